@@ -1,0 +1,285 @@
+/* Counted memory over jemalloc.
+ *
+ * The count of live bytes is one number a thread, so that the hot path has no locked instruction: an
+ * allocation is malloc's fast path and one add to a cell that only this thread writes. The cells form a
+ * list that only grows. A thread takes a cell at its first allocation and gives it back, with its
+ * balance, when it ends; the next thread goes on counting from there. So a reader walks the list without
+ * a lock, nothing has to be folded or freed, and a fork in the middle of it is harmless. A single
+ * balance may be negative (the worker frees what the main thread allocated); only the sum means anything.
+ *
+ * Sizes are counted in jemalloc's classes, computed by alloc_class() without asking jemalloc;
+ * tests/unit/base/test_alloc.c holds the two against each other.
+ *
+ * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc stands in. It is asked for the whole class,
+ * since callers may use the slack. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#define USE_LIBC 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(KURA_LIBC_ALLOC)
+#define USE_LIBC 1
+#endif
+
+#define LINE 64
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ---- The count ---- */
+
+struct cell {
+    int64_t live; /* bytes; written by the owner, read by anybody */
+    int taken;    /* a running thread owns it */
+    struct cell *next;
+} __attribute__((aligned(LINE)));
+
+static struct cell first_cell;
+static struct cell *cells = &first_cell; /* newest first; never shrinks */
+static __thread struct cell *my_cell __attribute__((tls_model("initial-exec")));
+static pthread_key_t end_key; /* its destructor runs when a thread ends */
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+
+static void cell_give_back(void *arg) {
+    struct cell *cell = arg;
+    my_cell = NULL;
+    __atomic_store_n(&cell->taken, 0, __ATOMIC_RELEASE);
+}
+
+static void make_end_key(void) {
+    if (pthread_key_create(&end_key, cell_give_back) != 0) abort();
+}
+
+static void *lines_raw(size_t n);
+static void out_of_memory(size_t n) __attribute__((noreturn, cold));
+
+/* A cell for this thread: one that an ended thread left, or a new one. */
+static __attribute__((noinline, cold)) struct cell *cell_take(void) {
+    struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE);
+    for (; cell; cell = cell->next) {
+        int free_cell = 0;
+        if (__atomic_compare_exchange_n(&cell->taken, &free_cell, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) break;
+    }
+    if (!cell) {
+        cell = lines_raw(sizeof *cell);
+        if (!cell) out_of_memory(sizeof *cell);
+        *cell = (struct cell){.taken = 1, .next = __atomic_load_n(&cells, __ATOMIC_RELAXED)};
+        while (!__atomic_compare_exchange_n(&cells, &cell->next, cell, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        }
+    }
+    my_cell = cell;
+    pthread_once(&end_once, make_end_key);
+    pthread_setspecific(end_key, cell);
+    return cell;
+}
+
+static inline void count(int64_t delta) {
+    struct cell *cell = my_cell;
+    if (unlikely(!cell)) cell = cell_take();
+    /* A load and a store, not an atomic add: nobody else writes here. */
+    __atomic_store_n(&cell->live, __atomic_load_n(&cell->live, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+}
+
+size_t alloc_used(void) {
+    int64_t sum = 0;
+    for (struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE); cell; cell = cell->next)
+        sum += __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
+    return sum > 0 ? (size_t)sum : 0; /* a free seen before its allocation */
+}
+
+static size_t peak_bytes;
+
+void alloc_sample_peak(void) {
+    size_t used = alloc_used();
+    if (used > peak_bytes) peak_bytes = used;
+}
+
+size_t alloc_peak(void) {
+    return peak_bytes;
+}
+
+/* ---- The allocator below ---- */
+
+#ifdef USE_LIBC
+
+#define LIBC_LIMIT ((size_t)1 << 38) /* the sanitizers abort at absurd sizes instead of returning NULL */
+
+static void *get_raw(size_t n) {
+    return n <= LIBC_LIMIT ? malloc(alloc_class(n)) : NULL;
+}
+
+static void *zero_raw(size_t n) {
+    return n <= LIBC_LIMIT ? calloc(1, alloc_class(n)) : NULL;
+}
+
+static void *lines_raw(size_t n) {
+    return n <= LIBC_LIMIT ? aligned_alloc(LINE, alloc_class(n)) : NULL;
+}
+
+static void *resize_raw(void *p, size_t n) {
+    return n <= LIBC_LIMIT ? realloc(p, alloc_class(n)) : NULL;
+}
+
+static void put_raw(void *p, size_t n) {
+    (void)n;
+    free(p);
+}
+
+void alloc_read_stats(struct alloc_stats *out) {
+    *out = (struct alloc_stats){0};
+}
+
+const char *alloc_library(void) {
+    return "libc";
+}
+
+void alloc_purge(void) {}
+
+void alloc_background(int enabled) {
+    (void)enabled;
+}
+
+#else
+
+#include <jemalloc/jemalloc.h>
+
+/* Read by jemalloc before main.
+ *   narenas:1   One thread does nearly all the allocating and the worker mostly frees, so more arenas buy
+ *               nothing, and each keeps its own half-filled slabs. Thread caches absorb the contention.
+ *   background_thread:false   No thread may exist before the server has gone to the background; see
+ *               alloc_background().
+ *   dirty_decay_ms:5000   Freed pages go back over 5 s (default 10 s): RSS follows a FLUSHALL sooner, and
+ *               a workload that reuses its pages still finds them.
+ *   slab_sizes  Small classes are cut from slabs of 32 to 64 KB, not of 4 KB: jemalloc keeps 128 bytes of
+ *               account a slab, which is 2 bytes of every 64-byte entry in the small ones.
+ * Huge pages are not mentioned: main turns them off for the process, while thp:never here would
+ * cost an madvise a mapping. */
+__attribute__((used, visibility("default"))) const char *malloc_conf =
+    "narenas:1,background_thread:false,dirty_decay_ms:5000";
+
+#define ALL_ARENAS "4096" /* MALLCTL_ARENAS_ALL as text, for names of controls */
+
+/* The compiler takes malloc(n) for an object of n bytes, and with link-time optimisation it sees into the
+ * callers, who may use the slack of the class: so it must forget where the pointer comes from. */
+static inline void *launder(void *p) {
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+/* malloc and calloc, not mallocx: only those have jemalloc's short path without flags. */
+static inline void *get_raw(size_t n) {
+    return launder(malloc(n));
+}
+
+static inline void *zero_raw(size_t n) {
+    return launder(calloc(1, n));
+}
+
+static void *lines_raw(size_t n) {
+    return mallocx(n, MALLOCX_ALIGN(LINE));
+}
+
+static inline void *resize_raw(void *p, size_t n) {
+    return launder(realloc(p, n));
+}
+
+static inline void put_raw(void *p, size_t n) {
+    sdallocx(p, n, 0);
+}
+
+static size_t read_size(const char *name) {
+    size_t value = 0, len = sizeof value;
+    return mallctl(name, &value, &len, NULL, 0) == 0 ? value : 0;
+}
+
+void alloc_read_stats(struct alloc_stats *out) {
+    uint64_t epoch = 1; /* any write refreshes the numbers */
+    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+    *out = (struct alloc_stats){
+        .allocated = read_size("stats.allocated"),
+        .active = read_size("stats.active"),
+        .resident = read_size("stats.resident"),
+        .retained = read_size("stats.retained"),
+        .muzzy = read_size("stats.arenas." ALL_ARENAS ".pmuzzy") * read_size("arenas.page"),
+    };
+}
+
+#define TEXT(x) #x
+#define VERSION(major, minor, fix) "jemalloc-" TEXT(major) "." TEXT(minor) "." TEXT(fix)
+
+const char *alloc_library(void) {
+    return VERSION(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX);
+}
+
+void alloc_purge(void) {
+    mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+    mallctl("arena." ALL_ARENAS ".purge", NULL, NULL, NULL, 0);
+}
+
+void alloc_background(int enabled) {
+    bool on = enabled != 0;
+    mallctl("background_thread", NULL, NULL, &on, sizeof on);
+}
+
+#endif
+
+/* ---- What everybody calls ---- */
+
+static void out_of_memory(size_t n) {
+    log_warning("Out Of Memory allocating %zu bytes!", n);
+    if (log_crash_fd() != STDOUT_FILENO) dprintf(STDERR_FILENO, "kura: out of memory allocating %zu bytes\n", n);
+    abort();
+}
+
+void *alloc_get(size_t n) {
+    void *p = get_raw(n);
+    if (unlikely(!p)) out_of_memory(n);
+    count((int64_t)alloc_class(n));
+    return p;
+}
+
+void *alloc_zero(size_t n) {
+    void *p = zero_raw(n);
+    if (unlikely(!p)) out_of_memory(n);
+    count((int64_t)alloc_class(n));
+    return p;
+}
+
+void *alloc_try(size_t n) {
+    if (n > PTRDIFF_MAX) return NULL;
+    void *p = get_raw(n);
+    if (p) count((int64_t)alloc_class(n));
+    return p;
+}
+
+void *alloc_lines(size_t n) {
+    assert(n > 0 && n % LINE == 0);
+    void *p = lines_raw(n);
+    if (unlikely(!p)) out_of_memory(n);
+    count((int64_t)alloc_class(n));
+    return p;
+}
+
+void *alloc_resize(void *p, size_t old, size_t n) {
+    assert(n > 0);
+    if (!p) return alloc_get(n);
+    if (n <= PTRDIFF_MAX && alloc_class(old) == alloc_class(n)) return p;
+    void *moved = resize_raw(p, n);
+    if (unlikely(!moved)) out_of_memory(n);
+    count((int64_t)alloc_class(n) - (int64_t)alloc_class(old));
+    return moved;
+}
+
+void alloc_put(void *p, size_t n) {
+    if (!p) return;
+    count(-(int64_t)alloc_class(n));
+    put_raw(p, n);
+}

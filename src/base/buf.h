@@ -1,0 +1,28 @@
+/* A growable byte buffer that owns its memory. {0} is a valid empty one. */
+#pragma once
+#include "base/slice.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    char *data;
+    size_t len, cap;
+};
+
+/* Room for n more bytes at data + len; returns that address. Amortised O(1). */
+char *buf_reserve(struct buf *b, size_t n);
+void buf_append(struct buf *b, const void *bytes, size_t n);
+void buf_append_slice(struct buf *b, struct slice s);
+void buf_append_cstr(struct buf *b, const char *s);
+void buf_append_i64(struct buf *b, int64_t value);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *format, va_list args);
+/* Append s in double quotes with C escapes, as Redis's sdscatrepr does. */
+void buf_append_quoted(struct buf *b, struct slice s);
+void buf_drop_front(struct buf *b, size_t n); /* remove the first n bytes */
+void buf_free(struct buf *b);                 /* back to {0} */
+
+static inline struct slice buf_slice(const struct buf *b) {
+    return slice_of(b->data ? b->data : "", b->len);
+}

@@ -1,0 +1,151 @@
+/* The log. A file is opened for each line and closed again, so that logrotate may rename it at any time;
+ * each line is one write(2) with O_APPEND, so that lines of the server, its worker and its children
+ * never mix. Nothing here allocates: the log must work when memory is out. */
+#include <syslog.h>
+/* syslog.h and log.h both name levels LOG_...: keep syslog's numbers, then make room. */
+enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_WARNING = LOG_WARNING };
+#undef LOG_DEBUG
+#undef LOG_NOTICE
+#undef LOG_WARNING
+#include "base/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_MAX 1024 /* bytes of a message with its terminator; the rest is cut off */
+#define HEAD_MAX 64      /* bytes of "pid:role date time level " */
+
+static char file_path[4096]; /* "" for standard output */
+static enum log_level threshold = LOG_NOTICE;
+static char role_letter = 'M';
+static bool to_syslog;
+static char syslog_ident[256]; /* openlog() keeps the pointer */
+
+/* localtime_r takes a lock inside libc that fork does not know of. This one around it is held across a
+ * fork, so that a child never inherits libc's in the locked state. */
+static pthread_mutex_t tz_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void tz_lock(void) {
+    pthread_mutex_lock(&tz_mutex);
+}
+
+static void tz_unlock(void) {
+    pthread_mutex_unlock(&tz_mutex);
+}
+
+static void handle_fork(void) {
+    pthread_atfork(tz_lock, tz_unlock, tz_unlock);
+}
+
+static int open_file(void) {
+    return open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+bool log_open(const char *path) {
+    pthread_once(&fork_once, handle_fork);
+    size_t len = strlen(path);
+    if (len >= sizeof file_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    char before[sizeof file_path];
+    memcpy(before, file_path, sizeof before);
+    memcpy(file_path, path, len + 1);
+    if (len == 0) return true;
+    int fd = open_file();
+    if (fd < 0) {
+        int reason = errno;
+        memcpy(file_path, before, sizeof before);
+        errno = reason;
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+void log_set_level(enum log_level level) {
+    threshold = level;
+}
+
+enum log_level log_level(void) {
+    return threshold;
+}
+
+void log_set_role(char role) {
+    role_letter = role;
+}
+
+void log_syslog(bool enabled, const char *ident, int facility) {
+    if (to_syslog) closelog();
+    to_syslog = enabled;
+    if (!enabled) return;
+    snprintf(syslog_ident, sizeof syslog_ident, "%s", ident);
+    openlog(syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility);
+}
+
+/* Where the log cannot be written there is nobody to tell, so failures are dropped. */
+static void emit(const char *line, size_t n) {
+    int fd = file_path[0] ? open_file() : STDOUT_FILENO;
+    if (fd < 0) return;
+    while (n > 0) {
+        ssize_t done = write(fd, line, n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) break;
+        line += done;
+        n -= (size_t)done;
+    }
+    if (fd != STDOUT_FILENO) close(fd);
+}
+
+/* "pid:role DD Mon YYYY HH:MM:SS.mmm level ", in local time. */
+static size_t print_head(char to[HEAD_MAX], enum log_level level) {
+    struct timeval now;
+    struct tm local;
+    gettimeofday(&now, NULL);
+    tz_lock();
+    localtime_r(&now.tv_sec, &local);
+    tz_unlock();
+    int n = snprintf(to, HEAD_MAX, "%d:%c ", (int)getpid(), role_letter);
+    n += (int)strftime(to + n, HEAD_MAX - (size_t)n, "%d %b %Y %H:%M:%S", &local);
+    n += snprintf(to + n, HEAD_MAX - (size_t)n, ".%03d %c ", (int)(now.tv_usec / 1000), ".-*#"[level]);
+    return (size_t)n;
+}
+
+void log_write(enum log_level level, const char *format, ...) {
+    static const int sys_level[] = {SYS_DEBUG, SYS_INFO, SYS_NOTICE, SYS_WARNING};
+    if (level < threshold || level >= LOG_NOTHING) return;
+    int reason = errno; /* callers log between a failure and its handling */
+    char line[HEAD_MAX + MESSAGE_MAX + 1];
+    size_t head = print_head(line, level);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line + head, MESSAGE_MAX, format, args);
+    va_end(args);
+    if (n >= MESSAGE_MAX) n = MESSAGE_MAX - 1;
+    if (n >= 0) {
+        size_t end = head + (size_t)n;
+        if (to_syslog) syslog(sys_level[level], "%s", line + head);
+        line[end] = '\n';
+        emit(line, end + 1);
+    }
+    errno = reason;
+}
+
+void log_raw(const char *text) {
+    size_t n = strlen(text);
+    emit(text, n);
+    if (n == 0 || text[n - 1] != '\n') emit("\n", 1);
+    if (to_syslog) syslog(SYS_NOTICE, "%s", text);
+}
+
+int log_crash_fd(void) {
+    return file_path[0] ? open_file() : STDOUT_FILENO;
+}

@@ -1,0 +1,25 @@
+/* The server's log, in Redis's format: "pid:role DD Mon YYYY HH:MM:SS.mmm level message". */
+#pragma once
+#include <stdbool.h>
+
+enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
+
+/* A path, or "" for standard output. False (errno set) if the file cannot be opened for appending. */
+bool log_open(const char *path);
+void log_set_level(enum log_level level);
+enum log_level log_level(void);
+/* The letter behind the pid: M primary, S replica, C child. */
+void log_set_role(char role);
+/* Send what is logged to syslog too. ident is copied; facility is syslog's number. */
+void log_syslog(bool enabled, const char *ident, int facility);
+
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One line without the header, whatever the level: for the banner. */
+void log_raw(const char *text);
+/* File descriptor for a signal handler to write to; -1 if none. Async-signal-safe. */
+int log_crash_fd(void);
+
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+#define log_verbose(...) log_write(LOG_VERBOSE, __VA_ARGS__)
+#define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)

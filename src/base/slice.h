@@ -1,0 +1,44 @@
+/* A slice names bytes that somebody else owns: a pointer and a length, never a terminator.
+ * It is the currency of the whole server: arguments, keys and values travel as slices of the
+ * buffer they arrived in, and whoever keeps one beyond the request copies it. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+    const char *ptr;
+    size_t len;
+};
+
+/* The slice of a string literal. */
+#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
+
+static inline struct slice slice_of(const char *ptr, size_t len) {
+    return (struct slice){ptr, len};
+}
+
+/* The slice of a C string, which may be NULL (an empty slice then). */
+static inline struct slice slice_cstr(const char *s) {
+    return (struct slice){s ? s : "", s ? strlen(s) : 0};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b) {
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+/* Equal to `word` without regard to ASCII case. `word` must be all lower case. */
+static inline bool slice_is(struct slice a, const char *word) {
+    for (size_t i = 0; i < a.len; i++) {
+        unsigned char c = (unsigned char)a.ptr[i];
+        if (c >= 'A' && c <= 'Z') c |= 0x20;
+        if (c != (unsigned char)word[i] || c == '\0') return false;
+    }
+    return word[a.len] == '\0';
+}
+
+/* memcmp order, the shorter first among equals. */
+static inline int slice_cmp(struct slice a, struct slice b) {
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}

@@ -1,0 +1,120 @@
+/* One background thread and a queue under a mutex. It is for work of milliseconds, so the queue need not
+ * be clever; it must be simple to reason about at a fork and at the end.
+ *
+ * Where no thread runs (before worker_start, after worker_stop, in a forked child) a job runs at once in
+ * the caller, so that nobody has to ask. The thread takes no signals: those are the main thread's. */
+#include "base/worker.h"
+#include "base/alloc.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+
+struct job {
+    void (*run)(void *);
+    void *arg;
+    struct job *next;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER; /* a job came, or stopping */
+static pthread_cond_t idle = PTHREAD_COND_INITIALIZER; /* pending fell to 0 */
+static struct job *first, **last = &first;             /* guarded by the mutex */
+static size_t pending;                                 /* guarded by the mutex */
+static bool stopping;                                  /* guarded by the mutex */
+
+static bool running; /* changes only while there is no worker */
+static pthread_t thread;
+
+/* The child has no worker, and what the parent queued is the parent's to run. */
+static void after_fork_child(void) {
+    running = stopping = false;
+    first = NULL;
+    last = &first;
+    pending = 0;
+    pthread_cond_init(&wake, NULL); /* a waiter of the parent's is counted in it */
+    pthread_cond_init(&idle, NULL);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void before_fork(void) {
+    pthread_mutex_lock(&mutex);
+}
+
+static void after_fork_parent(void) {
+    pthread_mutex_unlock(&mutex);
+}
+
+static void *worker_main(void *unused) {
+    (void)unused;
+    prctl(PR_SET_NAME, "kura-worker");
+    pthread_mutex_lock(&mutex);
+    for (;;) {
+        while (!first && !stopping)
+            pthread_cond_wait(&wake, &mutex);
+        struct job *job = first;
+        if (!job) break;
+        first = job->next;
+        if (!first) last = &first;
+        pthread_mutex_unlock(&mutex);
+        job->run(job->arg);
+        alloc_put(job, sizeof *job);
+        pthread_mutex_lock(&mutex);
+        if (--pending == 0) pthread_cond_broadcast(&idle);
+    }
+    pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+
+void worker_start(void) {
+    static bool fork_handled;
+    if (running) return;
+    if (!fork_handled) fork_handled = pthread_atfork(before_fork, after_fork_parent, after_fork_child) == 0;
+    stopping = false;
+    running = true;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the new thread */
+    int failed = pthread_create(&thread, NULL, worker_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) running = false; /* jobs run in the caller: slower, never wrong */
+}
+
+void worker_stop(void) {
+    if (!running) return;
+    pthread_mutex_lock(&mutex);
+    stopping = true;
+    pthread_cond_signal(&wake);
+    pthread_mutex_unlock(&mutex);
+    pthread_join(thread, NULL);
+    running = false;
+}
+
+void worker_submit(void (*run)(void *), void *arg) {
+    if (!running) {
+        run(arg);
+        return;
+    }
+    struct job *job = alloc_get(sizeof *job);
+    *job = (struct job){.run = run, .arg = arg};
+    pthread_mutex_lock(&mutex);
+    *last = job;
+    last = &job->next;
+    pending++;
+    pthread_mutex_unlock(&mutex);
+    pthread_cond_signal(&wake);
+}
+
+size_t worker_pending(void) {
+    pthread_mutex_lock(&mutex);
+    size_t n = pending;
+    pthread_mutex_unlock(&mutex);
+    return n;
+}
+
+void worker_drain(void) {
+    pthread_mutex_lock(&mutex);
+    while (pending)
+        pthread_cond_wait(&idle, &mutex);
+    pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,13 @@
+/* Arguments that many commands take. Each function replies the error itself and returns false. */
+#pragma once
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+struct db;
+
+bool args_i64(struct client *c, struct slice arg, int64_t *out);
+bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */
+/* A database's index as SWAPDB reads it: any int passes, whatever the number of databases. No reply. */
+bool args_is_int(struct slice arg, int *out);

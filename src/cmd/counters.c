@@ -1,0 +1,154 @@
+/* Strings as numbers: INCR and its kin. */
+#include "cmd/args.h"
+#include "cmd/effect.h"
+#include "cmd/families.h"
+#include "server/client.h"
+#include "server/reply.h"
+#include "store/string.h"
+#include <math.h>
+
+/* The key's entry, which may be NULL. False if it is no string; the error was replied. */
+static bool find_number(struct request *r, struct entry **e) {
+    *e = db_write(r->client->db, &r->key);
+    if (__builtin_expect(!*e || entry_type(*e) == ENTRY_STRING, 1)) return true;
+    reply_wrong_type(r->client);
+    return false;
+}
+
+static void count(struct request *r, int64_t by) {
+    struct db *db = r->client->db;
+    struct entry *e;
+    int64_t n = 0;
+    if (!find_number(r, &e)) return;
+    if (e && !string_to_i64(e, &n)) {
+        reply_not_integer(r->client);
+        return;
+    }
+    if (!num_add_i64(n, by, &n)) {
+        reply_error(r->client, "ERR increment or decrement would overflow");
+        return;
+    }
+    string_set_i64(db, &r->key, e, n);
+    db_changed(db, &r->key, DB_STRING, "incrby");
+    reply_int(r->client, n);
+}
+
+static void incr(struct request *r) {
+    count(r, 1);
+}
+
+static void decr(struct request *r) {
+    count(r, -1);
+}
+
+static void incrby(struct request *r) {
+    int64_t by;
+    if (args_i64(r->client, r->argv[2], &by)) count(r, by);
+}
+
+static void decrby(struct request *r) {
+    int64_t by;
+    if (!args_i64(r->client, r->argv[2], &by)) return;
+    if (by == INT64_MIN) {
+        reply_error(r->client, "ERR decrement would overflow");
+        return;
+    }
+    count(r, -by);
+}
+
+/* The sum is kept as the text that is replied, and propagated as that text: another machine's long double may differ. */
+static void incrbyfloat(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    long double sum = 0, by;
+    if (!find_number(r, &e)) return;
+    if ((e && !string_to_ld(e, &sum)) || !num_parse_ld(r->argv[2], &by)) {
+        reply_error(c, "ERR value is not a valid float");
+        return;
+    }
+    sum += by;
+    if (!isfinite(sum)) {
+        reply_error(c, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    char text[NUM_LD_MAX];
+    struct slice value = slice_of(text, (size_t)num_print_ld(text, sum));
+    db_set_text(c->db, &r->key, e, value, DB_KEEP_TTL);
+    db_changed(c->db, &r->key, DB_STRING, "incrbyfloat");
+    reply_bulk(c, value);
+    effect_set(r->key.name, value);
+}
+
+const struct command counters_commands[] = {
+    {.name = "incr",
+     .body = incr,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Increment the integer value of a key by one",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RW access update"},
+    {.name = "decr",
+     .body = decr,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Decrement the integer value of a key by one",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RW access update"},
+    {.name = "incrby",
+     .body = incrby,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Increment the integer value of a key by the given amount",
+     .complexity = "O(1)",
+     .syntax = "key:key increment:integer",
+     .key_flags = "RW access update"},
+    {.name = "decrby",
+     .body = decrby,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Decrement the integer value of a key by the given number",
+     .complexity = "O(1)",
+     .syntax = "key:key decrement:integer",
+     .key_flags = "RW access update"},
+    {.name = "incrbyfloat",
+     .body = incrbyfloat,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.6.0",
+     .summary = "Increment the float value of a key by the given amount",
+     .complexity = "O(1)",
+     .syntax = "key:key increment:double",
+     .key_flags = "RW access update"},
+    {.name = NULL},
+};

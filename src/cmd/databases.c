@@ -1,0 +1,122 @@
+/* Numbered databases: choosing, swapping, counting and emptying them. */
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "store/db.h"
+
+static void select_command(struct request *r) {
+    if (args_db(r->client, r->argv[1], &r->client->db)) reply_ok(r->client);
+}
+
+static void swapdb(struct request *r) {
+    struct client *c = r->client;
+    int a, b;
+    if (!args_is_int(r->argv[1], &a)) {
+        reply_error(c, "ERR invalid first DB index");
+    } else if (!args_is_int(r->argv[2], &b)) {
+        reply_error(c, "ERR invalid second DB index");
+    } else if (a < 0 || a >= db_count() || b < 0 || b >= db_count()) {
+        reply_error(c, "ERR DB index is out of range");
+    } else {
+        db_swap(a, b);
+        db_metrics.dirty++;
+        reply_ok(c);
+    }
+}
+
+static void dbsize(struct request *r) {
+    reply_int(r->client, (int64_t)db_size(r->client->db));
+}
+
+/* Freed on the worker unless SYNC asks to wait for it: nobody gains by a server that stands still meanwhile. */
+static bool parse_flush(struct request *r, bool *in_background) {
+    *in_background = r->argc == 1 || slice_is(r->argv[1], "async");
+    if (r->argc == 1 || (r->argc == 2 && (*in_background || slice_is(r->argv[1], "sync")))) return true;
+    reply_syntax_error(r->client);
+    return false;
+}
+
+static void empty(struct db *db, bool in_background) {
+    db_metrics.dirty += (int64_t)db_size(db);
+    db_empty(db, in_background);
+}
+
+/* Propagated even where there was nothing to remove: a replica may have what we have not. */
+static void flushdb(struct request *r) {
+    bool in_background;
+    if (!parse_flush(r, &in_background)) return;
+    empty(r->client->db, in_background);
+    if (propagate_wanted) db_metrics.dirty++;
+    reply_ok(r->client);
+}
+
+static void flushall(struct request *r) {
+    bool in_background;
+    if (!parse_flush(r, &in_background)) return;
+    for (int i = 0; i < db_count(); i++)
+        empty(db_at(i), in_background);
+    db_metrics.dirty++;
+    reply_ok(r->client);
+}
+
+const struct command databases_commands[] = {
+    {.name = "select",
+     .body = select_command,
+     .arity = 2,
+     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "1.0.0",
+     .summary = "Change the selected database for the current connection",
+     .complexity = "O(1)",
+     .syntax = "index:integer"},
+    {.name = "swapdb",
+     .body = swapdb,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .group = GROUP_SERVER,
+     .since = "4.0.0",
+     .summary = "Swaps two Redis databases",
+     .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+     .syntax = "index1:integer index2:integer"},
+    {.name = "dbsize",
+     .body = dbsize,
+     .arity = 1,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Return the number of keys in the selected database",
+     .complexity = "O(1)",
+     .tips = "request_policy:all_shards,response_policy:agg_sum"},
+    {.name = "flushdb",
+     .body = flushdb,
+     .arity = -1,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Remove all keys from the current database",
+     .complexity = "O(N) where N is the number of keys in the selected database",
+     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .tips = "request_policy:all_shards,response_policy:all_succeeded",
+     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
+                "6.2.0|Added the `SYNC` flushing mode modifier."},
+    {.name = "flushall",
+     .body = flushall,
+     .arity = -1,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Remove all keys from all databases",
+     .complexity = "O(N) where N is the total number of keys in all databases",
+     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .tips = "request_policy:all_shards,response_policy:all_succeeded",
+     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
+                "6.2.0|Added the `SYNC` flushing mode modifier."},
+    {.name = NULL},
+};

@@ -1,0 +1,305 @@
+/* DEBUG: what tests and developers need to look inside, behind the option enable-debug-command. */
+#include "base/clock.h"
+#include "base/glob.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "cmd/families.h"
+#include "net/socket.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "server/settings.h"
+#include "store/evict.h"
+#include "store/expire.h"
+#include "store/string.h"
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* --- PROTOCOL -------------------------------------------------------------------------------- */
+
+static void protocol_attribute(struct client *c) {
+    /* RESP2 has no attributes: only what would follow. */
+    if (c->resp == 3) {
+        reply_attribute(c, 1);
+        reply_bulk_cstr(c, "key-popularity");
+        reply_array(c, 2);
+        reply_bulk_cstr(c, "key:123");
+        reply_int(c, 90);
+    }
+    reply_bulk_cstr(c, "Some real reply following the attribute");
+}
+
+static void protocol_push(struct client *c) {
+    if (c->resp == 2) {
+        reply_error(c, "ERR RESP2 is not supported by this command");
+        return;
+    }
+    reply_push(c, 2);
+    reply_bulk_cstr(c, "server-cpu-usage");
+    reply_int(c, 42);
+    reply_bulk_cstr(c, "Some real reply following the push reply");
+}
+
+static void protocol_map(struct client *c) {
+    reply_map(c, 3);
+    for (int i = 0; i < 3; i++) {
+        reply_int(c, i);
+        reply_bool(c, i == 1);
+    }
+}
+
+static void protocol_members(struct client *c) {
+    for (int i = 0; i < 3; i++)
+        reply_int(c, i);
+}
+
+static void debug_protocol(struct request *r) {
+    struct client *c = r->client;
+    struct slice type = r->argv[2];
+    if (slice_is(type, "string")) {
+        reply_bulk_cstr(c, "Hello World");
+    } else if (slice_is(type, "integer")) {
+        reply_int(c, 12345);
+    } else if (slice_is(type, "double")) {
+        reply_double(c, 3.141);
+    } else if (slice_is(type, "null")) {
+        reply_null(c);
+    } else if (slice_is(type, "array")) {
+        reply_array(c, 3);
+        protocol_members(c);
+    } else if (slice_is(type, "set")) {
+        reply_set(c, 3);
+        protocol_members(c);
+    } else if (slice_is(type, "map")) {
+        protocol_map(c);
+    } else if (slice_is(type, "attrib")) {
+        protocol_attribute(c);
+    } else if (slice_is(type, "push")) {
+        protocol_push(c);
+    } else if (slice_is(type, "verbatim")) {
+        reply_verbatim(c, SLICE("This is a verbatim\nstring"), "txt");
+    } else if (slice_is(type, "bignum")) {
+        reply_big_number(c, SLICE("1234567999999999999999999999999999999"));
+    } else if (slice_is(type, "true") || slice_is(type, "false")) {
+        reply_bool(c, slice_is(type, "true"));
+    } else {
+        reply_error(c, "ERR Wrong protocol type name. Please use one of the following: "
+                       "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
+    }
+}
+
+/* --- OBJECT ---------------------------------------------------------------------------------- */
+
+/* Bytes that an RDB file spends on the length of a string. */
+static size_t rdb_length_bytes(size_t len) {
+    return len < 64 ? 1 : len < 16384 ? 2 : 5;
+}
+
+/* As much as an RDB file spends on a value of this type, compression not considered. */
+static size_t serialized_length(const struct entry *e) {
+    int64_t n;
+    if (entry_type(e) != ENTRY_STRING) return entry_memory(e, 0);
+    size_t len = string_length(e);
+    if (len <= 11 && string_to_i64(e, &n)) {
+        if (n >= INT8_MIN && n <= INT8_MAX) return 2;
+        if (n >= INT16_MIN && n <= INT16_MAX) return 3;
+        if (n >= INT32_MIN && n <= INT32_MAX) return 5;
+    }
+    return rdb_length_bytes(len) + len;
+}
+
+static void debug_object(struct request *r) {
+    struct client *c = r->client;
+    struct key key = key_of(r->argv[2]);
+    struct entry *e = db_peek(c->db, &key);
+    if (!e) {
+        reply_no_key(c);
+        return;
+    }
+    uint32_t access = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
+    char text[256];
+    snprintf(text, sizeof text, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%llu",
+             (void *)e, entry_encoding_name(e), serialized_length(e), access, (unsigned long long)evict_idle_s(e));
+    reply_status(c, text);
+}
+
+/* --- POPULATE -------------------------------------------------------------------------------- */
+
+static bool parse_count(struct client *c, struct slice text, int64_t *out) {
+    if (num_parse_i64(text, out) && *out >= 0) return true;
+    reply_error(c, "ERR value is out of range, must be positive");
+    return false;
+}
+
+/* Sets `key` to "value:<i>", cut or filled up with zero bytes to `size` (0: as it is). False if the key was there. */
+static bool populate_one(struct db *db, const struct key *key, int64_t i, char *value, size_t size) {
+    if (db_write(db, key)) return false;
+    char text[32];
+    size_t len = (size_t)snprintf(text, sizeof text, "value:%lld", (long long)i);
+    if (size == 0) {
+        db_set_string(db, key, NULL, slice_of(text, len), ENTRY_NO_TTL);
+        return true;
+    }
+    /* Numbers only grow, so that a text covers what the one before it left. */
+    memcpy(value, text, len < size ? len : size);
+    db_set_string(db, key, NULL, slice_of(value, size), ENTRY_NO_TTL);
+    return true;
+}
+
+/* POPULATE count [prefix] [size]. Nothing of it is propagated. */
+static void debug_populate(struct request *r) {
+    struct client *c = r->client;
+    int64_t count, size = 0;
+    if (!parse_count(c, r->argv[2], &count)) return;
+    if (r->argc == 5 && !parse_count(c, r->argv[4], &size)) return;
+    if (size > STRING_MAX_DEFAULT) {
+        reply_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+        return;
+    }
+    struct slice prefix = r->argc >= 4 ? r->argv[3] : SLICE("key");
+    size_t name_cap = prefix.len + 1 + NUM_I64_MAX;
+    char *name = alloc_get(name_cap), *value = size ? alloc_zero((size_t)size) : NULL;
+    memcpy(name, prefix.ptr, prefix.len);
+    name[prefix.len] = ':';
+    for (int64_t i = 0; i < count; i++) {
+        size_t digits = (size_t)num_print_i64(name + prefix.len + 1, i);
+        struct key key = key_of(slice_of(name, prefix.len + 1 + digits));
+        if (populate_one(c->db, &key, i, value, (size_t)size)) db_changed(c->db, &key, DB_STRING, "set");
+    }
+    alloc_put(name, name_cap);
+    if (value) alloc_put(value, (size_t)size);
+    propagate_nothing();
+    reply_ok(c);
+}
+
+/* --- the rest -------------------------------------------------------------------------------- */
+
+/* What atof would make of the argument: what is no number is 0. */
+static double lenient_double(struct slice s) {
+    char text[64];
+    size_t len = s.len < sizeof text - 1 ? s.len : sizeof text - 1;
+    memcpy(text, s.ptr, len);
+    text[len] = '\0';
+    double value = strtod(text, NULL);
+    return isfinite(value) ? value : 0;
+}
+
+static void debug_sleep(struct request *r) {
+    double seconds = lenient_double(r->argv[2]);
+    if (seconds > 0 && seconds < 1e9) {
+        struct timespec rest = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - floor(seconds)) * 1e9)};
+        while (nanosleep(&rest, &rest) < 0)
+            continue;
+    }
+    clock_update();
+    reply_ok(r->client);
+}
+
+static void debug_set_active_expire(struct request *r) {
+    expire_enable(lenient_double(r->argv[2]) != 0);
+    reply_ok(r->client);
+}
+
+/* STRINGMATCH-LEN pattern string: the glob matcher by itself. */
+static void debug_stringmatch(struct request *r) {
+    reply_int(r->client, glob_match(r->argv[2], r->argv[3]));
+}
+
+static void debug_log(struct request *r) {
+    log_warning("DEBUG LOG: %.*s", (int)r->argv[2].len, r->argv[2].ptr);
+    reply_ok(r->client);
+}
+
+static void debug_error(struct request *r) {
+    reply_errorf(r->client, "%.*s", (int)r->argv[2].len, r->argv[2].ptr);
+}
+
+static void debug_segfault(struct request *r) {
+    (void)r;
+    raise(SIGSEGV);
+}
+
+static void debug_panic(struct request *r) {
+    (void)r;
+    log_warning("DEBUG PANIC was called");
+    abort();
+}
+
+static void debug_help(struct request *r) {
+    static const char *const lines[] = {
+        "ERROR <string>",
+        "    Reply this error.",
+        "LOG <message>",
+        "    Write <message> to the server's log.",
+        "OBJECT <key>",
+        "    Show where and how the value of <key> is kept.",
+        "PANIC",
+        "    Abort the server, leaving a stack trace in its log.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Create <count> string keys named key:<num>, or <prefix>:<num>, with values",
+        "    of <size> bytes. Keys that exist are left alone; nothing is propagated.",
+        "PROTOCOL <type>",
+        "    Reply a test value of this type: string, integer, double, bignum, null,",
+        "    array, set, map, attrib, push, verbatim, true, false.",
+        "SEGFAULT",
+        "    Crash the server by SIGSEGV.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    0: keys expire only when they are accessed; 1 (the default): by themselves.",
+        "SLEEP <seconds>",
+        "    Stop the server for so long. Decimals are allowed.",
+        "STRINGMATCH-LEN <pattern> <string>",
+        "    Reply 1 if the glob pattern matches the string.",
+        NULL,
+    };
+    reply_help(r->client, "DEBUG", lines);
+}
+
+static const struct debug_action {
+    const char *name;
+    int min_args, max_args; /* with DEBUG and the name */
+    void (*run)(struct request *r);
+} actions[] = {
+    {"error", 3, 3, debug_error},
+    {"help", 2, 2, debug_help},
+    {"log", 3, 3, debug_log},
+    {"object", 3, 3, debug_object},
+    {"panic", 2, 2, debug_panic},
+    {"populate", 3, 5, debug_populate},
+    {"protocol", 3, 3, debug_protocol},
+    {"segfault", 2, 2, debug_segfault},
+    {"set-active-expire", 3, 3, debug_set_active_expire},
+    {"sleep", 3, 3, debug_sleep},
+    {"stringmatch-len", 4, 4, debug_stringmatch},
+};
+
+static void debug(struct request *r) {
+    if (!settings_allow(settings.enable_debug_command, socket_is_loopback(r->client->conn.source.fd))) {
+        reply_error(r->client,
+                    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+                    "can run it from a local connection, otherwise you need to set this option in the "
+                    "configuration file, and then restart the server.");
+        return;
+    }
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (!slice_is(r->argv[1], actions[i].name)) continue;
+        if (r->argc < actions[i].min_args || r->argc > actions[i].max_args) break;
+        actions[i].run(r);
+        return;
+    }
+    reply_unknown_subcommand(r->client, r->argv[1], "DEBUG");
+}
+
+const struct command debug_commands[] = {
+    {.name = "debug",
+     .body = debug,
+     .arity = -2,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "A container for debugging commands",
+     .complexity = "Depends on subcommand."},
+    {.name = NULL},
+};

@@ -1,0 +1,11 @@
+/* What is propagated instead of a request whose outcome depends on when it runs, or is a matter of rounding. All do
+ * nothing while nobody listens. */
+#pragma once
+#include "base/slice.h"
+#include <stdint.h>
+
+void effect_delete(struct slice key);                                             /* DEL key */
+void effect_expire(struct slice key, int64_t deadline_ms);                        /* PEXPIREAT key ms */
+void effect_persist(struct slice key);                                            /* PERSIST key */
+void effect_set(struct slice key, struct slice value);                            /* SET key value KEEPTTL */
+void effect_set_until(struct slice key, struct slice value, int64_t deadline_ms); /* SET key value PXAT ms */

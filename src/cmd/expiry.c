@@ -1,0 +1,276 @@
+/* Deadlines: giving, taking and asking for them. Everything is propagated as absolute milliseconds. */
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/effect.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "server/client.h"
+#include "server/reply.h"
+
+enum condition {
+    NX = 1 << 0, /* the key has no deadline */
+    XX = 1 << 1, /* it has one */
+    GT = 1 << 2, /* the new one is later than that */
+    LT = 1 << 3, /* it is earlier */
+};
+
+static bool parse_conditions(struct request *r, unsigned *conditions) {
+    unsigned all = 0;
+    for (int i = 3; i < r->argc; i++) {
+        struct slice word = r->argv[i];
+        unsigned one = slice_is(word, "nx")   ? NX
+                       : slice_is(word, "xx") ? XX
+                       : slice_is(word, "gt") ? GT
+                       : slice_is(word, "lt") ? LT
+                                              : 0;
+        if (!one) {
+            reply_errorf(r->client, "ERR Unsupported option %.*s", (int)(word.len > 200 ? 200 : word.len), word.ptr);
+            return false;
+        }
+        all |= one;
+    }
+    *conditions = all;
+    if ((all & NX) && (all & ~(unsigned)NX)) {
+        reply_error(r->client, "ERR NX and XX, GT or LT options at the same time are not compatible");
+        return false;
+    }
+    if ((all & GT) && (all & LT)) {
+        reply_error(r->client, "ERR GT and LT options at the same time are not compatible");
+        return false;
+    }
+    return true;
+}
+
+/* No deadline is the latest of all. */
+static bool conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms) {
+    bool has = old_ms != ENTRY_NO_TTL;
+    if ((conditions & NX) && has) return false;
+    if ((conditions & XX) && !has) return false;
+    if ((conditions & GT) && (!has || new_ms <= old_ms)) return false;
+    return !(conditions & LT) || !has || new_ms < old_ms;
+}
+
+/* The whole family: the argument is in units of unit_ms after base_ms. A deadline in the past is allowed: it deletes. */
+static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
+    struct client *c = r->client;
+    unsigned conditions = 0;
+    int64_t ms;
+    if (__builtin_expect(r->argc > 3, 0) && !parse_conditions(r, &conditions)) return;
+    if (!args_i64(c, r->argv[2], &ms)) return;
+    if (!num_mul_i64(ms, unit_ms, &ms) || !num_add_i64(ms, base_ms, &ms)) {
+        reply_errorf(c, "ERR invalid expire time in '%s' command", exec_full_name(r->command));
+        return;
+    }
+    struct entry *e = db_write(c->db, &r->key);
+    if (!e || (conditions && !conditions_hold(conditions, entry_deadline_ms(e), ms))) {
+        reply_int(c, 0);
+        return;
+    }
+    if (__builtin_expect(ms <= clock_now_ms(), 0)) {
+        db_remove(c->db, &r->key, e);
+        db_changed(c->db, &r->key, DB_GENERIC, "del");
+        effect_delete(r->key.name);
+    } else {
+        db_set_deadline(c->db, e, r->key.hash, ms);
+        db_changed(c->db, &r->key, DB_GENERIC, "expire");
+        effect_expire(r->key.name, ms);
+    }
+    reply_int(c, 1);
+}
+
+static void expire(struct request *r) {
+    expire_at(r, 1000, clock_now_ms());
+}
+
+static void expireat(struct request *r) {
+    expire_at(r, 1000, 0);
+}
+
+static void pexpire(struct request *r) {
+    expire_at(r, 1, clock_now_ms());
+}
+
+static void pexpireat(struct request *r) {
+    expire_at(r, 1, 0);
+}
+
+static void persist(struct request *r) {
+    struct db *db = r->client->db;
+    struct entry *e = db_write(db, &r->key);
+    bool had = e && entry_has_ttl(e);
+    if (had) {
+        db_set_deadline(db, e, r->key.hash, ENTRY_NO_TTL);
+        db_changed(db, &r->key, DB_GENERIC, "persist");
+    }
+    reply_int(r->client, had);
+}
+
+/* The key's deadline in ms. False: the reply has been sent, -2 without a key and -1 without a deadline. */
+static bool find_deadline(struct request *r, int64_t *ms) {
+    const struct entry *e = lookup_untouched(r->client->db, &r->key);
+    if (e && entry_has_ttl(e)) {
+        *ms = entry_deadline_ms(e);
+        return true;
+    }
+    reply_int(r->client, e ? -1 : -2);
+    return false;
+}
+
+static int64_t to_seconds(int64_t ms) {
+    return (int64_t)(((uint64_t)ms + 500) / 1000);
+}
+
+static int64_t left_ms(int64_t deadline_ms) {
+    int64_t now_ms = clock_now_ms();
+    return deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+}
+
+static void ttl(struct request *r) {
+    int64_t ms;
+    if (find_deadline(r, &ms)) reply_int(r->client, to_seconds(left_ms(ms)));
+}
+
+static void pttl(struct request *r) {
+    int64_t ms;
+    if (find_deadline(r, &ms)) reply_int(r->client, left_ms(ms));
+}
+
+static void expiretime(struct request *r) {
+    int64_t ms;
+    if (find_deadline(r, &ms)) reply_int(r->client, to_seconds(ms));
+}
+
+static void pexpiretime(struct request *r) {
+    int64_t ms;
+    if (find_deadline(r, &ms)) reply_int(r->client, ms);
+}
+
+const struct command expiry_commands[] = {
+    {.name = "expire",
+     .body = expire,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Set a key's time to live in seconds",
+     .complexity = "O(1)",
+     .syntax = "key:key seconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
+     .history = "7.0.0|Added options: `NX`, `XX`, `GT` and `LT`."},
+    {.name = "expireat",
+     .body = expireat,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.2.0",
+     .summary = "Set the expiration for a key as a UNIX timestamp",
+     .complexity = "O(1)",
+     .syntax = "key:key unix-time-seconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
+     .history = "7.0.0|Added options: `NX`, `XX`, `GT` and `LT`."},
+    {.name = "pexpire",
+     .body = pexpire,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Set a key's time to live in milliseconds",
+     .complexity = "O(1)",
+     .syntax = "key:key milliseconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
+     .history = "7.0.0|Added options: `NX`, `XX`, `GT` and `LT`."},
+    {.name = "pexpireat",
+     .body = pexpireat,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Set the expiration for a key as a UNIX timestamp specified in milliseconds",
+     .complexity = "O(1)",
+     .syntax = "key:key unix-time-milliseconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
+     .history = "7.0.0|Added options: `NX`, `XX`, `GT` and `LT`."},
+    {.name = "persist",
+     .body = persist,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.2.0",
+     .summary = "Remove the expiration from a key",
+     .complexity = "O(1)",
+     .syntax = "key:key"},
+    {.name = "ttl",
+     .body = ttl,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Get the time to live for a key in seconds",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output",
+     .history = "2.8.0|Added the -2 reply."},
+    {.name = "pttl",
+     .body = pttl,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Get the time to live for a key in milliseconds",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output",
+     .history = "2.8.0|Added the -2 reply."},
+    {.name = "expiretime",
+     .body = expiretime,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "7.0.0",
+     .summary = "Get the expiration Unix timestamp for a key",
+     .complexity = "O(1)",
+     .syntax = "key:key"},
+    {.name = "pexpiretime",
+     .body = pexpiretime,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "7.0.0",
+     .summary = "Get the expiration Unix timestamp for a key in milliseconds",
+     .complexity = "O(1)",
+     .syntax = "key:key"},
+    {.name = NULL},
+};

@@ -1,0 +1,353 @@
+/* Keys as such, whatever their values. */
+#include "base/glob.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "server/client.h"
+#include "server/reply.h"
+#include "store/string.h"
+
+/* DEL and UNLINK are one: what is large is freed on the worker either way. */
+static void del(struct request *r) {
+    struct db *db = r->client->db;
+    struct key keys[LOOKUP_AHEAD];
+    int64_t removed = 0;
+    for (int i = 1, n; i < r->argc; i += n) {
+        n = lookup_ahead(db, r->argv + i, r->argc - i, 1, keys);
+        for (int k = 0; k < n; k++) {
+            struct entry *e = db_write(db, &keys[k]);
+            if (!e) continue;
+            db_remove(db, &keys[k], e);
+            db_changed(db, &keys[k], DB_GENERIC, "del");
+            removed++;
+        }
+    }
+    reply_int(r->client, removed);
+}
+
+static void count(struct request *r, bool touch) {
+    struct db *db = r->client->db;
+    struct key keys[LOOKUP_AHEAD];
+    int64_t found = 0;
+    for (int i = 1, n; i < r->argc; i += n) {
+        n = lookup_ahead(db, r->argv + i, r->argc - i, 1, keys);
+        for (int k = 0; k < n; k++)
+            found += (touch ? db_read(db, &keys[k]) : lookup_untouched(db, &keys[k])) != NULL;
+    }
+    reply_int(r->client, found);
+}
+
+static void exists(struct request *r) {
+    count(r, false);
+}
+
+static void touch(struct request *r) {
+    count(r, true);
+}
+
+static void type(struct request *r) {
+    struct entry *e = lookup_untouched(r->client->db, &r->key);
+    reply_status(r->client, e ? entry_type_name(entry_type(e)) : "none");
+}
+
+static void randomkey(struct request *r) {
+    struct entry *e = db_random(r->client->db);
+    if (e) {
+        reply_bulk(r->client, entry_key(e));
+    } else {
+        reply_null(r->client);
+    }
+}
+
+static void keys(struct request *r) {
+    struct slice pattern = r->argv[1];
+    bool all = glob_is_all(pattern);
+    size_t place = reply_hold(r->client), found = 0;
+    struct table_iter it;
+    const struct entry *e;
+    table_iter_init(&it, &r->client->db->keys);
+    while ((e = table_iter_next(&it))) {
+        struct slice name = entry_key(e);
+        if ((!all && !glob_match(pattern, name)) || db_is_due(e)) continue;
+        reply_bulk(r->client, name);
+        found++;
+    }
+    reply_array_at(r->client, place, found);
+}
+
+/* Remove what stands where a key is to be put. False: there is something and `replace` is not. */
+static bool make_way(struct db *db, const struct key *to, bool replace) {
+    struct entry *e = db_write(db, to);
+    if (!e) return true;
+    if (replace) db_remove(db, to, e);
+    return replace;
+}
+
+/* The source is looked up twice, as making way is a change and entries stay in their places only until the next one. */
+static void rename_to(struct request *r, bool replace) {
+    struct client *c = r->client;
+    struct db *db = c->db;
+    struct key to = key_of(r->argv[2]);
+    bool same = slice_eq(r->key.name, to.name), done = false;
+    if (!db_write(db, &r->key)) {
+        reply_no_key(c);
+        return;
+    }
+    if (!same && make_way(db, &to, replace)) {
+        db_attach(db, &to, db_detach(db, &r->key, db_write(db, &r->key)));
+        db_changed(db, &r->key, DB_GENERIC, "rename_from");
+        db_changed(db, &to, DB_GENERIC, "rename_to");
+        done = true;
+    }
+    if (replace) {
+        reply_ok(c);
+    } else {
+        reply_int(c, done);
+    }
+}
+
+static void rename_command(struct request *r) {
+    rename_to(r, true);
+}
+
+static void renamenx(struct request *r) {
+    rename_to(r, false);
+}
+
+static void reply_same(struct client *c) {
+    reply_error(c, "ERR source and destination objects are the same");
+}
+
+static void move(struct request *r) {
+    struct client *c = r->client;
+    struct db *from = c->db, *to;
+    if (!args_db(c, r->argv[2], &to)) return;
+    if (from == to) {
+        reply_same(c);
+        return;
+    }
+    struct entry *e = db_write(from, &r->key);
+    if (!e || !make_way(to, &r->key, false)) {
+        reply_int(c, 0);
+        return;
+    }
+    db_attach(to, &r->key, db_detach(from, &r->key, e));
+    db_changed(from, &r->key, DB_GENERIC, "move_from");
+    db_changed(to, &r->key, DB_GENERIC, "move_to");
+    reply_int(c, 1);
+}
+
+static bool parse_copy(struct request *r, struct db **to, bool *replace) {
+    for (int i = 3; i < r->argc; i++) {
+        if (slice_is(r->argv[i], "replace")) {
+            *replace = true;
+        } else if (slice_is(r->argv[i], "db") && i + 1 < r->argc) {
+            if (!args_db(r->client, r->argv[++i], to)) return false;
+        } else {
+            reply_syntax_error(r->client);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void copy(struct request *r) {
+    struct client *c = r->client;
+    struct db *from = c->db, *to = from;
+    struct key name = key_of(r->argv[2]);
+    bool replace = false;
+    if (!parse_copy(r, &to, &replace)) return;
+    if (from == to && slice_eq(r->key.name, name.name)) {
+        reply_same(c);
+        return;
+    }
+    if (!db_read(from, &r->key) || !make_way(to, &name, replace)) {
+        reply_int(c, 0);
+        return;
+    }
+    const struct entry *e = db_peek(from, &r->key);
+    assert(entry_type(e) == ENTRY_STRING);
+    string_copy(to, &name, e, entry_deadline_ms(e));
+    db_changed(to, &name, DB_GENERIC, "copy_to");
+    reply_int(c, 1);
+}
+
+static const struct command_keys rename_command_keys[] = {
+    {.flags = "RW access delete", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+static const struct command_keys renamenx_keys[] = {
+    {.flags = "RW access delete", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "OW insert", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+static const struct command_keys copy_keys[] = {
+    {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command keys_commands[] = {
+    {.name = "del",
+     .body = del,
+     .arity = -2,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Delete a key",
+     .complexity = "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other "
+                   "than a string, the individual complexity for this key is O(M) where M is the number of elements in "
+                   "the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
+     .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum",
+     .key_flags = "RM delete"},
+    {.name = "unlink",
+     .body = del,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "4.0.0",
+     .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
+     .complexity =
+         "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in "
+         "order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
+     .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum",
+     .key_flags = "RM delete"},
+    {.name = "exists",
+     .body = exists,
+     .arity = -2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Determine if a key exists",
+     .complexity = "O(N) where N is the number of keys to check.",
+     .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum",
+     .history = "3.0.3|Accepts multiple `key` arguments.",
+     .key_flags = "RO"},
+    {.name = "touch",
+     .body = touch,
+     .arity = -2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "3.2.1",
+     .summary = "Alters the last access time of a key(s). Returns the number of existing keys specified.",
+     .complexity = "O(N) where N is the number of keys that will be touched.",
+     .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum",
+     .key_flags = "RO"},
+    {.name = "type",
+     .body = type,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Determine the type stored at key",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RO"},
+    {.name = "randomkey",
+     .body = randomkey,
+     .arity = 1,
+     .flags = CMD_READONLY,
+     .acl = ACL_KEYSPACE,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Return a random key from the keyspace",
+     .complexity = "O(1)",
+     .tips = "request_policy:all_shards,nondeterministic_output"},
+    {.name = "keys",
+     .body = keys,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Find all keys matching the given pattern",
+     .complexity = "O(N) with N being the number of keys in the database, under the assumption that the key names in "
+                   "the database and the given pattern have limited length.",
+     .syntax = "pattern:pattern",
+     .tips = "request_policy:all_shards,nondeterministic_output_order"},
+    {.name = "rename",
+     .body = rename_command,
+     .arity = 3,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 2,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Rename a key",
+     .complexity = "O(1)",
+     .syntax = "key:key newkey:key#1",
+     .keys = rename_command_keys},
+    {.name = "renamenx",
+     .body = renamenx,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 2,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Rename a key, only if the new key does not exist",
+     .complexity = "O(1)",
+     .syntax = "key:key newkey:key#1",
+     .history = "3.2.0|The command no longer returns an error when source and destination names are the same.",
+     .keys = renamenx_keys},
+    {.name = "move",
+     .body = move,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Move a key to another database",
+     .complexity = "O(1)",
+     .syntax = "key:key db:integer",
+     .key_flags = "RW access update"},
+    {.name = "copy",
+     .body = copy,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 2,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "6.2.0",
+     .summary = "Copy a key",
+     .complexity = "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
+     .syntax = "source:key destination:key#1 [DB destination-db:integer] [REPLACE]",
+     .keys = copy_keys},
+    {.name = NULL},
+};

@@ -1,0 +1,159 @@
+/* Parts of a string, and its length. */
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "server/client.h"
+#include "server/limits.h"
+#include "server/reply.h"
+#include "store/string.h"
+
+/* True if the entry is no string; the error was replied. e may be NULL. */
+static bool is_foreign(struct request *r, const struct entry *e) {
+    if (!e || entry_type(e) == ENTRY_STRING) return false;
+    reply_wrong_type(r->client);
+    return true;
+}
+
+static bool fits(struct request *r, size_t at, size_t len) {
+    size_t total;
+    if (!__builtin_add_overflow(at, len, &total) && total <= (size_t)limits_options.max_bulk) return true;
+    reply_error(r->client, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return false;
+}
+
+static void append(struct request *r) {
+    struct db *db = r->client->db;
+    struct entry *e = db_write(db, &r->key);
+    if (is_foreign(r, e)) return;
+    size_t len = e ? string_length(e) : 0;
+    if (e && !fits(r, len, r->argv[2].len)) return;
+    string_append(db, &r->key, e, r->argv[2]);
+    db_changed(db, &r->key, DB_STRING, "append");
+    reply_int(r->client, (int64_t)(len + r->argv[2].len));
+}
+
+static void strlen_command(struct request *r) {
+    struct entry *e = db_read(r->client->db, &r->key);
+    if (is_foreign(r, e)) return;
+    reply_int(r->client, e ? (int64_t)string_length(e) : 0);
+}
+
+/* Bytes first to last, inclusive; negative ones count from the end. */
+static struct slice cut(struct slice s, int64_t first, int64_t last) {
+    int64_t len = (int64_t)s.len;
+    if (first < 0 && last < 0 && first > last) return SLICE("");
+    if (first < 0 && (first += len) < 0) first = 0;
+    if (last < 0 && (last += len) < 0) last = 0;
+    if (last >= len) last = len - 1;
+    if (first > last) return SLICE("");
+    return slice_of(s.ptr + first, (size_t)(last - first) + 1);
+}
+
+static void getrange(struct request *r) {
+    int64_t first, last;
+    if (!args_i64(r->client, r->argv[2], &first) || !args_i64(r->client, r->argv[3], &last)) return;
+    struct entry *e = db_read(r->client->db, &r->key);
+    if (is_foreign(r, e)) return;
+    char digits[NUM_I64_MAX];
+    reply_bulk(r->client, e ? cut(string_bytes(e, digits), first, last) : SLICE(""));
+}
+
+static void setrange(struct request *r) {
+    struct client *c = r->client;
+    struct slice bytes = r->argv[3];
+    int64_t offset;
+    if (!args_i64(c, r->argv[2], &offset)) return;
+    if (offset < 0) {
+        reply_error(c, "ERR offset is out of range");
+        return;
+    }
+    struct entry *e = db_write(c->db, &r->key);
+    if (is_foreign(r, e)) return;
+    size_t len = e ? string_length(e) : 0, end = (size_t)offset + bytes.len;
+    if (bytes.len > 0) {
+        if (!fits(r, (size_t)offset, bytes.len)) return;
+        string_set_range(c->db, &r->key, e, (size_t)offset, bytes);
+        db_changed(c->db, &r->key, DB_STRING, "setrange");
+        if (end > len) len = end;
+    }
+    reply_int(c, (int64_t)len);
+}
+
+const struct command ranges_commands[] = {
+    {.name = "append",
+     .body = append,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.0.0",
+     .summary = "Append a value to a key",
+     .complexity = "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already "
+                   "present value is of any size, since the dynamic string library used by Redis will double the free "
+                   "space available on every reallocation.",
+     .syntax = "key:key value",
+     .key_flags = "RW insert"},
+    {.name = "strlen",
+     .body = strlen_command,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.2.0",
+     .summary = "Get the length of the value stored in a key",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RO"},
+    {.name = "getrange",
+     .body = getrange,
+     .arity = 4,
+     .flags = CMD_READONLY,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.4.0",
+     .summary = "Get a substring of the string stored at a key",
+     .complexity = "O(N) where N is the length of the returned string. The complexity is ultimately determined by the "
+                   "returned length, but because creating a substring from an existing string is very cheap, it can be "
+                   "considered O(1) for small strings.",
+     .syntax = "key:key start:integer end:integer"},
+    {.name = "substr",
+     .body = getrange,
+     .arity = 4,
+     .flags = CMD_READONLY,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Get a substring of the string stored at a key",
+     .complexity = "O(N) where N is the length of the returned string. The complexity is ultimately determined by the "
+                   "returned length, but because creating a substring from an existing string is very cheap, it can be "
+                   "considered O(1) for small strings.",
+     .syntax = "key:key start:integer end:integer",
+     .deprecated = "2.0.0|`GETRANGE`"},
+    {.name = "setrange",
+     .body = setrange,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.2.0",
+     .summary = "Overwrite part of a string at key starting at the specified offset",
+     .complexity =
+         "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the "
+         "amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.",
+     .syntax = "key:key offset:integer value"},
+    {.name = NULL},
+};

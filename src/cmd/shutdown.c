@@ -1,0 +1,54 @@
+/* SHUTDOWN: no reply comes, the connection just ends. */
+#include "cmd/families.h"
+#include "server/lifecycle.h"
+#include "server/reply.h"
+
+/* False for words that do not go together. */
+static bool read_options(const struct request *r, unsigned *flags, bool *abort) {
+    for (int i = 1; i < r->argc; i++) {
+        if (slice_is(r->argv[i], "nosave"))
+            *flags |= LIFECYCLE_NOSAVE;
+        else if (slice_is(r->argv[i], "save"))
+            *flags |= LIFECYCLE_SAVE;
+        else if (slice_is(r->argv[i], "now"))
+            *flags |= LIFECYCLE_NOW;
+        else if (slice_is(r->argv[i], "force"))
+            *flags |= LIFECYCLE_FORCE;
+        else if (slice_is(r->argv[i], "abort"))
+            *abort = true;
+        else
+            return false;
+    }
+    if (*abort && *flags) return false;
+    return !((*flags & LIFECYCLE_SAVE) && (*flags & LIFECYCLE_NOSAVE));
+}
+
+static void shutdown_command(struct request *r) {
+    unsigned flags = 0;
+    bool abort = false;
+    if (!read_options(r, &flags, &abort)) {
+        reply_syntax_error(r->client);
+        return;
+    }
+    if (!abort)
+        lifecycle_shutdown(flags);
+    else if (lifecycle_abort())
+        reply_ok(r->client);
+    else
+        reply_error(r->client, "ERR No shutdown in progress.");
+}
+
+const struct command shutdown_commands[] = {
+    {.name = "shutdown",
+     .body = shutdown_command,
+     .arity = -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Synchronously save the dataset to disk and then shut down the server",
+     .complexity =
+         "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+     .syntax = "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
+     .history = "7.0.0|Added the `NOW`, `FORCE` and `ABORT` modifiers."},
+    {.name = NULL},
+};

@@ -1,0 +1,465 @@
+/* GET, SET and their kin: whole values.
+ *
+ * GET and SET without options are what a server does most of the time; they come first in their bodies and do
+ * nothing for options that are not there. A value that is a blob travels by reference both ways: SET keeps the
+ * buffer into which the socket was read, GET sends from it. */
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/effect.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "server/client.h"
+#include "server/reply.h"
+#include "server/wave.h"
+#include "store/string.h"
+
+enum option {
+    NX = 1 << 0,
+    XX = 1 << 1,
+    GET = 1 << 2,
+    KEEPTTL = 1 << 3,
+    PERSIST = 1 << 4,
+    EX = 1 << 5,
+    PX = 1 << 6,
+    EXAT = 1 << 7,
+    PXAT = 1 << 8,
+};
+#define CONDITIONS (NX | XX)
+#define TIMES (EX | PX | EXAT | PXAT)
+#define LIFETIMES (TIMES | KEEPTTL | PERSIST)
+#define SET_OPTIONS (CONDITIONS | GET | KEEPTTL | TIMES)
+#define GETEX_OPTIONS (TIMES | PERSIST)
+
+static unsigned option_named(struct slice word) {
+    switch (word.len) {
+    case 2:
+        if (slice_is(word, "ex")) return EX;
+        if (slice_is(word, "px")) return PX;
+        if (slice_is(word, "nx")) return NX;
+        if (slice_is(word, "xx")) return XX;
+        return 0;
+    case 3: return slice_is(word, "get") ? GET : 0;
+    case 4: return slice_is(word, "exat") ? EXAT : slice_is(word, "pxat") ? PXAT : 0;
+    case 7: return slice_is(word, "keepttl") ? KEEPTTL : slice_is(word, "persist") ? PERSIST : 0;
+    default: return 0;
+    }
+}
+
+/* Read the options from argument i on. An option may be repeated, the last time given counts; of NX and XX there may be
+ * one, and one way to give the lifetime. *time is the argument of a time option. */
+static bool parse_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
+    *flags = 0;
+    for (; i < r->argc; i++) {
+        unsigned option = option_named(r->argv[i]) & allowed;
+        unsigned rivals = option & CONDITIONS ? CONDITIONS : option & LIFETIMES ? LIFETIMES : 0;
+        if (!option || (*flags & rivals & ~option)) goto syntax_error;
+        if (option & TIMES) {
+            if (++i == r->argc) goto syntax_error;
+            *time = r->argv[i];
+        }
+        *flags |= option;
+    }
+    return true;
+syntax_error:
+    reply_syntax_error(r->client);
+    return false;
+}
+
+/* The absolute deadline that a time option means; *flags has one of TIMES. */
+static bool parse_deadline(struct request *r, unsigned flags, struct slice time, int64_t *deadline_ms) {
+    int64_t t, base = flags & (EX | PX) ? clock_now_ms() : 0, unit = flags & (EX | EXAT) ? 1000 : 1;
+    if (!args_i64(r->client, time, &t)) return false;
+    if (t <= 0 || !num_mul_i64(t, unit, &t) || !num_add_i64(t, base, deadline_ms)) {
+        reply_errorf(r->client, "ERR invalid expire time in '%s' command", exec_full_name(r->command));
+        return false;
+    }
+    return true;
+}
+
+static void reply_value(struct client *c, const struct entry *e) {
+    struct blob *blob = string_blob(e);
+    char digits[NUM_I64_MAX];
+    if (__builtin_expect(blob != NULL, 0)) {
+        reply_bulk_blob(c, blob);
+    } else {
+        reply_bulk(c, string_bytes(e, digits));
+    }
+}
+
+/* Reply the key's value, or null. False: it is not a string, and the error was replied. *found may be NULL. */
+static bool reply_current(struct request *r, struct entry **found) {
+    struct entry *e = db_read(r->client->db, &r->key);
+    if (found) *found = e;
+    if (!e) {
+        reply_null(r->client);
+    } else if (__builtin_expect(entry_type(e) != ENTRY_STRING, 0)) {
+        reply_wrong_type(r->client);
+        return false;
+    } else {
+        reply_value(r->client, e);
+    }
+    return true;
+}
+
+/* The key becomes argument i, which is adopted if it came in a blob. */
+static inline void store(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
+    struct db *db = r->client->db;
+    if (__builtin_expect(r->argv[i].len >= BLOB_MIN, 0)) {
+        struct blob *blob = wave_take_blob(r, i);
+        if (blob) {
+            db_set_blob(db, key, old, blob, deadline_ms);
+            db_changed(db, key, DB_STRING, "set");
+            return;
+        }
+    }
+    db_set_string(db, key, old, r->argv[i], deadline_ms);
+    db_changed(db, key, DB_STRING, "set");
+}
+
+static void get(struct request *r) {
+    reply_current(r, NULL);
+}
+
+/* SET to argument i under the conditions in flags. False: they do not hold. deadline_ms may be ENTRY_NO_TTL. */
+static bool assign(struct request *r, int i, unsigned flags, int64_t deadline_ms) {
+    struct db *db = r->client->db;
+    struct entry *old = db_write(db, &r->key);
+    if (flags & (old ? NX : XX)) return false;
+    store(r, &r->key, old, i, flags & KEEPTTL ? DB_KEEP_TTL : deadline_ms);
+    if (deadline_ms != ENTRY_NO_TTL) {
+        db_notify(db, &r->key, DB_GENERIC, "expire");
+        effect_set_until(r->key.name, r->argv[i], deadline_ms);
+    }
+    return true;
+}
+
+static void set(struct request *r) {
+    int64_t deadline_ms = ENTRY_NO_TTL;
+    unsigned flags = 0;
+    if (__builtin_expect(r->argc > 3, 0)) {
+        struct slice time;
+        if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
+        if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
+        if ((flags & GET) && !reply_current(r, NULL)) return;
+    }
+    bool done = assign(r, 2, flags, deadline_ms);
+    if (flags & GET) return;
+    if (done) {
+        reply_ok(r->client);
+    } else {
+        reply_null(r->client);
+    }
+}
+
+static void setnx(struct request *r) {
+    reply_int(r->client, assign(r, 2, NX, ENTRY_NO_TTL));
+}
+
+static void set_for(struct request *r, unsigned unit) {
+    int64_t deadline_ms;
+    if (!parse_deadline(r, unit, r->argv[2], &deadline_ms)) return;
+    assign(r, 3, 0, deadline_ms);
+    reply_ok(r->client);
+}
+
+static void setex(struct request *r) {
+    set_for(r, EX);
+}
+
+static void psetex(struct request *r) {
+    set_for(r, PX);
+}
+
+static void getset(struct request *r) {
+    if (!reply_current(r, NULL)) return;
+    assign(r, 2, 0, ENTRY_NO_TTL);
+}
+
+static void remove_key(struct request *r, struct entry *e) {
+    struct db *db = r->client->db;
+    db_remove(db, &r->key, e);
+    db_changed(db, &r->key, DB_GENERIC, "del");
+    effect_delete(r->key.name);
+}
+
+static void getdel(struct request *r) {
+    struct entry *e;
+    if (reply_current(r, &e) && e) remove_key(r, e);
+}
+
+static void getex(struct request *r) {
+    struct db *db = r->client->db;
+    unsigned flags;
+    struct slice time;
+    if (!parse_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
+    /* The time is looked at only where there is a string that it could be for. */
+    struct entry *e = db_peek(db, &r->key);
+    int64_t deadline_ms = ENTRY_NO_TTL;
+    if (e && entry_type(e) == ENTRY_STRING && (flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
+    if (!reply_current(r, &e) || !e) return;
+    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms()) {
+        remove_key(r, e);
+    } else if (flags & TIMES) {
+        db_set_deadline(db, e, r->key.hash, deadline_ms);
+        db_changed(db, &r->key, DB_GENERIC, "expire");
+        effect_expire(r->key.name, deadline_ms);
+    } else if ((flags & PERSIST) && entry_has_ttl(e)) {
+        db_set_deadline(db, e, r->key.hash, ENTRY_NO_TTL);
+        db_changed(db, &r->key, DB_GENERIC, "persist");
+        effect_persist(r->key.name);
+    }
+}
+
+static void mget(struct request *r) {
+    struct client *c = r->client;
+    struct key keys[LOOKUP_AHEAD];
+    reply_array(c, (size_t)r->argc - 1);
+    for (int i = 1, n; i < r->argc; i += n) {
+        n = lookup_ahead(c->db, r->argv + i, r->argc - i, 1, keys);
+        for (int k = 0; k < n; k++) {
+            struct entry *e = db_read(c->db, &keys[k]);
+            if (e && entry_type(e) == ENTRY_STRING) {
+                reply_value(c, e);
+            } else {
+                reply_null(c);
+            }
+        }
+    }
+}
+
+/* MSET's arguments come in pairs, which its arity cannot say. */
+static bool check_pairs(struct request *r) {
+    if (r->argc % 2 == 1) return true;
+    reply_wrong_arity(r->client, exec_full_name(r->command));
+    return false;
+}
+
+static void store_pairs(struct request *r) {
+    struct db *db = r->client->db;
+    struct key keys[LOOKUP_AHEAD];
+    for (int i = 1, n; i < r->argc; i += 2 * n) {
+        n = lookup_ahead(db, r->argv + i, r->argc - i, 2, keys);
+        for (int k = 0; k < n; k++)
+            store(r, &keys[k], db_write(db, &keys[k]), i + 2 * k + 1, ENTRY_NO_TTL);
+    }
+}
+
+static bool any_exists(struct request *r) {
+    struct db *db = r->client->db;
+    struct key keys[LOOKUP_AHEAD];
+    for (int i = 1, n; i < r->argc; i += 2 * n) {
+        n = lookup_ahead(db, r->argv + i, r->argc - i, 2, keys);
+        for (int k = 0; k < n; k++) {
+            if (db_write(db, &keys[k])) return true;
+        }
+    }
+    return false;
+}
+
+static void mset(struct request *r) {
+    if (!check_pairs(r)) return;
+    store_pairs(r);
+    reply_ok(r->client);
+}
+
+static void msetnx(struct request *r) {
+    if (!check_pairs(r)) return;
+    bool free = !any_exists(r);
+    if (free) store_pairs(r);
+    reply_int(r->client, free);
+}
+
+/* Only with GET is the old value looked at. */
+static const char *set_key_flags(const struct slice *argv, int argc) {
+    for (int i = 3; i < argc; i++) {
+        if (slice_is(argv[i], "get")) return "RW access update";
+    }
+    return "OW update";
+}
+
+static const struct command_keys set_keys[] = {
+    {.flags = "RW access update variable_flags",
+     .notes = "RW and ACCESS due to the optional `GET` argument",
+     .begin = 1,
+     .step = 1,
+     .keynum_at = -1,
+     .vary = set_key_flags},
+    {.flags = NULL},
+};
+
+static const struct command_keys getex_keys[] = {
+    {.flags = "RW access update",
+     .notes = "RW and UPDATE because it changes the TTL",
+     .begin = 1,
+     .step = 1,
+     .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command strings_commands[] = {
+    {.name = "get",
+     .body = get,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Get the value of a key",
+     .complexity = "O(1)",
+     .syntax = "key:key"},
+    {.name = "set",
+     .body = set,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Set the string value of a key",
+     .complexity = "O(1)",
+     .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
+               "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
+               "unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
+     .history = "2.6.12|Added the `EX`, `PX`, `NX` and `XX` options.\n"
+                "6.0.0|Added the `KEEPTTL` option.\n"
+                "6.2.0|Added the `GET`, `EXAT` and `PXAT` option.\n"
+                "7.0.0|Allowed the `NX` and `GET` options to be used together.",
+     .keys = set_keys},
+    {.name = "setnx",
+     .body = setnx,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Set the value of a key, only if the key does not exist",
+     .complexity = "O(1)",
+     .syntax = "key:key value",
+     .key_flags = "OW insert"},
+    {.name = "setex",
+     .body = setex,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.0.0",
+     .summary = "Set the value and expiration of a key",
+     .complexity = "O(1)",
+     .syntax = "key:key seconds:integer value",
+     .key_flags = "OW update"},
+    {.name = "psetex",
+     .body = psetex,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "2.6.0",
+     .summary = "Set the value and expiration in milliseconds of a key",
+     .complexity = "O(1)",
+     .syntax = "key:key milliseconds:integer value",
+     .key_flags = "OW update"},
+    {.name = "getset",
+     .body = getset,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Set the string value of a key and return its old value",
+     .complexity = "O(1)",
+     .syntax = "key:key value",
+     .deprecated = "6.2.0|`SET` with the `!GET` argument",
+     .key_flags = "RW access update"},
+    {.name = "getdel",
+     .body = getdel,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "6.2.0",
+     .summary = "Get the value of a key and delete the key",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RW access delete"},
+    {.name = "getex",
+     .body = getex,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "6.2.0",
+     .summary = "Get the value of a key and optionally set its expiration",
+     .complexity = "O(1)",
+     .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
+               "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
+     .keys = getex_keys},
+    {.name = "mget",
+     .body = mget,
+     .arity = -2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_STRING,
+     .since = "1.0.0",
+     .summary = "Get the values of all the given keys",
+     .complexity = "O(N) where N is the number of keys to retrieve.",
+     .syntax = "key:key...",
+     .tips = "request_policy:multi_shard"},
+    {.name = "mset",
+     .body = mset,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 2,
+     .group = GROUP_STRING,
+     .since = "1.0.1",
+     .summary = "Set multiple keys to multiple values",
+     .complexity = "O(N) where N is the number of keys to set.",
+     .syntax = "key_value:(key:key value)...",
+     .tips = "request_policy:multi_shard,response_policy:all_succeeded",
+     .key_flags = "OW update"},
+    {.name = "msetnx",
+     .body = msetnx,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 2,
+     .group = GROUP_STRING,
+     .since = "1.0.1",
+     .summary = "Set multiple keys to multiple values, only if none of the keys exist",
+     .complexity = "O(N) where N is the number of keys to set.",
+     .syntax = "key_value:(key:key value)...",
+     .tips = "request_policy:multi_shard,response_policy:agg_min",
+     .key_flags = "OW insert"},
+    {.name = NULL},
+};

@@ -1,0 +1,669 @@
+/* See table.h for the layout. Two invariants carry everything here:
+ *
+ * - A record lies in its home line or, if that and all lines up to it are full, in a later one of the
+ *   same segment; each line passed over has counted it. A hole that a removal leaves in a line that
+ *   has pushed records is filled with one of them, so churn does not lengthen the searches.
+ * - A slot's tag and further bits depend on the hash and the segment's depth alone.
+ *
+ * A line's counter that has reached 255 says "many" and stays until the segment is rebuilt. */
+#include "ds/table.h"
+#include "base/alloc.h"
+#include "base/rand.h"
+#include <assert.h>
+#include <string.h>
+
+#define MAX_LINES 56
+#define SIZES 19
+#define MAX_DEPTH 32 /* depth and tag must fit a cursor's 48 bits */
+#define PUSHED_MAX 255
+#define WORD_ONE ((uint64_t)1 << 48) /* one record, in a segment word */
+#define MERGE_MAX 256                /* records of two segments that may become one; a split has over 400 */
+#define CASCADE_MAX 64               /* merge again at once while the result is as small as this */
+
+/* jemalloc's size classes in lines: no slack. */
+const uint8_t table_sizes[64] = {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56};
+
+static bool resizing_allowed = true;
+
+/* ---- Words and slots ---- */
+
+static unsigned word_depth(uint64_t word) {
+    return (unsigned)(word >> 58);
+}
+static unsigned word_used(uint64_t word) {
+    return (unsigned)(word >> 48) & 1023;
+}
+static unsigned word_lines(uint64_t word) {
+    return table_sizes[word & 63];
+}
+static uint64_t *word_slots(uint64_t word) {
+    return (uint64_t *)(uintptr_t)(word & TABLE_SEGMENT);
+}
+static uint64_t word_make(unsigned depth, size_t used, const uint64_t *slots, unsigned size) {
+    return (uint64_t)depth << 58 | (uint64_t)used << 48 | (uint64_t)(uintptr_t)slots | size;
+}
+
+static uint64_t *words_of(const struct table *t) {
+    return t->depth ? t->dir : (uint64_t *)(uintptr_t)&t->root;
+}
+/* The directory index of the first word of the segment of this depth that the hash belongs to. */
+static size_t word_index(const struct table *t, uint64_t hash, unsigned depth) {
+    return depth ? (size_t)(hash >> (64 - depth)) << (t->depth - depth) : 0;
+}
+static uint64_t word_of(const struct table *t, uint64_t hash) {
+    return t->depth ? t->dir[hash >> (64 - t->depth)] : t->root;
+}
+/* Set all words of the segment of the word's depth that the hash belongs to. */
+static void word_set(struct table *t, uint64_t hash, uint64_t word) {
+    unsigned depth = word_depth(word);
+    uint64_t *first = words_of(t) + word_index(t, hash, depth);
+    for (size_t i = 0; i < (size_t)1 << (t->depth - depth); i++)
+        first[i] = word;
+}
+
+static bool slot_empty(uint64_t slot) {
+    return !(slot & TABLE_ADDRESS);
+}
+/* A bit for each empty slot of the line, as in table_match. No branch to mispredict. */
+static unsigned empty_slots(const uint64_t *line) {
+#ifdef __SSE2__
+    const __m128 *v = (const __m128 *)line;
+    const __m128i low_mask = _mm_set1_epi32((int)(TABLE_ADDRESS & 0xffffffff));
+    __m128i empty[2];
+    for (unsigned i = 0; i < 2; i++) {
+        __m128i low = _mm_castps_si128(_mm_shuffle_ps(v[2 * i], v[2 * i + 1], 0x88));
+        __m128i high = _mm_castps_si128(_mm_shuffle_ps(v[2 * i], v[2 * i + 1], 0xdd));
+        __m128i address = _mm_or_si128(_mm_and_si128(low, low_mask), _mm_slli_epi32(high, 16));
+        empty[i] = _mm_cmpeq_epi32(address, _mm_setzero_si128());
+    }
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi32(empty[0], empty[1])) & 0x5555u;
+#else
+    unsigned empty = 0;
+    for (unsigned i = 0; i < 8; i++)
+        empty |= (unsigned)slot_empty(line[i]) << 2 * i;
+    return empty;
+#endif
+}
+static unsigned slot_tag(uint64_t slot) {
+    return (unsigned)(slot >> 48);
+}
+static unsigned home_of(unsigned tag, unsigned lines) {
+    return tag * lines >> 16;
+}
+
+/* How many of a slot's three further bits are in use at this depth. */
+static unsigned further_bits(unsigned depth) {
+    return 3 - depth % 4;
+}
+static uint64_t slot_make(uint64_t hash, unsigned depth, const void *record) {
+    uint64_t rest = hash << depth;
+    uint64_t further = (rest >> 45) & (7u & ~(7u >> further_bits(depth)));
+    return (rest >> 48) << 48 | (uint64_t)(uintptr_t)record | further << 1;
+}
+/* The slot one level deeper, for a depth that has further bits: they move up into the tag. */
+static uint64_t slot_deeper(uint64_t slot) {
+    uint64_t tag = (slot >> 48 << 1 | (slot >> 3 & 1)) & 0xffff;
+    return tag << 48 | (slot & TABLE_ADDRESS) | (slot << 1 & 0xc);
+}
+/* The slot one level up; child is which half it comes from. */
+static uint64_t slot_shallower(uint64_t slot, unsigned depth, unsigned child) {
+    uint64_t tag = (uint64_t)child << 15 | slot >> 49;
+    uint64_t further = (slot >> 48 & 1) << 3 | (slot >> 1 & 6);
+    if (further_bits(depth - 1) == 0) further = 0;
+    return tag << 48 | (slot & TABLE_ADDRESS) | further;
+}
+
+static unsigned pushed_get(const uint64_t *line) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < 8; i++)
+        n |= (unsigned)(line[i] & 1) << i;
+    return n;
+}
+static void pushed_set(uint64_t *line, unsigned n) {
+    for (unsigned i = 0; i < 8; i++)
+        line[i] = (line[i] & ~(uint64_t)1) | (n >> i & 1);
+}
+static void pushed_more(uint64_t *line) {
+    unsigned n = pushed_get(line);
+    if (n < PUSHED_MAX) pushed_set(line, n + 1);
+}
+static void pushed_less(uint64_t *line) {
+    unsigned n = pushed_get(line);
+    if (n < PUSHED_MAX) pushed_set(line, n - 1);
+}
+
+/* ---- Building segments ---- */
+
+/* A segment in the making. Slots may come in any order; those in home order are fastest. */
+struct build {
+    uint64_t *slots;
+    unsigned lines, size, used;
+    uint8_t fill[MAX_LINES], pushed[MAX_LINES];
+};
+
+/* A segment of the smallest size that is at most fill/64 full with so many records. */
+static unsigned size_for(unsigned used, unsigned fill) {
+    unsigned size = 0;
+    while (size < SIZES - 1 && used * 8 > table_sizes[size] * fill)
+        size++;
+    return size;
+}
+
+static void build_start(struct build *b, unsigned size) {
+    b->lines = table_sizes[size];
+    b->size = size;
+    b->used = 0;
+    b->slots = alloc_lines(64 * (size_t)b->lines);
+    memset(b->fill, 0, b->lines);
+    memset(b->pushed, 0, b->lines);
+}
+
+/* slot's counter bit must be 0. */
+static inline void build_add(struct build *b, uint64_t slot) {
+    unsigned line = home_of(slot_tag(slot), b->lines);
+    while (b->fill[line] == 8) {
+        if (b->pushed[line] < PUSHED_MAX) b->pushed[line]++;
+        if (++line == b->lines) line = 0;
+    }
+    b->slots[8 * line + b->fill[line]++] = slot;
+    b->used++;
+}
+
+static uint64_t build_end(struct build *b, unsigned depth) {
+    for (unsigned line = 0; line < b->lines; line++) {
+        uint64_t *slots = b->slots + 8 * line;
+        for (unsigned i = b->fill[line]; i < 8; i++)
+            slots[i] = 0;
+        if (b->pushed[line]) pushed_set(slots, b->pushed[line]);
+    }
+    return word_make(depth, b->used, b->slots, b->size);
+}
+
+static void segment_free(struct table *t, uint64_t word) {
+    t->lines -= word_lines(word);
+    alloc_put(word_slots(word), 64 * (size_t)word_lines(word));
+}
+
+/* Rebuild the segment of this word in another size. No record is read. */
+static void segment_resize(struct table *t, uint64_t hash, uint64_t word, unsigned size) {
+    const uint64_t *slots = word_slots(word);
+    struct build b;
+    build_start(&b, size);
+    for (unsigned i = 0; i < 8 * word_lines(word); i++) {
+        if (!slot_empty(slots[i])) build_add(&b, slots[i] & ~(uint64_t)1);
+    }
+    t->lines += b.lines;
+    segment_free(t, word);
+    word_set(t, hash, build_end(&b, word_depth(word)));
+}
+
+/* ---- The directory ---- */
+
+static void directory_double(struct table *t) {
+    assert(t->depth < MAX_DEPTH);
+    size_t n = (size_t)1 << t->depth;
+    uint64_t *old = words_of(t), *dir = alloc_get(2 * n * sizeof *dir);
+    for (size_t i = 0; i < n; i++)
+        dir[2 * i] = dir[2 * i + 1] = old[i];
+    if (t->depth) alloc_put(old, n * sizeof *old);
+    t->dir = dir;
+    t->depth++;
+    t->deepest = 0;
+}
+
+/* Drop levels that no segment uses. */
+static void directory_trim(struct table *t) {
+    while (t->depth && !t->deepest) {
+        size_t n = (size_t)1 << --t->depth;
+        uint64_t *old = t->dir;
+        if (!t->depth) {
+            t->root = old[0];
+        } else {
+            t->dir = alloc_get(n * sizeof *old);
+            for (size_t i = 0; i < n; i++) {
+                t->dir[i] = old[2 * i];
+                if (word_depth(old[2 * i]) == t->depth) t->deepest++;
+            }
+        }
+        alloc_put(old, 2 * n * sizeof *old);
+    }
+}
+
+/* ---- Splitting and merging ---- */
+
+static uint64_t hash_of(const struct table *t, uint64_t slot) {
+    return t->type->hash(table_record(slot));
+}
+
+/* Both children's exact record counts are needed first, to choose their sizes. */
+static unsigned count_upper_half(const uint64_t *slots, unsigned end) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < end; i++)
+        n += (unsigned)(slots[i] >> 63); /* an empty slot's tag is 0 */
+    return n;
+}
+
+static void segment_split(struct table *t, uint64_t hash, uint64_t word) {
+    enum { AHEAD = 24, FILL = 56 };
+    const uint64_t *slots = word_slots(word);
+    unsigned depth = word_depth(word), end = 8 * word_lines(word), upper = count_upper_half(slots, end);
+    bool read = further_bits(depth) == 0;
+    struct build child[2];
+    build_start(&child[0], size_for(word_used(word) - upper, FILL));
+    build_start(&child[1], size_for(upper, FILL));
+    for (unsigned i = 0; read && i < AHEAD; i++)
+        __builtin_prefetch(table_record(slots[i]));
+    for (unsigned i = 0; i < end; i++) {
+        uint64_t slot = slots[i];
+        if (read && i + AHEAD < end) __builtin_prefetch(table_record(slots[i + AHEAD]));
+        if (slot_empty(slot)) continue;
+        uint64_t deeper = read ? slot_make(hash_of(t, slot), depth + 1, table_record(slot)) : slot_deeper(slot);
+        build_add(&child[slot >> 63], deeper);
+    }
+    if (depth == t->depth) directory_double(t);
+    if (depth + 1 == t->depth) t->deepest += 2;
+    t->lines += child[0].lines + child[1].lines;
+    segment_free(t, word);
+    uint64_t bit = (uint64_t)1 << (63 - depth);
+    word_set(t, hash & ~bit, build_end(&child[0], depth + 1));
+    word_set(t, hash | bit, build_end(&child[1], depth + 1));
+}
+
+/* Merge two segments that differ in the last bit of their depth. No record is read. */
+static void segment_merge(struct table *t, uint64_t hash, const uint64_t words[2]) {
+    enum { FILL = 52 };
+    unsigned depth = word_depth(words[0]);
+    struct build b;
+    build_start(&b, size_for(word_used(words[0]) + word_used(words[1]), FILL));
+    for (unsigned child = 0; child < 2; child++) {
+        const uint64_t *slots = word_slots(words[child]);
+        for (unsigned i = 0; i < 8 * word_lines(words[child]); i++) {
+            if (!slot_empty(slots[i])) build_add(&b, slot_shallower(slots[i], depth, child));
+        }
+        segment_free(t, words[child]);
+    }
+    t->lines += b.lines;
+    if (depth == t->depth) t->deepest -= 2;
+    word_set(t, hash, build_end(&b, depth - 1));
+    directory_trim(t);
+}
+
+/* Merge the hash's segment with its buddy if both are small. */
+static bool try_merge(struct table *t, uint64_t hash) {
+    uint64_t word = word_of(t, hash);
+    unsigned depth = word_depth(word);
+    if (!depth) return false;
+    uint64_t bit = (uint64_t)1 << (64 - depth);
+    uint64_t words[2] = {word_of(t, hash & ~bit), word_of(t, hash | bit)};
+    if (word_depth(words[0]) != word_depth(words[1])) return false;
+    if (word_used(words[0]) + word_used(words[1]) > MERGE_MAX) return false;
+    segment_merge(t, hash, words);
+    return true;
+}
+
+static bool is_sparse(uint64_t word) {
+    return word_used(word) * 20 < word_lines(word) * 8 * 9; /* 45 % */
+}
+
+static void segment_shrink(struct table *t, uint64_t hash) {
+    enum { FILL = 52 };
+    bool merged = false;
+    while (try_merge(t, hash)) {
+        merged = true;
+        if (word_used(word_of(t, hash)) > CASCADE_MAX) break;
+    }
+    if (t->count == 0 && t->depth < 8) {
+        table_clear(t, NULL, NULL);
+    } else if (!merged) {
+        uint64_t word = word_of(t, hash);
+        unsigned size = size_for(word_used(word), FILL);
+        if (size < (word & 63)) segment_resize(t, hash, word, size);
+    }
+}
+
+/* ---- Changing the table ---- */
+
+void table_init(struct table *t, const struct table_type *type) {
+    *t = (struct table){.type = type};
+}
+
+void table_set_resizing(bool allowed) {
+    resizing_allowed = allowed;
+}
+
+static size_t word_count(const struct table *t) {
+    return (size_t)1 << t->depth;
+}
+
+void table_clear(struct table *t, table_visit_fn drop, void *ctx) {
+    if (drop) {
+        struct table_iter it;
+        table_iter_init(&it, t);
+        for (void *record; (record = table_iter_next(&it));)
+            drop(ctx, record);
+    }
+    uint64_t *words = words_of(t);
+    for (size_t i = 0; i < word_count(t); i += (size_t)1 << (t->depth - word_depth(words[i]))) {
+        if (words[i]) segment_free(t, words[i]);
+    }
+    if (t->depth) alloc_put(t->dir, word_count(t) * sizeof *t->dir);
+    table_init(t, t->type);
+}
+
+/* Records at which a segment grows: all slots of one or two lines, else 29/32; under a fork nearly all. */
+static unsigned limit_of(unsigned lines) {
+    if (lines <= 2) return 8 * lines;
+    return resizing_allowed ? lines * 29 / 4 : lines * 63 / 8;
+}
+
+/* Make room in the segment that the hash belongs to. */
+static __attribute__((noinline)) uint64_t segment_grow(struct table *t, uint64_t hash) {
+    uint64_t word = word_of(t, hash);
+    if (!word) {
+        struct build b;
+        build_start(&b, 0);
+        t->lines = 1;
+        return t->root = build_end(&b, 0);
+    }
+    while (word_used(word) >= limit_of(word_lines(word))) {
+        unsigned size = word & 63;
+        if (size < SIZES - 1) {
+            segment_resize(t, hash, word, size + 1);
+        } else {
+            segment_split(t, hash, word);
+        }
+        word = word_of(t, hash);
+    }
+    return word;
+}
+
+void table_insert(struct table *t, uint64_t hash, void *record) {
+    assert(!((uintptr_t)record & ~(uintptr_t)TABLE_ADDRESS));
+    uint64_t word = word_of(t, hash);
+    if (!word || word_used(word) >= limit_of(word_lines(word))) word = segment_grow(t, hash);
+    uint64_t slot = slot_make(hash, word_depth(word), record), *slots = word_slots(word);
+    unsigned lines = word_lines(word), n = home_of(slot_tag(slot), lines);
+    for (;;) {
+        uint64_t *line = slots + 8 * (size_t)n;
+        unsigned empty = empty_slots(line);
+        if (empty) {
+            uint64_t *to = line + (unsigned)__builtin_ctz(empty) / 2;
+            *to = slot | (*to & 1);
+            word_set(t, hash, word + WORD_ONE);
+            t->count++;
+            return;
+        }
+        pushed_more(line);
+        if (++n == lines) n = 0;
+    }
+}
+
+/* The slot that holds the record, or NULL. Counts down `less` on the way if asked to, which is right only
+ * for a record that is there. */
+static uint64_t *locate(struct table_place *p, const void *record) {
+    if (!p->segment) return NULL;
+    for (unsigned left = p->lines; left; left--) {
+        uint64_t *line = p->segment + 8 * (size_t)p->line;
+        for (unsigned match = table_match(line, p->tag); match; match &= match - 1) {
+            uint64_t *slot = line + (unsigned)__builtin_ctz(match) / 2;
+            if (table_record(*slot) == record) return slot;
+        }
+        if (!table_pushed(line)) return NULL;
+        if (++p->line == p->lines) p->line = 0;
+    }
+    return NULL;
+}
+
+/* A slot of line n has become free. Fill it with a record that was pushed past that line, then the hole that
+ * this leaves, and so on. Such a record lies before the next line that nobody was pushed past. */
+static void fill_hole(uint64_t *slots, unsigned lines, unsigned n, uint64_t *hole) {
+    unsigned at = n;
+    for (unsigned left = lines - 1; left && table_pushed(slots + 8 * (size_t)at); left--) {
+        if (++at == lines) at = 0;
+        uint64_t *line = slots + 8 * (size_t)at;
+        for (unsigned i = 0; i < 8; i++) {
+            unsigned home = home_of(slot_tag(line[i]), lines);
+            /* Pushed past n: its way from home to here passes over n. */
+            unsigned way = (at + lines - home) % lines, back = (at + lines - n) % lines;
+            if (slot_empty(line[i]) || way < back) continue;
+            *hole = (line[i] & ~(uint64_t)1) | (*hole & 1);
+            line[i] &= 1;
+            for (unsigned k = n; k != at; k = k + 1 == lines ? 0 : k + 1)
+                pushed_less(slots + 8 * (size_t)k);
+            hole = &line[i];
+            n = at;
+            left = lines;
+            break;
+        }
+    }
+}
+
+bool table_remove(struct table *t, uint64_t hash, const void *record) {
+    struct table_place p = table_place(t, hash);
+    unsigned home = p.line;
+    uint64_t *slot = locate(&p, record);
+    if (!slot) return false;
+    *slot &= 1;
+    for (unsigned k = home; k != p.line; k = k + 1 == p.lines ? 0 : k + 1)
+        pushed_less(p.segment + 8 * (size_t)k);
+    if (table_pushed(p.segment + 8 * (size_t)p.line)) fill_hole(p.segment, p.lines, p.line, slot);
+    uint64_t word = word_of(t, hash) - WORD_ONE;
+    word_set(t, hash, word);
+    t->count--;
+    if (is_sparse(word) && resizing_allowed) segment_shrink(t, hash);
+    return true;
+}
+
+void table_replace(struct table *t, uint64_t hash, const void *old_record, void *record) {
+    assert(!((uintptr_t)record & ~(uintptr_t)TABLE_ADDRESS));
+    struct table_place p = table_place(t, hash);
+    uint64_t *slot = locate(&p, old_record);
+    assert(slot);
+    *slot = (*slot & ~(uint64_t)TABLE_ADDRESS) | (uint64_t)(uintptr_t)record;
+}
+
+void table_reserve(struct table *t, size_t records) {
+    enum { FILL = 56, MEAN = 350 }; /* the fullest segment of many has some 80 more than the mean */
+    if (t->lines || records < 8) return;
+    unsigned depth = 0;
+    while (records >> depth > MEAN && depth < MAX_DEPTH)
+        depth++;
+    size_t n = (size_t)1 << depth;
+    unsigned size = size_for((unsigned)(records >> depth), FILL);
+    uint64_t *dir = depth ? alloc_get(n * sizeof *dir) : &t->root;
+    for (size_t i = 0; i < n; i++) {
+        struct build b;
+        build_start(&b, size);
+        dir[i] = build_end(&b, depth);
+    }
+    if (depth) t->dir = dir;
+    t->depth = (uint8_t)depth;
+    t->deepest = depth ? (uint32_t)n : 0;
+    t->lines = n * table_sizes[size];
+}
+
+size_t table_memory(const struct table *t) {
+    return 64 * t->lines + (t->depth ? word_count(t) * sizeof *t->dir : 0);
+}
+
+/* ---- Walking ---- */
+
+/* Visit the records of a segment whose tags are in [low, high], wherever they have been pushed. */
+static void visit_tags(uint64_t word, unsigned low, unsigned high, table_visit_fn visit, void *ctx) {
+    const uint64_t *slots = word_slots(word);
+    unsigned lines = word_lines(word), n = home_of(low, lines), homes = home_of(high, lines) - n;
+    for (unsigned seen = 0; seen < lines; seen++) {
+        const uint64_t *line = slots + 8 * (size_t)n;
+        for (unsigned i = 0; i < 8; i++) {
+            unsigned tag = slot_tag(line[i]);
+            if (tag >= low && tag <= high && !slot_empty(line[i])) visit(ctx, table_record(line[i]));
+        }
+        if (seen >= homes && !table_pushed(line)) return;
+        if (++n == lines) n = 0;
+    }
+}
+
+/* A point between two tags: a merge has taken the tags' last bits since the cursor was handed out. */
+struct scan_filter {
+    const struct table *table;
+    uint64_t point;
+    table_visit_fn visit;
+    void *ctx;
+};
+static void visit_from_point(void *ctx, void *record) {
+    struct scan_filter *f = ctx;
+    if (f->table->type->hash(record) >= f->point) f->visit(f->ctx, record);
+}
+
+uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit, void *ctx) {
+    uint64_t point = cursor << 16, word = word_of(t, point);
+    if (!word) return 0;
+    unsigned depth = word_depth(word), lines = word_lines(word), tag = (unsigned)(point << depth >> 48);
+    /* The next line begins with the first tag that (tag * lines) >> 16 takes there. */
+    unsigned next = ((home_of(tag, lines) + 1) * 65536 + lines - 1) / lines;
+    if (point << depth << 16) {
+        struct scan_filter f = {t, point, visit, ctx};
+        visit_tags(word, tag, next - 1, visit_from_point, &f);
+    } else {
+        visit_tags(word, tag, next - 1, visit, ctx);
+    }
+    uint64_t start = depth ? point >> (64 - depth) << (64 - depth) : 0;
+    return (start + ((uint64_t)next << (48 - depth))) >> 16; /* wraps to 0 behind the last segment */
+}
+
+void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, table_visit_fn visit, void *ctx) {
+    assert(bits >= 1 && bits <= 64);
+    uint64_t rest = bits < 64 ? ~(uint64_t)0 >> bits : 0, low = prefix & ~rest, high = prefix | rest;
+    for (;;) {
+        uint64_t word = word_of(t, low);
+        if (!word) return;
+        unsigned depth = word_depth(word);
+        uint64_t last = low | ~(uint64_t)0 >> depth; /* of the segment */
+        uint64_t end = last < high ? last : high;
+        visit_tags(word, (unsigned)(low << depth >> 48), (unsigned)(end << depth >> 48), visit, ctx);
+        if (last >= high) return;
+        low = last + 1;
+    }
+}
+
+/* Any record, from a random line on: for a table so empty that table_random has given up being exact. */
+static void *random_nearby(const struct table *t) {
+    const uint64_t *words = words_of(t);
+    size_t start = rand_below(word_count(t));
+    for (size_t i = 0; i <= word_count(t); i++) {
+        uint64_t word = words[(start + i) & (word_count(t) - 1)];
+        unsigned end = 8 * word_lines(word), from = (unsigned)rand_below(end);
+        for (unsigned k = 0; word_used(word) && k < end; k++) {
+            uint64_t slot = word_slots(word)[(from + k) % end];
+            if (!slot_empty(slot)) return table_record(slot);
+        }
+    }
+    return NULL;
+}
+
+void *table_random(const struct table *t) {
+    enum { PATIENCE = 4096 };
+    if (!t->count) return NULL;
+    const uint64_t *words = words_of(t);
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        size_t at = rand_below(word_count(t));
+        uint64_t word = words[at];
+        if (at & (((size_t)1 << (t->depth - word_depth(word))) - 1)) continue; /* not its first word */
+        size_t slot = rand_below(8 * (t->depth ? MAX_LINES : word_lines(word)));
+        if (slot < 8 * word_lines(word) && !slot_empty(word_slots(word)[slot])) {
+            return table_record(word_slots(word)[slot]);
+        }
+    }
+    return random_nearby(t);
+}
+
+size_t table_sample(const struct table *t, void **records, size_t max) {
+    enum { SEGMENTS = 64 };
+    if (!t->count) return 0;
+    const uint64_t *words = words_of(t);
+    size_t n = 0, at = rand_below(word_count(t));
+    for (unsigned i = 0; i < SEGMENTS && n == 0; i++, at = (at + 1) & (word_count(t) - 1)) {
+        uint64_t word = words[at];
+        unsigned end = 8 * word_lines(word), from = 8 * (unsigned)rand_below(word_lines(word));
+        for (unsigned k = 0; word_used(word) && k < end && n < max; k++) {
+            uint64_t slot = word_slots(word)[from + k < end ? from + k : from + k - end];
+            if (!slot_empty(slot)) records[n++] = table_record(slot);
+        }
+    }
+    return n;
+}
+
+void table_iter_init(struct table_iter *it, const struct table *t) {
+    *it = (struct table_iter){.table = t};
+}
+
+void *table_iter_next(struct table_iter *it) {
+    enum { AHEAD = 12 };
+    for (;;) {
+        while (it->slot < it->end) {
+            if (it->slot + AHEAD < it->end) __builtin_prefetch(table_record(it->slots[it->slot + AHEAD]));
+            uint64_t slot = it->slots[it->slot++];
+            if (!slot_empty(slot)) return table_record(slot);
+        }
+        if (!it->table->count || it->next >= word_count(it->table)) return NULL;
+        uint64_t word = words_of(it->table)[it->next];
+        it->next += (uint64_t)1 << (it->table->depth - word_depth(word));
+        it->slots = word_slots(word);
+        it->slot = 0;
+        it->end = 8 * word_lines(word);
+        for (unsigned i = 0; i < AHEAD && i < it->end; i++)
+            __builtin_prefetch(table_record(it->slots[i]));
+    }
+}
+
+/* ---- Checking ---- */
+
+/* Checks one segment; returns the lines that finding each of its records takes. */
+static size_t check_segment(const struct table *t, uint64_t word, uint64_t prefix) {
+    unsigned depth = word_depth(word), lines = word_lines(word), used = 0;
+    unsigned pushed[MAX_LINES] = {0};
+    const uint64_t *slots = word_slots(word);
+    size_t looked = 0;
+    for (unsigned i = 0; i < 8 * lines; i++) {
+        if (slot_empty(slots[i])) {
+            assert(!(slots[i] >> 1));
+            continue;
+        }
+        used++;
+        uint64_t hash = hash_of(t, slots[i]);
+        assert((slots[i] & ~(uint64_t)1) == slot_make(hash, depth, table_record(slots[i])));
+        assert(!depth || hash >> (64 - depth) == prefix);
+        unsigned at = home_of(slot_tag(slots[i]), lines);
+        for (looked++; at != i / 8; at = at + 1 == lines ? 0 : at + 1, looked++)
+            pushed[at]++;
+    }
+    for (unsigned i = 0; i < lines; i++) {
+        const uint64_t *line = slots + 8 * (size_t)i;
+        unsigned n = pushed_get(line);
+        assert(n == pushed[i] || (n == PUSHED_MAX && pushed[i] < n));
+        for (unsigned k = 0; n && n < PUSHED_MAX && k < 8; k++)
+            assert(!slot_empty(line[k]));
+    }
+    assert(used == word_used(word));
+    return looked;
+}
+
+size_t table_check(const struct table *t) {
+    size_t count = 0, lines = 0, deepest = 0, looked = 0;
+    const uint64_t *words = words_of(t);
+    for (size_t i = 0; t->lines && i < word_count(t);) {
+        uint64_t word = words[i];
+        unsigned up = t->depth - word_depth(word);
+        assert(word_depth(word) <= t->depth && word_slots(word));
+        looked += check_segment(t, word, i >> up);
+        count += word_used(word);
+        lines += word_lines(word);
+        if (!up && t->depth) deepest++;
+        for (size_t end = i + ((size_t)1 << up); i < end; i++)
+            assert(words[i] == word);
+    }
+    assert(count == t->count && lines == t->lines && deepest == t->deepest);
+    assert(!t->depth || deepest || !resizing_allowed);
+    if (!t->lines) assert(!t->depth && !t->root);
+    return looked;
+}

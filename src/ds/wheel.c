@@ -1,0 +1,285 @@
+/* See wheel.h for the idea. Every level k keeps `cur`, the number (time >> 8k) of a slot before which all its
+ * slots are empty, and holds the slots cur to cur + 511, at their number modulo 512. A mark goes to the
+ * lowest level whose 512 slots reach its deadline, and then:
+ *
+ * - Once an advance has caught up, cur is now >> 8k on all levels, and no mark with a deadline ahead is put into
+ *   slot cur of level 1 or above: a deadline so near fits the level below.
+ * - The marks of slot cur + 1 fit the level below from the moment that slot cur begins, so it can be drained
+ *   ahead of time, and once it is empty it stays so: its period is over before it would be used again.
+ * - While an advance lags (its time ran out), the levels' cur lag too, and what is added meanwhile goes where it
+ *   is seen in time: slots at or before now, of any level, are what an advance works off first. */
+#include "ds/wheel.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include <assert.h>
+#include <string.h>
+
+#define LEVELS 6
+#define SLOTS 512
+#define SHIFT 8 /* a level's slot is 1 << SHIFT slots of the level below */
+#define CHUNK_MIN 64
+#define CHUNK_MAX 1024
+#define MARK_BYTES 5
+
+struct chunk {
+    struct chunk *next; /* an older and smaller or equal one, and full */
+    uint16_t count;
+    uint8_t size_log2;
+    uint8_t marks[];
+};
+#define CHUNK_HEAD offsetof(struct chunk, marks)
+
+struct level {
+    struct chunk **slots; /* SLOTS lists, newest chunk first; NULL until first used */
+    uint64_t cur;
+    uint64_t busy[SLOTS / 64]; /* slots that are not empty */
+};
+
+/* A list of chunks cut off its slot by a sweep; still to be worked off, as a part of that slot. */
+struct sweep {
+    struct chunk *list;
+    unsigned level, at; /* the next slot to look at, by index */
+    uint64_t number;    /* the slot's number that list is from, on level list_level */
+    unsigned list_level;
+};
+
+struct wheel {
+    int64_t now;
+    size_t marks, memory;
+    struct sweep sweep;
+    struct level levels[LEVELS];
+};
+
+/* ---- Chunks ---- */
+
+static unsigned chunk_capacity(const struct chunk *c) {
+    return (unsigned)(((size_t)1 << c->size_log2) - CHUNK_HEAD) / MARK_BYTES;
+}
+
+static struct chunk *chunk_push(struct wheel *w, struct chunk *head, uint64_t mark) {
+    if (!head || head->count == chunk_capacity(head)) {
+        size_t size = head ? (size_t)2 << head->size_log2 : CHUNK_MIN;
+        if (size > CHUNK_MAX) size = CHUNK_MAX;
+        struct chunk *c = alloc_get(size);
+        *c = (struct chunk){.next = head, .size_log2 = (uint8_t)__builtin_ctzl(size)};
+        w->memory += size;
+        head = c;
+    }
+    uint8_t *to = head->marks + MARK_BYTES * (size_t)head->count++;
+    uint32_t low = (uint32_t)mark;
+    memcpy(to, &low, 4);
+    to[4] = (uint8_t)(mark >> 32);
+    w->marks++;
+    return head;
+}
+
+static struct chunk *chunk_free(struct wheel *w, struct chunk *c) {
+    struct chunk *next = c->next;
+    size_t size = (size_t)1 << c->size_log2;
+    alloc_put(c, size);
+    w->memory -= size;
+    return next;
+}
+
+/* Take up to WHEEL_BATCH marks off a list. */
+static size_t list_take(struct wheel *w, struct chunk **list, uint64_t *marks) {
+    size_t n = 0;
+    for (struct chunk *c; n < WHEEL_BATCH && (c = *list);) {
+        while (n < WHEEL_BATCH && c->count) {
+            const uint8_t *from = c->marks + MARK_BYTES * (size_t)--c->count;
+            uint32_t low;
+            memcpy(&low, from, 4);
+            marks[n++] = low | (uint64_t)from[4] << 32;
+        }
+        if (!c->count) *list = chunk_free(w, c);
+    }
+    if (*list) __builtin_prefetch((*list)->next);
+    w->marks -= n;
+    return n;
+}
+
+static void list_free(struct wheel *w, struct chunk **list) {
+    while (*list) {
+        w->marks -= (*list)->count;
+        *list = chunk_free(w, *list);
+    }
+}
+
+/* ---- Slots ---- */
+
+static void slot_set_busy(struct level *l, size_t at, bool busy) {
+    uint64_t bit = (uint64_t)1 << at % 64;
+    l->busy[at / 64] = busy ? l->busy[at / 64] | bit : l->busy[at / 64] & ~bit;
+}
+
+/* The number of the first slot with marks, from cur on; UINT64_MAX if there is none. */
+static uint64_t first_busy(const struct level *l) {
+    size_t from = l->cur % SLOTS;
+    uint64_t word = l->busy[from / 64] & ~(uint64_t)0 << from % 64;
+    for (size_t i = 0, at = from / 64; i <= SLOTS / 64; i++) {
+        if (word) return l->cur + (at * 64 + (size_t)__builtin_ctzl(word) - from) % SLOTS;
+        at = (at + 1) % (SLOTS / 64);
+        word = l->busy[at];
+    }
+    return UINT64_MAX;
+}
+
+/* File a mark by a deadline that is not before w->now. */
+static void place(struct wheel *w, uint64_t mark, uint64_t due) {
+    unsigned k = 0;
+    while (k < LEVELS - 1 && (due >> SHIFT * k) - w->levels[k].cur >= SLOTS)
+        k++;
+    struct level *l = &w->levels[k];
+    uint64_t number = due >> SHIFT * k;
+    if (number - l->cur >= SLOTS) number = l->cur + SLOTS - 1; /* beyond the last level: comes back, and again */
+    if (!l->slots) {
+        l->slots = alloc_zero(SLOTS * sizeof(struct chunk *));
+        w->memory += SLOTS * sizeof(struct chunk *);
+    }
+    size_t at = number % SLOTS;
+    l->slots[at] = chunk_push(w, l->slots[at], mark);
+    slot_set_busy(l, at, true);
+}
+
+/* ---- Life ---- */
+
+struct wheel *wheel_new(int64_t now_ms) {
+    struct wheel *w = alloc_zero(sizeof *w);
+    w->now = now_ms > 0 ? now_ms : 0;
+    w->memory = sizeof *w;
+    for (unsigned k = 0; k < LEVELS; k++)
+        w->levels[k].cur = (uint64_t)w->now >> SHIFT * k;
+    return w;
+}
+
+void wheel_clear(struct wheel *w) {
+    for (unsigned k = 0; k < LEVELS; k++) {
+        struct level *l = &w->levels[k];
+        for (size_t at = 0; l->slots && at < SLOTS; at++)
+            list_free(w, &l->slots[at]);
+        memset(l->busy, 0, sizeof l->busy);
+    }
+    list_free(w, &w->sweep.list);
+    w->sweep = (struct sweep){0};
+    assert(w->marks == 0);
+}
+
+void wheel_free(struct wheel *w) {
+    if (!w) return;
+    wheel_clear(w);
+    for (unsigned k = 0; k < LEVELS; k++) {
+        if (w->levels[k].slots) alloc_put(w->levels[k].slots, SLOTS * sizeof(struct chunk *));
+    }
+    alloc_put(w, sizeof *w);
+}
+
+void wheel_add(struct wheel *w, uint64_t mark, int64_t due_ms) {
+    assert(mark >> WHEEL_MARK_BITS == 0);
+    place(w, mark, (uint64_t)(due_ms > w->now ? due_ms : w->now));
+}
+
+size_t wheel_marks(const struct wheel *w) {
+    return w->marks;
+}
+size_t wheel_memory(const struct wheel *w) {
+    return w->memory;
+}
+
+/* ---- Working off ---- */
+
+static bool out_of_time(uint64_t until_ticks) {
+    return clock_ticks() >= until_ticks;
+}
+
+/* Resolve a batch of the list and file again what has to come back. The list may grow meanwhile. */
+static void resolve_batch(struct wheel *w, struct chunk **list, wheel_resolve_fn resolve, void *ctx) {
+    uint64_t marks[WHEEL_BATCH];
+    int64_t due_ms[WHEEL_BATCH];
+    size_t n = list_take(w, list, marks);
+    resolve(ctx, marks, n, due_ms);
+    for (size_t i = 0; i < n; i++) {
+        if (due_ms[i] == WHEEL_DROP) continue;
+        place(w, marks[i], (uint64_t)(due_ms[i] > w->now ? due_ms[i] : w->now + 1));
+    }
+}
+
+/* Work off the level's slots up to this number, and what a sweep has cut off them. False when out of time. */
+static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t until_ticks, wheel_resolve_fn resolve,
+                        void *ctx) {
+    struct level *l = &w->levels[k];
+    while (w->sweep.list && w->sweep.list_level == k && w->sweep.number <= last) {
+        resolve_batch(w, &w->sweep.list, resolve, ctx);
+        if (out_of_time(until_ticks)) return false;
+    }
+    for (uint64_t number; (number = first_busy(l)) <= last;) {
+        size_t at = number % SLOTS;
+        if (number <= (uint64_t)w->now >> SHIFT * k) l->cur = number; /* all before is empty: the reach grows */
+        while (l->slots[at]) {
+            resolve_batch(w, &l->slots[at], resolve, ctx);
+            if (!l->slots[at]) slot_set_busy(l, at, false);
+            if (out_of_time(until_ticks)) return false;
+        }
+    }
+    return true;
+}
+
+bool wheel_advance(struct wheel *w, int64_t now_ms, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx) {
+    if (now_ms > w->now) w->now = now_ms;
+    uint64_t now = (uint64_t)w->now;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        struct level *l = &w->levels[k];
+        uint64_t first = first_busy(l), number = now >> SHIFT * k;
+        l->cur = first < number ? first : number; /* everything before is empty */
+        if (!drain_level(w, k, number, until_ticks, resolve, ctx)) return false;
+        l->cur = number;
+    }
+    for (unsigned k = 1; k < LEVELS; k++) {
+        if (!drain_level(w, k, w->levels[k].cur + 1, until_ticks, resolve, ctx)) break;
+    }
+    return true;
+}
+
+int64_t wheel_next_ms(const struct wheel *w) {
+    uint64_t next = INT64_MAX;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        uint64_t number = w->levels[k].slots ? first_busy(&w->levels[k]) : UINT64_MAX;
+        if (w->sweep.list && w->sweep.list_level == k && w->sweep.number < number) number = w->sweep.number;
+        if (number == UINT64_MAX) continue;
+        uint64_t when = k ? (number ? number - 1 : 0) << SHIFT * k : number; /* drained a period ahead */
+        if (when < next) next = when;
+    }
+    return next < (uint64_t)w->now ? w->now : (int64_t)next;
+}
+
+/* ---- Sweeping ---- */
+
+/* Cut the next slot's list off for the sweep; false when all slots have been seen. Lower levels come first: a live
+ * mark is filed into its own slot or a level below, so it is not met again, but when its deadline has been moved. */
+static bool sweep_next(struct wheel *w) {
+    struct sweep *s = &w->sweep;
+    for (; s->level < LEVELS; s->level++, s->at = 0) {
+        struct level *l = &w->levels[s->level];
+        while (l->slots && s->at < SLOTS) {
+            size_t at = s->at++;
+            if (!l->slots[at]) continue;
+            s->list = l->slots[at];
+            s->list_level = s->level;
+            s->number = l->cur + (at + SLOTS - l->cur % SLOTS) % SLOTS;
+            l->slots[at] = NULL;
+            slot_set_busy(l, at, false);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wheel_sweep(struct wheel *w, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx) {
+    do {
+        if (!w->sweep.list && !sweep_next(w)) {
+            w->sweep = (struct sweep){0};
+            return true;
+        }
+        resolve_batch(w, &w->sweep.list, resolve, ctx);
+    } while (!out_of_time(until_ticks));
+    return false;
+}

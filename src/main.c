@@ -1,0 +1,167 @@
+/* Arguments, configuration, the modules in their order, the loop. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "base/worker.h"
+#include "cmd/families.h"
+#include "net/loop.h"
+#include "server/auth.h"
+#include "server/banner.h"
+#include "server/config.h"
+#include "server/config_file.h"
+#include "server/crash.h"
+#include "server/cron.h"
+#include "server/info.h"
+#include "server/lifecycle.h"
+#include "server/limits.h"
+#include "server/listen.h"
+#include "server/planned.h"
+#include "server/process.h"
+#include "server/settings.h"
+#include "server/stats.h"
+#include "store/db.h"
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct option *const option_lists[] = {
+    listen_rows, limits_rows,  auth_options,   settings_rows, cron_rows,
+    crash_rows,  process_rows, lifecycle_rows, info_rows,     planned_rows,
+};
+
+static const struct command *const families[] = {
+    strings_commands,    ranges_commands,     counters_commands,   lcs_commands,
+    keys_commands,       expiry_commands,     scan_commands,       object_commands,
+    databases_commands,  connection_commands, client_cmd_commands, command_commands,
+    server_cmd_commands, config_cmd_commands, shutdown_commands,   debug_commands,
+};
+
+#define COUNT(list) (sizeof list / sizeof list[0])
+
+static int print_version(void) {
+    printf("Kura server v=%s redis=%s malloc=%s bits=64\n", INFO_KURA_VERSION, INFO_REDIS_VERSION, alloc_library());
+    return 0;
+}
+
+static int print_usage(void) {
+    fputs("Usage: kura-server [/path/to/redis.conf] [options] [-]\n"
+          "       kura-server - (read config from stdin)\n"
+          "       kura-server -v or --version\n"
+          "       kura-server -h or --help\n\n"
+          "Examples:\n"
+          "       kura-server (run the server with default conf)\n"
+          "       echo 'maxmemory 128mb' | kura-server -\n"
+          "       kura-server redis-compat.conf\n"
+          "       kura-server --port 7777 --bind 127.0.0.1 ::1\n"
+          "       kura-server /etc/myredis.conf --loglevel verbose\n",
+          stderr);
+    return 1;
+}
+
+/* Words that are commands to the program rather than configuration. Returns the exit status, or -1 to go on. */
+static int run_special(int argc, char **argv) {
+    const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
+    if (strstr(name, "check-aof") || strstr(name, "check-rdb")) {
+        fprintf(stderr, "%s is not available yet: this version of kura does not write files\n", name);
+        return 1;
+    }
+    if (argc != 2 && !(argc > 1 && strcmp(argv[1], "--test-memory") == 0)) return -1;
+    const char *word = argv[1];
+    if (strcmp(word, "-v") == 0 || strcmp(word, "--version") == 0) return print_version();
+    if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) return print_usage();
+    if (strcmp(word, "--test-memory") == 0) {
+        fputs("kura has no memory test: use memtest86 or memtester, which can do it properly\n", stderr);
+        return 1;
+    }
+    return -1;
+}
+
+/* A file's name may stand first; "-" first or last is standard input. */
+static void read_configuration(int argc, char **argv) {
+    int first = 1, last = argc;
+    const char *file = NULL;
+    bool from_stdin = false;
+    if (first < last && argv[first][0] != '-') file = argv[first++];
+    if (first < last && strcmp(argv[first], "-") == 0) {
+        from_stdin = true;
+        first++;
+    }
+    if (first < last && strcmp(argv[last - 1], "-") == 0) {
+        from_stdin = true;
+        last--;
+    }
+    config_load(file, from_stdin, last - first, argv + first);
+}
+
+static void open_log(void) {
+    if (settings.syslog_enabled) log_syslog(true, settings.syslog_ident, settings.syslog_facility);
+    if (log_open(settings.logfile)) return;
+    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", INFO_REDIS_VERSION,
+            strerror(errno));
+    exit(1);
+}
+
+/* Nothing here depends on the configuration. */
+static void start_base(void) {
+    setlocale(LC_COLLATE, "");
+    tzset();
+    clock_init();
+    rand_init();
+    hash_init();
+    for (size_t i = 0; i < COUNT(option_lists); i++) {
+        config_register(option_lists[i]);
+    }
+    for (size_t i = 0; i < COUNT(families); i++) {
+        exec_register(families[i]);
+    }
+    exec_ready();
+}
+
+/* The process is the one that stays: threads, sockets and the like may come now. */
+static void start_server(void) {
+    lifecycle_watch_signals();
+    crash_watch();
+    limits_fit_files();
+    worker_start();
+    if (!loop_init((int)limits_options.max_clients + LIMITS_RESERVED_FDS)) {
+        log_warning("Failed creating the event loop. Error message: '%s'", strerror(errno));
+        exit(1);
+    }
+    clock_update();
+    stats.started_ms = clock_now_ms();
+    db_init(settings.databases);
+    listen_start();
+    process_write_pid_file();
+    process_apply();
+    cron_start();
+    info_ready();
+}
+
+int main(int argc, char **argv) {
+    int status = run_special(argc, argv);
+    if (status >= 0) return status;
+    process_init(argc, argv);
+    start_base();
+    read_configuration(argc, argv);
+    open_log();
+    process_settle();
+    banner_starting(argv[0], argc > 1);
+    start_server();
+    banner_show();
+    config_started();
+    log_notice("Server initialized");
+    listen_announce();
+    process_notify("STATUS=Ready to accept connections\nREADY=1\n");
+    loop_run(cron_turn);
+    lifecycle_end();
+#ifdef KURA_LIBC_ALLOC
+    db_shutdown(); /* a leak checker cannot follow the tables' tagged pointers */
+#endif
+    worker_stop();
+    return 0;
+}

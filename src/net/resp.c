@@ -1,0 +1,282 @@
+/* Requests: "*<args>\r\n" and then "$<length>\r\n<bytes>\r\n" for each, or a line of words.
+ *
+ * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The quick way through a length line
+ * (read_length) takes what well-behaved clients send; whatever it does not like goes to the careful way (find_length), which decides
+ * between "not all here yet" and the error text that Redis gives. */
+#include "net/resp.h"
+#include "base/alloc.h"
+#include "base/num.h"
+#include <assert.h>
+#include <stdio.h>
+
+void resp_init(struct resp_parser *parser) {
+    *parser = (struct resp_parser){.args_left = -1, .bulk_len = -1};
+}
+
+void resp_free(struct resp_parser *parser) {
+    alloc_put(parser->argv, parser->argv_cap * sizeof *parser->argv);
+    alloc_put(parser->words, parser->words_cap);
+    resp_init(parser);
+}
+
+void resp_begin(struct resp_parser *parser, const char *from) {
+    parser->start = parser->next = from;
+    parser->args_left = parser->bulk_len = -1;
+    parser->argc = 0;
+}
+
+static enum resp_status fail(struct resp_parser *parser, const char *what) {
+    snprintf(parser->error, sizeof parser->error, "Protocol error: %s", what);
+    return RESP_ERROR;
+}
+
+static void reserve_args(struct slice **argv, uint32_t *cap, uint64_t wanted) {
+    if (wanted <= *cap) return;
+    uint64_t grown = *cap ? (uint64_t)*cap * 2 : 16;
+    if (grown < wanted) grown = wanted;
+    assert(grown <= UINT32_MAX);
+    *argv = alloc_resize(*argv, *cap * sizeof **argv, grown * sizeof **argv);
+    *cap = (uint32_t)grown;
+}
+
+static inline void add_argument(struct resp_parser *parser, struct slice bytes) {
+    if (__builtin_expect(parser->argc == parser->argv_cap, 0))
+        reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)parser->argc + 1);
+    parser->argv[parser->argc++] = bytes;
+}
+
+/* The number between p and "\r\n", without a sign or a leading zero and of at most 9 digits. Returns what
+ * follows the line, or NULL: not of that form or not complete. */
+static inline const char *read_length(const char *p, const char *end, int64_t *value) {
+    if (end - p < 3) return NULL;
+    int64_t n = *p++ - '0';
+    if (n < 0 || n > 9 || (n == 0 && *p != '\r')) return NULL;
+    const char *stop = end - p < 10 ? end : p + 10;
+    for (; p < stop; p++) {
+        unsigned digit = (unsigned char)*p - '0';
+        if (digit > 9) break;
+        n = n * 10 + digit;
+    }
+    if (end - p < 2 || *p != '\r' || n > 999999999) return NULL;
+    *value = n;
+    return p + 2;
+}
+
+/* The careful way: *line is the text up to CR, and the line end is skipped. */
+static enum resp_status find_length(struct resp_parser *parser, const char *end, const char *what, struct slice *line) {
+    size_t have = (size_t)(end - parser->next);
+    const char *cr = memchr(parser->next, '\r', have);
+    if (cr == NULL || end - cr < 2) {
+        if (cr == NULL && have > RESP_LINE_MAX) return fail(parser, what);
+        return RESP_MORE;
+    }
+    *line = slice_of(parser->next, (size_t)(cr - parser->next));
+    parser->next = cr + 2;
+    return RESP_REQUEST;
+}
+
+static enum resp_status parse_count(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
+    int64_t count;
+    const char *after = read_length(parser->next + 1, end, &count);
+    if (after) {
+        parser->next = after;
+    } else {
+        struct slice line;
+        enum resp_status status = find_length(parser, end, "too big mbulk count string", &line);
+        if (status != RESP_REQUEST) return status;
+        if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &count) || count > INT32_MAX)
+            return fail(parser, "invalid multibulk length");
+    }
+    if (count > RESP_UNAUTHENTICATED_ARGS && !limits->authenticated)
+        return fail(parser, "unauthenticated multibulk length");
+    parser->args_left = count > 0 ? count : 0;
+    return RESP_REQUEST;
+}
+
+static enum resp_status parse_bulk_length(struct resp_parser *parser, const char *end,
+                                          const struct resp_limits *limits) {
+    int64_t length;
+    const char *after = NULL;
+    if (parser->next < end && *parser->next == '$') after = read_length(parser->next + 1, end, &length);
+    if (after) {
+        parser->next = after;
+    } else {
+        struct slice line;
+        enum resp_status status = find_length(parser, end, "too big bulk count string", &line);
+        if (status != RESP_REQUEST) return status;
+        if (line.ptr[0] != '$') {
+            snprintf(parser->error, sizeof parser->error, "Protocol error: expected '$', got '%c'", line.ptr[0]);
+            return RESP_ERROR;
+        }
+        if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &length) || length < 0)
+            return fail(parser, "invalid bulk length");
+    }
+    if (length > limits->max_bulk) return fail(parser, "invalid bulk length");
+    if (length > RESP_UNAUTHENTICATED_BULK && !limits->authenticated)
+        return fail(parser, "unauthenticated bulk length");
+    parser->bulk_len = length;
+    return RESP_REQUEST;
+}
+
+static enum resp_status parse_multibulk(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
+    if (parser->args_left < 0) {
+        enum resp_status status = parse_count(parser, end, limits);
+        if (status != RESP_REQUEST) return status;
+    }
+    while (parser->args_left > 0) {
+        if (parser->bulk_len < 0) {
+            enum resp_status status = parse_bulk_length(parser, end, limits);
+            if (status != RESP_REQUEST) return status;
+        }
+        if (end - parser->next < parser->bulk_len + 2) return RESP_MORE;
+        add_argument(parser, slice_of(parser->next, (size_t)parser->bulk_len));
+        parser->next += parser->bulk_len + 2; /* like Redis, without a look at the line end */
+        parser->bulk_len = -1;
+        parser->args_left--;
+    }
+    return RESP_REQUEST;
+}
+
+static enum resp_status parse_inline(struct resp_parser *parser, const char *end) {
+    size_t have = (size_t)(end - parser->next);
+    const char *lf = memchr(parser->next, '\n', have);
+    if (lf == NULL) return have > RESP_LINE_MAX ? fail(parser, "too big inline request") : RESP_MORE;
+    struct slice line = slice_of(parser->next, (size_t)(lf - parser->next));
+    if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
+    int words = resp_split_line(line, &parser->argv, &parser->argv_cap, &parser->words, &parser->words_cap);
+    if (words < 0) return fail(parser, "unbalanced quotes in request");
+    parser->next = lf + 1;
+    parser->argc = (uint32_t)words;
+    return RESP_REQUEST;
+}
+
+enum resp_status resp_parse(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
+    enum resp_status status;
+    if (parser->args_left < 0) {
+        parser->start = parser->next;
+        parser->argc = 0;
+        if (parser->next == end) return RESP_MORE;
+        status = *parser->next == '*' ? parse_multibulk(parser, end, limits) : parse_inline(parser, end);
+    } else {
+        status = parse_multibulk(parser, end, limits);
+    }
+    if (status == RESP_REQUEST) parser->args_left = -1;
+    return status;
+}
+
+void resp_supply_bulk(struct resp_parser *parser, struct slice bytes) {
+    assert(parser->args_left > 0 && parser->bulk_len == (int64_t)bytes.len);
+    add_argument(parser, bytes);
+    parser->bulk_len = -1;
+    parser->args_left--;
+}
+
+void resp_rebase(struct resp_parser *parser, const char *new_start) {
+    const char *old_start = parser->start, *old_next = parser->next;
+    for (uint32_t i = 0; i < parser->argc; i++)
+        if (parser->argv[i].ptr >= old_start && parser->argv[i].ptr <= old_next)
+            parser->argv[i].ptr = new_start + (parser->argv[i].ptr - old_start);
+    parser->start = new_start;
+    parser->next = new_start + (old_next - old_start);
+}
+
+void resp_move(struct resp_parser *to, struct resp_parser *from) {
+    struct slice *argv = to->argv;
+    uint32_t cap = to->argv_cap;
+    if (from->args_left >= 0 && from->argc) {
+        reserve_args(&argv, &cap, from->argc);
+        memcpy(argv, from->argv, from->argc * sizeof *argv);
+    }
+    to->start = from->start;
+    to->next = from->next;
+    to->args_left = from->args_left;
+    to->bulk_len = from->bulk_len;
+    to->argc = from->args_left >= 0 ? from->argc : 0;
+    to->argv = argv;
+    to->argv_cap = cap;
+    resp_begin(from, from->next);
+}
+
+/* --- lines of words -------------------------------------------------------------------------- */
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* The byte that an escape inside double quotes stands for; *p is behind the backslash and moves on. */
+static char unescape(const char **p, const char *end) {
+    const char *s = *p;
+    if (*s == 'x' && end - s >= 3 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
+        *p = s + 3;
+        return (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
+    }
+    *p = s + 1;
+    switch (*s) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return *s;
+    }
+}
+
+/* Copy one word from *p to *to, unquoted. False for unbalanced quotes. */
+static bool copy_word(const char **p, const char *end, char **to) {
+    const char *s = *p;
+    char *out = *to, quote = '\0';
+    for (;;) {
+        if (s == end) {
+            if (quote) return false;
+            break;
+        }
+        if (quote == '\0' && is_blank(*s)) break;
+        if (quote == '\0' && (*s == '"' || *s == '\'')) {
+            quote = *s++;
+        } else if (quote && *s == quote) {
+            s++;
+            if (s < end && !is_blank(*s)) return false; /* a closing quote must end the word */
+            break;
+        } else if (quote == '"' && *s == '\\' && s + 1 < end) {
+            s++;
+            *out++ = unescape(&s, end);
+        } else if (quote == '\'' && *s == '\\' && s + 1 < end && s[1] == '\'') {
+            *out++ = '\'';
+            s += 2;
+        } else {
+            *out++ = *s++;
+        }
+    }
+    *p = s;
+    *to = out;
+    return true;
+}
+
+int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap, char **storage, size_t *storage_cap) {
+    const char *nul = memchr(line.ptr, '\0', line.len);
+    if (nul) line.len = (size_t)(nul - line.ptr);
+    if (*storage_cap < line.len) {
+        size_t cap = line.len < 256 ? 256 : line.len; /* words are never longer than the line */
+        alloc_put(*storage, *storage_cap);
+        *storage = alloc_get(cap);
+        *storage_cap = cap;
+    }
+    const char *p = line.ptr, *end = line.ptr + line.len;
+    char *to = *storage;
+    uint32_t count = 0;
+    for (;;) {
+        while (p < end && is_blank(*p)) p++;
+        if (p == end) return (int)count;
+        char *word = to;
+        if (!copy_word(&p, end, &to)) return -1;
+        reserve_args(words, words_cap, (uint64_t)count + 1);
+        (*words)[count++] = slice_of(word, (size_t)(to - word));
+    }
+}

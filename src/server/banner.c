@@ -1,0 +1,47 @@
+#include "server/banner.h"
+#include "base/log.h"
+#include "server/info.h"
+#include "server/listen.h"
+#include "server/process.h"
+#include "server/settings.h"
+#include <stdio.h>
+#include <unistd.h>
+
+void banner_starting(const char *program, bool configured) {
+    log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", INFO_REDIS_VERSION,
+               (int)getpid());
+    log_notice("kura version=%s: data lives in memory only, nothing is written to disk yet", INFO_KURA_VERSION);
+    if (configured)
+        log_notice("Configuration loaded");
+    else
+        log_warning("Warning: no config file specified, using the default config. In order to specify a config file "
+                    "use %s /path/to/redis.conf",
+                    program);
+}
+
+/* A storehouse: kura. The text fields are those of Redis's logo. */
+static const char picture[] = "\n"
+                              "                 /\\\n"
+                              "              __/  \\__\n"
+                              "           __/  ____  \\__           kura %s (Redis %s) 64 bit\n"
+                              "        __/____|    |____\\__\n"
+                              "       /____________________\\        Running in standalone mode\n"
+                              "         |  __   __   __  |          Port: %d\n"
+                              "         | |  | |  | |  | |          PID: %d\n"
+                              "         | |__| |__| |__| |\n"
+                              "         |      ____      |\n"
+                              "         |     | ## |     |\n"
+                              "   ______|_____|____|_____|______\n\n";
+
+void banner_show(void) {
+    bool terminal =
+        settings.logfile[0] == '\0' && !settings.syslog_enabled && !process_is_daemon() && isatty(STDOUT_FILENO);
+    if (!settings.always_show_logo && !terminal) {
+        log_notice("Running mode=standalone, port=%d.", listen_port());
+        return;
+    }
+    char text[1024];
+    snprintf(text, sizeof text, picture, INFO_KURA_VERSION, INFO_REDIS_VERSION, listen_port(), (int)getpid());
+    log_raw(text);
+}

@@ -1,0 +1,215 @@
+/* Sessions: from an accepted socket to the end of it.
+ *
+ * A client can end at any time, also inside its own command. client_close() takes it apart at once (socket, buffers, the list of
+ * clients), but the struct itself stays until client_reap() at the end of the turn, since the wave and the loop may still hold its
+ * address; CLIENT_CLOSE_NOW tells them to pass over it. */
+#include "server/client.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/socket.h"
+#include "server/auth.h"
+#include "server/limits.h"
+#include "server/stats.h"
+#include "server/wave.h"
+#include <assert.h>
+
+struct client *client_first;
+struct client *client_current;
+struct client *client_cursor;
+
+static struct client *client_last;
+static size_t clients;
+static uint64_t last_id;
+static struct client *closed; /* linked by next: to be freed at the end of the turn */
+
+size_t client_count(void) {
+    return clients;
+}
+
+uint64_t client_next_id(void) {
+    return last_id + 1;
+}
+
+/* --- birth and death ------------------------------------------------------------------------- */
+
+static void client_ready(struct loop_source *source, uint32_t events) {
+    struct client *c = (struct client *)source;
+    if (events & LOOP_WRITE) {
+        conn_writable(&c->conn);
+        client_sent(&c->conn);
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+    }
+    if (events & ~(uint32_t)LOOP_WRITE) wave_add(c);
+}
+
+static void reset_session(struct client *c) {
+    c->db = db_at(0);
+    c->resp = 2;
+    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW;
+    if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
+}
+
+struct client *client_new(int fd) {
+    struct client *c = alloc_zero(sizeof *c);
+    conn_init(&c->conn, fd, client_ready);
+    if (!loop_add(&c->conn.source, LOOP_READ)) {
+        log_warning("Error registering fd event for the new client: fd=%d", fd);
+        conn_close(&c->conn);
+        alloc_put(c, sizeof *c);
+        return NULL;
+    }
+    c->id = ++last_id;
+    c->created_ms = c->active_ms = clock_now_ms();
+    if (socket_is_unix(fd)) c->flags |= CLIENT_UNIX_SOCKET;
+    else socket_keepalive(fd, limits_options.keepalive_s);
+    reset_session(c);
+    c->prev = client_last;
+    if (client_last) client_last->next = c;
+    else client_first = c;
+    client_last = c;
+    clients++;
+    stats.connections_received++;
+    return c;
+}
+
+static void free_labels(struct client *c) {
+    if (c->labels == NULL) return;
+    char **texts[] = {&c->labels->name, &c->labels->lib_name, &c->labels->lib_version};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) client_label(c, texts[i], slice_of("", 0));
+    alloc_put(c->labels, sizeof *c->labels);
+    c->labels = NULL;
+}
+
+void client_close(struct client *c) {
+    if (c->flags & CLIENT_CLOSE_NOW) return;
+    c->flags |= CLIENT_CLOSE_NOW;
+    conn_close(&c->conn);
+    free_labels(c);
+    if (client_cursor == c) client_cursor = c->next;
+    if (c->prev) c->prev->next = c->next;
+    else client_first = c->next;
+    if (c->next) c->next->prev = c->prev;
+    else client_last = c->prev;
+    clients--;
+    c->next = closed;
+    closed = c;
+}
+
+void client_kill(struct client *c) {
+    if (c == client_current) c->flags |= CLIENT_CLOSE_AFTER_REPLY;
+    else client_close(c);
+}
+
+void client_reap(void) {
+    while (closed) {
+        struct client *c = closed;
+        closed = c->next;
+        alloc_put(c, sizeof *c);
+    }
+}
+
+/* Unsent output against its limits. True if the client has to go. */
+static bool over_output_limit(struct client *c) {
+    size_t unsent = conn_unsent(&c->conn);
+    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard, soft = limits_options.output_limit[LIMITS_NORMAL].soft;
+    if (hard && unsent > (size_t)hard) return true;
+    if (soft == 0 || unsent <= (size_t)soft) {
+        c->flags &= ~(unsigned)CLIENT_SOFT_LIMIT;
+        return false;
+    }
+    int32_t now_s = (int32_t)(clock_now_ms() / 1000);
+    if (!(c->flags & CLIENT_SOFT_LIMIT)) {
+        c->flags |= CLIENT_SOFT_LIMIT;
+        c->soft_limit_s = now_s;
+    }
+    return now_s - c->soft_limit_s > limits_options.output_limit[LIMITS_NORMAL].soft_s;
+}
+
+void client_sent(struct conn *conn) {
+    struct client *c = (struct client *)conn;
+    bool nothing_left = conn_unsent(conn) == 0;
+    if ((conn->flags & CONN_BROKEN) || ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && nothing_left)) {
+        client_close(c);
+        return;
+    }
+    if (nothing_left) return;
+    if (c->flags & CLIENT_CLOSE_AFTER_REPLY) loop_set_events(&conn->source, LOOP_WRITE);
+    if (!over_output_limit(c)) return;
+    struct buf line = {0};
+    client_describe(c, &line);
+    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
+                line.data);
+    buf_free(&line);
+    stats.output_limit_disconnects++;
+    client_close(c);
+}
+
+/* --- what a client says of itself ------------------------------------------------------------ */
+
+void client_reset(struct client *c) {
+    reset_session(c);
+    if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
+}
+
+struct client_labels *client_labels(struct client *c) {
+    if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
+    return c->labels;
+}
+
+void client_label(struct client *c, char **label, struct slice value) {
+    (void)c;
+    if (*label) alloc_put(*label, strlen(*label) + 1);
+    *label = NULL;
+    if (value.len == 0) return;
+    *label = alloc_get(value.len + 1);
+    memcpy(*label, value.ptr, value.len);
+    (*label)[value.len] = '\0';
+}
+
+struct client *client_by_id(uint64_t id) {
+    for (struct client *c = client_last; c && c->id >= id; c = c->prev) /* ids grow along the list */
+        if (c->id == id) return c;
+    return NULL;
+}
+
+void client_peer(const struct client *c, char name[]) {
+    socket_peer_name(c->conn.source.fd, name);
+}
+
+size_t client_memory(const struct client *c) {
+    size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
+    return bytes + (c->labels ? sizeof *c->labels : 0);
+}
+
+static void describe_flags(const struct client *c, char flags[8]) {
+    char *p = flags;
+    if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
+    if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
+    if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
+    if (c->flags & CLIENT_NO_TOUCH) *p++ = 'T';
+    if (p == flags) *p++ = 'N';
+    *p = '\0';
+}
+
+void client_describe(const struct client *c, struct buf *out) {
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[8];
+    socket_peer_name(c->conn.source.fd, peer);
+    socket_local_name(c->conn.source.fd, local);
+    describe_flags(c, flags);
+    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+    int64_t now_ms = clock_now_ms();
+    size_t query = conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id, peer,
+               local, c->conn.source.fd, labels->name ? labels->name : "", (long long)(now_ms - c->created_ms) / 1000,
+               (long long)(now_ms - c->active_ms) / 1000, flags);
+    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", c->db->id, query,
+               memory > query ? memory - query : 0);
+    buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len, c->conn.out_chunks,
+               c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
+               c->conn.source.events & LOOP_WRITE ? "w" : "");
+    buf_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+               c->last_command ? exec_full_name(c->last_command) : "NULL", c->resp,
+               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+}

@@ -1,0 +1,362 @@
+/* From a request to the call of its command.
+ *
+ * Look-up: the first eight bytes of the name, in lower case, and its length are the key of a small open-addressed table
+ * that is built at boot. For names of up to eight letters that comparison is exact; longer ones, and those with digits or
+ * dashes, are compared in full.
+ *
+ * Gates: what may keep a command from running is an array of conditions, and one mask says which of them are armed at all, so that a
+ * server that is neither loading nor protected nor paused pays one AND. */
+#include "server/exec.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "server/stats.h"
+#include <assert.h>
+
+#define FAMILIES_MAX 64
+#define LOOKUP_SIZE 1024 /* slots; a power of two, several times the number of commands */
+#define NAME_SHOWN 128   /* bytes of an unknown command that its error repeats */
+
+/* What exec keeps for a row: subcommands' are next to each other in the order of their rows. */
+struct known {
+    const struct command *command, *container;
+    struct known *subcommands;
+    char *full_name; /* "config|get" */
+    struct command_stats stats;
+};
+
+struct lookup_slot {
+    uint64_t prefix; /* the first eight bytes of the name in lower case, zero-padded: see fold() */
+    uint32_t len;
+    bool letters; /* the prefix tells all */
+    struct known *known;
+};
+
+static const struct command *families[FAMILIES_MAX];
+static size_t family_count;
+static struct known *known; /* top-level rows first, in the order of registration */
+static size_t known_count, known_total;
+static struct lookup_slot lookup[LOOKUP_SIZE];
+static unsigned armed; /* enum exec_condition */
+static uint64_t call_began; /* ticks: where the time of the next command starts */
+
+/* --- the table ------------------------------------------------------------------------------- */
+
+/* The first bytes of a name with bit 5 set in each, which is lower case for letters. */
+static inline uint64_t fold(const char *name, size_t len) {
+    uint64_t prefix = 0;
+    if (len >= 8) memcpy(&prefix, name, 8);
+    else
+        for (size_t i = 0; i < len; i++) prefix |= (uint64_t)(unsigned char)name[i] << 8 * i;
+    return prefix | 0x2020202020202020u;
+}
+
+static inline size_t lookup_index(uint64_t prefix, size_t len) {
+    return (size_t)((prefix ^ len) * 0x9e3779b97f4a7c15u >> (64 - 10));
+}
+static_assert(LOOKUP_SIZE == 1 << 10, "lookup_index yields ten bits");
+
+static struct known *find_known(struct slice name) {
+    uint64_t prefix = fold(name.ptr, name.len);
+    for (size_t i = lookup_index(prefix, name.len);; i = (i + 1) % LOOKUP_SIZE) {
+        struct lookup_slot *slot = &lookup[i];
+        if (slot->known == NULL) return NULL;
+        if (slot->prefix != prefix || slot->len != name.len) continue;
+        if (slot->letters || slice_is(name, slot->known->command->name)) return slot->known;
+    }
+}
+
+static void add_lookup(struct known *k) {
+    struct slice name = slice_cstr(k->command->name);
+    assert(find_known(name) == NULL && "command names are unique");
+    uint64_t prefix = fold(name.ptr, name.len);
+    bool letters = name.len <= 8;
+    for (size_t i = 0; i < name.len; i++) letters = letters && name.ptr[i] >= 'a' && name.ptr[i] <= 'z';
+    size_t i = lookup_index(prefix, name.len);
+    while (lookup[i].known) i = (i + 1) % LOOKUP_SIZE;
+    lookup[i] = (struct lookup_slot){prefix, (uint32_t)name.len, letters, k};
+}
+
+void exec_register(const struct command *rows) {
+    assert(family_count < FAMILIES_MAX && known == NULL);
+    families[family_count++] = rows;
+}
+
+static void check_row(const struct command *row, bool is_sub) {
+    assert(row->arity != 0 && row->summary && row->since);
+    assert(row->body || row->subcommands);
+    assert(!(row->flags & CMD_WRITE) || !(row->flags & CMD_READONLY));
+    assert((row->first_key == 0) == (row->key_step == 0));
+    assert(!is_sub || row->subcommands == NULL);
+    (void)row;
+    (void)is_sub;
+}
+
+static struct known *add_known(size_t at, const struct command *row, const struct command *container) {
+    check_row(row, container != NULL);
+    struct buf name = {0};
+    if (container) buf_printf(&name, "%s|", container->name);
+    buf_append(&name, row->name, strlen(row->name) + 1);
+    known[at] = (struct known){.command = row, .container = container, .full_name = name.data};
+    return &known[at];
+}
+
+static size_t count_rows(const struct command *rows) {
+    size_t n = 0;
+    while (rows && rows[n].name) n++;
+    return n;
+}
+
+void exec_ready(void) {
+    for (size_t f = 0; f < family_count; f++) {
+        known_count += count_rows(families[f]);
+        for (const struct command *row = families[f]; row->name; row++) known_total += count_rows(row->subcommands);
+    }
+    known_total += known_count;
+    assert(known_count * 2 < LOOKUP_SIZE);
+    known = alloc_zero(known_total * sizeof *known);
+    size_t top = 0, sub = known_count;
+    for (size_t f = 0; f < family_count; f++) {
+        for (const struct command *row = families[f]; row->name; row++) {
+            struct known *k = add_known(top++, row, NULL);
+            if (row->subcommands) k->subcommands = &known[sub];
+            for (const struct command *s = row->subcommands; s && s->name; s++) add_known(sub++, s, row);
+            add_lookup(k);
+        }
+    }
+}
+
+static struct known *known_of(const struct command *command) {
+    for (size_t i = 0; i < known_total; i++)
+        if (known[i].command == command) return &known[i];
+    return NULL;
+}
+
+static struct known *find_known_sub(struct known *container, struct slice name) {
+    const struct command *rows = container->command->subcommands;
+    for (size_t i = 0; rows && rows[i].name; i++)
+        if (slice_is(name, rows[i].name)) return &container->subcommands[i];
+    return NULL;
+}
+
+const struct command *exec_find(struct slice name) {
+    struct known *k = find_known(name);
+    return k ? k->command : NULL;
+}
+
+const struct command *exec_find_sub(const struct command *container, struct slice name) {
+    struct known *k = find_known_sub(known_of(container), name);
+    return k ? k->command : NULL;
+}
+
+const struct command *exec_find_full(struct slice full) {
+    const char *bar = memchr(full.ptr, '|', full.len);
+    if (bar == NULL) return exec_find(full);
+    const struct command *container = exec_find(slice_of(full.ptr, (size_t)(bar - full.ptr)));
+    return container ? exec_find_sub(container, slice_of(bar + 1, (size_t)(full.ptr + full.len - bar - 1))) : NULL;
+}
+
+size_t exec_command_count(void) {
+    return known_count;
+}
+
+const struct command *exec_command_at(size_t i) {
+    assert(i < known_count);
+    return known[i].command;
+}
+
+const struct command *exec_container(const struct command *subcommand) {
+    return known_of(subcommand)->container;
+}
+
+const char *exec_full_name(const struct command *command) {
+    return known_of(command)->full_name;
+}
+
+int exec_find_keys(const struct command *command, const struct slice *argv, int argc, int *positions, int max) {
+    if (command->find_keys) return command->find_keys(argv, argc, positions, max);
+    if (command->first_key == 0) return 0;
+    int last = command->last_key >= 0 ? command->last_key : argc + command->last_key, count = 0;
+    for (int i = command->first_key; i <= last && i < argc; i += command->key_step, count++)
+        if (count < max) positions[count] = i;
+    return count;
+}
+
+/* --- statistics ------------------------------------------------------------------------------ */
+
+struct command_stats *exec_stats(const struct command *command) {
+    return &known_of(command)->stats;
+}
+
+void exec_reset_stats(void) {
+    for (size_t i = 0; i < known_total; i++) {
+        uint32_t *histogram = known[i].stats.histogram;
+        known[i].stats = (struct command_stats){.histogram = histogram};
+        if (histogram) memset(histogram, 0, EXEC_HISTOGRAM * sizeof *histogram);
+    }
+}
+
+/* Eight buckets a doubling: the error is at most an eighth. */
+unsigned exec_histogram_bucket(uint64_t ticks) {
+    if (ticks < 8) return (unsigned)ticks;
+    unsigned exponent = 63u - (unsigned)__builtin_clzll(ticks);
+    unsigned bucket = (exponent - 2) * 8 + (unsigned)(ticks >> (exponent - 3) & 7);
+    return bucket < EXEC_HISTOGRAM ? bucket : EXEC_HISTOGRAM - 1;
+}
+
+uint64_t exec_histogram_ticks(unsigned bucket) {
+    if (bucket < 8) return bucket;
+    unsigned exponent = bucket / 8 + 2;
+    return ((uint64_t)(8 + bucket % 8 + 1) << (exponent - 3)) - 1;
+}
+
+static void count_call(struct command_stats *stats_of, uint64_t ticks, bool failed) {
+    stats_of->calls++;
+    stats_of->ticks += ticks;
+    stats_of->failed += failed;
+    if (__builtin_expect(stats_of->histogram == NULL, 0))
+        stats_of->histogram = alloc_zero(EXEC_HISTOGRAM * sizeof *stats_of->histogram);
+    stats_of->histogram[exec_histogram_bucket(ticks)]++;
+}
+
+/* --- refusals -------------------------------------------------------------------------------- */
+
+/* What an HTTP client says: a browser or a proxy that somebody tricks into talking to us. Redis cuts it, and so do we. */
+static bool is_cross_protocol(struct slice name) {
+    return slice_is(name, "post") || slice_is(name, "host:");
+}
+
+static void refuse_unknown(struct request *r) {
+    struct slice name = r->argv[0];
+    if (is_cross_protocol(name)) {
+        log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
+                    "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
+                    "Redis instance. Connection aborted.");
+        client_kill(r->client);
+        return;
+    }
+    struct known *container = find_known(name);
+    if (container && container->command->subcommands && r->argc > 1) {
+        struct slice sub = r->argv[1];
+        struct buf upper = {0};
+        for (const char *s = container->command->name; *s; s++) buf_append(&upper, &(char){(char)(*s & ~0x20)}, 1);
+        reply_errorf(r->client, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
+                     (int)(sub.len < NAME_SHOWN ? sub.len : NAME_SHOWN), sub.ptr, (int)upper.len, upper.data);
+        buf_free(&upper);
+        return;
+    }
+    struct buf args = {0};
+    for (int i = 1; i < r->argc && args.len < NAME_SHOWN; i++) {
+        size_t room = NAME_SHOWN - args.len;
+        buf_printf(&args, "'%.*s' ", (int)(r->argv[i].len < room ? r->argv[i].len : room), r->argv[i].ptr);
+    }
+    reply_errorf(r->client, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                 (int)(name.len < NAME_SHOWN ? name.len : NAME_SHOWN), name.ptr, (int)args.len,
+                 args.data ? args.data : "");
+    buf_free(&args);
+}
+
+/* --- gates ----------------------------------------------------------------------------------- */
+
+/* A gate stops commands that lack all of the flags in `passes` while its condition is armed and holds. */
+static const struct gate {
+    unsigned condition;
+    unsigned passes;
+    bool (*holds)(const struct request *r); /* NULL: for every client */
+    const char *error;
+} gates[];
+
+static bool lacks_password(const struct request *r) {
+    return !(r->client->flags & CLIENT_AUTHENTICATED);
+}
+
+static const struct gate gates[] = {
+    {EXEC_NEEDS_AUTH, CMD_NO_AUTH, lacks_password, "NOAUTH Authentication required."},
+    {EXEC_LOADING, CMD_LOADING, NULL, "LOADING Redis is loading the dataset in memory"},
+};
+
+void exec_arm(unsigned condition, bool on) {
+    armed = on ? armed | condition : armed & ~condition;
+}
+
+static const char *closed_gate(const struct request *r) {
+    for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
+        const struct gate *gate = &gates[i];
+        if (!(armed & gate->condition) || (r->command->flags & gate->passes)) continue;
+        if (gate->holds == NULL || gate->holds(r)) return gate->error;
+    }
+    return NULL;
+}
+
+/* True if the request may run; has replied otherwise. */
+static bool admit(struct request *r) {
+    if (__builtin_expect(r->command == NULL, 0)) {
+        refuse_unknown(r);
+        return false;
+    }
+    int arity = r->command->arity;
+    if (__builtin_expect(arity > 0 ? r->argc != arity : r->argc < -arity, 0)) {
+        reply_wrong_arity(r->client, exec_full_name(r->command));
+    } else if (__builtin_expect(armed != 0, 0)) {
+        const char *error = closed_gate(r);
+        if (error == NULL) return true;
+        reply_error(r->client, error);
+    } else {
+        return true;
+    }
+    r->stats->rejected++;
+    return false;
+}
+
+/* --- the call -------------------------------------------------------------------------------- */
+
+void exec_prepare(struct request *r) {
+    struct known *k = find_known(r->argv[0]);
+    if (k && k->subcommands && r->argc > 1) k = find_known_sub(k, r->argv[1]);
+    r->command = k ? k->command : NULL;
+    r->stats = k ? &k->stats : NULL;
+    if (k == NULL || k->command->first_key == 0 || k->command->first_key >= r->argc) {
+        r->key = (struct key){.hash = 0};
+        return;
+    }
+    r->key = key_of(r->argv[k->command->first_key]);
+    db_prefetch_line(r->client->db, r->key.hash);
+}
+
+void exec_start_clock(void) {
+    call_began = clock_ticks();
+}
+
+static void call(struct request *r) {
+    struct client *c = r->client;
+    int64_t dirty = db_metrics.dirty;
+    propagate_begin();
+    c->last_command = r->command;
+    r->command->body(r);
+    if (db_metrics.dirty != dirty || propagate_wanted)
+        propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    uint64_t now = clock_ticks(), spent = now - call_began;
+    call_began = now;
+    count_call(r->stats, spent, c->flags & CLIENT_FAILED);
+    stats.commands++;
+    static uint64_t long_ticks;
+    if (__builtin_expect(long_ticks == 0, 0)) long_ticks = clock_ns_to_ticks(1000000);
+    if (__builtin_expect(spent > long_ticks, 0)) clock_update(); /* what follows must not live in the past */
+}
+
+void exec_run(struct request *r) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    c->flags &= ~(unsigned)CLIENT_FAILED;
+    if (admit(r)) call(r);
+    if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
+        if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+        bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
+        c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
+    }
+}

@@ -1,0 +1,31 @@
+/* INFO: sections of "field:value" lines that monitoring and clients parse, in Redis's order, names and formats. */
+#pragma once
+#include "base/option.h"
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define INFO_REDIS_VERSION "7.2.6" /* whose behaviour this is */
+#define INFO_KURA_VERSION "0.1.0"
+
+struct buf;
+
+struct info_section {
+    const char *title;              /* "Server"; requests name it in any case */
+    bool by_default;                /* part of INFO without arguments */
+    void (*write)(struct buf *out); /* the lines, each with CR LF */
+};
+
+/* Put a module's section in the place of the one with the same title, or behind all others. The row must live on. */
+void info_register(const struct info_section *section);
+
+/* At start-up, when all modules are up: from here on memory in use counts as data. */
+void info_ready(void);
+
+/* The text for these section names; none means the default ones. Unknown names are passed over. */
+void info_write(const struct slice *names, int count, struct buf *out);
+
+/* 40 hex digits that name this run of the server. */
+const char *info_run_id(void);
+
+extern const struct option info_rows[]; /* latency-tracking, latency-tracking-info-percentiles */

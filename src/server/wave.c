@@ -1,0 +1,201 @@
+/* Waves. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of several clients or of one. A wave is what is
+ * answered together: some batches, until the limits below or the last ready client. Order within a client is kept, since its requests
+ * enter batches in order, and its replies are one range of the output arena.
+ *
+ * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not change meanwhile: a client that has still to
+ * authenticate is executed request by request. */
+#include "server/wave.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/auth.h"
+#include "server/limits.h"
+#include "server/reply.h"
+#include "server/stats.h"
+#include <assert.h>
+
+#define BATCH_REQUESTS 64
+#define BATCH_ARGS (BATCH_REQUESTS * 8)
+#define WAVE_CLIENTS 32
+#define WAVE_REQUESTS 512
+#define WAVE_REPLY_BYTES (1 << 18)
+
+void (*wave_before_send)(void);
+
+static struct {
+    struct client **items;
+    size_t count, cap;
+} ready;
+
+static struct {
+    struct request requests[BATCH_REQUESTS];
+    struct slice args[BATCH_ARGS];
+    int count, args_used;
+} batch;
+
+static struct {
+    int clients, requests;
+    struct client *parsing; /* its parser is in use: do not release its input */
+} wave;
+
+void wave_add(struct client *c) {
+    if (ready.count == ready.cap) {
+        size_t cap = ready.cap ? ready.cap * 2 : 64;
+        ready.items = alloc_resize(ready.items, ready.cap * sizeof *ready.items, cap * sizeof *ready.items);
+        ready.cap = cap;
+    }
+    ready.items[ready.count++] = c;
+}
+
+struct blob *wave_take_blob(struct request *r, int i) {
+    return conn_take_blob(&r->client->conn, r->argv[i].ptr);
+}
+
+/* --- a batch --------------------------------------------------------------------------------- */
+
+static void close_range(struct client *c, size_t mark) {
+    conn_keep(&c->conn, mark);
+    if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
+}
+
+static void run_requests(void) {
+    struct client *open = NULL; /* whose range of replies is open */
+    size_t mark = 0;
+    exec_start_clock();
+    for (int i = 0; i < batch.count; i++) {
+        struct request *r = &batch.requests[i];
+        struct client *c = r->client;
+        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
+        if (c != open) {
+            if (open) close_range(open, mark);
+            mark = conn_open();
+            open = client_current = c;
+        }
+        exec_run(r);
+    }
+    client_current = NULL;
+    if (open) close_range(open, mark);
+}
+
+static void run_batch(void) {
+    if (batch.count == 0) return;
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (r->key.name.ptr) db_prefetch_entry(r->client->db, r->key.hash);
+    }
+    run_requests();
+    for (int i = 0; i < batch.count; i++) {
+        struct client *c = batch.requests[i].client;
+        if (c->conn.input && c != wave.parsing) conn_release(&c->conn);
+    }
+    wave.requests += batch.count;
+    batch.count = batch.args_used = 0;
+}
+
+/* Put the parsed request into the batch. Its slices are copied, but for one with many arguments or with words of its
+ * own, which has to run before the parser goes on: true is returned then. */
+static bool add_request(struct client *c, const struct resp_parser *parser) {
+    bool at_once = parser->argc > BATCH_ARGS / 8 || parser->start[0] != '*';
+    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
+    struct request *r = &batch.requests[batch.count++];
+    r->client = c;
+    r->argc = (int)parser->argc;
+    r->argv = parser->argv;
+    r->raw = slice_of(parser->start, 0);
+    if (!at_once) {
+        r->argv = batch.args + batch.args_used;
+        for (uint32_t i = 0; i < parser->argc; i++) r->argv[i] = parser->argv[i];
+        batch.args_used += r->argc;
+    }
+    /* A request that came in pieces may have a bulk elsewhere: then its raw bytes are not in one place. */
+    if (c->conn.input == NULL && parser->start[0] == '*') r->raw.len = (size_t)(parser->next - parser->start);
+    exec_prepare(r);
+    return at_once || batch.count == BATCH_REQUESTS;
+}
+
+/* --- a client -------------------------------------------------------------------------------- */
+
+static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
+    stats.protocol_disconnects++;
+    log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
+    size_t mark = conn_open();
+    reply_errorf(c, "ERR %s", parser->error);
+    c->flags |= CLIENT_CLOSE_AFTER_REPLY;
+    conn_keep(&c->conn, mark);
+}
+
+/* Parse and batch what a region holds. False if the client must not be looked at any more. */
+static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
+    struct resp_limits limits = {.max_bulk = limits_options.max_bulk};
+    for (;;) {
+        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !auth_required();
+        switch (resp_parse(parser, end, &limits)) {
+        case RESP_MORE: return true;
+        case RESP_ERROR:
+            run_batch();
+            if (!(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY))) refuse_protocol(c, parser);
+            return false;
+        case RESP_REQUEST: break;
+        }
+        if (parser->argc == 0) continue;
+        if (add_request(c, parser) || !limits.authenticated) run_batch();
+        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
+    }
+}
+
+static void enforce_query_limit(struct client *c) {
+    if (c->conn.input == NULL || conn_input_bytes(&c->conn) <= (size_t)limits_options.query_buffer_limit) return;
+    log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
+    stats.query_limit_disconnects++;
+    client_close(c);
+}
+
+static void finish_wave(void) {
+    run_batch();
+    if (wave_before_send) wave_before_send();
+    conn_flush(client_sent);
+    conn_input_reset();
+    wave.clients = wave.requests = 0;
+}
+
+static void serve(struct client *c) {
+    struct resp_parser *parser;
+    const char *end;
+    enum conn_read result = conn_read(&c->conn, &parser, &end);
+    if (result == CONN_READ_FULL) {
+        finish_wave();
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+        result = conn_read(&c->conn, &parser, &end);
+    }
+    if (result == CONN_READ_CLOSED) {
+        client_close(c);
+        return;
+    }
+    c->active_ms = clock_now_ms();
+    if (result == CONN_READ_NOTHING) {
+        enforce_query_limit(c);
+        return;
+    }
+    wave.clients++;
+    wave.parsing = c;
+    bool goes_on = parse_region(c, parser, end);
+    if (goes_on && conn_region_is_own(&c->conn)) {
+        run_batch();
+        goes_on = !(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY));
+    }
+    wave.parsing = NULL;
+    if (!goes_on) return;
+    conn_stash(&c->conn, parser, end);
+    enforce_query_limit(c);
+}
+
+void wave_run(void) {
+    for (size_t i = 0; i < ready.count; i++) {
+        struct client *c = ready.items[i];
+        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
+        serve(c);
+        if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES) finish_wave();
+    }
+    ready.count = 0;
+    finish_wave();
+}

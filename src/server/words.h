@@ -1,0 +1,19 @@
+/* A line cut into words, by the quoting rules of inline requests and configuration files, as C strings. */
+#pragma once
+#include "base/slice.h"
+#include <stdint.h>
+
+struct words {
+    char **at; /* count C strings, then NULL */
+    int count;
+    size_t bytes; /* of the allocation behind `at` */
+};
+
+/* False for unbalanced quotes or a NUL inside of a word; *w is empty then. */
+bool words_split(struct words *w, struct slice line);
+/* Cut at every single blank: how the value of a CONFIG SET is read where an option takes several words. Two blanks
+ * have an empty word between them; an empty text has no word. */
+bool words_split_blanks(struct words *w, struct slice text);
+/* The text as a single word. */
+bool words_single(struct words *w, struct slice text);
+void words_free(struct words *w);

@@ -1,0 +1,348 @@
+/* The keyspace.
+ *
+ * Look-ups compare the key inside the entry, of which table_prefetch_record has fetched the first line; a hit
+ * reads the entry's header, its deadline if it has one, and its key, and nothing else.
+ *
+ * Rewrites go through reshape(): an entry whose size class stays the same is changed where it is, so that overwriting
+ * a value, counting up, or giving and taking a TTL neither allocates nor touches the table. */
+#include "store/db.h"
+#include "base/blob.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/worker.h"
+#include "ds/wheel.h"
+#include "store/evict.h"
+#include "store/expire.h"
+#include "store/string.h"
+
+#define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
+
+struct db_hooks db_hooks;
+struct db_metrics db_metrics;
+
+static const struct table_type keyspace = {entry_hash};
+static struct db *dbs;
+static int n_dbs;
+
+void db_init(int databases) {
+    assert(!dbs && databases > 0);
+    n_dbs = databases;
+    dbs = alloc_zero((size_t)databases * sizeof *dbs);
+    for (int i = 0; i < databases; i++) {
+        table_init(&dbs[i].keys, &keyspace);
+        dbs[i].id = i;
+    }
+}
+
+int db_count(void) {
+    return n_dbs;
+}
+
+struct db *db_at(int id) {
+    assert(id >= 0 && id < n_dbs);
+    return &dbs[id];
+}
+
+size_t db_size(const struct db *db) {
+    return db->keys.count;
+}
+
+/* ---- Look-up ---- */
+
+/* memcmp(a, b, n) == 0 for n >= 8 without a call: keys of up to 32 bytes are nearly all there are. */
+static inline bool same_words(const char *a, const char *b, size_t n) {
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        if (hash_load64(a + i) != hash_load64(b + i)) return false;
+    }
+    return hash_load64(a + n - 8) == hash_load64(b + n - 8);
+}
+
+static inline __attribute__((always_inline)) bool key_equal(const void *record, const void *arg) {
+    const struct entry *e = record;
+    const struct slice *name = arg;
+    size_t len = name->len;
+    if (__builtin_expect(len >= 255, 0)) return slice_eq(entry_key(e), *name);
+    if (e->key_len != len) return false;
+    const char *key = e->body + entry_ttl_bytes(e);
+    if (len >= 8 && len <= 32) return same_words(key, name->ptr, len);
+    return memcmp(key, name->ptr, len) == 0;
+}
+
+static inline __attribute__((always_inline)) struct entry *find(const struct db *db, const struct key *key) {
+    return table_find(&db->keys, key->hash, key_equal, &key->name);
+}
+
+bool db_is_due(const struct entry *e) {
+    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e);
+}
+
+static __attribute__((noinline)) struct entry *read_miss(struct db *db, const struct key *key) {
+    db_metrics.misses++;
+    db_notify(db, key, DB_MISS, "keymiss");
+    return NULL;
+}
+
+static inline struct entry *find_live(struct db *db, const struct key *key) {
+    struct entry *e = find(db, key);
+    if (e && entry_has_ttl(e) && __builtin_expect(db_is_due(e), 0)) {
+        expire_remove(db, key, e);
+        return NULL;
+    }
+    return e;
+}
+
+struct entry *db_read(struct db *db, const struct key *key) {
+    struct entry *e = find_live(db, key);
+    if (__builtin_expect(!e, 0)) return read_miss(db, key);
+    db_metrics.hits++;
+    evict_touch(e);
+    return e;
+}
+
+struct entry *db_write(struct db *db, const struct key *key) {
+    return find_live(db, key);
+}
+
+struct entry *db_peek(struct db *db, const struct key *key) {
+    struct entry *e = find(db, key);
+    return e && !db_is_due(e) ? e : NULL;
+}
+
+struct entry *db_random(struct db *db) {
+    struct entry *e;
+    while ((e = table_random(&db->keys)) && db_is_due(e)) {
+        expire_remove(db, &(struct key){entry_key(e), entry_hash(e)}, e);
+    }
+    return e;
+}
+
+uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx) {
+    return table_scan(&db->keys, cursor, visit, ctx);
+}
+
+/* ---- Changes ---- */
+
+/* Bytes of the key in the entry, its long length included. */
+static size_t key_field(const struct entry *e) {
+    return e->key_len < 255 ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
+}
+
+/* Make room for a deadline (or remove it) and for value_len bytes of value, of which the first `keep` are kept. In
+ * place if the size class allows. A deadline that was not there before is left for the caller to write. */
+static inline struct entry *reshape(struct db *db, uint64_t hash, struct entry *e, bool ttl, size_t value_len,
+                                    size_t keep) {
+    bool had_ttl = entry_has_ttl(e);
+    if (value_len == e->value_len && ttl == had_ttl) return e;
+    assert(value_len <= UINT16_MAX);
+    size_t from = had_ttl ? sizeof(int64_t) : 0, at = ttl ? sizeof(int64_t) : 0;
+    size_t key_len = key_field(e), fixed = sizeof *e + key_len;
+    size_t old_class = entry_class(fixed + from + e->value_len), class = entry_class(fixed + at + value_len);
+    struct entry *to = e;
+    if (class != old_class) {
+        to = alloc_get(class);
+        *to = *e;
+        if (ttl && had_ttl) memcpy(to->body, e->body, sizeof(int64_t));
+        memcpy(to->body + at, e->body + from, key_len + keep);
+        table_replace(&db->keys, hash, e, to);
+        alloc_put(e, old_class);
+    } else if (at != from) {
+        memmove(to->body + at, to->body + from, key_len + keep);
+    }
+    to->flags = (uint8_t)((to->flags & ~ENTRY_HAS_TTL) | (ttl ? ENTRY_HAS_TTL : 0));
+    to->value_len = (uint16_t)value_len;
+    return to;
+}
+
+/* Write the deadline of an entry that has been shaped for it, and do what follows from the change of it. */
+static inline void retime(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
+    if (deadline_ms == old_ms) return;
+    if (deadline_ms == ENTRY_NO_TTL) {
+        db->expiring--;
+        return;
+    }
+    memcpy(e->body, &deadline_ms, sizeof deadline_ms);
+    if (old_ms == ENTRY_NO_TTL) db->expiring++;
+    if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
+}
+
+static void insert(struct db *db, const struct key *key, struct entry *e) {
+    table_insert(&db->keys, key->hash, e);
+    if (entry_has_ttl(e)) {
+        db->expiring++;
+        expire_mark(db, e, key->hash);
+    }
+}
+
+/* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */
+static inline __attribute__((always_inline)) struct entry *place(struct db *db, const struct key *key,
+                                                                 struct entry *old, enum entry_type type,
+                                                                 unsigned encoding, size_t value_len,
+                                                                 int64_t deadline_ms) {
+    struct entry *e;
+    if (!old) {
+        if (deadline_ms == DB_KEEP_TTL) deadline_ms = ENTRY_NO_TTL;
+        e = entry_new(key->name, type, encoding, value_len, deadline_ms);
+        evict_init_access(e);
+        insert(db, key, e);
+        db_notify(db, key, DB_NEW, "new");
+        return e;
+    }
+    if (__builtin_expect(entry_owns_memory(old), 0)) entry_drop_value(old);
+    int64_t old_ms = entry_deadline_ms(old);
+    if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
+    e = reshape(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
+    e->type_encoding = (uint8_t)(type | encoding << 4);
+    evict_touch(e);
+    retime(db, e, key->hash, old_ms, deadline_ms);
+    return e;
+}
+
+struct entry *db_set_text(struct db *db, const struct key *key, struct entry *old, struct slice value,
+                          int64_t deadline_ms) {
+    if (__builtin_expect(value.len >= BLOB_MIN, 0)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
+    unsigned encoding = value.len <= STRING_EMBSTR_MAX ? STRING_EMBSTR : STRING_RAW;
+    struct entry *e = place(db, key, old, ENTRY_STRING, encoding, value.len, deadline_ms);
+    memcpy(entry_value(e), value.ptr, value.len);
+    return e;
+}
+
+struct entry *db_set_string(struct db *db, const struct key *key, struct entry *old, struct slice value,
+                            int64_t deadline_ms) {
+    int64_t n;
+    if (value.len <= INT_DIGITS_MAX && value.len > 0 && value.ptr[0] <= '9' && num_parse_i64(value, &n)) {
+        return db_set_int(db, key, old, n, deadline_ms);
+    }
+    return db_set_text(db, key, old, value, deadline_ms);
+}
+
+struct entry *db_set_blob(struct db *db, const struct key *key, struct entry *old, struct blob *value,
+                          int64_t deadline_ms) {
+    struct entry *e = place(db, key, old, ENTRY_STRING, STRING_BLOB, sizeof value, deadline_ms);
+    entry_set_pointer(e, value);
+    return e;
+}
+
+struct entry *db_set_int(struct db *db, const struct key *key, struct entry *old, int64_t value, int64_t deadline_ms) {
+    struct entry *e = place(db, key, old, ENTRY_STRING, STRING_INT, sizeof value, deadline_ms);
+    memcpy(entry_value(e), &value, sizeof value);
+    return e;
+}
+
+struct entry *db_put(struct db *db, const struct key *key, struct entry *old, enum entry_type type, unsigned encoding,
+                     const void *value, size_t value_len, int64_t deadline_ms) {
+    struct entry *e = place(db, key, old, type, encoding, value_len, deadline_ms);
+    if (value) {
+        memcpy(entry_value(e), value, value_len);
+    } else {
+        memset(entry_value(e), 0, value_len);
+    }
+    return e;
+}
+
+struct entry *db_resize_value(struct db *db, struct entry *e, unsigned encoding, size_t value_len) {
+    size_t keep = e->value_len < value_len ? e->value_len : value_len;
+    e = reshape(db, entry_hash(e), e, entry_has_ttl(e), value_len, keep);
+    e->type_encoding = (uint8_t)(entry_type(e) | encoding << 4);
+    return e;
+}
+
+struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms) {
+    int64_t old_ms = entry_deadline_ms(e);
+    e = reshape(db, hash, e, deadline_ms != ENTRY_NO_TTL, e->value_len, e->value_len);
+    retime(db, e, hash, old_ms, deadline_ms);
+    return e;
+}
+
+struct entry *db_detach(struct db *db, const struct key *key, struct entry *e) {
+    bool found = table_remove(&db->keys, key->hash, e);
+    assert(found);
+    (void)found;
+    if (entry_has_ttl(e)) db->expiring--;
+    return e;
+}
+
+void db_remove(struct db *db, const struct key *key, struct entry *e) {
+    entry_free(db_detach(db, key, e));
+}
+
+struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
+    struct entry *to = entry_new(key->name, entry_type(e), entry_encoding(e), e->value_len, entry_deadline_ms(e));
+    memcpy(entry_value(to), entry_value(e), e->value_len);
+    memcpy(to->access, e->access, sizeof to->access);
+    entry_free_shell(e);
+    insert(db, key, to);
+    db_notify(db, key, DB_NEW, "new");
+    return to;
+}
+
+void db_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+    db_metrics.dirty++;
+    if (db_hooks.changed) db_hooks.changed(db, key, class, event);
+}
+
+void db_notify(struct db *db, const struct key *key, unsigned class, const char *event) {
+    if (db_hooks.changed) db_hooks.changed(db, key, class, event);
+}
+
+/* ---- Whole databases ---- */
+
+/* What a flushed database leaves behind. */
+struct remains {
+    struct table keys;
+    struct wheel *wheel;
+};
+
+static void free_entry(void *ctx, void *record) {
+    (void)ctx;
+    entry_free_now(record);
+}
+
+static void bury(void *arg) {
+    struct remains *r = arg;
+    table_clear(&r->keys, free_entry, NULL);
+    wheel_free(r->wheel);
+    alloc_put(r, sizeof *r);
+}
+
+static void empty(struct db *db, bool in_background) {
+    struct remains *r = alloc_get(sizeof *r);
+    *r = (struct remains){db->keys, db->wheel};
+    size_t keys = db_size(db);
+    *db = (struct db){.id = db->id};
+    table_init(&db->keys, &keyspace);
+    if (in_background) {
+        db_metrics.lazyfreed += keys;
+        worker_submit(bury, r);
+    } else {
+        bury(r);
+    }
+}
+
+void db_empty(struct db *db, bool in_background) {
+    if (db_hooks.flushed) db_hooks.flushed(db);
+    empty(db, in_background);
+}
+
+void db_swap(int a, int b) {
+    if (a == b) return;
+    struct db *one = db_at(a), *other = db_at(b), saved = *one;
+    if (db_hooks.flushed) {
+        db_hooks.flushed(one);
+        db_hooks.flushed(other);
+    }
+    *one = *other;
+    one->id = a;
+    *other = saved;
+    other->id = b;
+    if (one->wheel) expire_adopt(one);
+    if (other->wheel) expire_adopt(other);
+}
+
+void db_shutdown(void) {
+    for (int i = 0; i < n_dbs; i++)
+        empty(&dbs[i], false);
+    expire_shutdown();
+    alloc_put(dbs, (size_t)n_dbs * sizeof *dbs);
+    dbs = NULL;
+    n_dbs = 0;
+}

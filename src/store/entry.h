@@ -1,0 +1,128 @@
+/* One key and its value in one allocation.
+ *
+ *      0      1        2            4       5          8
+ *     +------+--------+------------+-------+----------+----------+---------------+-----+-------+
+ *     | type | key    | value      | flags | access   | deadline | key length    | key | value |
+ *     | enc. | length | length     |       |          | (8, if   | (4, if length |     |       |
+ *     | 4+4  | 8      | 16         | 8     | 24       | HAS_TTL) | is 255)       |     |       |
+ *     +------+--------+------------+-------+----------+----------+---------------+-----+-------+
+ *
+ * There is no reference count (a value has one owner, its key), no second allocation for the key and
+ * no terminator. A string below BLOB_MIN bytes is inline, an integer is 8 inline bytes, anything
+ * else is the 8 bytes of a pointer. Fields behind the header are unaligned: read them by memcpy.
+ * A 16-byte key with a 32-byte value is 56 bytes, and 64 with a TTL: one size class for both. */
+#pragma once
+#include "base/alloc.h"
+#include "base/slice.h"
+#include <assert.h>
+#include <stdint.h>
+
+/* The numbers are private to the process; TYPE's names come from entry_type_name(). */
+enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_TYPES };
+
+/* Encodings of a string; other types number theirs in their own modules. */
+enum string_encoding {
+    STRING_INT,    /* int64_t inline; OBJECT ENCODING says int */
+    STRING_EMBSTR, /* bytes inline, at most 44 when they were set; says embstr */
+    STRING_RAW,    /* bytes inline; says raw */
+    STRING_BLOB,   /* struct blob *; says raw */
+};
+
+enum entry_flag {
+    ENTRY_HAS_TTL = 1 << 0,
+    ENTRY_SEQUENCE = 7 << 1, /* which of its marks in the timing wheel is the valid one: see expire.h */
+};
+#define ENTRY_SEQUENCE_SHIFT 1
+#define ENTRY_NO_TTL (-1) /* the deadline of what never expires */
+
+struct entry {
+    uint8_t type_encoding;
+    uint8_t key_len;
+    uint16_t value_len;
+    uint8_t flags;
+    uint8_t access[3]; /* LRU clock or LFU counter: evict.h */
+    char body[];
+};
+
+static inline enum entry_type entry_type(const struct entry *e) {
+    return (enum entry_type)(e->type_encoding & 15);
+}
+static inline unsigned entry_encoding(const struct entry *e) {
+    return e->type_encoding >> 4;
+}
+static inline bool entry_has_ttl(const struct entry *e) {
+    return e->flags & ENTRY_HAS_TTL;
+}
+/* Offset of the key in the body without the long key's length field. */
+static inline size_t entry_ttl_bytes(const struct entry *e) {
+    return (size_t)(e->flags & ENTRY_HAS_TTL) * sizeof(int64_t);
+}
+/* Absolute ms since 1970, or ENTRY_NO_TTL. */
+static inline int64_t entry_deadline_ms(const struct entry *e) {
+    if (!entry_has_ttl(e)) return ENTRY_NO_TTL;
+    int64_t ms;
+    memcpy(&ms, e->body, sizeof ms);
+    return ms;
+}
+static inline struct slice entry_key(const struct entry *e) {
+    const char *p = e->body + entry_ttl_bytes(e);
+    if (__builtin_expect(e->key_len != 255, 1)) return slice_of(p, e->key_len);
+    uint32_t len;
+    memcpy(&len, p, sizeof len);
+    return slice_of(p + sizeof len, len);
+}
+/* The inline value: the bytes themselves, or the 8 bytes of an integer or a pointer. */
+static inline char *entry_value(const struct entry *e) {
+    struct slice key = entry_key(e);
+    return (char *)key.ptr + key.len;
+}
+static inline void *entry_pointer(const struct entry *e) {
+    void *p;
+    memcpy(&p, entry_value(e), sizeof p);
+    return p;
+}
+static inline void entry_set_pointer(struct entry *e, const void *p) {
+    assert(e->value_len == sizeof p);
+    memcpy(entry_value(e), &p, sizeof p);
+}
+static inline int64_t entry_int(const struct entry *e) {
+    int64_t n;
+    memcpy(&n, entry_value(e), sizeof n);
+    return n;
+}
+/* Bytes an entry needs; what it was allocated with is this figure's entry_class. */
+static inline size_t entry_bytes_for(size_t key_len, size_t value_len, bool ttl) {
+    return sizeof(struct entry) + (ttl ? 8 : 0) + (key_len >= 255 ? 4 : 0) + key_len + value_len;
+}
+static inline size_t entry_bytes(const struct entry *e) {
+    return (size_t)(entry_value(e) - (const char *)e) + e->value_len;
+}
+
+/* Bytes that the allocation of n bytes of entry takes. Not below 16, since a table's slot has no room for the low four
+ * bits of an address: an empty string under an empty key would otherwise get 8 bytes, aligned to 8. */
+static inline size_t entry_class(size_t n) {
+    return n <= 16 ? 16 : alloc_class(n);
+}
+
+/* A new entry with room for value_len inline bytes (uninitialised); sequence and access are 0. */
+struct entry *entry_new(struct slice key, enum entry_type type, unsigned encoding, size_t value_len,
+                        int64_t deadline_ms);
+/* Release the entry and its value; what is large is freed on the worker. */
+void entry_free(struct entry *e);
+/* The same, for a caller that is on the worker already. */
+void entry_free_now(struct entry *e);
+/* Release only the value: the entry's inline bytes are about to be overwritten or moved elsewhere. */
+void entry_drop_value(struct entry *e);
+/* Release only the entry: its value has moved elsewhere. */
+static inline void entry_free_shell(struct entry *e) {
+    alloc_put(e, entry_class(entry_bytes(e)));
+}
+/* The value is more than its inline bytes: somebody has to release it. */
+static inline bool entry_owns_memory(const struct entry *e) {
+    return e->type_encoding == (ENTRY_STRING | STRING_BLOB << 4);
+}
+/* Bytes of memory, the value's own included; `samples` bounds the walk of a collection (0: all). */
+size_t entry_memory(const struct entry *e, size_t samples);
+const char *entry_type_name(enum entry_type type);      /* "string", ... */
+const char *entry_encoding_name(const struct entry *e); /* "int", "embstr", ... */
+uint64_t entry_hash(const void *entry);                 /* hash_bytes of the key: for table_type */

@@ -1,0 +1,70 @@
+/* Access information: three bytes an entry, read as policy wants them.
+ *
+ * LRU: the low 24 bits of the time in seconds, which turn round after 194 days; 0 is left out, since
+ * evict_clock == 0 is how the inline touch learns that the policy is LFU.
+ *
+ * LFU: Redis's counter. The upper 16 bits are the minute of the last decay, the lower 8 a counter that
+ * grows with probability 1 / ((counter - 5) * factor + 1), so that with factor 10 a million hits fill
+ * it, and that loses one for every lfu_decay_min minutes since. A new key starts at 5, or it would be
+ * the first victim. */
+#include "store/evict.h"
+#include "base/rand.h"
+
+#define LRU_MASK 0xffffffu
+#define LFU_INITIAL 5
+#define LFU_MAX 255
+
+struct evict_options evict_options = {.policy = EVICT_NOEVICTION, .lfu_log_factor = 10, .lfu_decay_min = 1};
+uint32_t evict_clock = 1;
+
+static uint32_t lru_clock = 1;
+static uint16_t lfu_minute;
+
+void evict_tick(int64_t now_ms) {
+    uint64_t seconds = (uint64_t)now_ms / 1000;
+    lru_clock = (uint32_t)seconds & LRU_MASK;
+    if (lru_clock == 0) lru_clock = 1;
+    lfu_minute = (uint16_t)(seconds / 60);
+    evict_clock = evict_uses_lfu() ? 0 : lru_clock;
+}
+
+bool evict_uses_lfu(void) {
+    return evict_options.policy == EVICT_ALLKEYS_LFU || evict_options.policy == EVICT_VOLATILE_LFU;
+}
+
+static uint32_t access_load(const struct entry *e) {
+    return (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
+}
+
+static void access_store(struct entry *e, uint32_t value) {
+    e->access[0] = (uint8_t)value;
+    e->access[1] = (uint8_t)(value >> 8);
+    e->access[2] = (uint8_t)(value >> 16);
+}
+
+void evict_init_access(struct entry *e) {
+    access_store(e, evict_clock ? evict_clock : (uint32_t)lfu_minute << 8 | LFU_INITIAL);
+}
+
+unsigned evict_frequency(const struct entry *e) {
+    uint32_t access = access_load(e);
+    unsigned counter = access & 255;
+    if (evict_options.lfu_decay_min <= 0) return counter;
+    uint16_t idle_min = (uint16_t)(lfu_minute - (uint16_t)(access >> 8)); /* minutes turn round after 45 days */
+    unsigned decay = idle_min / (unsigned)evict_options.lfu_decay_min;
+    return decay > counter ? 0 : counter - decay;
+}
+
+void evict_touch_lfu(struct entry *e) {
+    unsigned counter = evict_frequency(e);
+    if (counter < LFU_MAX) {
+        double above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;
+        if (rand_unit() < 1.0 / (above * evict_options.lfu_log_factor + 1)) counter++;
+    }
+    access_store(e, (uint32_t)lfu_minute << 8 | counter);
+}
+
+uint64_t evict_idle_s(const struct entry *e) {
+    uint32_t access = access_load(e);
+    return lru_clock >= access ? lru_clock - access : lru_clock + (LRU_MASK - access);
+}

@@ -1,0 +1,217 @@
+/* Active expiry: see expire.h for the marks and their invariant.
+ *
+ * A turn of the loop on which nothing is due costs one comparison, since the earliest time at which any wheel has
+ * work is kept here. The databases that have a wheel are in a list, so that `databases 100000` costs nothing either. */
+#include "store/expire.h"
+#include "base/clock.h"
+#include "ds/wheel.h"
+
+#define SEQUENCE_BITS 3
+#define SEQUENCE_MASK ((1u << SEQUENCE_BITS) - 1)
+#define PREFIX_BITS (WHEEL_MARK_BITS - SEQUENCE_BITS)
+#define STALE_MIN 1000     /* not worth a sweep */
+#define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
+#define TTL_SAMPLES 64
+
+static struct db **waiting; /* databases that have a wheel, or had one lately */
+static size_t n_waiting, waiting_cap;
+static size_t turn;                 /* index of the one that goes first next time */
+static int64_t next_ms = INT64_MAX; /* no wheel has work before this */
+static bool disabled;
+
+static uint64_t mark_of(uint64_t hash, unsigned sequence) {
+    return hash >> (64 - PREFIX_BITS) << SEQUENCE_BITS | sequence;
+}
+
+/* A key may still be read in the millisecond of its deadline. */
+static int64_t due_ms_of(int64_t deadline_ms) {
+    return deadline_ms < INT64_MAX ? deadline_ms + 1 : deadline_ms;
+}
+
+static int64_t earlier(int64_t a_ms, int64_t b_ms) {
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+void expire_adopt(struct db *db) {
+    next_ms = INT64_MIN;
+    for (size_t i = 0; i < n_waiting; i++) {
+        if (waiting[i] == db) return;
+    }
+    if (n_waiting == waiting_cap) {
+        size_t cap = waiting_cap ? waiting_cap * 2 : 16;
+        waiting = alloc_resize(waiting, waiting_cap * sizeof *waiting, cap * sizeof *waiting);
+        waiting_cap = cap;
+    }
+    waiting[n_waiting++] = db;
+}
+
+void expire_shutdown(void) {
+    alloc_put(waiting, waiting_cap * sizeof *waiting);
+    waiting = NULL;
+    n_waiting = waiting_cap = turn = 0;
+    next_ms = INT64_MAX;
+}
+
+void expire_enable(bool active) {
+    disabled = !active;
+    next_ms = INT64_MIN;
+}
+
+size_t expire_stale_marks(const struct db *db) {
+    size_t marks = db->wheel ? wheel_marks(db->wheel) : 0;
+    return marks > db->expiring ? marks - db->expiring : 0;
+}
+
+/* Sequences come from one counter, not from the entry: a key that is deleted and made again, over and over, would
+ * always start with the same one, and all the marks of its former lives would fit it. */
+void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
+    static unsigned counter;
+    unsigned last = (e->flags & ENTRY_SEQUENCE) >> ENTRY_SEQUENCE_SHIFT;
+    unsigned sequence = ++counter & SEQUENCE_MASK;
+    if (sequence == last) sequence = ++counter & SEQUENCE_MASK;
+    e->flags = (uint8_t)((e->flags & ~ENTRY_SEQUENCE) | sequence << ENTRY_SEQUENCE_SHIFT);
+    if (!db->wheel) {
+        db->wheel = wheel_new(clock_now_ms());
+        expire_adopt(db);
+    }
+    int64_t due_ms = due_ms_of(entry_deadline_ms(e));
+    wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
+    if (due_ms < next_ms) next_ms = earlier(due_ms, clock_now_ms() + STALE_CHECK_MS);
+}
+
+void expire_remove(struct db *db, const struct key *key, struct entry *e) {
+    db_detach(db, key, e);
+    db_metrics.expired++;
+    if (db_hooks.expired) db_hooks.expired(db, key);
+    db_notify(db, key, DB_EXPIRED, "expired");
+    entry_free(e);
+}
+
+/* ---- What a mark stands for ---- */
+
+struct search {
+    uint64_t mark;
+    int64_t now_ms;
+    int64_t earliest_ms; /* deadline of those that are not due */
+    struct entry *due;   /* one that is */
+    uint64_t hash;       /* of due */
+    bool pending, more;  /* there is one that is not due; there are more that are */
+};
+
+static void visit(void *ctx, void *record) {
+    struct search *s = ctx;
+    struct entry *e = record;
+    unsigned sequence = (unsigned)(s->mark & SEQUENCE_MASK);
+    if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT)) return;
+    uint64_t hash = entry_hash(e);
+    if (mark_of(hash, sequence) != s->mark) return;
+    int64_t deadline_ms = entry_deadline_ms(e);
+    if (deadline_ms >= s->now_ms) {
+        if (!s->pending || deadline_ms < s->earliest_ms) s->earliest_ms = deadline_ms;
+        s->pending = true;
+    } else if (!s->due) {
+        s->due = e;
+        s->hash = hash;
+    } else {
+        s->more = true;
+    }
+}
+
+static uint64_t prefix_of(uint64_t mark) {
+    return mark >> SEQUENCE_BITS << (64 - PREFIX_BITS);
+}
+
+/* Remove what is due under this mark; when has it to come back? */
+static int64_t resolve_one(struct db *db, uint64_t mark, int64_t now_ms) {
+    struct search s;
+    do {
+        s = (struct search){.mark = mark, .now_ms = now_ms};
+        table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, visit, &s);
+        if (s.due) expire_remove(db, &(struct key){entry_key(s.due), s.hash}, s.due);
+    } while (s.more);
+    return s.pending ? due_ms_of(s.earliest_ms) : WHEEL_DROP;
+}
+
+struct pass {
+    struct db *db;
+    int64_t now_ms;
+};
+
+/* All table lines first, then all entries, so that a batch waits for memory about twice and not 32 times. */
+static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
+    struct pass *pass = ctx;
+    const struct table *keys = &pass->db->keys;
+    for (size_t i = 0; i < n; i++)
+        table_prefetch_line(keys, prefix_of(marks[i]));
+    for (size_t i = 0; i < n; i++)
+        table_prefetch_record(keys, prefix_of(marks[i]));
+    for (size_t i = 0; i < n; i++) {
+        /* Of equal marks one is enough, wherever they came from: it will be filed by the answer given here. */
+        size_t twin = 0;
+        while (twin < i && marks[twin] != marks[i])
+            twin++;
+        due_ms[i] = twin < i ? WHEEL_DROP : resolve_one(pass->db, marks[i], pass->now_ms);
+    }
+}
+
+/* ---- Turns ---- */
+
+/* True while a sweep has more to do. Marks of former lives that happen to fit may survive a sweep, so the next one
+ * begins only when their number has doubled. */
+static bool sweep(struct db *db, int64_t now_ms, uint64_t until_ticks) {
+    size_t stale = expire_stale_marks(db);
+    if (!db->sweeping && (stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above)) return false;
+    db->sweeping = true;
+    if (!wheel_sweep(db->wheel, until_ticks, resolve, &(struct pass){db, now_ms})) return true;
+    db->sweeping = false;
+    db->sweep_above = 2 * expire_stale_marks(db);
+    return false;
+}
+
+/* One database's share of a turn; when has it work again? */
+static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
+    bool done = wheel_advance(db->wheel, now_ms, until_ticks, resolve, &(struct pass){db, now_ms});
+    if (!done || sweep(db, now_ms, until_ticks)) return now_ms;
+    int64_t ms = wheel_next_ms(db->wheel);
+    return wheel_marks(db->wheel) > 0 ? earlier(ms, now_ms + STALE_CHECK_MS) : ms;
+}
+
+int64_t expire_run(int64_t now_ms) {
+    if (disabled) return INT64_MAX;
+    if (now_ms < next_ms) return next_ms;
+    uint64_t until_ticks = clock_ticks() + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
+    int64_t earliest_ms = INT64_MAX;
+    size_t left = n_waiting;
+    for (bool first = true; left > 0; first = false, left--) {
+        if (!first && clock_ticks() > until_ticks) break;
+        if (turn >= n_waiting) turn = 0;
+        struct db *db = waiting[turn];
+        if (!db->wheel) { /* flushed since */
+            waiting[turn] = waiting[--n_waiting];
+            continue;
+        }
+        earliest_ms = earlier(earliest_ms, run_one(db, now_ms, until_ticks));
+        turn++;
+    }
+    if (left > 0) earliest_ms = now_ms; /* those that had no turn go first next time */
+    return next_ms = earliest_ms;
+}
+
+int64_t expire_mean_ttl_ms(struct db *db) {
+    if (db->expiring == 0) return 0;
+    void *records[16];
+    double sum_ms = 0;
+    size_t n = 0;
+    for (size_t drawn = 0, got; drawn < TTL_SAMPLES; drawn += got) {
+        got = table_sample(&db->keys, records, sizeof records / sizeof *records);
+        if (got == 0) break;
+        for (size_t i = 0; i < got; i++) {
+            if (!entry_has_ttl(records[i])) continue;
+            int64_t deadline_ms = entry_deadline_ms(records[i]), now_ms = clock_now_ms();
+            if (deadline_ms > now_ms) sum_ms += (double)deadline_ms - (double)now_ms;
+            n++;
+        }
+    }
+    if (n > 0) db->ttl_sum_ms = sum_ms / (double)n < 9e18 ? (int64_t)(sum_ms / (double)n) : INT64_MAX;
+    return db->ttl_sum_ms;
+}

@@ -1,0 +1,137 @@
+/* Strings in their four encodings.
+ *
+ * Below BLOB_MIN bytes a string lives in its entry. There it grows by the size class: an APPEND that
+ * still fits writes two length bytes and its tail, one that does not moves the entry to the next class, a
+ * quarter larger at most, and it can only do so until BLOB_MIN. From there it is a blob, with room
+ * that grows geometrically. A blob may be shared with replies under way and with copies of the key,
+ * so whoever writes into one makes sure that it is the only holder. */
+#include "store/string.h"
+#include "base/blob.h"
+#include "store/evict.h"
+
+#define GROW_DOUBLE_MAX (1024 * 1024) /* blobs double up to here, and grow by a quarter (at least this much) beyond */
+
+static unsigned encoding_of(const struct entry *e) {
+    assert(entry_type(e) == ENTRY_STRING);
+    return entry_encoding(e);
+}
+
+struct slice string_bytes(const struct entry *e, char *scratch) {
+    switch (encoding_of(e)) {
+    case STRING_INT: return slice_of(scratch, (size_t)num_print_i64(scratch, entry_int(e)));
+    case STRING_BLOB: return blob_slice(entry_pointer(e));
+    default: return slice_of(entry_value(e), e->value_len);
+    }
+}
+
+size_t string_length(const struct entry *e) {
+    char scratch[NUM_I64_MAX];
+    return string_bytes(e, scratch).len;
+}
+
+struct blob *string_blob(const struct entry *e) {
+    return encoding_of(e) == STRING_BLOB ? entry_pointer(e) : NULL;
+}
+
+bool string_to_i64(const struct entry *e, int64_t *out) {
+    if (encoding_of(e) == STRING_INT) {
+        *out = entry_int(e);
+        return true;
+    }
+    char scratch[NUM_I64_MAX];
+    return num_parse_i64(string_bytes(e, scratch), out);
+}
+
+bool string_to_ld(const struct entry *e, long double *out) {
+    char scratch[NUM_I64_MAX];
+    return num_parse_ld(string_bytes(e, scratch), out);
+}
+
+/* The room to give a blob that has `cap` and needs `need`. A jump gets just what it asks for: it says nothing
+ * about what comes next, while growth in small steps does. */
+static size_t grown(size_t cap, size_t need) {
+    if (need / 2 > cap) return need;
+    if (need < GROW_DOUBLE_MAX) return need * 2;
+    return need + (need / 4 > GROW_DOUBLE_MAX ? need / 4 : GROW_DOUBLE_MAX);
+}
+
+/* Make e's value a blob of which e is the only holder, with room for `need` bytes, which is not less than it has. */
+static struct entry *own_blob(struct db *db, const struct key *key, struct entry *e, size_t need) {
+    struct blob *b = string_blob(e);
+    if (b && __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1) {
+        if (b->cap < need) entry_set_pointer(e, blob_resize(b, grown(b->cap, need)));
+        return e;
+    }
+    char scratch[NUM_I64_MAX];
+    struct slice old = string_bytes(e, scratch);
+    struct blob *copy = blob_new(need > old.len ? grown(old.len, need) : need);
+    memcpy(copy->data, old.ptr, old.len);
+    copy->len = old.len;
+    return db_set_blob(db, key, e, copy, DB_KEEP_TTL);
+}
+
+/* Make e's value raw and inline, of `length` bytes, which is not less than what it has. */
+static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
+    if (encoding_of(e) != STRING_INT) return db_resize_value(db, e, STRING_RAW, length);
+    char digits[NUM_I64_MAX];
+    size_t len = (size_t)num_print_i64(digits, entry_int(e));
+    e = db_resize_value(db, e, STRING_RAW, length);
+    memcpy(entry_value(e), digits, len);
+    return e;
+}
+
+/* A raw value of exactly `length` bytes, which is not less than what it has, and where they are. */
+static struct entry *extend(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
+    evict_touch(e);
+    if (length < BLOB_MIN && encoding_of(e) != STRING_BLOB) {
+        e = own_inline(db, e, length);
+        *bytes = entry_value(e);
+    } else {
+        e = own_blob(db, key, e, length);
+        struct blob *b = entry_pointer(e);
+        b->len = length;
+        *bytes = b->data;
+    }
+    return e;
+}
+
+struct entry *string_append(struct db *db, const struct key *key, struct entry *e, struct slice tail) {
+    if (!e) return db_set_string(db, key, NULL, tail, ENTRY_NO_TTL);
+    size_t old_len = string_length(e);
+    char *bytes;
+    e = extend(db, key, e, old_len + tail.len, &bytes);
+    memcpy(bytes + old_len, tail.ptr, tail.len);
+    return e;
+}
+
+struct entry *string_make_mutable(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
+    if (!e) e = db_put(db, key, NULL, ENTRY_STRING, STRING_RAW, NULL, 0, ENTRY_NO_TTL);
+    size_t old_len = string_length(e);
+    if (length < old_len) length = old_len;
+    e = extend(db, key, e, length, bytes);
+    memset(*bytes + old_len, 0, length - old_len);
+    return e;
+}
+
+struct entry *string_set_range(struct db *db, const struct key *key, struct entry *e, size_t offset,
+                               struct slice bytes) {
+    char *to;
+    e = string_make_mutable(db, key, e, offset + bytes.len, &to);
+    memcpy(to + offset, bytes.ptr, bytes.len);
+    return e;
+}
+
+struct entry *string_set_i64(struct db *db, const struct key *key, struct entry *e, int64_t value) {
+    if (e && e->type_encoding == (ENTRY_STRING | STRING_INT << 4)) {
+        memcpy(entry_value(e), &value, sizeof value);
+        evict_touch(e);
+        return e;
+    }
+    return db_set_int(db, key, e, value, DB_KEEP_TTL);
+}
+
+struct entry *string_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms) {
+    struct blob *b = string_blob(e);
+    if (b) return db_set_blob(to, key, NULL, blob_share(b), deadline_ms);
+    return db_put(to, key, NULL, ENTRY_STRING, entry_encoding(e), entry_value(e), e->value_len, deadline_ms);
+}

@@ -1,0 +1,189 @@
+# The configuration file, standard input and the command line; CONFIG REWRITE.
+
+proc config {name} { return [lindex [r CONFIG GET $name] 1] }
+
+proc write_file {path text} {
+    set file [open $path wb]
+    puts -nonewline $file $text
+    close $file
+}
+
+proc read_whole {path} {
+    set file [open $path rb]
+    set text [read $file]
+    close $file
+    return $text
+}
+
+# Runs the server with these words and standard input until it ends by itself: {exit status, output}.
+proc run_to_end {input args} {
+    set status 0
+    if {[catch {exec {*}[list timeout 10 [server_binary]] {*}$args << $input 2>@1} output options]} {
+        set code [dict get $options -errorcode]
+        set status [expr {[lindex $code 0] eq "CHILDSTATUS" ? [lindex $code 2] : $code}]
+    }
+    return [list $status $output]
+}
+
+# Runs body with a server that was given a file of this text.
+proc with_file {text directives body} {
+    set folder [string trim [exec mktemp -d]]
+    write_file $folder/server.conf $text
+    set h [server_start $directives -folder $folder -file server.conf]
+    lappend server::stack $h
+    set code [catch {uplevel 1 $body} result options]
+    set server::stack [lrange $server::stack 0 end-1]
+    server_stop $h
+    server_forget $h
+    if {$code} { return -options $options $result }
+}
+
+if {[attached]} return
+
+test "quotes, escapes, units, comments and blank lines" {
+    with_file "# a comment\n\n  \t hz\t20  \r\nrequirepass \"a \\x62\\t\\\"\"\nMaxMemory 2gb\nsyslog-ident 'it\\'s'" {} {
+        assert_error "NOAUTH*" { r PING }
+        r AUTH "a b\t\""
+        assert_equal {20 2147483648 it's} [list [config hz] [config maxmemory] [config syslog-ident]]
+    }
+}
+
+test "later lines overrule earlier ones, save lines add up, the command line comes last" {
+    with_file "hz 20\nhz 30\ntimeout 5\nsave 100 1\nsave 200 2 300 3\n" {save {400 4} timeout 7} {
+        assert_equal {30 7} [list [config hz] [config timeout]]
+        assert_equal {100 1 200 2 300 3 400 4} [config save]
+    }
+    with_file "save 100 1\nsave \"\"\nsave 5 6\n" {save {7 8 9 10}} { assert_equal {5 6 7 8 9 10} [config save] }
+    with_file "save 100 1\n" {} { assert_equal {} [config save] }
+}
+
+test "include, with patterns and levels" {
+    set folder [string trim [exec mktemp -d]]
+    write_file $folder/1.inc "hz 41\n"
+    write_file $folder/2.inc "hz 42\ninclude $folder/deep\n"
+    write_file $folder/deep "timeout 9"
+    with_file "hz 1\ninclude $folder/*.inc\ninclude $folder/none*\n" {} {
+        assert_equal {42 9} [list [config hz] [config timeout]]
+    }
+    write_file $folder/loop "include $folder/loop\n"
+    lassign [run_to_end "" $folder/loop] status output
+    assert_equal 1 $status
+    assert_match "*too many levels of include*" $output
+    file delete -force $folder
+}
+
+test "a bad line is named, with its number and the reason, and the exit status is 1" {
+    foreach {text line reason} {
+        "foo bar\n"                     1 "Bad directive or wrong number of arguments"
+        "# x\n\nport\n"                 3 "wrong number of arguments"
+        "port 1 2\n"                    1 "wrong number of arguments"
+        "hz 10\nport abc\n"             2 "argument couldn't be parsed into an integer"
+        "port 99999\n"                  1 "argument must be between 0 and 65535 inclusive"
+        "hz 10 \"x\n"                   1 "Unbalanced quotes in configuration line"
+        "hz \"10\"x\n"                  1 "Unbalanced quotes in configuration line"
+        "user\n"                        1 "Bad directive or wrong number of arguments"
+        "rename-command a\n"            1 "Bad directive or wrong number of arguments"
+        "save 1 x\n"                    1 "Invalid save parameters"
+        "maxmemory 5x\n"                1 "argument must be a memory value"
+        "unixsocketperm 9\n"            1 "argument couldn't be parsed as an octal number"
+        "sentinel monitor x\n"          1 "sentinel directive while not in sentinel mode"
+        "dir /nonexistent\n"            1 "No such file or directory"
+    } {
+        lassign [run_to_end $text -] status output
+        assert_equal 1 $status
+        set wanted [string trimright [lindex [split $text \n] $line-1]]
+        assert_match "*\\*\\*\\* FATAL CONFIG FILE ERROR (Redis 7.2.6) \\*\\*\\*\nReading the configuration file, at line $line\n>>> '*'\n$reason*" $output
+        assert {[string first ">>> '$wanted'" $output] >= 0}
+    }
+    lassign [run_to_end "" --foo bar] status output
+    assert_equal 1 $status
+    assert_match "*at line 2\n>>> 'foo \"bar\"'\nBad directive*" $output
+}
+
+test "files that are not there" {
+    lassign [run_to_end "" /nonexistent.conf] status output
+    assert_equal 1 $status
+    assert_match "*Fatal error, can't open config file '/nonexistent.conf': No such file or directory*" $output
+    lassign [run_to_end "logfile /nonexistent/log\n" -] status output
+    assert_equal 1 $status
+    assert_match "*Can't open the log file: No such file or directory*" $output
+}
+
+test "--version, --help and the tools" {
+    lassign [run_to_end "" --version] status output
+    assert_equal 0 $status
+    assert_match "Kura server v=* redis=7.2.6 malloc=* bits=64" $output
+    assert_match "Kura server*" [lindex [run_to_end "" -v] 1]
+    assert_match "*kura-server - (read config from stdin)*" [lindex [run_to_end "" --help] 1]
+    assert_equal 1 [lindex [run_to_end "" --test-memory 10] 0]
+}
+
+test "the file that comes with kura loads without a warning" {
+    with_file [read_whole $root/redis-compat.conf] {bind 127.0.0.1 enable-debug-command no} {
+        assert_equal 0 [regexp -all {WARNING: the (option|directive)} [server_log]]
+        assert_equal {10000 16} [list [config maxclients] [config databases]]
+    }
+}
+
+test "what is not done yet is accepted, and named in the log" {
+    with_file "user bob on\nrename-command FLUSHALL \"\"\nappendonly yes\nloadmodule /x.so\ntls-port 0\n" {} {
+        foreach name {user rename-command appendonly loadmodule} {
+            assert_match "*'$name' is accepted, but has no effect*" [server_log]
+        }
+        assert_equal 0 [regexp 'tls-port' [server_log]]
+        assert_equal PONG [r PING]
+    }
+}
+
+test "CONFIG REWRITE keeps the owner's text, replaces in place and appends the rest" {
+    set text "# first\nhz 20\n\n  # indented\nmaxmemory 1gb\nsave 1 2\nslave-priority 5\nrename-command a b\n"
+    append text "client-output-buffer-limit normal 1 2 3\nsave 3 4\n# last"
+    with_file $text {} {
+        r CONFIG SET hz 50 timeout 7 maxmemory 104857600 save "9 9" requirepass "a \"b\""
+        assert_equal OK [r CONFIG REWRITE]
+        set first [read_whole [server_folder]/server.conf]
+        assert_match "# first\nhz 50\n\n  # indented\nmaxmemory 100mb\nsave 9 9\nreplica-priority 5\nrename-command a b\nclient-output-buffer-limit normal 1 2 3\n# last\n\n# Generated by CONFIG REWRITE\n*" $first
+        assert_match "*\ntimeout 7\n*" $first
+        assert_match "*\nrequirepass \"a \\\\\"b\\\\\"\"\n*" $first
+        assert {![regexp -line {^(databases|tcp-backlog|hash-max-listpack-entries) } $first]}
+        assert_equal OK [r CONFIG REWRITE]
+        assert_equal $first [read_whole [server_folder]/server.conf]
+        r CONFIG SET save "" timeout 0
+        r CONFIG REWRITE
+        set second [read_whole [server_folder]/server.conf]
+        assert_match "*\nsave \"\"\n*\ntimeout 0\n*" $second
+        assert_equal {} [glob -nocomplain [server_folder]/server.conf.*]
+        assert_match "*CONFIG REWRITE executed with success.*" [server_log]
+    }
+}
+
+test "a rewritten file means the same" {
+    set set_to {hz 33 notify-keyspace-events KEA maxmemory-clients 5% save {5 6 7 8} proc-title-template {{title} x}
+        client-output-buffer-limit {normal 0 0 0 slave 1 2 3 pubsub 4 5 6} oom-score-adj-values {1 2 3} maxmemory 12345}
+    set folder [string trim [exec mktemp -d]]
+    write_file $folder/server.conf ""
+    set h [server_start {} -folder $folder -file server.conf]
+    set c [client $h]
+    $c CONFIG SET {*}$set_to
+    set before [$c CONFIG GET *]
+    $c CONFIG REWRITE
+    set port [server_port $h]
+    $c -close
+    server_stop $h
+    set h [server_start [list port $port save {}] -folder $folder -file server.conf]
+    # The harness's own --save comes behind the file's.
+    set c [client $h]
+    set after [$c CONFIG GET *]
+    dict for {name value} [dict remove $before save] {
+        assert_equal "$name $value" "$name [dict get $after $name]"
+    }
+    $c -close
+    server_stop $h
+    server_forget $h
+}
+
+with_server {} {
+    test "CONFIG REWRITE without a file, and with one that cannot be written" {
+        assert_error "ERR The server is running without a config file" { r CONFIG REWRITE }
+    }
+}

@@ -1,0 +1,200 @@
+# Listening, limits on clients, signals, the end.
+
+proc config {name} { return [lindex [r CONFIG GET $name] 1] }
+
+if {[attached]} return
+
+with_server {} {
+    test "the lines that people wait for" {
+        foreach line {"oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo" "Redis version=7.2.6, bits=64" "Configuration loaded"
+                      "Server initialized" "Ready to accept connections tcp"} {
+            assert_match "*$line*" [server_log]
+        }
+    }
+
+    test "port and bind change at run time, and those who are connected stay" {
+        set old [server_port]
+        set new [free_port]
+        set c [client]
+        assert_equal OK [r CONFIG SET port $new]
+        assert_equal PONG [$c PING]
+        assert_error * { resp_connect 127.0.0.1 $old }
+        assert_equal PONG [[resp_connect 127.0.0.1 $new] PING]
+        assert_equal OK [r CONFIG SET port $old bind "127.0.0.1 127.0.0.2 -203.0.113.1"]
+        assert_equal PONG [[resp_connect 127.0.0.2 $old] PING]
+        assert_equal OK [r CONFIG SET bind *]
+        assert_equal PONG [[resp_connect 127.0.0.3 $old] PING]
+        r CONFIG SET bind 127.0.0.1
+        assert_error * { resp_connect 127.0.0.3 $old }
+    }
+
+    test "a port in use is refused, and the old one stays" {
+        set listener [socket -server {} -myaddr 127.0.0.1 0]
+        set taken [lindex [fconfigure $listener -sockname] 2]
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs." {
+            r CONFIG SET port $taken
+        }
+        close $listener
+        assert_equal [server_port] [config port]
+        assert_equal PONG [[client] PING]
+    }
+
+    test "a second server on the same port says so and exits with 1" {
+        set code [catch {exec [server_binary] --port [server_port] --bind 127.0.0.1 2>@1} output]
+        assert_equal 1 $code
+        assert_match "*Warning: Could not create server TCP listening socket 127.0.0.1:[server_port]: bind: Address already in use*" $output
+        assert_match "*Failed listening on port [server_port] (tcp), aborting.*" $output
+    }
+
+    test "one client too many" {
+        set full [client]
+        $full PING
+        r PING
+        r CONFIG SET maxclients 2
+        set c [resp_connect 127.0.0.1 [server_port]]
+        assert_error "ERR max number of clients reached" { $c -read }
+        assert {[$c -closed]}
+        r CONFIG SET maxclients 100
+        assert_equal PONG [[client] PING]
+    }
+
+    test "timeout closes who is idle" {
+        set idle [client]
+        $idle PING
+        r CONFIG SET timeout 1
+        for {set i 0} {$i < 30 && [info_field connected_clients] > 1} {incr i} { after 100 }
+        assert {[$idle -closed]}
+        r CONFIG SET timeout 0
+    }
+
+    test "SHUTDOWN's syntax" {
+        assert_error "ERR syntax error" { r SHUTDOWN foo }
+        assert_error "ERR syntax error" { r SHUTDOWN SAVE NOSAVE }
+        assert_error "ERR syntax error" { r SHUTDOWN NOW ABORT }
+        assert_error "ERR No shutdown in progress." { r SHUTDOWN ABORT }
+    }
+}
+
+test "protected mode refuses those who are not on this machine, until a password is set" {
+    set address [lindex [exec hostname -I] 0]
+    if {![regexp {^[0-9.]+$} $address]} { skip "this machine has no address but its own" }
+    set h [server_start {bind *}]
+    set c [resp_connect $address [server_port $h]]
+    assert_error "DENIED Redis is running in protected mode*" { $c -read }
+    assert {[$c -closed]}
+    $c -close
+    set local [client $h]
+    $local CONFIG SET requirepass secret
+    set c [resp_connect $address [server_port $h]]
+    assert_error "NOAUTH*" { $c PING }
+    $c -close
+    $local CONFIG SET requirepass "" protected-mode no
+    set c [resp_connect $address [server_port $h]]
+    assert_equal PONG [$c PING]
+    $c -close
+    $local -close
+    server_stop $h
+    server_forget $h
+}
+
+test "a Unix socket, with its permissions; gone in the end" {
+    set folder [string trim [exec mktemp -d]]
+    set h [server_start [list unixsocket $folder/sock unixsocketperm 700] -folder $folder]
+    assert {([file attributes $folder/sock -permissions] & 0777) == 0700}
+    assert_match "*Ready to accept connections unix*" [server_log $h]
+    set c [resp_connect $folder/sock]
+    assert_equal PONG [$c PING]
+    $c -close
+    server_stop $h
+    assert {![file exists $folder/sock]}
+    assert_match "*Removing the unix socket file.*" [server_log $h]
+    server_forget $h
+}
+
+test "nowhere to listen" {
+    assert_equal 1 [catch {exec [server_binary] --port 0 2>@1} output]
+    assert_match "*Configured to not listen anywhere, exiting.*" $output
+}
+
+test "SHUTDOWN, the pid file, the logo" {
+    set h [server_start {pidfile server.pid always-show-logo yes}]
+    set path [server_folder $h]/server.pid
+    wait_for {[file exists $path]}
+    assert_equal [server_pid $h] [string trim [exec cat $path]]
+    assert_match "*Running in standalone mode*Port: [server_port $h]*PID: [server_pid $h]*" [server_log $h]
+    set c [client $h]
+    $c -send SHUTDOWN NOSAVE
+    assert {[$c -closed]}
+    assert_equal 0 [server_wait_exit 5000 $h]
+    assert {![file exists $path]}
+    foreach line {"User requested shutdown..." "Removing the pid file." "Redis is now ready to exit, bye bye..."} {
+        assert_match "*$line*" [server_log $h]
+    }
+    server_forget $h
+}
+
+foreach signal {TERM INT} {
+    test "SIG$signal ends it in order" {
+        set h [server_start {}]
+        assert_equal 0 [server_kill $h $signal]
+        assert_match "*Received SIG$signal scheduling shutdown...*ready to exit, bye bye...*" [server_log $h]
+        server_forget $h
+    }
+}
+
+test "a second SIGINT ends it at once, whatever it is doing" {
+    set h [server_start {}]
+    set c [client $h]
+    $c -send DEBUG SLEEP 20
+    $c -channel
+    after 200
+    exec kill -INT [server_pid $h]
+    after 100
+    assert_equal 1 [server_kill $h INT]
+    assert_match "*You insist... exiting now.*" [server_log $h]
+    $c -close
+    server_forget $h
+}
+
+test "SIGHUP is ignored" {
+    set h [server_start {}]
+    exec kill -HUP [server_pid $h]
+    set c [client $h]
+    assert_equal PONG [$c PING]
+    $c -close
+    server_stop $h
+    server_forget $h
+}
+
+test "a crash leaves a report with a stack trace" {
+    set h [server_start {}]
+    exec kill -SEGV [server_pid $h]
+    assert {[server_wait_exit 20000 $h] ni {0 ""}}
+    assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK TRACE*BUG REPORT END*" [server_log $h]
+    server_forget $h
+}
+
+test "daemonize: the parent returns, the log and the pid file are written" {
+    set folder [string trim [exec mktemp -d]]
+    set port [free_port]
+    exec [server_binary] --port $port --bind 127.0.0.1 --daemonize yes --dir $folder --logfile $folder/log --pidfile $folder/pid --save {}
+    wait_for {[file exists $folder/pid] && [file size $folder/pid]}
+    wait_for {![catch {resp_connect 127.0.0.1 $port} c]}
+    assert_equal PONG [$c PING]
+    $c -send SHUTDOWN
+    assert {[$c -closed]}
+    $c -close
+    wait_for {![file exists $folder/pid]}
+    file delete -force $folder
+}
+
+test "the title in ps" {
+    set h [server_start {}]
+    assert_match "*kura-server 127.0.0.1:[server_port $h]" [exec ps -o args= -p [server_pid $h]]
+    set c [client $h]
+    $c CONFIG SET proc-title-template "here {port}"
+    assert_match "here [server_port $h]" [exec ps -o args= -p [server_pid $h]]
+    $c -close
+    server_stop $h
+    server_forget $h
+}

@@ -1,0 +1,82 @@
+# What happens when a deadline comes: nobody sees the key, and it goes by itself.
+with_server {enable-debug-command yes} {
+    test "A key is gone when its time has come, for every command that looks" {
+        r DEBUG SET-ACTIVE-EXPIRE 0
+        r MSET a v b v c v d v e v f v g v
+        foreach key {a b c d e f g} { r PEXPIRE $key 10 }
+        after 30
+        assert_equal (nil) [r GET a]
+        assert_equal 0 [r EXISTS b]
+        assert_equal none [r TYPE c]
+        assert_equal -2 [r TTL d]
+        assert_equal 0 [r DEL e]
+        assert_equal {} [r KEYS *]
+        assert_equal 2 [r APPEND f xy]
+        assert_equal xy [r GET f]
+        assert_equal {0 f} [list {*}[lreplace [r SCAN 0 COUNT 100] 1 1] {*}[lindex [r SCAN 0 COUNT 100] 1]]
+        assert_equal f [r RANDOMKEY]
+        assert_error "ERR no such key" {r RENAME g h}
+        r DEBUG SET-ACTIVE-EXPIRE 1
+    }
+
+    test "Keys go by themselves within milliseconds of their deadlines" {
+        r FLUSHALL
+        set before [info_field expired_keys]
+        set now [clock milliseconds]
+        for {set i 0} {$i < 200} {incr i} { r SET key:$i v PXAT [expr {$now + 100 + $i}] }
+        for {set i 0} {$i < 1000} {incr i} { r SET far:$i v EX 1000 }
+        # Half of the deadlines have passed by at least 10 ms: those keys are gone, and the others are there.
+        wait_for {[clock milliseconds] >= $now + 200}
+        set size [r DBSIZE]
+        set late [expr {[clock milliseconds] - ($now + 200)}]
+        if {[slowness] == 1} { assert {$size <= 1110 && $size >= 1095 - $late} }
+        wait_for {[r DBSIZE] == 1000} 500
+        assert_equal [expr {$before + 200}] [info_field expired_keys]
+    }
+
+    test "A deadline that was moved, taken or overwritten does not fire" {
+        r FLUSHALL
+        foreach key {later taken overwritten kept sooner renamed} { r SET $key v PX 50 }
+        r PEXPIRE later 100000
+        r PERSIST taken
+        r SET overwritten w
+        r SET kept w KEEPTTL
+        r PEXPIRE sooner 100000
+        r PEXPIRE sooner 20
+        r RENAME renamed new
+        wait_for {[r DBSIZE] == 3}
+        after 60
+        assert_equal {later overwritten taken} [lsort [r KEYS *]]
+    }
+
+    test "Deadlines go along into another database" {
+        r FLUSHALL
+        r SET a v PX 60
+        r SET b v PX 60
+        r MOVE a 3
+        r COPY b b DB 4
+        r SWAPDB 3 5
+        foreach db {0 4 5} {
+            r SELECT $db
+            wait_for {[r DBSIZE] == 0}
+        }
+        r SELECT 0
+    }
+
+    test "Random lifetimes: what is left is what should be" {
+        r FLUSHALL
+        set now [clock milliseconds]
+        set left 0
+        for {set i 0} {$i < 5000} {incr i} {
+            switch [random_below 4] {
+                0 { r SET key:$i v; incr left }
+                1 { r SET key:$i v PX [expr {1 + [random_below 300]}] }
+                2 { r SET key:$i v EX [expr {100 + [random_below 100000000]}]; incr left }
+                3 { r SET key:$i v EX 1000; r PEXPIRE key:$i [expr {1 + [random_below 300]}] }
+            }
+        }
+        wait_for {[r DBSIZE] == $left}
+        after 20
+        assert_equal $left [r DBSIZE]
+    }
+}

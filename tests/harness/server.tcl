@@ -1,0 +1,251 @@
+# Servers for the tests: each in a temporary folder, on a free port, killed by its own process id.
+#
+#   with_server {directive value ...} { ...tests... }    start one, run the body, stop it, look at how it died
+#   r SET k v                 the innermost server's first client;  [client] opens another
+#   server_pid  server_port  server_log  server_folder   of the innermost server
+#   server_start / server_stop   for tests that want to do it by hand (restarts, crashes)
+#
+# KURA_SERVER names another binary than src/kura-server (redis-server, say). With KURA_HOST and KURA_PORT set, nothing
+# is started: the tests run against that server, which gets FLUSHALL and the directives by CONFIG SET; where it refuses
+# one, the body is skipped.
+
+namespace eval server {
+    variable stack {}  ;# handles, the innermost last
+    variable data      ;# array: "<handle>.field"
+    variable count 0
+    variable opened {} ;# what [client] made
+    variable complaints {Sanitizer|runtime error:|STACK TRACE|BUG REPORT|Assertion .* failed}
+    array set data {}
+}
+
+proc server_binary {} {
+    if {[info exists ::env(KURA_SERVER)]} { return $::env(KURA_SERVER) }
+    return [file join $::root src kura-server]
+}
+
+# Sanitized servers and busy machines are slow: time limits are multiplied by this.
+proc slowness {} {
+    return [expr {[info exists ::env(KURA_SLOW)] ? $::env(KURA_SLOW) : 1}]
+}
+
+proc free_port {} {
+    set listener [socket -server {} -myaddr 127.0.0.1 0]
+    set port [lindex [fconfigure $listener -sockname] 2]
+    close $listener
+    return $port
+}
+
+# Starts a server and waits until it answers. Options: -folder PATH to start in, -file NAME of a configuration, -wait 0
+# to return at once. A handle comes back; the folder stays until server_forget.
+proc server_start {directives args} {
+    variable server::count
+    upvar ::server::data data
+    array set how {-folder "" -wait 1 -file ""}
+    array set how $args
+    set folder $how(-folder)
+    if {$folder eq ""} { set folder [string trim [exec mktemp -d]] }
+    set h server[incr server::count]
+    for {set try 1} {1} {incr try} {
+        set port [expr {[dict exists $directives port] ? [dict get $directives port] : [free_port]}]
+        server::launch $h $folder $port $directives $how(-file)
+        if {!$how(-wait)} { return $h }
+        if {[server::answers $h]} { return $h }
+        set log [server_log $h]
+        server_kill $h
+        if {$try == 3 || ![regexp -nocase {in use} $log]} {
+            error "the server did not start: [server::tail $log]"
+        }
+    }
+}
+
+# The pipe is the server's descriptor 3: it ends when the server is dead, and closing it yields the exit status.
+proc server::launch {h folder port directives file} {
+    variable data
+    set words {}
+    dict for {name value} [dict merge {bind 127.0.0.1 save {} enable-debug-command yes} $directives] {
+        if {$name ne "port"} { lappend words --$name $value }
+    }
+    lappend words --port $port
+    set log [file join $folder log]
+    set run [list sh -c {cd "$1" && shift && exec "$@" 3>&1 >>log 2>&1 </dev/null} sh $folder [server_binary]]
+    if {$file ne ""} { lappend run $file }
+    set pipe [open |[concat $run $words] r]
+    fconfigure $pipe -blocking 0
+    array set data [list $h.pipe $pipe $h.pid [pid $pipe] $h.port $port $h.folder $folder $h.status "" $h.client ""]
+}
+
+proc server::answers {h} {
+    variable data
+    set deadline [expr {[clock milliseconds] + 20000 * [slowness]}]
+    while {[clock milliseconds] < $deadline && [server_alive $h]} {
+        if {![catch {resp_connect 127.0.0.1 $data($h.port)} c]} {
+            set answer [catch {$c PING} reply]
+            $c -close
+            if {!$answer || [regexp {^(NOAUTH|ERR|DENIED)} $reply]} { return 1 }
+        }
+        after 10
+    }
+    return 0
+}
+
+# The part of a log worth showing: from the first complaint on, or else the end.
+proc server::tail {log} {
+    variable complaints
+    if {[regexp -indices $complaints $log at]} { return [string range $log [lindex $at 0] [lindex $at 0]+6000] }
+    return [string range $log end-3000 end]
+}
+
+proc server_alive {{h ""}} {
+    set h [server::handle $h]
+    upvar ::server::data data
+    if {$data($h.pipe) eq ""} { return 0 }
+    read $data($h.pipe)
+    if {![eof $data($h.pipe)]} { return 1 }
+    server::reap $h
+    return 0
+}
+
+proc server::reap {h} {
+    variable data
+    fconfigure $data($h.pipe) -blocking 1
+    set data($h.status) 0
+    if {[catch {close $data($h.pipe)} text options]} {
+        switch -- [lindex [dict get $options -errorcode] 0] {
+            CHILDSTATUS { set data($h.status) [lindex [dict get $options -errorcode] 2] }
+            CHILDKILLED { set data($h.status) [lindex [dict get $options -errorcode] 2] }
+            default { set data($h.status) $text }
+        }
+    }
+    set data($h.pipe) ""
+}
+
+# The exit status (a number, or the name of the signal that killed it), once it is dead; "" if it lives on.
+proc server_wait_exit {{ms 20000} {h ""}} {
+    set h [server::handle $h]
+    set deadline [expr {[clock milliseconds] + $ms * [slowness]}]
+    while {[server_alive $h]} {
+        if {[clock milliseconds] > $deadline} { return "" }
+        after 5
+    }
+    return $::server::data($h.status)
+}
+
+proc server_kill {{h ""} {signal KILL}} {
+    set h [server::handle $h]
+    if {[server_alive $h]} {
+        catch {exec kill -$signal $::server::data($h.pid)}
+    }
+    return [server_wait_exit 20000 $h]
+}
+
+# Asks it to stop; an error if it had crashed, hangs, exits with a status other than 0, or a sanitizer complained.
+proc server_stop {h} {
+    upvar ::server::data data
+    if {$data($h.client) ne ""} { catch {$data($h.client) -close}; set data($h.client) "" }
+    set was_alive [server_alive $h]
+    if {$was_alive} {
+        set status [server_kill $h TERM]
+        if {$status eq ""} { server_kill $h; set status "no exit on SIGTERM" }
+    } else {
+        set status $data($h.status)
+    }
+    set log [server_log $h]
+    set problem ""
+    if {!$was_alive && $status ne "0"} { set problem "the server died" }
+    if {$status ne "0"} { append problem " (exit: $status)" }
+    if {[regexp $server::complaints $log found]} { append problem " ($found in its log)" }
+    if {$problem ne ""} { error "$problem\n[server::tail $log]" }
+}
+
+# Closes the book on a stopped server and removes its folder.
+proc server_forget {h} {
+    catch {file delete -force $::server::data($h.folder)}
+    array unset ::server::data $h.*
+}
+
+proc server::handle {h} {
+    variable stack
+    return [expr {$h eq "" ? [lindex $stack end] : $h}]
+}
+
+proc server_pid {{h ""}} { return $::server::data([server::handle $h].pid) }
+proc server_port {{h ""}} { return $::server::data([server::handle $h].port) }
+proc server_folder {{h ""}} { return $::server::data([server::handle $h].folder) }
+proc server_host {{h ""}} {
+    set h [server::handle $h]
+    return [expr {$h eq "attached" ? $::env(KURA_HOST) : "127.0.0.1"}]
+}
+proc server_log {{h ""}} {
+    set h [server::handle $h]
+    if {$h eq "attached"} { return "" }
+    set path [file join [server_folder $h] log]
+    if {![file exists $path]} { return "" }
+    set file [open $path rb]
+    set text [read $file]
+    close $file
+    return $text
+}
+
+# A new connection to the innermost server (or to h).
+proc client {{h ""}} {
+    set c [resp_connect [server_host $h] [server_port $h]]
+    $c -timeout [expr {20000 * [slowness]}]
+    lappend server::opened $c
+    return $c
+}
+
+# The innermost server's own client, connected at first use and again after the server closed it.
+proc r {args} {
+    set h [server::handle ""]
+    upvar ::server::data data
+    if {$data($h.client) ne "" && [eof [$data($h.client) -channel]]} { r_close }
+    if {$data($h.client) eq ""} {
+        set data($h.client) [resp_connect [server_host $h] [server_port $h]]
+        $data($h.client) -timeout [expr {20000 * [slowness]}]
+    }
+    return [uplevel 1 [list $data($h.client) {*}$args]]
+}
+
+proc r_close {} {
+    set h [server::handle ""]
+    if {$::server::data($h.client) ne ""} { $::server::data($h.client) -close }
+    set ::server::data($h.client) ""
+}
+
+proc attached {} {
+    return [info exists ::env(KURA_PORT)]
+}
+
+proc with_server {directives body} {
+    if {[attached]} { return [uplevel 1 [list server::with_attached $directives $body]] }
+    if {[catch {server_start $directives} h]} {
+        test_failed "start of a server with {$directives}" $h
+        return
+    }
+    lappend server::stack $h
+    set code [catch {uplevel 1 $body} result options]
+    set server::stack [lrange $server::stack 0 end-1]
+    if {[catch {server_stop $h} problem]} { test_failed "end of the server with {$directives}" $problem }
+    server_forget $h
+    if {$code} { return -options $options $result }
+}
+
+proc server::with_attached {directives body} {
+    upvar ::server::data data
+    if {![info exists ::env(KURA_HOST)]} { set ::env(KURA_HOST) 127.0.0.1 }
+    array set data [list attached.port $::env(KURA_PORT) attached.client "" attached.pid 0 attached.folder ""]
+    lappend server::stack attached
+    set old {}
+    set code [catch {
+        dict for {name value} $directives {
+            dict set old $name [lindex [r CONFIG GET $name] 1]
+            r CONFIG SET $name $value
+        }
+        r FLUSHALL
+    } why]
+    if {$code} { puts "skipped: {$directives}: $why" } else { set code [catch {uplevel 1 $body} result options] }
+    dict for {name value} $old { catch {r CONFIG SET $name $value} }
+    r_close
+    set server::stack [lrange $server::stack 0 end-1]
+    if {$code && [info exists options]} { return -options $options $result }
+}

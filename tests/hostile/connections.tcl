@@ -1,0 +1,147 @@
+# Connections that come and go in masses, read slowly or not at all.
+
+proc only_this_client {} {
+    wait_for {[info_field connected_clients] == 1} 20000
+}
+
+with_server {} {
+    test "10,000 connections opened and closed" {
+        r PING
+        set before [info_field used_memory]
+        for {set i 0} {$i < 10000} {incr i} {
+            set socket [socket [server_host] [server_port]]
+            # Some say something, some leave in the middle of a word.
+            switch [expr {$i % 4}] {
+                0 { puts -nonewline $socket "PING\r\n" }
+                1 { puts -nonewline $socket "*2\r\n\$3\r\nGE" }
+            }
+            catch {close $socket}
+        }
+        only_this_client
+        assert {[info_field used_memory] < $before + 2000000}
+        assert {[info_field total_connections_received] >= 10000}
+        assert_equal PONG [r PING]
+    }
+
+    test "500 connections at once, each with half a request" {
+        set before [info_field used_memory]
+        set all {}
+        for {set i 0} {$i < 500} {incr i} {
+            set c [client]
+            $c -raw "*3\r\n\$3\r\nSET\r\n\$4\r\nhalf\r\n\$5\r\nva"
+            lappend all $c
+        }
+        wait_for {[info_field connected_clients] == 501}
+        assert_equal PONG [r PING]
+        foreach c $all { $c -raw "lue\r\n" }
+        foreach c $all { assert_equal OK [$c -read] }
+        foreach c $all { $c -close }
+        only_this_client
+        wait_for "\[info_field used_memory\] < [expr {$before + 2000000}]"
+    }
+
+    test "a client that never reads its replies is cut off at client-output-buffer-limit" {
+        r CONFIG SET client-output-buffer-limit "normal 20mb 0 0"
+        r SET big [string repeat x 1000000]
+        set before [info_field used_memory]
+        set c [client]
+        set bytes [string repeat [resp_encode GET big] 200]
+        catch {$c -raw $bytes}
+        only_this_client
+        assert_equal PONG [r PING]
+        $c -close
+        r CONFIG SET client-output-buffer-limit "normal 0 0 0"
+        wait_for "\[info_field used_memory\] < [expr {$before + 4000000}]"
+    }
+
+    test "a slow reader gets everything, and others do not wait for it" {
+        r SET big [string repeat y 1000000]
+        set slow [client]
+        $slow -raw [string repeat [resp_encode GET big] 20]
+        for {set i 0} {$i < 200} {incr i} { assert_equal PONG [r PING] }
+        for {set i 0} {$i < 20} {incr i} { assert_equal 1000000 [string length [$slow -read]] }
+        assert_equal PONG [$slow PING]
+        r DEL big
+    }
+
+    test "a value that is overwritten and deleted while it is being sent arrives as it was" {
+        r SET big [string repeat 1 3000000]
+        set slow [client]
+        $slow -raw [string repeat [resp_encode GET big] 5]
+        wait_for {[regexp -all {id=} [r CLIENT LIST]] == 2}
+        # While it waits for the first reply to be complete the others are under way.
+        set early [string length [$slow -read]]
+        r SETRANGE big 0 2222
+        r APPEND big tail
+        r SET big [string repeat 3 100]
+        r DEL big
+        r FLUSHALL
+        set kinds {}
+        for {set i 1} {$i < 5} {incr i} {
+            set value [$slow -read]
+            lappend kinds [string length $value] [string range $value 0 3]
+        }
+        assert_equal 3000000 $early
+        assert_equal [string repeat "3000000 1111 " 4] "[join $kinds] "
+    }
+
+    test "a pipeline of 50 MB does not keep others waiting" {
+        set busy [client]
+        $busy -timeout 60000
+        set part [string repeat [resp_encode SET k [string repeat v 900]] 5500]
+        set worst 0
+        for {set i 0} {$i < 10} {incr i} {
+            $busy -raw $part
+            set started [clock microseconds]
+            r PING
+            set worst [expr {max($worst, [clock microseconds] - $started)}]
+        }
+        for {set i 0} {$i < 55000} {incr i} { $busy -read }
+        assert {$worst < 500000 * [slowness]}
+    }
+
+    test "the query buffer has a limit" {
+        r CONFIG SET client-query-buffer-limit 1mb
+        set c [client]
+        catch {$c -raw [resp_encode SET k [string repeat x 3000000]]}
+        only_this_client
+        assert_equal PONG [r PING]
+        $c -close
+        r CONFIG SET client-query-buffer-limit 1gb
+    }
+
+    test "half-megabyte pieces of requests from many clients leave no memory behind" {
+        set before [info_field used_memory]
+        for {set i 0} {$i < 50} {incr i} {
+            set c [client]
+            catch {$c -raw "*5\r\n\$1000000\r\n[string repeat z 500000]"}
+            $c -close
+        }
+        only_this_client
+        wait_for "\[info_field used_memory\] < [expr {$before + 4000000}]"
+    }
+}
+
+with_server {maxclients 20} {
+    test "one too many is told so and closed" {
+        set all {}
+        for {set i 0} {$i < 19} {incr i} { set c [client]; $c PING; lappend all $c }
+        r PING
+        set late [client]
+        assert_equal "-ERR max number of clients reached\r\n" [$late -rest]
+        $late -close
+        [lindex $all 0] -close
+        wait_for {[info_field connected_clients] == 19}
+        assert_equal PONG [[client] PING]
+        assert_equal 1 [info_field rejected_connections]
+    }
+}
+
+with_server {timeout 1} {
+    test "idle clients are closed after timeout, busy ones are not" {
+        set idle [client]
+        $idle PING
+        wait_for {[r PING] eq "PONG" && [info_field connected_clients] == 1} 15000
+        assert {[$idle -closed]}
+    }
+}

@@ -1,0 +1,40 @@
+# OBJECT.
+with_server {} {
+    test "OBJECT of a missing key is null" {
+        foreach what {ENCODING REFCOUNT IDLETIME FREQ} { assert_equal (nil) [r OBJECT $what none] }
+    }
+
+    test "OBJECT REFCOUNT shows small integers as shared" {
+        foreach {value count} {0 2147483647 9999 2147483647 10000 1 -1 1 abc 1} {
+            r SET k $value
+            assert_equal $count [r OBJECT REFCOUNT k]
+        }
+    }
+
+    test "OBJECT IDLETIME grows until the key is read, and asking does not count" {
+        r SET k v
+        assert_equal 0 [r OBJECT IDLETIME k]
+        wait_for {[r OBJECT IDLETIME k] >= 2}
+        r TYPE k
+        r TTL k
+        r EXISTS k
+        assert {[r OBJECT IDLETIME k] >= 2}
+        r GET k
+        assert {[r OBJECT IDLETIME k] <= 1}
+    }
+
+    test "OBJECT FREQ needs an LFU policy, OBJECT IDLETIME one that is not" {
+        assert_error "ERR An LFU maxmemory policy is not selected, access frequency not tracked.*" {r OBJECT FREQ k}
+        if {[catch {r CONFIG SET maxmemory-policy allkeys-lfu}]} { skip "no such policy yet" }
+        r SET new v
+        assert_equal 5 [r OBJECT FREQ new]
+        assert_error "ERR An LFU maxmemory policy is selected, idle time not tracked.*" {r OBJECT IDLETIME new}
+        r CONFIG SET maxmemory-policy noeviction
+    }
+
+    test "OBJECT HELP, and what is not a subcommand" {
+        assert_match "OBJECT <subcommand>*" [lindex [r OBJECT HELP] 0]
+        assert_error "ERR unknown subcommand 'foo'. Try OBJECT HELP." {r OBJECT foo k}
+        assert_error "ERR wrong number of arguments for 'object|encoding' command" {r OBJECT ENCODING}
+    }
+}

@@ -1,0 +1,145 @@
+/* Counted allocation: classes against jemalloc's, the balance of the count, across threads too. */
+#include "base/alloc.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(KURA_LIBC_ALLOC)
+#define WITH_JEMALLOC 1
+#include <jemalloc/jemalloc.h>
+#endif
+
+static void classes_are_jemallocs(void **state) {
+    (void)state;
+#ifdef WITH_JEMALLOC
+    for (size_t n = 1; n <= 65536; n++) {
+        if (alloc_class(n) != nallocx(n, 0)) fail_msg("class of %zu: %zu, not %zu", n, alloc_class(n), nallocx(n, 0));
+    }
+    uint64_t random = 42;
+    for (int i = 0; i < 100000; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        size_t n = 1 + (random >> 34) % ((size_t)1 << (10 + i % 21));
+        if (alloc_class(n) != nallocx(n, 0)) fail_msg("class of %zu: %zu, not %zu", n, alloc_class(n), nallocx(n, 0));
+    }
+    for (size_t n = 64; n <= 1 << 20; n += 64)
+        assert_int_equal(alloc_class(n), nallocx(n, MALLOCX_ALIGN(64)));
+#endif
+    for (size_t n = 1; n < 100000; n++) {
+        size_t class = alloc_class(n);
+        assert_true(class >= n && alloc_class(class) == class);
+    }
+}
+
+static void arena_is_single(void **state) {
+    (void)state;
+#ifdef WITH_JEMALLOC
+    unsigned arenas = 0;
+    size_t len = sizeof arenas;
+    assert_int_equal(mallctl("opt.narenas", &arenas, &len, NULL, 0), 0);
+    assert_int_equal(arenas, 1); /* malloc_conf has been seen */
+#endif
+}
+
+static void count_balances(void **state) {
+    (void)state;
+    size_t before = alloc_used();
+    void *a = alloc_get(100), *b = alloc_zero(5000), *c = alloc_lines(192), *d = alloc_try(1);
+    assert_int_equal(alloc_used() - before, 112 + 5120 + 192 + 8);
+    assert_int_equal((uintptr_t)c % 64, 0);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(((char *)b)[i], 0);
+    memset(a, 7, 112); /* the slack is ours */
+    a = alloc_resize(a, 100, 3000);
+    assert_int_equal(((char *)a)[99], 7);
+    assert_int_equal(alloc_used() - before, 3072 + 5120 + 192 + 8);
+    alloc_put(a, 3072); /* any size of the class will do */
+    alloc_put(b, 5000);
+    alloc_put(c, 192);
+    alloc_put(d, 8);
+    alloc_put(NULL, 10);
+    assert_int_equal(alloc_used(), before);
+    void *e = alloc_resize(NULL, 0, 50);
+    alloc_put(e, 50);
+    assert_int_equal(alloc_used(), before);
+}
+
+static void absurd_sizes_are_refused(void **state) {
+    (void)state;
+    size_t before = alloc_used();
+    assert_null(alloc_try(SIZE_MAX));
+    assert_null(alloc_try((size_t)PTRDIFF_MAX + 1));
+    assert_null(alloc_try((size_t)1 << 60));
+    assert_int_equal(alloc_used(), before);
+}
+
+static void *allocate_many(void *arg) {
+    void **out = arg;
+    for (int i = 0; i < 1000; i++)
+        out[i] = alloc_get(100);
+    return NULL;
+}
+
+static void threads_that_end_stay_counted(void **state) {
+    (void)state;
+    static void *blocks[8][1000];
+    size_t before = alloc_used();
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++)
+        pthread_create(&threads[i], NULL, allocate_many, blocks[i]);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(alloc_used() - before, 8 * 1000 * 112);
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 1000; j++)
+            alloc_put(blocks[i][j], 100); /* freed by another thread */
+    assert_int_equal(alloc_used(), before);
+}
+
+static void peak_is_what_was_sampled(void **state) {
+    (void)state;
+    void *p = alloc_get(10 << 20);
+    alloc_sample_peak();
+    size_t high = alloc_used();
+    alloc_put(p, 10 << 20);
+    alloc_sample_peak();
+    assert_int_equal(alloc_peak(), high);
+}
+
+static void statistics_are_plausible(void **state) {
+    (void)state;
+    void *p = alloc_zero(4 << 20);
+    struct alloc_stats stats;
+    alloc_read_stats(&stats);
+#ifdef WITH_JEMALLOC
+    assert_true(stats.allocated >= 4 << 20);
+    assert_true(stats.active >= stats.allocated && stats.resident >= stats.active);
+    assert_int_equal(strncmp(alloc_library(), "jemalloc-5.", 11), 0);
+#else
+    assert_int_equal(stats.allocated, 0);
+    assert_string_equal(alloc_library(), "libc");
+#endif
+    alloc_put(p, 4 << 20);
+    alloc_purge();
+    alloc_background(1);
+    alloc_background(0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classes_are_jemallocs),
+        cmocka_unit_test(arena_is_single),
+        cmocka_unit_test(count_balances),
+        cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(threads_that_end_stay_counted),
+        cmocka_unit_test(peak_is_what_was_sampled),
+        cmocka_unit_test(statistics_are_plausible),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,60 @@
+/* Clocks: the counter against the kernel's. */
+#include "base/clock.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <time.h>
+
+static void wait_us(int64_t us) {
+    struct timespec pause = {us / 1000000, us % 1000000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
+static void ticks_agree_with_the_kernel(void **state) {
+    (void)state;
+    clock_init();
+    int64_t start_us = clock_mono_us();
+    uint64_t start = clock_ticks();
+    wait_us(200000);
+    uint64_t ticks = clock_ticks() - start;
+    int64_t us = clock_mono_us() - start_us;
+    clock_update(); /* refines */
+    int64_t by_ticks = (int64_t)clock_ticks_to_ns(ticks) / 1000;
+    assert_in_range(by_ticks, us - us / 500 - 50, us + us / 500 + 50); /* loose: the machine is shared */
+}
+
+static void conversions_are_inverse_and_wide(void **state) {
+    (void)state;
+    for (uint64_t ns = 1000; ns < UINT64_C(1) << 60; ns *= 7) {
+        uint64_t back = clock_ticks_to_ns(clock_ns_to_ticks(ns));
+        assert_true(back <= ns + ns / 1000000 + 2 && back + ns / 1000000 + 2 >= ns);
+    }
+    assert_int_equal(clock_ticks_to_ns(0), 0);
+}
+
+static void wall_time_is_cached(void **state) {
+    (void)state;
+    clock_update();
+    int64_t cached = clock_now_us();
+    assert_int_equal(clock_now_ms(), cached / 1000);
+    int64_t real = (int64_t)time(NULL);
+    assert_in_range(cached / 1000000, real - 2, real + 2);
+    wait_us(3000);
+    assert_int_equal(clock_now_us(), cached);
+    assert_true(clock_wall_us() - cached >= 2000);
+    clock_update();
+    assert_true(clock_now_us() > cached);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ticks_agree_with_the_kernel),
+        cmocka_unit_test(conversions_are_inverse_and_wide),
+        cmocka_unit_test(wall_time_is_cached),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,473 @@
+/* The keyspace against a model: random operations on three databases under a clock of our own, with keys and values
+ * on every boundary of the entry's layout. Then the contracts that a random walk does not pin down. */
+#include "base/blob.h"
+#include "base/clock.h"
+#include "base/rand.h"
+#include "base/worker.h"
+#include "store/db.h"
+#include "store/evict.h"
+#include "store/expire.h"
+#include "store/string.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define DATABASES 3
+#define KEYS 300
+#define START_MS 1700000000000
+
+struct model_value {
+    char *bytes; /* NULL: absent */
+    size_t len;
+    int64_t deadline_ms;
+};
+
+static struct key keys[KEYS];
+static struct model_value model[DATABASES][KEYS];
+static char noise[200000];
+static uint64_t expired_calls, new_events, miss_events;
+
+/* ---- The model ---- */
+
+static struct model_value *at(int d, int k) {
+    struct model_value *m = &model[d][k];
+    if (m->bytes && m->deadline_ms != ENTRY_NO_TTL && clock_cached_ms > m->deadline_ms) {
+        free(m->bytes);
+        m->bytes = NULL;
+    }
+    return m;
+}
+
+static void model_drop(struct model_value *m) {
+    free(m->bytes);
+    m->bytes = NULL;
+}
+
+static void model_set(struct model_value *m, struct slice value, int64_t deadline_ms) {
+    if (deadline_ms == DB_KEEP_TTL) deadline_ms = m->bytes ? m->deadline_ms : ENTRY_NO_TTL;
+    char *bytes = malloc(value.len + 1);
+    memcpy(bytes, value.ptr, value.len);
+    free(m->bytes);
+    *m = (struct model_value){bytes, value.len, deadline_ms};
+}
+
+/* Overwrite from offset, which may be the end. */
+static void model_write(struct model_value *m, size_t offset, struct slice bytes) {
+    if (!m->bytes) model_set(m, SLICE(""), ENTRY_NO_TTL);
+    size_t len = offset + bytes.len > m->len ? offset + bytes.len : m->len;
+    m->bytes = realloc(m->bytes, len + 1);
+    memset(m->bytes + m->len, 0, len - m->len);
+    memcpy(m->bytes + offset, bytes.ptr, bytes.len);
+    m->len = len;
+}
+
+static void check_key(int d, int k) {
+    struct model_value *m = at(d, k);
+    struct entry *e = db_peek(db_at(d), &keys[k]);
+    if (!m->bytes) {
+        assert_null(e);
+        return;
+    }
+    char scratch[NUM_I64_MAX];
+    assert_non_null(e);
+    struct slice value = string_bytes(e, scratch);
+    assert_true(slice_eq(entry_key(e), keys[k].name));
+    assert_int_equal(value.len, m->len);
+    assert_int_equal(string_length(e), m->len);
+    assert_memory_equal(value.ptr, m->bytes, m->len);
+    assert_int_equal(entry_deadline_ms(e), m->deadline_ms);
+}
+
+static void check_all(void) {
+    for (int d = 0; d < DATABASES; d++) {
+        size_t live = 0, expiring = 0;
+        struct db *db = db_at(d);
+        for (int k = 0; k < KEYS; k++) {
+            check_key(d, k);
+            live += model[d][k].bytes != NULL;
+        }
+        struct table_iter it;
+        table_iter_init(&it, &db->keys);
+        for (struct entry *e; (e = table_iter_next(&it));) {
+            expiring += entry_has_ttl(e);
+            if (db_is_due(e)) live++;
+        }
+        assert_int_equal(db_size(db), live);
+        assert_int_equal(db->expiring, expiring);
+        table_check(&db->keys);
+    }
+}
+
+/* ---- Random operations ---- */
+
+static size_t random_length(void) {
+    static const size_t edges[] = {BLOB_MIN - 1, BLOB_MIN, BLOB_MIN + 1, 65535, 65536, 70000, 44, 45};
+    uint64_t pick = rand_below(100);
+    if (pick < 8) return edges[rand_below(8)];
+    if (pick < 30) return rand_below(1200);
+    return rand_below(140);
+}
+
+static struct slice random_value(char *scratch) {
+    if (rand_below(4) == 0) {
+        int64_t n = (int64_t)(rand_u64() >> rand_below(64));
+        return slice_of(scratch, (size_t)num_print_i64(scratch, rand_below(2) ? n : -(n >> 1)));
+    }
+    size_t len = random_length();
+    return slice_of(noise + rand_below(sizeof noise - len), len);
+}
+
+static int64_t random_deadline(void) {
+    switch (rand_below(6)) {
+    case 0: return clock_cached_ms + (int64_t)rand_below(50);
+    case 1: return clock_cached_ms + (int64_t)rand_below(100000);
+    case 2: return clock_cached_ms + ((int64_t)1 << rand_below(50));
+    case 3: return INT64_MAX - (int64_t)rand_below(2);
+    default: return ENTRY_NO_TTL;
+    }
+}
+
+static void do_set(int d, int k) {
+    char scratch[NUM_I64_MAX];
+    struct db *db = db_at(d);
+    struct entry *old = db_write(db, &keys[k]);
+    int64_t deadline_ms = rand_below(3) ? random_deadline() : DB_KEEP_TTL;
+    struct slice value = random_value(scratch);
+    struct model_value *m = at(d, k);
+    int64_t n;
+    if (rand_below(4) == 0) {
+        db_set_blob(db, &keys[k], old, blob_from(value), deadline_ms);
+    } else if (rand_below(4) == 0) {
+        struct entry *e = db_set_text(db, &keys[k], old, value, deadline_ms);
+        assert_int_not_equal(entry_encoding(e), STRING_INT);
+    } else {
+        struct entry *e = db_set_string(db, &keys[k], old, value, deadline_ms);
+        unsigned expected = value.len <= STRING_EMBSTR_MAX ? STRING_EMBSTR : STRING_RAW;
+        if (value.len >= BLOB_MIN) expected = STRING_BLOB;
+        if (num_parse_i64(value, &n)) expected = STRING_INT;
+        assert_int_equal(entry_encoding(e), expected);
+    }
+    model_set(m, value, deadline_ms);
+}
+
+static void do_append(int d, int k) {
+    char scratch[NUM_I64_MAX];
+    struct entry *e = db_write(db_at(d), &keys[k]);
+    struct slice tail = random_value(scratch);
+    struct model_value *m = at(d, k);
+    bool existed = e != NULL;
+    if (m->bytes && m->len > 300000) return;
+    e = string_append(db_at(d), &keys[k], e, tail);
+    if (existed) assert_string_equal(entry_encoding_name(e), "raw");
+    model_write(m, m->bytes ? m->len : 0, tail);
+}
+
+static void do_set_range(int d, int k) {
+    char scratch[NUM_I64_MAX];
+    struct slice bytes = random_value(scratch);
+    size_t offset = random_length();
+    struct entry *e = string_set_range(db_at(d), &keys[k], db_write(db_at(d), &keys[k]), offset, bytes);
+    assert_string_equal(entry_encoding_name(e), "raw");
+    model_write(at(d, k), offset, bytes);
+}
+
+static void do_set_i64(int d, int k) {
+    char scratch[NUM_I64_MAX];
+    int64_t n = (int64_t)rand_u64();
+    struct entry *e = string_set_i64(db_at(d), &keys[k], db_write(db_at(d), &keys[k]), n);
+    assert_string_equal(entry_encoding_name(e), "int");
+    model_set(at(d, k), slice_of(scratch, (size_t)num_print_i64(scratch, n)), DB_KEEP_TTL);
+}
+
+static void do_deadline(int d, int k) {
+    struct entry *e = db_write(db_at(d), &keys[k]);
+    if (!e) return;
+    at(d, k)->deadline_ms = random_deadline();
+    db_set_deadline(db_at(d), e, keys[k].hash, model[d][k].deadline_ms);
+}
+
+static void do_remove(int d, int k) {
+    struct entry *e = db_write(db_at(d), &keys[k]);
+    if (e) db_remove(db_at(d), &keys[k], e);
+    model_drop(at(d, k));
+}
+
+/* RENAME and MOVE in one. */
+static void do_rename(int d, int k) {
+    int to_d = (int)rand_below(DATABASES), to_k = (int)rand_below(KEYS);
+    struct entry *e = db_write(db_at(d), &keys[k]);
+    if (!e || (to_d == d && to_k == k)) return;
+    do_remove(to_d, to_k);
+    e = db_detach(db_at(d), &keys[k], e);
+    db_attach(db_at(to_d), &keys[to_k], e);
+    model[to_d][to_k] = *at(d, k);
+    model[d][k].bytes = NULL;
+    check_key(to_d, to_k);
+}
+
+static void do_copy(int d, int k) {
+    int to_d = (int)rand_below(DATABASES), to_k = (int)rand_below(KEYS);
+    struct entry *e = db_write(db_at(d), &keys[k]);
+    if (!e || (to_d == d && to_k == k)) return;
+    do_remove(to_d, to_k);
+    e = db_write(db_at(d), &keys[k]);
+    struct entry *copy = string_copy(db_at(to_d), &keys[to_k], e, entry_deadline_ms(e));
+    assert_string_equal(entry_encoding_name(copy), entry_encoding_name(e));
+    struct model_value *m = at(d, k);
+    model_set(&model[to_d][to_k], slice_of(m->bytes, m->len), m->deadline_ms);
+    check_key(to_d, to_k);
+}
+
+static void do_whole(int d) {
+    int other = (int)rand_below(DATABASES);
+    if (rand_below(3)) {
+        struct model_value saved[KEYS];
+        memcpy(saved, model[d], sizeof saved);
+        memcpy(model[d], model[other], sizeof saved);
+        memcpy(model[other], saved, sizeof saved);
+        db_swap(d, other);
+    } else {
+        db_empty(db_at(d), rand_below(2));
+        for (int k = 0; k < KEYS; k++)
+            model_drop(&model[d][k]);
+        assert_int_equal(db_size(db_at(d)), 0);
+    }
+}
+
+/* After this nothing that is due is left, not even unseen. */
+static void run_expiry(void) {
+    while (expire_run(clock_cached_ms) <= clock_cached_ms)
+        continue;
+    for (int d = 0; d < DATABASES; d++) {
+        struct table_iter it;
+        table_iter_init(&it, &db_at(d)->keys);
+        for (struct entry *e; (e = table_iter_next(&it));)
+            assert_false(db_is_due(e));
+    }
+}
+
+static void do_look(int d, int k) {
+    struct db *db = db_at(d);
+    uint64_t hits = db_metrics.hits, misses = db_metrics.misses, events = miss_events;
+    bool there = at(d, k)->bytes != NULL;
+    assert_int_equal(db_read(db, &keys[k]) != NULL, there);
+    assert_int_equal(db_metrics.hits, hits + there);
+    assert_int_equal(db_metrics.misses, misses + !there);
+    assert_int_equal(miss_events, events + !there);
+    struct entry *e = db_random(db);
+    if (e) assert_false(db_is_due(e));
+    if (!e) assert_int_equal(db_size(db), 0);
+}
+
+static void step(int d, int k) {
+    switch (rand_below(24)) {
+    case 0:
+    case 1: do_append(d, k); break;
+    case 2: do_set_range(d, k); break;
+    case 3:
+    case 4: do_set_i64(d, k); break;
+    case 5:
+    case 6:
+    case 7: do_deadline(d, k); break;
+    case 8:
+    case 9: do_remove(d, k); break;
+    case 10: do_rename(d, k); break;
+    case 11: do_copy(d, k); break;
+    case 12: clock_cached_ms += (int64_t)rand_below(20); break;
+    case 13: expire_run(clock_cached_ms); break;
+    case 14: do_look(d, k); break;
+    case 15:
+        if (rand_below(200) == 0) do_whole(d);
+        if (rand_below(200) == 0) clock_cached_ms += (int64_t)rand_below(200000);
+        break;
+    default: do_set(d, k);
+    }
+    check_key(d, k);
+}
+
+static void random_operations_agree_with_the_model(void **state) {
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        step((int)rand_below(DATABASES), (int)rand_below(KEYS));
+        if (i % 1000 == 0) check_all();
+        if (i % 5000 == 0) run_expiry();
+    }
+    check_all();
+    for (int i = 0; i < 70; i++) { /* to the end of time, nearly */
+        clock_cached_ms += (int64_t)1 << (i < 50 ? i : 50);
+        run_expiry();
+        check_all();
+    }
+    assert_int_equal(expired_calls, db_metrics.expired);
+    assert_true(expired_calls > 1000 && new_events > 1000);
+}
+
+/* ---- Particular contracts ---- */
+
+static void rewrites_in_place_when_the_class_allows(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    struct key key = key_of(SLICE("0123456789abcdef"));
+    for (size_t old_len = 0; old_len < 600; old_len++) {
+        size_t new_len = rand_below(600);
+        bool old_ttl = rand_below(2), new_ttl = rand_below(2);
+        struct entry *e = db_set_text(db, &key, db_write(db, &key), slice_of(noise, old_len),
+                                      old_ttl ? clock_cached_ms + 1000 : ENTRY_NO_TTL);
+        uintptr_t address = (uintptr_t)e;
+        bool same_class = entry_class(entry_bytes(e)) == entry_class(entry_bytes_for(16, new_len, new_ttl));
+        e = db_set_text(db, &key, e, slice_of(noise, new_len), new_ttl ? clock_cached_ms + 1000 : ENTRY_NO_TTL);
+        if (same_class) assert_int_equal((uintptr_t)e, address);
+        assert_ptr_equal(db_peek(db, &key), e);
+
+        address = (uintptr_t)e; /* the TTL alone comes and goes */
+        same_class = entry_class(entry_bytes(e)) == entry_class(entry_bytes_for(16, new_len, !new_ttl));
+        e = db_set_deadline(db, e, key.hash, new_ttl ? ENTRY_NO_TTL : clock_cached_ms + 5);
+        if (same_class) assert_int_equal((uintptr_t)e, address);
+        assert_memory_equal(entry_value(e), noise, new_len);
+        assert_int_equal(db->expiring, !new_ttl);
+    }
+    struct entry *e = db_set_int(db, &key, db_write(db, &key), 1, ENTRY_NO_TTL);
+    assert_ptr_equal(string_set_i64(db, &key, e, INT64_MIN), e);
+    assert_int_equal(entry_int(e), INT64_MIN);
+}
+
+static void peek_leaves_no_trace(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    struct key key = key_of(SLICE("peeked"));
+    db_set_text(db, &key, NULL, SLICE("v"), clock_cached_ms + 10);
+    struct db_metrics before = db_metrics;
+    assert_non_null(db_peek(db, &key));
+    clock_cached_ms += 10; /* the millisecond of the deadline still counts as alive */
+    assert_non_null(db_peek(db, &key));
+    clock_cached_ms += 1;
+    assert_null(db_peek(db, &key));
+    assert_memory_equal(&before, &db_metrics, sizeof before);
+    assert_int_equal(db_size(db), 1);
+    assert_null(db_read(db, &key));
+    assert_int_equal(db_size(db), 0);
+    assert_int_equal(db_metrics.expired, before.expired + 1);
+    assert_int_equal(db_metrics.misses, before.misses + 1);
+    assert_int_equal(db_metrics.dirty, before.dirty);
+}
+
+static void scan_promise(void *ctx, void *record) {
+    (void)record;
+    ++*(size_t *)ctx;
+}
+
+static void memory_returns_after_empty(void **state) {
+    (void)state;
+    worker_start();
+    for (int background = 0; background < 2; background++) {
+        size_t before = alloc_used();
+        struct db *db = db_at(1);
+        for (int i = 0; i < 20000; i++) {
+            char name[32];
+            struct key key = key_of(slice_of(name, (size_t)snprintf(name, sizeof name, "key:%d", i)));
+            db_set_string(db, &key, NULL, slice_of(noise, i % 100 ? 30 : 20000), i % 3 ? START_MS * 2 : ENTRY_NO_TTL);
+        }
+        size_t seen = 0;
+        for (uint64_t cursor = 0; (cursor = db_scan(db, cursor, scan_promise, &seen));)
+            continue;
+        assert_int_equal(seen, 20000);
+        struct key big = key_of(SLICE("key:0")); /* a reply under way refers to a value of the flushed database */
+        struct blob *b = blob_share(string_blob(db_read(db, &big)));
+        uint64_t lazyfreed = db_metrics.lazyfreed;
+        db_empty(db, background);
+        assert_int_equal(db_metrics.lazyfreed, lazyfreed + (background ? 20000 : 0));
+        assert_int_equal(db_size(db) + db->expiring + expire_stale_marks(db), 0);
+        worker_drain();
+        assert_memory_equal(b->data, noise, 20000);
+        blob_drop(b);
+        assert_null(db_read(db, &big));
+        expire_run(clock_cached_ms);
+        assert_in_range(alloc_used(), before, before + 512); /* the list of databases with a wheel */
+    }
+    worker_stop();
+}
+
+/* ---- Frame ---- */
+
+static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+    assert_true(db == db_at(db->id));
+    assert_int_equal(key->hash, hash_bytes(key->name.ptr, key->name.len)); /* the name is readable */
+    new_events += class == DB_NEW && strcmp(event, "new") == 0;
+    miss_events += class == DB_MISS && strcmp(event, "keymiss") == 0;
+}
+
+static void on_expired(struct db *db, const struct key *key) {
+    assert_null(db_peek(db, key));
+    expired_calls++;
+}
+
+static void make_keys(void) {
+    static const size_t long_lengths[] = {253, 254, 255, 256, 257, 1000, 70000};
+    for (int k = 0; k < KEYS; k++) {
+        size_t len = k < 7 ? long_lengths[k] : k == 7 ? 0 : 1 + rand_below(40);
+        char *name = malloc(len + 1);
+        for (size_t i = 0; i < len; i++)
+            name[i] = (char)rand_u64();
+        if (len) name[0] = (char)k; /* distinct, unless both bytes that tell are cut off */
+        if (len > 1) name[1] = (char)(k >> 8);
+        keys[k] = key_of(slice_of(name, len));
+        for (int j = 0; j < k; j++) {
+            if (!slice_eq(keys[j].name, keys[k].name)) continue;
+            free(name);
+            k--;
+            break;
+        }
+    }
+}
+
+static size_t used_at_start;
+
+static int setup(void **state) {
+    (void)state;
+    used_at_start = alloc_used();
+    clock_cached_ms = START_MS;
+    evict_tick(START_MS);
+    db_metrics = (struct db_metrics){0};
+    expired_calls = 0;
+    db_hooks = (struct db_hooks){.changed = on_changed, .expired = on_expired};
+    db_init(DATABASES);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    db_shutdown();
+    for (int d = 0; d < DATABASES; d++) {
+        for (int k = 0; k < KEYS; k++)
+            model_drop(&model[d][k]);
+    }
+    return alloc_used() == used_at_start ? 0 : -1;
+}
+
+int main(void) {
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    hash_seed(seed);
+    rand_seed(seed);
+    clock_init();
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (char)('A' + rand_below(50));
+    make_keys();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(random_operations_agree_with_the_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(rewrites_in_place_when_the_class_allows, setup, teardown),
+        cmocka_unit_test_setup_teardown(peek_leaves_no_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_returns_after_empty, setup, teardown),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    for (int k = 0; k < KEYS; k++)
+        free((char *)keys[k].name.ptr);
+    return failed;
+}

@@ -1,0 +1,307 @@
+/* Active expiry: on time, whatever is not due; bounded in time and in stale marks; right under collisions. */
+#include "base/clock.h"
+#include "base/rand.h"
+#include "ds/wheel.h"
+#include "store/evict.h"
+#include "store/expire.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define START_MS 1700000000000
+#define FAR_MS (START_MS + 86400000)
+#define PREFIX_SHIFT 27 /* hash bits that are not in a mark */
+
+static char name_memory[64];
+static uint64_t events;
+
+static struct key key_n(int n) {
+    return key_of(slice_of(name_memory, (size_t)snprintf(name_memory, sizeof name_memory, "key:%d", n)));
+}
+
+static struct entry *set(int d, int n, int64_t deadline_ms) {
+    struct key key = key_n(n);
+    return db_set_text(db_at(d), &key, db_write(db_at(d), &key), SLICE("value"), deadline_ms);
+}
+
+static bool exists(int d, int n) {
+    struct key key = key_n(n);
+    struct table *keys = &db_at(d)->keys;
+    int64_t now_ms = clock_cached_ms;
+    clock_cached_ms = 0; /* seen although due */
+    bool found = db_peek(db_at(d), &key) != NULL;
+    clock_cached_ms = now_ms;
+    return found && keys->count > 0;
+}
+
+/* All turns of the loop in this millisecond. */
+static void run(int64_t now_ms) {
+    clock_cached_ms = now_ms;
+    while (expire_run(now_ms) <= now_ms)
+        continue;
+}
+
+static void deadlines_are_kept_among_far_ones(void **state) {
+    (void)state;
+    for (int i = 0; i < 100000; i++)
+        set(0, i, FAR_MS + i);
+    for (int i = 0; i < 2000; i++)
+        set(0, 200000 + i, START_MS + 100 + 2 * i);
+    for (int64_t ms = 0; ms < 4200; ms++) {
+        run(START_MS + ms);
+        int64_t gone = ms <= 100 ? 0 : (ms - 101) / 2 + 1; /* a key lives through the millisecond of its deadline */
+        assert_int_equal(db_metrics.expired, gone < 2000 ? gone : 2000);
+    }
+    assert_int_equal(events, 2000);
+    assert_int_equal(db_size(db_at(0)), 100000);
+    assert_int_equal(expire_stale_marks(db_at(0)), 0);
+}
+
+/* Deadlines wander back and forth, more often than there are sequences; each key goes when it should. */
+static void moved_deadlines_are_kept(void **state) {
+    (void)state;
+    enum { n = 500 };
+    int64_t deadline[n];
+    for (int i = 0; i < n; i++) {
+        for (int moves = 0; moves < 30; moves++) {
+            bool none = rand_below(5) == 0 && moves < 29;
+            deadline[i] = START_MS + 1 + (int64_t)rand_below(3000);
+            set(0, i, none ? ENTRY_NO_TTL : deadline[i]);
+        }
+    }
+    for (int64_t now_ms = START_MS; now_ms < START_MS + 3010; now_ms++) {
+        run(now_ms);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(exists(0, i), now_ms <= deadline[i]);
+    }
+    assert_int_equal(db_at(0)->expiring, 0);
+    assert_int_equal(expire_stale_marks(db_at(0)), 0);
+}
+
+static void stale_marks_are_bounded(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    for (int i = 0; i < 1000; i++)
+        set(0, i, FAR_MS);
+    size_t most = 0;
+    for (int i = 0; i < 300000; i++) {
+        int n = i % 3 ? 5000 : 5001 + i; /* one key over and over, and keys of their own */
+        set(0, n, FAR_MS + i);
+        struct key key = key_n(n);
+        db_remove(db, &key, db_write(db, &key));
+        if (i % 50 == 0) {
+            clock_cached_ms += 1;
+            expire_run(clock_cached_ms);
+        }
+        if (expire_stale_marks(db) > most) most = expire_stale_marks(db);
+    }
+    assert_in_range(most, 1000, 20000);
+    clock_cached_ms += 1000;
+    for (int i = 0; i < 1000; i++)
+        expire_run(clock_cached_ms++);
+    assert_in_range(expire_stale_marks(db), 0, 5000);
+    assert_int_equal(db_size(db), 1000);
+    run(FAR_MS + 400000);
+    assert_int_equal(db_size(db), 0);
+    assert_int_equal(wheel_marks(db->wheel), 0);
+}
+
+/* The same key lives on while its marks pile up: they fit it, and are found to be twins. */
+static void marks_that_fit_a_later_life_are_bounded(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    for (int i = 0; i < 400000; i++) {
+        struct entry *e = set(0, 1, FAR_MS + 1000);
+        set(0, 1, i % 2 ? FAR_MS : ENTRY_NO_TTL);
+        (void)e;
+        if (i % 50 == 0) expire_run(++clock_cached_ms);
+    }
+    assert_in_range(wheel_marks(db->wheel), 1, 20000);
+    set(0, 1, FAR_MS);
+    run(FAR_MS);
+    assert_true(exists(0, 1));
+    run(FAR_MS + 1);
+    assert_false(exists(0, 1));
+}
+
+struct named {
+    uint64_t hash;
+    int n;
+};
+
+static int by_hash(const void *a, const void *b) {
+    uint64_t x = ((const struct named *)a)->hash, y = ((const struct named *)b)->hash;
+    return (x > y) - (x < y);
+}
+
+static unsigned sequence_of(int n) {
+    struct key key = key_n(n);
+    return db_peek(db_at(0), &key)->flags & ENTRY_SEQUENCE;
+}
+
+/* Two keys with equal marks: each goes at its own time, whichever is first, and whatever becomes of the other. */
+static void colliding_marks(void **state) {
+    (void)state;
+    enum { n = 2000000 };
+    struct named *all = malloc(n * sizeof *all);
+    for (int i = 0; i < n; i++)
+        all[i] = (struct named){key_n(i).hash, i};
+    qsort(all, n, sizeof *all, by_hash);
+    int pairs = 0;
+    for (int i = 1; i < n && pairs < 8; i++) {
+        if (all[i].hash >> PREFIX_SHIFT != all[i - 1].hash >> PREFIX_SHIFT) continue;
+        int a = all[i - 1].n, b = all[i].n, variant = pairs++ % 4;
+        int64_t now_ms = clock_cached_ms, first_ms = now_ms + 300, second_ms = now_ms + (variant == 3 ? 300 : 900);
+        set(0, a, variant == 1 ? second_ms : first_ms);
+        do { /* give and take the TTL until the sequences agree */
+            set(0, b, ENTRY_NO_TTL);
+            set(0, b, variant == 1 ? first_ms : second_ms);
+        } while (sequence_of(a) != sequence_of(b));
+        if (variant == 2) {
+            struct key key = key_n(a);
+            db_remove(db_at(0), &key, db_write(db_at(0), &key));
+        }
+        run(first_ms);
+        assert_int_equal(db_size(db_at(0)), variant == 2 ? 1 : 2);
+        run(first_ms + 1);
+        assert_int_equal(db_size(db_at(0)), variant == 3 ? 0 : 1);
+        run(second_ms);
+        assert_int_equal(db_size(db_at(0)), variant == 3 ? 0 : 1);
+        run(second_ms + 1);
+        assert_int_equal(db_size(db_at(0)), 0);
+    }
+    free(all);
+    assert_true(pairs > 0);
+}
+
+static void work_is_sliced_and_fair(void **state) {
+    (void)state;
+    enum { n = 40000 };
+    for (int d = 0; d < 3; d++) {
+        for (int i = 0; i < n; i++)
+            set(d, i, START_MS + 50);
+    }
+    clock_cached_ms = START_MS + 51;
+    int turns = 0;
+    while (expire_run(clock_cached_ms) <= clock_cached_ms) {
+        if (++turns != 6) continue; /* after two rounds nobody has been left out, and nobody is done */
+        for (int d = 0; d < 3; d++)
+            assert_in_range(db_size(db_at(d)), 0, n - 1);
+    }
+    assert_int_equal(db_metrics.expired, 3 * n);
+    for (int d = 0; d < 3; d++)
+        assert_int_equal(db_size(db_at(d)), 0);
+    assert_true(turns > 0);
+}
+
+static void swapped_and_emptied(void **state) {
+    (void)state;
+    set(0, 1, START_MS + 100);
+    set(2, 1, START_MS + 5000);
+    db_swap(0, 1);
+    db_swap(2, 1);
+    assert_true(exists(1, 1) && exists(2, 1));
+    run(START_MS + 101);
+    assert_true(exists(1, 1) && !exists(2, 1));
+    db_empty(db_at(1), false);
+    assert_int_equal(expire_run(START_MS + 6000), INT64_MAX);
+    set(1, 2, START_MS + 7000);
+    run(START_MS + 7001);
+    assert_false(exists(1, 2));
+    assert_int_equal(db_metrics.expired, 2);
+}
+
+static void extremes(void **state) {
+    (void)state;
+    set(0, 1, INT64_MAX);
+    set(0, 2, INT64_MAX - 1);
+    set(0, 3, 0);
+    run(START_MS);
+    assert_int_equal(db_size(db_at(0)), 2);
+    run(START_MS + ((int64_t)1 << 45));
+    run(INT64_MAX / 2);
+    run(INT64_MAX - 1000);
+    assert_int_equal(db_size(db_at(0)), 2);
+}
+
+static void can_be_disabled(void **state) {
+    (void)state;
+    set(0, 1, START_MS + 10);
+    expire_enable(false);
+    assert_int_equal(expire_run(START_MS + 100), INT64_MAX);
+    assert_true(exists(0, 1));
+    expire_enable(true);
+    run(START_MS + 100);
+    assert_false(exists(0, 1));
+}
+
+static void says_when_to_come_back(void **state) {
+    (void)state;
+    assert_int_equal(expire_run(START_MS), INT64_MAX);
+    set(0, 1, START_MS + 40);
+    int64_t next_ms = expire_run(START_MS);
+    assert_in_range(next_ms, START_MS + 1, START_MS + 41);
+    set(0, 2, START_MS + 20);
+    assert_in_range(expire_run(START_MS), START_MS + 1, START_MS + 21);
+}
+
+static void mean_ttl(void **state) {
+    (void)state;
+    assert_int_equal(expire_mean_ttl_ms(db_at(0)), 0);
+    for (int i = 0; i < 1000; i++)
+        set(0, i, i % 2 ? START_MS + 60000 : ENTRY_NO_TTL);
+    assert_int_equal(expire_mean_ttl_ms(db_at(0)), 60000);
+    for (int i = 0; i < 1000; i++)
+        set(0, i, INT64_MAX);
+    assert_true(expire_mean_ttl_ms(db_at(0)) > INT64_MAX / 2);
+}
+
+static void on_expired(struct db *db, const struct key *key) {
+    (void)db;
+    assert_int_equal(key->hash, hash_bytes(key->name.ptr, key->name.len));
+    events++;
+}
+
+static int setup(void **state) {
+    *state = (void *)alloc_used();
+    clock_cached_ms = START_MS;
+    db_metrics = (struct db_metrics){0};
+    events = 0;
+    db_hooks = (struct db_hooks){.expired = on_expired};
+    db_init(3);
+    return 0;
+}
+
+static int teardown(void **state) {
+    db_shutdown();
+    return alloc_used() == (size_t)*state ? 0 : -1;
+}
+
+int main(void) {
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    hash_seed(seed);
+    rand_seed(seed);
+    clock_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(deadlines_are_kept_among_far_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(moved_deadlines_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(stale_marks_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(marks_that_fit_a_later_life_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(colliding_marks, setup, teardown),
+        cmocka_unit_test_setup_teardown(work_is_sliced_and_fair, setup, teardown),
+        cmocka_unit_test_setup_teardown(swapped_and_emptied, setup, teardown),
+        cmocka_unit_test_setup_teardown(extremes, setup, teardown),
+        cmocka_unit_test_setup_teardown(can_be_disabled, setup, teardown),
+        cmocka_unit_test_setup_teardown(says_when_to_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(mean_ttl, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
