@@ -35,5 +35,6 @@ struct alloc_stats {
 void alloc_read_stats(struct alloc_stats *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
 void alloc_purge(void);          /* give unused pages back to the kernel */
+void alloc_decay(void); /* the same for those that have been unused for long enough: call some times a second */
 /* Allow a background thread of jemalloc to return pages (Redis: jemalloc-bg-thread). */
 void alloc_background(int enabled);

@@ -19,15 +19,15 @@ enum option_type {
 };
 
 enum option_flag {
-    OPTION_IMMUTABLE = 1 << 0, /* cannot be set at run time */
-    OPTION_SENSITIVE = 1 << 1, /* its value is not shown in logs */
-    OPTION_PROTECTED = 1 << 2, /* set at run time only if enable-protected-configs allows */
-    OPTION_HIDDEN = 1 << 3,    /* CONFIG GET shows it only by its exact name */
-    OPTION_MULTI = 1 << 4,     /* takes several words; repeated lines add up (save, bind ...) */
+    OPTION_IMMUTABLE = 1 << 0,     /* cannot be set at run time */
+    OPTION_SENSITIVE = 1 << 1,     /* its value is not shown in logs */
+    OPTION_PROTECTED = 1 << 2,     /* set at run time only if enable-protected-configs allows */
+    OPTION_HIDDEN = 1 << 3,        /* CONFIG GET shows it only by its exact name */
+    OPTION_MULTI = 1 << 4,         /* takes several words; repeated lines add up (save, bind ...) */
     OPTION_EMPTY_IS_NULL = 1 << 5, /* "" means unset */
-    OPTION_PERCENT = 1 << 6,   /* OPTION_MEMORY may be a percentage */
+    OPTION_PERCENT = 1 << 6,       /* OPTION_MEMORY may be a percentage */
     OPTION_DENY_LOADING = 1 << 7,
-    OPTION_PLANNED = 1 << 8,   /* stored and shown, but what it asks for comes with a later version: warn once when set */
+    OPTION_PLANNED = 1 << 8, /* stored and shown, but what it asks for comes with a later version: warn once when set */
 };
 
 struct buf;
@@ -43,8 +43,8 @@ struct option {
     enum option_type type;
     unsigned flags;
     void *address;
-    const char *initial; /* as it would stand in the file */
-    int64_t min, max;    /* OPTION_INT, OPTION_I64, OPTION_MEMORY */
+    const char *initial;             /* as it would stand in the file */
+    int64_t min, max;                /* OPTION_INT, OPTION_I64, OPTION_MEMORY */
     const struct option_name *names; /* OPTION_ENUM and OPTION_FLAGS; ends with {NULL, 0} */
     /* After the address was written, at start-up and at run time. False (and *error, a static text) undoes it. */
     bool (*apply)(const char **error);

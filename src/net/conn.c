@@ -15,13 +15,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define INPUT_ARENA (1 << 20)      /* bytes of input a wave can hold */
-#define INPUT_OWN_MIN 16384        /* unfinished bytes from which a connection reads into its own buffer */
-#define BULK_READ_MAX (1 << 18)    /* bytes of a large bulk read in one turn */
-#define BULK_EAGER_MAX (1 << 20)   /* a bulk up to here gets its memory at once, a larger one as it comes */
-#define ARENA_KEEP (4 << 20)       /* an output arena larger than this is given back after use */
-#define CHUNK_BYTES 16384          /* the least that a chunk of copied output takes */
-#define SEND_TURN_MAX (1 << 20)    /* chunk bytes sent to one connection in one go */
+#define INPUT_ARENA (1 << 20)    /* bytes of input a wave can hold */
+#define INPUT_OWN_MIN 16384      /* unfinished bytes from which a connection reads into its own buffer */
+#define BULK_READ_MAX (1 << 18)  /* bytes of a large bulk read in one turn */
+#define BULK_EAGER_MAX (1 << 20) /* a bulk up to here gets its memory at once, a larger one as it comes */
+#define ARENA_KEEP (4 << 20)     /* an output arena larger than this is given back after use */
+#define CHUNK_BYTES 16384        /* the least that a chunk of copied output takes */
+#define SEND_TURN_MAX (1 << 20)  /* chunk bytes sent to one connection in one go */
 #define SEND_VECTORS 64
 
 struct held_blob {
@@ -59,7 +59,7 @@ static struct {
     struct arena_ref {
         size_t at;
         struct blob *blob;
-    } *items;
+    } * items;
     size_t count, cap;
 } refs;
 
@@ -222,8 +222,9 @@ enum conn_read conn_read(struct conn *c, struct resp_parser **parser, const char
     return read_arena(c, *parser, end);
 }
 
+/* A bulk that came in a blob counts too: conn_stash() drops it with the request that it belonged to. */
 bool conn_region_is_own(const struct conn *c) {
-    return c->input && c->input->data;
+    return c->input && (c->input->data || c->input->blobs);
 }
 
 void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
@@ -298,7 +299,8 @@ size_t conn_input_memory(const struct conn *c) {
 
 char *conn_arena_grow(size_t n) {
     size_t cap = conn_arena.cap ? conn_arena.cap : CHUNK_BYTES * 4;
-    while (cap - conn_arena.len < n) cap *= 2;
+    while (cap - conn_arena.len < n)
+        cap *= 2;
     conn_arena.data = alloc_resize(conn_arena.data, conn_arena.cap, cap);
     conn_arena.cap = cap;
     return conn_arena.data + conn_arena.len;
@@ -318,8 +320,10 @@ static size_t first_ref(size_t at) {
     size_t low = 0, high = refs.count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (refs.items[middle].at < at) low = middle + 1;
-        else high = middle;
+        if (refs.items[middle].at < at)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -330,7 +334,8 @@ size_t conn_mark(void) {
 
 void conn_truncate(size_t mark) {
     assert(mark <= conn_arena.len);
-    while (refs.count && refs.items[refs.count - 1].at >= mark) blob_drop(refs.items[--refs.count].blob);
+    while (refs.count && refs.items[refs.count - 1].at >= mark)
+        blob_drop(refs.items[--refs.count].blob);
     conn_arena.len = mark;
 }
 
@@ -340,15 +345,18 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
     memmove(conn_arena.data + mark + n, conn_arena.data + mark, conn_arena.len - mark);
     memcpy(conn_arena.data + mark, bytes, n);
     conn_arena.len += n;
-    for (size_t i = refs.count; i > 0 && refs.items[i - 1].at >= mark; i--) refs.items[i - 1].at += n;
+    for (size_t i = refs.count; i > 0 && refs.items[i - 1].at >= mark; i--)
+        refs.items[i - 1].at += n;
 }
 
 /* --- chunks ---------------------------------------------------------------------------------- */
 
 static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     chunk->next = NULL;
-    if (c->out_last) c->out_last->next = chunk;
-    else c->out_first = chunk;
+    if (c->out_last)
+        c->out_last->next = chunk;
+    else
+        c->out_first = chunk;
     c->out_last = chunk;
     c->out_chunks++;
     c->out_bytes += chunk->len;
@@ -427,8 +435,10 @@ static void move_range(struct conn *c, size_t start, size_t end, size_t skip) {
             skip -= piece.bytes.len;
             continue;
         }
-        if (piece.blob) chunk_refer(c, blob_share(piece.blob), skip);
-        else chunk_copy(c, piece.bytes.ptr + skip, piece.bytes.len - skip);
+        if (piece.blob)
+            chunk_refer(c, blob_share(piece.blob), skip);
+        else
+            chunk_copy(c, piece.bytes.ptr + skip, piece.bytes.len - skip);
         skip = 0;
     }
 }
@@ -516,8 +526,10 @@ static void send_range(struct conn *c) {
         struct conn_chunk *first = c->out_first, *last = c->out_last;
         c->out_first = c->out_last = NULL;
         move_range(c, start, end, sent);
-        if (c->out_last) c->out_last->next = first;
-        else c->out_first = first;
+        if (c->out_last)
+            c->out_last->next = first;
+        else
+            c->out_first = first;
         if (last) c->out_last = last;
     }
 }
@@ -595,7 +607,8 @@ void conn_close(struct conn *c) {
     dequeue(c);
     c->range_len = 0;
     input_free(c);
-    while (c->out_first) chunk_drop_first(c);
+    while (c->out_first)
+        chunk_drop_first(c);
     c->out_bytes = 0;
     if (c->source.fd < 0) return;
     loop_remove(&c->source);

@@ -27,10 +27,10 @@ enum conn_flag {
 };
 
 struct conn {
-    struct loop_source source;     /* first: what the loop hands back */
-    struct conn_input *input;      /* a request that has not come completely; usually NULL */
+    struct loop_source source; /* first: what the loop hands back */
+    struct conn_input *input;  /* a request that has not come completely; usually NULL */
     struct conn_chunk *out_first, *out_last;
-    size_t out_bytes;              /* unsent bytes in the chunks */
+    size_t out_bytes;                /* unsent bytes in the chunks */
     uint32_t range_start, range_len; /* unsent range in the arena, sent before the chunks */
     uint32_t out_chunks;
     uint32_t flags;
@@ -63,19 +63,19 @@ static inline void conn_write(const void *bytes, size_t n) {
     memcpy(conn_reserve(n), bytes, n);
     conn_arena.len += n;
 }
-void conn_write_blob(struct blob *blob); /* by reference; takes a hold of its own */
-size_t conn_mark(void);                  /* the tail's place, for conn_truncate and conn_insert */
-void conn_truncate(size_t mark);         /* drop what was written since */
+void conn_write_blob(struct blob *blob);                    /* by reference; takes a hold of its own */
+size_t conn_mark(void);                                     /* the tail's place, for conn_truncate and conn_insert */
+void conn_truncate(size_t mark);                            /* drop what was written since */
 void conn_insert(size_t mark, const void *bytes, size_t n); /* put bytes before what was written since */
 
-size_t conn_open(void);                          /* begin a range; returns its mark */
-void conn_keep(struct conn *c, size_t mark);     /* close: stays in the arena for the flush, if nothing older is unsent */
-void conn_push(struct conn *c, size_t mark);     /* close: move it to the connection's own chunks, behind all else */
+size_t conn_open(void);                      /* begin a range; returns its mark */
+void conn_keep(struct conn *c, size_t mark); /* close: stays in the arena for the flush, if nothing older is unsent */
+void conn_push(struct conn *c, size_t mark); /* close: move it to the connection's own chunks, behind all else */
 /* Send what is queued for all connections; resets the arena. Call outside of any open range. `sent` (may be NULL) is called for
  * each connection when it has been served, whether or not everything left. */
 void conn_flush(void (*sent)(struct conn *c));
-size_t conn_unsent(const struct conn *c);        /* bytes waiting: range and chunks */
-void conn_writable(struct conn *c);              /* EPOLLOUT: go on sending */
+size_t conn_unsent(const struct conn *c); /* bytes waiting: range and chunks */
+void conn_writable(struct conn *c);       /* EPOLLOUT: go on sending */
 
 /* --- input ----------------------------------------------------------------------------------- */
 

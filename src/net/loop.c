@@ -111,8 +111,10 @@ void loop_timer_stop(struct loop_timer *timer) {
     struct loop_timer *last = loop.heap[--loop.timers];
     timer->heap_index = -1;
     if (last == timer) return;
-    if (last->due_us < timer->due_us) heap_up(i, last);
-    else heap_down(i, last);
+    if (last->due_us < timer->due_us)
+        heap_up(i, last);
+    else
+        heap_down(i, last);
 }
 
 void loop_timer_start(struct loop_timer *timer, int64_t delay_us) {

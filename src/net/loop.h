@@ -13,9 +13,9 @@ struct loop_source {
 };
 
 struct loop_timer {
-    int64_t due_us;                           /* monotonic; set by loop_timer_start */
-    void (*fire)(struct loop_timer *timer);   /* may start the timer again */
-    int32_t heap_index;                       /* -1 while it is not running */
+    int64_t due_us;                         /* monotonic; set by loop_timer_start */
+    void (*fire)(struct loop_timer *timer); /* may start the timer again */
+    int32_t heap_index;                     /* -1 while it is not running */
 };
 
 bool loop_init(int expected_fds); /* false (errno) if the kernel gives no epoll set */

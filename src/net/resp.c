@@ -272,7 +272,8 @@ int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap
     char *to = *storage;
     uint32_t count = 0;
     for (;;) {
-        while (p < end && is_blank(*p)) p++;
+        while (p < end && is_blank(*p))
+            p++;
         if (p == end) return (int)count;
         char *word = to;
         if (!copy_word(&p, end, &to)) return -1;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RESP_LINE_MAX 65536         /* bytes of an inline request, or of a line that holds a length */
+#define RESP_LINE_MAX 65536          /* bytes of an inline request, or of a line that holds a length */
 #define RESP_UNAUTHENTICATED_ARGS 10 /* limits before authentication */
 #define RESP_UNAUTHENTICATED_BULK 16384
 

@@ -98,7 +98,8 @@ static void print_address(const union address *a, char name[SOCKET_NAME_MAX]) {
         snprintf(name, SOCKET_NAME_MAX, "%s:%d", host, ntohs(a->v4.sin_port));
     else if (a->any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host))
         snprintf(name, SOCKET_NAME_MAX, "[%s]:%d", host, ntohs(a->v6.sin6_port));
-    else strcpy(name, "?:0");
+    else
+        strcpy(name, "?:0");
 }
 
 void socket_local_name(int fd, char name[SOCKET_NAME_MAX]) {
@@ -106,8 +107,10 @@ void socket_local_name(int fd, char name[SOCKET_NAME_MAX]) {
     socklen_t len = sizeof a;
     strcpy(name, "?:0");
     if (getsockname(fd, &a.any, &len) < 0) return;
-    if (a.any.sa_family == AF_UNIX) snprintf(name, SOCKET_NAME_MAX, "%.*s:0", SOCKET_NAME_MAX - 3, a.local.sun_path);
-    else print_address(&a, name);
+    if (a.any.sa_family == AF_UNIX)
+        snprintf(name, SOCKET_NAME_MAX, "%.*s:0", SOCKET_NAME_MAX - 3, a.local.sun_path);
+    else
+        print_address(&a, name);
 }
 
 void socket_peer_name(int fd, char name[SOCKET_NAME_MAX]) {
@@ -115,8 +118,10 @@ void socket_peer_name(int fd, char name[SOCKET_NAME_MAX]) {
     socklen_t len = sizeof a;
     strcpy(name, "?:0");
     if (getpeername(fd, &a.any, &len) < 0) return;
-    if (a.any.sa_family == AF_UNIX) socket_local_name(fd, name); /* peers of a Unix socket have no name */
-    else print_address(&a, name);
+    if (a.any.sa_family == AF_UNIX)
+        socket_local_name(fd, name); /* peers of a Unix socket have no name */
+    else
+        print_address(&a, name);
 }
 
 static bool local_address(int fd, union address *a) {

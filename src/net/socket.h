@@ -17,5 +17,5 @@ void socket_keepalive(int fd, int interval_s);
 void socket_peer_name(int fd, char name[SOCKET_NAME_MAX]);
 void socket_local_name(int fd, char name[SOCKET_NAME_MAX]);
 bool socket_is_unix(int fd);
-bool socket_is_loopback(int fd); /* the peer is on this machine: loopback address or Unix socket */
+bool socket_is_loopback(int fd);               /* the peer is on this machine: loopback address or Unix socket */
 int64_t socket_raise_fd_limit(int64_t wanted); /* returns the limit on open files now in force */

@@ -62,12 +62,16 @@ struct client *client_new(int fd) {
     }
     c->id = ++last_id;
     c->created_ms = c->active_ms = clock_now_ms();
-    if (socket_is_unix(fd)) c->flags |= CLIENT_UNIX_SOCKET;
-    else socket_keepalive(fd, limits_options.keepalive_s);
+    if (socket_is_unix(fd))
+        c->flags |= CLIENT_UNIX_SOCKET;
+    else
+        socket_keepalive(fd, limits_options.keepalive_s);
     reset_session(c);
     c->prev = client_last;
-    if (client_last) client_last->next = c;
-    else client_first = c;
+    if (client_last)
+        client_last->next = c;
+    else
+        client_first = c;
     client_last = c;
     clients++;
     stats.connections_received++;
@@ -77,7 +81,8 @@ struct client *client_new(int fd) {
 static void free_labels(struct client *c) {
     if (c->labels == NULL) return;
     char **texts[] = {&c->labels->name, &c->labels->lib_name, &c->labels->lib_version};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) client_label(c, texts[i], slice_of("", 0));
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        client_label(c, texts[i], slice_of("", 0));
     alloc_put(c->labels, sizeof *c->labels);
     c->labels = NULL;
 }
@@ -88,18 +93,24 @@ void client_close(struct client *c) {
     conn_close(&c->conn);
     free_labels(c);
     if (client_cursor == c) client_cursor = c->next;
-    if (c->prev) c->prev->next = c->next;
-    else client_first = c->next;
-    if (c->next) c->next->prev = c->prev;
-    else client_last = c->prev;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        client_first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        client_last = c->prev;
     clients--;
     c->next = closed;
     closed = c;
 }
 
 void client_kill(struct client *c) {
-    if (c == client_current) c->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    else client_close(c);
+    if (c == client_current)
+        c->flags |= CLIENT_CLOSE_AFTER_REPLY;
+    else
+        client_close(c);
 }
 
 void client_reap(void) {
@@ -113,7 +124,8 @@ void client_reap(void) {
 /* Unsent output against its limits. True if the client has to go. */
 static bool over_output_limit(struct client *c) {
     size_t unsent = conn_unsent(&c->conn);
-    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard, soft = limits_options.output_limit[LIMITS_NORMAL].soft;
+    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard,
+            soft = limits_options.output_limit[LIMITS_NORMAL].soft;
     if (hard && unsent > (size_t)hard) return true;
     if (soft == 0 || unsent <= (size_t)soft) {
         c->flags &= ~(unsigned)CLIENT_SOFT_LIMIT;
@@ -201,13 +213,13 @@ void client_describe(const struct client *c, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     int64_t now_ms = clock_now_ms();
     size_t query = conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id, peer,
-               local, c->conn.source.fd, labels->name ? labels->name : "", (long long)(now_ms - c->created_ms) / 1000,
-               (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", c->db->id, query,
-               memory > query ? memory - query : 0);
-    buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len, c->conn.out_chunks,
-               c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
+               peer, local, c->conn.source.fd, labels->name ? labels->name : "",
+               (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
+    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", c->db->id,
+               query, memory > query ? memory - query : 0);
+    buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
+               c->conn.out_chunks, c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
                c->last_command ? exec_full_name(c->last_command) : "NULL", c->resp,

@@ -9,13 +9,13 @@ enum client_flag {
     CLIENT_CLOSE_AFTER_REPLY = 1 << 1, /* QUIT, protocol errors */
     CLIENT_CLOSE_NOW = 1 << 2,         /* killed: nothing more is sent; freed at the end of the turn */
     CLIENT_REPLY_OFF = 1 << 3,
-    CLIENT_REPLY_SKIP = 1 << 4,        /* for the request being executed */
+    CLIENT_REPLY_SKIP = 1 << 4, /* for the request being executed */
     CLIENT_REPLY_SKIP_NEXT = 1 << 5,
     CLIENT_UNIX_SOCKET = 1 << 6,
     CLIENT_NO_EVICT = 1 << 7,
     CLIENT_NO_TOUCH = 1 << 8,
-    CLIENT_SOFT_LIMIT = 1 << 9,        /* over the soft output limit since soft_limit_s */
-    CLIENT_FAILED = 1 << 10,           /* the request being executed replied an error */
+    CLIENT_SOFT_LIMIT = 1 << 9, /* over the soft output limit since soft_limit_s */
+    CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
 };
@@ -32,8 +32,8 @@ struct client {
     struct client_labels *labels; /* NULL until one is set */
     struct client *prev, *next;   /* all clients, in order of their ids */
     uint64_t id;
-    int64_t created_ms;           /* wall clock */
-    int64_t active_ms;            /* wall clock of the last request */
+    int64_t created_ms; /* wall clock */
+    int64_t active_ms;  /* wall clock of the last request */
     int32_t soft_limit_s;
     uint32_t flags;
     uint8_t resp; /* 2 or 3 */
@@ -52,7 +52,7 @@ void client_close(struct client *c);
 /* Kill from wherever: a client that is executing right now still gets its reply. */
 void client_kill(struct client *c);
 struct client *client_by_id(uint64_t id);
-void client_reset(struct client *c); /* RESET */
+void client_reset(struct client *c);                                   /* RESET */
 void client_label(struct client *c, char **label, struct slice value); /* "" removes */
 struct client_labels *client_labels(struct client *c);                 /* allocates on first use */
 /* Free the closed ones: at the end of a turn. */

@@ -56,6 +56,7 @@ static void tick(struct loop_timer *self) {
     stats_sample();
     evict_tick(now_ms);
     alloc_sample_peak();
+    alloc_decay();
     close_idle_clients(now_ms);
     report(now_ms);
     loop_timer_start(self, 1000000 / hz);

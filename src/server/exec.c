@@ -41,7 +41,7 @@ static size_t family_count;
 static struct known *known; /* top-level rows first, in the order of registration */
 static size_t known_count, known_total;
 static struct lookup_slot lookup[LOOKUP_SIZE];
-static unsigned armed; /* enum exec_condition */
+static unsigned armed;      /* enum exec_condition */
 static uint64_t call_began; /* ticks: where the time of the next command starts */
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -49,9 +49,11 @@ static uint64_t call_began; /* ticks: where the time of the next command starts 
 /* The first bytes of a name with bit 5 set in each, which is lower case for letters. */
 static inline uint64_t fold(const char *name, size_t len) {
     uint64_t prefix = 0;
-    if (len >= 8) memcpy(&prefix, name, 8);
+    if (len >= 8)
+        memcpy(&prefix, name, 8);
     else
-        for (size_t i = 0; i < len; i++) prefix |= (uint64_t)(unsigned char)name[i] << 8 * i;
+        for (size_t i = 0; i < len; i++)
+            prefix |= (uint64_t)(unsigned char)name[i] << 8 * i;
     return prefix | 0x2020202020202020u;
 }
 
@@ -75,9 +77,11 @@ static void add_lookup(struct known *k) {
     assert(find_known(name) == NULL && "command names are unique");
     uint64_t prefix = fold(name.ptr, name.len);
     bool letters = name.len <= 8;
-    for (size_t i = 0; i < name.len; i++) letters = letters && name.ptr[i] >= 'a' && name.ptr[i] <= 'z';
+    for (size_t i = 0; i < name.len; i++)
+        letters = letters && name.ptr[i] >= 'a' && name.ptr[i] <= 'z';
     size_t i = lookup_index(prefix, name.len);
-    while (lookup[i].known) i = (i + 1) % LOOKUP_SIZE;
+    while (lookup[i].known)
+        i = (i + 1) % LOOKUP_SIZE;
     lookup[i] = (struct lookup_slot){prefix, (uint32_t)name.len, letters, k};
 }
 
@@ -107,14 +111,16 @@ static struct known *add_known(size_t at, const struct command *row, const struc
 
 static size_t count_rows(const struct command *rows) {
     size_t n = 0;
-    while (rows && rows[n].name) n++;
+    while (rows && rows[n].name)
+        n++;
     return n;
 }
 
 void exec_ready(void) {
     for (size_t f = 0; f < family_count; f++) {
         known_count += count_rows(families[f]);
-        for (const struct command *row = families[f]; row->name; row++) known_total += count_rows(row->subcommands);
+        for (const struct command *row = families[f]; row->name; row++)
+            known_total += count_rows(row->subcommands);
     }
     known_total += known_count;
     assert(known_count * 2 < LOOKUP_SIZE);
@@ -124,7 +130,8 @@ void exec_ready(void) {
         for (const struct command *row = families[f]; row->name; row++) {
             struct known *k = add_known(top++, row, NULL);
             if (row->subcommands) k->subcommands = &known[sub];
-            for (const struct command *s = row->subcommands; s && s->name; s++) add_known(sub++, s, row);
+            for (const struct command *s = row->subcommands; s && s->name; s++)
+                add_known(sub++, s, row);
             add_lookup(k);
         }
     }
@@ -233,9 +240,10 @@ static bool is_cross_protocol(struct slice name) {
 static void refuse_unknown(struct request *r) {
     struct slice name = r->argv[0];
     if (is_cross_protocol(name)) {
-        log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
-                    "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
-                    "Redis instance. Connection aborted.");
+        log_warning(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
+            "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
+            "Redis instance. Connection aborted.");
         client_kill(r->client);
         return;
     }
@@ -243,7 +251,8 @@ static void refuse_unknown(struct request *r) {
     if (container && container->command->subcommands && r->argc > 1) {
         struct slice sub = r->argv[1];
         struct buf upper = {0};
-        for (const char *s = container->command->name; *s; s++) buf_append(&upper, &(char){(char)(*s & ~0x20)}, 1);
+        for (const char *s = container->command->name; *s; s++)
+            buf_append(&upper, &(char){(char)(*s & ~0x20)}, 1);
         reply_errorf(r->client, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
                      (int)(sub.len < NAME_SHOWN ? sub.len : NAME_SHOWN), sub.ptr, (int)upper.len, upper.data);
         buf_free(&upper);

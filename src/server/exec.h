@@ -30,20 +30,51 @@ enum command_flag {
     CMD_ALLOW_BUSY = 1 << 18,
     CMD_NO_MANDATORY_KEYS = 1 << 19,
     CMD_PROTECTED = 1 << 20,
-    CMD_SENTINEL = 1 << 21,   /* exists for sentinel only; never set here */
-    CMD_SYSCMD = 1 << 22,     /* COMMAND DOCS: meant for the server itself, not for its users */
+    CMD_SENTINEL = 1 << 21, /* exists for sentinel only; never set here */
+    CMD_SYSCMD = 1 << 22,   /* COMMAND DOCS: meant for the server itself, not for its users */
 };
 
 enum command_acl {
-    ACL_KEYSPACE = 1 << 0, ACL_READ = 1 << 1, ACL_WRITE = 1 << 2, ACL_SET = 1 << 3, ACL_SORTEDSET = 1 << 4, ACL_LIST = 1 << 5,
-    ACL_HASH = 1 << 6, ACL_STRING = 1 << 7, ACL_BITMAP = 1 << 8, ACL_HYPERLOGLOG = 1 << 9, ACL_GEO = 1 << 10, ACL_STREAM = 1 << 11,
-    ACL_PUBSUB = 1 << 12, ACL_ADMIN = 1 << 13, ACL_FAST = 1 << 14, ACL_SLOW = 1 << 15, ACL_BLOCKING = 1 << 16, ACL_DANGEROUS = 1 << 17,
-    ACL_CONNECTION = 1 << 18, ACL_TRANSACTION = 1 << 19, ACL_SCRIPTING = 1 << 20,
+    ACL_KEYSPACE = 1 << 0,
+    ACL_READ = 1 << 1,
+    ACL_WRITE = 1 << 2,
+    ACL_SET = 1 << 3,
+    ACL_SORTEDSET = 1 << 4,
+    ACL_LIST = 1 << 5,
+    ACL_HASH = 1 << 6,
+    ACL_STRING = 1 << 7,
+    ACL_BITMAP = 1 << 8,
+    ACL_HYPERLOGLOG = 1 << 9,
+    ACL_GEO = 1 << 10,
+    ACL_STREAM = 1 << 11,
+    ACL_PUBSUB = 1 << 12,
+    ACL_ADMIN = 1 << 13,
+    ACL_FAST = 1 << 14,
+    ACL_SLOW = 1 << 15,
+    ACL_BLOCKING = 1 << 16,
+    ACL_DANGEROUS = 1 << 17,
+    ACL_CONNECTION = 1 << 18,
+    ACL_TRANSACTION = 1 << 19,
+    ACL_SCRIPTING = 1 << 20,
 };
 
 enum command_group {
-    GROUP_GENERIC, GROUP_STRING, GROUP_LIST, GROUP_SET, GROUP_SORTED_SET, GROUP_HASH, GROUP_PUBSUB, GROUP_TRANSACTIONS,
-    GROUP_CONNECTION, GROUP_SERVER, GROUP_SCRIPTING, GROUP_HYPERLOGLOG, GROUP_CLUSTER, GROUP_SENTINEL, GROUP_GEO, GROUP_STREAM,
+    GROUP_GENERIC,
+    GROUP_STRING,
+    GROUP_LIST,
+    GROUP_SET,
+    GROUP_SORTED_SET,
+    GROUP_HASH,
+    GROUP_PUBSUB,
+    GROUP_TRANSACTIONS,
+    GROUP_CONNECTION,
+    GROUP_SERVER,
+    GROUP_SCRIPTING,
+    GROUP_HYPERLOGLOG,
+    GROUP_CLUSTER,
+    GROUP_SENTINEL,
+    GROUP_GEO,
+    GROUP_STREAM,
     GROUP_BITMAP,
 };
 
@@ -65,20 +96,20 @@ struct command_keys {
 
 /* A command's row. It stands beside its body; boot checks that rows are consistent. */
 struct command {
-    const char *name;   /* lower case; without the container's name for a subcommand */
-    command_fn body;    /* NULL for a container that only has subcommands */
-    int arity;          /* with the name; negative: at least */
-    unsigned flags;     /* enum command_flag */
-    unsigned acl;       /* enum command_acl beyond those that flags imply: see command_info.h */
+    const char *name;                  /* lower case; without the container's name for a subcommand */
+    command_fn body;                   /* NULL for a container that only has subcommands */
+    int arity;                         /* with the name; negative: at least */
+    unsigned flags;                    /* enum command_flag */
+    unsigned acl;                      /* enum command_acl beyond those that flags imply: see command_info.h */
     int first_key, last_key, key_step; /* 0 0 0: no keys */
     enum command_group group;
     const char *since, *summary, *complexity;
-    const char *syntax;  /* arguments in the notation of server/docs.h, from which COMMAND DOCS builds its tree */
-    const char *tips;    /* command tips, separated by commas, or NULL */
-    const char *history; /* "version|change" pairs separated by newlines, or NULL */
+    const char *syntax;     /* arguments in the notation of server/docs.h, from which COMMAND DOCS builds its tree */
+    const char *tips;       /* command tips, separated by commas, or NULL */
+    const char *history;    /* "version|change" pairs separated by newlines, or NULL */
     const char *deprecated; /* "since|replacement", or NULL */
     const struct command_keys *keys; /* NULL: derived from first_key, last_key, key_step and flags */
-    const char *key_flags;           /* flags of the derived key spec; NULL: "RW update" with CMD_WRITE, else "RO access" */
+    const char *key_flags; /* flags of the derived key spec; NULL: "RW update" with CMD_WRITE, else "RO access" */
     /* Finds key positions of movable keys: writes at most max indexes, returns how many there are, -1 for a syntax error. */
     int (*find_keys)(const struct slice *argv, int argc, int *positions, int max);
     const struct command *subcommands; /* ends with a row whose name is NULL */
@@ -91,17 +122,17 @@ struct request {
     struct command_stats *stats;
     struct slice *argv;
     int argc;
-    struct key key;      /* the first key with its hash, if the row has one */
-    struct slice raw;    /* the bytes of the request as they came (empty if it was not RESP) */
+    struct key key;   /* the first key with its hash, if the row has one */
+    struct slice raw; /* the bytes of the request as they came (empty if it was not RESP) */
 };
 
 /* Make the rows known; called by main for every family before exec_ready(). */
 void exec_register(const struct command *rows); /* ends with a row whose name is NULL */
 void exec_ready(void);                          /* builds the look-up, asserts consistency */
 
-const struct command *exec_find(struct slice name);                     /* a top-level command, any case */
+const struct command *exec_find(struct slice name); /* a top-level command, any case */
 const struct command *exec_find_sub(const struct command *container, struct slice name);
-const struct command *exec_find_full(struct slice full);                /* "config|get" too */
+const struct command *exec_find_full(struct slice full); /* "config|get" too */
 size_t exec_command_count(void);
 const struct command *exec_command_at(size_t i);                        /* top-level rows in registration order */
 const struct command *exec_container(const struct command *subcommand); /* NULL for top-level rows */

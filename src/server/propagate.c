@@ -15,7 +15,7 @@ static struct {
         struct slice *argv; /* one allocation: the slices, then their bytes */
         int argc;
         size_t bytes;
-    } *items;
+    } * items;
     size_t count, cap;
     bool replaced; /* even by nothing */
 } call;
@@ -39,7 +39,8 @@ void propagate_as(const struct slice *argv, int argc) {
     call.replaced = true;
     if (!propagate_wanted) return;
     size_t bytes = (size_t)argc * sizeof *argv;
-    for (int i = 0; i < argc; i++) bytes += argv[i].len;
+    for (int i = 0; i < argc; i++)
+        bytes += argv[i].len;
     struct replacement copy = {.argv = alloc_get(bytes), .argc = argc, .bytes = bytes};
     char *to = (char *)(copy.argv + argc);
     for (int i = 0; i < argc; i++) {

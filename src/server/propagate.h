@@ -9,7 +9,7 @@
 
 /* `raw` is the RESP encoding of argv if it is at hand, else empty. */
 typedef void (*propagate_sink_fn)(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw);
-extern bool propagate_wanted; /* a sink is attached */
+extern bool propagate_wanted;                             /* a sink is attached */
 void propagate_attach(propagate_sink_fn sink, void *ctx); /* NULL detaches */
 
 /* Called by a body: propagate this instead of the request. Several calls make several commands, in order. */

@@ -123,30 +123,40 @@ void reply_bulk_ld(struct client *c, long double value) {
 }
 
 void reply_null(struct client *c) {
-    if (c->resp == 2) conn_write("$-1\r\n", 5);
-    else conn_write("_\r\n", 3);
+    if (c->resp == 2)
+        conn_write("$-1\r\n", 5);
+    else
+        conn_write("_\r\n", 3);
 }
 
 void reply_null_array(struct client *c) {
-    if (c->resp == 2) conn_write("*-1\r\n", 5);
-    else conn_write("_\r\n", 3);
+    if (c->resp == 2)
+        conn_write("*-1\r\n", 5);
+    else
+        conn_write("_\r\n", 3);
 }
 
 void reply_bool(struct client *c, bool value) {
-    if (c->resp == 2) reply_int(c, value);
-    else conn_write(value ? "#t\r\n" : "#f\r\n", 4);
+    if (c->resp == 2)
+        reply_int(c, value);
+    else
+        conn_write(value ? "#t\r\n" : "#f\r\n", 4);
 }
 
 void reply_double(struct client *c, double value) {
     char text[NUM_F64_MAX];
     struct slice digits = slice_of(text, (size_t)num_print_f64(text, value));
-    if (c->resp == 2) reply_bulk(c, digits);
-    else write_line(',', digits);
+    if (c->resp == 2)
+        reply_bulk(c, digits);
+    else
+        write_line(',', digits);
 }
 
 void reply_big_number(struct client *c, struct slice digits) {
-    if (c->resp == 2) reply_bulk(c, digits);
-    else write_line('(', digits);
+    if (c->resp == 2)
+        reply_bulk(c, digits);
+    else
+        write_line('(', digits);
 }
 
 void reply_verbatim(struct client *c, struct slice text, const char *format3) {
@@ -254,13 +264,15 @@ void reply_unknown_subcommand(struct client *c, struct slice subcommand, const c
 
 void reply_help(struct client *c, const char *container_upper, const char *const *lines) {
     size_t count = 0;
-    while (lines[count]) count++;
+    while (lines[count])
+        count++;
     reply_array(c, count + 3);
     struct buf head = {0};
     buf_printf(&head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container_upper);
     reply_status_slice(c, buf_slice(&head));
     buf_free(&head);
-    for (size_t i = 0; i < count; i++) reply_status(c, lines[i]);
+    for (size_t i = 0; i < count; i++)
+        reply_status(c, lines[i]);
     reply_status(c, "HELP");
     reply_status(c, "    Print this help.");
 }

@@ -12,28 +12,28 @@
 struct client;
 
 void reply_ok(struct client *c);
-void reply_status(struct client *c, const char *text);             /* +text */
+void reply_status(struct client *c, const char *text); /* +text */
 void reply_status_slice(struct client *c, struct slice text);
-void reply_error(struct client *c, const char *text);              /* -text; counted in errorstats */
+void reply_error(struct client *c, const char *text); /* -text; counted in errorstats */
 void reply_errorf(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_int(struct client *c, int64_t value);
 void reply_bulk(struct client *c, struct slice bytes);
 void reply_bulk_cstr(struct client *c, const char *s);
-void reply_bulk_int(struct client *c, int64_t value);              /* the digits as a bulk */
-void reply_bulk_blob(struct client *c, struct blob *blob);         /* by reference: takes a hold of its own */
+void reply_bulk_int(struct client *c, int64_t value);      /* the digits as a bulk */
+void reply_bulk_blob(struct client *c, struct blob *blob); /* by reference: takes a hold of its own */
 void reply_bulk_ld(struct client *c, long double value);
-void reply_null(struct client *c);                                 /* $-1 or _ */
-void reply_null_array(struct client *c);                           /* *-1 or _ */
-void reply_bool(struct client *c, bool value);                     /* #t or :1 */
-void reply_double(struct client *c, double value);                 /* , or bulk */
+void reply_null(struct client *c);                 /* $-1 or _ */
+void reply_null_array(struct client *c);           /* *-1 or _ */
+void reply_bool(struct client *c, bool value);     /* #t or :1 */
+void reply_double(struct client *c, double value); /* , or bulk */
 void reply_big_number(struct client *c, struct slice digits);
 void reply_verbatim(struct client *c, struct slice text, const char *format3); /* =15 txt:... or bulk */
 void reply_array(struct client *c, size_t elements);
-void reply_map(struct client *c, size_t pairs);                    /* in RESP2 an array of 2 * pairs */
+void reply_map(struct client *c, size_t pairs); /* in RESP2 an array of 2 * pairs */
 void reply_set(struct client *c, size_t elements);
 void reply_push(struct client *c, size_t elements);
 void reply_attribute(struct client *c, size_t pairs);
-void reply_raw(struct client *c, struct slice protocol);           /* already encoded */
+void reply_raw(struct client *c, struct slice protocol); /* already encoded */
 
 /* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. */
 size_t reply_hold(struct client *c);
@@ -44,10 +44,10 @@ void reply_set_at(struct client *c, size_t place, size_t elements);
 /* The common errors. */
 void reply_wrong_type(struct client *c);
 void reply_syntax_error(struct client *c);
-void reply_not_integer(struct client *c);   /* ERR value is not an integer or out of range */
-void reply_no_key(struct client *c);        /* ERR no such key */
+void reply_not_integer(struct client *c); /* ERR value is not an integer or out of range */
+void reply_no_key(struct client *c);      /* ERR no such key */
 void reply_wrong_arity(struct client *c, const char *full_name);
-void reply_out_of_range(struct client *c);  /* ERR index out of range */
+void reply_out_of_range(struct client *c); /* ERR index out of range */
 /* "Unknown subcommand or wrong number of arguments" of container commands, and their HELP. */
 void reply_unknown_subcommand(struct client *c, struct slice subcommand, const char *container_upper);
 void reply_help(struct client *c, const char *container_upper, const char *const *lines); /* lines end with NULL */

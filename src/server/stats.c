@@ -67,7 +67,8 @@ void stats_sample(void) {
 
 uint64_t stats_rate(enum stats_rate rate) {
     uint64_t sum = 0;
-    for (int i = 0; i < RATE_SAMPLES; i++) sum += rates.samples[rate][i];
+    for (int i = 0; i < RATE_SAMPLES; i++)
+        sum += rates.samples[rate][i];
     return sum / RATE_SAMPLES;
 }
 

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct stats {
-    int64_t started_ms;              /* wall clock */
+    int64_t started_ms; /* wall clock */
     uint64_t connections_received, connections_rejected;
-    uint64_t commands, errors;       /* processed; error replies */
+    uint64_t commands, errors; /* processed; error replies */
     uint64_t protocol_disconnects, query_limit_disconnects, output_limit_disconnects;
 };
 extern struct stats stats;

@@ -104,7 +104,8 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
     r->raw = slice_of(parser->start, 0);
     if (!at_once) {
         r->argv = batch.args + batch.args_used;
-        for (uint32_t i = 0; i < parser->argc; i++) r->argv[i] = parser->argv[i];
+        for (uint32_t i = 0; i < parser->argc; i++)
+            r->argv[i] = parser->argv[i];
         batch.args_used += r->argc;
     }
     /* A request that came in pieces may have a bulk elsewhere: then its raw bytes are not in one place. */
@@ -194,7 +195,8 @@ void wave_run(void) {
         struct client *c = ready.items[i];
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
         serve(c);
-        if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES) finish_wave();
+        if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES)
+            finish_wave();
     }
     ready.count = 0;
     finish_wave();

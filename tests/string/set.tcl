@@ -36,6 +36,27 @@ with_server {} {
         }
     }
 
+    test "Large arguments that arrive in pieces, with others behind them" {
+        set big [string repeat b 40000]
+        set c [client]
+        foreach command [list [list MSET one $big two $big three x] [list SET one $big EX 100] [list SET $big small]] {
+            set bytes [resp_encode {*}$command]
+            foreach cut [list 20000 [expr {[string length $bytes] - 12}] [expr {[string length $bytes] - 5}]] {
+                r FLUSHDB
+                $c -raw [string range $bytes 0 [expr {$cut - 1}]]
+                after 10
+                # The end comes together with the next request, so that both are executed from the same read.
+                $c -raw [string range $bytes $cut end][resp_encode ECHO next]
+                assert_equal OK [$c -read]
+                assert_equal next [$c -read]
+                foreach {key value} [lrange $command 1 2] { assert_equal $value [r GET $key] }
+            }
+        }
+        r MSET one $big two $big
+        assert_equal [list $big $big] [r MGET one two]
+        $c -close
+    }
+
     test "SET replaces a value of any encoding and size by any other" {
         set values [list 12345 short [string repeat m 200] [string repeat b 30000]]
         foreach old $values {

@@ -28,7 +28,8 @@ static void print_request(struct buf *out, const struct resp_parser *parser) {
 static enum resp_status drain(struct resp_parser *parser, const char *end, const struct resp_limits *limits,
                               struct buf *out) {
     enum resp_status status;
-    while ((status = resp_parse(parser, end, limits)) == RESP_REQUEST) print_request(out, parser);
+    while ((status = resp_parse(parser, end, limits)) == RESP_REQUEST)
+        print_request(out, parser);
     if (status == RESP_ERROR) buf_append_cstr(out, parser->error);
     return status;
 }
