@@ -21,7 +21,15 @@ foreach {name value} $argv {
 }
 set sanitized [string match san-* $option(--variant)]
 set build [file join $root build $option(--variant)]
-set server [expr {[info exists env(KURA_SERVER)] ? $env(KURA_SERVER) : [file join $build kura-server]}]
+if {[info exists env(KURA_SERVER)]} {
+    set server $env(KURA_SERVER)
+} else {
+    # A link of our own, so that a build during the run does not pull the program away from under the tests.
+    set own [file join $build under-test-[pid]]
+    set server [file join $own kura-server]
+    file mkdir $own
+    file link -hard $server [file join $build kura-server]
+}
 set env(KURA_SERVER) $server
 if {![info exists env(KURA_SLOW)]} { set env(KURA_SLOW) [expr {$sanitized ? 5 : 1}] }
 # What a sanitizer finds ends the server; memory that cannot be had is NULL, as it is without one.
@@ -141,6 +149,7 @@ if {![llength $waiting]} {
 fconfigure stdout -translation binary
 after 0 next
 vwait done
+if {[info exists own]} { file delete -force $own }
 if {[llength $broken]} { puts "failed: [join $broken {, }]" }
 puts "$passed passed, $failed failed"
 exit [expr {$failed > 0}]

@@ -56,7 +56,7 @@ static void decrby(struct request *r) {
     count(r, -by);
 }
 
-/* The sum is kept as the text that is replied, and propagated as that text: another machine's long double may differ. */
+/* The sum is kept as the text that is replied, and propagated so: another machine's long double may differ. */
 static void incrbyfloat(struct request *r) {
     struct client *c = r->client;
     struct entry *e;

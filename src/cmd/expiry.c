@@ -51,7 +51,7 @@ static bool conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms)
     return !(conditions & LT) || !has || new_ms < old_ms;
 }
 
-/* The whole family: the argument is in units of unit_ms after base_ms. A deadline in the past is allowed: it deletes. */
+/* The whole family: the argument is in units of unit_ms after base_ms. A deadline in the past deletes. */
 static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
     struct client *c = r->client;
     unsigned conditions = 0;

@@ -9,10 +9,15 @@
 #define SHARED_INTEGERS 10000  /* Redis keeps integers below once, */
 #define SHARED_COUNT INT32_MAX /* and this is the count it shows for them */
 
-/* NULL: replied null. */
+/* NULL: replied null. No keymiss event is for those who only look. */
 static const struct entry *find(struct request *r) {
     const struct entry *e = db_write(r->client->db, &r->key);
-    if (!e) reply_null(r->client);
+    if (e) {
+        db_metrics.hits++;
+    } else {
+        db_metrics.misses++;
+        reply_null(r->client);
+    }
     return e;
 }
 

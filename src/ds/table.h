@@ -160,12 +160,13 @@ static inline __attribute__((always_inline)) void *table_find(const struct table
 }
 
 /* Two steps that hide the cache misses of a later table_find. The first fetches the home line, the second,
- * some time later, what seems to be the record there (its first 64 bytes). */
-static inline void table_prefetch_line(const struct table *t, uint64_t hash) {
+ * some time later, what seems to be the record there (its first 64 bytes). They must be inlined: gcc takes a
+ * function that only prefetches for one without effect, and drops calls of it. */
+static inline __attribute__((always_inline)) void table_prefetch_line(const struct table *t, uint64_t hash) {
     struct table_place p = table_place(t, hash);
     if (p.segment) __builtin_prefetch(p.segment + 8 * (size_t)p.line);
 }
-static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
+static inline __attribute__((always_inline)) void table_prefetch_record(const struct table *t, uint64_t hash) {
     struct table_place p = table_place(t, hash);
     if (!p.segment) return;
     const uint64_t *line = p.segment + 8 * (size_t)p.line;

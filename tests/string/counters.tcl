@@ -16,7 +16,8 @@ with_server {} {
     }
 
     test "What is not an integer is refused and left alone" {
-        foreach value [list "" abc 1.5 " 1" "1 " 01 +1 9223372036854775808 [string repeat 1 30] [string repeat x 20000]] {
+        set long [list [string repeat 1 30] [string repeat x 20000]]
+        foreach value [list "" abc 1.5 " 1" "1 " 01 +1 9223372036854775808 {*}$long] {
             r SET k $value
             assert_error "ERR value is not an integer or out of range" {r INCR k}
             assert_error "ERR value is not an integer or out of range" {r INCRBY other $value}

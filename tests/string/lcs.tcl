@@ -48,8 +48,8 @@ with_server {} {
         set c [client]
         $c HELLO 3
         $c -tagged 1
-        assert_equal {map {{bulk matches} {array {{array {{array {{int 1} {int 2}}} {array {{int 0} {int 1}}}}}}} {bulk len} {int 2}}} \
-            [$c LCS a b IDX]
+        set match {array {{array {{int 1} {int 2}}} {array {{int 0} {int 1}}}}}
+        assert_equal [list map [list {bulk matches} [list array [list $match]] {bulk len} {int 2}]] [$c LCS a b IDX]
         $c -close
     }
 

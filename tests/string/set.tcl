@@ -122,7 +122,7 @@ with_server {} {
     test "SET refuses options that contradict or do not exist, and changes nothing" {
         r SET k before
         foreach options {
-            {NX XX} {XX NX} {EX 1 PX 1} {EX 1 KEEPTTL} {KEEPTTL PXAT 1} {EX} {PX} {PERSIST} {NX EX} {foo} {"" } {EXAT 1 EX 1}
+            {NX XX} {XX NX} {EX 1 PX 1} {EX 1 KEEPTTL} {KEEPTTL PXAT 1} EX PX PERSIST {NX EX} foo {{}} {EXAT 1 EX 1}
         } {
             assert_error "ERR syntax error" {r SET k after {*}$options}
         }
