@@ -35,7 +35,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 MAKEFLAGS += --no-print-directory
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 ifeq ($(V),1)

@@ -157,7 +157,7 @@ bool num_parse_f64(struct slice s, double *out) {
 }
 
 bool num_parse_ld(struct slice s, long double *out) {
-    char text[256];
+    char text[NUM_LD_MAX];
     if (s.len == 0 || s.len >= sizeof text || is_space(s.ptr[0])) return false;
     memcpy(text, s.ptr, s.len);
     text[s.len] = '\0';

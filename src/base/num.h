@@ -14,7 +14,8 @@ bool num_parse_u64(struct slice s, uint64_t *out);
 /* A double: blanks in front or behind, trailing text, NaN and the empty string are refused; "inf",
  * "+inf", "-inf" and hexadecimal pass, and so does what strtod takes otherwise. */
 bool num_parse_f64(struct slice s, double *out);
-bool num_parse_ld(struct slice s, long double *out); /* the same for long double, at most 255 bytes */
+/* The same for long double; text of NUM_LD_MAX bytes or more is refused. */
+bool num_parse_ld(struct slice s, long double *out);
 /* "100mb" and the like: b, k, kb, m, mb, g, gb without regard to case; k = 1000, kb = 1024. */
 bool num_parse_memory(struct slice s, uint64_t *bytes);
 

@@ -6,11 +6,8 @@
 #include "net/conn.h"
 #include "server/client.h"
 #include "server/stats.h"
-#include <math.h>
-#include <stdio.h>
 
 #define HEADER_MAX (NUM_I64_MAX + 3) /* a type byte, a number, a line end */
-#define ERROR_MAX 1024               /* bytes of an error text */
 
 /* "<type><value>\r\n" at p; returns its end. */
 static inline char *put_header(char *p, char type, int64_t value) {
@@ -62,10 +59,13 @@ void reply_status_slice(struct client *c, struct slice text) {
     write_line('+', text);
 }
 
+/* A text with an argument in it must not end the line: line ends at its end go, others become blanks. */
 static void write_error(struct client *c, struct slice text) {
+    while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
+        text.len--;
     size_t at = conn_mark() + 1;
     write_line('-', text);
-    char *p = conn_arena.data + at; /* a text with an argument in it must not end the line */
+    char *p = conn_arena.data + at;
     for (size_t i = 0; i < text.len; i++)
         if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
     c->flags |= CLIENT_FAILED;
