@@ -1,8 +1,8 @@
 /* Requests: "*<args>\r\n" and then "$<length>\r\n<bytes>\r\n" for each, or a line of words.
  *
- * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The quick way through a length line
- * (read_length) takes what well-behaved clients send; whatever it does not like goes to the careful way (find_length), which decides
- * between "not all here yet" and the error text that Redis gives. */
+ * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The quick ways through a length line
+ * (read_short_length, read_length) take what well-behaved clients send; whatever they do not like goes to the careful
+ * way (find_length), which decides between "not all here yet" and the error text that Redis gives. */
 #include "net/resp.h"
 #include "base/alloc.h"
 #include "base/num.h"
@@ -45,19 +45,29 @@ static inline void add_argument(struct resp_parser *parser, struct slice bytes) 
     parser->argv[parser->argc++] = bytes;
 }
 
-/* The number between p and "\r\n", without a sign or a leading zero and of at most 9 digits. Returns what
- * follows the line, or NULL: not of that form or not complete. */
-static inline const char *read_length(const char *p, const char *end, int64_t *value) {
-    if (end - p < 3) return NULL;
-    int64_t n = *p++ - '0';
-    if (n < 0 || n > 9 || (n == 0 && *p != '\r')) return NULL;
-    const char *stop = end - p < 10 ? end : p + 10;
-    for (; p < stop; p++) {
-        unsigned digit = (unsigned char)*p - '0';
-        if (digit > 9) break;
-        n = n * 10 + digit;
+/* The one or two digits between p and "\r\n": nearly every length there is. Returns what follows the line, or NULL: not of that
+ * form or not complete. The line feed is taken for granted, as Redis does, but must have arrived. */
+static inline const char *read_short_length(const char *p, const char *end, int64_t *value) {
+    if (end - p < 4) return NULL;
+    unsigned tens = (unsigned char)p[0] - '0', ones = (unsigned char)p[1] - '0';
+    if (tens > 9) return NULL;
+    if (p[1] == '\r') {
+        *value = tens;
+        return p + 3;
     }
-    if (end - p < 2 || *p != '\r' || n > 999999999) return NULL;
+    if (tens == 0 || ones > 9 || p[2] != '\r') return NULL;
+    *value = tens * 10 + ones;
+    return p + 4;
+}
+
+/* The same for up to nine digits. */
+static const char *read_length(const char *p, const char *end, int64_t *value) {
+    if (p == end || *p < '1' || *p > '9') return NULL;
+    const char *stop = end - p < 9 ? end : p + 9;
+    int64_t n = 0;
+    for (; p < stop && *p >= '0' && *p <= '9'; p++)
+        n = n * 10 + (*p - '0');
+    if (end - p < 2 || *p != '\r') return NULL;
     *value = n;
     return p + 2;
 }
@@ -118,23 +128,53 @@ static enum resp_status parse_bulk_length(struct resp_parser *parser, const char
     return RESP_REQUEST;
 }
 
+/* The bulks of a request. What the loop works on is kept in registers: argv could be anywhere, and the compiler would have to
+ * store and load the parser's fields around every argument. */
+static enum resp_status parse_bulks(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
+    const char *p = parser->next;
+    int64_t left = parser->args_left, length = parser->bulk_len;
+    uint32_t argc = parser->argc;
+    enum resp_status status = RESP_REQUEST;
+    for (; left > 0; left--, length = -1) {
+        if (length < 0) {
+            const char *after = p < end && *p == '$' ? read_short_length(p + 1, end, &length) : NULL;
+            if (after == NULL) {
+                parser->next = p;
+                status = parse_bulk_length(parser, end, limits);
+                if (status != RESP_REQUEST) break;
+                after = parser->next;
+                length = parser->bulk_len;
+            }
+            p = after;
+        }
+        if (end - p < length + 2) {
+            status = RESP_MORE;
+            break;
+        }
+        if (argc == parser->argv_cap) reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)argc + 1);
+        parser->argv[argc++] = slice_of(p, (size_t)length);
+        p += length + 2; /* like Redis, without a look at the line end */
+    }
+    parser->next = p;
+    parser->args_left = left;
+    parser->bulk_len = length;
+    parser->argc = argc;
+    return status;
+}
+
 static enum resp_status parse_multibulk(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
     if (parser->args_left < 0) {
-        enum resp_status status = parse_count(parser, end, limits);
-        if (status != RESP_REQUEST) return status;
-    }
-    while (parser->args_left > 0) {
-        if (parser->bulk_len < 0) {
-            enum resp_status status = parse_bulk_length(parser, end, limits);
+        int64_t count;
+        const char *after = read_short_length(parser->next + 1, end, &count);
+        if (after && count <= RESP_UNAUTHENTICATED_ARGS) {
+            parser->next = after;
+            parser->args_left = count;
+        } else {
+            enum resp_status status = parse_count(parser, end, limits);
             if (status != RESP_REQUEST) return status;
         }
-        if (end - parser->next < parser->bulk_len + 2) return RESP_MORE;
-        add_argument(parser, slice_of(parser->next, (size_t)parser->bulk_len));
-        parser->next += parser->bulk_len + 2; /* like Redis, without a look at the line end */
-        parser->bulk_len = -1;
-        parser->args_left--;
     }
-    return RESP_REQUEST;
+    return parse_bulks(parser, end, limits);
 }
 
 static enum resp_status parse_inline(struct resp_parser *parser, const char *end) {

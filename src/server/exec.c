@@ -46,14 +46,17 @@ static uint64_t call_began; /* ticks: where the time of the next command starts 
 
 /* --- the table ------------------------------------------------------------------------------- */
 
-/* The first bytes of a name with bit 5 set in each, which is lower case for letters. */
+/* The first bytes of a name with bit 5 set in each, which is lower case for letters. Loads overlap where there are
+ * fewer than eight. */
 static inline uint64_t fold(const char *name, size_t len) {
     uint64_t prefix = 0;
     if (len >= 8)
-        memcpy(&prefix, name, 8);
-    else
-        for (size_t i = 0; i < len; i++)
-            prefix |= (uint64_t)(unsigned char)name[i] << 8 * i;
+        prefix = hash_load64(name);
+    else if (len >= 4)
+        prefix = hash_load32(name) | hash_load32(name + len - 4) << 8 * (len - 4);
+    else if (len > 0)
+        prefix = (uint64_t)(unsigned char)name[0] | (uint64_t)(unsigned char)name[len / 2] << 8 * (len / 2) |
+                 (uint64_t)(unsigned char)name[len - 1] << 8 * (len - 1);
     return prefix | 0x2020202020202020u;
 }
 
