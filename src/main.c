@@ -128,6 +128,7 @@ static void start_server(void) {
     crash_watch();
     limits_fit_files();
     worker_start();
+    settings_start_threads();
     if (!loop_init((int)limits_options.max_clients + LIMITS_RESERVED_FDS)) {
         log_warning("Failed creating the event loop. Error message: '%s'", strerror(errno));
         exit(1);

@@ -159,23 +159,29 @@ static inline __attribute__((always_inline)) void *table_find(const struct table
     }
 }
 
-/* Two steps that hide the cache misses of a later table_find. The first fetches the home line, the second,
- * some time later, what seems to be the record there (its first 64 bytes). They must be inlined: gcc takes a
- * function that only prefetches for one without effect, and drops calls of it. */
-static inline __attribute__((always_inline)) void table_prefetch_line(const struct table *t, uint64_t hash) {
-    struct table_place p = table_place(t, hash);
-    if (p.segment) __builtin_prefetch(p.segment + 8 * (size_t)p.line);
+/* The asm, which is nothing, keeps gcc from taking a function that only prefetches for one without effect: it drops calls
+ * of those. */
+static inline void table_fetch(const void *p) {
+    __builtin_prefetch(p);
+    __asm__ volatile("");
 }
-static inline __attribute__((always_inline)) void table_prefetch_record(const struct table *t, uint64_t hash) {
+
+/* Two steps that hide the cache misses of a later table_find. The first fetches the home line, the second,
+ * some time later, what seems to be the record there (its first 64 bytes). */
+static inline void table_prefetch_line(const struct table *t, uint64_t hash) {
+    struct table_place p = table_place(t, hash);
+    if (p.segment) table_fetch(p.segment + 8 * (size_t)p.line);
+}
+static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
     struct table_place p = table_place(t, hash);
     if (!p.segment) return;
     const uint64_t *line = p.segment + 8 * (size_t)p.line;
     unsigned match = table_match(line, p.tag);
     if (match) {
-        uintptr_t record = (uintptr_t)table_record(line[(unsigned)__builtin_ctz(match) / 2]);
-        __builtin_prefetch((const void *)record);
-        __builtin_prefetch((const void *)(record + 48));
+        const char *record = table_record(line[(unsigned)__builtin_ctz(match) / 2]);
+        table_fetch(record);
+        table_fetch(record + 48);
     } else if (table_pushed(line)) {
-        __builtin_prefetch(p.segment + 8 * (size_t)(p.line + 1 == p.lines ? 0 : p.line + 1));
+        table_fetch(p.segment + 8 * (size_t)(p.line + 1 == p.lines ? 0 : p.line + 1));
     }
 }

@@ -15,6 +15,7 @@
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/stats.h"
+#include "store/evict.h"
 #include <assert.h>
 
 #define FAMILIES_MAX 64
@@ -336,7 +337,6 @@ void exec_prepare(struct request *r) {
         return;
     }
     r->key = key_of(r->argv[k->command->first_key]);
-    db_prefetch_line(r->client->db, r->key.hash);
 }
 
 void exec_start_clock(void) {
@@ -360,11 +360,18 @@ static void call(struct request *r) {
     if (__builtin_expect(spent > long_ticks, 0)) clock_update(); /* what follows must not live in the past */
 }
 
+/* A command of a client that wants to leave no traces (CLIENT NO-TOUCH), which only TOUCH does all the same. */
+static __attribute__((noinline)) void call_untouching(struct request *r) {
+    evict_hold(strcmp(r->command->name, "touch") != 0);
+    call(r);
+    evict_hold(false);
+}
+
 void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
     c->flags &= ~(unsigned)CLIENT_FAILED;
-    if (admit(r)) call(r);
+    if (admit(r)) __builtin_expect(c->flags & CLIENT_NO_TOUCH, 0) ? call_untouching(r) : call(r);
     if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
         if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
         bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;

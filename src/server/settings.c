@@ -40,10 +40,17 @@ static bool apply_level(const char **error) {
     return true;
 }
 
+static bool running; /* threads may be started */
+
 static bool apply_background_purge(const char **error) {
     (void)error;
-    alloc_background(background_purge);
+    if (running) alloc_background(background_purge);
     return true;
+}
+
+void settings_start_threads(void) {
+    running = true;
+    alloc_background(background_purge);
 }
 
 /* Whether entries keep a clock or a counter follows from the policy at once. */

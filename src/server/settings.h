@@ -25,3 +25,6 @@ extern const struct option settings_rows[];
 
 /* Is somebody who is on this machine, or not, allowed what the permission is for? */
 bool settings_allow(int permission, bool local);
+
+/* Once the process has gone to the background, if it does: start the threads that options ask for. */
+void settings_start_threads(void);

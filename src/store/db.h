@@ -76,10 +76,10 @@ struct entry *db_write(struct db *db, const struct key *key);
 struct entry *db_peek(struct db *db, const struct key *key); /* as db_read without statistics and touching */
 
 /* Two steps of a wave: bring the table line, then the entry, into the cache ahead of the look-up. */
-static inline __attribute__((always_inline)) void db_prefetch_line(const struct db *db, uint64_t hash) {
+static inline void db_prefetch_line(const struct db *db, uint64_t hash) {
     table_prefetch_line(&db->keys, hash);
 }
-static inline __attribute__((always_inline)) void db_prefetch_entry(const struct db *db, uint64_t hash) {
+static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
     table_prefetch_record(&db->keys, hash);
 }
 
