@@ -76,7 +76,7 @@ static void incrbyfloat(struct request *r) {
     db_set_text(c->db, &r->key, e, value, DB_KEEP_TTL);
     db_changed(c->db, &r->key, DB_STRING, "incrbyfloat");
     reply_bulk(c, value);
-    effect_set(r->key.name, value);
+    effect_set_keeping(r->key.name, value);
 }
 
 const struct command counters_commands[] = {

@@ -48,7 +48,7 @@ static void flushdb(struct request *r) {
     bool in_background;
     if (!parse_flush(r, &in_background)) return;
     empty(r->client->db, in_background);
-    if (propagate_wanted) db_metrics.dirty++;
+    propagate_always();
     reply_ok(r->client);
 }
 
@@ -57,7 +57,7 @@ static void flushall(struct request *r) {
     if (!parse_flush(r, &in_background)) return;
     for (int i = 0; i < db_count(); i++)
         empty(db_at(i), in_background);
-    db_metrics.dirty++;
+    propagate_always();
     reply_ok(r->client);
 }
 

@@ -24,6 +24,11 @@ void effect_persist(struct slice key) {
 
 void effect_set(struct slice key, struct slice value) {
     if (!propagate_wanted) return;
+    propagate_as((struct slice[]){SLICE("SET"), key, value}, 3);
+}
+
+void effect_set_keeping(struct slice key, struct slice value) {
+    if (!propagate_wanted) return;
     propagate_as((struct slice[]){SLICE("SET"), key, value, SLICE("KEEPTTL")}, 4);
 }
 

@@ -87,18 +87,23 @@ static void reply_value(struct client *c, const struct entry *e) {
     }
 }
 
-/* Reply the key's value, or null. False: it is not a string, and the error was replied. *found may be NULL. */
-static bool reply_current(struct request *r, struct entry **found) {
-    struct entry *e = db_read(r->client->db, &r->key);
-    if (found) *found = e;
-    if (!e) {
+/* False: the key is no string, and the error was replied. *e is NULL if it does not exist: null was replied. */
+static bool find_string(struct request *r, struct entry **e) {
+    *e = db_read(r->client->db, &r->key);
+    if (!*e) {
         reply_null(r->client);
-    } else if (__builtin_expect(entry_type(e) != ENTRY_STRING, 0)) {
+    } else if (__builtin_expect(entry_type(*e) != ENTRY_STRING, 0)) {
         reply_wrong_type(r->client);
         return false;
-    } else {
-        reply_value(r->client, e);
     }
+    return true;
+}
+
+/* Reply the key's value, or null. False: as find_string. */
+static bool reply_current(struct request *r) {
+    struct entry *e;
+    if (!find_string(r, &e)) return false;
+    if (e) reply_value(r->client, e);
     return true;
 }
 
@@ -118,7 +123,7 @@ static inline void store(struct request *r, const struct key *key, struct entry 
 }
 
 static void get(struct request *r) {
-    reply_current(r, NULL);
+    reply_current(r);
 }
 
 /* SET to argument i under the conditions in flags. False: they do not hold. deadline_ms may be ENTRY_NO_TTL. */
@@ -141,10 +146,14 @@ static void set(struct request *r) {
         struct slice time;
         if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
         if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
-        if ((flags & GET) && !reply_current(r, NULL)) return;
+        if ((flags & GET) && !reply_current(r)) return;
     }
     bool done = assign(r, 2, flags, deadline_ms);
-    if (flags & GET) return;
+    if (flags & GET) {
+        if (done && deadline_ms == ENTRY_NO_TTL)
+            (flags & KEEPTTL ? effect_set_keeping : effect_set)(r->key.name, r->argv[2]);
+        return;
+    }
     if (done) {
         reply_ok(r->client);
     } else {
@@ -172,8 +181,9 @@ static void psetex(struct request *r) {
 }
 
 static void getset(struct request *r) {
-    if (!reply_current(r, NULL)) return;
+    if (!reply_current(r)) return;
     assign(r, 2, 0, ENTRY_NO_TTL);
+    effect_set(r->key.name, r->argv[2]);
 }
 
 static void remove_key(struct request *r, struct entry *e) {
@@ -185,7 +195,9 @@ static void remove_key(struct request *r, struct entry *e) {
 
 static void getdel(struct request *r) {
     struct entry *e;
-    if (reply_current(r, &e) && e) remove_key(r, e);
+    if (!find_string(r, &e) || !e) return;
+    reply_value(r->client, e);
+    remove_key(r, e);
 }
 
 static void getex(struct request *r) {
@@ -194,10 +206,11 @@ static void getex(struct request *r) {
     struct slice time;
     if (!parse_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
     /* The time is looked at only where there is a string that it could be for. */
-    struct entry *e = db_peek(db, &r->key);
+    struct entry *e;
     int64_t deadline_ms = ENTRY_NO_TTL;
-    if (e && entry_type(e) == ENTRY_STRING && (flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
-    if (!reply_current(r, &e) || !e) return;
+    if (!find_string(r, &e) || !e) return;
+    if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
+    reply_value(r->client, e);
     if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms()) {
         remove_key(r, e);
     } else if (flags & TIMES) {

@@ -371,7 +371,13 @@ void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
     c->flags &= ~(unsigned)CLIENT_FAILED;
-    if (admit(r)) __builtin_expect(c->flags & CLIENT_NO_TOUCH, 0) ? call_untouching(r) : call(r);
+    if (admit(r)) {
+        if (__builtin_expect(c->flags & CLIENT_NO_TOUCH, 0)) {
+            call_untouching(r);
+        } else {
+            call(r);
+        }
+    }
     if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
         if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
         bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;

@@ -18,6 +18,7 @@ static struct {
     } * items;
     size_t count, cap;
     bool replaced; /* even by nothing */
+    bool always;   /* changed or not */
 } call;
 
 void propagate_attach(propagate_sink_fn fn, void *ctx) {
@@ -27,12 +28,16 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
 }
 
 void propagate_begin(void) {
-    call.replaced = false;
+    call.replaced = call.always = false;
     assert(call.count == 0);
 }
 
 void propagate_nothing(void) {
     call.replaced = true;
+}
+
+void propagate_always(void) {
+    call.always = true;
 }
 
 void propagate_as(const struct slice *argv, int argc) {
@@ -61,6 +66,7 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc) {
 }
 
 void propagate_end(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+    changed = changed || call.always;
     if (changed && propagate_wanted && !call.replaced) sink(sink_ctx, db->id, argv, argc, raw);
     for (size_t i = 0; i < call.count; i++) {
         struct replacement *r = &call.items[i];

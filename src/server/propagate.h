@@ -16,6 +16,8 @@ void propagate_attach(propagate_sink_fn sink, void *ctx); /* NULL detaches */
 void propagate_as(const struct slice *argv, int argc);
 /* Called by a body: the change needs no propagation (it was none, or was said already). */
 void propagate_nothing(void);
+/* Called by a body: propagate although the dataset has not changed. */
+void propagate_always(void);
 /* A command that no request stands behind: DEL of an expired or evicted key. */
 void propagate_extra(struct db *db, const struct slice *argv, int argc);
 

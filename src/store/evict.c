@@ -1,7 +1,8 @@
 /* Access information: three bytes an entry, read as policy wants them.
  *
  * LRU: the low 24 bits of the time in seconds, which turn round after 194 days; 0 is left out, since
- * evict_clock == 0 is how the inline touch learns that the policy is LFU.
+ * evict_clock == 0 is how the inline touch learns that there is more to ask: the policy is LFU, or the client of
+ * the command does not want to leave traces.
  *
  * LFU: Redis's counter. The upper 16 bits are the minute of the last decay, the lower 8 a counter that
  * grows with probability 1 / ((counter - 5) * factor + 1), so that with factor 10 a million hits fill
@@ -19,13 +20,23 @@ uint32_t evict_clock = 1;
 
 static uint32_t lru_clock = 1;
 static uint16_t lfu_minute;
+static bool held;
+
+static void set_clock(void) {
+    evict_clock = held || evict_uses_lfu() ? 0 : lru_clock;
+}
 
 void evict_tick(int64_t now_ms) {
     uint64_t seconds = (uint64_t)now_ms / 1000;
     lru_clock = (uint32_t)seconds & LRU_MASK;
     if (lru_clock == 0) lru_clock = 1;
     lfu_minute = (uint16_t)(seconds / 60);
-    evict_clock = evict_uses_lfu() ? 0 : lru_clock;
+    set_clock();
+}
+
+void evict_hold(bool hold) {
+    held = hold;
+    set_clock();
 }
 
 bool evict_uses_lfu(void) {
@@ -43,7 +54,7 @@ static void access_store(struct entry *e, uint32_t value) {
 }
 
 void evict_init_access(struct entry *e) {
-    access_store(e, evict_clock ? evict_clock : (uint32_t)lfu_minute << 8 | LFU_INITIAL);
+    access_store(e, evict_uses_lfu() ? (uint32_t)lfu_minute << 8 | LFU_INITIAL : lru_clock);
 }
 
 unsigned evict_frequency(const struct entry *e) {
@@ -55,7 +66,8 @@ unsigned evict_frequency(const struct entry *e) {
     return decay > counter ? 0 : counter - decay;
 }
 
-void evict_touch_lfu(struct entry *e) {
+void evict_touch_slowly(struct entry *e) {
+    if (held) return;
     unsigned counter = evict_frequency(e);
     if (counter < LFU_MAX) {
         double above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;

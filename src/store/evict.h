@@ -21,19 +21,20 @@ struct evict_options {
     int lfu_decay_min;  /* 1: minutes to halve an idle counter */
 };
 extern struct evict_options evict_options;
-extern uint32_t evict_clock; /* what evict_touch stores under an LRU policy: set by evict_tick() */
+extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all there is to do: set by evict_tick() */
 
 void evict_tick(int64_t now_ms); /* once a second or more often */
+void evict_hold(bool held);      /* while held, touching does nothing: for the commands of CLIENT NO-TOUCH */
 bool evict_uses_lfu(void);
-void evict_touch_lfu(struct entry *e);
-void evict_init_access(struct entry *e); /* a new entry */
+void evict_touch_slowly(struct entry *e); /* the policy is LFU, or evict_hold() */
+void evict_init_access(struct entry *e);  /* a new entry */
 uint64_t evict_idle_s(const struct entry *e);
 unsigned evict_frequency(const struct entry *e); /* the decayed LFU counter */
 
 /* A read or write of the entry. Writes memory only when the clock has moved on. */
 static inline void evict_touch(struct entry *e) {
     if (__builtin_expect(evict_clock == 0, 0)) {
-        evict_touch_lfu(e);
+        evict_touch_slowly(e);
         return;
     }
     uint32_t stored = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;

@@ -32,6 +32,27 @@ with_server {} {
         r CONFIG SET maxmemory-policy noeviction
     }
 
+    test "CLIENT NO-TOUCH leaves no traces but by TOUCH" {
+        r SET k v
+        wait_for {[r OBJECT IDLETIME k] >= 2}
+        r CLIENT NO-TOUCH ON
+        r GET k
+        r APPEND k w
+        r SET other v
+        assert {[r OBJECT IDLETIME k] >= 2}
+        assert {[r OBJECT IDLETIME other] <= 1}
+        r TOUCH k
+        assert {[r OBJECT IDLETIME k] <= 1}
+        r CONFIG SET maxmemory-policy allkeys-lfu
+        r SET new v
+        for {set i 0} {$i < 50} {incr i} { r GET new }
+        assert_equal 5 [r OBJECT FREQ new]
+        r CLIENT NO-TOUCH OFF
+        r GET new
+        assert_equal 6 [r OBJECT FREQ new]
+        r CONFIG SET maxmemory-policy noeviction
+    }
+
     test "OBJECT HELP, and what is not a subcommand" {
         assert_match "OBJECT <subcommand>*" [lindex [r OBJECT HELP] 0]
         assert_error "ERR unknown subcommand 'foo'. Try OBJECT HELP." {r OBJECT foo k}

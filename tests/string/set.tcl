@@ -176,7 +176,9 @@ with_server {} {
         assert_equal (nil) [r GETEX k EX 100]
         assert_equal (nil) [r GETEX k EX nonsense]
         r SET k v
+        set hits [info_field keyspace_hits]
         assert_error "ERR invalid expire time in 'getex' command" {r GETEX k EX 0}
+        assert_equal [expr {$hits + 1}] [info_field keyspace_hits]
         assert_error "ERR syntax error" {r GETEX k NX}
         assert_error "ERR syntax error" {r GETEX k EX 10 PERSIST}
         assert_error "ERR syntax error" {r GETEX k KEEPTTL}

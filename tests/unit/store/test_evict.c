@@ -48,6 +48,22 @@ static void lru_clock_turns_round_without_zero(void **state) {
     assert_in_range(evict_idle_s(e), 39, 40);
 }
 
+static void nothing_is_touched_while_held(void **state) {
+    (void)state;
+    evict_tick(1700000000000);
+    evict_init_access(e);
+    evict_hold(true);
+    evict_tick(1700000050000);
+    evict_touch(e);
+    assert_int_equal(evict_idle_s(e), 50);
+    evict_init_access(e); /* a new entry has its time all the same */
+    assert_int_equal(evict_idle_s(e), 0);
+    evict_tick(1700000060000);
+    evict_hold(false);
+    evict_touch(e);
+    assert_int_equal(evict_idle_s(e), 0);
+}
+
 static void lfu_starts_at_five_and_decays(void **state) {
     (void)state;
     evict_options.policy = EVICT_ALLKEYS_LFU;
@@ -97,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lru_idle_time, setup, teardown),
         cmocka_unit_test_setup_teardown(lru_clock_turns_round_without_zero, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_touched_while_held, setup, teardown),
         cmocka_unit_test_setup_teardown(lfu_starts_at_five_and_decays, setup, teardown),
         cmocka_unit_test_setup_teardown(lfu_minutes_turn_round, setup, teardown),
         cmocka_unit_test_setup_teardown(lfu_grows_logarithmically, setup, teardown),

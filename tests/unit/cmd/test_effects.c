@@ -1,0 +1,372 @@
+/* What follows from a command, for all commands of the keyspace and of strings: by how much it counts as a change, which
+ * events are published and in which order, and what is propagated in its place. The expectations are what
+ * redis-server 7.0.15 did (INFO's rdb_changes_since_last_save, its keyevent channels, its append-only file), with
+ * two differences, which mean the same: EXPIRE ... GT loses its condition, and SET ... GET those of NX and XX. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/rand.h"
+#include "cmd/families.h"
+#include "server/client.h"
+#include "server/limits.h"
+#include "server/propagate.h"
+#include "store/string.h"
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define START_MS 1700000000000
+#define WAIT \
+    { .command = NULL } /* let 20 ms pass */
+
+static struct client client;
+static struct buf events, propagated;
+
+/* <s> and <ms> are times to come, of ten and thirteen digits. */
+static const struct row {
+    const char *command;
+    int64_t changes;
+    const char *events; /* event:database:key */
+    const char *propagated;
+} rows[] = {
+    /* clang-format off */
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"SET a 2", 1, "set:0:a", "SET a 2"},
+    {"SET a 3 XX", 1, "set:0:a", "SET a 3 XX"},
+    {"SET a 3 NX", 0, "", ""},
+    {"SET a 4 GET", 1, "set:0:a", "SET a 4"},
+    {"SET nope 4 XX GET", 0, "keymiss:0:nope", ""},
+    {"SET a 4 EX 1000", 1, "set:0:a expire:0:a", "SET a 4 PXAT <ms>"},
+    {"SET a 4 PX 1000000 KEEPTTL", 0, "", ""},
+    {"SET a 4 PX 1000000 XX GET", 1, "set:0:a expire:0:a", "SET a 4 PXAT <ms>"},
+    {"SET a 4 EXAT <s>", 1, "set:0:a expire:0:a", "SET a 4 PXAT <ms>"},
+    {"SET a 4 PXAT <ms>", 1, "set:0:a expire:0:a", "SET a 4 PXAT <ms>"},
+    {"SET a 5 KEEPTTL", 1, "set:0:a", "SET a 5 KEEPTTL"},
+    {"set a 5 get keepttl", 1, "set:0:a", "SET a 5 KEEPTTL"},
+    {"SET a 5 GET", 1, "set:0:a", "SET a 5"},
+    {"SET a v get XX", 1, "set:0:a", "SET a v"},
+    {"SETNX a 1", 0, "", ""},
+    {"SETNX b 1", 1, "new:0:b set:0:b", "SETNX b 1"},
+    {"SETEX b 1000 v", 1, "set:0:b expire:0:b", "SET b v PXAT <ms>"},
+    {"PSETEX b 1000000 v", 1, "set:0:b expire:0:b", "SET b v PXAT <ms>"},
+    {"GETSET b 2", 1, "set:0:b", "SET b 2"},
+    {"getset new1 2", 1, "keymiss:0:new1 new:0:new1 set:0:new1", "SET new1 2"},
+    {"GETSET new1 2", 1, "set:0:new1", "SET new1 2"},
+    {"GET a", 0, "", ""},
+    {"GET nope", 0, "keymiss:0:nope", ""},
+    {"GETDEL new1", 1, "del:0:new1", "DEL new1"},
+    {"GETDEL nope", 0, "keymiss:0:nope", ""},
+    {"GETEX a", 0, "", ""},
+    {"GETEX nope", 0, "keymiss:0:nope", ""},
+    {"GETEX a EX 1000", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"GETEX a PX 1000000", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"GETEX a EXAT <s>", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"GETEX a PXAT <ms>", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"GETEX a PERSIST", 1, "persist:0:a", "PERSIST a"},
+    {"GETEX a PERSIST", 0, "", ""},
+    {"GETEX a PXAT 1", 1, "del:0:a", "DEL a"},
+    {"MGET a b nope", 0, "keymiss:0:a keymiss:0:nope", ""},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"MSET a 1 b 2 a 3 c 4", 4, "set:0:a set:0:b set:0:a new:0:c set:0:c", "MSET a 1 b 2 a 3 c 4"},
+    {"MSETNX a 1 z 1", 0, "", ""},
+    {"MSETNX y 1 z 1", 2, "new:0:y set:0:y new:0:z set:0:z", "MSETNX y 1 z 1"},
+    {"APPEND z x", 1, "append:0:z", "APPEND z x"},
+    {"APPEND app x", 1, "new:0:app append:0:app", "APPEND app x"},
+    {"APPEND app2 1", 1, "new:0:app2 append:0:app2", "APPEND app2 1"},
+    {"STRLEN z", 0, "", ""},
+    {"STRLEN nope", 0, "keymiss:0:nope", ""},
+    {"GETRANGE nope 0 1", 0, "keymiss:0:nope", ""},
+    {"SETRANGE z 1 ab", 1, "setrange:0:z", "SETRANGE z 1 ab"},
+    {"SETRANGE sr 3 ab", 1, "new:0:sr setrange:0:sr", "SETRANGE sr 3 ab"},
+    {"INCR i", 1, "new:0:i incrby:0:i", "INCR i"},
+    {"INCR i", 1, "incrby:0:i", "INCR i"},
+    {"DECR i", 1, "incrby:0:i", "DECR i"},
+    {"INCRBY i 5", 1, "incrby:0:i", "INCRBY i 5"},
+    {"DECRBY i 5", 1, "incrby:0:i", "DECRBY i 5"},
+    {"INCRBYFLOAT i 1.5", 1, "incrbyfloat:0:i", "SET i 2.5 KEEPTTL"},
+    {"INCRBYFLOAT f 3", 1, "new:0:f incrbyfloat:0:f", "SET f 3 KEEPTTL"},
+    {"LCS a b", 0, "", ""},
+    {"LCS a nope", 0, "keymiss:0:nope", ""},
+    {"EXPIRE a 1000", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"PEXPIRE a 1000000", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"EXPIREAT a <s>", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"PEXPIREAT a <ms>", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"EXPIRE a 1000 NX", 0, "", ""},
+    {"EXPIRE a 2000 GT", 1, "expire:0:a", "PEXPIREAT a <ms>"},
+    {"EXPIRE nope 1000", 0, "", ""},
+    {"PERSIST a", 1, "persist:0:a", "PERSIST a"},
+    {"PERSIST a", 0, "", ""},
+    {"PERSIST nope", 0, "", ""},
+    {"EXPIRE a -1", 1, "del:0:a", "DEL a"},
+    {"EXPIRE b 0", 1, "del:0:b", "DEL b"},
+    {"PEXPIREAT c 1", 1, "del:0:c", "DEL c"},
+    {"TTL a", 0, "keymiss:0:a", ""},
+    {"TTL nope", 0, "keymiss:0:nope", ""},
+    {"PEXPIRETIME nope", 0, "keymiss:0:nope", ""},
+    {"TYPE nope", 0, "keymiss:0:nope", ""},
+    {"EXISTS nope nope z", 0, "keymiss:0:nope keymiss:0:nope", ""},
+    {"TOUCH nope z", 0, "keymiss:0:nope", ""},
+    {"OBJECT ENCODING nope", 0, "", ""},
+    {"OBJECT IDLETIME z", 0, "", ""},
+    {"DEL nope z y nope", 2, "del:0:z del:0:y", "DEL nope z y nope"},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"SET b 2", 1, "new:0:b set:0:b", "SET b 2"},
+    {"UNLINK a b nope", 2, "del:0:a del:0:b", "UNLINK a b nope"},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"RENAME a b", 1, "new:0:b rename_from:0:a rename_to:0:b", "RENAME a b"},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"RENAME a b", 1, "new:0:b rename_from:0:a rename_to:0:b", "RENAME a b"},
+    {"RENAME b b", 0, "", ""},
+    {"RENAME nope b", 0, "", ""},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"RENAMENX a b", 0, "", ""},
+    {"RENAMENX a c", 1, "new:0:c rename_from:0:a rename_to:0:c", "RENAMENX a c"},
+    {"RENAMENX c c", 0, "", ""},
+    {"COPY c d", 1, "new:0:d copy_to:0:d", "COPY c d"},
+    {"COPY c d", 0, "", ""},
+    {"COPY c d REPLACE", 1, "new:0:d copy_to:0:d", "COPY c d REPLACE"},
+    {"COPY nope d", 0, "keymiss:0:nope", ""},
+    {"COPY c d DB 1", 1, "new:1:d copy_to:1:d", "COPY c d DB 1"},
+    {"COPY c d DB 1 REPLACE", 1, "new:1:d copy_to:1:d", "COPY c d DB 1 REPLACE"},
+    {"MOVE c 1", 1, "new:1:c move_from:0:c move_to:1:c", "MOVE c 1"},
+    {"SET c 2", 1, "new:0:c set:0:c", "SET c 2"},
+    {"MOVE c 1", 0, "", ""},
+    {"MOVE nope 1", 0, "", ""},
+    {"SET t x PX 1000000", 1, "new:0:t set:0:t expire:0:t", "SET t x PXAT <ms>"},
+    {"COPY t t2", 1, "new:0:t2 copy_to:0:t2", "COPY t t2"},
+    {"RENAME t t3", 1, "new:0:t3 rename_from:0:t rename_to:0:t3", "RENAME t t3"},
+    {"MOVE t3 1", 1, "new:1:t3 move_from:0:t3 move_to:1:t3", "MOVE t3 1"},
+    {"SWAPDB 0 1", 1, "", "SWAPDB 0 1"},
+    {"SWAPDB 0 0", 1, "", "SWAPDB 0 0"},
+    {"KEYS *", 0, "", ""},
+    {"DBSIZE", 0, "", ""},
+    {"RANDOMKEY", 0, "", ""},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"GET x", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"SET x 2", 1, "expired:0:x new:0:x set:0:x", "DEL x; SET x 2"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"SET x 2 NX", 1, "expired:0:x new:0:x set:0:x", "DEL x; SET x 2 NX"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"SET x 2 GET", 1, "expired:0:x keymiss:0:x new:0:x set:0:x", "DEL x; SET x 2"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"DEL x", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"EXISTS x", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"INCR x", 1, "expired:0:x new:0:x incrby:0:x", "DEL x; INCR x"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"EXPIRE x 10", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"PERSIST x", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"TTL x", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"SET y 1", 1, "new:0:y set:0:y", "SET y 1"},
+    {"COPY y x", 1, "expired:0:x new:0:x copy_to:0:x", "DEL x; COPY y x"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"RENAMENX y x", 1, "expired:0:x new:0:x rename_from:0:y rename_to:0:x", "DEL x; RENAMENX y x"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"RENAME x y", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"MOVE x 1", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"COPY x zz", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"APPEND x zz", 1, "expired:0:x new:0:x append:0:x", "DEL x; APPEND x zz"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"GETEX x PERSIST", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"GETDEL x", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"MSETNX x 1 w 2", 2, "expired:0:x new:0:x set:0:x new:0:w set:0:w", "DEL x; MSETNX x 1 w 2"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"TYPE x", 0, "expired:0:x keymiss:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"OBJECT ENCODING x", 0, "expired:0:x", "DEL x"},
+    {"SET x 1 PX 5", 1, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"SETRANGE x 1 a", 1, "expired:0:x new:0:x setrange:0:x", "DEL x; SETRANGE x 1 a"},
+    {"SET x 1 PX 5", 1, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    WAIT,
+    {"INCRBYFLOAT x 1", 1, "expired:0:x new:0:x incrbyfloat:0:x", "DEL x; SET x 1 KEEPTTL"},
+    {"FLUSHDB", 5, "", "FLUSHDB"},
+    {"FLUSHDB", 0, "", "FLUSHDB"},
+    {"SET a 1", 1, "new:0:a set:0:a", "SET a 1"},
+    {"FLUSHALL", 10, "", "FLUSHALL"},
+    {"FLUSHALL", 0, "", "FLUSHALL"},
+    /* clang-format on */
+};
+
+static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+    (void)class;
+    buf_printf(&events, "%s%s:%d:%.*s", events.len ? " " : "", event, db->id, (int)key->name.len, key->name.ptr);
+}
+
+static void on_expired(struct db *db, const struct key *key) {
+    propagate_extra(db, (struct slice[]){SLICE("DEL"), key->name}, 2);
+}
+
+static bool is_time(struct slice s, size_t digits) {
+    for (size_t i = 0; i < s.len; i++) {
+        if (!isdigit((unsigned char)s.ptr[i])) return false;
+    }
+    return s.len == digits && (s.ptr[0] == '1');
+}
+
+static void on_propagated(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
+    (void)ctx;
+    (void)raw;
+    assert_int_equal(db_id, 0);
+    if (propagated.len) buf_append_cstr(&propagated, "; ");
+    for (int i = 0; i < argc; i++) {
+        if (i) buf_append_cstr(&propagated, " ");
+        buf_append_slice(&propagated, is_time(argv[i], 13) ? SLICE("<ms>") : argv[i]);
+    }
+}
+
+/* The words of a command with the times filled in. */
+static int split(const char *text, struct buf *words) {
+    int argc = 0;
+    for (const char *end; *text; text = *end ? end + 1 : end) {
+        end = text + strcspn(text, " ");
+        struct buf *word = &words[argc++];
+        struct slice s = slice_of(text, (size_t)(end - text));
+        if (slice_is(s, "<s>")) {
+            buf_append_i64(word, START_MS / 1000 + 1000);
+        } else if (slice_is(s, "<ms>")) {
+            buf_append_i64(word, START_MS + 1000000);
+        } else {
+            buf_append_slice(word, s);
+        }
+    }
+    return argc;
+}
+
+static void run(const char *text) {
+    int64_t now_ms = clock_cached_ms;
+    struct buf words[16] = {0};
+    struct slice argv[16];
+    struct request r = {.client = &client, .argv = argv, .argc = split(text, words)};
+    for (int i = 0; i < r.argc; i++)
+        argv[i] = buf_slice(&words[i]);
+    exec_prepare(&r);
+    assert_non_null(r.command);
+    exec_start_clock();
+    exec_run(&r);
+    clock_cached_ms = now_ms; /* exec looks at the clock after what took long */
+    conn_truncate(0);
+    for (int i = 0; i < r.argc; i++)
+        buf_free(&words[i]);
+}
+
+static const char *text_of(struct buf *b) {
+    buf_append(b, "", 1);
+    return b->data;
+}
+
+static void effects_are_those_of_redis(void **state) {
+    (void)state;
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        if (!row->command) {
+            clock_cached_ms += 20;
+            continue;
+        }
+        int64_t before = db_metrics.dirty;
+        events.len = propagated.len = 0;
+        run(row->command);
+        if (db_metrics.dirty - before == row->changes && strcmp(text_of(&events), row->events) == 0 &&
+            strcmp(text_of(&propagated), row->propagated) == 0)
+            continue;
+        wrong++;
+        print_error("%s\n    %lld [%s] [%s] is what happened, but should be\n    %lld [%s] [%s]\n", row->command,
+                    (long long)(db_metrics.dirty - before), text_of(&events), text_of(&propagated),
+                    (long long)row->changes, row->events, row->propagated);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* Nothing may be formatted, and nothing else may happen, while nobody listens. */
+static void changes_are_the_same_without_listeners(void **state) {
+    (void)state;
+    propagate_attach(NULL, NULL);
+    db_hooks = (struct db_hooks){0};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t before = db_metrics.dirty;
+        if (!rows[i].command) {
+            clock_cached_ms += 20;
+        } else {
+            run(rows[i].command);
+            assert_int_equal(db_metrics.dirty - before, rows[i].changes);
+        }
+    }
+}
+
+static int setup(void **state) {
+    (void)state;
+    clock_cached_ms = START_MS;
+    db_init(16);
+    limits_options.max_bulk = STRING_MAX_DEFAULT;
+    client = (struct client){.db = db_at(0), .resp = 2, .flags = CLIENT_AUTHENTICATED};
+    propagate_attach(on_propagated, NULL);
+    db_hooks = (struct db_hooks){.changed = on_changed, .expired = on_expired};
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    propagate_attach(NULL, NULL);
+    db_hooks = (struct db_hooks){0};
+    db_shutdown();
+    buf_free(&events);
+    buf_free(&propagated);
+    return 0;
+}
+
+int main(void) {
+    clock_init();
+    rand_init();
+    hash_init();
+    exec_register(strings_commands);
+    exec_register(ranges_commands);
+    exec_register(counters_commands);
+    exec_register(lcs_commands);
+    exec_register(keys_commands);
+    exec_register(expiry_commands);
+    exec_register(scan_commands);
+    exec_register(object_commands);
+    exec_register(databases_commands);
+    exec_ready();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),
+        cmocka_unit_test_setup_teardown(changes_are_the_same_without_listeners, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
