@@ -18,9 +18,11 @@
 #define INPUT_ARENA (1 << 20)    /* bytes of input a wave can hold */
 #define INPUT_OWN_MIN 16384      /* unfinished bytes from which a connection reads into its own buffer */
 #define BULK_READ_MAX (1 << 18)  /* bytes of a large bulk read in one turn */
-#define BULK_EAGER_MAX (1 << 20) /* a bulk up to here gets its memory at once, a larger one as it comes */
+#define BULK_EAGER_MIN (1 << 16) /* a bulk up to here gets its memory at once, a larger one as it comes */
+#define BULK_EAGER_MAX (1 << 20) /* the same, once a sixteenth has come */
 #define ARENA_KEEP (4 << 20)     /* an output arena larger than this is given back after use */
 #define CHUNK_BYTES 16384        /* the least that a chunk of copied output takes */
+#define CHUNK_SMALL 256          /* the same between references to blobs, where only headers go */
 #define SEND_TURN_MAX (1 << 20)  /* chunk bytes sent to one connection in one go */
 #define SEND_VECTORS 64
 
@@ -35,7 +37,9 @@ struct conn_input {
     size_t len, cap;
     struct blob *bulk;       /* being received, line end included; NULL if none */
     size_t bulk_target;      /* its bytes when complete */
-    struct held_blob *blobs; /* received, part of a request that waits or runs */
+    struct held_blob *blobs; /* received, part of a request that waits or runs, in order: MSET takes them so */
+    struct held_blob **blobs_end;
+    size_t held_bytes; /* memory of those */
 };
 
 struct conn_chunk {
@@ -83,13 +87,30 @@ static void input_set_data(struct conn_input *input, char *data, size_t len, siz
     input->cap = cap;
 }
 
+static void hold_blob(struct conn_input *input, struct blob *blob) {
+    struct held_blob *held = alloc_get(sizeof *held);
+    *held = (struct held_blob){.blob = blob};
+    *input->blobs_end = held;
+    input->blobs_end = &held->next;
+    input->held_bytes += sizeof *held + blob_size(blob);
+    conn_metrics.input_bytes += sizeof *held + blob_size(blob);
+}
+
+/* Takes the blob that *link holds out of the list: its hold is the caller's. */
+static struct blob *unhold_blob(struct conn_input *input, struct held_blob **link) {
+    struct held_blob *held = *link;
+    struct blob *blob = held->blob;
+    *link = held->next;
+    if (held->next == NULL) input->blobs_end = link;
+    input->held_bytes -= sizeof *held + blob_size(blob);
+    conn_metrics.input_bytes -= sizeof *held + blob_size(blob);
+    alloc_put(held, sizeof *held);
+    return blob;
+}
+
 static void drop_blobs(struct conn_input *input) {
-    while (input->blobs) {
-        struct held_blob *held = input->blobs;
-        input->blobs = held->next;
-        blob_drop(held->blob);
-        alloc_put(held, sizeof *held);
-    }
+    while (input->blobs)
+        blob_drop(unhold_blob(input, &input->blobs));
 }
 
 static void input_free(struct conn *c) {
@@ -111,6 +132,7 @@ static struct conn_input *input_of(struct conn *c) {
     if (c->input) return c->input;
     c->input = alloc_zero(sizeof *c->input);
     resp_init(&c->input->parser);
+    c->input->blobs_end = &c->input->blobs;
     conn_metrics.input_bytes += sizeof *c->input;
     return c->input;
 }
@@ -139,8 +161,9 @@ static void grow_bulk(struct conn_input *input) {
 }
 
 static void begin_bulk(struct conn_input *input, const char *have, size_t len) {
-    size_t target = (size_t)input->parser.bulk_len + 2;
-    size_t cap = target <= BULK_EAGER_MAX ? target : BULK_EAGER_MAX;
+    size_t target = (size_t)input->parser.bulk_len + 2, cap = BULK_EAGER_MIN;
+    if (len > BULK_EAGER_MIN / 16) cap = len < BULK_EAGER_MAX / 16 ? len * 16 : BULK_EAGER_MAX;
+    if (cap > target) cap = target;
     if (cap < len) cap = len;
     input->bulk_target = target;
     input->bulk = blob_new(cap);
@@ -156,9 +179,7 @@ static void end_bulk(struct conn_input *input) {
     input->bulk = NULL;
     bulk->len = input->bulk_target - 2;
     resp_supply_bulk(&input->parser, blob_slice(bulk));
-    struct held_blob *held = alloc_get(sizeof *held);
-    *held = (struct held_blob){.next = input->blobs, .blob = bulk};
-    input->blobs = held;
+    hold_blob(input, bulk);
 }
 
 static enum conn_read read_bulk(struct conn *c, const char **end) {
@@ -273,14 +294,8 @@ void conn_input_reset(void) {
 
 struct blob *conn_take_blob(struct conn *c, const char *ptr) {
     if (c->input == NULL) return NULL;
-    for (struct held_blob **link = &c->input->blobs; *link; link = &(*link)->next) {
-        struct held_blob *held = *link;
-        if (held->blob->data != ptr) continue;
-        struct blob *blob = held->blob;
-        *link = held->next;
-        alloc_put(held, sizeof *held);
-        return blob;
-    }
+    for (struct held_blob **link = &c->input->blobs; *link; link = &(*link)->next)
+        if ((*link)->blob->data == ptr) return unhold_blob(c->input, link);
     return NULL;
 }
 
@@ -291,7 +306,7 @@ size_t conn_input_bytes(const struct conn *c) {
 
 size_t conn_input_memory(const struct conn *c) {
     if (c->input == NULL) return 0;
-    return sizeof *c->input + c->input->cap + c->input->parser.argv_cap * sizeof(struct slice) +
+    return sizeof *c->input + c->input->cap + c->input->parser.argv_cap * sizeof(struct slice) + c->input->held_bytes +
            (c->input->bulk ? blob_size(c->input->bulk) : 0);
 }
 
@@ -384,7 +399,8 @@ static void chunk_copy(struct conn *c, const char *bytes, size_t n) {
         n -= part;
     }
     if (n == 0) return;
-    size_t whole = alloc_class(sizeof *last + (n > CHUNK_BYTES ? n : CHUNK_BYTES));
+    size_t least = last && last->blob ? CHUNK_SMALL : CHUNK_BYTES;
+    size_t whole = alloc_class(sizeof *last + (n > least ? n : least));
     struct conn_chunk *chunk = alloc_get(whole);
     *chunk = (struct conn_chunk){.len = n, .cap = whole - sizeof *chunk};
     memcpy(chunk->data, bytes, n);

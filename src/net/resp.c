@@ -147,7 +147,7 @@ static enum resp_status parse_bulks(struct resp_parser *parser, const char *end,
             }
             p = after;
         }
-        if (end - p < length + 2) {
+        if ((uint64_t)(end - p) < (uint64_t)length + 2) { /* proto-max-bulk-len may be INT64_MAX */
             status = RESP_MORE;
             break;
         }

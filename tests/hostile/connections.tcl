@@ -110,6 +110,44 @@ with_server {} {
         r CONFIG SET client-query-buffer-limit 1gb
     }
 
+    test "an announcement of a huge value takes little memory until the value comes" {
+        set before [info_field used_memory]
+        set all {}
+        for {set i 0} {$i < 200} {incr i} {
+            set c [client]
+            $c -raw "*3\r\n\$3\r\nSET\r\n\$1\r\nk\r\n\$500000000\r\nstart"
+            lappend all $c
+        }
+        wait_for {[info_field mem_clients_normal] > 200 * 65536}
+        assert {[info_field used_memory] < $before + 200 * 100000}
+        foreach c $all { $c -close }
+        only_this_client
+    }
+
+    test "large arguments of a request that waits count as its client's memory" {
+        set c [client]
+        set value [string repeat y 1000000]
+        $c -raw "*5\r\n\$4\r\nMSET\r\n\$1\r\na\r\n\$1000000\r\n$value\r\n\$1\r\nb\r\n"
+        wait_for {[info_field mem_clients_normal] > 1000000}
+        wait_for {[regexp {tot-mem=1[0-9]{6} } [r CLIENT LIST]]}
+        $c -raw "\$1000000\r\n$value\r\n"
+        assert_equal OK [$c -read]
+        wait_for {[info_field mem_clients_normal] < 100000}
+        r DEL a b
+    }
+
+    test "unsent replies that refer to large values take little more than the values" {
+        r SET big [string repeat x 16384]
+        set before [info_field used_memory]
+        set c [client]
+        $c -raw [string repeat [resp_encode GET big] 9000]
+        wait_for {[regexp {oll=1[0-9]{4} } [r CLIENT LIST]]}
+        assert {[info_field used_memory] < $before + 9000 * 600}
+        $c -close
+        only_this_client
+        r DEL big
+    }
+
     test "half-megabyte pieces of requests from many clients leave no memory behind" {
         set before [info_field used_memory]
         for {set i 0} {$i < 50} {incr i} {

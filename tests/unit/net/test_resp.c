@@ -101,6 +101,20 @@ static void refusals(void **state) {
     expect_limited(SLICE("*1\r\n$16385\r\n"), "Protocol error: unauthenticated bulk length", &tiny_limits);
 }
 
+/* With proto-max-bulk-len at its largest a length and its line end must not overflow. */
+static void longest_bulk(void **state) {
+    (void)state;
+    const struct resp_limits no_limits = {.max_bulk = INT64_MAX, .authenticated = true};
+    static const char text[] = "*2\r\n$4\r\nECHO\r\n$9223372036854775807\r\nabc";
+    struct resp_parser parser;
+    resp_init(&parser);
+    resp_begin(&parser, text);
+    assert_int_equal(resp_parse(&parser, text + sizeof text - 1, &no_limits), RESP_MORE);
+    assert_int_equal(parser.bulk_len, INT64_MAX);
+    assert_int_equal(parser.argc, 1);
+    resp_free(&parser);
+}
+
 /* Lines without an end are given up after RESP_LINE_MAX bytes. */
 static void endless_lines(void **state) {
     (void)state;
@@ -166,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),      cmocka_unit_test(inline_requests),     cmocka_unit_test(refusals),
         cmocka_unit_test(endless_lines), cmocka_unit_test(bulk_from_elsewhere), cmocka_unit_test(mutations),
+        cmocka_unit_test(longest_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
