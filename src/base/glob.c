@@ -10,8 +10,12 @@
  *   - "[]" is an empty class, not a class that begins with ']';
  *   - a range takes any byte as its end, ']' too, in either order, and compares signed chars;
  *   - inside a class an escaped byte is compared exactly, whatever the case folding;
- *   - a backslash that ends the pattern stands for itself. */
+ *   - a backslash that ends the pattern stands for itself;
+ *   - what needs more than STARS_MAX stars to be matched, not counting one that ends the pattern, is not matched:
+ *     Redis 7.2.6's bound on the cost of a hostile pattern. */
 #include "base/glob.h"
+
+#define STARS_MAX 1000
 
 static signed char fold(char c, bool nocase) {
     return (signed char)(nocase && c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
@@ -63,14 +67,14 @@ static size_t match_one(struct slice pattern, size_t p, char c, bool nocase, boo
 static bool match(struct slice pattern, struct slice text, bool nocase) {
     if (text.len == 0) return pattern.len == 0;
     size_t p = 0, t = 0;
-    bool starred = false;
+    int stars = 0;
     size_t star_p = 0, star_t = 0; /* behind the last star, and the text it was tried at */
     while (t < text.len) {
         if (p < pattern.len && pattern.ptr[p] == '*') {
             while (p < pattern.len && pattern.ptr[p] == '*')
                 p++;
             if (p == pattern.len) return true;
-            starred = true;
+            if (++stars > STARS_MAX) return false;
             star_p = p;
             star_t = t;
             continue;
@@ -80,7 +84,7 @@ static bool match(struct slice pattern, struct slice text, bool nocase) {
         if (matched) {
             t++;
         } else {
-            if (!starred) return false;
+            if (stars == 0) return false;
             p = star_p;
             t = ++star_t;
         }

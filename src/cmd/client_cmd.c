@@ -43,22 +43,22 @@ static void client_id(struct request *r) {
     reply_int(r->client, (int64_t)r->client->id);
 }
 
-static void describe_line(const struct client *c, struct buf *out) {
-    client_describe(c, out);
+static void describe_line(const struct client *c, const struct request *r, struct buf *out) {
+    client_describe(c, c == r->client ? r->raw.len : 0, out);
     buf_append(out, "\n", 1);
 }
 
 static void client_info(struct request *r) {
     struct buf text = {0};
-    describe_line(r->client, &text);
+    describe_line(r->client, r, &text);
     reply_verbatim(r->client, buf_slice(&text), "txt");
     buf_free(&text);
 }
 
-static void list_kind(enum client_kind kind, struct buf *out) {
+static void list_kind(const struct request *r, enum client_kind kind, struct buf *out) {
     for (const struct client *c = client_first; c; c = c->next) {
         if (c->flags & CLIENT_CLOSE_NOW) continue;
-        if (kind == KIND_UNKNOWN || kind_of(c) == kind) describe_line(c, out);
+        if (kind == KIND_UNKNOWN || kind_of(c) == kind) describe_line(c, r, out);
     }
 }
 
@@ -70,7 +70,7 @@ static bool list_ids(struct request *r, struct buf *out) {
             return false;
         }
         const struct client *c = id > 0 ? client_by_id((uint64_t)id) : NULL;
-        if (c) describe_line(c, out);
+        if (c) describe_line(c, r, out);
     }
     return true;
 }
@@ -81,11 +81,11 @@ static void client_list(struct request *r) {
     enum client_kind kind = KIND_UNKNOWN;
     if (r->argc == 4 && slice_is(r->argv[2], "type")) {
         if (!parse_kind(c, r->argv[3], &kind)) return;
-        list_kind(kind, &text);
+        list_kind(r, kind, &text);
     } else if (r->argc > 3 && slice_is(r->argv[2], "id")) {
         if (!list_ids(r, &text)) goto out;
     } else if (r->argc == 2) {
-        list_kind(KIND_UNKNOWN, &text);
+        list_kind(r, KIND_UNKNOWN, &text);
     } else {
         reply_syntax_error(c);
         return;

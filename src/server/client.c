@@ -121,13 +121,24 @@ void client_reap(void) {
     }
 }
 
+/* Redis counts output only once it has outgrown a buffer of 16 KB, and lets nobody who has still to authenticate leave more than
+ * 1 KB beyond that unread. */
+#define OUTPUT_UNCOUNTED 16384
+#define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
+
+static bool over_hard_limit(const struct client *c, size_t unsent) {
+    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard;
+    if (unsent <= OUTPUT_UNCOUNTED) return false;
+    if (unsent > OUTPUT_UNAUTHENTICATED_MAX && auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) return true;
+    return hard && unsent > (size_t)hard;
+}
+
 /* Unsent output against its limits. True if the client has to go. */
 static bool over_output_limit(struct client *c) {
     size_t unsent = conn_unsent(&c->conn);
-    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard,
-            soft = limits_options.output_limit[LIMITS_NORMAL].soft;
-    if (hard && unsent > (size_t)hard) return true;
-    if (soft == 0 || unsent <= (size_t)soft) {
+    int64_t soft = limits_options.output_limit[LIMITS_NORMAL].soft;
+    if (over_hard_limit(c, unsent)) return true;
+    if (soft == 0 || unsent <= OUTPUT_UNCOUNTED || unsent <= (size_t)soft) {
         c->flags &= ~(unsigned)CLIENT_SOFT_LIMIT;
         return false;
     }
@@ -139,6 +150,24 @@ static bool over_output_limit(struct client *c) {
     return now_s - c->soft_limit_s > limits_options.output_limit[LIMITS_NORMAL].soft_s;
 }
 
+static void close_for_output(struct client *c) {
+    struct buf line = {0};
+    client_describe(c, 0, &line);
+    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
+                line.data);
+    buf_free(&line);
+    stats.output_limit_disconnects++;
+    client_close(c);
+}
+
+void client_limit_output(struct client *c) {
+    if (over_output_limit(c)) close_for_output(c);
+}
+
+void client_limit_replies(struct client *c) {
+    if (over_hard_limit(c, conn_unsent(&c->conn))) close_for_output(c);
+}
+
 void client_sent(struct conn *conn) {
     struct client *c = (struct client *)conn;
     bool nothing_left = conn_unsent(conn) == 0;
@@ -146,16 +175,9 @@ void client_sent(struct conn *conn) {
         client_close(c);
         return;
     }
-    if (nothing_left) return;
+    if (nothing_left && !(c->flags & CLIENT_SOFT_LIMIT)) return;
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) loop_set_events(&conn->source, LOOP_WRITE);
-    if (!over_output_limit(c)) return;
-    struct buf line = {0};
-    client_describe(c, &line);
-    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
-                line.data);
-    buf_free(&line);
-    stats.output_limit_disconnects++;
-    client_close(c);
+    client_limit_output(c);
 }
 
 /* --- what a client says of itself ------------------------------------------------------------ */
@@ -205,14 +227,14 @@ static void describe_flags(const struct client *c, char flags[8]) {
     *p = '\0';
 }
 
-void client_describe(const struct client *c, struct buf *out) {
+void client_describe(const struct client *c, size_t executing, struct buf *out) {
     char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[8];
     socket_peer_name(c->conn.source.fd, peer);
     socket_local_name(c->conn.source.fd, local);
     describe_flags(c, flags);
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     int64_t now_ms = clock_now_ms();
-    size_t query = conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
+    size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
                peer, local, c->conn.source.fd, labels->name ? labels->name : "",
                (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);

@@ -59,9 +59,13 @@ struct client_labels *client_labels(struct client *c);                 /* alloca
 void client_reap(void);
 /* Output was sent, or could not be: close who wanted to go, or who is over a limit. For conn_flush(). */
 void client_sent(struct conn *conn);
-/* One line of CLIENT LIST, without the line end. */
+/* Close it if what it has left unread is over a limit: after sending, and now and then for who does not move at all. */
+void client_limit_output(struct client *c);
+/* Close it if its replies are over the hard limit already, before any of them is sent: however fast it would read. */
+void client_limit_replies(struct client *c);
+/* One line of CLIENT LIST, without the line end. `executing` is the length of its request that asks, or 0. */
 struct buf;
-void client_describe(const struct client *c, struct buf *out);
+void client_describe(const struct client *c, size_t executing, struct buf *out);
 size_t client_memory(const struct client *c);
 /* The client whose command is being executed, or NULL. */
 extern struct client *client_current;

@@ -1,6 +1,7 @@
-/* Nothing here grows with the number of idle clients. The only thing that has to look at clients unasked is `timeout`:
- * while it is set, each tick looks at a bounded number of them, going round, so that a client may outlive its time by
- * the length of a round (10,000 clients at hz 10: 5 seconds) and no tick takes more than some tens of microseconds. */
+/* Nothing here grows with the number of idle clients. The only things that have to look at clients unasked are `timeout`
+ * and the soft limit on output: while one is set, each tick looks at a bounded number of them, going round, so that a
+ * client may outlive its time by the length of a round (10,000 clients at hz 10: 5 seconds) and no tick takes more
+ * than some tens of microseconds. */
 #include "server/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -25,15 +26,21 @@ static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
-static void close_idle_clients(int64_t now_ms) {
-    if (limits_options.timeout_s == 0) return;
+static bool idle_too_long(const struct client *c, int64_t now_ms) {
+    return limits_options.timeout_s && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+}
+
+static void inspect_clients(int64_t now_ms) {
+    if (limits_options.timeout_s == 0 && limits_options.output_limit[LIMITS_NORMAL].soft == 0) return;
     for (int i = 0; i < CLIENTS_A_TICK; i++) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;
         client_cursor = c->next;
-        if (now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000) {
+        if (idle_too_long(c, now_ms)) {
             log_verbose("Closing idle client");
             client_close(c);
+        } else {
+            client_limit_output(c);
         }
         if (!client_cursor) return; /* one round at most */
     }
@@ -57,7 +64,7 @@ static void tick(struct loop_timer *self) {
     evict_tick(now_ms);
     alloc_sample_peak();
     alloc_decay();
-    close_idle_clients(now_ms);
+    inspect_clients(now_ms);
     report(now_ms);
     loop_timer_start(self, 1000000 / hz);
 }

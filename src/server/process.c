@@ -148,14 +148,13 @@ static int read_oom_score(void) {
     return score;
 }
 
-/* The score that the process was started with is what relative values add to, and what "no" goes back to. */
+/* The score that the process has when this is switched on is what relative values add to, and what "no" goes back to. */
 static bool apply_oom(const char **error) {
     static int initial;
-    static bool known, changed;
+    static bool changed;
     *error = "Failed to apply new oom_score_adj configuration, check server logs.";
-    if (!known) initial = read_oom_score();
-    known = true;
     if (options.oom_mode == OOM_NO && !changed) return true;
+    if (!changed) initial = read_oom_score();
     int score = initial;
     if (options.oom_mode == OOM_RELATIVE) score += options.oom_values[0];
     if (options.oom_mode == OOM_ABSOLUTE) score = options.oom_values[0];

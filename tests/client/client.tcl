@@ -46,6 +46,15 @@ with_server {} {
         $c -close
     }
 
+    test "the request that asks for the clients is itself in its client's qbuf" {
+        set c [client]
+        assert_equal [string length [resp_encode CLIENT INFO]] [field [$c CLIENT INFO] qbuf]
+        set id [r CLIENT ID]
+        assert_equal [string length [resp_encode CLIENT LIST ID $id]] [field [r CLIENT LIST ID $id] qbuf]
+        assert_equal 0 [listed $c qbuf]
+        $c -close
+    }
+
     test "CLIENT LIST and INFO are verbatim in RESP3" {
         set c [client]
         $c HELLO 3

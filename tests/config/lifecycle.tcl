@@ -198,3 +198,28 @@ test "the title in ps" {
     server_stop $h
     server_forget $h
 }
+
+proc oom_score {} {
+    set f [open /proc/[server_pid]/oom_score_adj]
+    gets $f score
+    close $f
+    return $score
+}
+
+with_server {} {
+    test "the OOM score: relative to what it is when switched on, and back to that" {
+        set at_start [oom_score]
+        if {$at_start > 900} { skip "the OOM score is too high to add to" }
+        set f [open /proc/[server_pid]/oom_score_adj w]
+        puts $f [expr {$at_start + 20}]
+        close $f
+        r CONFIG SET oom-score-adj-values "9 9 9" oom-score-adj yes
+        assert_equal [expr {$at_start + 29}] [oom_score]
+        r CONFIG SET oom-score-adj-values "15 15 15"
+        assert_equal [expr {$at_start + 35}] [oom_score]
+        r CONFIG SET oom-score-adj absolute
+        assert_equal 15 [oom_score]
+        r CONFIG SET oom-score-adj no
+        assert_equal [expr {$at_start + 20}] [oom_score]
+    }
+}

@@ -122,6 +122,20 @@ static void stays_linear(void **state) {
     assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 3);
 }
 
+/* A thousand stars, and one more at the end. */
+static void stars_are_bounded(void **state) {
+    (void)state;
+    static char pattern[2 * 1001 + 1], text[1200];
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < sizeof pattern; i += 2)
+        memcpy(pattern + i, "*?", i + 2 <= sizeof pattern ? 2 : 1);
+    struct slice whole = slice_of(text, sizeof text);
+    assert_true(glob_match(slice_of(pattern, 2 * 1000), whole));
+    assert_true(glob_match(slice_of(pattern, 2 * 1000 + 1), whole));
+    assert_false(glob_match(slice_of(pattern, 2 * 1001), whole));
+    assert_false(glob_match(slice_of(pattern, 2 * 1001 + 1), whole));
+}
+
 int main(int argc, char **argv) {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
     printf("test_glob: seed %" PRIu64 "\n", seed);
@@ -130,6 +144,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(corners),
         cmocka_unit_test(random_patterns),
         cmocka_unit_test(stays_linear),
+        cmocka_unit_test(stars_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
