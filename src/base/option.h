@@ -13,6 +13,7 @@ enum option_type {
     OPTION_ENUM,    /* int *         one of names */
     OPTION_FLAGS,   /* int *         any of names, joined by blanks */
     OPTION_STRING,  /* char **       owned, never NULL */
+    OPTION_BYTES,   /* struct slice *  owned, with a NUL behind it; may hold NULs itself: passwords */
     OPTION_OCTAL,   /* int *         "700" */
     OPTION_CUSTOM,  /* set and get do it all: bind, save, client-output-buffer-limit... */
     OPTION_IGNORED, /* a directive of Redis 7.2 that does nothing here: a string that is kept */

@@ -4,7 +4,7 @@
 #include "server/client.h"
 #include "server/exec.h"
 
-static char *password; /* "" or NULL: none */
+static struct slice password; /* empty: none */
 
 static bool password_changed(const char **error) {
     (void)error;
@@ -13,7 +13,7 @@ static bool password_changed(const char **error) {
 }
 
 bool auth_required(void) {
-    return password && password[0];
+    return password.len > 0;
 }
 
 /* Takes the time of the longer one, wherever they differ. */
@@ -27,14 +27,14 @@ static bool equal_in_constant_time(struct slice a, struct slice b) {
 
 bool auth_login(struct client *c, struct slice user, struct slice given) {
     bool known = slice_eq(user, SLICE("default"));
-    bool right = !auth_required() || equal_in_constant_time(given, slice_cstr(password));
+    bool right = !auth_required() || equal_in_constant_time(given, password);
     if (known && right) c->flags |= CLIENT_AUTHENTICATED;
     return known && right;
 }
 
 const struct option auth_options[] = {
     {.name = "requirepass",
-     .type = OPTION_STRING,
+     .type = OPTION_BYTES,
      .flags = OPTION_SENSITIVE,
      .address = &password,
      .initial = "",

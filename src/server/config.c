@@ -154,12 +154,8 @@ static bool check(struct change *list, int count, bool local, struct config_erro
 
 static bool read_value(const struct option *o, struct slice value, const char **error) {
     struct words w;
-    bool fine = directive_takes_words(o) ? words_split_blanks(&w, value) : words_single(&w, value);
-    if (!fine) {
-        *error = "argument holds a NUL byte";
-        return false;
-    }
-    fine = directive_read(o, (const char *const *)w.at, w.count, error);
+    (directive_takes_words(o) ? words_split_blanks : words_single)(&w, value);
+    bool fine = directive_read(o, (const char *const *)w.at, w.count, error);
     words_free(&w);
     return fine;
 }

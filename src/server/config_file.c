@@ -96,6 +96,7 @@ static const char *load_directive(const struct words *w) {
     static const char *const obsolete[] = {"list-max-ziplist-entries", "list-max-ziplist-value",
                                            "lua-replicate-commands"};
     const char *name = w->at[0];
+    if (words_hold_nul((const char *const *)w->at, w->count)) return unknown;
     if (strcasecmp(name, "include") == 0 && w->count == 2) return load_include(w->at[1]);
     if (strcasecmp(name, "sentinel") == 0) return "sentinel directive while not in sentinel mode";
     for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
@@ -111,13 +112,14 @@ static const char *load_directive(const struct words *w) {
 }
 
 static const char *load_words(const struct words *w) {
-    const struct option *o = config_find(slice_cstr(w->at[0]));
+    const struct option *o = config_find(words_slice(w->at[0]));
     if (!o) return load_directive(w);
     struct words parts = {0};
     const char *error = NULL, *const *values = (const char *const *)w->at + 1;
     int count = w->count - 1;
     /* "a b c" in quotes is as good as a b c, where several words are taken: --save "60 1000". */
-    if (directive_takes_words(o) && count == 1 && values[0][0] && words_split_blanks(&parts, slice_cstr(values[0]))) {
+    if (directive_takes_words(o) && count == 1 && values[0][0]) {
+        words_split_blanks(&parts, words_slice(values[0]));
         values = (const char *const *)parts.at;
         count = parts.count;
     }

@@ -63,7 +63,7 @@ static ssize_t option_of(struct slice line, bool *broken) {
         blanks++;
     if (blanks == line.len || line.ptr[blanks] == '#') return -1;
     *broken = !words_split(&w, line);
-    const struct option *o = w.count > 0 ? config_find(slice_cstr(w.at[0])) : NULL;
+    const struct option *o = w.count > 0 ? config_find(words_slice(w.at[0])) : NULL;
     for (size_t i = 0; o && i < config_count(); i++) {
         if (config_at(i) == o) found = (ssize_t)i;
     }

@@ -109,6 +109,15 @@ static bool read_string(const struct option *o, const char *word) {
     return true;
 }
 
+static bool read_bytes(const struct option *o, struct slice value) {
+    struct slice *at = o->address;
+    char *copy = memcpy(alloc_get(value.len + 1), value.ptr, value.len);
+    copy[value.len] = '\0';
+    if (at->ptr) alloc_put((char *)at->ptr, at->len + 1);
+    *at = slice_of(copy, value.len);
+    return true;
+}
+
 bool directive_takes_words(const struct option *o) {
     return o->type == OPTION_FLAGS || (o->flags & OPTION_MULTI);
 }
@@ -116,6 +125,10 @@ bool directive_takes_words(const struct option *o) {
 bool directive_read(const struct option *o, const char *const *words, int count, const char **error) {
     if (!directive_takes_words(o) && count != 1) {
         *error = "wrong number of arguments";
+        return false;
+    }
+    if (o->type != OPTION_BYTES && words_hold_nul(words, count)) {
+        *error = "argument holds a NUL byte";
         return false;
     }
     switch (o->type) {
@@ -128,6 +141,7 @@ bool directive_read(const struct option *o, const char *const *words, int count,
     case OPTION_FLAGS: return read_names(o, words, count, error);
     case OPTION_STRING:
     case OPTION_IGNORED: return read_string(o, words[0]);
+    case OPTION_BYTES: return read_bytes(o, words_slice(words[0]));
     case OPTION_CUSTOM: return o->set(words, count, error);
     }
     return false;
@@ -138,8 +152,8 @@ void directive_reset(const struct option *o) {
     struct words w;
     struct slice initial = slice_cstr(o->initial);
     const char *error;
-    bool fine = directive_takes_words(o) ? words_split_blanks(&w, initial) : words_single(&w, initial);
-    fine = fine && directive_read(o, (const char *const *)w.at, w.count, &error);
+    (directive_takes_words(o) ? words_split_blanks : words_single)(&w, initial);
+    bool fine = directive_read(o, (const char *const *)w.at, w.count, &error);
     assert(fine && "an option's initial value is not valid");
     (void)fine;
     words_free(&w);
@@ -183,6 +197,7 @@ void directive_print(const struct option *o, struct buf *out) {
     case OPTION_FLAGS: print_flags(o, *(int *)o->address, out); return;
     case OPTION_STRING:
     case OPTION_IGNORED: buf_append_cstr(out, *(char **)o->address); return;
+    case OPTION_BYTES: buf_append_slice(out, *(struct slice *)o->address); return;
     case OPTION_CUSTOM: o->get(out); return;
     }
 }
@@ -203,7 +218,7 @@ void directive_print_memory(int64_t n, struct buf *out) {
 }
 
 void directive_print_file(const struct option *o, struct buf *out) {
-    bool quoted = o->type == OPTION_STRING || o->type == OPTION_IGNORED;
+    bool quoted = o->type == OPTION_STRING || o->type == OPTION_BYTES || o->type == OPTION_IGNORED;
     if (o->type == OPTION_MEMORY && *(int64_t *)o->address >= 0) {
         directive_print_memory(*(int64_t *)o->address, out);
         return;

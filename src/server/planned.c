@@ -138,6 +138,12 @@ static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetc
             NULL                                                \
         }                                                       \
     }
+#define KEPT_BYTES(n, a, i, f)                                       \
+    {                                                                \
+        KEPT(n, a, OPTION_BYTES, i, f), .address = &(struct slice) { \
+            NULL, 0                                                  \
+        }                                                            \
+    }
 #define KEPT_ENUM(n, a, i, list, f) \
     { KEPT(n, a, OPTION_ENUM, i, f), .address = &(int){0}, .names = list }
 
@@ -232,7 +238,7 @@ const struct option planned_rows[] = {
      .get = get_replicaof,
      .lines = write_replicaof_line},
     KEPT_STRING("masteruser", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("masterauth", NULL, "", OPTION_PLANNED | OPTION_SENSITIVE | OPTION_EMPTY_IS_NULL),
+    KEPT_BYTES("masterauth", NULL, "", OPTION_PLANNED | OPTION_SENSITIVE | OPTION_EMPTY_IS_NULL),
     KEPT_BOOL("replica-read-only", "slave-read-only", "yes", 0),
     KEPT_BOOL("replica-serve-stale-data", "slave-serve-stale-data", "yes", 0),
     KEPT_BOOL("replica-ignore-maxmemory", "slave-ignore-maxmemory", "yes", 0),

@@ -159,7 +159,8 @@ test "CONFIG REWRITE keeps the owner's text, replaces in place and appends the r
 
 test "a rewritten file means the same" {
     set set_to {hz 33 notify-keyspace-events KEA maxmemory-clients 5% save {5 6 7 8} proc-title-template {{title} x}
-        client-output-buffer-limit {normal 0 0 0 slave 1 2 3 pubsub 4 5 6} oom-score-adj-values {1 2 3} maxmemory 12345}
+        client-output-buffer-limit {normal 0 0 0 slave 1 2 3 pubsub 4 5 6} oom-score-adj-values {1 2 3} maxmemory 12345
+        masterauth "a\0\"b\xff"}
     set folder [string trim [exec mktemp -d]]
     write_file $folder/server.conf ""
     set h [server_start {} -folder $folder -file server.conf]

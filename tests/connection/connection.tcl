@@ -158,6 +158,25 @@ with_server {requirepass foobar} {
         $c -close
     }
 
+    test "a password may hold any byte; other options refuse a NUL" {
+        set c [client]
+        $c AUTH foobar
+        set bytes "se\0cret\xff"
+        $c CONFIG SET requirepass $bytes
+        set d [client]
+        assert_error "WRONGPASS *" { $d AUTH se }
+        assert_error "WRONGPASS *" { $d AUTH "se\0cret" }
+        assert_equal OK [$d AUTH $bytes]
+        $d CONFIG SET masterauth $bytes
+        assert_equal [list masterauth $bytes] [$d CONFIG GET masterauth]
+        assert_equal [list requirepass $bytes] [$d CONFIG GET requirepass]
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'timeout') - *" { $d CONFIG SET timeout "1\x002" }
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'save') - *" { $d CONFIG SET save "1 2\x003" }
+        $c CONFIG SET requirepass foobar
+        $c -close
+        $d -close
+    }
+
     test "a password that is taken away or changed at run time" {
         set c [client]
         $c AUTH foobar

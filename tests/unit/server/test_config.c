@@ -155,13 +155,19 @@ static void words(void **state) {
     assert_null(w.at[3]);
     words_free(&w);
     assert_false(words_split(&w, SLICE("a \"b")));
-    assert_false(words_split(&w, SLICE("a \"\\x00\"")));
-    assert_true(words_split_blanks(&w, SLICE("a  b ")));
+    assert_true(words_split(&w, SLICE("a \"b\\x00c\" d")));
+    assert_int_equal(w.count, 3);
+    assert_true(slice_eq(words_slice(w.at[1]), SLICE("b\0c")));
+    assert_string_equal(w.at[2], "d");
+    assert_true(words_hold_nul((const char *const *)w.at, 3));
+    assert_false(words_hold_nul((const char *const *)w.at, 1));
+    words_free(&w);
+    words_split_blanks(&w, SLICE("a  b "));
     assert_int_equal(w.count, 4);
     assert_string_equal(w.at[1], "");
     assert_string_equal(w.at[3], "");
     words_free(&w);
-    assert_true(words_split_blanks(&w, SLICE("")));
+    words_split_blanks(&w, SLICE(""));
     assert_int_equal(w.count, 0);
     words_free(&w);
 }
