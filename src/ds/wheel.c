@@ -20,6 +20,7 @@
 #define CHUNK_MIN 64
 #define CHUNK_MAX 1024
 #define MARK_BYTES 5
+#define LATE_MS 1000 /* by how much a clock that is set back may delay marks */
 
 struct chunk {
     struct chunk *next; /* an older and smaller or equal one, and full */
@@ -223,7 +224,29 @@ static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t unt
     return true;
 }
 
+/* Put the wheel back in time: every mark is due at once, to be asked for its place anew. They become one list, as if a
+ * sweep had cut it off the first slot. */
+static void set_back(struct wheel *w, int64_t now_ms) {
+    struct chunk *all = w->sweep.list;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        struct level *l = &w->levels[k];
+        for (size_t at = 0; l->slots && at < SLOTS; at++) {
+            struct chunk **end = &l->slots[at];
+            while (*end)
+                end = &(*end)->next;
+            *end = all;
+            all = l->slots[at];
+            l->slots[at] = NULL;
+        }
+        memset(l->busy, 0, sizeof l->busy);
+        l->cur = (uint64_t)now_ms >> SHIFT * k;
+    }
+    w->now = now_ms;
+    w->sweep = (struct sweep){.list = all, .number = (uint64_t)now_ms};
+}
+
 bool wheel_advance(struct wheel *w, int64_t now_ms, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx) {
+    if (now_ms < w->now - LATE_MS && now_ms >= 0) set_back(w, now_ms);
     if (now_ms > w->now) w->now = now_ms;
     uint64_t now = (uint64_t)w->now;
     for (unsigned k = 0; k < LEVELS; k++) {

@@ -205,6 +205,24 @@ static void test_clock_back(void **state) {
     wheel_free(m.w);
 }
 
+/* By seconds or years: nothing is late, whatever was under way. */
+static void test_clock_far_back(void **state) {
+    (void)state;
+    start(1700000000000);
+    for (size_t round = 0; round < 400; round++) {
+        for (size_t i = 0; i < 50; i++)
+            set(rand_below(KEYS), m.now + random_delay());
+        if (rand_below(2)) wheel_sweep(m.w, 0, resolve, &m);
+        int64_t back = 1001 + random_delay() / 100, step = rand_below(3) ? (int64_t)rand_below(3000) : -back;
+        if (rand_below(4) == 0) wheel_advance(m.w, m.now += 5, 0, resolve, &m);
+        advance(m.now + step, rand_below(2) ? FOREVER : 3000);
+    }
+    while (wheel_marks(m.w) > 0)
+        advance(wheel_next_ms(m.w), FOREVER);
+    assert_int_equal(earliest(), INT64_MAX);
+    wheel_free(m.w);
+}
+
 /* A slot that begins has been drained before, if there was time: little is left to do at the boundary. */
 static void test_drained_ahead(void **state) {
     (void)state;
@@ -336,9 +354,10 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),  cmocka_unit_test(test_exact),      cmocka_unit_test(test_far_and_past),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_clock_back), cmocka_unit_test(test_drained_ahead),
-        cmocka_unit_test(test_sweep),  cmocka_unit_test(test_budget),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_empty),          cmocka_unit_test(test_exact),      cmocka_unit_test(test_far_and_past),
+        cmocka_unit_test(test_random),         cmocka_unit_test(test_clock_back), cmocka_unit_test(test_drained_ahead),
+        cmocka_unit_test(test_sweep),          cmocka_unit_test(test_budget),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_clock_far_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,6 +230,32 @@ static void extremes(void **state) {
     assert_int_equal(db_size(db_at(0)), 2);
 }
 
+/* A machine that began in the future: what is set after its clock has been put right must not wait for that future. */
+static void clock_set_back(void **state) {
+    (void)state;
+    run(FAR_MS);
+    for (int i = 0; i < 3000; i++)
+        set(0, i, FAR_MS + 1 + i % 500 * 60000);
+    run(FAR_MS + 10);
+    size_t left = db_size(db_at(0));
+    clock_cached_ms = START_MS;
+    set(0, 3000, START_MS + 1500);
+    set(0, 3001, START_MS + 700000);
+    for (int64_t ms = 0; ms <= 1500; ms++) {
+        run(START_MS + ms);
+        assert_int_equal(db_size(db_at(0)), left + 2);
+    }
+    run(START_MS + 1501);
+    assert_false(exists(0, 3000));
+    run(START_MS + 700001);
+    assert_int_equal(db_size(db_at(0)), left);
+    for (int64_t now_ms; wheel_marks(db_at(0)->wheel) > 0; clock_cached_ms = now_ms) {
+        now_ms = wheel_next_ms(db_at(0)->wheel);
+        run(now_ms);
+    }
+    assert_int_equal(db_size(db_at(0)), 0);
+}
+
 static void can_be_disabled(void **state) {
     (void)state;
     set(0, 1, START_MS + 10);
@@ -299,6 +325,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(work_is_sliced_and_fair, setup, teardown),
         cmocka_unit_test_setup_teardown(swapped_and_emptied, setup, teardown),
         cmocka_unit_test_setup_teardown(extremes, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
         cmocka_unit_test_setup_teardown(can_be_disabled, setup, teardown),
         cmocka_unit_test_setup_teardown(says_when_to_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(mean_ttl, setup, teardown),
