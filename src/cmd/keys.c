@@ -94,7 +94,7 @@ static void rename_to(struct request *r, bool replace) {
         return;
     }
     if (!same && make_way(db, &to, replace)) {
-        db_attach(db, &to, db_detach(db, &r->key, db_write(db, &r->key)));
+        db_attach(db, &to, db_detach(db, &r->key, db_peek(db, &r->key)));
         db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* one change, two events */
         db_changed(db, &to, DB_GENERIC, "rename_to");
         done = true;

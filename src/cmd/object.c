@@ -11,7 +11,7 @@
 
 /* NULL: replied null. No keymiss event is for those who only look. */
 static const struct entry *find(struct request *r) {
-    const struct entry *e = db_write(r->client->db, &r->key);
+    const struct entry *e = db_look(r->client->db, &r->key);
     if (e) {
         db_metrics.hits++;
     } else {

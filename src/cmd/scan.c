@@ -87,7 +87,7 @@ static void remove_due(struct db *db, const struct buf *due) {
         struct buf name = {0};
         buf_append_slice(&name, entry_key(entry_at(due, i)));
         struct key key = key_of(buf_slice(&name));
-        db_write(db, &key);
+        db_look(db, &key);
         buf_free(&name);
     }
 }

@@ -100,6 +100,12 @@ struct entry *db_read(struct db *db, const struct key *key) {
 }
 
 struct entry *db_write(struct db *db, const struct key *key) {
+    struct entry *e = find_live(db, key);
+    if (e) evict_touch(e);
+    return e;
+}
+
+struct entry *db_look(struct db *db, const struct key *key) {
     return find_live(db, key);
 }
 
@@ -192,7 +198,6 @@ static inline __attribute__((always_inline)) struct entry *place(struct db *db, 
     if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
     e = reshape(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
     e->type_encoding = (uint8_t)(type | encoding << 4);
-    evict_touch(e);
     retime(db, e, key->hash, old_ms, deadline_ms);
     return e;
 }

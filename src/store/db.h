@@ -1,7 +1,7 @@
 /* The keyspace: numbered databases, and the only door for changes to them.
  *
- * A lookup for reading (db_read) counts hits and misses and touches the access clock; a lookup for
- * writing (db_write) does neither. Both treat a key past its deadline as absent and remove it. Who
+ * A lookup for reading (db_read) counts hits and misses, one for writing (db_write) does not. Both touch the
+ * access clock, and both treat a key past its deadline as absent and remove it; db_look does only that. Who
  * changes a value calls db_changed() once, and everything that follows from a change happens there. */
 #pragma once
 #include "base/hash.h"
@@ -73,7 +73,8 @@ struct db *db_at(int id); /* 0 <= id < db_count() */
 /* NULL if absent. The entry stays where it is until the next change to this database. */
 struct entry *db_read(struct db *db, const struct key *key);
 struct entry *db_write(struct db *db, const struct key *key);
-struct entry *db_peek(struct db *db, const struct key *key); /* as db_read without statistics and touching */
+struct entry *db_look(struct db *db, const struct key *key);
+struct entry *db_peek(struct db *db, const struct key *key); /* changes nothing at all */
 
 /* Two steps of a wave: bring the table line, then the entry, into the cache ahead of the look-up. */
 static inline void db_prefetch_line(const struct db *db, uint64_t hash) {

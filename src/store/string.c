@@ -7,7 +7,6 @@
  * so whoever writes into one makes sure that it is the only holder. */
 #include "store/string.h"
 #include "base/blob.h"
-#include "store/evict.h"
 
 #define GROW_DOUBLE_MAX (1024 * 1024) /* blobs double up to here, and grow by a quarter (at least this much) beyond */
 
@@ -82,7 +81,6 @@ static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
 
 /* A raw value of exactly `length` bytes, which is not less than what it has, and where they are. */
 static struct entry *extend(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
-    evict_touch(e);
     if (length < BLOB_MIN && encoding_of(e) != STRING_BLOB) {
         e = own_inline(db, e, length);
         *bytes = entry_value(e);
@@ -124,7 +122,6 @@ struct entry *string_set_range(struct db *db, const struct key *key, struct entr
 struct entry *string_set_i64(struct db *db, const struct key *key, struct entry *e, int64_t value) {
     if (e && e->type_encoding == (ENTRY_STRING | STRING_INT << 4)) {
         memcpy(entry_value(e), &value, sizeof value);
-        evict_touch(e);
         return e;
     }
     return db_set_int(db, key, e, value, DB_KEEP_TTL);

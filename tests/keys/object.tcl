@@ -23,6 +23,16 @@ with_server {} {
         assert {[r OBJECT IDLETIME k] <= 1}
     }
 
+    test "A look-up for writing counts as a use, even if nothing is written" {
+        r SET k v
+        wait_for {[r OBJECT IDLETIME k] >= 2}
+        assert_equal 0 [r SETNX k w]
+        assert {[r OBJECT IDLETIME k] <= 1}
+        wait_for {[r OBJECT IDLETIME k] >= 2}
+        r EXPIRE k 1000
+        assert {[r OBJECT IDLETIME k] <= 1}
+    }
+
     test "OBJECT FREQ needs an LFU policy, OBJECT IDLETIME one that is not" {
         assert_error "ERR An LFU maxmemory policy is not selected, access frequency not tracked.*" {r OBJECT FREQ k}
         if {[catch {r CONFIG SET maxmemory-policy allkeys-lfu}]} { skip "no such policy yet" }
