@@ -1,0 +1,514 @@
+/* Connections over socketpairs. Input: requests come out the same wherever the stream is cut, and a large bulk arrives in a
+ * blob. Output: what the peer reads is what was written, in order, through ranges, pushes, inserts, references to blobs and
+ * sockets that take only a little at a time. */
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/rand.h"
+#include "net/conn.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct resp_limits limits = {.max_bulk = 512 << 20, .authenticated = true};
+
+static void never_ready(struct loop_source *source, uint32_t events) {
+    (void)source;
+    (void)events;
+}
+
+/* A connection and the other end of its socket. */
+struct pair {
+    struct conn conn;
+    int peer;
+};
+
+static void pair_open(struct pair *p) {
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    conn_init(&p->conn, fds[0], never_ready);
+    assert_true(loop_add(&p->conn.source, LOOP_READ));
+    p->peer = fds[1];
+}
+
+static void pair_close(struct pair *p) {
+    conn_close(&p->conn);
+    close(p->peer);
+    assert_int_equal(conn_metrics.input_bytes, 0);
+    assert_int_equal(conn_metrics.output_bytes, 0);
+}
+
+static struct blob *blob_filled(size_t len, char with) {
+    struct blob *b = blob_new(len);
+    memset(b->data, with, len);
+    b->len = len;
+    return b;
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
+
+/* Read and parse as a wave does, once; requests go to `out` as "[a|b]". */
+static enum conn_read serve(struct conn *c, struct buf *out) {
+    struct resp_parser *parser;
+    const char *end;
+    enum conn_read result = conn_read(c, &parser, &end);
+    if (result != CONN_READ_SOME) return result;
+    enum resp_status status;
+    while ((status = resp_parse(parser, end, &limits)) == RESP_REQUEST) {
+        for (uint32_t i = 0; i < parser->argc; i++) {
+            buf_append_cstr(out, i ? "|" : "[");
+            buf_append_slice(out, parser->argv[i]);
+        }
+        if (parser->argc) buf_append_cstr(out, "]");
+    }
+    assert_int_equal(status, RESP_MORE);
+    conn_stash(c, parser, end);
+    conn_input_reset();
+    return result;
+}
+
+/* Send all of it, and serve the connection until nothing is left in the socket. */
+static void feed(struct pair *p, struct slice bytes, struct buf *out) {
+    char byte;
+    while (bytes.len) {
+        ssize_t n = write(p->peer, bytes.ptr, bytes.len);
+        assert_true(n > 0 || errno == EAGAIN);
+        if (n > 0) bytes = slice_of(bytes.ptr + n, bytes.len - (size_t)n);
+        while (recv(p->conn.source.fd, &byte, 1, MSG_PEEK) > 0)
+            serve(&p->conn, out);
+    }
+}
+
+static void expect_text(struct buf *got, struct slice expected) {
+    if (!slice_eq(buf_slice(got), expected))
+        fail_msg("got %zu bytes: %.*s", got->len, got->len < 200 ? (int)got->len : 200, got->data ? got->data : "");
+    buf_free(got);
+}
+
+static const char *const stream = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING\r\n\r\n"
+                                  "set 'a b' c\n*0\r\n*1\r\n$4\r\nPING\r\n";
+static const char *const requests = "[SET|k|][GET|k][PING][set|a b|c][PING]";
+
+static void cut_anywhere(void **state) {
+    (void)state;
+    size_t len = strlen(stream);
+    for (size_t first = 0; first <= len; first++) {
+        for (size_t second = first; second <= len; second += 1 + rand_below(7)) {
+            struct pair p;
+            struct buf out = {0};
+            pair_open(&p);
+            feed(&p, slice_of(stream, first), &out);
+            feed(&p, slice_of(stream + first, second - first), &out);
+            feed(&p, slice_of(stream + second, len - second), &out);
+            assert_null(p.conn.input); /* idle again: it owns nothing */
+            expect_text(&out, slice_cstr(requests));
+            pair_close(&p);
+        }
+    }
+}
+
+static void byte_by_byte(void **state) {
+    (void)state;
+    struct pair p;
+    struct buf out = {0};
+    pair_open(&p);
+    for (size_t i = 0; i < strlen(stream); i++)
+        feed(&p, slice_of(stream + i, 1), &out);
+    expect_text(&out, slice_cstr(requests));
+    pair_close(&p);
+}
+
+/* Two connections whose halves interleave share the arena, and must not share bytes. */
+static void interleaved(void **state) {
+    (void)state;
+    struct pair a, b;
+    struct buf from_a = {0}, from_b = {0};
+    pair_open(&a);
+    pair_open(&b);
+    feed(&a, SLICE("*2\r\n$4\r\nECHO\r\n$3\r\na"), &from_a);
+    feed(&b, SLICE("*2\r\n$4\r\nEC"), &from_b);
+    feed(&a, SLICE("aa\r"), &from_a);
+    feed(&b, SLICE("HO\r\n$3\r\nbbb\r\n"), &from_b);
+    feed(&a, SLICE("\n"), &from_a);
+    expect_text(&from_a, SLICE("[ECHO|aaa]"));
+    expect_text(&from_b, SLICE("[ECHO|bbb]"));
+    pair_close(&a);
+    pair_close(&b);
+}
+
+/* Random requests, some larger than every threshold of the input, in random pieces. */
+static void large_requests_in_pieces(void **state) {
+    (void)state;
+    uint64_t seed = (uint64_t)time(NULL);
+    printf("seed %llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+    static const size_t sizes[] = {0, 1, 100, BLOB_MIN - 1, BLOB_MIN, BLOB_MIN + 1, 40000, 300000};
+    struct buf input = {0}, expected = {0}, out = {0};
+    for (int i = 0; i < 60; i++) {
+        int args = 1 + (int)rand_below(i % 10 == 0 ? 3000 : 4); /* many arguments: the parser's own buffer */
+        buf_printf(&input, "*%d\r\n", args);
+        for (int k = 0; k < args; k++) {
+            size_t len = args > 4 ? rand_below(40) : sizes[rand_below(sizeof sizes / sizeof *sizes)];
+            buf_printf(&input, "$%zu\r\n", len);
+            memset(buf_reserve(&input, len), 'a' + k % 26, len);
+            buf_append_cstr(&expected, k ? "|" : "[");
+            buf_append(&expected, input.data + input.len, len);
+            input.len += len;
+            buf_append_cstr(&input, "\r\n");
+        }
+        buf_append_cstr(&expected, "]");
+    }
+    struct pair p;
+    pair_open(&p);
+    for (size_t at = 0; at < input.len;) {
+        size_t n = 1 + rand_below(rand_below(2) ? 100 : 70000);
+        if (n > input.len - at) n = input.len - at;
+        feed(&p, slice_of(input.data + at, n), &out);
+        at += n;
+    }
+    expect_text(&out, buf_slice(&expected));
+    assert_null(p.conn.input);
+    pair_close(&p);
+    buf_free(&input);
+    buf_free(&expected);
+}
+
+static void a_bulk_in_a_blob_is_taken(void **state) {
+    (void)state;
+    struct pair p;
+    struct buf out = {0};
+    pair_open(&p);
+    size_t used = alloc_used();
+    feed(&p, SLICE("*2\r\n$4\r\nKEEP\r\n$20000\r\nx"), &out);
+    assert_true(conn_input_bytes(&p.conn) > 0);
+    assert_true(conn_input_memory(&p.conn) >= 20000);
+    char *rest = malloc(20001);
+    memset(rest, 'x', 19999);
+    memcpy(rest + 19999, "\r\n", 2);
+    assert_int_equal(write(p.peer, rest, 20001), 20001);
+    struct resp_parser *parser;
+    const char *end;
+    assert_int_equal(conn_read(&p.conn, &parser, &end), CONN_READ_SOME);
+    assert_int_equal(resp_parse(parser, end, &limits), RESP_REQUEST);
+    assert_true(conn_region_is_own(&p.conn));
+    assert_null(conn_take_blob(&p.conn, parser->argv[0].ptr));
+    struct blob *blob = conn_take_blob(&p.conn, parser->argv[1].ptr);
+    assert_non_null(blob);
+    assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it is ours now */
+    assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
+    conn_stash(&p.conn, parser, end);
+    assert_null(p.conn.input);
+    assert_int_equal(blob->len, 20000);
+    assert_memory_equal(blob->data, rest, 19999);
+    blob_drop(blob);
+    assert_int_equal(alloc_used(), used);
+    free(rest);
+    pair_close(&p);
+    buf_free(&out);
+}
+
+/* Who announces a gigabyte does not get it. */
+static void a_length_alone_takes_little(void **state) {
+    (void)state;
+    struct pair p;
+    struct buf out = {0};
+    pair_open(&p);
+    feed(&p, SLICE("*2\r\n$3\r\nSET\r\n$500000000\r\n"), &out);
+    assert_true(conn_input_memory(&p.conn) < 2 << 20);
+    pair_close(&p);
+    assert_int_equal(out.len, 0);
+}
+
+static void the_end_of_a_stream(void **state) {
+    (void)state;
+    struct pair p;
+    struct buf out = {0};
+    pair_open(&p);
+    assert_int_equal(serve(&p.conn, &out), CONN_READ_NOTHING);
+    feed(&p, SLICE("*1\r\n"), &out);
+    shutdown(p.peer, SHUT_WR);
+    assert_int_equal(serve(&p.conn, &out), CONN_READ_CLOSED);
+    assert_true(p.conn.flags & CONN_BROKEN);
+    pair_close(&p);
+    assert_int_equal(out.len, 0);
+}
+
+/* --- output ---------------------------------------------------------------------------------- */
+
+static void read_peer(struct pair *p, struct buf *got) {
+    for (;;) {
+        ssize_t n = read(p->peer, buf_reserve(got, 65536), 65536);
+        if (n <= 0) return;
+        got->len += (size_t)n;
+    }
+}
+
+static void say(const char *text) {
+    conn_write(text, strlen(text));
+}
+
+static void expect_peer(struct pair *p, const char *expected) {
+    struct buf got = {0};
+    read_peer(p, &got);
+    expect_text(&got, slice_cstr(expected));
+    assert_int_equal(conn_unsent(&p->conn), 0);
+}
+
+static int served;
+static void count_served(struct conn *c) {
+    (void)c;
+    served++;
+}
+
+static void ranges_of_two(void **state) {
+    (void)state;
+    struct pair a, b;
+    pair_open(&a);
+    pair_open(&b);
+    uint64_t writes = conn_metrics.writes;
+    size_t mark = conn_open();
+    say("one ");
+    conn_keep(&a.conn, mark);
+    mark = conn_open();
+    say("two ");
+    conn_keep(&a.conn, mark); /* goes on where the first ended: still one range */
+    mark = conn_open();
+    say("b");
+    conn_keep(&b.conn, mark);
+    mark = conn_open();
+    say("three"); /* behind b's: moved to chunks */
+    conn_keep(&a.conn, mark);
+    mark = conn_open();
+    conn_keep(&b.conn, mark); /* nothing */
+    assert_int_equal(conn_unsent(&a.conn), 13);
+    served = 0;
+    conn_flush(count_served);
+    assert_int_equal(served, 2);
+    assert_int_equal(conn_metrics.writes - writes, 3);
+    expect_peer(&a, "one two three");
+    expect_peer(&b, "b");
+    pair_close(&a);
+    pair_close(&b);
+}
+
+/* While a's range is open, pushes to b nest in it; one to a itself goes behind what a has unsent. */
+static void pushes_nest(void **state) {
+    (void)state;
+    struct pair a, b;
+    pair_open(&a);
+    pair_open(&b);
+    size_t outer = conn_open();
+    say("reply ");
+    size_t inner = conn_open();
+    say("push");
+    conn_push(&b.conn, inner);
+    say("goes on");
+    conn_keep(&a.conn, outer);
+    outer = conn_open();
+    say(" push to a");
+    conn_push(&a.conn, outer);
+    outer = conn_open();
+    say(" reply again");
+    conn_keep(&a.conn, outer); /* behind the push, not before it */
+    conn_flush(NULL);
+    expect_peer(&a, "reply goes on push to a reply again");
+    expect_peer(&b, "push");
+    pair_close(&a);
+    pair_close(&b);
+}
+
+static void insert_and_truncate(void **state) {
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    struct blob *x = blob_filled(BLOB_MIN, 'x'), *y = blob_filled(BLOB_MIN, 'y');
+    size_t mark = conn_open();
+    say("<");
+    size_t place = conn_mark();
+    say("(");
+    conn_write_blob(x);
+    say(")");
+    size_t dropped = conn_mark();
+    say("[");
+    conn_write_blob(y);
+    say("]");
+    assert_int_equal(y->holders, 2);
+    conn_truncate(dropped);
+    assert_int_equal(y->holders, 1);
+    conn_insert(place, "two:", 4); /* the reference moves along */
+    conn_write_blob(y);
+    say(">");
+    conn_keep(&p.conn, mark);
+    conn_flush(NULL);
+    struct buf got = {0}, expected = {0};
+    buf_append_cstr(&expected, "<two:(");
+    buf_append_slice(&expected, blob_slice(x));
+    buf_append_cstr(&expected, ")");
+    buf_append_slice(&expected, blob_slice(y));
+    buf_append_cstr(&expected, ">");
+    read_peer(&p, &got);
+    expect_text(&got, buf_slice(&expected));
+    assert_int_equal(x->holders, 1);
+    assert_int_equal(y->holders, 1);
+    blob_drop(x);
+    blob_drop(y);
+    buf_free(&expected);
+    pair_close(&p);
+}
+
+/* Read and go on sending until all has come. */
+static void drain(struct pair *p, struct buf *got) {
+    while (conn_unsent(&p->conn)) {
+        read_peer(p, got);
+        conn_writable(&p->conn);
+    }
+    read_peer(p, got);
+}
+
+/* A random sequence of replies and pushes, with and without blobs, to two peers that read slowly from tiny sockets. */
+static void slow_readers(void **state) {
+    (void)state;
+    uint64_t seed = (uint64_t)time(NULL);
+    printf("seed %llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+    struct pair pairs[2];
+    struct buf expected[2] = {{0}}, got[2] = {{0}};
+    struct blob *blob = blob_filled(50000, 'b');
+    for (int i = 0; i < 2; i++) {
+        pair_open(&pairs[i]);
+        setsockopt(pairs[i].conn.source.fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int));
+    }
+    for (int step = 0; step < 1500; step++) {
+        int i = (int)rand_below(2);
+        size_t mark = conn_open();
+        for (uint64_t parts = rand_below(100) == 0 ? 100 : rand_below(4); parts > 0; parts--) {
+            char line[64];
+            int len = snprintf(line, sizeof line, "<%d:%d:%llu>", step, i, (unsigned long long)parts);
+            conn_write(line, (size_t)len);
+            buf_append(&expected[i], line, (size_t)len);
+            if (rand_below(4) == 0) {
+                conn_write_blob(blob);
+                buf_append_slice(&expected[i], blob_slice(blob));
+                conn_write("\r\n", 2);
+                buf_append_cstr(&expected[i], "\r\n");
+            }
+        }
+        if (rand_below(3))
+            conn_keep(&pairs[i].conn, mark);
+        else
+            conn_push(&pairs[i].conn, mark);
+        if (rand_below(3) == 0) conn_flush(NULL);
+        if (rand_below(20) == 0 && pairs[i].conn.range_len == 0) drain(&pairs[i], &got[i]); /* begin anew */
+        if (rand_below(2) == 0) read_peer(&pairs[i], &got[i]);
+        if (pairs[i].conn.flags & CONN_WAITS_WRITE) {
+            assert_true(pairs[i].conn.source.events & LOOP_WRITE);
+            if (rand_below(2)) conn_writable(&pairs[i].conn);
+        }
+    }
+    conn_flush(NULL);
+    for (int i = 0; i < 2; i++) {
+        drain(&pairs[i], &got[i]);
+        assert_int_equal(pairs[i].conn.source.events, LOOP_READ); /* nobody waits for EPOLLOUT any more */
+        assert_int_equal(pairs[i].conn.out_chunks, 0);
+        expect_text(&got[i], buf_slice(&expected[i]));
+        buf_free(&expected[i]);
+    }
+    assert_int_equal(conn_metrics.output_bytes, 0);
+    for (int i = 0; i < 2; i++)
+        pair_close(&pairs[i]);
+    assert_int_equal(blob->holders, 1);
+    blob_drop(blob);
+}
+
+static void close_from_sent(struct conn *c) {
+    conn_close(c);
+}
+
+/* A peer that has gone breaks its connection, and nobody else's; what was queued for it is let go. */
+static void a_peer_that_has_gone(void **state) {
+    (void)state;
+    struct pair a, b;
+    pair_open(&a);
+    pair_open(&b);
+    struct blob *blob = blob_filled(BLOB_MIN, 'x');
+    close(a.peer);
+    size_t mark = conn_open();
+    conn_write_blob(blob);
+    say("\r\n");
+    conn_keep(&a.conn, mark);
+    mark = conn_open();
+    say("fine");
+    conn_keep(&b.conn, mark);
+    conn_flush(NULL);
+    assert_true(a.conn.flags & CONN_BROKEN);
+    assert_int_equal(conn_unsent(&a.conn), 0);
+    assert_int_equal(blob->holders, 1);
+    expect_peer(&b, "fine");
+    mark = conn_open();
+    say("more");
+    conn_keep(&a.conn, mark); /* dropped */
+    conn_flush(close_from_sent);
+    conn_close(&a.conn);
+    pair_close(&b);
+    blob_drop(blob);
+}
+
+/* A close takes a queued connection out of the flush; one that `sent` closes is not served again. */
+static void closed_while_queued(void **state) {
+    (void)state;
+    struct pair a, b;
+    pair_open(&a);
+    pair_open(&b);
+    size_t mark = conn_open();
+    say("never");
+    conn_keep(&a.conn, mark);
+    mark = conn_open();
+    say("last words");
+    conn_keep(&b.conn, mark);
+    conn_close(&a.conn);
+    conn_flush(close_from_sent);
+    assert_int_equal(b.conn.source.fd, -1);
+    expect_peer(&b, "last words");
+    struct buf got = {0};
+    read_peer(&a, &got);
+    assert_int_equal(got.len, 0);
+    buf_free(&got);
+    close(a.peer);
+    close(b.peer);
+}
+
+static int open_loop(void **state) {
+    (void)state;
+    return loop_init(16) ? 0 : -1;
+}
+
+static int close_loop(void **state) {
+    (void)state;
+    loop_close();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(byte_by_byte),
+        cmocka_unit_test(interleaved),
+        cmocka_unit_test(large_requests_in_pieces),
+        cmocka_unit_test(a_bulk_in_a_blob_is_taken),
+        cmocka_unit_test(a_length_alone_takes_little),
+        cmocka_unit_test(the_end_of_a_stream),
+        cmocka_unit_test(ranges_of_two),
+        cmocka_unit_test(pushes_nest),
+        cmocka_unit_test(insert_and_truncate),
+        cmocka_unit_test(slow_readers),
+        cmocka_unit_test(a_peer_that_has_gone),
+        cmocka_unit_test(closed_while_queued),
+    };
+    return cmocka_run_group_tests(tests, open_loop, close_loop);
+}
