@@ -7,7 +7,7 @@
 #include "server/client.h"
 #include "server/reply.h"
 
-/* The length of a slice for "%.*s". Arguments are below 512 MB, so that the cast loses nothing. */
+/* The length of a slice for "%.*s". Arguments are below 2 GB (LIMITS_ARGUMENT_MAX): the cast loses nothing. */
 static int text_len(struct slice s) {
     return (int)s.len;
 }

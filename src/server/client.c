@@ -37,6 +37,7 @@ uint64_t client_next_id(void) {
 static void client_ready(struct loop_source *source, uint32_t events) {
     struct client *c = (struct client *)source;
     if (events & LOOP_WRITE) {
+        c->active_ms = clock_now_ms(); /* who reads slowly is not idle */
         conn_writable(&c->conn);
         client_sent(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;

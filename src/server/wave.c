@@ -136,9 +136,14 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
     conn_keep(&c->conn, mark);
 }
 
-/* Parse and batch what a region holds. False if the client must not be looked at any more. */
+static void send_replies(void) {
+    if (wave_before_send) wave_before_send();
+    conn_flush(client_sent);
+}
+
+/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB of GETs can ask for 150 MB. False if the client must not be looked at any more. */
 static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
-    struct resp_limits limits = {.max_bulk = limits_options.max_bulk};
+    struct resp_limits limits = {.max_bulk = limits_max_bulk()};
     for (;;) {
         limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !auth_required();
         switch (resp_parse(parser, end, &limits)) {
@@ -150,7 +155,10 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
         case RESP_REQUEST: break;
         }
         if (parser->argc == 0) continue;
-        if (add_request(c, parser) || !limits.authenticated) run_batch();
+        if (add_request(c, parser) || !limits.authenticated) {
+            run_batch();
+            if (conn_mark() >= WAVE_REPLY_BYTES) send_replies();
+        }
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
     }
 }
@@ -164,8 +172,7 @@ static void enforce_query_limit(struct client *c) {
 
 static void finish_wave(void) {
     run_batch();
-    if (wave_before_send) wave_before_send();
-    conn_flush(client_sent);
+    send_replies();
     conn_input_reset();
     wave.clients = wave.requests = 0;
 }

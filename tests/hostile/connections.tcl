@@ -148,6 +148,38 @@ with_server {} {
         r DEL big
     }
 
+    test "replies to one read's worth of requests are not put together before they are sent" {
+        if {[slowness] > 1} { skip "sanitizers keep what is freed" }
+        r SET big [string repeat x 16000]
+        proc peak_kb {} {
+            set file [open /proc/[server_pid]/status]
+            regexp {VmHWM:\s*(\d+)} [read $file] -> kb
+            close $file
+            return $kb
+        }
+        set before [peak_kb]
+        set c [client]
+        $c -raw [string repeat "GET big\r\n" 7000]
+        wait_for {[regexp {omem=1[0-9]{8} } [r CLIENT LIST]]}
+        # 112 MB wait for the client; the arena is not as large once more.
+        assert {[peak_kb] - $before < 150000}
+        $c -close
+        only_this_client
+        r DEL big
+    }
+
+    test "an argument is shorter than 2 GB, whatever proto-max-bulk-len says" {
+        r CONFIG SET proto-max-bulk-len 8gb
+        set c [client]
+        $c -raw "*2\r\n\$4\r\nECHO\r\n\$2147483648\r\n"
+        assert_equal "-ERR Protocol error: invalid bulk length\r\n" [$c -rest]
+        set c [client]
+        $c -raw "*2\r\n\$4\r\nECHO\r\n\$2147000000\r\nstart"
+        wait_for {[regexp {qbuf=2[0-9] } [r CLIENT LIST]]}
+        $c -close
+        r CONFIG SET proto-max-bulk-len 512mb
+    }
+
     test "half-megabyte pieces of requests from many clients leave no memory behind" {
         set before [info_field used_memory]
         for {set i 0} {$i < 50} {incr i} {
@@ -181,5 +213,20 @@ with_server {timeout 1} {
         $idle PING
         wait_for {[r PING] eq "PONG" && [info_field connected_clients] == 1} 15000
         assert {[$idle -closed]}
+    }
+
+    test "who reads a large reply slowly is not idle" {
+        r SET big [string repeat x 30000000]
+        set slow [client]
+        $slow -send GET big
+        set channel [$slow -channel]
+        set got 0
+        while {$got < 30000000 && ![eof $channel]} {
+            incr got [string length [read $channel 500000]]
+            after 60
+            r PING
+        }
+        assert_equal 30000013 $got
+        r DEL big
     }
 }
