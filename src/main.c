@@ -43,8 +43,10 @@ static const struct command *const families[] = {
 
 #define COUNT(list) (sizeof list / sizeof list[0])
 
+/* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Kura server v=%s redis=%s malloc=%s bits=64\n", INFO_KURA_VERSION, INFO_REDIS_VERSION, alloc_library());
+    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", INFO_REDIS_VERSION, alloc_library(),
+           INFO_KURA_VERSION);
     return 0;
 }
 

@@ -112,8 +112,8 @@ test "files that are not there" {
 test "--version, --help and the tools" {
     lassign [run_to_end "" --version] status output
     assert_equal 0 $status
-    assert_match "Kura server v=* redis=7.2.6 malloc=* bits=64" $output
-    assert_match "Kura server*" [lindex [run_to_end "" -v] 1]
+    assert_match "Redis server v=7.2.6 sha=00000000:0 malloc=* bits=64 build=kura-*" $output
+    assert_equal $output [lindex [run_to_end "" -v] 1]
     assert_match "*kura-server - (read config from stdin)*" [lindex [run_to_end "" --help] 1]
     assert_equal 1 [lindex [run_to_end "" --test-memory 10] 0]
 }
