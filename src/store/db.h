@@ -125,7 +125,8 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 void db_empty(struct db *db, bool in_background); /* FLUSHDB; returns at once if in_background; dirty is the caller's */
 void db_swap(int a, int b);                       /* SWAPDB: the numbers swap, the contents stay; dirty likewise */
 size_t db_size(const struct db *db);
-/* A random key that is not past its deadline; NULL if there is none. */
+/* A random key; NULL if there is none. Those past their deadline are removed and do not count, but when a thousand
+ * in a row are, the next one is returned even so: its time may as well have come just now. */
 struct entry *db_random(struct db *db);
 /* One step of SCAN: visit is called with struct entry *. Returns the next cursor, 0 at the end. */
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx);

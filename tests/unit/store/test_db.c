@@ -357,6 +357,23 @@ static void peek_leaves_no_trace(void **state) {
     assert_int_equal(db_metrics.dirty, before.dirty);
 }
 
+/* No call takes long, whatever waits to be removed. */
+static void random_is_bounded(void **state) {
+    (void)state;
+    char name[16];
+    for (int i = 0; i < 10000; i++) {
+        struct key key = key_of(slice_of(name, (size_t)snprintf(name, sizeof name, "%d", i)));
+        db_set_int(db_at(0), &key, NULL, i, START_MS + 1);
+    }
+    clock_cached_ms = START_MS + 2;
+    size_t before = db_size(db_at(0));
+    assert_non_null(db_random(db_at(0)));
+    assert_int_equal(before - db_size(db_at(0)), 1000);
+    while (db_random(db_at(0)))
+        continue;
+    assert_int_equal(db_size(db_at(0)), 0);
+}
+
 static void scan_promise(void *ctx, void *record) {
     (void)record;
     ++*(size_t *)ctx;
@@ -464,6 +481,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(random_operations_agree_with_the_model, setup, teardown),
         cmocka_unit_test_setup_teardown(rewrites_in_place_when_the_class_allows, setup, teardown),
         cmocka_unit_test_setup_teardown(peek_leaves_no_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_returns_after_empty, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
