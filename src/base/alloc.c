@@ -34,7 +34,7 @@
 #define LINE 64
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* ---- The count ---- */
+/* --- The count ------------------------------------------------------------------------------- */
 
 struct cell {
     int64_t live; /* bytes; written by the owner, read by anybody */
@@ -106,7 +106,7 @@ size_t alloc_peak(void) {
     return peak_bytes;
 }
 
-/* ---- The allocator below ---- */
+/* --- The allocator below --------------------------------------------------------------------- */
 
 #ifdef USE_LIBC
 
@@ -238,7 +238,7 @@ void alloc_background(int enabled) {
 
 #endif
 
-/* ---- What everybody calls ---- */
+/* --- What everybody calls -------------------------------------------------------------------- */
 
 static void out_of_memory(size_t n) {
     log_warning("Out Of Memory allocating %zu bytes!", n);

@@ -1,8 +1,8 @@
 /* Glob matching, Redis's dialect.
  *
- * Every element but '*' takes exactly one byte of text. So when an element fails, only the last star
- * needs to be retried, one byte further on: what an earlier star could gain, the last one has already. That is the
- * whole algorithm, with two positions to remember and no stack.
+ * Every element but '*' takes exactly one byte of text. So when an element fails, only the last
+ * star needs to be retried, one byte further on: what an earlier star could gain, the last one
+ * has already. That is the whole algorithm, with two positions to remember and no stack.
  *
  * Facts of the dialect that are easy to get wrong, all of them tested:
  *   - the empty text is matched by the empty pattern only, not by "*";

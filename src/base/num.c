@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- Integers ---- */
+/* --- Integers -------------------------------------------------------------------------------- */
 
 bool num_parse_u64(struct slice s, uint64_t *out) {
     if (s.len == 0 || s.len > 20) return false;
@@ -98,7 +98,7 @@ int num_print_i64(char *to, int64_t value) {
     return 1 + num_print_u64(to + 1, -(uint64_t)value);
 }
 
-/* ---- Reading floating point ---- */
+/* --- Reading floating point ------------------------------------------------------------------ */
 
 static const double exact_power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -170,7 +170,7 @@ bool num_parse_ld(struct slice s, long double *out) {
     return true;
 }
 
-/* ---- Printing floating point ---- */
+/* --- Printing floating point ----------------------------------------------------------------- */
 
 struct decimal {
     char digits[24]; /* no leading and no trailing zero */
@@ -284,7 +284,7 @@ int num_print_ld(char *to, long double value) {
     return n;
 }
 
-/* ---- Memory sizes ---- */
+/* --- Memory sizes ---------------------------------------------------------------------------- */
 
 bool num_parse_memory(struct slice s, uint64_t *bytes) {
     static const struct {

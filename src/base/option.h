@@ -1,5 +1,6 @@
-/* One configuration directive is one row, kept by the module that obeys it. CONFIG GET, SET and REWRITE, the
- * configuration file and the command line all work from the rows; server/config knows how, this is only the shape. */
+/* One configuration directive is one row, kept by the module that obeys it. CONFIG
+ * GET, SET and REWRITE, the configuration file and the command line all work from
+ * the rows; server/config knows how, this is only the shape. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,8 @@
 /* COMMAND and its subcommands: what clients and redis-cli's hints learn about the commands of this server.
  *
- * All of it comes from the rows: names and positions as they are, the arguments of COMMAND DOCS from the rows' syntax
- * (server/docs.h), key specs and categories with what is derived from flags (server/command_info.h). */
+ * All of it comes from the rows: names and positions as they are, the arguments of
+ * COMMAND DOCS from the rows' syntax (server/docs.h), key specs and categories with
+ * what is derived from flags (server/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "cmd/families.h"
@@ -54,7 +55,7 @@ static size_t count_parts(const char *text, char end) {
     return count;
 }
 
-/* --- COMMAND and COMMAND INFO -------------------------------------------------------------------- */
+/* --- COMMAND and COMMAND INFO ---------------------------------------------------------------- */
 
 static void reply_names(struct client *c, const char *const *names, size_t count) {
     reply_set(c, count);
@@ -187,7 +188,7 @@ static void count(struct request *r) {
     reply_int(r->client, (int64_t)exec_command_count());
 }
 
-/* --- COMMAND DOCS ---------------------------------------------------------------------------------- */
+/* --- COMMAND DOCS ---------------------------------------------------------------------------- */
 
 static void reply_arguments(struct client *c, const struct docs_tree *tree, int first, int count);
 
@@ -318,7 +319,7 @@ static void docs(struct request *r) {
     reply_map_at(c, place, found_count);
 }
 
-/* --- COMMAND LIST ---------------------------------------------------------------------------------- */
+/* --- COMMAND LIST ---------------------------------------------------------------------------- */
 
 enum filter_kind { FILTER_NONE, FILTER_MODULE, FILTER_ACL, FILTER_PATTERN };
 
@@ -377,14 +378,14 @@ static void list(struct request *r) {
     reply_array_at(c, place, listed);
 }
 
-/* --- COMMAND GETKEYS ------------------------------------------------------------------------------- */
+/* --- COMMAND GETKEYS ------------------------------------------------------------------------- */
 
 static bool arity_fits(const struct command *command, int argc) {
     return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
 }
 
-/* The keys of the command that stands in the arguments: an array of *count, to be freed by alloc_put with *bytes.
- * NULL: the answer was given. */
+/* The keys of the command that stands in the arguments: an array of *count, to be
+ * freed by alloc_put with *bytes. NULL: the answer was given. */
 static struct command_info_key *find_keys(struct request *r, int *count, size_t *bytes) {
     const struct slice *argv = r->argv + 2;
     int argc = r->argc - 2;

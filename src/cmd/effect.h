@@ -1,5 +1,5 @@
-/* What is propagated instead of a request whose outcome depends on when it runs, or is a matter of rounding. All do
- * nothing while nobody listens. */
+/* What is propagated instead of a request whose outcome depends on when it runs, or
+ * is a matter of rounding. All do nothing while nobody listens. */
 #pragma once
 #include "base/slice.h"
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* LCS: the longest common subsequence of two strings, by the textbook's dynamic programming.
  *
- * length(i, j) is that of the first i bytes of a and the first j of b. A row of it needs only the one before, so
- * two rows serve LEN; to say which bytes they are, or where, all rows are kept and walked back from the end. */
+ * length(i, j) is that of the first i bytes of a and the first j of b. A row of it
+ * needs only the one before, so two rows serve LEN; to say which bytes they are, or
+ * where, all rows are kept and walked back from the end. */
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"

@@ -16,8 +16,8 @@ static inline struct entry *lookup_untouched(struct db *db, const struct key *ke
     return e;
 }
 
-/* Hash the next keys of a command that names many, every step-th of `left` arguments, and fetch what looking them up
- * will touch. Returns how many there are, LOOKUP_AHEAD at most. */
+/* Hash the next keys of a command that names many, every step-th of `left` arguments, and
+ * fetch what looking them up will touch. Returns how many there are, LOOKUP_AHEAD at most. */
 static inline int lookup_ahead(const struct db *db, const struct slice *argv, int left, int step,
                                struct key keys[LOOKUP_AHEAD]) {
     int n = (left + step - 1) / step;

@@ -1,8 +1,8 @@
 /* SCAN: a walk over the keyspace in many small steps, between which everything may change.
  *
- * The cursor is a place in the order of the keys' hashes, so that growing and shrinking move nothing past it: see
- * ds/table.h. A step visits at least COUNT keys if there are so many, and at most 10 * COUNT lines of the table, full
- * or not. */
+ * The cursor is a place in the order of the keys' hashes, so that growing and
+ * shrinking move nothing past it: see ds/table.h. A step visits at least COUNT keys
+ * if there are so many, and at most 10 * COUNT lines of the table, full or not. */
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/num.h"

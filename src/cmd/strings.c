@@ -1,8 +1,8 @@
 /* GET, SET and their kin: whole values.
  *
- * GET and SET without options are what a server does most of the time; they come first in their bodies and do
- * nothing for options that are not there. A value that is a blob travels by reference both ways: SET keeps the
- * buffer into which the socket was read, GET sends from it. */
+ * GET and SET without options are what a server does most of the time; they come first in their
+ * bodies and do nothing for options that are not there. A value that is a blob travels by
+ * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
 #include "base/clock.h"
 #include "base/num.h"
 #include "cmd/args.h"
@@ -46,8 +46,8 @@ static unsigned option_named(struct slice word) {
     }
 }
 
-/* Read the options from argument i on. An option may be repeated, the last time given counts; of NX and XX there may be
- * one, and one way to give the lifetime. *time is the argument of a time option. */
+/* Read the options from argument i on. An option may be repeated, the last time given counts; of NX and
+ * XX there may be one, and one way to give the lifetime. *time is the argument of a time option. */
 static bool parse_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
     *flags = 0;
     for (; i < r->argc; i++) {

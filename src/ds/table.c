@@ -25,7 +25,7 @@ const uint8_t table_sizes[64] = {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24,
 
 static bool resizing_allowed = true;
 
-/* ---- Words and slots ---- */
+/* --- Words and slots ------------------------------------------------------------------------- */
 
 static unsigned word_depth(uint64_t word) {
     return (unsigned)(word >> 58);
@@ -132,7 +132,7 @@ static void pushed_less(uint64_t *line) {
     if (n < PUSHED_MAX) pushed_set(line, n - 1);
 }
 
-/* ---- Building segments ---- */
+/* --- Building segments ----------------------------------------------------------------------- */
 
 /* A segment in the making. Slots may come in any order; those in home order are fastest. */
 struct build {
@@ -197,7 +197,7 @@ static void segment_resize(struct table *t, uint64_t hash, uint64_t word, unsign
     word_set(t, hash, build_end(&b, word_depth(word)));
 }
 
-/* ---- The directory ---- */
+/* --- The directory --------------------------------------------------------------------------- */
 
 static void directory_double(struct table *t) {
     assert(t->depth < MAX_DEPTH);
@@ -229,7 +229,7 @@ static void directory_trim(struct table *t) {
     }
 }
 
-/* ---- Splitting and merging ---- */
+/* --- Splitting and merging ------------------------------------------------------------------- */
 
 static uint64_t hash_of(const struct table *t, uint64_t slot) {
     return t->type->hash(table_record(slot));
@@ -321,7 +321,7 @@ static void segment_shrink(struct table *t, uint64_t hash) {
     }
 }
 
-/* ---- Changing the table ---- */
+/* --- Changing the table ---------------------------------------------------------------------- */
 
 void table_init(struct table *t, const struct table_type *type) {
     *t = (struct table){.type = type};
@@ -486,7 +486,7 @@ size_t table_memory(const struct table *t) {
     return 64 * t->lines + (t->depth ? word_count(t) * sizeof *t->dir : 0);
 }
 
-/* ---- Walking ---- */
+/* --- Walking --------------------------------------------------------------------------------- */
 
 /* Visit the records of a segment whose tags are in [low, high], wherever they have been pushed. */
 static void visit_tags(uint64_t word, unsigned low, unsigned high, table_visit_fn visit, void *ctx) {
@@ -616,7 +616,7 @@ void *table_iter_next(struct table_iter *it) {
     }
 }
 
-/* ---- Checking ---- */
+/* --- Checking -------------------------------------------------------------------------------- */
 
 /* Checks one segment; returns the lines that finding each of its records takes. */
 static size_t check_segment(const struct table *t, uint64_t word, uint64_t prefix) {

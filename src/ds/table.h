@@ -7,16 +7,16 @@
  *
  * The directory maps the top bits of the hash to segments. Inside a segment of L lines the home line
  * is (tag * L) >> 16, so home lines are in hash order too. A full line overflows into the next ones
- * (wrapping at the segment's end); every line counts the records that were pushed past it, so that a search
- * ends at the first line nobody was pushed past. A segment grows by a quarter or less at a time through the
- * sizes in which jemalloc hands out memory, and past the largest it splits in two: no rehash of everything, no
- * second table, no pause; 9.3 to 10 bytes a record and 1.2 lines a search.
+ * (wrapping at the segment's end); every line counts the records that were pushed past it, so that a
+ * search ends at the first line nobody was pushed past. A segment grows by a quarter or less at a time
+ * through the sizes in which jemalloc hands out memory, and past the largest it splits in two: no
+ * rehash of everything, no second table, no pause; 9.3 to 10 bytes a record and 1.2 lines a search.
  *
  *     slot:  | 63..48 tag | 47..4 address, 0 if empty | 3..1 further bits | 0 a bit of the line's counter |
  *
- * Growing and shrinking by less than a split needs no look at the records: home lines come from tags. A split needs
- * one more bit of each hash, which the further bits supply (they hold those after the tag up to the next
- * depth that divides by four), so that records are read, and their hashes computed, once in four splits.
+ * Growing and shrinking by less than a split needs no look at the records: home lines come from tags. A split
+ * needs one more bit of each hash, which the further bits supply (they hold those after the tag up to the
+ * next depth that divides by four), so that records are read, and their hashes computed, once in four splits.
  *
  * Because everything is in hash order, a SCAN cursor is just a point of the hash space (its top 48
  * bits): splits, merges and resizing cannot make it miss or repeat a record.
@@ -99,7 +99,7 @@ void table_set_resizing(bool allowed);
 /* For tests: asserts every invariant, O(n); returns the lines looked at to find every record once. */
 size_t table_check(const struct table *t);
 
-/* ---- The layout, for the inlines ---- */
+/* --- The layout, for the inlines ------------------------------------------------------------- */
 
 #define TABLE_ADDRESS 0x0000fffffffffff0u /* of a record in a slot */
 #define TABLE_SEGMENT 0x0000ffffffffffc0u /* of a segment in a word */
@@ -159,8 +159,8 @@ static inline __attribute__((always_inline)) void *table_find(const struct table
     }
 }
 
-/* The asm, which is nothing, keeps gcc from taking a function that only prefetches for one without effect: it drops calls
- * of those. */
+/* The asm, which is nothing, keeps gcc from taking a function that only prefetches
+ * for one without effect: it drops calls of those. */
 static inline void table_fetch(const void *p) {
     __builtin_prefetch(p);
     __asm__ volatile("");

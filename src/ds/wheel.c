@@ -51,7 +51,7 @@ struct wheel {
     struct level levels[LEVELS];
 };
 
-/* ---- Chunks ---- */
+/* --- Chunks ---------------------------------------------------------------------------------- */
 
 static unsigned chunk_capacity(const struct chunk *c) {
     return (unsigned)(((size_t)1 << c->size_log2) - CHUNK_HEAD) / MARK_BYTES;
@@ -106,7 +106,7 @@ static void list_free(struct wheel *w, struct chunk **list) {
     }
 }
 
-/* ---- Slots ---- */
+/* --- Slots ----------------------------------------------------------------------------------- */
 
 static void slot_set_busy(struct level *l, size_t at, bool busy) {
     uint64_t bit = (uint64_t)1 << at % 64;
@@ -142,7 +142,7 @@ static void place(struct wheel *w, uint64_t mark, uint64_t due) {
     slot_set_busy(l, at, true);
 }
 
-/* ---- Life ---- */
+/* --- Life ------------------------------------------------------------------------------------ */
 
 struct wheel *wheel_new(int64_t now_ms) {
     struct wheel *w = alloc_zero(sizeof *w);
@@ -186,7 +186,7 @@ size_t wheel_memory(const struct wheel *w) {
     return w->memory;
 }
 
-/* ---- Working off ---- */
+/* --- Working off ----------------------------------------------------------------------------- */
 
 static bool out_of_time(uint64_t until_ticks) {
     return clock_ticks() >= until_ticks;
@@ -224,8 +224,8 @@ static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t unt
     return true;
 }
 
-/* Put the wheel back in time: every mark is due at once, to be asked for its place anew. They become one list, as if a
- * sweep had cut it off the first slot. */
+/* Put the wheel back in time: every mark is due at once, to be asked for its place
+ * anew. They become one list, as if a sweep had cut it off the first slot. */
 static void set_back(struct wheel *w, int64_t now_ms) {
     struct chunk *all = w->sweep.list;
     for (unsigned k = 0; k < LEVELS; k++) {
@@ -274,10 +274,11 @@ int64_t wheel_next_ms(const struct wheel *w) {
     return next < (uint64_t)w->now ? w->now : (int64_t)next;
 }
 
-/* ---- Sweeping ---- */
+/* --- Sweeping -------------------------------------------------------------------------------- */
 
-/* Cut the next slot's list off for the sweep; false when all slots have been seen. Lower levels come first: a live
- * mark is filed into its own slot or a level below, so it is not met again, but when its deadline has been moved. */
+/* Cut the next slot's list off for the sweep; false when all slots have been seen.
+ * Lower levels come first: a live mark is filed into its own slot or a level below,
+ * so it is not met again, but when its deadline has been moved. */
 static bool sweep_next(struct wheel *w) {
     struct sweep *s = &w->sweep;
     for (; s->level < LEVELS; s->level++, s->at = 0) {

@@ -40,9 +40,9 @@ void wheel_clear(struct wheel *w); /* forget every mark. O(marks / 200) */
 void wheel_add(struct wheel *w, uint64_t mark, int64_t due_ms);
 
 /* Resolve every mark that is due by now_ms; then, in spare time, drain coming coarse slots. Stops when
- * clock_ticks() passes until_ticks, after at least one batch. True when nothing that is due remains. A clock that
- * jumps ahead makes many marks due at once. One that is set back by a second or less makes marks late until it has
- * caught up; by more, all marks are resolved early, in O(marks / 200) and then in slices. */
+ * clock_ticks() passes until_ticks, after at least one batch. True when nothing that is due remains. A clock
+ * that jumps ahead makes many marks due at once. One that is set back by a second or less makes marks late
+ * until it has caught up; by more, all marks are resolved early, in O(marks / 200) and then in slices. */
 bool wheel_advance(struct wheel *w, int64_t now_ms, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx);
 
 /* When wheel_advance has work next, due or spare: at most the time of the last advance if at once,

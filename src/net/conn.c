@@ -1,10 +1,10 @@
 /* Connections: how bytes get in and out with as few copies and system calls as can be.
  *
- * Input. A read goes to the tail of one arena that all connections of a wave share; slices of it live until conn_input_reset().
- * What is left of an incomplete request goes to a conn_input of its own, sized to fit. At the next read it is copied back
- * to the arena and the new bytes follow it, unless it is already large: then it grows in its own buffer, so that a long
- * request that comes in many pieces costs linear time. A bulk of BLOB_MIN bytes or more, once its length is known, is read
- * straight into a blob.
+ * Input. A read goes to the tail of one arena that all connections of a wave share; slices of it live
+ * until conn_input_reset(). What is left of an incomplete request goes to a conn_input of its own, sized
+ * to fit. At the next read it is copied back to the arena and the new bytes follow it, unless it is
+ * already large: then it grows in its own buffer, so that a long request that comes in many pieces costs
+ * linear time. A bulk of BLOB_MIN bytes or more, once its length is known, is read straight into a blob.
  *
  * Output. See the header: ranges of the arena, then chunks. Chunks are copies or references to blobs. */
 #include "net/conn.h"
@@ -414,8 +414,8 @@ static void chunk_refer(struct conn *c, struct blob *blob, size_t start) {
     chunk_add(c, chunk);
 }
 
-/* Walks the pieces of a range of the arena: its bytes, cut where it refers to a blob. References stand strictly inside
- * a range, since a bulk has a header and a line end. */
+/* Walks the pieces of a range of the arena: its bytes, cut where it refers to a blob.
+ * References stand strictly inside a range, since a bulk has a header and a line end. */
 struct range_walk {
     size_t at, end, ref;
 };

@@ -1,12 +1,13 @@
 /* A connection: a socket, its unfinished input and its unsent output.
  *
- * Idle, a connection owns no buffers. Input is read into an arena that all connections of a wave share; only a
- * request that has not come completely is moved to memory of its own (struct conn_input). A bulk of BLOB_MIN bytes
- * or more is received straight into a blob, which the command may adopt as the value.
+ * Idle, a connection owns no buffers. Input is read into an arena that all connections of a wave share;
+ * only a request that has not come completely is moved to memory of its own (struct conn_input). A bulk
+ * of BLOB_MIN bytes or more is received straight into a blob, which the command may adopt as the value.
  *
- * Output is written to the tail of one arena, whoever it is for: a range is opened, filled, and closed. The range of a client that
- * executes stays in the arena until the wave is flushed with one send; any other range (a push to somebody else, a reply behind
- * unsent output) is moved to the connection's own chunks when it is closed. Ranges nest. Large values are referred to, not copied. */
+ * Output is written to the tail of one arena, whoever it is for: a range is opened, filled, and
+ * closed. The range of a client that executes stays in the arena until the wave is flushed with one
+ * send; any other range (a push to somebody else, a reply behind unsent output) is moved to the
+ * connection's own chunks when it is closed. Ranges nest. Large values are referred to, not copied. */
 #pragma once
 #include "base/blob.h"
 #include "net/loop.h"
@@ -71,8 +72,8 @@ void conn_insert(size_t mark, const void *bytes, size_t n); /* put bytes before 
 size_t conn_open(void);                      /* begin a range; returns its mark */
 void conn_keep(struct conn *c, size_t mark); /* close: stays in the arena for the flush, if nothing older is unsent */
 void conn_push(struct conn *c, size_t mark); /* close: move it to the connection's own chunks, behind all else */
-/* Send what is queued for all connections; resets the arena. Call outside of any open range. `sent` (may be NULL) is called for
- * each connection when it has been served, whether or not everything left. */
+/* Send what is queued for all connections; resets the arena. Call outside of any open range. `sent` (may
+ * be NULL) is called for each connection when it has been served, whether or not everything left. */
 void conn_flush(void (*sent)(struct conn *c));
 size_t conn_unsent(const struct conn *c); /* bytes waiting: range and chunks */
 void conn_writable(struct conn *c);       /* EPOLLOUT: go on sending */
@@ -86,8 +87,8 @@ enum conn_read {
     CONN_READ_FULL,    /* the input arena is full: finish the wave first */
 };
 
-/* Read once. On CONN_READ_SOME *parser is set to go on at the right place and *end is the region's end. The region stays valid
- * until conn_input_reset(), or if conn_region_is_own(), until conn_stash(). */
+/* Read once. On CONN_READ_SOME *parser is set to go on at the right place and *end is the region's end.
+ * The region stays valid until conn_input_reset(), or if conn_region_is_own(), until conn_stash(). */
 enum conn_read conn_read(struct conn *c, struct resp_parser **parser, const char **end);
 bool conn_region_is_own(const struct conn *c);
 /* After each CONN_READ_SOME: keep what the parser has not finished (from its current request on) for the next read. */

@@ -1,6 +1,6 @@
-/* The reactor. epoll is level-triggered: a source that was not read to its end is simply named again, which is what makes
- * bounded reads fair. Timers are a binary heap over the structs of their owners, so that a timer costs no allocation and one that
- * does not fire costs nothing. */
+/* The reactor. epoll is level-triggered: a source that was not read to its end is simply named
+ * again, which is what makes bounded reads fair. Timers are a binary heap over the structs of
+ * their owners, so that a timer costs no allocation and one that does not fire costs nothing. */
 #include "net/loop.h"
 #include "base/alloc.h"
 #include "base/clock.h"

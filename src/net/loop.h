@@ -20,8 +20,9 @@ struct loop_timer {
 
 bool loop_init(int expected_fds); /* false (errno) if the kernel gives no epoll set */
 void loop_close(void);
-/* False (errno) if the kernel refuses. A source is removed before its fd is closed; whoever owns it may free its memory
- * only at the end of the turn, since events of this turn may still name it (its ready is not called any more). */
+/* False (errno) if the kernel refuses. A source is removed before its fd is closed;
+ * whoever owns it may free its memory only at the end of the turn, since events of
+ * this turn may still name it (its ready is not called any more). */
 bool loop_add(struct loop_source *source, uint32_t events);
 bool loop_set_events(struct loop_source *source, uint32_t events);
 void loop_remove(struct loop_source *source);

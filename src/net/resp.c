@@ -1,8 +1,9 @@
 /* Requests: "*<args>\r\n" and then "$<length>\r\n<bytes>\r\n" for each, or a line of words.
  *
- * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The quick ways through a length line
- * (read_short_length, read_length) take what well-behaved clients send; whatever they do not like goes to the careful
- * way (find_length), which decides between "not all here yet" and the error text that Redis gives. */
+ * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The
+ * quick ways through a length line (read_short_length, read_length) take what well-behaved
+ * clients send; whatever they do not like goes to the careful way (find_length), which
+ * decides between "not all here yet" and the error text that Redis gives. */
 #include "net/resp.h"
 #include "base/alloc.h"
 #include "base/num.h"
@@ -45,8 +46,9 @@ static inline void add_argument(struct resp_parser *parser, struct slice bytes) 
     parser->argv[parser->argc++] = bytes;
 }
 
-/* The one or two digits between p and "\r\n": nearly every length there is. Returns what follows the line, or NULL: not of that
- * form or not complete. The line feed is taken for granted, as Redis does, but must have arrived. */
+/* The one or two digits between p and "\r\n": nearly every length there is. Returns
+ * what follows the line, or NULL: not of that form or not complete. The line feed is
+ * taken for granted, as Redis does, but must have arrived. */
 static inline const char *read_short_length(const char *p, const char *end, int64_t *value) {
     if (end - p < 4) return NULL;
     unsigned tens = (unsigned char)p[0] - '0', ones = (unsigned char)p[1] - '0';
@@ -128,8 +130,8 @@ static enum resp_status parse_bulk_length(struct resp_parser *parser, const char
     return RESP_REQUEST;
 }
 
-/* The bulks of a request. What the loop works on is kept in registers: argv could be anywhere, and the compiler would have to
- * store and load the parser's fields around every argument. */
+/* The bulks of a request. What the loop works on is kept in registers: argv could be anywhere,
+ * and the compiler would have to store and load the parser's fields around every argument. */
 static enum resp_status parse_bulks(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
     const char *p = parser->next;
     int64_t left = parser->args_left, length = parser->bulk_len;

@@ -39,7 +39,8 @@ void resp_init(struct resp_parser *parser);
 void resp_free(struct resp_parser *parser);
 /* Begin at `from`, between requests. */
 void resp_begin(struct resp_parser *parser, const char *from);
-/* Parse one request from parser->next on, not beyond end. After RESP_REQUEST, argc and argv hold it until the next call. */
+/* Parse one request from parser->next on, not beyond end. After RESP_REQUEST, argc
+ * and argv hold it until the next call. */
 enum resp_status resp_parse(struct resp_parser *parser, const char *end, const struct resp_limits *limits);
 /* Add an argument that was received elsewhere, in place of the bulk the parser waits for. */
 void resp_supply_bulk(struct resp_parser *parser, struct slice bytes);
@@ -48,6 +49,7 @@ void resp_rebase(struct resp_parser *parser, const char *new_start);
 /* Make `to` a copy of a parser in the middle of a request; `from` is between requests afterwards. */
 void resp_move(struct resp_parser *to, struct resp_parser *from);
 
-/* Split a line into words with quotes and escapes, as in inline requests and configuration files. The words' bytes go to
- * *storage (alloc'd, *storage_cap). Returns the number of words, or -1 for unbalanced quotes. The line ends at a NUL. */
+/* Split a line into words with quotes and escapes, as in inline requests and
+ * configuration files. The words' bytes go to *storage (alloc'd, *storage_cap).
+ * Returns the number of words, or -1 for unbalanced quotes. The line ends at a NUL. */
 int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap, char **storage, size_t *storage_cap);

@@ -1,5 +1,5 @@
-/* One user and one password. Only a SHA-256 would be kept if there were ACLs; requirepass is readable by CONFIG GET in Redis
- * and so it is here. */
+/* One user and one password. Only a SHA-256 would be kept if there were ACLs;
+ * requirepass is readable by CONFIG GET in Redis and so it is here. */
 #include "server/auth.h"
 #include "server/client.h"
 #include "server/exec.h"

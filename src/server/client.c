@@ -1,8 +1,8 @@
 /* Sessions: from an accepted socket to the end of it.
  *
- * A client can end at any time, also inside its own command. client_close() takes it apart at once (socket, buffers, the list of
- * clients), but the struct itself stays until client_reap() at the end of the turn, since the wave and the loop may still hold its
- * address; CLIENT_CLOSE_NOW tells them to pass over it. */
+ * A client can end at any time, also inside its own command. client_close() takes it apart at once (socket,
+ * buffers, the list of clients), but the struct itself stays until client_reap() at the end of the turn,
+ * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to pass over it. */
 #include "server/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -122,8 +122,8 @@ void client_reap(void) {
     }
 }
 
-/* Redis counts output only once it has outgrown a buffer of 16 KB, and lets nobody who has still to authenticate leave more than
- * 1 KB beyond that unread. */
+/* Redis counts output only once it has outgrown a buffer of 16 KB, and lets nobody
+ * who has still to authenticate leave more than 1 KB beyond that unread. */
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 

@@ -78,7 +78,7 @@ static const char *const group_names[] = {
     [GROUP_BITMAP] = "bitmap",
 };
 
-/* --- names -------------------------------------------------------------------------------------- */
+/* --- names ----------------------------------------------------------------------------------- */
 
 static size_t names_of(unsigned bits, const struct bit_name *table, const char *names[COMMAND_INFO_NAMES]) {
     size_t count = 0;
@@ -119,7 +119,7 @@ const char *command_info_group(enum command_group group) {
     return group_names[group];
 }
 
-/* --- keys --------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------ */
 
 const struct command_keys *command_info_keys(const struct command *command, struct command_keys derived[2]) {
     if (command->keys) return command->keys;
@@ -194,8 +194,8 @@ static bool find_by_spec(const struct command_keys *spec, const struct slice *ar
     return true;
 }
 
-/* The command's own code knows where keys are; what is done to them is what the spec says that leads to the same
- * place, and where there is none, what the last spec says (as for SORT's STORE). */
+/* The command's own code knows where keys are; what is done to them is what the spec says that leads
+ * to the same place, and where there is none, what the last spec says (as for SORT's STORE). */
 static int find_by_command(const struct command *command, const struct slice *argv, int argc, struct found *found) {
     size_t bytes = (size_t)(found->max > 0 ? found->max : 1) * sizeof(int);
     int *positions = alloc_get(bytes);

@@ -20,7 +20,7 @@ static struct {
     size_t count;
 } unsupported;
 
-/* --- the register -------------------------------------------------------------------------------- */
+/* --- the register ---------------------------------------------------------------------------- */
 
 static bool is_name(const char *name, struct slice given) {
     return name && strlen(name) == given.len && strncasecmp(name, given.ptr, given.len) == 0;
@@ -52,7 +52,7 @@ const struct option *config_at(size_t i) {
     return rows[i];
 }
 
-/* --- start-up ------------------------------------------------------------------------------------ */
+/* --- start-up -------------------------------------------------------------------------------- */
 
 bool config_is_starting(void) {
     return starting;
@@ -108,7 +108,7 @@ void config_set_path(const char *to) {
     path = memcpy(alloc_get(bytes), to, bytes);
 }
 
-/* --- CONFIG SET ---------------------------------------------------------------------------------- */
+/* --- CONFIG SET ------------------------------------------------------------------------------ */
 
 struct change {
     const struct option *row;

@@ -1,14 +1,15 @@
 /* Configuration: the register of option rows, and changing them at run time.
  *
- * A module hands its rows over once; from then on the file, the command line, CONFIG GET, SET and REWRITE know them. A
- * CONFIG SET of several options is all or nothing: every value is read first, then whatever has to follow a change
- * (`apply`) runs once, and if anything fails the former values come back, and are applied again. */
+ * A module hands its rows over once; from then on the file, the command line, CONFIG
+ * GET, SET and REWRITE know them. A CONFIG SET of several options is all or nothing:
+ * every value is read first, then whatever has to follow a change (`apply`) runs
+ * once, and if anything fails the former values come back, and are applied again. */
 #pragma once
 #include "base/option.h"
 #include "base/slice.h"
 
-/* Make rows known (they end with a row whose name is NULL) and bring them to their initial values. Asserts unique
- * names. */
+/* Make rows known (they end with a row whose name is NULL) and bring them to their
+ * initial values. Asserts unique names. */
 void config_register(const struct option *rows);
 size_t config_count(void);
 const struct option *config_at(size_t i); /* in the order they were registered */
@@ -21,8 +22,8 @@ struct config_error {
     const char *text;      /* valid until the next change */
 };
 
-/* Set count options, named and valued in turn. `local` says that the one who asks is on this machine. On failure
- * nothing has changed, and *error says why. */
+/* Set count options, named and valued in turn. `local` says that the one who asks is
+ * on this machine. On failure nothing has changed, and *error says why. */
 bool config_set(const struct slice *pairs, int count, bool local, struct config_error *error);
 
 /* Read words into a row at start-up: no permission is asked. */

@@ -50,7 +50,7 @@ static void read_file(const char *file, struct buf *text) {
     close(fd);
 }
 
-/* --- one line ------------------------------------------------------------------------------------ */
+/* --- one line -------------------------------------------------------------------------------- */
 
 static struct slice trim(struct slice s) {
     while (s.len && strchr(" \t\r\n", s.ptr[0]))
@@ -149,7 +149,7 @@ static void load_text(struct slice text) {
     }
 }
 
-/* --- the sources --------------------------------------------------------------------------------- */
+/* --- the sources ----------------------------------------------------------------------------- */
 
 static bool is_option(const char *word) {
     return word[0] == '-' && word[1] == '-';
@@ -162,8 +162,9 @@ static bool is_single_word(const char *text) {
     return single;
 }
 
-/* "--name" begins a line, whatever follows is quoted behind it. A word right behind "--name" is its value even if it
- * begins with two dashes; only "--save" may stand alone, and means save "". "--name value" may be one word, too. */
+/* "--name" begins a line, whatever follows is quoted behind it. A word right behind
+ * "--name" is its value even if it begins with two dashes; only "--save" may stand
+ * alone, and means save "". "--name value" may be one word, too. */
 static void append_options(struct buf *text, int count, char *const *words) {
     bool may_be_name = true;
     for (int i = 0; i < count; i++) {

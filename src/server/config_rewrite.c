@@ -1,8 +1,8 @@
-/* The old file is read as lines. A line that sets an option is replaced, where it stands, by the option's present
- * value; of several lines of one option those that are not needed any more go. Comments, blank lines and directives
- * that are no options stay. Options that the file does not name and that have another value than the initial one
- * follow at the end, under a line that says who wrote them. The result goes to a temporary file beside the old one, is
- * synced and renamed over it: a crash leaves the one or the other. */
+/* The old file is read as lines. A line that sets an option is replaced, where it stands, by the option's
+ * present value; of several lines of one option those that are not needed any more go. Comments, blank
+ * lines and directives that are no options stay. Options that the file does not name and that have another
+ * value than the initial one follow at the end, under a line that says who wrote them. The result goes to a
+ * temporary file beside the old one, is synced and renamed over it: a crash leaves the one or the other. */
 #include "server/config_rewrite.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -99,7 +99,7 @@ static void compose(struct slice old, struct pending *all, struct buf *out) {
     }
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ----------------------------------------------------------------------------------- */
 
 static bool read_old(const char *path, struct buf *text, mode_t *mode) {
     struct stat about;

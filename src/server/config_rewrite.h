@@ -1,5 +1,5 @@
-/* CONFIG REWRITE: bring the file in line with the running values, and leave everything else of it as its owner wrote
- * it. */
+/* CONFIG REWRITE: bring the file in line with the running values, and leave
+ * everything else of it as its owner wrote it. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
-/* Only async-signal-safe calls here: no allocation, no stdio, no log_write(). backtrace() loads a library the first
- * time it is called, which allocates, so crash_watch() calls it once beforehand. The handler runs on a stack of its
- * own, because an overflow of the main one is a crash like any other. */
+/* Only async-signal-safe calls here: no allocation, no stdio, no log_write(). backtrace() loads a
+ * library the first time it is called, which allocates, so crash_watch() calls it once beforehand. The
+ * handler runs on a stack of its own, because an overflow of the main one is a crash like any other. */
 #include "server/crash.h"
 #include "base/alloc.h"
 #include "base/log.h"

@@ -1,7 +1,7 @@
-/* Nothing here grows with the number of idle clients. The only things that have to look at clients unasked are `timeout`
- * and the soft limit on output: while one is set, each tick looks at a bounded number of them, going round, so that a
- * client may outlive its time by the length of a round (10,000 clients at hz 10: 5 seconds) and no tick takes more
- * than some tens of microseconds. */
+/* Nothing here grows with the number of idle clients. The only things that have to look at clients
+ * unasked are `timeout` and the soft limit on output: while one is set, each tick looks at a bounded
+ * number of them, going round, so that a client may outlive its time by the length of a round
+ * (10,000 clients at hz 10: 5 seconds) and no tick takes more than some tens of microseconds. */
 #include "server/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -18,7 +18,7 @@ static bool fail_bounds(const struct option *o, const char **error) {
     return false;
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
 static bool read_bool(const struct option *o, const char *word, const char **error) {
     bool yes = strcasecmp(word, "yes") == 0;
@@ -159,7 +159,7 @@ void directive_reset(const struct option *o) {
     words_free(&w);
 }
 
-/* --- printing ------------------------------------------------------------------------------------ */
+/* --- printing -------------------------------------------------------------------------------- */
 
 static void print_flags(const struct option *o, int value, struct buf *out) {
     bool first = true;

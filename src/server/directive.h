@@ -5,8 +5,8 @@
 #include "base/option.h"
 #include "base/slice.h"
 
-/* Read words into the row's address. False with *error, a text that is valid until the next call; nothing changed
- * then. */
+/* Read words into the row's address. False with *error, a text that is valid until
+ * the next call; nothing changed then. */
 bool directive_read(const struct option *o, const char *const *words, int count, const char **error);
 /* Bring the address to the row's initial value. Asserts that the initial value is a valid one. */
 void directive_reset(const struct option *o);

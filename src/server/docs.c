@@ -2,8 +2,8 @@
 #include "base/alloc.h"
 #include <string.h>
 
-/* A recursive descent over the notation, one function a rule of the grammar in docs.h. Rows are our own text, so
- * that an error is a mistake of a programmer: the parser names its place and stops at the first one. */
+/* A recursive descent over the notation, one function a rule of the grammar in docs.h. Rows are our own text,
+ * so that an error is a mistake of a programmer: the parser names its place and stops at the first one. */
 
 #define DEPTH_MAX 16
 
@@ -168,8 +168,9 @@ static int add(struct docs_tree *tree) {
     return tree->count++;
 }
 
-/* Arguments with blanks between, or choices with bars, which make the parent a oneof. The parent is the caller's own
- * copy: the array may move while its children are parsed. A node is numbered before its children are. */
+/* Arguments with blanks between, or choices with bars, which make the parent a
+ * oneof. The parent is the caller's own copy: the array may move while its children
+ * are parsed. A node is numbered before its children are. */
 static bool parse_list(struct parser *p, struct docs_argument *parent) {
     struct docs_tree *tree = p->tree;
     int last = -1;

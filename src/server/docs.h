@@ -13,14 +13,15 @@
  *                TOKEN                                               a token by itself; its name is its lower case
  *                name "=" TOKEN                                      the same under another name; '' is the empty one
  *
- * [ ] is an optional argument, "..." one that may be given several times; behind the bracket: its token is repeated
- * too. "@" is the version that brought it, "!" the one that deprecated it. <> is how usage texts call it, where not by
- * its name. "#" is the key spec it belongs to; an argument of the type key belongs to spec 0 if nothing is said.
+ * [ ] is an optional argument, "..." one that may be given several times; behind the
+ * bracket: its token is repeated too. "@" is the version that brought it, "!" the one that
+ * deprecated it. <> is how usage texts call it, where not by its name. "#" is the key spec
+ * it belongs to; an argument of the type key belongs to spec 0 if nothing is said.
  *
- * Types are key, string, integer, double, pattern and unix-time; the type stands behind the last colon, since a name
- * may have others. TOKEN begins with an upper-case letter; before an argument it introduces that argument, and
- * otherwise it is one. All blanks are single.
- * What the parts mean: https://redis.io/docs/latest/commands/command-docs. */
+ * Types are key, string, integer, double, pattern and unix-time; the type stands behind
+ * the last colon, since a name may have others. TOKEN begins with an upper-case letter;
+ * before an argument it introduces that argument, and otherwise it is one. All blanks are
+ * single. What the parts mean: https://redis.io/docs/latest/commands/command-docs. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 /* From a request to the call of its command.
  *
- * Look-up: the first eight bytes of the name, in lower case, and its length are the key of a small open-addressed table
- * that is built at boot. For names of up to eight letters that comparison is exact; longer ones, and those with digits or
- * dashes, are compared in full.
+ * Look-up: the first eight bytes of the name, in lower case, and its length are the key of
+ * a small open-addressed table that is built at boot. For names of up to eight letters that
+ * comparison is exact; longer ones, and those with digits or dashes, are compared in full.
  *
- * Gates: what may keep a command from running is an array of conditions, and one mask says which of them are armed at all, so that a
- * server that is neither loading nor protected nor paused pays one AND. */
+ * Gates: what may keep a command from running is an array of conditions, and one mask says which of them
+ * are armed at all, so that a server that is neither loading nor protected nor paused pays one AND. */
 #include "server/exec.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -47,8 +47,8 @@ static uint64_t call_began; /* ticks: where the time of the next command starts 
 
 /* --- the table ------------------------------------------------------------------------------- */
 
-/* The first bytes of a name with bit 5 set in each, which is lower case for letters. Loads overlap where there are
- * fewer than eight. */
+/* The first bytes of a name with bit 5 set in each, which is lower case for letters.
+ * Loads overlap where there are fewer than eight. */
 static inline uint64_t fold(const char *name, size_t len) {
     uint64_t prefix = 0;
     if (len >= 8)
@@ -236,7 +236,8 @@ static void count_call(struct command_stats *stats_of, uint64_t ticks, bool fail
 
 /* --- refusals -------------------------------------------------------------------------------- */
 
-/* What an HTTP client says: a browser or a proxy that somebody tricks into talking to us. Redis cuts it, and so do we. */
+/* What an HTTP client says: a browser or a proxy that somebody tricks into talking
+ * to us. Redis cuts it, and so do we. */
 static bool is_cross_protocol(struct slice name) {
     return slice_is(name, "post") || slice_is(name, "host:");
 }

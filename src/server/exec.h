@@ -110,7 +110,8 @@ struct command {
     const char *deprecated; /* "since|replacement", or NULL */
     const struct command_keys *keys; /* NULL: derived from first_key, last_key, key_step and flags */
     const char *key_flags; /* flags of the derived key spec; NULL: "RW update" with CMD_WRITE, else "RO access" */
-    /* Finds key positions of movable keys: writes at most max indexes, returns how many there are, -1 for a syntax error. */
+    /* Finds key positions of movable keys: writes at most max indexes, returns how
+     * many there are, -1 for a syntax error. */
     int (*find_keys)(const struct slice *argv, int argc, int *positions, int max);
     const struct command *subcommands; /* ends with a row whose name is NULL */
 };

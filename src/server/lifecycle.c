@@ -1,5 +1,6 @@
-/* A handler only sets a flag and wakes the loop; the log is written by the turn that sees the flag. The exception is a
- * second SIGINT, which must work while the loop is stuck, and so ends the process from the handler. */
+/* A handler only sets a flag and wakes the loop; the log is written by the turn that
+ * sees the flag. The exception is a second SIGINT, which must work while the loop is
+ * stuck, and so ends the process from the handler. */
 #include "server/lifecycle.h"
 #include "base/log.h"
 #include "net/loop.h"
@@ -18,7 +19,7 @@ static bool ending;
 
 bool (*lifecycle_before_end)(unsigned flags);
 
-/* --- signals ------------------------------------------------------------------------------------- */
+/* --- signals --------------------------------------------------------------------------------- */
 
 static void ended_by_signal(int number) {
     if (signalled && number == SIGINT) {
@@ -46,7 +47,7 @@ static void take_signal(void) {
     lifecycle_shutdown((unsigned)(number == SIGINT ? on_sigint : on_sigterm));
 }
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end --------------------------------------------------------------------------------- */
 
 void lifecycle_shutdown(unsigned flags) {
     asked = true;
@@ -86,7 +87,7 @@ void lifecycle_end(void) {
     log_warning("Redis is now ready to exit, bye bye...");
 }
 
-/* --- options ------------------------------------------------------------------------------------- */
+/* --- options --------------------------------------------------------------------------------- */
 
 static bool check_flags(const char **error) {
     int both = LIFECYCLE_SAVE | LIFECYCLE_NOSAVE;

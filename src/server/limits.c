@@ -15,7 +15,7 @@ struct limits_options limits_options;
 
 static const char *const class_names[LIMITS_CLASSES] = {"normal", "slave", "pubsub"};
 
-/* --- maxclients ---------------------------------------------------------------------------------- */
+/* --- maxclients ------------------------------------------------------------------------------ */
 
 static bool files_fit; /* limits_fit_files() has run: from now on a change is refused, not bent */
 
@@ -69,7 +69,7 @@ static bool apply_max_clients(const char **error) {
     return false;
 }
 
-/* --- client-output-buffer-limit: any number of "class hard soft seconds" --------------------------- */
+/* --- client-output-buffer-limit: any number of "class hard soft seconds" --------------------- */
 
 static int class_of(const char *name) {
     if (strcasecmp(name, "replica") == 0) return LIMITS_REPLICA;

@@ -20,13 +20,13 @@ struct limits_options {
 extern struct limits_options limits_options;
 extern const struct option limits_rows[];
 
-/* The longest argument a client may send. Whatever proto-max-bulk-len says, its length fits an int, with room for the text
- * of an error around it; a key's length fits the 32 bits that an entry has for it. */
+/* The longest argument a client may send. Whatever proto-max-bulk-len says, its length fits an int, with
+ * room for the text of an error around it; a key's length fits the 32 bits that an entry has for it. */
 #define LIMITS_ARGUMENT_MAX (INT32_MAX - 65536)
 static inline int64_t limits_max_bulk(void) {
     return limits_options.max_bulk < LIMITS_ARGUMENT_MAX ? limits_options.max_bulk : LIMITS_ARGUMENT_MAX;
 }
 
-/* At start-up: raise the limit on open files for max_clients, or lower max_clients and say so in the log. Exits with 1
- * where not even one client could be served. */
+/* At start-up: raise the limit on open files for max_clients, or lower max_clients
+ * and say so in the log. Exits with 1 where not even one client could be served. */
 void limits_fit_files(void);

@@ -46,7 +46,7 @@ static char *copy_string(const char *s) {
     return memcpy(alloc_get(n), s, n);
 }
 
-/* --- accepting ----------------------------------------------------------------------------------- */
+/* --- accepting ------------------------------------------------------------------------------- */
 
 static const char denied[] =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -115,7 +115,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
     }
 }
 
-/* --- the set of sockets -------------------------------------------------------------------------- */
+/* --- the set of sockets ---------------------------------------------------------------------- */
 
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
@@ -252,7 +252,7 @@ void listen_stop(void) {
     if (unlink(options.unix_path) < 0) log_warning("Error removing the unix socket file: %s", strerror(errno));
 }
 
-/* --- options ------------------------------------------------------------------------------------- */
+/* --- options --------------------------------------------------------------------------------- */
 
 static bool apply_port(const char **error) {
     *error = "Unable to listen on this port. Check server logs.";

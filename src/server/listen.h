@@ -1,9 +1,9 @@
 /* Listening sockets and what happens before a connection becomes a client.
  *
- * The set of sockets follows from `bind` and `port`, and is brought in line with them whenever one changes: sockets
- * that are still wanted stay open, so that CONFIG SET never refuses a connection that the old and the new setting both
- * allow. A burst of connections is taken in portions, one a turn, so that those who are connected already keep being
- * served. */
+ * The set of sockets follows from `bind` and `port`, and is brought in line with them whenever
+ * one changes: sockets that are still wanted stay open, so that CONFIG SET never refuses a
+ * connection that the old and the new setting both allow. A burst of connections is taken in
+ * portions, one a turn, so that those who are connected already keep being served. */
 #pragma once
 #include "base/option.h"
 #include <stddef.h>

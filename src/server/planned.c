@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- save: "seconds changes" pairs ----------------------------------------------------------------- */
+/* --- save: "seconds changes" pairs ----------------------------------------------------------- */
 
 #define SAVE_INITIAL "3600 1 300 100 60 10000"
 #define SAVE_POINTS 64
@@ -19,8 +19,8 @@ static struct {
     bool named; /* at start-up: by a line of the file already, so that further lines add to it */
 } save;
 
-/* At start-up the first line replaces the initial points and the following ones add to them; `save ""` removes all. At
- * run time the value says everything. */
+/* At start-up the first line replaces the initial points and the following ones add
+ * to them; `save ""` removes all. At run time the value says everything. */
 static bool set_save(const char *const *words, int count, const char **error) {
     static bool registered; /* the first call brings the initial value */
     bool none = count == 0 || (count == 1 && words[0][0] == '\0');
@@ -56,7 +56,7 @@ static void write_save_lines(struct buf *out) {
     }
 }
 
-/* --- replicaof: "host port", or "no one" ----------------------------------------------------------- */
+/* --- replicaof: "host port", or "no one" ----------------------------------------------------- */
 
 static struct {
     char host[256]; /* "": none */
@@ -91,7 +91,7 @@ static void write_replicaof_line(struct buf *out) {
     if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
 }
 
-/* --- names of files: no paths, since they stand below `dir` ----------------------------------------- */
+/* --- names of files: no paths, since they stand below `dir` ---------------------------------- */
 
 static char *dbfilename, *appendfilename, *appenddirname;
 
@@ -107,7 +107,7 @@ static bool check_append_names(const char **error) {
     return !appenddirname || !strchr(appenddirname, '/');
 }
 
-/* --- rows ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
 static const struct option_name fsync_modes[] = {{"everysec", 2}, {"always", 1}, {"no", 0}, {NULL, 0}};

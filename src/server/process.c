@@ -32,7 +32,7 @@ static struct {
     int oom_values[3]; /* primary, replica, child in the background */
 } options;
 
-/* --- title --------------------------------------------------------------------------------------- */
+/* --- title ----------------------------------------------------------------------------------- */
 
 static struct {
     char *area; /* the bytes of argv and the environment, one behind the other */
@@ -125,7 +125,7 @@ static bool apply_title(const char **error) {
     return fine;
 }
 
-/* --- OOM score ----------------------------------------------------------------------------------- */
+/* --- OOM score ------------------------------------------------------------------------------- */
 
 #define OOM_FILE "/proc/self/oom_score_adj"
 
@@ -148,7 +148,8 @@ static int read_oom_score(void) {
     return score;
 }
 
-/* The score that the process has when this is switched on is what relative values add to, and what "no" goes back to. */
+/* The score that the process has when this is switched on is what relative values
+ * add to, and what "no" goes back to. */
 static bool apply_oom(const char **error) {
     static int initial;
     static bool changed;
@@ -187,7 +188,7 @@ static void get_oom_values(struct buf *out) {
     buf_printf(out, "%d %d %d", options.oom_values[0], options.oom_values[1], options.oom_values[2]);
 }
 
-/* --- background, pid file, service manager -------------------------------------------------------- */
+/* --- background, pid file, service manager --------------------------------------------------- */
 
 static bool is_supervised(void) {
     if (options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_UPSTART) return true;
@@ -257,7 +258,7 @@ void process_apply(void) {
         log_warning("Unable to disable THP for this process: %s", strerror(errno));
 }
 
-/* --- rows ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
                                                  {"systemd", SUPERVISED_SYSTEMD},

@@ -4,8 +4,8 @@
 
 extern const struct option process_rows[];
 
-/* First of all in main: the title will be written over argv and the environment, which move elsewhere. The name by
- * which the program was called is kept. */
+/* First of all in main: the title will be written over argv and the environment,
+ * which move elsewhere. The name by which the program was called is kept. */
 void process_init(int argc, char **argv);
 const char *process_executable(void); /* absolute path of the program; "" if it cannot be told */
 

@@ -1,5 +1,5 @@
-/* What a command says to the propagation log. A body may replace its request by other commands; they are kept until
- * exec closes the call, since only then it is known whether anything changed. */
+/* What a command says to the propagation log. A body may replace its request by other commands; they
+ * are kept until exec closes the call, since only then it is known whether anything changed. */
 #include "server/propagate.h"
 #include "base/alloc.h"
 #include <assert.h>

@@ -1,7 +1,8 @@
 /* The seam to the propagation log (AOF and replicas, which come with persist/ and repl/).
  *
- * After a command changed something, exec hands its request over once, in canonical form: the request as it came where
- * it is deterministic, or what the body gave instead by propagate_as() (absolute times, effects of random choices). Nothing is
+ * After a command changed something, exec hands its request over once, in canonical
+ * form: the request as it came where it is deterministic, or what the body gave
+ * instead by propagate_as() (absolute times, effects of random choices). Nothing is
  * formatted or copied while no sink is attached: one load and one branch a write. */
 #pragma once
 #include "base/slice.h"

@@ -1,5 +1,5 @@
-/* Replies are written where they will be sent from: the tail of the output arena. Headers of everyday sizes are put together
- * by hand, since a pipelined GET spends more on its reply's header than on the look-up. */
+/* Replies are written where they will be sent from: the tail of the output arena. Headers of everyday sizes
+ * are put together by hand, since a pipelined GET spends more on its reply's header than on the look-up. */
 #include "server/reply.h"
 #include "base/buf.h"
 #include "base/num.h"

@@ -1,7 +1,8 @@
 /* The reply side of the protocol: what command bodies say, in RESP2 or RESP3 as the client asked.
  *
- * The replies of a wave go to one contiguous arena; a client's are sent with one system call at the wave's end.
- * Error texts include their code ("ERR syntax error"), without the dash and the line end; CR and LF in them become blanks. */
+ * The replies of a wave go to one contiguous arena; a client's are sent with one
+ * system call at the wave's end. Error texts include their code ("ERR syntax
+ * error"), without the dash and the line end; CR and LF in them become blanks. */
 #pragma once
 #include "base/blob.h"
 #include "base/slice.h"

@@ -65,7 +65,7 @@ static bool apply_locale(const char **error) {
     return setlocale(LC_COLLATE, settings.locale_collate) != NULL;
 }
 
-/* --- dir: the working directory itself is where the value is kept ---------------------------------- */
+/* --- dir: the working directory itself is where the value is kept ---------------------------- */
 
 static bool set_dir(const char *const *words, int count, const char **error) {
     (void)count;
@@ -79,7 +79,7 @@ static void get_dir(struct buf *out) {
     buf_append_cstr(out, getcwd(path, sizeof path) ? path : "");
 }
 
-/* --- notify-keyspace-events ------------------------------------------------------------------------ */
+/* --- notify-keyspace-events ------------------------------------------------------------------ */
 
 static const struct {
     char letter;
@@ -131,7 +131,7 @@ static void get_events(struct buf *out) {
     if (events & DB_MISS) buf_append_cstr(out, "m");
 }
 
-/* --- rows ------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name levels[] = {{"debug", LOG_DEBUG},     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE},
                                             {"warning", LOG_WARNING}, {"nothing", LOG_NOTHING}, {NULL, 0}};

@@ -1,5 +1,5 @@
-/* Error counts and rates. Error codes are few, so a list searched from its front is enough; an attacker who makes up codes
- * (possible once scripts come) fills at most ERROR_CODES entries. */
+/* Error counts and rates. Error codes are few, so a list searched from its front is enough; an
+ * attacker who makes up codes (possible once scripts come) fills at most ERROR_CODES entries. */
 #include "server/stats.h"
 #include "base/clock.h"
 #include "net/conn.h"

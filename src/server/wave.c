@@ -1,9 +1,10 @@
-/* Waves. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of several clients or of one. A wave is what is
- * answered together: some batches, until the limits below or the last ready client. Order within a client is kept, since its requests
- * enter batches in order, and its replies are one range of the output arena.
+/* Waves. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of
+ * several clients or of one. A wave is what is answered together: some batches, until
+ * the limits below or the last ready client. Order within a client is kept, since its
+ * requests enter batches in order, and its replies are one range of the output arena.
  *
- * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not change meanwhile: a client that has still to
- * authenticate is executed request by request. */
+ * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not
+ * change meanwhile: a client that has still to authenticate is executed request by request. */
 #include "server/wave.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -78,8 +79,8 @@ static void run_requests(void) {
     if (open) close_range(open, mark);
 }
 
-/* Two passes: by the time the second one looks at the first request's table line, it has come. Short loops of independent loads
- * are what the processor overlaps best. */
+/* Two passes: by the time the second one looks at the first request's table line, it
+ * has come. Short loops of independent loads are what the processor overlaps best. */
 static void prefetch_batch(void) {
     for (int i = 0; i < batch.count; i++) {
         const struct request *r = &batch.requests[i];
@@ -103,8 +104,8 @@ static void run_batch(void) {
     batch.count = batch.args_used = 0;
 }
 
-/* Put the parsed request into the batch. Its slices are copied, but for one with many arguments or with words of its
- * own, which has to run before the parser goes on: true is returned then. */
+/* Put the parsed request into the batch. Its slices are copied, but for one with many arguments
+ * or with words of its own, which has to run before the parser goes on: true is returned then. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
     bool at_once = parser->argc > BATCH_ARGS / 8 || parser->start[0] != '*';
     if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
@@ -141,7 +142,8 @@ static void send_replies(void) {
     conn_flush(client_sent);
 }
 
-/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB of GETs can ask for 150 MB. False if the client must not be looked at any more. */
+/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB
+ * of GETs can ask for 150 MB. False if the client must not be looked at any more. */
 static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
     struct resp_limits limits = {.max_bulk = limits_max_bulk()};
     for (;;) {

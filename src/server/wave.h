@@ -1,9 +1,10 @@
 /* Waves: all that is ready is read, parsed, looked up and prefetched together, then executed and answered.
  *
- * One epoll_wait names many readable clients. Up to 32 of them are read into a shared arena and parsed; as each request is
- * found, its command is looked up and its first key hashed; then the table lines of a batch are prefetched, then the entries,
- * then they are executed in order per client, and the replies leave with one send per client. Cache misses of different
- * requests and clients overlap that way, where a server that serves one client after another waits for each. */
+ * One epoll_wait names many readable clients. Up to 32 of them are read into a shared arena and
+ * parsed; as each request is found, its command is looked up and its first key hashed; then the
+ * table lines of a batch are prefetched, then the entries, then they are executed in order per
+ * client, and the replies leave with one send per client. Cache misses of different requests and
+ * clients overlap that way, where a server that serves one client after another waits for each. */
 #pragma once
 #include "server/client.h"
 

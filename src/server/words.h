@@ -1,5 +1,5 @@
-/* A line cut into words, by the quoting rules of inline requests and configuration files, as C strings. A word may hold
- * NULs: its length is kept beside it for those who take them. */
+/* A line cut into words, by the quoting rules of inline requests and configuration files, as
+ * C strings. A word may hold NULs: its length is kept beside it for those who take them. */
 #pragma once
 #include "base/slice.h"
 #include <stdint.h>
@@ -12,8 +12,8 @@ struct words {
 
 /* False for unbalanced quotes; *w is empty then. */
 bool words_split(struct words *w, struct slice line);
-/* Cut at every single blank: how the value of a CONFIG SET is read where an option takes several words. Two blanks
- * have an empty word between them; an empty text has no word. */
+/* Cut at every single blank: how the value of a CONFIG SET is read where an option takes
+ * several words. Two blanks have an empty word between them; an empty text has no word. */
 void words_split_blanks(struct words *w, struct slice text);
 /* The text as a single word. */
 void words_single(struct words *w, struct slice text);

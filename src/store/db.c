@@ -3,8 +3,8 @@
  * Look-ups compare the key inside the entry, of which table_prefetch_record has fetched the first line; a hit
  * reads the entry's header, its deadline if it has one, and its key, and nothing else.
  *
- * Rewrites go through reshape(): an entry whose size class stays the same is changed where it is, so that overwriting
- * a value, counting up, or giving and taking a TTL neither allocates nor touches the table. */
+ * Rewrites go through reshape(): an entry whose size class stays the same is changed where it is, so that
+ * overwriting a value, counting up, or giving and taking a TTL neither allocates nor touches the table. */
 #include "store/db.h"
 #include "base/blob.h"
 #include "base/clock.h"
@@ -48,7 +48,7 @@ size_t db_size(const struct db *db) {
     return db->keys.count;
 }
 
-/* ---- Look-up ---- */
+/* --- Look-up --------------------------------------------------------------------------------- */
 
 /* memcmp(a, b, n) == 0 for n >= 8 without a call: keys of up to 32 bytes are nearly all there are. */
 static inline bool same_words(const char *a, const char *b, size_t n) {
@@ -126,15 +126,16 @@ uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx
     return table_scan(&db->keys, cursor, visit, ctx);
 }
 
-/* ---- Changes ---- */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 /* Bytes of the key in the entry, its long length included. */
 static size_t key_field(const struct entry *e) {
     return e->key_len < 255 ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
 }
 
-/* Make room for a deadline (or remove it) and for value_len bytes of value, of which the first `keep` are kept. In
- * place if the size class allows. A deadline that was not there before is left for the caller to write. */
+/* Make room for a deadline (or remove it) and for value_len bytes of value, of which
+ * the first `keep` are kept. In place if the size class allows. A deadline that was
+ * not there before is left for the caller to write. */
 static inline struct entry *reshape(struct db *db, uint64_t hash, struct entry *e, bool ttl, size_t value_len,
                                     size_t keep) {
     bool had_ttl = entry_has_ttl(e);
@@ -289,7 +290,7 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
     if (db_hooks.changed) db_hooks.changed(db, key, class, event);
 }
 
-/* ---- Whole databases ---- */
+/* --- Whole databases ------------------------------------------------------------------------- */
 
 /* What a flushed database leaves behind. */
 struct remains {

@@ -49,8 +49,8 @@ enum db_class {
     DB_NEW = 1 << 11,    /* n: a key that did not exist */
 };
 
-/* The seam to the server. All may be NULL. `event` is the name that subscribers see. A hook must not change the
- * database; the key's name is valid until it returns. */
+/* The seam to the server. All may be NULL. `event` is the name that subscribers see.
+ * A hook must not change the database; the key's name is valid until it returns. */
 struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
@@ -87,9 +87,9 @@ static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
 /* db_set_string's and db_put's deadline: keep what the key has. */
 #define DB_KEEP_TTL (-2)
 
-/* Set key to a string, whatever was there. value is copied, and must not lie in this key's own entry; `old` is what
- * db_write said (may be NULL). An in-place rewrite where the memory fits. Returns the entry. What parses as an
- * integer of 64 bits becomes one, as in Redis. A new key is published as "new". */
+/* Set key to a string, whatever was there. value is copied, and must not lie in this key's own entry;
+ * `old` is what db_write said (may be NULL). An in-place rewrite where the memory fits. Returns the entry.
+ * What parses as an integer of 64 bits becomes one, as in Redis. A new key is published as "new". */
 struct entry *db_set_string(struct db *db, const struct key *key, struct entry *old, struct slice value,
                             int64_t deadline_ms);
 /* The same for text that stays text ("3.0" less its zeros, after INCRBYFLOAT): never integer-encoded. */
@@ -125,8 +125,8 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 void db_empty(struct db *db, bool in_background); /* FLUSHDB; returns at once if in_background; dirty is the caller's */
 void db_swap(int a, int b);                       /* SWAPDB: the numbers swap, the contents stay; dirty likewise */
 size_t db_size(const struct db *db);
-/* A random key; NULL if there is none. Those past their deadline are removed and do not count, but when a thousand
- * in a row are, the next one is returned even so: its time may as well have come just now. */
+/* A random key; NULL if there is none. Those past their deadline are removed and do not count, but when
+ * a thousand in a row are, the next one is returned even so: its time may as well have come just now. */
 struct entry *db_random(struct db *db);
 /* One step of SCAN: visit is called with struct entry *. Returns the next cursor, 0 at the end. */
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx);

@@ -98,8 +98,9 @@ static inline size_t entry_bytes(const struct entry *e) {
     return (size_t)(entry_value(e) - (const char *)e) + e->value_len;
 }
 
-/* Bytes that the allocation of n bytes of entry takes. Not below 16, since a table's slot has no room for the low four
- * bits of an address: an empty string under an empty key would otherwise get 8 bytes, aligned to 8. */
+/* Bytes that the allocation of n bytes of entry takes. Not below 16, since a table's
+ * slot has no room for the low four bits of an address: an empty string under an
+ * empty key would otherwise get 8 bytes, aligned to 8. */
 static inline size_t entry_class(size_t n) {
     return n <= 16 ? 16 : alloc_class(n);
 }

@@ -1,8 +1,8 @@
 /* Access information: three bytes an entry, read as policy wants them.
  *
- * LRU: the low 24 bits of the time in seconds, which turn round after 194 days; 0 is left out, since
- * evict_clock == 0 is how the inline touch learns that there is more to ask: the policy is LFU, or the client of
- * the command does not want to leave traces.
+ * LRU: the low 24 bits of the time in seconds, which turn round after 194 days; 0 is
+ * left out, since evict_clock == 0 is how the inline touch learns that there is more to
+ * ask: the policy is LFU, or the client of the command does not want to leave traces.
  *
  * LFU: Redis's counter. The upper 16 bits are the minute of the last decay, the lower 8 a counter that
  * grows with probability 1 / ((counter - 5) * factor + 1), so that with factor 10 a million hits fill

@@ -1,7 +1,8 @@
 /* Active expiry: see expire.h for the marks and their invariant.
  *
- * A turn of the loop on which nothing is due costs one comparison, since the earliest time at which any wheel has
- * work is kept here. The databases that have a wheel are in a list, so that `databases 100000` costs nothing either. */
+ * A turn of the loop on which nothing is due costs one comparison, since the
+ * earliest time at which any wheel has work is kept here. The databases that have a
+ * wheel are in a list, so that `databases 100000` costs nothing either. */
 #include "store/expire.h"
 #include "base/clock.h"
 #include "ds/wheel.h"
@@ -62,8 +63,8 @@ size_t expire_stale_marks(const struct db *db) {
     return marks > db->expiring ? marks - db->expiring : 0;
 }
 
-/* Sequences come from one counter, not from the entry: a key that is deleted and made again, over and over, would
- * always start with the same one, and all the marks of its former lives would fit it. */
+/* Sequences come from one counter, not from the entry: a key that is deleted and made again, over and
+ * over, would always start with the same one, and all the marks of its former lives would fit it. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     static unsigned counter;
     unsigned last = (e->flags & ENTRY_SEQUENCE) >> ENTRY_SEQUENCE_SHIFT;
@@ -87,7 +88,7 @@ void expire_remove(struct db *db, const struct key *key, struct entry *e) {
     entry_free(e);
 }
 
-/* ---- What a mark stands for ---- */
+/* --- What a mark stands for ------------------------------------------------------------------ */
 
 struct search {
     uint64_t mark;
@@ -154,10 +155,10 @@ static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms)
     }
 }
 
-/* ---- Turns ---- */
+/* --- Turns ----------------------------------------------------------------------------------- */
 
-/* True while a sweep has more to do. Marks of former lives that happen to fit may survive a sweep, so the next one
- * begins only when their number has doubled. */
+/* True while a sweep has more to do. Marks of former lives that happen to fit may
+ * survive a sweep, so the next one begins only when their number has doubled. */
 static bool sweep(struct db *db, int64_t now_ms, uint64_t until_ticks) {
     size_t stale = expire_stale_marks(db);
     if (!db->sweeping && (stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above)) return false;

@@ -1,16 +1,16 @@
-/* Active expiry. The deadline lives in the entry; the timing wheel of a database holds marks of 40 bits:
- * the top 37 bits of the key's hash and a 3-bit sequence. No pointer, so DEL unlinks nothing: a mark that comes
+/* Active expiry. The deadline lives in the entry; the timing wheel of a database holds marks of 40 bits: the
+ * top 37 bits of the key's hash and a 3-bit sequence. No pointer, so DEL unlinks nothing: a mark that comes
  * due is looked up by its hash prefix, and dropped when no entry with a TTL and the same sequence is there.
  *
- * Invariant: for every entry with a TTL there is a mark of its sequence that comes due no later than the first
- * millisecond after the deadline. A deadline moved later needs no new mark: the old one comes early, sees the deadline
- * and is filed again. One moved earlier takes a new sequence and a new mark, and the old mark goes stale; so does the
- * mark of a key that dies before its time. Stale marks are thus what the wheel has beyond the keys with a TTL; when
- * they are more than half of all marks, a sweep in slices drops them.
+ * Invariant: for every entry with a TTL there is a mark of its sequence that comes due no later than the
+ * first millisecond after the deadline. A deadline moved later needs no new mark: the old one comes early,
+ * sees the deadline and is filed again. One moved earlier takes a new sequence and a new mark, and the old
+ * mark goes stale; so does the mark of a key that dies before its time. Stale marks are thus what the wheel
+ * has beyond the keys with a TTL; when they are more than half of all marks, a sweep in slices drops them.
  *
- * Two entries may agree in 37 bits and sequence, and a stale mark may fit an entry that came later. Both are harmless,
- * since a mark stands for all entries that it fits: it removes those that are due and comes back at the
- * earliest deadline of the others. */
+ * Two entries may agree in 37 bits and sequence, and a stale mark may fit an entry that
+ * came later. Both are harmless, since a mark stands for all entries that it fits: it
+ * removes those that are due and comes back at the earliest deadline of the others. */
 #pragma once
 #include "store/db.h"
 #include <stdint.h>
@@ -19,8 +19,8 @@
 
 /* An entry got a TTL, or one that is due earlier than before: file a mark. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
-/* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at which it wants
- * to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
+/* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at
+ * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
 int64_t expire_run(int64_t now_ms);
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE */
 /* Remove a key whose time has come: statistics, hooks, "expired" event. */

@@ -21,8 +21,8 @@ struct entry *string_append(struct db *db, const struct key *key, struct entry *
 /* Overwrite from offset, zero-filling a gap; e may be NULL. The result becomes raw. */
 struct entry *string_set_range(struct db *db, const struct key *key, struct entry *e, size_t offset,
                                struct slice bytes);
-/* A mutable, raw (or blob) value of at least `length` bytes, zero-extended: what SETRANGE, SETBIT, BITFIELD need.
- * *bytes points at its first byte until the next change of the database. */
+/* A mutable, raw (or blob) value of at least `length` bytes, zero-extended: what SETRANGE, SETBIT,
+ * BITFIELD need. *bytes points at its first byte until the next change of the database. */
 struct entry *string_make_mutable(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes);
 /* Put value into an int-encoded entry in place, or re-encode; keeps the TTL. e may be NULL. */
 struct entry *string_set_i64(struct db *db, const struct key *key, struct entry *e, int64_t value);

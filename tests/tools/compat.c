@@ -3,14 +3,14 @@
  *   compat OURS ORACLE script FILE GRAMMAR...            a *.cmds file, in RESP2 and in RESP3
  *   compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...  COUNT random commands; SEED 0 takes one from the clock
  *
- * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines before a command say how its
- * replies are compared: those of compare.h, or `!expect "+OK\r\n"` for the reply of ours where Redis 7.2 differs from
- * the oracle, or `!expect3` for the same in RESP3 only. The grammars give the rules by command; random commands too.
+ * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines
+ * before a command say how its replies are compared: those of compare.h, or `!expect
+ * "+OK\r\n"` for the reply of ours where Redis 7.2 differs from the oracle, or `!expect3`
+ * for the same in RESP3 only. The grammars give the rules by command; random commands too.
  *
- * Random commands go in pipelines of BATCH to both. At the first difference of a batch the command, both replies and
- * what happened to that key before are printed, both servers are emptied, and the run goes on. A test is one command
- * name.
- * The last line is "N passed, N failed". */
+ * Random commands go in pipelines of BATCH to both. At the first difference of a batch the command,
+ * both replies and what happened to that key before are printed, both servers are emptied, and the
+ * run goes on. A test is one command name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/compare.h"
 #include "lib/grammar.h"
@@ -70,7 +70,7 @@ static void print_difference(const struct command *c, struct reply ours, struct 
     printf("\n");
 }
 
-/* ---- random ------------------------------------------------------------------------------------------------------ */
+/* --- random ---------------------------------------------------------------------------------- */
 
 static struct {
     char name[32];
@@ -182,7 +182,7 @@ static bool run_random(int protocol, long total, uint64_t seed, const struct gra
     return ok;
 }
 
-/* ---- scripts ----------------------------------------------------------------------------------------------------- */
+/* --- scripts --------------------------------------------------------------------------------- */
 
 struct expectation {
     struct rule rule;
@@ -258,7 +258,7 @@ static bool run_script(const char *path, int protocol, int *passed, int *failed)
     return alive;
 }
 
-/* ---- main -------------------------------------------------------------------------------------------------------- */
+/* --- main ------------------------------------------------------------------------------------ */
 
 static int usage(void) {
     fputs("usage: compat OURS ORACLE script FILE GRAMMAR... | compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...\n",

@@ -1,10 +1,12 @@
-/* fuzz SERVER SECONDS [SEED] [GRAMMAR...]: throws random and mutated RESP at a server that was built with sanitizers.
+/* fuzz SERVER SECONDS [SEED] [GRAMMAR...]: throws random and mutated RESP at a
+ * server that was built with sanitizers.
  *
- * Each round is one connection: a few hundred commands from the grammar as RESP, with bytes flipped, dropped and added,
- * lengths and counts exchanged for awkward ones, inline lines and pure noise between them, sent in pieces of any size.
- * What comes back must be RESP as long as there is something; the server must live and answer the next connection.
- * A round has a seed of its own, printed when it fails, and `fuzz SERVER 0 SEED GRAMMAR...` repeats just that round.
- * All rounds together count as one test in the last line, "N passed, N failed". */
+ * Each round is one connection: a few hundred commands from the grammar as RESP, with bytes
+ * flipped, dropped and added, lengths and counts exchanged for awkward ones, inline lines and
+ * pure noise between them, sent in pieces of any size. What comes back must be RESP as long as
+ * there is something; the server must live and answer the next connection. A round has a seed
+ * of its own, printed when it fails, and `fuzz SERVER 0 SEED GRAMMAR...` repeats just that
+ * round. All rounds together count as one test in the last line, "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/compare.h"
 #include "lib/grammar.h"
@@ -141,8 +143,8 @@ static void make_round(const struct grammar *g, struct bytes *out) {
     free(one.data);
 }
 
-/* Sends in pieces and reads what comes. When all is sent the writing side is closed, so that the server comes to
- * an end. False if it does not within ten seconds. */
+/* Sends in pieces and reads what comes. When all is sent the writing side is closed,
+ * so that the server comes to an end. False if it does not within ten seconds. */
 static bool talk(struct peer *p, const struct bytes *sent) {
     size_t done = 0;
     bool half_closed = false;

@@ -20,8 +20,8 @@ bool peer_alive(struct peer *p);
 /* Stops it by SIGTERM; false, with its log printed, if it died before, hangs, exits badly or a sanitizer complained. */
 bool peer_stop(struct peer *p);
 
-/* Sends the `out` of all peers and collects `replies` complete replies of each in `in` (what was left there is
- * dropped). False if one died, talks nonsense or takes more than a minute; its name is printed. */
+/* Sends the `out` of all peers and collects `replies` complete replies of each in `in` (what was left there
+ * is dropped). False if one died, talks nonsense or takes more than a minute; its name is printed. */
 bool peer_exchange(struct peer *peers, int count, int replies);
 
 /* The end of the reply that starts at p[at]: 0 if it is not complete yet, SIZE_MAX if this is not RESP. */

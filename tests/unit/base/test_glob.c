@@ -37,7 +37,7 @@ static void corners(void **state) {
     assert_true(glob_is_all(SLICE("*")) && !glob_is_all(SLICE("**")) && !glob_is_all(SLICE("")));
 }
 
-/* ---- The reference: every star tries every length ---- */
+/* --- The reference: every star tries every length -------------------------------------------- */
 
 static int low(int c, bool nocase) {
     return nocase && c >= 'A' && c <= 'Z' ? c + 32 : c;

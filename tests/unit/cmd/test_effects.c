@@ -1,7 +1,8 @@
-/* What follows from a command, for all commands of the keyspace and of strings: by how much it counts as a change, as hits
- * and as misses, which events are published and in which order, and what is propagated in its place. The expectations are what
- * redis-server 7.0.15 did (INFO's rdb_changes_since_last_save, its keyevent channels, its append-only file), with
- * two differences, which mean the same: EXPIRE ... GT loses its condition, and SET ... GET those of NX and XX. */
+/* What follows from a command, for all commands of the keyspace and of strings: by how much it
+ * counts as a change, as hits and as misses, which events are published and in which order, and
+ * what is propagated in its place. The expectations are what redis-server 7.0.15 did (INFO's
+ * rdb_changes_since_last_save, its keyevent channels, its append-only file), with two differences,
+ * which mean the same: EXPIRE ... GT loses its condition, and SET ... GET those of NX and XX. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"

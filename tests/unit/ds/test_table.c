@@ -381,7 +381,7 @@ static void test_random(void **state) {
     table_clear(&t, NULL, NULL);
 }
 
-/* ---- Micro-benchmark ---- */
+/* --- Micro-benchmark ------------------------------------------------------------------------- */
 
 static double now_ns(void) {
     struct timespec ts;

@@ -1,6 +1,6 @@
-/* Connections over socketpairs. Input: requests come out the same wherever the stream is cut, and a large bulk arrives in a
- * blob. Output: what the peer reads is what was written, in order, through ranges, pushes, inserts, references to blobs and
- * sockets that take only a little at a time. */
+/* Connections over socketpairs. Input: requests come out the same wherever the stream is cut, and a
+ * large bulk arrives in a blob. Output: what the peer reads is what was written, in order, through
+ * ranges, pushes, inserts, references to blobs and sockets that take only a little at a time. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rand.h"

@@ -1,5 +1,6 @@
-/* The reactor: timers fire in the order of their deadlines whatever is started, moved and stopped (against a plain list);
- * sources are called for what they wait for and no longer once removed, even if the same wait has named them. */
+/* The reactor: timers fire in the order of their deadlines whatever is started,
+ * moved and stopped (against a plain list); sources are called for what they wait
+ * for and no longer once removed, even if the same wait has named them. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "net/loop.h"

@@ -1,5 +1,6 @@
-/* The request parser: every request is fed whole and at every split, and must come out the same; what is wrong must be refused with
- * Redis's words; random bytes must neither crash it nor make it read beyond the region. */
+/* The request parser: every request is fed whole and at every split, and must come
+ * out the same; what is wrong must be refused with Redis's words; random bytes must
+ * neither crash it nor make it read beyond the region. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rand.h"
@@ -34,7 +35,8 @@ static enum resp_status drain(struct resp_parser *parser, const char *end, const
     return status;
 }
 
-/* Feed `input` in two regions of memory, each exactly as long as what it holds, so that a sanitizer sees every byte too many. */
+/* Feed `input` in two regions of memory, each exactly as long as what it holds, so
+ * that a sanitizer sees every byte too many. */
 static void feed_split(struct slice input, size_t at, const struct resp_limits *limits, struct buf *out) {
     struct resp_parser parser;
     resp_init(&parser);

@@ -1,5 +1,5 @@
-/* From a name to a call: the look-up finds every row in any case and nothing else; the gates let pass whom they should;
- * statistics count what was called, refused and failed. */
+/* From a name to a call: the look-up finds every row in any case and nothing else; the
+ * gates let pass whom they should; statistics count what was called, refused and failed. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"

@@ -1,5 +1,5 @@
-/* The keyspace against a model: random operations on three databases under a clock of our own, with keys and values
- * on every boundary of the entry's layout. Then the contracts that a random walk does not pin down. */
+/* The keyspace against a model: random operations on three databases under a clock of our own, with keys and
+ * values on every boundary of the entry's layout. Then the contracts that a random walk does not pin down. */
 #include "base/blob.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -33,7 +33,7 @@ static struct model_value model[DATABASES][KEYS];
 static char noise[200000];
 static uint64_t expired_calls, new_events, miss_events;
 
-/* ---- The model ---- */
+/* --- The model ------------------------------------------------------------------------------- */
 
 static struct model_value *at(int d, int k) {
     struct model_value *m = &model[d][k];
@@ -104,7 +104,7 @@ static void check_all(void) {
     }
 }
 
-/* ---- Random operations ---- */
+/* --- Random operations ----------------------------------------------------------------------- */
 
 static size_t random_length(void) {
     static const size_t edges[] = {BLOB_MIN - 1, BLOB_MIN, BLOB_MIN + 1, 65535, 65536, 70000, 44, 45};
@@ -308,7 +308,7 @@ static void random_operations_agree_with_the_model(void **state) {
     assert_true(expired_calls > 1000 && new_events > 1000);
 }
 
-/* ---- Particular contracts ---- */
+/* --- Particular contracts -------------------------------------------------------------------- */
 
 static void rewrites_in_place_when_the_class_allows(void **state) {
     (void)state;
@@ -410,7 +410,7 @@ static void memory_returns_after_empty(void **state) {
     worker_stop();
 }
 
-/* ---- Frame ---- */
+/* --- Frame ----------------------------------------------------------------------------------- */
 
 static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     assert_true(db == db_at(db->id));
