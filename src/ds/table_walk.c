@@ -1,0 +1,133 @@
+/* Reading tables: by cursor, by a range of hashes, at random, all of it. A cursor stays good while the
+ * table changes, because it is a point of the hashes' range, and lines lie in the order of hashes. */
+#include "base/rand.h"
+#include "ds/table_layout.h"
+#include <assert.h>
+
+/* Visit the records of a segment whose tags are in [low, high], wherever they have been pushed. */
+static void visit_tags(uint64_t word, unsigned low, unsigned high, table_visit_fn visit, void *ctx) {
+    const uint64_t *slots = word_slots(word);
+    unsigned lines = word_lines(word), n = home_of(low, lines), homes = home_of(high, lines) - n;
+    for (unsigned seen = 0; seen < lines; seen++) {
+        const uint64_t *line = slots + 8 * (size_t)n;
+        for (unsigned i = 0; i < 8; i++) {
+            unsigned tag = slot_tag(line[i]);
+            if (tag >= low && tag <= high && !slot_empty(line[i])) visit(ctx, table_record(line[i]));
+        }
+        if (seen >= homes && !table_pushed(line)) return;
+        if (++n == lines) n = 0;
+    }
+}
+
+/* A point between two tags: a merge has taken the tags' last bits since the cursor was handed out. */
+struct scan_filter {
+    const struct table *table;
+    uint64_t point;
+    table_visit_fn visit;
+    void *ctx;
+};
+static void visit_from_point(void *ctx, void *record) {
+    struct scan_filter *f = ctx;
+    if (f->table->type->hash(record) >= f->point) f->visit(f->ctx, record);
+}
+
+uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit, void *ctx) {
+    uint64_t point = cursor << 16, word = word_of(t, point);
+    if (!word) return 0;
+    unsigned depth = word_depth(word), lines = word_lines(word), tag = (unsigned)(point << depth >> 48);
+    /* The next line begins with the first tag that (tag * lines) >> 16 takes there. */
+    unsigned next = ((home_of(tag, lines) + 1) * 65536 + lines - 1) / lines;
+    if (point << depth << 16) {
+        struct scan_filter f = {t, point, visit, ctx};
+        visit_tags(word, tag, next - 1, visit_from_point, &f);
+    } else {
+        visit_tags(word, tag, next - 1, visit, ctx);
+    }
+    uint64_t start = depth ? point >> (64 - depth) << (64 - depth) : 0;
+    return (start + ((uint64_t)next << (48 - depth))) >> 16; /* wraps to 0 behind the last segment */
+}
+
+void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, table_visit_fn visit, void *ctx) {
+    assert(bits >= 1 && bits <= 64);
+    uint64_t rest = bits < 64 ? ~(uint64_t)0 >> bits : 0, low = prefix & ~rest, high = prefix | rest;
+    for (;;) {
+        uint64_t word = word_of(t, low);
+        if (!word) return;
+        unsigned depth = word_depth(word);
+        uint64_t last = low | ~(uint64_t)0 >> depth; /* of the segment */
+        uint64_t end = last < high ? last : high;
+        visit_tags(word, (unsigned)(low << depth >> 48), (unsigned)(end << depth >> 48), visit, ctx);
+        if (last >= high) return;
+        low = last + 1;
+    }
+}
+
+/* Any record, from a random line on: for a table so empty that table_random has given up being exact. */
+static void *random_nearby(const struct table *t) {
+    const uint64_t *words = words_of(t);
+    size_t start = rand_below(word_count(t));
+    for (size_t i = 0; i <= word_count(t); i++) {
+        uint64_t word = words[(start + i) & (word_count(t) - 1)];
+        unsigned end = 8 * word_lines(word), from = (unsigned)rand_below(end);
+        for (unsigned k = 0; word_used(word) && k < end; k++) {
+            uint64_t slot = word_slots(word)[(from + k) % end];
+            if (!slot_empty(slot)) return table_record(slot);
+        }
+    }
+    return NULL;
+}
+
+void *table_random(const struct table *t) {
+    enum { PATIENCE = 4096 };
+    if (!t->count) return NULL;
+    const uint64_t *words = words_of(t);
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        size_t at = rand_below(word_count(t));
+        uint64_t word = words[at];
+        if (at & (((size_t)1 << (t->depth - word_depth(word))) - 1)) continue; /* not its first word */
+        size_t slot = rand_below(8 * (t->depth ? TABLE_MAX_LINES : word_lines(word)));
+        if (slot < 8 * word_lines(word) && !slot_empty(word_slots(word)[slot])) {
+            return table_record(word_slots(word)[slot]);
+        }
+    }
+    return random_nearby(t);
+}
+
+size_t table_sample(const struct table *t, void **records, size_t max) {
+    enum { SEGMENTS = 64 };
+    if (!t->count) return 0;
+    const uint64_t *words = words_of(t);
+    size_t n = 0, at = rand_below(word_count(t));
+    for (unsigned i = 0; i < SEGMENTS && n == 0; i++, at = (at + 1) & (word_count(t) - 1)) {
+        uint64_t word = words[at];
+        unsigned end = 8 * word_lines(word), from = 8 * (unsigned)rand_below(word_lines(word));
+        for (unsigned k = 0; word_used(word) && k < end && n < max; k++) {
+            uint64_t slot = word_slots(word)[from + k < end ? from + k : from + k - end];
+            if (!slot_empty(slot)) records[n++] = table_record(slot);
+        }
+    }
+    return n;
+}
+
+void table_iter_init(struct table_iter *it, const struct table *t) {
+    *it = (struct table_iter){.table = t};
+}
+
+void *table_iter_next(struct table_iter *it) {
+    enum { AHEAD = 12 };
+    for (;;) {
+        while (it->slot < it->end) {
+            if (it->slot + AHEAD < it->end) __builtin_prefetch(table_record(it->slots[it->slot + AHEAD]));
+            uint64_t slot = it->slots[it->slot++];
+            if (!slot_empty(slot)) return table_record(slot);
+        }
+        if (!it->table->count || it->next >= word_count(it->table)) return NULL;
+        uint64_t word = words_of(it->table)[it->next];
+        it->next += (uint64_t)1 << (it->table->depth - word_depth(word));
+        it->slots = word_slots(word);
+        it->slot = 0;
+        it->end = 8 * word_lines(word);
+        for (unsigned i = 0; i < AHEAD && i < it->end; i++)
+            __builtin_prefetch(table_record(it->slots[i]));
+    }
+}
