@@ -42,13 +42,17 @@ static void client_ready(struct loop_source *source, uint32_t events) {
         client_sent(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;
     }
-    if (events & ~(uint32_t)LOOP_WRITE) wave_add(c);
+    if (!(events & ~(uint32_t)LOOP_WRITE)) return;
+    if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
+        client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
+    else
+        wave_add(c);
 }
 
 static void reset_session(struct client *c) {
     c->db = db_at(0);
     c->resp = 2;
-    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW;
+    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP;
     if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
 }
 
@@ -166,7 +170,7 @@ void client_limit_output(struct client *c) {
 }
 
 void client_limit_replies(struct client *c) {
-    if (over_hard_limit(c, conn_unsent(&c->conn))) close_for_output(c);
+    if (over_hard_limit(c, conn_unsent(&c->conn) + conn_unsent_referred(&c->conn))) close_for_output(c);
 }
 
 void client_sent(struct conn *conn) {

@@ -207,6 +207,12 @@ with_server {} {
         $c -close
     }
 
+    test "CLIENT REPLY SKIP leaves out the reply of RESET too" {
+        set c [client]
+        $c -raw "[resp_encode CLIENT REPLY SKIP][resp_encode RESET][resp_encode ECHO seen]"
+        assert_equal seen [$c -read]
+    }
+
     test "CLIENT REPLY OFF and ON" {
         set c [client]
         $c -send CLIENT REPLY OFF

@@ -230,3 +230,19 @@ with_server {timeout 1} {
         r DEL big
     }
 }
+
+set socket_folder [string trim [exec mktemp -d]]
+with_server [list unixsocket $socket_folder/s] {
+    test "a Unix socket that was shut down with a reply unsent is closed, and does not keep the loop busy" {
+        r SET big [string repeat x 5000000]
+        set hanging [open |[list [file join $::root build tools bridge] $::socket_folder/s hang] r+]
+        fconfigure $hanging -translation binary -blocking 0
+        puts -nonewline $hanging [resp_encode GET big][resp_encode QUIT]
+        flush $hanging
+        wait_for {[regexp {omem=[1-9]} [r CLIENT LIST]]}
+        close $hanging write
+        only_this_client
+        close $hanging
+    }
+}
+file delete -force $socket_folder

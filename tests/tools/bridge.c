@@ -1,4 +1,5 @@
-/* bridge PATH: joins standard input and output to a Unix socket, since Tcl cannot open one. */
+/* bridge PATH: joins standard input and output to a Unix socket, since Tcl cannot open one.
+ * bridge PATH hang: reads nothing, and at the end of its input shuts the socket down but does not close it. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +19,24 @@ static int move(int from, int to) {
     return n > 0;
 }
 
+static int hang(int fd) {
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    while (move(STDIN_FILENO, fd)) {
+    }
+    shutdown(fd, SHUT_RDWR);
+    return poll(&out, 1, -1) < 0; /* until nobody reads our output */
+}
+
 int main(int argc, char **argv) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (argc != 2 || strlen(argv[1]) >= sizeof(address.sun_path)) return 2;
+    if (argc < 2 || strlen(argv[1]) >= sizeof(address.sun_path)) return 2;
     strcpy(address.sun_path, argv[1]);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         perror(argv[1]);
         return 1;
     }
+    if (argc == 3 && strcmp(argv[2], "hang") == 0) return hang(fd);
     struct pollfd ends[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
     while (poll(ends, 2, -1) >= 0) {
         if (ends[1].revents && !move(fd, STDOUT_FILENO)) return 0;
