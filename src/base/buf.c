@@ -101,12 +101,6 @@ void buf_append_quoted(struct buf *b, struct slice s) {
     buf_append(b, "\"", 1);
 }
 
-void buf_drop_front(struct buf *b, size_t n) {
-    assert(n <= b->len);
-    b->len -= n;
-    if (b->len && n) memmove(b->data, b->data + n, b->len);
-}
-
 void buf_free(struct buf *b) {
     alloc_put(b->data, b->cap);
     *b = (struct buf){0};

@@ -20,8 +20,7 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 void buf_vprintf(struct buf *b, const char *format, va_list args);
 /* Append s in double quotes with C escapes, as Redis's sdscatrepr does. */
 void buf_append_quoted(struct buf *b, struct slice s);
-void buf_drop_front(struct buf *b, size_t n); /* remove the first n bytes */
-void buf_free(struct buf *b);                 /* back to {0} */
+void buf_free(struct buf *b); /* back to {0} */
 
 static inline struct slice buf_slice(const struct buf *b) {
     return slice_of(b->data ? b->data : "", b->len);

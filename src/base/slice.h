@@ -36,9 +36,3 @@ static inline bool slice_is(struct slice a, const char *word) {
     }
     return word[a.len] == '\0';
 }
-
-/* memcmp order, the shorter first among equals. */
-static inline int slice_cmp(struct slice a, struct slice b) {
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}

@@ -13,12 +13,12 @@
 #include "server/info_figures.h"
 #include "server/limits.h"
 #include "server/listen.h"
+#include "server/process.h"
 #include "server/stats.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <assert.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -29,7 +29,6 @@
 
 static struct {
     char run_id[41];
-    char executable[PATH_MAX];
     size_t startup_bytes; /* memory in use before there was any data */
 } self;
 
@@ -39,8 +38,6 @@ const char *info_run_id(void) {
 }
 
 void info_ready(void) {
-    ssize_t len = readlink("/proc/self/exe", self.executable, sizeof self.executable - 1);
-    self.executable[len > 0 ? len : 0] = '\0';
     self.startup_bytes = alloc_used();
     info_run_id();
 }
@@ -81,7 +78,7 @@ static void write_server(struct buf *out) {
                "uptime_in_seconds:%lld\r\nuptime_in_days:%lld\r\nhz:%d\r\nconfigured_hz:%d\r\nlru_clock:%lld\r\n"
                "executable:%s\r\nconfig_file:%s\r\nio_threads_active:0\r\n",
                (long long)uptime_s, (long long)(uptime_s / 86400), cron_hz(), cron_hz(),
-               (long long)(now_us / 1000000 & 0xffffff), self.executable, config_path());
+               (long long)(now_us / 1000000 & 0xffffff), process_executable(), config_path());
     write_listeners(out);
 }
 
