@@ -502,6 +502,14 @@ size_t conn_unsent(const struct conn *c) {
     return c->range_len + c->out_bytes;
 }
 
+size_t conn_unsent_referred(const struct conn *c) {
+    size_t bytes = 0, end = (size_t)c->range_start + c->range_len;
+    if (c->range_len == 0 || refs.count == 0) return 0;
+    for (size_t i = first_ref(c->range_start); i < refs.count && refs.items[i].at < end; i++)
+        bytes += refs.items[i].blob->len;
+    return bytes;
+}
+
 /* --- sending --------------------------------------------------------------------------------- */
 
 /* What a send(2) returned: bytes sent. An error other than a full socket breaks the connection. */

@@ -76,7 +76,9 @@ void conn_push(struct conn *c, size_t mark); /* close: move it to the connection
  * be NULL) is called for each connection when it has been served, whether or not everything left. */
 void conn_flush(void (*sent)(struct conn *c));
 size_t conn_unsent(const struct conn *c); /* bytes waiting: range and chunks */
-void conn_writable(struct conn *c);       /* EPOLLOUT: go on sending */
+/* Bytes of the large values that the range only refers to, which conn_unsent() leaves out. Linear in their number. */
+size_t conn_unsent_referred(const struct conn *c);
+void conn_writable(struct conn *c); /* EPOLLOUT: go on sending */
 
 /* --- input ----------------------------------------------------------------------------------- */
 

@@ -35,6 +35,18 @@ with_server {enable-debug-command yes} {
         assert_equal PONG [r PING]
     }
 
+    test "a large value, which is sent without being copied, counts as well" {
+        r SET large [string repeat v 1000000]
+        set before [closed_for_output]
+        set c [client]
+        $c -send GET large
+        assert_equal "" [$c -rest]
+        $c -close
+        assert_equal [expr {$before + 1}] [closed_for_output]
+        r CONFIG SET client-output-buffer-limit "normal 1100000 0 0"
+        assert_equal 1000000 [string length [r GET large]]
+    }
+
     test "a hard limit below 16 KB lets ordinary replies through" {
         r CONFIG SET client-output-buffer-limit "normal 1 0 0"
         assert_equal 10000 [string length [r GET value]]
