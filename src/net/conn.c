@@ -39,7 +39,8 @@ struct conn_input {
     size_t bulk_target;      /* its bytes when complete */
     struct held_blob *blobs; /* received, part of a request that waits or runs, in order: MSET takes them so */
     struct held_blob **blobs_end;
-    size_t held_bytes; /* memory of those */
+    size_t held_bytes;       /* memory of those */
+    struct held_blob *taken; /* values by now, which may be overwritten before the request is done with */
 };
 
 struct conn_chunk {
@@ -96,21 +97,30 @@ static void hold_blob(struct conn_input *input, struct blob *blob) {
     conn_metrics.input_bytes += sizeof *held + blob_size(blob);
 }
 
-/* Takes the blob that *link holds out of the list: its hold is the caller's. */
-static struct blob *unhold_blob(struct conn_input *input, struct held_blob **link) {
+/* Moves what *link is to the list of those taken. */
+static struct blob *take_blob(struct conn_input *input, struct held_blob **link) {
     struct held_blob *held = *link;
-    struct blob *blob = held->blob;
     *link = held->next;
     if (held->next == NULL) input->blobs_end = link;
-    input->held_bytes -= sizeof *held + blob_size(blob);
-    conn_metrics.input_bytes -= sizeof *held + blob_size(blob);
-    alloc_put(held, sizeof *held);
-    return blob;
+    input->held_bytes -= sizeof *held + blob_size(held->blob);
+    conn_metrics.input_bytes -= sizeof *held + blob_size(held->blob);
+    held->next = input->taken;
+    input->taken = held;
+    return held->blob;
+}
+
+static void drop_taken(struct conn_input *input) {
+    for (struct held_blob *held; (held = input->taken);) {
+        input->taken = held->next;
+        blob_drop(held->blob);
+        alloc_put(held, sizeof *held);
+    }
 }
 
 static void drop_blobs(struct conn_input *input) {
     while (input->blobs)
-        blob_drop(unhold_blob(input, &input->blobs));
+        take_blob(input, &input->blobs);
+    drop_taken(input);
 }
 
 static void input_free(struct conn *c) {
@@ -256,6 +266,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
         return;
     }
     struct conn_input *input = input_of(c);
+    drop_taken(input);
     if (parser != &input->parser) resp_move(&input->parser, parser);
     parser = &input->parser;
     size_t keep = left;
@@ -295,7 +306,7 @@ void conn_input_reset(void) {
 struct blob *conn_take_blob(struct conn *c, const char *ptr) {
     if (c->input == NULL) return NULL;
     for (struct held_blob **link = &c->input->blobs; *link; link = &(*link)->next)
-        if ((*link)->blob->data == ptr) return unhold_blob(c->input, link);
+        if ((*link)->blob->data == ptr) return blob_share(take_blob(c->input, link));
     return NULL;
 }
 

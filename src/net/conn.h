@@ -100,7 +100,8 @@ void conn_release(struct conn *c);
 /* All requests of the wave were executed: the input arena can be used again. */
 void conn_input_reset(void);
 size_t conn_arena_bytes(void); /* memory of the input and output arenas that all connections share */
-/* If the argument at `ptr` arrived in a blob of its own, hand it over (with its hold): NULL otherwise. */
+/* If the argument at `ptr` arrived in a blob of its own, a hold of it, once; NULL otherwise. The bytes at ptr stay until the
+ * request is released, whatever becomes of that hold: MSET k big1 k big2 drops it at once, and is still to be propagated. */
 struct blob *conn_take_blob(struct conn *c, const char *ptr);
 size_t conn_input_memory(const struct conn *c); /* bytes owned for unfinished input */
 size_t conn_input_bytes(const struct conn *c);  /* bytes received and not executed */

@@ -13,10 +13,13 @@
 #include "server/propagate.h"
 #include "store/string.h"
 #include <ctype.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -398,6 +401,71 @@ static void changes_are_the_same_without_listeners(void **state) {
     }
 }
 
+static int last_count;
+static uint64_t last_hash;
+
+static void keep_arguments(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
+    (void)ctx;
+    (void)db_id;
+    (void)raw;
+    last_count = argc;
+    last_hash = 0;
+    for (int i = 0; i < argc; i++)
+        last_hash = last_hash * 31 + hash_bytes(argv[i].ptr, argv[i].len);
+}
+
+static void ignore(struct loop_source *source, uint32_t events_seen) {
+    (void)source;
+    (void)events_seen;
+}
+
+/* The first value is adopted and dropped again by the second one, and has to be propagated all the same. */
+static void arguments_outlive_the_values_they_became(void **state) {
+    (void)state;
+    enum { SIZE = 20000 };
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    conn_init(&client.conn, fds[0], ignore);
+    propagate_attach(keep_arguments, NULL);
+    static char value[2][SIZE];
+    memset(value[0], 'a', SIZE);
+    memset(value[1], 'b', SIZE);
+    struct buf out = {0};
+    buf_append_cstr(&out, "*5\r\n$4\r\nMSET\r\n");
+    for (int i = 0; i < 2; i++) {
+        buf_printf(&out, "$1\r\nk\r\n$%d\r\n", SIZE);
+        buf_append(&out, value[i], SIZE);
+        buf_append_cstr(&out, "\r\n");
+    }
+    struct resp_limits limits = {.max_bulk = STRING_MAX_DEFAULT, .authenticated = true};
+    for (size_t at = 0, n; at < out.len; at += n) { /* in pieces, so that values get blobs of their own */
+        n = out.len - at < 5000 ? out.len - at : 5000;
+        assert_int_equal(write(fds[1], out.data + at, n), n);
+        struct resp_parser *parser;
+        const char *end;
+        if (conn_read(&client.conn, &parser, &end) != CONN_READ_SOME) continue;
+        if (resp_parse(parser, end, &limits) == RESP_REQUEST) {
+            struct request r = {.client = &client, .argv = parser->argv, .argc = (int)parser->argc};
+            exec_prepare(&r);
+            exec_run(&r);
+            conn_truncate(0);
+            assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
+        }
+        conn_stash(&client.conn, parser, end);
+    }
+    uint64_t hash = 0;
+    const struct slice expected[] = {SLICE("MSET"), SLICE("k"), slice_of(value[0], SIZE), SLICE("k"),
+                                     slice_of(value[1], SIZE)};
+    for (int i = 0; i < 5; i++)
+        hash = hash * 31 + hash_bytes(expected[i].ptr, expected[i].len);
+    assert_int_equal(last_count, 5);
+    assert_int_equal(last_hash, hash);
+    conn_close(&client.conn);
+    close(fds[1]);
+    buf_free(&out);
+}
+
 static int setup(void **state) {
     (void)state;
     clock_cached_ms = START_MS;
@@ -435,6 +503,7 @@ int main(void) {
     exec_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),
+        cmocka_unit_test_setup_teardown(arguments_outlive_the_values_they_became, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_are_the_same_without_listeners, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,9 +201,11 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     struct blob *blob = conn_take_blob(&p.conn, parser->argv[1].ptr);
     assert_non_null(blob);
     assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it is ours now */
+    assert_int_equal(blob->holders, 2);                        /* but the argument stays until the request is done */
     assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
     conn_stash(&p.conn, parser, end);
     assert_null(p.conn.input);
+    assert_int_equal(blob->holders, 1);
     assert_int_equal(blob->len, 20000);
     assert_memory_equal(blob->data, rest, 19999);
     blob_drop(blob);
