@@ -160,7 +160,7 @@ enum exec_condition {
     EXEC_LOADING = 1 << 1,
     EXEC_PAUSED = 1 << 2,
 };
-void exec_arm(unsigned condition, bool armed);
+void exec_arm(unsigned condition, bool on);
 
 /* Fill in command, stats and key of a request: the look-up half, before prefetching. */
 void exec_prepare(struct request *r);

@@ -16,8 +16,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum supervisor { SUPERVISED_NO, SUPERVISED_AUTO, SUPERVISED_SYSTEMD, SUPERVISED_UPSTART };
 enum oom_mode { OOM_NO, OOM_RELATIVE, OOM_ABSOLUTE };
 
