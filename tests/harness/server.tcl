@@ -86,12 +86,19 @@ proc server::answers {h} {
     while {[clock milliseconds] < $deadline && [server_alive $h]} {
         if {![catch {resp_connect 127.0.0.1 $data($h.port)} c]} {
             set answer [catch {$c PING} reply]
+            catch {$c INFO server} info
             $c -close
-            if {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED)} $reply]} { return 1 }
+            if {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED)} $reply]} { return [server::is_ours $h $info] }
         }
         after 10
     }
     return 0
+}
+
+# Not somebody else's server, who took the port before ours could: ours is about to end then.
+proc server::is_ours {h info} {
+    variable data
+    return [expr {![regexp {process_id:(\d+)} $info - pid] || $pid == $data($h.pid)}]
 }
 
 # The part of a log worth showing: from the first complaint on, or else the end.

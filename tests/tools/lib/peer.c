@@ -1,13 +1,12 @@
 #include "peer.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,29 +19,15 @@ static int64_t now_ms(void) {
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static struct sockaddr_in loopback(int port) {
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-}
-
-static int free_port(void) {
-    struct sockaddr_in a = loopback(0);
-    socklen_t size = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool ok = bind(fd, (struct sockaddr *)&a, size) == 0 && getsockname(fd, (struct sockaddr *)&a, &size) == 0;
-    close(fd);
-    return ok ? ntohs(a.sin_port) : 0;
-}
-
+/* A Unix socket in the peer's own folder: a port that is free now may be somebody else's a moment later. */
 bool peer_connect(struct peer *p) {
-    struct sockaddr_in a = loopback(p->port);
-    int on = 1;
-    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", p->folder);
+    p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(p->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
         peer_disconnect(p);
         return false;
     }
-    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     fcntl(p->fd, F_SETFL, O_NONBLOCK);
     p->out.len = p->in.len = p->at = 0;
     return true;
@@ -54,21 +39,19 @@ void peer_disconnect(struct peer *p) {
 }
 
 static void become_server(const struct peer *p, const char *program) {
-    char port[16];
-    snprintf(port, sizeof(port), "%d", p->port);
     int log = -1;
     if (chdir(p->folder) == 0) log = open("log", O_CREAT | O_WRONLY | O_APPEND, 0600);
     if (log < 0) _exit(126);
     dup2(log, 1);
     dup2(log, 2);
-    execl(program, program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--enable-debug-command", "yes",
+    execl(program, program, "--port", "0", "--unixsocket", "socket", "--save", "", "--enable-debug-command", "yes",
           (char *)NULL);
     _exit(127);
 }
 
 bool peer_start(struct peer *p, const char *name, const char *program) {
     char path[4096];
-    *p = (struct peer){.name = name, .fd = -1, .port = free_port(), .folder = "/tmp/kura-peer-XXXXXX"};
+    *p = (struct peer){.name = name, .fd = -1, .folder = "/tmp/kura-peer-XXXXXX"};
     /* Not realpath: the oracle's program looks at the name that it is called by. */
     if (program[0] != '/' && getcwd(path, sizeof(path) / 2)) {
         snprintf(path + strlen(path), sizeof(path) / 2, "/%s", program);

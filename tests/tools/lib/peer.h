@@ -6,13 +6,13 @@
 struct peer {
     const char *name; /* for messages */
     pid_t pid;        /* 0 when it is gone */
-    int port, fd;     /* fd is -1 when not connected */
+    int fd;           /* -1 when not connected */
     char folder[64];
     struct bytes out, in;
     size_t at; /* what of `in` has been consumed */
 };
 
-/* Starts `program` on a free port and connects. False, with a message printed, if it does not answer in a minute. */
+/* Starts `program` and connects. False, with a message printed, if it does not answer in a minute. */
 bool peer_start(struct peer *p, const char *name, const char *program);
 bool peer_connect(struct peer *p);
 void peer_disconnect(struct peer *p);
