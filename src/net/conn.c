@@ -218,7 +218,8 @@ static enum conn_read read_own(struct conn *c, const char **end) {
         input_set_data(input, data, input->len, cap);
     }
     enum conn_read result;
-    size_t n = receive(c, input->data + input->len, input->cap - input->len, &result);
+    size_t room = input->cap - input->len;
+    size_t n = receive(c, input->data + input->len, room < BULK_READ_MAX ? room : BULK_READ_MAX, &result);
     if (n == 0) return result;
     input->len += n;
     *end = input->data + input->len;
