@@ -83,7 +83,7 @@ proc start {name command} {
 
 proc too_long {name channel} {
     append ::output($name) "\nkilled: it took more than $::limit_s s\n"
-    foreach pid [pid $channel] { catch {exec kill -KILL $pid} }
+    foreach pid [pid $channel] { catch {exec sh -c "kill -KILL $pid"} }
 }
 
 proc gather {name channel} {

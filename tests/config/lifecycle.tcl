@@ -2,6 +2,14 @@
 
 proc config {name} { return [lindex [r CONFIG GET $name] 1] }
 
+# What ps prints, without ps: the words of the command line, joined by blanks.
+proc process_title {pid} {
+    set file [open /proc/$pid/cmdline rb]
+    set words [split [string trimright [read $file] \0] \0]
+    close $file
+    return [join $words]
+}
+
 if {[attached]} return
 
 with_server {} {
@@ -148,7 +156,7 @@ test "a second SIGINT ends it at once, whatever it is doing" {
     $c -send DEBUG SLEEP 20
     $c -channel
     after 200
-    exec kill -INT [server_pid $h]
+    send_signal INT [server_pid $h]
     after 100
     assert_equal 1 [server_kill $h INT]
     assert_match "*You insist... exiting now.*" [server_log $h]
@@ -158,7 +166,7 @@ test "a second SIGINT ends it at once, whatever it is doing" {
 
 test "SIGHUP is ignored" {
     set h [server_start {}]
-    exec kill -HUP [server_pid $h]
+    send_signal HUP [server_pid $h]
     set c [client $h]
     assert_equal PONG [$c PING]
     $c -close
@@ -168,7 +176,7 @@ test "SIGHUP is ignored" {
 
 test "a crash leaves a report with a stack trace" {
     set h [server_start {}]
-    exec kill -SEGV [server_pid $h]
+    send_signal SEGV [server_pid $h]
     assert {[server_wait_exit 20000 $h] ni {0 ""}}
     assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK TRACE*BUG REPORT END*" [server_log $h]
     server_forget $h
@@ -190,10 +198,10 @@ test "daemonize: the parent returns, the log and the pid file are written" {
 
 test "the title in ps" {
     set h [server_start {}]
-    assert_match "*kura-server 127.0.0.1:[server_port $h]" [exec ps -o args= -p [server_pid $h]]
+    assert_match "*kura-server 127.0.0.1:[server_port $h]" [process_title [server_pid $h]]
     set c [client $h]
     $c CONFIG SET proc-title-template "here {port}"
-    assert_match "here [server_port $h]" [exec ps -o args= -p [server_pid $h]]
+    assert_match "here [server_port $h]" [process_title [server_pid $h]]
     $c -close
     server_stop $h
     server_forget $h

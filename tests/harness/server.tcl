@@ -132,6 +132,11 @@ proc server::reap {h} {
     set data($h.pipe) ""
 }
 
+# The shell's own kill: the program is in a package that small systems lack.
+proc send_signal {name pid} {
+    exec sh -c {kill "-$1" "$2"} sh $name $pid
+}
+
 # The exit status (a number, or the name of the signal that killed it), once it is dead; "" if it lives on.
 proc server_wait_exit {{ms 20000} {h ""}} {
     set h [server::handle $h]
@@ -146,7 +151,7 @@ proc server_wait_exit {{ms 20000} {h ""}} {
 proc server_kill {{h ""} {signal KILL}} {
     set h [server::handle $h]
     if {[server_alive $h]} {
-        catch {exec kill -$signal $::server::data($h.pid)}
+        catch {send_signal $signal $::server::data($h.pid)}
     }
     return [server_wait_exit 20000 $h]
 }
