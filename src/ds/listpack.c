@@ -347,6 +347,7 @@ static size_t checked_bytes(const uint8_t *at, size_t left) {
 }
 
 static bool backlen_right(const uint8_t *at, size_t n) {
+    if (n <= 127) return at[n] == n;
     uint8_t expected[5];
     put_backlen(expected, n);
     return memcmp(at + n, expected, listpack_backlen_bytes(n)) == 0;

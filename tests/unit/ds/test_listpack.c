@@ -474,6 +474,10 @@ static void bench_walk(const char *what, bool numbers) {
     }
     double ns = (double)(now_ns() - start);
     printf("%s: walk %.2f ns an element", what, ns / (double)(rounds * 100));
+    start = now_ns();
+    for (size_t r = 0; r < rounds; r++)
+        sum += listpack_check(lp, listpack_bytes(lp), NULL, NULL);
+    printf(", check %.2f", (double)(now_ns() - start) / (double)(rounds * 100));
     struct listpack_item last = listpack_item(SLICE("field:000693...."));
     start = now_ns();
     for (size_t r = 0; r < rounds; r++)
