@@ -1,0 +1,825 @@
+/* See skiplist.h for the layout. The invariants:
+ *
+ * - A block's entry in its parent has the key and the record of its first member and the number of its members,
+ *   always exact: a removed record is nowhere. Only the tree's first member and removals change firsts.
+ * - No block is empty, and the root has more than one child.
+ * - A leaf's codes are what its window makes of the keys, and every key is inside the window.
+ *
+ * A change goes down once, notes the way (struct path), changes the leaf, and goes up as far as it must. A full
+ * block splits in halves, at the ends of the tree unevenly, so that ascending or descending
+ * insertion leaves full blocks. Two neighbours merge when that makes a block of at most two thirds. */
+#include "ds/skiplist.h"
+#include "base/alloc.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define LEAF_MAX 62u   /* slots: 512 bytes */
+#define INNER_MAX 63u  /* children: 2 KB */
+#define MERGE_MAX 40u  /* of members or children of two blocks that become one */
+#define MAX_HEIGHT 16u /* neighbours have more than MERGE_MAX children together: enough for 20^16 */
+#define CODE_SHIFT 44  /* of a slot: where the code begins */
+#define CODE_MAX 0xfffffu
+#define SPAN_MAX (1u << 18) /* codes that a fresh window gives to the leaf's keys: a quarter of all */
+#define SPAN_MIN (1u << 13) /* a window whose keys use less than this is worth narrowing */
+#define AHEAD 8u            /* records prefetched by a walk */
+
+struct leaf {
+    uint64_t base; /* the code of a key is (key >> shift) - base */
+    uint8_t shift, count, room;
+    uint64_t slots[];
+};
+struct inner {
+    uint16_t count, room;
+    uint64_t words[]; /* four arrays of `room` words, see the accessors */
+};
+/* A child's entry in an inner block. */
+struct branch {
+    uint64_t key;
+    struct member *first;
+    size_t count;
+    void *block;
+};
+
+/* What a search looks for: the gap before or behind a score's members, or that of a member. */
+enum tie { TIE_BEFORE, TIE_BEHIND, TIE_MEMBER_BEFORE, TIE_MEMBER_BEHIND };
+struct target {
+    uint64_t key;
+    struct slice member;
+    enum tie tie;
+};
+
+/* The way down: at[i] is the index of the child that was taken in inner[i]; inner[0] is the root. */
+struct path {
+    struct inner *inner[MAX_HEIGHT];
+    unsigned at[MAX_HEIGHT];
+    struct leaf *leaf;
+    unsigned index; /* of the gap in the leaf, or of a record */
+};
+
+/* --- Keys and slots -------------------------------------------------------------------------- */
+
+static inline uint64_t key_of_score(double score) {
+    uint64_t bits;
+    score += 0.0; /* -0 becomes 0 */
+    memcpy(&bits, &score, sizeof bits);
+    return bits ^ ((uint64_t)((int64_t)bits >> 63) | (uint64_t)1 << 63);
+}
+static inline uint64_t key_of(const struct member *m) {
+    return key_of_score(member_score(m));
+}
+static inline uint64_t slot_make(uint64_t code, const struct member *m) {
+    return code << CODE_SHIFT | (uint64_t)(uintptr_t)m >> 4;
+}
+static inline struct member *slot_member(uint64_t slot) {
+    return (struct member *)(uintptr_t)(slot << (64 - CODE_SHIFT) >> (60 - CODE_SHIFT));
+}
+static inline uint64_t slot_code(uint64_t slot) {
+    return slot >> CODE_SHIFT;
+}
+
+static inline struct target target_of(const struct member *m, enum tie tie) {
+    return (struct target){key_of(m), member_slice(m), tie};
+}
+static int compare(struct slice a, struct slice b) {
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+/* Is the record, whose key is the target's, before the target's gap? */
+static bool tied_before(const struct target *t, const struct member *m) {
+    if (t->tie == TIE_BEFORE || t->tie == TIE_BEHIND) return t->tie == TIE_BEHIND;
+    int order = compare(member_slice(m), t->member);
+    return order < 0 || (order == 0 && t->tie == TIE_MEMBER_BEHIND);
+}
+static bool is_before(const struct target *t, const struct member *m) {
+    uint64_t key = key_of(m);
+    return key < t->key || (key == t->key && tied_before(t, m));
+}
+
+/* How many of the ascending numbers are below x. Arithmetic in place of branches: nothing to mispredict. */
+static inline unsigned count_below(const uint64_t *a, unsigned n, uint64_t x) {
+    const uint64_t *p = a;
+    while (n > 1) {
+        unsigned half = n / 2;
+        p += -(uintptr_t)(p[half - 1] < x) & half;
+        n -= half;
+    }
+    return (unsigned)(p - a) + (n && *p < x);
+}
+
+/* --- Blocks ---------------------------------------------------------------------------------- */
+
+static inline uint64_t *keys(const struct inner *n) {
+    return (uint64_t *)(uintptr_t)n->words;
+}
+static inline struct member **firsts(const struct inner *n) {
+    return (struct member **)(uintptr_t)(n->words + n->room);
+}
+static inline size_t *counts(const struct inner *n) {
+    return (size_t *)(uintptr_t)(n->words + 2 * n->room);
+}
+static inline void **children(const struct inner *n) {
+    return (void **)(uintptr_t)(n->words + 3 * n->room);
+}
+
+static size_t leaf_bytes(unsigned room) {
+    return sizeof(struct leaf) + 8 * (size_t)room;
+}
+static size_t inner_bytes(unsigned room) {
+    return sizeof(struct inner) + 32 * (size_t)room;
+}
+
+/* A copy of a block with room for at least n; the old one, if there is one, is freed. */
+static struct leaf *leaf_resize(struct skiplist *s, struct leaf *old, unsigned n) {
+    size_t bytes = alloc_class(leaf_bytes(n < 6 ? 6 : n));
+    struct leaf *l = alloc_get(bytes);
+    s->bytes += bytes;
+    if (old) {
+        memcpy(l, old, leaf_bytes(old->count));
+        s->bytes -= leaf_bytes(old->room);
+        alloc_put(old, leaf_bytes(old->room));
+    } else {
+        *l = (struct leaf){0};
+    }
+    l->room = (uint8_t)((bytes - sizeof *l) / 8);
+    return l;
+}
+static void leaf_free(struct skiplist *s, struct leaf *l) {
+    s->bytes -= leaf_bytes(l->room);
+    alloc_put(l, leaf_bytes(l->room));
+}
+
+/* Copy n entries between inner blocks. */
+static void inner_copy(struct inner *to, unsigned to_at, const struct inner *from, unsigned from_at, unsigned n) {
+    for (unsigned a = 0; a < 4; a++)
+        memmove(to->words + a * to->room + to_at, from->words + a * from->room + from_at, n * sizeof(uint64_t));
+}
+static void inner_free(struct skiplist *s, struct inner *n) {
+    s->bytes -= alloc_class(inner_bytes(n->room));
+    alloc_put(n, inner_bytes(n->room));
+}
+static struct inner *inner_resize(struct skiplist *s, struct inner *old, unsigned n) {
+    size_t bytes = alloc_class(inner_bytes(n < 6 ? 6 : n));
+    struct inner *to = alloc_get(bytes);
+    s->bytes += bytes;
+    to->count = 0;
+    to->room = (uint16_t)((bytes - sizeof *to) / 32);
+    if (old) {
+        to->count = old->count;
+        inner_copy(to, 0, old, 0, old->count);
+        inner_free(s, old);
+    }
+    return to;
+}
+static void inner_set(struct inner *n, unsigned i, struct branch b) {
+    keys(n)[i] = b.key;
+    firsts(n)[i] = b.first;
+    counts(n)[i] = b.count;
+    children(n)[i] = b.block;
+}
+static struct branch inner_branch(struct inner *n) {
+    struct branch b = {keys(n)[0], firsts(n)[0], 0, n};
+    for (unsigned i = 0; i < n->count; i++)
+        b.count += counts(n)[i];
+    return b;
+}
+static struct branch leaf_branch(struct leaf *l) {
+    struct member *first = slot_member(l->slots[0]);
+    return (struct branch){key_of(first), first, l->count, l};
+}
+
+/* --- A leaf's window ------------------------------------------------------------------------- */
+
+/* The smallest shift at which lowest and highest are less than SPAN_MAX apart. */
+static unsigned window_shift(uint64_t lowest, uint64_t highest) {
+    unsigned shift = 0;
+    while ((highest >> shift) - (lowest >> shift) >= SPAN_MAX)
+        shift++;
+    return shift;
+}
+/* The base that leaves as much room below lowest as above highest (both already shifted). */
+static uint64_t window_base(uint64_t lowest, uint64_t highest) {
+    uint64_t margin = (CODE_MAX - (highest - lowest)) / 2;
+    return lowest > margin ? lowest - margin : 0;
+}
+
+/* Widen the window so that the codes of the leaf and the key are all inside. */
+static __attribute__((noinline)) void window_widen(struct leaf *l, uint64_t key) {
+    uint64_t lowest = key >> l->shift, highest = lowest;
+    if (l->count) {
+        uint64_t first = l->base + slot_code(l->slots[0]), last = l->base + slot_code(l->slots[l->count - 1]);
+        if (first < lowest) lowest = first;
+        if (last > highest) highest = last;
+    } else {
+        l->shift = 0;
+        lowest = highest = key;
+    }
+    unsigned more = window_shift(lowest, highest);
+    uint64_t base = window_base(lowest >> more, highest >> more);
+    for (unsigned i = 0; i < l->count; i++) {
+        uint64_t code = ((slot_code(l->slots[i]) + l->base) >> more) - base;
+        l->slots[i] = slot_make(code, slot_member(l->slots[i]));
+    }
+    l->base = base;
+    l->shift = (uint8_t)(l->shift + more);
+}
+static inline void window_cover(struct leaf *l, uint64_t key) {
+    if ((key >> l->shift) - l->base > CODE_MAX || !l->count) window_widen(l, key);
+}
+
+/* The window for the leaf's keys as they are. Reads its records. */
+static void window_set(struct leaf *l) {
+    for (unsigned i = 0; i < l->count; i++)
+        __builtin_prefetch(slot_member(l->slots[i]));
+    uint64_t lowest = key_of(slot_member(l->slots[0])), highest = key_of(slot_member(l->slots[l->count - 1]));
+    l->shift = (uint8_t)window_shift(lowest, highest);
+    l->base = window_base(lowest >> l->shift, highest >> l->shift);
+    for (unsigned i = 0; i < l->count; i++) {
+        struct member *m = slot_member(l->slots[i]);
+        l->slots[i] = slot_make((key_of(m) >> l->shift) - l->base, m);
+    }
+}
+/* The leaf has lost members: narrow its window if those left use little of it. */
+static void window_narrow(struct leaf *l) {
+    if (!l->count || !l->shift) return;
+    if (slot_code(l->slots[l->count - 1]) - slot_code(l->slots[0]) < SPAN_MIN) window_set(l);
+}
+
+/* --- Searching ------------------------------------------------------------------------------- */
+
+/* How many of the leaf's members are before the target. */
+static inline unsigned leaf_find(const struct leaf *l, const struct target *t) {
+    uint64_t code = (t->key >> l->shift) - l->base;
+    if (code > CODE_MAX) return t->key >> l->shift < l->base ? 0 : l->count;
+    unsigned low = count_below(l->slots, l->count, code << CODE_SHIFT), high = low;
+    if (low == l->count || slot_code(l->slots[low]) != code) return low;
+    if (code == CODE_MAX) {
+        high = l->count;
+    } else {
+        high += count_below(l->slots + low, l->count - low, (code + 1) << CODE_SHIFT);
+    }
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (is_before(t, slot_member(l->slots[middle]))) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* How many of the children's first members are before the target. */
+static inline unsigned inner_find(const struct inner *n, const struct target *t) {
+    const uint64_t *key = keys(n);
+    unsigned low = count_below(key, n->count, t->key), high = low;
+    if (low == n->count || key[low] != t->key || t->tie == TIE_BEFORE) return low;
+    while (high < n->count && key[high] == t->key)
+        high++;
+    if (t->tie == TIE_BEHIND) return high;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (tied_before(t, firsts(n)[middle])) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Fetch a leaf's lines all at once: the search in it would ask for them one after the other. */
+static inline void leaf_fetch(const void *leaf, size_t count) {
+    const char *end = (const char *)leaf + leaf_bytes((unsigned)count);
+    for (const char *p = leaf; p < end; p += 64)
+        __builtin_prefetch(p);
+}
+
+/* The gap of the target; its rank too, where asked for. The skiplist is not empty. */
+static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct target *t,
+                                                            struct path *p, bool ranked) {
+    void *block = s->root;
+    size_t rank = 0;
+    for (unsigned level = 0; level < s->height; level++) {
+        struct inner *n = block;
+        unsigned at = inner_find(n, t);
+        at -= at > 0;
+        p->inner[level] = n;
+        p->at[level] = at;
+        block = children(n)[at];
+        if (level + 1u == s->height) leaf_fetch(block, counts(n)[at]);
+        for (unsigned i = 0; ranked && i < at; i++)
+            rank += counts(n)[i];
+    }
+    p->leaf = block;
+    p->index = leaf_find(p->leaf, t);
+    return rank + p->index;
+}
+
+/* The way to a record that is present: index is the record's. Returns its rank if asked to. */
+static inline __attribute__((always_inline)) size_t locate(const struct skiplist *s, const struct member *m,
+                                                           struct path *p, bool ranked) {
+    struct target t = target_of(m, TIE_MEMBER_BEHIND);
+    assert(s->root);
+    size_t rank = descend(s, &t, p, ranked);
+    assert(p->index && slot_member(p->leaf->slots[p->index - 1]) == m);
+    p->index--;
+    return rank - 1;
+}
+
+/* The way to the member of this rank, or to the end. */
+static void descend_rank(const struct skiplist *s, size_t rank, struct path *p) {
+    void *block = s->root;
+    for (unsigned level = 0; level < s->height; level++) {
+        struct inner *n = block;
+        unsigned at = 0;
+        for (; at + 1u < n->count && rank >= counts(n)[at]; at++)
+            rank -= counts(n)[at];
+        p->inner[level] = n;
+        p->at[level] = at;
+        block = children(n)[at];
+    }
+    p->leaf = block;
+    p->index = (unsigned)rank;
+}
+
+/* --- Changing the way's blocks --------------------------------------------------------------- */
+
+/* The block at this level of the way (height: the leaf) has moved. */
+static void path_set_block(struct skiplist *s, const struct path *p, unsigned level, void *block) {
+    if (level) {
+        children(p->inner[level - 1])[p->at[level - 1]] = block;
+    } else {
+        s->root = block;
+    }
+}
+/* The block below this level of the way has another first member. */
+static void path_set_first(const struct path *p, unsigned level, uint64_t key, struct member *first) {
+    while (level--) {
+        keys(p->inner[level])[p->at[level]] = key;
+        firsts(p->inner[level])[p->at[level]] = first;
+        if (p->at[level]) return;
+    }
+}
+static void path_add(struct skiplist *s, const struct path *p, size_t n) {
+    for (unsigned level = 0; level < s->height; level++)
+        counts(p->inner[level])[p->at[level]] += n;
+    s->count += n;
+}
+static bool path_is_first(const struct path *p, unsigned levels) {
+    while (levels--) {
+        if (p->at[levels]) return false;
+    }
+    return true;
+}
+static bool path_is_last(const struct path *p, unsigned levels) {
+    while (levels--) {
+        if (p->at[levels] + 1u < p->inner[levels]->count) return false;
+    }
+    return true;
+}
+
+/* Where to split a full block that gets an entry at this index: in the middle, or at the tree's end. */
+static unsigned split_point(const struct path *p, unsigned level, unsigned count, unsigned index) {
+    if (index == count && path_is_last(p, level)) return count;
+    if (index == 0 && path_is_first(p, level)) return 0;
+    return count / 2;
+}
+
+static void inner_insert(struct inner *n, unsigned at, struct branch b) {
+    inner_copy(n, at + 1, n, at, n->count - at);
+    n->count++;
+    inner_set(n, at, b);
+}
+
+/* The two blocks at the top of the tree get a new root above them. */
+static void raise_root(struct skiplist *s, struct branch left, struct branch right) {
+    assert(s->height < MAX_HEIGHT);
+    struct inner *root = inner_resize(s, NULL, 2);
+    inner_insert(root, 0, left);
+    inner_insert(root, 1, right);
+    s->root = root;
+    s->height++;
+}
+
+/* A new block stands right of the one that the way goes through below `level`. The counts on
+ * the way include its members already: what is left of that entry is `left`. */
+static void add_branch(struct skiplist *s, struct path *p, unsigned level, struct branch left, struct branch right) {
+    for (;;) {
+        if (!level) {
+            raise_root(s, left, right);
+            return;
+        }
+        struct inner *n = p->inner[--level];
+        unsigned at = p->at[level] + 1;
+        inner_set(n, at - 1, left);
+        if (n->count < INNER_MAX) {
+            if (n->count == n->room) path_set_block(s, p, level, n = inner_resize(s, n, n->room + 1u));
+            inner_insert(n, at, right);
+            return;
+        }
+        unsigned keep = split_point(p, level, n->count, at);
+        struct inner *next = inner_resize(s, NULL, n->count - keep + 1u);
+        inner_copy(next, 0, n, keep, n->count - keep);
+        next->count = (uint16_t)(n->count - keep);
+        n->count = (uint16_t)keep;
+        if (at > keep || keep == INNER_MAX) {
+            inner_insert(next, at - keep, right);
+        } else {
+            inner_insert(n, at, right);
+        }
+        if (keep < INNER_MAX) n = inner_resize(s, n, n->count + 1u);
+        left = inner_branch(n);
+        right = inner_branch(next);
+    }
+}
+
+/* Entry `at` of the way's block at this level is gone: remove it, and what becomes empty or small
+ * above it. */
+static void drop_branch(struct skiplist *s, struct path *p, unsigned level, unsigned at) {
+    for (;;) {
+        struct inner *n = p->inner[level];
+        n->count--;
+        inner_copy(n, at, n, at + 1, n->count - at);
+        if (!level) return;
+        struct inner *parent = p->inner[level - 1];
+        unsigned here = p->at[level - 1];
+        if (n->count) {
+            if (at == 0) path_set_first(p, level, keys(n)[0], firsts(n)[0]);
+            unsigned left = here; /* of a pair of neighbours that may become one */
+            struct inner **blocks = (struct inner **)children(parent);
+            if (here && blocks[here - 1]->count + n->count <= MERGE_MAX) {
+                left--;
+            } else if (here + 1u == parent->count || blocks[here + 1]->count + n->count > MERGE_MAX) {
+                return;
+            }
+            struct inner *a = blocks[left], *b = blocks[left + 1];
+            if (a->room < a->count + b->count) blocks[left] = a = inner_resize(s, a, a->count + b->count);
+            inner_copy(a, a->count, b, 0, b->count);
+            a->count = (uint16_t)(a->count + b->count);
+            counts(parent)[left] += counts(parent)[left + 1];
+            n = b;
+            here = left + 1;
+        }
+        inner_free(s, n);
+        at = here;
+        level--;
+    }
+}
+
+/* A root with one child, or none, is not needed. */
+static void lower_root(struct skiplist *s) {
+    while (s->height && ((struct inner *)s->root)->count <= 1) {
+        struct inner *root = s->root;
+        s->root = root->count ? children(root)[0] : NULL;
+        s->height = root->count ? (uint8_t)(s->height - 1) : 0;
+        inner_free(s, root);
+    }
+}
+
+/* --- Inserting ------------------------------------------------------------------------------- */
+
+static void leaf_put(struct leaf *l, unsigned index, uint64_t key, const struct member *m) {
+    assert(l->count < l->room);
+    window_cover(l, key);
+    memmove(l->slots + index + 1, l->slots + index, (l->count - index) * sizeof *l->slots);
+    l->slots[index] = slot_make((key >> l->shift) - l->base, m);
+    l->count++;
+}
+
+/* Put the record into the way's leaf, which is full. */
+static __attribute__((noinline)) void insert_splitting(struct skiplist *s, struct path *p, uint64_t key,
+                                                       const struct member *m) {
+    struct leaf *l = p->leaf;
+    unsigned keep = split_point(p, s->height, l->count, p->index), moved = l->count - keep;
+    bool to_right = p->index > keep || keep == LEAF_MAX;
+    struct leaf *right = leaf_resize(s, NULL, moved + to_right);
+    right->base = l->base;
+    right->shift = l->shift;
+    right->count = (uint8_t)moved;
+    memcpy(right->slots, l->slots + keep, moved * sizeof *l->slots);
+    l->count = (uint8_t)keep;
+    if (keep < LEAF_MAX) l = leaf_resize(s, l, keep + !to_right);
+    window_narrow(l);
+    window_narrow(right);
+    if (to_right) {
+        leaf_put(right, p->index - keep, key, m);
+    } else {
+        leaf_put(l, p->index, key, m);
+    }
+    add_branch(s, p, s->height, leaf_branch(l), leaf_branch(right));
+}
+
+void skiplist_insert(struct skiplist *s, struct member *m) {
+    struct target t = target_of(m, TIE_MEMBER_BEHIND);
+    struct path p;
+    assert(!isnan(member_score(m)));
+    assert(!((uintptr_t)m & ~(uintptr_t)0xfffffffffff0));
+    if (!s->root) s->root = leaf_resize(s, NULL, 1);
+    descend(s, &t, &p, false);
+    path_add(s, &p, 1);
+    if (p.index == 0) path_set_first(&p, s->height, t.key, m);
+    if (p.leaf->count == LEAF_MAX) {
+        insert_splitting(s, &p, t.key, m);
+        return;
+    }
+    if (p.leaf->count == p.leaf->room) {
+        p.leaf = leaf_resize(s, p.leaf, p.leaf->room + 1u);
+        path_set_block(s, &p, s->height, p.leaf);
+    }
+    leaf_put(p.leaf, p.index, t.key, m);
+}
+
+void skiplist_build(struct skiplist *s, struct member *const *sorted, size_t n) {
+    assert(!s->root);
+    while (s->count < n) {
+        unsigned fill = n - s->count < LEAF_MAX ? (unsigned)(n - s->count) : LEAF_MAX;
+        struct leaf *l = leaf_resize(s, NULL, fill);
+        for (unsigned i = 0; i < fill; i++)
+            l->slots[i] = slot_make(0, sorted[s->count + i]);
+        l->count = (uint8_t)fill;
+        window_set(l);
+        if (!s->root) {
+            s->root = l;
+            s->count = fill;
+            continue;
+        }
+        struct path p;
+        descend_rank(s, s->count - 1, &p);
+        path_add(s, &p, fill);
+        add_branch(s, &p, s->height, leaf_branch(p.leaf), leaf_branch(l));
+    }
+}
+
+/* --- Removing -------------------------------------------------------------------------------- */
+
+static void leaf_cut(struct leaf *l, unsigned index, unsigned n) {
+    l->count = (uint8_t)(l->count - n);
+    memmove(l->slots + index, l->slots + index + n, (l->count - index) * sizeof *l->slots);
+}
+
+/* Make one leaf of the way's parent's children left and left + 1. */
+static void merge_leaves(struct skiplist *s, struct path *p, unsigned left) {
+    struct inner *parent = p->inner[s->height - 1];
+    struct leaf *a = children(parent)[left], *b = children(parent)[left + 1];
+    if (a->room < a->count + b->count) children(parent)[left] = a = leaf_resize(s, a, a->count + b->count);
+    memcpy(a->slots + a->count, b->slots, b->count * sizeof *b->slots);
+    a->count = (uint8_t)(a->count + b->count);
+    window_set(a);
+    counts(parent)[left] += counts(parent)[left + 1];
+    leaf_free(s, b);
+    drop_branch(s, p, s->height - 1u, left + 1);
+    lower_root(s);
+}
+
+/* Members have been cut out of the way's leaf at its index, and subtracted from the counts. */
+static void settle(struct skiplist *s, struct path *p) {
+    struct leaf *l = p->leaf;
+    struct inner *parent = s->height ? p->inner[s->height - 1] : NULL;
+    unsigned at = s->height ? p->at[s->height - 1] : 0;
+    if (!l->count) {
+        leaf_free(s, l);
+        if (parent) {
+            drop_branch(s, p, s->height - 1u, at);
+            lower_root(s);
+        } else {
+            s->root = NULL;
+        }
+        return;
+    }
+    if (parent && p->index == 0) {
+        struct branch b = leaf_branch(l);
+        path_set_first(p, s->height, b.key, b.first);
+    }
+    if (parent && at && counts(parent)[at - 1] + l->count <= MERGE_MAX) {
+        merge_leaves(s, p, at - 1);
+    } else if (parent && at + 1u < parent->count && counts(parent)[at + 1] + l->count <= MERGE_MAX) {
+        merge_leaves(s, p, at);
+    } else if (l->room > 6 && alloc_class(leaf_bytes(l->count + 4u)) < leaf_bytes(l->room)) {
+        path_set_block(s, p, s->height, leaf_resize(s, l, l->count + 1u));
+    }
+}
+
+void skiplist_remove(struct skiplist *s, struct member *m) {
+    struct path p;
+    locate(s, m, &p, false);
+    leaf_cut(p.leaf, p.index, 1);
+    path_add(s, &p, (size_t)-1);
+    settle(s, &p);
+}
+
+size_t skiplist_remove_ranks(struct skiplist *s, size_t first, size_t n, skiplist_visit_fn visit, void *ctx) {
+    struct member *out[LEAF_MAX];
+    size_t removed = 0;
+    while (removed < n && first < s->count) {
+        struct path p;
+        descend_rank(s, first, &p);
+        size_t take = p.leaf->count - p.index;
+        if (take > n - removed) take = n - removed;
+        for (size_t i = 0; i < take; i++) {
+            out[i] = slot_member(p.leaf->slots[p.index + i]);
+            if (visit) __builtin_prefetch(out[i]);
+        }
+        leaf_cut(p.leaf, p.index, (unsigned)take);
+        path_add(s, &p, -take);
+        settle(s, &p);
+        for (size_t i = 0; visit && i < take; i++)
+            visit(ctx, out[i]);
+        removed += take;
+    }
+    return removed;
+}
+
+static void clear_block(struct skiplist *s, void *block, unsigned height, skiplist_visit_fn drop, void *ctx) {
+    if (height) {
+        struct inner *n = block;
+        for (unsigned i = 0; i < n->count; i++)
+            clear_block(s, children(n)[i], height - 1, drop, ctx);
+        inner_free(s, n);
+        return;
+    }
+    struct leaf *l = block;
+    for (unsigned i = 0; drop && i < l->count; i++)
+        __builtin_prefetch(slot_member(l->slots[i]));
+    for (unsigned i = 0; drop && i < l->count; i++)
+        drop(ctx, slot_member(l->slots[i]));
+    leaf_free(s, l);
+}
+
+void skiplist_clear(struct skiplist *s, skiplist_visit_fn drop, void *ctx) {
+    if (s->root) clear_block(s, s->root, s->height, drop, ctx);
+    skiplist_init(s);
+}
+
+/* --- Changing a record ----------------------------------------------------------------------- */
+
+/* Would the way's record, with another key, stay in the way's leaf? No, if in doubt. */
+static bool stays(const struct skiplist *s, const struct path *p, uint64_t old, uint64_t key) {
+    if (!s->height) return true;
+    unsigned level = s->height;
+    if (key < old) return p->index && key > keys(p->inner[level - 1])[p->at[level - 1]];
+    while (level--) {
+        unsigned next = p->at[level] + 1;
+        if (next < p->inner[level]->count) return key < keys(p->inner[level])[next];
+    }
+    return true;
+}
+
+void skiplist_update(struct skiplist *s, struct member *m, double score) {
+    struct path p;
+    uint64_t key = key_of_score(score);
+    assert(!isnan(score));
+    locate(s, m, &p, false);
+    if (!stays(s, &p, key_of(m), key)) {
+        leaf_cut(p.leaf, p.index, 1);
+        path_add(s, &p, (size_t)-1);
+        settle(s, &p);
+        member_set_score(m, score);
+        skiplist_insert(s, m);
+        return;
+    }
+    leaf_cut(p.leaf, p.index, 1);
+    member_set_score(m, score);
+    struct target t = target_of(m, TIE_MEMBER_BEHIND);
+    unsigned index = p.leaf->count ? leaf_find(p.leaf, &t) : 0;
+    leaf_put(p.leaf, index, key, m);
+    if (p.index == 0 || index == 0) {
+        struct branch b = leaf_branch(p.leaf);
+        path_set_first(&p, s->height, b.key, b.first);
+    }
+}
+
+void skiplist_replace(struct skiplist *s, const struct member *m, struct member *to) {
+    struct path p;
+    locate(s, m, &p, false);
+    p.leaf->slots[p.index] = slot_make(slot_code(p.leaf->slots[p.index]), to);
+    if (p.index == 0) path_set_first(&p, s->height, key_of(to), to);
+}
+
+/* --- Places ---------------------------------------------------------------------------------- */
+
+static struct skiplist_place place_make(const struct skiplist *s, const struct path *p, size_t rank) {
+    uint16_t index = (uint16_t)p->index;
+    return (struct skiplist_place){s, p->leaf, rank, index, index, index};
+}
+
+size_t skiplist_rank(const struct skiplist *s, const struct member *m) {
+    struct path p;
+    return locate(s, m, &p, true);
+}
+
+struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
+    struct path p = {0};
+    assert(rank <= s->count);
+    if (s->root) descend_rank(s, rank, &p);
+    return place_make(s, &p, rank);
+}
+
+static struct skiplist_place seek(const struct skiplist *s, const struct target *t) {
+    struct path p = {0};
+    size_t rank = s->root ? descend(s, t, &p, true) : 0;
+    return place_make(s, &p, rank);
+}
+
+struct skiplist_place skiplist_at_score(const struct skiplist *s, double score, bool after) {
+    struct target t = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
+    return seek(s, &t);
+}
+
+struct skiplist_place skiplist_at_member(const struct skiplist *s, double score, struct slice member, bool after) {
+    struct target t = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
+    return seek(s, &t);
+}
+
+struct member *skiplist_next(struct skiplist_place *p) {
+    if (p->rank == p->list->count) return NULL;
+    const struct leaf *l = p->leaf;
+    if (p->index == l->count) {
+        *p = skiplist_at(p->list, p->rank);
+        l = p->leaf;
+    }
+    unsigned end = p->index + AHEAD < l->count ? p->index + AHEAD : l->count;
+    for (; p->fetched_to < end; p->fetched_to++)
+        __builtin_prefetch(slot_member(l->slots[p->fetched_to]));
+    p->rank++;
+    return slot_member(l->slots[p->index++]);
+}
+
+struct member *skiplist_prev(struct skiplist_place *p) {
+    if (p->rank == 0) return NULL;
+    if (p->index == 0) {
+        *p = skiplist_at(p->list, p->rank - 1); /* the last member of the leaf before: step behind it */
+        p->index++;
+        p->fetched_from++;
+        p->rank++;
+    }
+    const struct leaf *l = p->leaf;
+    unsigned end = p->index > AHEAD ? p->index - AHEAD : 0;
+    while (p->fetched_from > end)
+        __builtin_prefetch(slot_member(l->slots[--p->fetched_from]));
+    p->rank--;
+    return slot_member(l->slots[--p->index]);
+}
+
+/* --- Setting up and checking ----------------------------------------------------------------- */
+
+void skiplist_init(struct skiplist *s) {
+    *s = (struct skiplist){0};
+}
+
+size_t skiplist_memory(const struct skiplist *s) {
+    return s->bytes;
+}
+
+/* What the walk of skiplist_check() carries along. */
+struct check {
+    const struct member *last;
+    size_t blocks, bytes;
+};
+
+static size_t check_leaf(const struct leaf *l, struct check *c) {
+    assert(l->count && l->count <= l->room && l->room <= LEAF_MAX);
+    assert(leaf_bytes(l->room) == alloc_class(leaf_bytes(l->room)));
+    c->bytes += leaf_bytes(l->room);
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct member *m = slot_member(l->slots[i]);
+        uint64_t key = key_of(m);
+        assert(key >> l->shift >= l->base && (key >> l->shift) - l->base == slot_code(l->slots[i]));
+        if (c->last) {
+            uint64_t before = key_of(c->last);
+            assert(before < key || (before == key && compare(member_slice(c->last), member_slice(m)) < 0));
+        }
+        c->last = m;
+    }
+    return l->count;
+}
+
+static size_t check_block(const void *block, unsigned height, struct check *c) {
+    c->blocks++;
+    if (!height) return check_leaf(block, c);
+    const struct inner *n = block;
+    size_t count = 0;
+    assert(n->count && n->count <= n->room && n->room <= INNER_MAX);
+    c->bytes += alloc_class(inner_bytes(n->room));
+    for (unsigned i = 0; i < n->count; i++) {
+        const void *first = children(n)[i];
+        for (unsigned h = height - 1; h; h--)
+            first = children(first)[0];
+        assert(firsts(n)[i] == slot_member(((const struct leaf *)first)->slots[0]));
+        assert(keys(n)[i] == key_of(firsts(n)[i]));
+        size_t below = check_block(children(n)[i], height - 1, c);
+        assert(below == counts(n)[i]);
+        count += below;
+    }
+    return count;
+}
+
+size_t skiplist_check(const struct skiplist *s) {
+    struct check c = {0};
+    size_t count = s->root ? check_block(s->root, s->height, &c) : 0;
+    assert(count == s->count && c.bytes == s->bytes);
+    if (s->height) assert(((const struct inner *)s->root)->count > 1);
+    if (!s->root) assert(!s->height);
+    return c.blocks;
+}
