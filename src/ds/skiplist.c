@@ -296,7 +296,8 @@ static inline void leaf_fetch(const void *leaf, size_t count) {
         __builtin_prefetch(p);
 }
 
-/* The gap of the target; its rank too, where asked for. The skiplist is not empty. */
+/* The way to the leaf of the target's gap, which is being fetched; returns how many members are before
+ * the leaf, if asked to. The skiplist is not empty. */
 static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct target *t,
                                                             struct path *p, bool ranked) {
     void *block = s->root;
@@ -313,19 +314,23 @@ static inline __attribute__((always_inline)) size_t descend(const struct skiplis
             rank += counts(n)[i];
     }
     p->leaf = block;
-    p->index = leaf_find(p->leaf, t);
-    return rank + p->index;
+    return rank;
 }
 
+/* In the way's leaf, the index of a record that is there; t is its gap behind. */
+static inline unsigned leaf_index(const struct path *p, const struct target *t, const struct member *m) {
+    unsigned index = leaf_find(p->leaf, t) - 1;
+    assert(index < p->leaf->count && slot_member(p->leaf->slots[index]) == m);
+    return index;
+}
 /* The way to a record that is present: index is the record's. Returns its rank if asked to. */
 static inline __attribute__((always_inline)) size_t locate(const struct skiplist *s, const struct member *m,
                                                            struct path *p, bool ranked) {
     struct target t = target_of(m, TIE_MEMBER_BEHIND);
     assert(s->root);
     size_t rank = descend(s, &t, p, ranked);
-    assert(p->index && slot_member(p->leaf->slots[p->index - 1]) == m);
-    p->index--;
-    return rank - 1;
+    p->index = leaf_index(p, &t, m);
+    return rank + p->index;
 }
 
 /* The way to the member of this rank, or to the end. */
@@ -511,6 +516,21 @@ static __attribute__((noinline)) void insert_splitting(struct skiplist *s, struc
     add_branch(s, p, s->height, leaf_branch(l), leaf_branch(right));
 }
 
+/* Put the record into the gap that is the way's end. */
+static void insert_at(struct skiplist *s, struct path *p, uint64_t key, struct member *m) {
+    path_add(s, p, 1);
+    if (p->index == 0) path_set_first(p, s->height, key, m);
+    if (p->leaf->count == LEAF_MAX) {
+        insert_splitting(s, p, key, m);
+        return;
+    }
+    if (p->leaf->count == p->leaf->room) {
+        p->leaf = leaf_resize(s, p->leaf, p->leaf->room + 1u);
+        path_set_block(s, p, s->height, p->leaf);
+    }
+    leaf_put(p->leaf, p->index, key, m);
+}
+
 void skiplist_insert(struct skiplist *s, struct member *m) {
     struct target t = target_of(m, TIE_MEMBER_BEHIND);
     struct path p;
@@ -518,17 +538,8 @@ void skiplist_insert(struct skiplist *s, struct member *m) {
     assert(!((uintptr_t)m & ~(uintptr_t)0xfffffffffff0));
     if (!s->root) s->root = leaf_resize(s, NULL, 1);
     descend(s, &t, &p, false);
-    path_add(s, &p, 1);
-    if (p.index == 0) path_set_first(&p, s->height, t.key, m);
-    if (p.leaf->count == LEAF_MAX) {
-        insert_splitting(s, &p, t.key, m);
-        return;
-    }
-    if (p.leaf->count == p.leaf->room) {
-        p.leaf = leaf_resize(s, p.leaf, p.leaf->room + 1u);
-        path_set_block(s, &p, s->height, p.leaf);
-    }
-    leaf_put(p.leaf, p.index, t.key, m);
+    p.index = leaf_find(p.leaf, &t);
+    insert_at(s, &p, t.key, m);
 }
 
 void skiplist_build(struct skiplist *s, struct member *const *sorted, size_t n) {
@@ -573,20 +584,18 @@ static void merge_leaves(struct skiplist *s, struct path *p, unsigned left) {
     lower_root(s);
 }
 
-/* Members have been cut out of the way's leaf at its index, and subtracted from the counts. */
-static void settle(struct skiplist *s, struct path *p) {
+/* Members have been cut out of the way's leaf at its index, and subtracted from the counts: what else has to
+ * change? Returns whether a block has moved or gone, so that other ways are not valid any more. */
+static bool settle(struct skiplist *s, struct path *p) {
     struct leaf *l = p->leaf;
-    struct inner *parent = s->height ? p->inner[s->height - 1] : NULL;
     unsigned at = s->height ? p->at[s->height - 1] : 0;
+    struct inner *parent = s->height ? p->inner[s->height - 1] : NULL;
     if (!l->count) {
         leaf_free(s, l);
-        if (parent) {
-            drop_branch(s, p, s->height - 1u, at);
-            lower_root(s);
-        } else {
-            s->root = NULL;
-        }
-        return;
+        s->root = parent ? s->root : NULL;
+        if (parent) drop_branch(s, p, s->height - 1u, at);
+        lower_root(s);
+        return true;
     }
     if (parent && p->index == 0) {
         struct branch b = leaf_branch(l);
@@ -594,11 +603,15 @@ static void settle(struct skiplist *s, struct path *p) {
     }
     if (parent && at && counts(parent)[at - 1] + l->count <= MERGE_MAX) {
         merge_leaves(s, p, at - 1);
-    } else if (parent && at + 1u < parent->count && counts(parent)[at + 1] + l->count <= MERGE_MAX) {
-        merge_leaves(s, p, at);
-    } else if (l->room > 6 && alloc_class(leaf_bytes(l->count + 4u)) < leaf_bytes(l->room)) {
-        path_set_block(s, p, s->height, leaf_resize(s, l, l->count + 1u));
+        return true;
     }
+    if (parent && at + 1u < parent->count && counts(parent)[at + 1] + l->count <= MERGE_MAX) {
+        merge_leaves(s, p, at);
+        return true;
+    }
+    if (l->room < l->count + 12u || alloc_class(leaf_bytes(l->count + 4u)) == leaf_bytes(l->room)) return false;
+    path_set_block(s, p, s->height, leaf_resize(s, l, l->count + 1u));
+    return true;
 }
 
 void skiplist_remove(struct skiplist *s, struct member *m) {
@@ -654,39 +667,31 @@ void skiplist_clear(struct skiplist *s, skiplist_visit_fn drop, void *ctx) {
 
 /* --- Changing a record ----------------------------------------------------------------------- */
 
-/* Would the way's record, with another key, stay in the way's leaf? No, if in doubt. */
-static bool stays(const struct skiplist *s, const struct path *p, uint64_t old, uint64_t key) {
-    if (!s->height) return true;
-    unsigned level = s->height;
-    if (key < old) return p->index && key > keys(p->inner[level - 1])[p->at[level - 1]];
-    while (level--) {
-        unsigned next = p->at[level] + 1;
-        if (next < p->inner[level]->count) return key < keys(p->inner[level])[next];
-    }
-    return true;
-}
-
+/* Both ways are gone down before anything is changed, so that the cache misses of the two leaves overlap. */
 void skiplist_update(struct skiplist *s, struct member *m, double score) {
-    struct path p;
-    uint64_t key = key_of_score(score);
+    struct target old = target_of(m, TIE_MEMBER_BEHIND), new = old;
+    struct path from, to;
     assert(!isnan(score));
-    locate(s, m, &p, false);
-    if (!stays(s, &p, key_of(m), key)) {
-        leaf_cut(p.leaf, p.index, 1);
-        path_add(s, &p, (size_t)-1);
-        settle(s, &p);
-        member_set_score(m, score);
-        skiplist_insert(s, m);
+    new.key = key_of_score(score);
+    descend(s, &old, &from, false);
+    descend(s, &new, &to, false);
+    from.index = leaf_index(&from, &old, m);
+    to.index = leaf_find(to.leaf, &new);
+    leaf_cut(from.leaf, from.index, 1);
+    member_set_score(m, score);
+    if (from.leaf == to.leaf) {
+        to.index -= to.index > from.index;
+        leaf_put(to.leaf, to.index, new.key, m);
+        if (from.index && to.index) return;
+        struct branch b = leaf_branch(to.leaf);
+        path_set_first(&to, s->height, b.key, b.first);
         return;
     }
-    leaf_cut(p.leaf, p.index, 1);
-    member_set_score(m, score);
-    struct target t = target_of(m, TIE_MEMBER_BEHIND);
-    unsigned index = p.leaf->count ? leaf_find(p.leaf, &t) : 0;
-    leaf_put(p.leaf, index, key, m);
-    if (p.index == 0 || index == 0) {
-        struct branch b = leaf_branch(p.leaf);
-        path_set_first(&p, s->height, b.key, b.first);
+    path_add(s, &from, (size_t)-1);
+    if (settle(s, &from)) {
+        skiplist_insert(s, m);
+    } else {
+        insert_at(s, &to, new.key, m);
     }
 }
 
@@ -718,8 +723,10 @@ struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
 
 static struct skiplist_place seek(const struct skiplist *s, const struct target *t) {
     struct path p = {0};
-    size_t rank = s->root ? descend(s, t, &p, true) : 0;
-    return place_make(s, &p, rank);
+    if (!s->root) return place_make(s, &p, 0);
+    size_t before = descend(s, t, &p, true);
+    p.index = leaf_find(p.leaf, t);
+    return place_make(s, &p, before + p.index);
 }
 
 struct skiplist_place skiplist_at_score(const struct skiplist *s, double score, bool after) {
