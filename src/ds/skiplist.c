@@ -1,38 +1,26 @@
 /* See skiplist.h for the layout. The invariants:
  *
  * - A block's entry in its parent has the key and the record of its first member and the number of its members,
- *   always exact: a removed record is nowhere. Only the tree's first member and removals change firsts.
+ *   always exact: a record that has been removed is nowhere.
  * - No block is empty, and the root has more than one child.
  * - A leaf's codes are what its window makes of the keys, and every key is inside the window.
  *
  * A change goes down once, notes the way (struct path), changes the leaf, and goes up as far as it must. A full
- * block splits in halves, at the ends of the tree unevenly, so that ascending or descending
- * insertion leaves full blocks. Two neighbours merge when that makes a block of at most two thirds. */
+ * block splits in halves, at the ends of the tree unevenly, so that ascending or descending insertion leaves full
+ * blocks. Two neighbours merge when that makes a block of at most two thirds.
+ *
+ * This file changes skiplists; skiplist_walk.c only reads them. */
 #include "ds/skiplist.h"
 #include "base/alloc.h"
+#include "ds/skiplist_search.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
-#define LEAF_MAX 62u   /* slots: 512 bytes */
-#define INNER_MAX 63u  /* children: 2 KB */
-#define MERGE_MAX 40u  /* of members or children of two blocks that become one */
-#define MAX_HEIGHT 16u /* neighbours have more than MERGE_MAX children together: enough for 20^16 */
-#define CODE_SHIFT 44  /* of a slot: where the code begins */
-#define CODE_MAX 0xfffffu
+#define MERGE_MAX 40u       /* members or children of two blocks that become one */
 #define SPAN_MAX (1u << 18) /* codes that a fresh window gives to the leaf's keys: a quarter of all */
-#define SPAN_MIN (1u << 13) /* a window whose keys use less than this is worth narrowing */
-#define AHEAD 8u            /* records prefetched by a walk */
+#define SPAN_MIN (1u << 13) /* a window of which the keys use less than this is worth narrowing */
 
-struct leaf {
-    uint64_t base; /* the code of a key is (key >> shift) - base */
-    uint8_t shift, count, room;
-    uint64_t slots[];
-};
-struct inner {
-    uint16_t count, room;
-    uint64_t words[]; /* four arrays of `room` words, see the accessors */
-};
 /* A child's entry in an inner block. */
 struct branch {
     uint64_t key;
@@ -41,94 +29,7 @@ struct branch {
     void *block;
 };
 
-/* What a search looks for: the gap before or behind a score's members, or that of a member. */
-enum tie { TIE_BEFORE, TIE_BEHIND, TIE_MEMBER_BEFORE, TIE_MEMBER_BEHIND };
-struct target {
-    uint64_t key;
-    struct slice member;
-    enum tie tie;
-};
-
-/* The way down: at[i] is the index of the child that was taken in inner[i]; inner[0] is the root. */
-struct path {
-    struct inner *inner[MAX_HEIGHT];
-    unsigned at[MAX_HEIGHT];
-    struct leaf *leaf;
-    unsigned index; /* of the gap in the leaf, or of a record */
-};
-
-/* --- Keys and slots -------------------------------------------------------------------------- */
-
-static inline uint64_t key_of_score(double score) {
-    uint64_t bits;
-    score += 0.0; /* -0 becomes 0 */
-    memcpy(&bits, &score, sizeof bits);
-    return bits ^ ((uint64_t)((int64_t)bits >> 63) | (uint64_t)1 << 63);
-}
-static inline uint64_t key_of(const struct member *m) {
-    return key_of_score(member_score(m));
-}
-static inline uint64_t slot_make(uint64_t code, const struct member *m) {
-    return code << CODE_SHIFT | (uint64_t)(uintptr_t)m >> 4;
-}
-static inline struct member *slot_member(uint64_t slot) {
-    return (struct member *)(uintptr_t)(slot << (64 - CODE_SHIFT) >> (60 - CODE_SHIFT));
-}
-static inline uint64_t slot_code(uint64_t slot) {
-    return slot >> CODE_SHIFT;
-}
-
-static inline struct target target_of(const struct member *m, enum tie tie) {
-    return (struct target){key_of(m), member_slice(m), tie};
-}
-static int compare(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-/* Is the record, whose key is the target's, before the target's gap? */
-static bool tied_before(const struct target *t, const struct member *m) {
-    if (t->tie == TIE_BEFORE || t->tie == TIE_BEHIND) return t->tie == TIE_BEHIND;
-    int order = compare(member_slice(m), t->member);
-    return order < 0 || (order == 0 && t->tie == TIE_MEMBER_BEHIND);
-}
-static bool is_before(const struct target *t, const struct member *m) {
-    uint64_t key = key_of(m);
-    return key < t->key || (key == t->key && tied_before(t, m));
-}
-
-/* How many of the ascending numbers are below x. Arithmetic in place of branches: nothing to mispredict. */
-static inline unsigned count_below(const uint64_t *a, unsigned n, uint64_t x) {
-    const uint64_t *p = a;
-    while (n > 1) {
-        unsigned half = n / 2;
-        p += -(uintptr_t)(p[half - 1] < x) & half;
-        n -= half;
-    }
-    return (unsigned)(p - a) + (n && *p < x);
-}
-
 /* --- Blocks ---------------------------------------------------------------------------------- */
-
-static inline uint64_t *keys(const struct inner *n) {
-    return (uint64_t *)(uintptr_t)n->words;
-}
-static inline struct member **firsts(const struct inner *n) {
-    return (struct member **)(uintptr_t)(n->words + n->room);
-}
-static inline size_t *counts(const struct inner *n) {
-    return (size_t *)(uintptr_t)(n->words + 2 * n->room);
-}
-static inline void **children(const struct inner *n) {
-    return (void **)(uintptr_t)(n->words + 3 * n->room);
-}
-
-static size_t leaf_bytes(unsigned room) {
-    return sizeof(struct leaf) + 8 * (size_t)room;
-}
-static size_t inner_bytes(unsigned room) {
-    return sizeof(struct inner) + 32 * (size_t)room;
-}
 
 /* A copy of a block with room for at least n; the old one, if there is one, is freed. */
 static struct leaf *leaf_resize(struct skiplist *s, struct leaf *old, unsigned n) {
@@ -244,109 +145,6 @@ static void window_set(struct leaf *l) {
 static void window_narrow(struct leaf *l) {
     if (!l->count || !l->shift) return;
     if (slot_code(l->slots[l->count - 1]) - slot_code(l->slots[0]) < SPAN_MIN) window_set(l);
-}
-
-/* --- Searching ------------------------------------------------------------------------------- */
-
-/* How many of the leaf's members are before the target. */
-static inline unsigned leaf_find(const struct leaf *l, const struct target *t) {
-    uint64_t code = (t->key >> l->shift) - l->base;
-    if (code > CODE_MAX) return t->key >> l->shift < l->base ? 0 : l->count;
-    unsigned low = count_below(l->slots, l->count, code << CODE_SHIFT), high = low;
-    if (low == l->count || slot_code(l->slots[low]) != code) return low;
-    if (code == CODE_MAX) {
-        high = l->count;
-    } else {
-        high += count_below(l->slots + low, l->count - low, (code + 1) << CODE_SHIFT);
-    }
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (is_before(t, slot_member(l->slots[middle]))) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/* How many of the children's first members are before the target. */
-static inline unsigned inner_find(const struct inner *n, const struct target *t) {
-    const uint64_t *key = keys(n);
-    unsigned low = count_below(key, n->count, t->key), high = low;
-    if (low == n->count || key[low] != t->key || t->tie == TIE_BEFORE) return low;
-    while (high < n->count && key[high] == t->key)
-        high++;
-    if (t->tie == TIE_BEHIND) return high;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (tied_before(t, firsts(n)[middle])) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/* Fetch a leaf's lines all at once: the search in it would ask for them one after the other. */
-static inline void leaf_fetch(const void *leaf, size_t count) {
-    const char *end = (const char *)leaf + leaf_bytes((unsigned)count);
-    for (const char *p = leaf; p < end; p += 64)
-        __builtin_prefetch(p);
-}
-
-/* The way to the leaf of the target's gap, which is being fetched; returns how many members are before
- * the leaf, if asked to. The skiplist is not empty. */
-static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct target *t,
-                                                            struct path *p, bool ranked) {
-    void *block = s->root;
-    size_t rank = 0;
-    for (unsigned level = 0; level < s->height; level++) {
-        struct inner *n = block;
-        unsigned at = inner_find(n, t);
-        at -= at > 0;
-        p->inner[level] = n;
-        p->at[level] = at;
-        block = children(n)[at];
-        if (level + 1u == s->height) leaf_fetch(block, counts(n)[at]);
-        for (unsigned i = 0; ranked && i < at; i++)
-            rank += counts(n)[i];
-    }
-    p->leaf = block;
-    return rank;
-}
-
-/* In the way's leaf, the index of a record that is there; t is its gap behind. */
-static inline unsigned leaf_index(const struct path *p, const struct target *t, const struct member *m) {
-    unsigned index = leaf_find(p->leaf, t) - 1;
-    assert(index < p->leaf->count && slot_member(p->leaf->slots[index]) == m);
-    return index;
-}
-/* The way to a record that is present: index is the record's. Returns its rank if asked to. */
-static inline __attribute__((always_inline)) size_t locate(const struct skiplist *s, const struct member *m,
-                                                           struct path *p, bool ranked) {
-    struct target t = target_of(m, TIE_MEMBER_BEHIND);
-    assert(s->root);
-    size_t rank = descend(s, &t, p, ranked);
-    p->index = leaf_index(p, &t, m);
-    return rank + p->index;
-}
-
-/* The way to the member of this rank, or to the end. */
-static void descend_rank(const struct skiplist *s, size_t rank, struct path *p) {
-    void *block = s->root;
-    for (unsigned level = 0; level < s->height; level++) {
-        struct inner *n = block;
-        unsigned at = 0;
-        for (; at + 1u < n->count && rank >= counts(n)[at]; at++)
-            rank -= counts(n)[at];
-        p->inner[level] = n;
-        p->at[level] = at;
-        block = children(n)[at];
-    }
-    p->leaf = block;
-    p->index = (unsigned)rank;
 }
 
 /* --- Changing the way's blocks --------------------------------------------------------------- */
@@ -675,7 +473,7 @@ void skiplist_update(struct skiplist *s, struct member *m, double score) {
     new.key = key_of_score(score);
     descend(s, &old, &from, false);
     descend(s, &new, &to, false);
-    from.index = leaf_index(&from, &old, m);
+    from.index = leaf_index(from.leaf, old.key, m);
     to.index = leaf_find(to.leaf, &new);
     leaf_cut(from.leaf, from.index, 1);
     member_set_score(m, score);
@@ -702,74 +500,7 @@ void skiplist_replace(struct skiplist *s, const struct member *m, struct member 
     if (p.index == 0) path_set_first(&p, s->height, key_of(to), to);
 }
 
-/* --- Places ---------------------------------------------------------------------------------- */
-
-static struct skiplist_place place_make(const struct skiplist *s, const struct path *p, size_t rank) {
-    uint16_t index = (uint16_t)p->index;
-    return (struct skiplist_place){s, p->leaf, rank, index, index, index};
-}
-
-size_t skiplist_rank(const struct skiplist *s, const struct member *m) {
-    struct path p;
-    return locate(s, m, &p, true);
-}
-
-struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
-    struct path p = {0};
-    assert(rank <= s->count);
-    if (s->root) descend_rank(s, rank, &p);
-    return place_make(s, &p, rank);
-}
-
-static struct skiplist_place seek(const struct skiplist *s, const struct target *t) {
-    struct path p = {0};
-    if (!s->root) return place_make(s, &p, 0);
-    size_t before = descend(s, t, &p, true);
-    p.index = leaf_find(p.leaf, t);
-    return place_make(s, &p, before + p.index);
-}
-
-struct skiplist_place skiplist_at_score(const struct skiplist *s, double score, bool after) {
-    struct target t = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
-    return seek(s, &t);
-}
-
-struct skiplist_place skiplist_at_member(const struct skiplist *s, double score, struct slice member, bool after) {
-    struct target t = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
-    return seek(s, &t);
-}
-
-struct member *skiplist_next(struct skiplist_place *p) {
-    if (p->rank == p->list->count) return NULL;
-    const struct leaf *l = p->leaf;
-    if (p->index == l->count) {
-        *p = skiplist_at(p->list, p->rank);
-        l = p->leaf;
-    }
-    unsigned end = p->index + AHEAD < l->count ? p->index + AHEAD : l->count;
-    for (; p->fetched_to < end; p->fetched_to++)
-        __builtin_prefetch(slot_member(l->slots[p->fetched_to]));
-    p->rank++;
-    return slot_member(l->slots[p->index++]);
-}
-
-struct member *skiplist_prev(struct skiplist_place *p) {
-    if (p->rank == 0) return NULL;
-    if (p->index == 0) {
-        *p = skiplist_at(p->list, p->rank - 1); /* the last member of the leaf before: step behind it */
-        p->index++;
-        p->fetched_from++;
-        p->rank++;
-    }
-    const struct leaf *l = p->leaf;
-    unsigned end = p->index > AHEAD ? p->index - AHEAD : 0;
-    while (p->fetched_from > end)
-        __builtin_prefetch(slot_member(l->slots[--p->fetched_from]));
-    p->rank--;
-    return slot_member(l->slots[--p->index]);
-}
-
-/* --- Setting up and checking ----------------------------------------------------------------- */
+/* --- Setting up ------------------------------------------------------------------------------ */
 
 void skiplist_init(struct skiplist *s) {
     *s = (struct skiplist){0};
@@ -777,56 +508,4 @@ void skiplist_init(struct skiplist *s) {
 
 size_t skiplist_memory(const struct skiplist *s) {
     return s->bytes;
-}
-
-/* What the walk of skiplist_check() carries along. */
-struct check {
-    const struct member *last;
-    size_t blocks, bytes;
-};
-
-static size_t check_leaf(const struct leaf *l, struct check *c) {
-    assert(l->count && l->count <= l->room && l->room <= LEAF_MAX);
-    assert(leaf_bytes(l->room) == alloc_class(leaf_bytes(l->room)));
-    c->bytes += leaf_bytes(l->room);
-    for (unsigned i = 0; i < l->count; i++) {
-        const struct member *m = slot_member(l->slots[i]);
-        uint64_t key = key_of(m);
-        assert(key >> l->shift >= l->base && (key >> l->shift) - l->base == slot_code(l->slots[i]));
-        if (c->last) {
-            uint64_t before = key_of(c->last);
-            assert(before < key || (before == key && compare(member_slice(c->last), member_slice(m)) < 0));
-        }
-        c->last = m;
-    }
-    return l->count;
-}
-
-static size_t check_block(const void *block, unsigned height, struct check *c) {
-    c->blocks++;
-    if (!height) return check_leaf(block, c);
-    const struct inner *n = block;
-    size_t count = 0;
-    assert(n->count && n->count <= n->room && n->room <= INNER_MAX);
-    c->bytes += alloc_class(inner_bytes(n->room));
-    for (unsigned i = 0; i < n->count; i++) {
-        const void *first = children(n)[i];
-        for (unsigned h = height - 1; h; h--)
-            first = children(first)[0];
-        assert(firsts(n)[i] == slot_member(((const struct leaf *)first)->slots[0]));
-        assert(keys(n)[i] == key_of(firsts(n)[i]));
-        size_t below = check_block(children(n)[i], height - 1, c);
-        assert(below == counts(n)[i]);
-        count += below;
-    }
-    return count;
-}
-
-size_t skiplist_check(const struct skiplist *s) {
-    struct check c = {0};
-    size_t count = s->root ? check_block(s->root, s->height, &c) : 0;
-    assert(count == s->count && c.bytes == s->bytes);
-    if (s->height) assert(((const struct inner *)s->root)->count > 1);
-    if (!s->root) assert(!s->height);
-    return c.blocks;
 }
