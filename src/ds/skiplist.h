@@ -14,11 +14,14 @@
  * A leaf has 8 bytes a member, and yet is searched without reading records: the 20 bits that an address does not
  * need hold the member's score relative to the leaf's own window, (key >> shift) - base. Such a code never puts
  * two members in the wrong order; where it makes them equal, their records decide. The window follows the
- * scores: it is widened by arithmetic on the codes alone, and narrowed (which reads the leaf's records) when splits have
- * left the scores in a small part of it. So 62 members are told apart wherever their scores are, but for ties.
+ * scores: it is widened by arithmetic on the codes alone, and narrowed (which reads the leaf's records) when
+ * splits have left the scores in a small part of it. So 62 members are told apart wherever their scores are, but
+ * for ties.
  *
  * Blocks grow by jemalloc's size classes, so that they are 85 % full: 9.5 bytes a member for leaves under random
- * insertion, 8.3 under ascending, and 0.7 for the rest. There are no links between leaves: who iterates comes down from the root once in 50 members.
+ * insertion, 8.3 under ascending, and 0.7 for the rest. There are no links between leaves: who iterates comes
+ * down from the root once in 50 members. Records with whole scores and members of 8 to 11 bytes are 16 bytes, so
+ * that a member of a big sorted set takes 36 bytes with its share of the table, or 41 of RSS.
  *
  * A skiplist never owns its records (ds/member.h) and may be moved in memory by whoever holds it.
  * Scores are not NaN; -0 and 0 are equal. All is O(log n) where nothing else is said. */

@@ -252,6 +252,17 @@ static void expect_walk(struct skiplist_place p, size_t rank) {
     for (size_t n = rand_below(100), i = rank; n; n--, i -= i > 0)
         assert_ptr_equal(skiplist_prev(&back), i ? model[i - 1] : NULL);
 }
+/* Back and forth over a few leaves. */
+static void expect_zigzag(struct skiplist_place p) {
+    for (unsigned turn = 0; turn < 6; turn++) {
+        bool forward = rand_below(2);
+        for (size_t n = rand_below(150); n; n--) {
+            struct member *expected =
+                forward ? (p.rank < model_count ? model[p.rank] : NULL) : (p.rank ? model[p.rank - 1] : NULL);
+            assert_ptr_equal(forward ? skiplist_next(&p) : skiplist_prev(&p), expected);
+        }
+    }
+}
 static void op_read(const struct skiplist *s, enum scores kind) {
     double score = random_score(kind);
     bool after = rand_below(2);
@@ -266,6 +277,7 @@ static void op_read(const struct skiplist *s, enum scores kind) {
     assert_int_equal(skiplist_rank(s, m), at);
     expect_walk(skiplist_at_member(s, member_score(m), member_slice(m), after), at + after);
     expect_walk(skiplist_at(s, at), at);
+    if (at % 8 == 0) expect_zigzag(skiplist_at(s, at));
 }
 
 /* Some thousand operations that make it grow or shrink to about this size. */
