@@ -86,6 +86,9 @@ static void inner_set(struct inner *n, unsigned i, struct branch b) {
     counts(n)[i] = b.count;
     children(n)[i] = b.block;
 }
+static struct inner *inner_child(const struct inner *n, unsigned i) {
+    return children(n)[i];
+}
 static struct branch inner_branch(struct inner *n) {
     struct branch b = {keys(n)[0], firsts(n)[0], 0, n};
     for (unsigned i = 0; i < n->count; i++)
@@ -258,14 +261,13 @@ static void drop_branch(struct skiplist *s, struct path *p, unsigned level, unsi
         if (n->count) {
             if (at == 0) path_set_first(p, level, keys(n)[0], firsts(n)[0]);
             unsigned left = here; /* of a pair of neighbours that may become one */
-            struct inner **blocks = (struct inner **)children(parent);
-            if (here && blocks[here - 1]->count + n->count <= MERGE_MAX) {
+            if (here && inner_child(parent, here - 1)->count + n->count <= MERGE_MAX) {
                 left--;
-            } else if (here + 1u == parent->count || blocks[here + 1]->count + n->count > MERGE_MAX) {
+            } else if (here + 1u == parent->count || inner_child(parent, here + 1)->count + n->count > MERGE_MAX) {
                 return;
             }
-            struct inner *a = blocks[left], *b = blocks[left + 1];
-            if (a->room < a->count + b->count) blocks[left] = a = inner_resize(s, a, a->count + b->count);
+            struct inner *a = inner_child(parent, left), *b = inner_child(parent, left + 1);
+            if (a->room < a->count + b->count) children(parent)[left] = a = inner_resize(s, a, a->count + b->count);
             inner_copy(a, a->count, b, 0, b->count);
             a->count = (uint16_t)(a->count + b->count);
             counts(parent)[left] += counts(parent)[left + 1];
