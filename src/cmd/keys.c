@@ -5,7 +5,7 @@
 #include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
-#include "store/string.h"
+#include "store/value.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */
 static void del(struct request *r) {
@@ -166,8 +166,7 @@ static void copy(struct request *r) {
         return;
     }
     const struct entry *e = db_peek(from, &r->key);
-    assert(entry_type(e) == ENTRY_STRING);
-    string_copy(to, &name, e, entry_deadline_ms(e));
+    value_copy(to, &name, e, entry_deadline_ms(e));
     db_changed(to, &name, DB_GENERIC, "copy_to");
     reply_int(c, 1);
 }

@@ -1,13 +1,12 @@
 /* Making and releasing entries. An entry owns its value, so releasing one releases both; what takes the
  * allocator long (it gives pages back to the kernel) goes to the worker, whatever command drops it. */
 #include "store/entry.h"
-#include "base/blob.h"
 #include "base/hash.h"
 #include "base/worker.h"
 #include "store/db.h"
+#include "store/value.h"
 
-#define LAZY_BYTES (64 * 1024) /* a value that takes more is released on the worker */
-#define LONG_KEY 255           /* key_len from which a field of 4 bytes tells the length */
+#define LONG_KEY 255 /* key_len from which a field of 4 bytes tells the length */
 
 struct entry *entry_new(struct slice key, enum entry_type type, unsigned encoding, size_t value_len,
                         int64_t deadline_ms) {
@@ -34,20 +33,29 @@ struct entry *entry_new(struct slice key, enum entry_type type, unsigned encodin
     return e;
 }
 
-static void drop_blob(void *blob) {
-    blob_drop(blob);
+struct dropped {
+    void *value;
+    uint8_t type, encoding;
+};
+
+static void drop_later(void *arg) {
+    struct dropped *d = arg;
+    value_types[d->type]->drop(d->value, d->encoding);
+    alloc_put(d, sizeof *d);
 }
 
-/* Only the main thread raises a count, so that a blob with one holder is this entry's alone. */
 void entry_drop_value(struct entry *e) {
     if (!entry_owns_memory(e)) return;
-    struct blob *b = entry_pointer(e);
-    if (__atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1 && blob_size(b) > LAZY_BYTES) {
-        db_metrics.lazyfreed++;
-        worker_submit(drop_blob, b);
-    } else {
-        blob_drop(b);
+    struct dropped d = {entry_pointer(e), entry_type(e), (uint8_t)entry_encoding(e)};
+    const struct value_ops *ops = value_types[d.type];
+    if (!ops->is_heavy(d.value, d.encoding)) {
+        ops->drop(d.value, d.encoding);
+        return;
     }
+    struct dropped *job = alloc_get(sizeof *job);
+    *job = d;
+    db_metrics.lazyfreed++;
+    worker_submit(drop_later, job);
 }
 
 void entry_free(struct entry *e) {
@@ -56,15 +64,14 @@ void entry_free(struct entry *e) {
 }
 
 void entry_free_now(struct entry *e) {
-    if (entry_owns_memory(e)) blob_drop(entry_pointer(e));
+    if (entry_owns_memory(e)) value_types[entry_type(e)]->drop(entry_pointer(e), entry_encoding(e));
     entry_free_shell(e);
 }
 
 size_t entry_memory(const struct entry *e, size_t samples) {
-    (void)samples; /* for collections */
     size_t bytes = entry_class(entry_bytes(e));
-    if (entry_owns_memory(e)) bytes += blob_size(entry_pointer(e));
-    return bytes;
+    if (!entry_owns_memory(e)) return bytes;
+    return bytes + value_types[entry_type(e)]->memory(entry_pointer(e), entry_encoding(e), samples);
 }
 
 const char *entry_type_name(enum entry_type type) {
@@ -76,14 +83,7 @@ const char *entry_type_name(enum entry_type type) {
 }
 
 const char *entry_encoding_name(const struct entry *e) {
-    if (entry_type(e) != ENTRY_STRING) return "unknown";
-    switch ((enum string_encoding)entry_encoding(e)) {
-    case STRING_INT: return "int";
-    case STRING_EMBSTR: return "embstr";
-    case STRING_RAW:
-    case STRING_BLOB: return "raw";
-    }
-    return "unknown";
+    return value_types[entry_type(e)]->encoding_name(entry_encoding(e));
 }
 
 uint64_t entry_hash(const void *entry) {

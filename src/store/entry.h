@@ -20,12 +20,15 @@
 /* The numbers are private to the process; TYPE's names come from entry_type_name(). */
 enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_TYPES };
 
+/* An encoding from 8 on keeps its value out of line: the entry holds a pointer, and somebody has to release what it points to. */
+#define ENTRY_OUT_OF_LINE 8
+
 /* Encodings of a string; other types number theirs in their own modules. */
 enum string_encoding {
-    STRING_INT,    /* int64_t inline; OBJECT ENCODING says int */
-    STRING_EMBSTR, /* bytes inline, at most 44 when they were set; says embstr */
-    STRING_RAW,    /* bytes inline; says raw */
-    STRING_BLOB,   /* struct blob *; says raw */
+    STRING_INT,      /* int64_t inline; OBJECT ENCODING says int */
+    STRING_EMBSTR,   /* bytes inline, at most 44 when they were set; says embstr */
+    STRING_RAW,      /* bytes inline; says raw */
+    STRING_BLOB = 8, /* struct blob *; says raw */
 };
 
 enum entry_flag {
@@ -120,7 +123,7 @@ static inline void entry_free_shell(struct entry *e) {
 }
 /* The value is more than its inline bytes: somebody has to release it. */
 static inline bool entry_owns_memory(const struct entry *e) {
-    return e->type_encoding == (ENTRY_STRING | STRING_BLOB << 4);
+    return e->type_encoding & ENTRY_OUT_OF_LINE << 4;
 }
 /* Bytes of memory, the value's own included; `samples` bounds the walk of a collection (0: all). */
 size_t entry_memory(const struct entry *e, size_t samples);

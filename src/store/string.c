@@ -7,7 +7,9 @@
  * so whoever writes into one makes sure that it is the only holder. */
 #include "store/string.h"
 #include "base/blob.h"
+#include "store/value.h"
 
+#define HEAVY_BYTES (64 * 1024)       /* a blob that takes more is released on the worker */
 #define GROW_DOUBLE_MAX (1024 * 1024) /* blobs double up to here, and grow by a quarter (at least this much) beyond */
 
 static unsigned encoding_of(const struct entry *e) {
@@ -127,8 +129,40 @@ struct entry *string_set_i64(struct db *db, const struct key *key, struct entry 
     return db_set_int(db, key, e, value, DB_KEEP_TTL);
 }
 
-struct entry *string_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms) {
-    struct blob *b = string_blob(e);
-    if (b) return db_set_blob(to, key, NULL, blob_share(b), deadline_ms);
-    return db_put(to, key, NULL, ENTRY_STRING, entry_encoding(e), entry_value(e), e->value_len, deadline_ms);
+/* --- What every type can do ------------------------------------------------------------------ */
+
+static const char *encoding_name(unsigned encoding) {
+    switch ((enum string_encoding)encoding) {
+    case STRING_INT: return "int";
+    case STRING_EMBSTR: return "embstr";
+    case STRING_RAW:
+    case STRING_BLOB: return "raw";
+    }
+    return "unknown";
 }
+
+static void drop(void *value, unsigned encoding) {
+    (void)encoding;
+    blob_drop(value);
+}
+
+/* Only the main thread raises a count, so that a blob with one holder is this entry's alone. */
+static bool is_heavy(const void *value, unsigned encoding) {
+    (void)encoding;
+    const struct blob *b = value;
+    return __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1 && blob_size(b) > HEAVY_BYTES;
+}
+
+static size_t memory(const void *value, unsigned encoding, size_t samples) {
+    (void)encoding;
+    (void)samples;
+    return blob_size(value);
+}
+
+/* Shared: whoever writes into a blob makes it his own first. */
+static void *copy(const void *value, unsigned encoding) {
+    (void)encoding;
+    return blob_share((struct blob *)value);
+}
+
+const struct value_ops string_ops = {encoding_name, drop, is_heavy, memory, copy};

@@ -26,5 +26,5 @@ struct entry *string_set_range(struct db *db, const struct key *key, struct entr
 struct entry *string_make_mutable(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes);
 /* Put value into an int-encoded entry in place, or re-encode; keeps the TTL. e may be NULL. */
 struct entry *string_set_i64(struct db *db, const struct key *key, struct entry *e, int64_t value);
-/* A copy of e's value under another key (COPY): string types only. */
-struct entry *string_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms);
+
+extern const struct value_ops string_ops;

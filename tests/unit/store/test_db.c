@@ -8,6 +8,7 @@
 #include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
+#include "store/value.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -217,7 +218,7 @@ static void do_copy(int d, int k) {
     if (!e || (to_d == d && to_k == k)) return;
     do_remove(to_d, to_k);
     e = db_write(db_at(d), &keys[k]);
-    struct entry *copy = string_copy(db_at(to_d), &keys[to_k], e, entry_deadline_ms(e));
+    struct entry *copy = value_copy(db_at(to_d), &keys[to_k], e, entry_deadline_ms(e));
     assert_string_equal(entry_encoding_name(copy), entry_encoding_name(e));
     struct model_value *m = at(d, k);
     model_set(&model[to_d][to_k], slice_of(m->bytes, m->len), m->deadline_ms);

@@ -1,0 +1,24 @@
+/* What every type of value can do, whatever its encoding: one row a type, kept by the module of the type. Inline values are
+ * bytes of their entry and need none of it but the name; the rest is for values out of line (ENTRY_OUT_OF_LINE). */
+#pragma once
+#include "store/entry.h"
+
+struct value_ops {
+    const char *(*encoding_name)(unsigned encoding); /* what OBJECT ENCODING says */
+    /* Release all of it. May run on the worker: touches nothing that the main thread can see. */
+    void (*drop)(void *value, unsigned encoding);
+    /* Whether dropping takes so long (many allocations, many pages) that the worker should do it. O(1). */
+    bool (*is_heavy)(const void *value, unsigned encoding);
+    /* Bytes of memory; `samples` elements are looked at to estimate a large collection (0: all). */
+    size_t (*memory)(const void *value, unsigned encoding, size_t samples);
+    void *(*copy)(const void *value, unsigned encoding); /* for COPY: equal and independent */
+};
+
+#define VALUE_HEAVY_PARTS 64 /* allocations from which a collection is heavy, as Redis's lazyfree has it */
+
+extern const struct value_ops *const value_types[ENTRY_TYPES]; /* NULL: a type that does not exist yet */
+
+/* A copy of e under another key, which must be absent. */
+struct db;
+struct key;
+struct entry *value_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms);
