@@ -80,11 +80,14 @@ int cron_hz(void) {
 }
 
 int cron_turn(void) {
+    uint64_t began = clock_ticks();
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
     lifecycle_turn();
     client_reap();
+    stats.turns++;
+    stats.turn_ticks += clock_ticks() - began;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();
     return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;

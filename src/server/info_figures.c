@@ -184,8 +184,7 @@ static void write_traffic(struct buf *out) {
 
 static void write_keys(struct buf *out) {
     static const char *const eviction[] = {
-        "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds",  "evicted_keys", "evicted_clients",
-        "total_eviction_exceeded_time",   "current_eviction_exceeded_time", NULL,
+        "evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time", NULL,
     };
     static const char *const others[] = {
         "pubsub_channels",
@@ -209,6 +208,8 @@ static void write_keys(struct buf *out) {
     };
     write_count(out, "expired_keys", db_metrics.expired);
     buf_printf(out, "expired_stale_perc:%.2f\r\n", (double)db_metrics.expired_stale_permille / 10);
+    write_count(out, "expired_time_cap_reached_count", db_metrics.expire_capped);
+    write_count(out, "expire_cycle_cpu_milliseconds", clock_ticks_to_ns(db_metrics.expire_ticks) / 1000000);
     write_zeros(out, eviction);
     write_count(out, "keyspace_hits", db_metrics.hits);
     write_count(out, "keyspace_misses", db_metrics.misses);
@@ -224,13 +225,7 @@ void info_figures_stats(struct buf *out) {
         NULL,
     };
     static const char *const access[] = {
-        "instantaneous_eventloop_cycles_per_sec",
-        "instantaneous_eventloop_duration_usec",
-        "acl_access_denied_auth",
-        "acl_access_denied_cmd",
-        "acl_access_denied_key",
-        "acl_access_denied_channel",
-        NULL,
+        "acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel", NULL,
     };
     write_traffic(out);
     write_keys(out);
@@ -241,8 +236,11 @@ void info_figures_stats(struct buf *out) {
     write_zeros(out, threads);
     write_count(out, "client_query_buffer_limit_disconnections", stats.query_limit_disconnects);
     write_count(out, "client_output_buffer_limit_disconnections", stats.output_limit_disconnects);
-    write_count(out, "eventloop_cycles", loop_turns());
-    write_count(out, "eventloop_duration_sum", 0);
+    write_count(out, "eventloop_cycles", stats.turns);
+    write_count(out, "eventloop_duration_sum", clock_ticks_to_ns(stats.turn_ticks) / 1000);
     write_count(out, "eventloop_duration_cmd_sum", command_microseconds());
+    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
+    write_count(out, "instantaneous_eventloop_cycles_per_sec", turns);
+    write_count(out, "instantaneous_eventloop_duration_usec", turns ? clock_ticks_to_ns(ticks / turns) / 1000 : 0);
     write_zeros(out, access);
 }

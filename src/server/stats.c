@@ -54,7 +54,8 @@ static struct {
 } rates;
 
 void stats_sample(void) {
-    uint64_t now[STATS_RATES] = {stats.commands, conn_metrics.bytes_in, conn_metrics.bytes_out};
+    uint64_t now[STATS_RATES] = {stats.commands, conn_metrics.bytes_in, conn_metrics.bytes_out, stats.turns,
+                                 stats.turn_ticks};
     int64_t now_us = clock_mono_us(), passed_us = now_us - rates.last_us;
     for (int i = 0; i < STATS_RATES; i++) {
         uint64_t delta = now[i] >= rates.last[i] ? now[i] - rates.last[i] : now[i];
@@ -81,4 +82,5 @@ void stats_reset(void) {
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
     db_metrics.lazyfreed = 0;
+    db_metrics.expire_ticks = db_metrics.expire_capped = 0;
 }

@@ -61,7 +61,8 @@ extern struct db_hooks db_hooks;
 
 struct db_metrics {
     uint64_t hits, misses, expired, expired_stale_permille, lazyfreed;
-    int64_t dirty; /* changes since the last save */
+    uint64_t expire_ticks, expire_capped; /* active expiry: time spent, and how often it ran out of its slice */
+    int64_t dirty;                        /* changes since the last save */
 };
 extern struct db_metrics db_metrics;
 

@@ -180,7 +180,7 @@ static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 int64_t expire_run(int64_t now_ms) {
     if (disabled) return INT64_MAX;
     if (now_ms < next_ms) return next_ms;
-    uint64_t until_ticks = clock_ticks() + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
+    uint64_t began = clock_ticks(), until_ticks = began + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
     int64_t earliest_ms = INT64_MAX;
     size_t left = n_waiting;
     for (bool first = true; left > 0; first = false, left--) {
@@ -195,6 +195,9 @@ int64_t expire_run(int64_t now_ms) {
         turn++;
     }
     if (left > 0) earliest_ms = now_ms; /* those that had no turn go first next time */
+    uint64_t now = clock_ticks();
+    db_metrics.expire_ticks += now - began;
+    db_metrics.expire_capped += now > until_ticks;
     return next_ms = earliest_ms;
 }
 
