@@ -31,3 +31,29 @@ bool args_db(struct client *c, struct slice arg, struct db **out) {
     *out = db_at((int)n);
     return true;
 }
+
+/* What strtoul makes of it, as that is what Redis asks: a sign is fine, nothing at all is zero. */
+static bool parse_cursor(struct slice s, uint64_t *out) {
+    bool negative = s.len > 0 && s.ptr[0] == '-';
+    size_t i = negative || (s.len > 0 && s.ptr[0] == '+');
+    uint64_t n = 0;
+    if (i == 1 && s.len == 1) return false;
+    for (; i < s.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) return false;
+    }
+    *out = negative ? -n : n;
+    return true;
+}
+
+bool args_cursor(struct client *c, struct slice arg, uint64_t *out) {
+    if (parse_cursor(arg, out)) return true;
+    reply_error(c, "ERR invalid cursor");
+    return false;
+}
+
+bool args_draws(struct client *c, int64_t count) {
+    if (count >= -ARGS_DRAWS_MAX) return true;
+    reply_error(c, "ERR value is out of range");
+    return false;
+}

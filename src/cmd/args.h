@@ -8,6 +8,10 @@ struct client;
 struct db;
 
 bool args_i64(struct client *c, struct slice arg, int64_t *out);
-bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */
+bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN and its kin */
+bool args_db(struct client *c, struct slice arg, struct db **out);   /* the index of a database */
 /* A database's index as SWAPDB reads it: any int passes, whatever the number of databases. No reply. */
 bool args_is_int(struct slice arg, int *out);
+/* May a random pick with repetition (a negative count) reply this often? Redis would go on until memory ends. */
+#define ARGS_DRAWS_MAX (1 << 24)
+bool args_draws(struct client *c, int64_t count);

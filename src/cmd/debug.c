@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "cmd/families.h"
+#include "ds/quicklist.h"
 #include "net/socket.h"
 #include "server/client.h"
 #include "server/propagate.h"
@@ -17,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define PACKED_THRESHOLD_MAX ((1ULL << 32) - (1 << 20)) /* as in Redis */
 
 /* --- PROTOCOL -------------------------------------------------------------------------------- */
 
@@ -208,6 +211,17 @@ static void debug_stringmatch(struct request *r) {
     reply_int(r->client, glob_match(r->argv[2], r->argv[3]));
 }
 
+/* Up to this size elements of lists share nodes, whatever a node's limit; 0: that limit alone decides again. */
+static void debug_quicklist_packed_threshold(struct request *r) {
+    uint64_t bytes;
+    if (!num_parse_memory(r->argv[2], &bytes) || bytes > PACKED_THRESHOLD_MAX) {
+        reply_error(r->client, "ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+        return;
+    }
+    quicklist_set_plain_threshold(bytes < LISTPACK_LIMIT / 2 ? bytes : LISTPACK_LIMIT / 2);
+    reply_ok(r->client);
+}
+
 static void debug_log(struct request *r) {
     log_warning("DEBUG LOG: %.*s", (int)r->argv[2].len, r->argv[2].ptr);
     reply_ok(r->client);
@@ -244,6 +258,9 @@ static void debug_help(struct request *r) {
         "PROTOCOL <type>",
         "    Reply a test value of this type: string, integer, double, bignum, null,",
         "    array, set, map, attrib, push, verbatim, true, false.",
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    Elements of lists get nodes of their own from <size> bytes on. 0 restores the",
+        "    default: those that exceed the limit of a node.",
         "SEGFAULT",
         "    Crash the server by SIGSEGV.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -262,17 +279,12 @@ static const struct debug_action {
     int min_args, max_args; /* with DEBUG and the name */
     void (*run)(struct request *r);
 } actions[] = {
-    {"error", 3, 3, debug_error},
-    {"help", 2, 2, debug_help},
-    {"log", 3, 3, debug_log},
-    {"object", 3, 3, debug_object},
-    {"panic", 2, 2, debug_panic},
-    {"populate", 3, 5, debug_populate},
-    {"protocol", 3, 3, debug_protocol},
-    {"segfault", 2, 2, debug_segfault},
-    {"set-active-expire", 3, 3, debug_set_active_expire},
-    {"sleep", 3, 3, debug_sleep},
-    {"stringmatch-len", 4, 4, debug_stringmatch},
+    {"error", 3, 3, debug_error},       {"help", 2, 2, debug_help},
+    {"log", 3, 3, debug_log},           {"object", 3, 3, debug_object},
+    {"panic", 2, 2, debug_panic},       {"populate", 3, 5, debug_populate},
+    {"protocol", 3, 3, debug_protocol}, {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
+    {"segfault", 2, 2, debug_segfault}, {"set-active-expire", 3, 3, debug_set_active_expire},
+    {"sleep", 3, 3, debug_sleep},       {"stringmatch-len", 4, 4, debug_stringmatch},
 };
 
 static void debug(struct request *r) {

@@ -23,20 +23,6 @@ struct scan {
     struct buf due;   /* and of those past their deadline */
 };
 
-/* What strtoul makes of it, as that is what Redis asks: a sign is fine, nothing at all is zero. */
-static bool parse_cursor(struct slice s, uint64_t *out) {
-    bool negative = s.len > 0 && s.ptr[0] == '-';
-    size_t i = negative || (s.len > 0 && s.ptr[0] == '+');
-    uint64_t n = 0;
-    if (i == 1 && s.len == 1) return false;
-    for (; i < s.len; i++) {
-        unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) return false;
-    }
-    *out = negative ? -n : n;
-    return true;
-}
-
 static int type_named(struct slice name) {
     int type = 0;
     while (type < ENTRY_TYPES && !slice_is(name, entry_type_name((enum entry_type)type)))
@@ -96,11 +82,7 @@ static void scan(struct request *r) {
     struct client *c = r->client;
     struct scan s = {.type = ANY_TYPE, .count = 10};
     uint64_t cursor;
-    if (!parse_cursor(r->argv[1], &cursor)) {
-        reply_error(c, "ERR invalid cursor");
-        return;
-    }
-    if (!parse_options(r, &s)) return;
+    if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
     int64_t lines = s.count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s.count * LINES_PER_COUNT;
     cursor &= CURSOR_MASK;
     do {

@@ -169,15 +169,6 @@ const struct option planned_rows[] = {
     KEPT_I64("active-defrag-max-scan-fields", NULL, "1000", 1, INT64_MAX, 0),
 
     /* encodings of small collections */
-    KEPT_I64("hash-max-listpack-entries", "hash-max-ziplist-entries", "512", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_MEMORY("hash-max-listpack-value", "hash-max-ziplist-value", "64", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_INT("list-max-listpack-size", "list-max-ziplist-size", "-2", INT32_MIN, INT32_MAX, OPTION_PLANNED),
-    KEPT_INT("list-compress-depth", NULL, "0", 0, INT32_MAX, OPTION_PLANNED),
-    KEPT_I64("set-max-intset-entries", NULL, "512", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("set-max-listpack-entries", NULL, "128", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_MEMORY("set-max-listpack-value", NULL, "64", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("zset-max-listpack-entries", "zset-max-ziplist-entries", "128", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_MEMORY("zset-max-listpack-value", "zset-max-ziplist-value", "64", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_MEMORY("hll-sparse-max-bytes", NULL, "3000", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_MEMORY("stream-node-max-bytes", NULL, "4096", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("stream-node-max-entries", NULL, "100", 0, INT64_MAX, OPTION_PLANNED),

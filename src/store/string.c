@@ -73,6 +73,7 @@ static struct entry *own_blob(struct db *db, const struct key *key, struct entry
 
 /* Make e's value raw and inline, of `length` bytes, which is not less than what it has. */
 static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
+    if (encoding_of(e) == STRING_RAW && e->value_len == length) return e;
     if (encoding_of(e) != STRING_INT) return db_resize_value(db, e, STRING_RAW, length);
     char digits[NUM_I64_MAX];
     size_t len = (size_t)num_print_i64(digits, entry_int(e));

@@ -7,6 +7,8 @@ if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
 set new_in_7_2 {client|no-touch client|setinfo}
 array set differs {
     client|list {7.2 added lib-name and lib-ver, and says so in the history}
+    zrank {7.2 added WITHSCORE}
+    zrevrank {7.2 added WITHSCORE}
 }
 
 proc start_oracle {} {

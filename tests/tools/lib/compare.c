@@ -10,8 +10,8 @@ static struct {
 static int rule_count;
 
 bool compare_parse(const char **at, struct rule *rule) {
-    static const char *names[] = {"", "!sort", "!type", "!near", "!ignore"};
-    for (int i = 1; i < 5; i++) {
+    static const char *names[] = {"", "!sort", "!type", "!near", "!ignore", "!listpack"};
+    for (int i = 1; i < 6; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(*at, names[i], n) != 0 || !strchr(" \t\r\n", (*at)[n])) continue;
         *at += n;
@@ -97,6 +97,10 @@ static bool same_sorted(const char *a, size_t a_len, const char *b, size_t b_len
     return same;
 }
 
+static bool is_bulk(const char *reply, size_t len, const char *text) {
+    return len == strlen(text) && memcmp(reply, text, len) == 0;
+}
+
 bool compare_replies(struct rule rule, const char *a, size_t a_len, const char *b, size_t b_len) {
     if (rule.how == RULE_IGNORE) return true;
     if (a_len == b_len && memcmp(a, b, a_len) == 0) return true;
@@ -106,6 +110,9 @@ bool compare_replies(struct rule rule, const char *a, size_t a_len, const char *
     case RULE_NEAR: /* but -1 and -2 have meanings of their own */
         return a[0] == ':' && a[1] != '-' && b[1] != '-' && llabs(atoll(a + 1) - atoll(b + 1)) <= rule.near;
     case RULE_SORT: return same_sorted(a, a_len, b, b_len);
+    case RULE_LISTPACK:
+        return is_bulk(a, a_len, "$8\r\nlistpack\r\n") &&
+               (is_bulk(b, b_len, "$9\r\nhashtable\r\n") || is_bulk(b, b_len, "$9\r\nquicklist\r\n"));
     default: return false;
     }
 }

@@ -4,13 +4,14 @@
  *   !type RANDOMKEY        only the type of the reply, and whether it is null, matters
  *   !near 2 TTL            two integers may differ by 2
  *   !ignore INFO           nothing matters but that there is a reply
+ *   !listpack OBJECT       ours may say listpack where the oracle says hashtable or quicklist: Redis 7.2 does
  *
  * and COMMAND may be COMMAND|SUBCOMMAND. Errors are compared byte by byte in all but the last. */
 #pragma once
 #include "bytes.h"
 
 struct rule {
-    enum { RULE_EXACT, RULE_SORT, RULE_TYPE, RULE_NEAR, RULE_IGNORE } how;
+    enum { RULE_EXACT, RULE_SORT, RULE_TYPE, RULE_NEAR, RULE_IGNORE, RULE_LISTPACK } how;
     int64_t near;
 };
 

@@ -95,6 +95,38 @@ static const struct row {
     {"INCRBYFLOAT f 3", 1, 0, 0, "new:0:f incrbyfloat:0:f", "SET f 3 KEEPTTL"},
     {"LCS a b", 0, 2, 0, "", ""},
     {"LCS a nope", 0, 1, 1, "keymiss:0:nope", ""},
+    {"RPUSH l a b c", 3, 0, 0, "new:0:l rpush:0:l", "RPUSH l a b c"},
+    {"LPUSHX l z", 1, 0, 0, "lpush:0:l", "LPUSHX l z"},
+    {"RPUSHX nope z", 0, 0, 0, "", ""},
+    {"LLEN l", 0, 1, 0, "", ""},
+    {"LLEN nope", 0, 0, 1, "keymiss:0:nope", ""},
+    {"LINDEX l 0", 0, 1, 0, "", ""},
+    {"LRANGE l 0 -1", 0, 1, 0, "", ""},
+    {"LRANGE nope 0 -1", 0, 0, 1, "keymiss:0:nope", ""},
+    {"LPOS l b", 0, 1, 0, "", ""},
+    {"LPOS nope b", 0, 0, 1, "keymiss:0:nope", ""},
+    {"LINSERT l BEFORE b x", 1, 0, 0, "linsert:0:l", "LINSERT l BEFORE b x"},
+    {"LINSERT l BEFORE nope x", 0, 0, 0, "", ""},
+    {"LSET l 0 y", 1, 0, 0, "lset:0:l", "LSET l 0 y"},
+    {"LSET l 100 y", 0, 0, 0, "", ""},
+    {"LMOVE l l LEFT RIGHT", 1, 0, 0, "rpush:0:l lpop:0:l", "LMOVE l l LEFT RIGHT"},
+    {"LMOVE l m LEFT LEFT", 1, 0, 0, "new:0:m lpush:0:m lpop:0:l", "LMOVE l m LEFT LEFT"},
+    {"RPOPLPUSH m m", 1, 0, 0, "lpush:0:m rpop:0:m", "RPOPLPUSH m m"},
+    {"RPOPLPUSH m l", 1, 0, 0, "lpush:0:l rpop:0:m del:0:m", "RPOPLPUSH m l"},
+    {"RPOPLPUSH nope l", 0, 0, 0, "", ""},
+    {"LREM l 0 nope", 0, 0, 0, "", ""},
+    {"LREM l 0 b", 1, 0, 0, "lrem:0:l", "LREM l 0 b"},
+    {"LTRIM l 0 -1", 0, 0, 0, "ltrim:0:l", ""},
+    {"LTRIM l 1 2", 2, 0, 0, "ltrim:0:l", "LTRIM l 1 2"},
+    {"LTRIM l 5 6", 2, 0, 0, "ltrim:0:l del:0:l", "LTRIM l 5 6"},
+    {"RPUSH q 1 2 3 4 5 6", 6, 0, 0, "new:0:q rpush:0:q", "RPUSH q 1 2 3 4 5 6"},
+    {"LPOP q", 1, 0, 0, "lpop:0:q", "LPOP q"},
+    {"RPOP q 2", 2, 0, 0, "rpop:0:q", "RPOP q 2"},
+    {"LPOP q 0", 0, 0, 0, "", ""},
+    {"LPOP nope", 0, 0, 0, "", ""},
+    {"LMPOP 2 nope q RIGHT COUNT 2", 2, 0, 0, "rpop:0:q", "RPOP q 2"},
+    {"LMPOP 1 q LEFT COUNT 2", 1, 0, 0, "lpop:0:q del:0:q", "LPOP q 1"},
+    {"LMPOP 1 q LEFT", 0, 0, 0, "", ""},
     {"EXPIRE a 1000", 1, 0, 0, "expire:0:a", "PEXPIREAT a <ms>"},
     {"PEXPIRE a 1000000", 1, 0, 0, "expire:0:a", "PEXPIREAT a <ms>"},
     {"EXPIREAT a <s>", 1, 0, 0, "expire:0:a", "PEXPIREAT a <ms>"},
@@ -275,6 +307,28 @@ static const struct row {
     {"SET a 1", 1, 0, 0, "new:0:a set:0:a", "SET a 1"},
     {"FLUSHALL", 10, 0, 0, "", "FLUSHALL"},
     {"FLUSHALL", 0, 0, 0, "", "FLUSHALL"},
+    {"SADD s 1 2 3", 3, 0, 0, "new:0:s sadd:0:s", "SADD s 1 2 3"},
+    {"SADD s 1 2 4", 1, 0, 0, "sadd:0:s", "SADD s 1 2 4"},
+    {"SADD s 1", 0, 0, 0, "", ""},
+    {"SREM s 9", 0, 0, 0, "", ""},
+    {"SREM s 4 9 3", 2, 0, 0, "srem:0:s", "SREM s 4 9 3"},
+    {"SMOVE s t 9", 0, 0, 0, "", ""},
+    {"SMOVE s t 1", 2, 0, 0, "srem:0:s new:0:t sadd:0:t", "SMOVE s t 1"},
+    {"SMOVE s t 2", 2, 0, 0, "srem:0:s del:0:s sadd:0:t", "SMOVE s t 2"},
+    {"SMEMBERS s", 0, 0, 1, "keymiss:0:s", ""},
+    {"SCARD t", 0, 1, 0, "", ""},
+    {"SPOP t 0", 0, 0, 0, "", ""},
+    /* Redis counts a hit here, as it replies by way of SUNION. */
+    {"SPOP t 2", 2, 0, 0, "spop:0:t del:0:t", "DEL t"},
+    {"SADD t 1", 1, 0, 0, "new:0:t sadd:0:t", "SADD t 1"},
+    {"SPOP t", 1, 0, 0, "spop:0:t del:0:t", "SREM t 1"},
+    {"SADD t 1 2", 2, 0, 0, "new:0:t sadd:0:t", "SADD t 1 2"},
+    {"SINTER t nope", 0, 1, 1, "keymiss:0:nope", ""},
+    {"SUNIONSTORE u t nope", 1, 1, 1, "keymiss:0:nope new:0:u sunionstore:0:u", "SUNIONSTORE u t nope"},
+    {"SINTERSTORE u t t", 1, 2, 0, "sinterstore:0:u", "SINTERSTORE u t t"},
+    {"SDIFFSTORE u t t", 1, 2, 0, "del:0:u", "SDIFFSTORE u t t"},
+    {"SDIFFSTORE u t t", 0, 2, 0, "", ""},
+    {"SREM t 1 2", 2, 0, 0, "srem:0:t del:0:t", "SREM t 1 2"},
     /* clang-format on */
 };
 
@@ -495,11 +549,15 @@ int main(void) {
     exec_register(ranges_commands);
     exec_register(counters_commands);
     exec_register(lcs_commands);
+    exec_register(lists_commands);
     exec_register(keys_commands);
     exec_register(expiry_commands);
     exec_register(scan_commands);
     exec_register(object_commands);
     exec_register(databases_commands);
+    exec_register(sets_commands);
+    exec_register(set_walk_commands);
+    exec_register(set_algebra_commands);
     exec_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),

@@ -1,0 +1,535 @@
+/* Strings as bitmaps: bits, ranges of them, whole ones combined, and integers of any width inside.
+ *
+ * Where Redis 7.0 and 7.2 differ it is in the order of checks: 7.2 looks at all arguments before it looks
+ * for the key, so that an absent key does not hide a mistake. A write that leaves every bit as it was
+ * and the length too is no change: nobody is told, and nothing is propagated. */
+#include "base/alloc.h"
+#include "base/blob.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "server/client.h"
+#include "server/limits.h"
+#include "server/reply.h"
+#include "store/bitmap.h"
+#include "store/string.h"
+
+/* The offset of a bit; where `width` is not 0, "#n" means n times as many bits. */
+static bool parse_offset(struct request *r, struct slice arg, unsigned width, uint64_t *offset) {
+    bool in_widths = width && arg.len > 0 && arg.ptr[0] == '#';
+    int64_t n;
+    if (num_parse_i64(in_widths ? slice_of(arg.ptr + 1, arg.len - 1) : arg, &n) &&
+        (!in_widths || num_mul_i64(n, width, &n)) && n >= 0 && n / 8 < limits_options.max_bulk) {
+        *offset = (uint64_t)n;
+        return true;
+    }
+    reply_error(r->client, "ERR bit offset is not an integer or out of range");
+    return false;
+}
+
+/* True if the entry is no string; the error was replied. e may be NULL. */
+static bool is_foreign(struct request *r, const struct entry *e) {
+    if (!e || entry_type(e) == ENTRY_STRING) return false;
+    reply_wrong_type(r->client);
+    return true;
+}
+
+/* The bytes of the request's key, which are none if it is absent. *e is its entry, or NULL. False: no string, replied. */
+static bool read_bytes(struct request *r, struct entry **e, struct slice *bytes, char *scratch) {
+    *e = db_read(r->client->db, &r->key);
+    if (is_foreign(r, *e)) return false;
+    *bytes = *e ? string_bytes(*e, scratch) : SLICE("");
+    return true;
+}
+
+/* --- One bit --------------------------------------------------------------------------------- */
+
+static void getbit(struct request *r) {
+    uint64_t offset;
+    struct entry *e;
+    struct slice s;
+    char digits[NUM_I64_MAX];
+    if (!parse_offset(r, r->argv[2], 0, &offset) || !read_bytes(r, &e, &s, digits)) return;
+    reply_int(r->client, offset / 8 < s.len ? (uint8_t)s.ptr[offset / 8] >> (7 - offset % 8) & 1 : 0);
+}
+
+static void setbit(struct request *r) {
+    struct client *c = r->client;
+    uint64_t offset;
+    if (!parse_offset(r, r->argv[2], 0, &offset)) return;
+    struct slice bit = r->argv[3];
+    if (bit.len != 1 || (bit.ptr[0] != '0' && bit.ptr[0] != '1')) {
+        reply_error(c, "ERR bit is not an integer or out of range");
+        return;
+    }
+    struct entry *e = db_write(c->db, &r->key);
+    if (is_foreign(r, e)) return;
+    size_t at = (size_t)(offset / 8);
+    bool grows = !e || string_length(e) <= at;
+    char *bytes;
+    string_make_mutable(c->db, &r->key, e, at + 1, &bytes);
+    unsigned shift = 7 - (unsigned)(offset % 8), on = bit.ptr[0] == '1', byte = (uint8_t)bytes[at];
+    unsigned was = byte >> shift & 1;
+    bytes[at] = (char)(uint8_t)((byte & ~(1u << shift)) | on << shift);
+    if (grows || was != on) db_changed(c->db, &r->key, DB_STRING, "setbit");
+    reply_int(c, was);
+}
+
+/* --- Ranges ---------------------------------------------------------------------------------- */
+
+struct range {
+    int64_t first, last; /* inclusive; negative ones count from the end */
+    bool in_bits;        /* else in bytes */
+};
+
+static bool parse_unit(struct request *r, struct slice word, bool *in_bits) {
+    *in_bits = slice_is(word, "bit");
+    if (*in_bits || slice_is(word, "byte")) return true;
+    reply_syntax_error(r->client);
+    return false;
+}
+
+/* Make the range one of bits that a string of so many bytes has. False: it is empty. */
+static bool settle(struct range *range, size_t bytes) {
+    int64_t size = (int64_t)bytes * (range->in_bits ? 8 : 1);
+    if (range->first < 0 && (range->first += size) < 0) range->first = 0;
+    if (range->last < 0 && (range->last += size) < 0) range->last = 0;
+    if (range->last >= size) range->last = size - 1;
+    if (range->first > range->last) return false;
+    if (!range->in_bits) {
+        range->first *= 8;
+        range->last = range->last * 8 + 7;
+    }
+    return true;
+}
+
+static void bitcount(struct request *r) {
+    struct client *c = r->client;
+    struct range range = {0, -1, false};
+    if (r->argc == 3 || r->argc > 5) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (r->argc > 3 && (!args_i64(c, r->argv[2], &range.first) || !args_i64(c, r->argv[3], &range.last))) return;
+    if (r->argc == 5 && !parse_unit(r, r->argv[4], &range.in_bits)) return;
+    struct entry *e;
+    struct slice s;
+    char digits[NUM_I64_MAX];
+    if (!read_bytes(r, &e, &s, digits)) return;
+    bool reversed = range.first < 0 && range.last < 0 && range.first > range.last;
+    if (reversed || !settle(&range, s.len)) {
+        reply_int(c, 0);
+    } else {
+        reply_int(c, (int64_t)bitmap_count_bits(s.ptr, (uint64_t)range.first, (uint64_t)range.last));
+    }
+}
+
+/* [start [end [BIT | BYTE]]] from argument 3 on. */
+static bool parse_search(struct request *r, struct range *range) {
+    struct client *c = r->client;
+    if (r->argc > 6) {
+        reply_syntax_error(c);
+        return false;
+    }
+    if (r->argc > 3 && !args_i64(c, r->argv[3], &range->first)) return false;
+    if (r->argc > 5 && !parse_unit(r, r->argv[5], &range->in_bits)) return false;
+    return r->argc <= 4 || args_i64(c, r->argv[4], &range->last);
+}
+
+static void bitpos(struct request *r) {
+    struct client *c = r->client;
+    struct range range = {0, -1, false};
+    int64_t bit;
+    if (!args_i64(c, r->argv[2], &bit)) return;
+    if (bit != 0 && bit != 1) {
+        reply_error(c, "ERR The bit argument must be 1 or 0.");
+        return;
+    }
+    struct entry *e;
+    struct slice s;
+    char digits[NUM_I64_MAX];
+    if (!parse_search(r, &range) || !read_bytes(r, &e, &s, digits)) return;
+    if (!e || !settle(&range, s.len)) {
+        reply_int(c, e || bit ? -1 : 0); /* an absent key is zeros without end */
+        return;
+    }
+    uint64_t at = bitmap_find(s.ptr, (uint64_t)range.first, (uint64_t)range.last, bit);
+    if (at != BITMAP_NONE) {
+        reply_int(c, (int64_t)at);
+    } else {
+        /* Zeros follow a string's last byte, unless the range was said to end there. */
+        reply_int(c, bit || r->argc > 4 ? -1 : (int64_t)s.len * 8);
+    }
+}
+
+/* --- Whole bitmaps --------------------------------------------------------------------------- */
+
+static bool parse_operation(struct request *r, enum bitmap_op *op) {
+    struct slice word = r->argv[1];
+    static const char *const names[] = {
+        [BITMAP_AND] = "and", [BITMAP_OR] = "or", [BITMAP_XOR] = "xor", [BITMAP_NOT] = "not"};
+    for (int i = BITMAP_AND; i <= BITMAP_NOT; i++) {
+        if (!slice_is(word, names[i])) continue;
+        *op = (enum bitmap_op)i;
+        if (i != BITMAP_NOT || r->argc == 4) return true;
+        reply_error(r->client, "ERR BITOP NOT must be called with a single source key.");
+        return false;
+    }
+    reply_syntax_error(r->client);
+    return false;
+}
+
+/* Sources: the slices first, then room to print those that are integers. */
+struct sources {
+    struct slice *bytes;
+    char (*digits)[NUM_I64_MAX];
+    size_t count, longest;
+};
+
+/* False: one of them is no string, and the error was replied. */
+static bool find_sources(struct request *r, struct sources *s) {
+    struct key keys[LOOKUP_AHEAD];
+    struct db *db = r->client->db;
+    for (int i = 3, n; i < r->argc; i += n) {
+        n = lookup_ahead(db, r->argv + i, r->argc - i, 1, keys);
+        for (int k = 0; k < n; k++) {
+            size_t at = (size_t)(i - 3 + k);
+            struct entry *e = db_read(db, &keys[k]);
+            if (is_foreign(r, e)) return false;
+            s->bytes[at] = e ? string_bytes(e, s->digits[at]) : SLICE("");
+            if (s->bytes[at].len > s->longest) s->longest = s->bytes[at].len;
+        }
+    }
+    return true;
+}
+
+/* The blob of the old destination, if the result can be written into it; else NULL. */
+static struct blob *reusable(struct entry *old, const struct sources *s) {
+    struct blob *b = old && entry_type(old) == ENTRY_STRING ? string_blob(old) : NULL;
+    if (!b || b->holders > 1 || b->cap < s->longest || b->cap / 2 > s->longest) return NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->bytes[i].ptr == b->data) return NULL;
+    }
+    return blob_share(b);
+}
+
+/* The destination becomes the result, raw whatever is in it; a source may be under its name. */
+static void store_combined(struct request *r, enum bitmap_op op, const struct sources *s) {
+    struct db *db = r->client->db;
+    if (s->longest >= BLOB_MIN) {
+        struct entry *old = db_write(db, &r->key);
+        struct blob *result = reusable(old, s);
+        if (!result) result = blob_new(s->longest);
+        result->len = s->longest;
+        bitmap_combine(op, result->data, s->longest, s->bytes, s->count);
+        db_set_blob(db, &r->key, old, result, ENTRY_NO_TTL);
+    } else if (s->longest > 0) {
+        char result[BLOB_MIN];
+        bitmap_combine(op, result, s->longest, s->bytes, s->count);
+        db_put(db, &r->key, db_write(db, &r->key), ENTRY_STRING, STRING_RAW, result, s->longest, ENTRY_NO_TTL);
+    } else {
+        struct entry *old = db_write(db, &r->key);
+        if (!old) return;
+        db_remove(db, &r->key, old);
+        db_changed(db, &r->key, DB_GENERIC, "del");
+        return;
+    }
+    db_changed(db, &r->key, DB_STRING, "set");
+}
+
+#define SOURCES_NEAR 16 /* so many take no allocation */
+
+static void bitop(struct request *r) {
+    enum bitmap_op op;
+    if (!parse_operation(r, &op)) return;
+    struct slice near[SOURCES_NEAR];
+    char near_digits[SOURCES_NEAR][NUM_I64_MAX];
+    struct sources s = {.bytes = near, .digits = near_digits, .count = (size_t)r->argc - 3};
+    bool is_far = s.count > SOURCES_NEAR;
+    if (is_far) {
+        s.bytes = alloc_get(s.count * sizeof *s.bytes);
+        s.digits = alloc_get(s.count * sizeof *s.digits);
+    }
+    if (find_sources(r, &s)) {
+        store_combined(r, op, &s);
+        reply_int(r->client, (int64_t)s.longest);
+    }
+    if (is_far) {
+        alloc_put(s.bytes, s.count * sizeof *s.bytes);
+        alloc_put(s.digits, s.count * sizeof *s.digits);
+    }
+}
+
+/* --- Integers in a bitmap -------------------------------------------------------------------- */
+
+struct step {
+    struct bitmap_field field;
+    int64_t value; /* to set or to add */
+    enum { STEP_GET, STEP_SET, STEP_INCREMENT } verb;
+    enum bitmap_overflow overflow;
+};
+
+/* "i8", "u63": a letter and a width. */
+static bool parse_field_type(struct request *r, struct slice word, struct bitmap_field *field) {
+    int64_t bits;
+    bool is_signed = word.len > 0 && word.ptr[0] == 'i';
+    if (word.len > 1 && (is_signed || word.ptr[0] == 'u') &&
+        num_parse_i64(slice_of(word.ptr + 1, word.len - 1), &bits) && bits >= 1 && bits <= (is_signed ? 64 : 63)) {
+        field->bits = (uint8_t)bits;
+        field->is_signed = is_signed;
+        return true;
+    }
+    reply_error(r->client, "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
+                           "i64 is.");
+    return false;
+}
+
+static bool parse_overflow(struct request *r, struct slice word, enum bitmap_overflow *overflow) {
+    if (slice_is(word, "wrap")) {
+        *overflow = BITMAP_WRAP;
+    } else if (slice_is(word, "sat")) {
+        *overflow = BITMAP_SATURATE;
+    } else if (slice_is(word, "fail")) {
+        *overflow = BITMAP_FAIL;
+    } else {
+        reply_error(r->client, "ERR Invalid OVERFLOW type specified");
+        return false;
+    }
+    return true;
+}
+
+/* Arguments that a step's verb at i takes; 0: there is no such step, or it is not complete. */
+static int step_arguments(const struct slice *argv, int argc, int i) {
+    int needed = slice_is(argv[i], "get")                                  ? 2
+                 : slice_is(argv[i], "set") || slice_is(argv[i], "incrby") ? 3
+                 : slice_is(argv[i], "overflow")                           ? 1
+                                                                           : 0;
+    return needed < argc - i ? needed : 0;
+}
+
+static bool parse_step(struct request *r, int i, struct step *step) {
+    const struct slice *argv = r->argv + i;
+    step->verb = slice_is(argv[0], "get") ? STEP_GET : slice_is(argv[0], "set") ? STEP_SET : STEP_INCREMENT;
+    if (!parse_field_type(r, argv[1], &step->field)) return false;
+    if (!parse_offset(r, argv[2], step->field.bits, &step->field.offset)) return false;
+    return step->verb == STEP_GET || args_i64(r->client, argv[3], &step->value);
+}
+
+/* All steps, in order. Returns how many there are, -1 for a mistake that was replied. *size is the number of
+ * bytes that what is written needs, 0 if nothing is. */
+static int parse_steps(struct request *r, struct step *steps, size_t *size) {
+    enum bitmap_overflow overflow = BITMAP_WRAP;
+    int count = 0;
+    *size = 0;
+    for (int i = 2, taken; i < r->argc; i += 1 + taken) {
+        taken = step_arguments(r->argv, r->argc, i);
+        if (taken == 0) {
+            reply_syntax_error(r->client);
+            return -1;
+        }
+        if (taken == 1) {
+            if (!parse_overflow(r, r->argv[i + 1], &overflow)) return -1;
+            continue;
+        }
+        struct step *step = &steps[count++];
+        step->overflow = overflow;
+        if (!parse_step(r, i, step)) return -1;
+        uint64_t end = (step->field.offset + step->field.bits + 7) / 8;
+        if (step->verb != STEP_GET && end > *size) *size = (size_t)end;
+    }
+    return count;
+}
+
+static void run_gets(struct request *r, const struct step *steps, int count) {
+    struct entry *e;
+    struct slice s;
+    char digits[NUM_I64_MAX];
+    if (!read_bytes(r, &e, &s, digits)) return;
+    reply_array(r->client, (size_t)count);
+    for (int i = 0; i < count; i++)
+        reply_int(r->client, bitmap_field_get(s, steps[i].field));
+}
+
+/* Reply what the step says, and do it. True if it changed the bits. */
+static bool run_step(struct client *c, const struct step *step, char *bytes, size_t len) {
+    int64_t old = bitmap_field_get(slice_of(bytes, len), step->field), new = old;
+    bool adds = step->verb == STEP_INCREMENT;
+    if (step->verb != STEP_GET &&
+        !bitmap_field_add(step->field, adds ? old : step->value, adds ? step->value : 0, step->overflow, &new)) {
+        reply_null(c);
+        return false;
+    }
+    reply_int(c, adds ? new : old);
+    if (new == old) return false;
+    bitmap_field_put(bytes, step->field, new);
+    return true;
+}
+
+static void run_steps(struct request *r, const struct step *steps, int count, size_t size) {
+    struct client *c = r->client;
+    struct entry *e = db_write(c->db, &r->key);
+    if (is_foreign(r, e)) return;
+    size_t len = e ? string_length(e) : 0;
+    bool changed = len < size; /* zeros that were not there count */
+    if (changed) len = size;
+    char *bytes;
+    string_make_mutable(c->db, &r->key, e, len, &bytes);
+    reply_array(c, (size_t)count);
+    for (int i = 0; i < count; i++)
+        changed |= run_step(c, &steps[i], bytes, len);
+    if (changed) db_changed(c->db, &r->key, DB_STRING, "setbit");
+}
+
+#define STEPS_NEAR 16 /* so many take no allocation */
+
+static void run_bitfield(struct request *r, bool may_write) {
+    struct step near[STEPS_NEAR], *steps = near;
+    size_t room = (size_t)r->argc / 3, size; /* a step takes three arguments at least */
+    if (room > STEPS_NEAR) steps = alloc_get(room * sizeof *steps);
+    int count = parse_steps(r, steps, &size);
+    if (count >= 0) {
+        if (size == 0) {
+            run_gets(r, steps, count);
+        } else if (may_write) {
+            run_steps(r, steps, count, size);
+        } else {
+            reply_error(r->client, "ERR BITFIELD_RO only supports the GET subcommand");
+        }
+    }
+    if (steps != near) alloc_put(steps, room * sizeof *steps);
+}
+
+static void bitfield(struct request *r) {
+    run_bitfield(r, true);
+}
+
+static void bitfield_ro(struct request *r) {
+    run_bitfield(r, false);
+}
+
+/* Only with SET or INCRBY is the key written. What is no step may be anything. */
+static const char *bitfield_key_flags(const struct slice *argv, int argc) {
+    for (int i = 2, taken; i < argc; i += 1 + taken) {
+        taken = step_arguments(argv, argc, i);
+        if (taken == 0 || taken == 3) return "RW access update";
+    }
+    return "RO access";
+}
+
+static const struct command_keys bitfield_keys[] = {
+    {.flags = "RW access update variable_flags",
+     .notes = "This command allows both access and modification of the key",
+     .begin = 1,
+     .step = 1,
+     .keynum_at = -1,
+     .vary = bitfield_key_flags},
+    {.flags = NULL},
+};
+
+static const struct command_keys bitop_keys[] = {
+    {.flags = "OW update", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = "RO access", .begin = 3, .last = -1, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command bitmaps_commands[] = {
+    {.name = "bitcount",
+     .body = bitcount,
+     .arity = -2,
+     .flags = CMD_READONLY,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "2.6.0",
+     .summary = "Count set bits in a string",
+     .complexity = "O(N)",
+     .syntax = "key:key [index:(start:integer end:integer [index_unit:(BYTE | BIT)@7.0.0])]",
+     .history = "7.0.0|Added the `BYTE|BIT` option."},
+    {.name = "bitfield",
+     .body = bitfield,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "3.2.0",
+     .summary = "Perform arbitrary bitfield integer operations on strings",
+     .complexity = "O(1) for each subcommand specified",
+     .syntax = "key:key [operation:(GET encoding_offset:(encoding offset:integer) | write:([OVERFLOW "
+               "wrap_sat_fail:(WRAP | SAT | FAIL)] write_operation:(SET encoding_offset_value:(encoding offset:integer "
+               "value:integer) | INCRBY encoding_offset_increment:(encoding offset:integer increment:integer))))...]",
+     .keys = bitfield_keys},
+    {.name = "bitfield_ro",
+     .body = bitfield_ro,
+     .arity = -2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "6.0.0",
+     .summary = "Perform arbitrary bitfield integer operations on strings. Read-only variant of BITFIELD",
+     .complexity = "O(1) for each subcommand specified",
+     .syntax = "key:key [GET encoding_offset:(encoding offset:integer)]..."},
+    {.name = "bitop",
+     .body = bitop,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_BITMAP,
+     .first_key = 2,
+     .last_key = -1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "2.6.0",
+     .summary = "Perform bitwise operations between strings",
+     .complexity = "O(N)",
+     .syntax = "operation destkey:key key:key#1...",
+     .keys = bitop_keys},
+    {.name = "bitpos",
+     .body = bitpos,
+     .arity = -3,
+     .flags = CMD_READONLY,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "2.8.7",
+     .summary = "Find first bit set or clear in a string",
+     .complexity = "O(N)",
+     .syntax = "key:key bit:integer [index:(start:integer [end_index:(end:integer [index_unit:(BYTE | BIT)@7.0.0])])]",
+     .history = "7.0.0|Added the `BYTE|BIT` option."},
+    {.name = "getbit",
+     .body = getbit,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "2.2.0",
+     .summary = "Returns the bit value at offset in the string value stored at key",
+     .complexity = "O(1)",
+     .syntax = "key:key offset:integer"},
+    {.name = "setbit",
+     .body = setbit,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_BITMAP,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_BITMAP,
+     .since = "2.2.0",
+     .summary = "Sets or clears the bit at offset in the string value stored at key",
+     .complexity = "O(1)",
+     .syntax = "key:key offset:integer value:integer",
+     .key_flags = "RW access update"},
+    {.name = NULL},
+};

@@ -1,0 +1,423 @@
+/* Hashes: fields by name, all of them, and as numbers. */
+#include "cmd/hashes.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include <math.h>
+
+static bool is_hash(struct request *r, const struct entry *e) {
+    if (__builtin_expect(!e || entry_type(e) == ENTRY_HASH, 1)) return true;
+    reply_wrong_type(r->client);
+    return false;
+}
+
+bool hashes_find(struct request *r, struct entry **e) {
+    *e = db_read(r->client->db, &r->key);
+    return is_hash(r, *e);
+}
+
+/* The same for a command that is going to change it. */
+static bool find_to_write(struct request *r, struct entry **e) {
+    *e = db_write(r->client->db, &r->key);
+    return is_hash(r, *e);
+}
+
+/* --- Fields by name -------------------------------------------------------------------------- */
+
+/* The arguments from the second on are pairs, which the arity cannot say. False: the error was replied. */
+static bool set_pairs(struct request *r, size_t *created) {
+    struct db *db = r->client->db;
+    struct entry *e;
+    if (r->argc % 2 == 1) {
+        reply_wrong_arity(r->client, exec_full_name(r->command));
+        return false;
+    }
+    if (!find_to_write(r, &e)) return false;
+    int pairs = (r->argc - 2) / 2;
+    fieldmap_set(db, &r->key, e, r->argv + 2, (size_t)pairs, created);
+    db_changed(db, &r->key, DB_HASH, "hset");
+    db_metrics.dirty += pairs - 1; /* Redis counts fields */
+    return true;
+}
+
+static void hset(struct request *r) {
+    size_t created;
+    if (set_pairs(r, &created)) reply_int(r->client, (int64_t)created);
+}
+
+static void hmset(struct request *r) {
+    size_t created;
+    if (set_pairs(r, &created)) reply_ok(r->client);
+}
+
+static void hsetnx(struct request *r) {
+    struct db *db = r->client->db;
+    struct entry *e;
+    char digits[NUM_I64_MAX];
+    struct slice value;
+    size_t created = 0;
+    if (!find_to_write(r, &e)) return;
+    if (!e || !fieldmap_get(e, r->argv[2], digits, &value)) {
+        fieldmap_set(db, &r->key, e, r->argv + 2, 1, &created);
+        db_changed(db, &r->key, DB_HASH, "hset");
+    }
+    reply_int(r->client, (int64_t)created);
+}
+
+static void reply_field(struct client *c, const struct entry *e, struct slice name) {
+    char digits[NUM_I64_MAX];
+    struct slice value;
+    if (e && fieldmap_get(e, name, digits, &value)) {
+        reply_bulk(c, value);
+    } else {
+        reply_null(c);
+    }
+}
+
+static void hget(struct request *r) {
+    struct entry *e;
+    if (hashes_find(r, &e)) reply_field(r->client, e, r->argv[2]);
+}
+
+static void hmget(struct request *r) {
+    struct entry *e;
+    if (!hashes_find(r, &e)) return;
+    reply_array(r->client, (size_t)r->argc - 2);
+    for (int i = 2; i < r->argc; i++)
+        reply_field(r->client, e, r->argv[i]);
+}
+
+static void hstrlen(struct request *r) {
+    struct entry *e;
+    char digits[NUM_I64_MAX];
+    struct slice value;
+    if (!hashes_find(r, &e)) return;
+    reply_int(r->client, e && fieldmap_get(e, r->argv[2], digits, &value) ? (int64_t)value.len : 0);
+}
+
+static void hexists(struct request *r) {
+    struct entry *e;
+    char digits[NUM_I64_MAX];
+    struct slice value;
+    if (!hashes_find(r, &e)) return;
+    reply_int(r->client, e && fieldmap_get(e, r->argv[2], digits, &value));
+}
+
+static void hdel(struct request *r) {
+    struct db *db = r->client->db;
+    struct entry *e;
+    size_t removed = 0;
+    if (!find_to_write(r, &e)) return;
+    if (e) e = fieldmap_remove(db, e, r->argv + 2, (size_t)r->argc - 2, &removed);
+    if (removed) {
+        db_changed(db, &r->key, DB_HASH, "hdel");
+        db_metrics.dirty += (int64_t)removed - 1;
+        if (fieldmap_count(e) == 0) {
+            db_remove(db, &r->key, e);
+            db_notify(db, &r->key, DB_GENERIC, "del"); /* one change, two events */
+        }
+    }
+    reply_int(r->client, (int64_t)removed);
+}
+
+/* --- All fields ------------------------------------------------------------------------------ */
+
+static void hlen(struct request *r) {
+    struct entry *e;
+    if (hashes_find(r, &e)) reply_int(r->client, e ? (int64_t)fieldmap_count(e) : 0);
+}
+
+static void hgetall(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    struct fieldmap_iter it;
+    struct field_pair pair;
+    if (!hashes_find(r, &e)) return;
+    reply_map(c, e ? fieldmap_count(e) : 0);
+    if (!e) return;
+    fieldmap_iter_init(&it, e);
+    while (fieldmap_iter_next(&it, &pair)) {
+        reply_bulk(c, pair.name);
+        reply_bulk(c, pair.value);
+    }
+}
+
+static void reply_side(struct request *r, bool values) {
+    struct client *c = r->client;
+    struct entry *e;
+    struct fieldmap_iter it;
+    struct field_pair pair;
+    if (!hashes_find(r, &e)) return;
+    reply_array(c, e ? fieldmap_count(e) : 0);
+    if (!e) return;
+    fieldmap_iter_init(&it, e);
+    while (fieldmap_iter_next(&it, &pair))
+        reply_bulk(c, values ? pair.value : pair.name);
+}
+
+static void hkeys(struct request *r) {
+    reply_side(r, false);
+}
+
+static void hvals(struct request *r) {
+    reply_side(r, true);
+}
+
+/* --- Numbers --------------------------------------------------------------------------------- */
+
+static void hincrby(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    int64_t by, n = 0;
+    char digits[NUM_I64_MAX];
+    struct slice value;
+    size_t created;
+    if (!args_i64(c, r->argv[3], &by) || !find_to_write(r, &e)) return;
+    if (e && fieldmap_get(e, r->argv[2], digits, &value) && !num_parse_i64(value, &n)) {
+        reply_error(c, "ERR hash value is not an integer");
+        return;
+    }
+    if (!num_add_i64(n, by, &n)) {
+        reply_error(c, "ERR increment or decrement would overflow");
+        return;
+    }
+    struct slice pair[] = {r->argv[2], slice_of(digits, (size_t)num_print_i64(digits, n))};
+    fieldmap_set(c->db, &r->key, e, pair, 1, &created);
+    db_changed(c->db, &r->key, DB_HASH, "hincrby");
+    reply_int(c, n);
+}
+
+/* The sum is kept as the text that is replied, and propagated so: another machine's long double may differ. */
+static void hincrbyfloat(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    long double by, sum = 0;
+    char digits[NUM_I64_MAX], text[NUM_LD_MAX];
+    struct slice value;
+    size_t created;
+    if (!num_parse_ld(r->argv[3], &by)) {
+        reply_error(c, "ERR value is not a valid float");
+        return;
+    }
+    if (!isfinite(by)) {
+        reply_error(c, "ERR value is NaN or Infinity");
+        return;
+    }
+    if (!find_to_write(r, &e)) return;
+    if (e && fieldmap_get(e, r->argv[2], digits, &value) && !num_parse_ld(value, &sum)) {
+        reply_error(c, "ERR hash value is not a float");
+        return;
+    }
+    sum += by;
+    if (!isfinite(sum)) {
+        reply_error(c, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    struct slice pair[] = {r->argv[2], slice_of(text, (size_t)num_print_ld(text, sum))};
+    fieldmap_set(c->db, &r->key, e, pair, 1, &created);
+    db_changed(c->db, &r->key, DB_HASH, "hincrbyfloat");
+    reply_bulk(c, pair[1]);
+    if (propagate_wanted) propagate_as((struct slice[]){SLICE("HSET"), r->key.name, pair[0], pair[1]}, 4);
+}
+
+const struct command hashes_commands[] = {
+    {.name = "hset",
+     .body = hset,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Set the string value of a hash field",
+     .complexity = "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is "
+                   "called with multiple field/value pairs.",
+     .syntax = "key:key field_value:(field value)...",
+     .history = "4.0.0|Accepts multiple `field` and `value` arguments."},
+    {.name = "hsetnx",
+     .body = hsetnx,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Set the value of a hash field, only if the field does not exist",
+     .complexity = "O(1)",
+     .syntax = "key:key field value",
+     .key_flags = "RW insert"},
+    {.name = "hmset",
+     .body = hmset,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Set multiple hash fields to multiple values",
+     .complexity = "O(N) where N is the number of fields being set.",
+     .syntax = "key:key field_value:(field value)...",
+     .deprecated = "4.0.0|`HSET` with multiple field-value pairs"},
+    {.name = "hget",
+     .body = hget,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get the value of a hash field",
+     .complexity = "O(1)",
+     .syntax = "key:key field"},
+    {.name = "hmget",
+     .body = hmget,
+     .arity = -3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get the values of all the given hash fields",
+     .complexity = "O(N) where N is the number of fields being requested.",
+     .syntax = "key:key field..."},
+    {.name = "hgetall",
+     .body = hgetall,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get all the fields and values in a hash",
+     .complexity = "O(N) where N is the size of the hash.",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output_order"},
+    {.name = "hkeys",
+     .body = hkeys,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get all the fields in a hash",
+     .complexity = "O(N) where N is the size of the hash.",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output_order"},
+    {.name = "hvals",
+     .body = hvals,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get all the values in a hash",
+     .complexity = "O(N) where N is the size of the hash.",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output_order"},
+    {.name = "hlen",
+     .body = hlen,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Get the number of fields in a hash",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RO"},
+    {.name = "hstrlen",
+     .body = hstrlen,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "3.2.0",
+     .summary = "Get the length of the value of a hash field",
+     .complexity = "O(1)",
+     .syntax = "key:key field",
+     .key_flags = "RO"},
+    {.name = "hexists",
+     .body = hexists,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Determine if a hash field exists",
+     .complexity = "O(1)",
+     .syntax = "key:key field",
+     .key_flags = "RO"},
+    {.name = "hdel",
+     .body = hdel,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Delete one or more hash fields",
+     .complexity = "O(N) where N is the number of fields to be removed.",
+     .syntax = "key:key field...",
+     .history = "2.4.0|Accepts multiple `field` arguments.",
+     .key_flags = "RW delete"},
+    {.name = "hincrby",
+     .body = hincrby,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.0.0",
+     .summary = "Increment the integer value of a hash field by the given number",
+     .complexity = "O(1)",
+     .syntax = "key:key field increment:integer",
+     .key_flags = "RW access update"},
+    {.name = "hincrbyfloat",
+     .body = hincrbyfloat,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_HASH,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_HASH,
+     .since = "2.6.0",
+     .summary = "Increment the float value of a hash field by the given amount",
+     .complexity = "O(1)",
+     .syntax = "key:key field increment:double",
+     .key_flags = "RW access update"},
+    {.name = NULL},
+};

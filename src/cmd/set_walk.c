@@ -1,0 +1,321 @@
+/* Members of sets, unnamed: all of them, some at random, some at a time. */
+#include "base/buf.h"
+#include "base/glob.h"
+#include "cmd/args.h"
+#include "cmd/effect.h"
+#include "cmd/families.h"
+#include "cmd/sets.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "store/set.h"
+
+static void reply_member(void *client, struct listpack_value member) {
+    if (member.ptr) {
+        reply_bulk(client, slice_of(member.ptr, member.len));
+    } else {
+        reply_bulk_int(client, member.number);
+    }
+}
+
+static void reply_all(struct client *c, const struct entry *e) {
+    struct set_iter it;
+    struct listpack_value member;
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &member))
+        reply_member(c, member);
+}
+
+static void smembers(struct request *r) {
+    struct entry *e;
+    if (!sets_read(r, &e)) return;
+    reply_set(r->client, e ? set_count(e) : 0);
+    if (e) reply_all(r->client, e);
+}
+
+/* --- SPOP ------------------------------------------------------------------------------------ */
+
+/* What is propagated for members that chance has chosen: SREM, with some of them at a time. Between two of
+ * these the texts lie in `text`, each behind its length. */
+struct popped {
+    struct client *client;
+    struct slice key;
+    struct buf text;
+    int members;
+};
+
+#define POPPED_MAX 1024 /* members of one SREM */
+
+static void propagate_popped(struct popped *p) {
+    if (p->members == 0) return;
+    struct slice argv[POPPED_MAX + 2] = {SLICE("SREM"), p->key};
+    const char *at = p->text.data;
+    for (int i = 0; i < p->members; i++) {
+        size_t len;
+        memcpy(&len, at, sizeof len);
+        argv[2 + i] = slice_of(at + sizeof len, len);
+        at += sizeof len + len;
+    }
+    propagate_as(argv, p->members + 2);
+    p->text.len = 0;
+    p->members = 0;
+}
+
+static void pop(void *ctx, struct listpack_value member) {
+    struct popped *p = ctx;
+    char scratch[NUM_I64_MAX];
+    struct slice text = listpack_value_text(member, scratch);
+    reply_bulk(p->client, text);
+    if (!propagate_wanted) return;
+    buf_append(&p->text, &text.len, sizeof text.len);
+    buf_append_slice(&p->text, text);
+    if (++p->members == POPPED_MAX) propagate_popped(p);
+}
+
+static void end_pop(struct popped *p) {
+    propagate_popped(p);
+    buf_free(&p->text);
+}
+
+static void pop_one(struct request *r) {
+    struct db *db = r->client->db;
+    struct entry *e;
+    if (!sets_write(r, &e)) return;
+    if (!e) {
+        reply_null(r->client);
+        return;
+    }
+    struct popped p = {.client = r->client, .key = r->key.name};
+    struct set_pick pick = set_random(e);
+    pop(&p, pick.member);
+    e = set_remove_pick(db, e, pick);
+    sets_changed(db, &r->key, "spop", 1);
+    sets_remove_if_empty(db, &r->key, e);
+    end_pop(&p);
+}
+
+static void pop_all(struct request *r, struct entry *e) {
+    struct db *db = r->client->db;
+    size_t count = set_count(e);
+    reply_set(r->client, count);
+    reply_all(r->client, e);
+    sets_changed(db, &r->key, "spop", (int64_t)count);
+    db_remove(db, &r->key, e);
+    db_notify(db, &r->key, DB_GENERIC, "del");
+    effect_delete(r->key.name);
+}
+
+static void pop_many(struct request *r, struct entry *e, size_t count) {
+    struct client *c = r->client;
+    struct popped p = {.client = c, .key = r->key.name};
+    reply_set(c, count);
+    set_keep_random(c->db, &r->key, e, set_count(e) - count, pop, &p);
+    sets_changed(c->db, &r->key, "spop", (int64_t)count);
+    end_pop(&p);
+}
+
+static void spop(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    int64_t count;
+    if (r->argc == 2) {
+        pop_one(r);
+    } else if (r->argc > 3) {
+        reply_syntax_error(c);
+    } else if (!num_parse_i64(r->argv[2], &count) || count < 0) {
+        reply_error(c, "ERR value is out of range, must be positive");
+    } else if (sets_write(r, &e)) {
+        if (!e || count == 0) {
+            reply_set(c, 0);
+        } else if ((uint64_t)count >= set_count(e)) {
+            pop_all(r, e);
+        } else {
+            pop_many(r, e, (size_t)count);
+        }
+    }
+}
+
+/* --- SRANDMEMBER ----------------------------------------------------------------------------- */
+
+/* A count below zero asks for so many draws, each from all members. */
+static void draw(struct client *c, const struct entry *e, uint64_t draws) {
+    reply_array(c, draws);
+    while (draws-- > 0)
+        reply_member(c, set_random(e).member);
+}
+
+static bool parse_count(struct client *c, struct slice arg, int64_t *count) {
+    if (!args_i64(c, arg, count)) return false;
+    if (*count >= -INT64_MAX) return true;
+    reply_error(c, "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
+    return false;
+}
+
+static void srandmember_many(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    int64_t count;
+    if (!parse_count(c, r->argv[2], &count) || !sets_read(r, &e)) return;
+    if (!e) {
+        reply_array(c, 0);
+    } else if (count < 0) {
+        if (args_draws(c, count)) draw(c, e, (uint64_t)-count);
+    } else if ((uint64_t)count >= set_count(e)) {
+        reply_array(c, set_count(e));
+        reply_all(c, e);
+    } else {
+        reply_array(c, (size_t)count);
+        set_sample(e, (size_t)count, reply_member, c);
+    }
+}
+
+static void srandmember(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e;
+    if (r->argc == 3) {
+        srandmember_many(r);
+    } else if (r->argc > 3) {
+        reply_syntax_error(c);
+    } else if (sets_read(r, &e)) {
+        if (e) {
+            reply_member(c, set_random(e).member);
+        } else {
+            reply_null(c);
+        }
+    }
+}
+
+/* --- SSCAN ----------------------------------------------------------------------------------- */
+
+#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
+#define LINES_PER_COUNT 10 /* as in SCAN: lines of the table that one call looks at, at most */
+
+struct scan {
+    struct slice pattern; /* ptr NULL: all members */
+    int64_t count, visited;
+    struct buf found; /* struct listpack_value of those to reply */
+};
+
+static bool parse_options(struct request *r, struct scan *s) {
+    struct client *c = r->client;
+    for (int i = 3; i < r->argc; i += 2) {
+        if (i + 1 == r->argc) goto syntax_error;
+        struct slice value = r->argv[i + 1];
+        if (slice_is(r->argv[i], "count")) {
+            if (!args_i64(c, value, &s->count)) return false;
+            if (s->count < 1) goto syntax_error;
+        } else if (slice_is(r->argv[i], "match")) {
+            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
+        } else {
+            goto syntax_error;
+        }
+    }
+    return true;
+syntax_error:
+    reply_syntax_error(c);
+    return false;
+}
+
+static void visit(void *ctx, struct listpack_value member) {
+    struct scan *s = ctx;
+    char scratch[NUM_I64_MAX];
+    s->visited++;
+    if (s->pattern.ptr && !glob_match(s->pattern, listpack_value_text(member, scratch))) return;
+    buf_append(&s->found, &member, sizeof member);
+}
+
+static void reply_scan(struct client *c, uint64_t cursor, const struct buf *found) {
+    size_t count = found->len / sizeof(struct listpack_value);
+    reply_array(c, 2);
+    reply_bulk_int(c, (int64_t)cursor);
+    reply_array(c, count);
+    for (size_t i = 0; i < count; i++) {
+        struct listpack_value member;
+        memcpy(&member, found->data + i * sizeof member, sizeof member);
+        reply_member(c, member);
+    }
+}
+
+static void sscan(struct request *r) {
+    struct client *c = r->client;
+    struct scan s = {.count = 10};
+    struct entry *e;
+    uint64_t cursor;
+    if (!args_cursor(c, r->argv[2], &cursor) || !sets_read(r, &e)) return;
+    if (!e) { /* what the options say is not looked at then */
+        reply_scan(c, 0, &s.found);
+        return;
+    }
+    if (!parse_options(r, &s)) return;
+    int64_t lines = s.count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s.count * LINES_PER_COUNT;
+    cursor &= CURSOR_MASK;
+    do {
+        cursor = set_scan(e, cursor, visit, &s);
+    } while (cursor && --lines > 0 && s.visited < s.count);
+    reply_scan(c, cursor, &s.found);
+    buf_free(&s.found);
+}
+
+const struct command set_walk_commands[] = {
+    {.name = "spop",
+     .body = spop,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_SET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SET,
+     .since = "1.0.0",
+     .summary = "Remove and return one or multiple random members from a set",
+     .complexity = "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
+     .syntax = "key:key [count:integer@3.2.0]",
+     .tips = "nondeterministic_output",
+     .history = "3.2.0|Added the `count` argument.",
+     .key_flags = "RW access delete"},
+    {.name = "srandmember",
+     .body = srandmember,
+     .arity = -2,
+     .flags = CMD_READONLY,
+     .acl = ACL_SET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SET,
+     .since = "1.0.0",
+     .summary = "Get one or multiple random members from a set",
+     .complexity = "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
+     .syntax = "key:key [count:integer@2.6.0]",
+     .tips = "nondeterministic_output",
+     .history = "2.6.0|Added the optional `count` argument."},
+    {.name = "smembers",
+     .body = smembers,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_SET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SET,
+     .since = "1.0.0",
+     .summary = "Get all the members in a set",
+     .complexity = "O(N) where N is the set cardinality.",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output_order"},
+    {.name = "sscan",
+     .body = sscan,
+     .arity = -3,
+     .flags = CMD_READONLY,
+     .acl = ACL_SET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SET,
+     .since = "2.8.0",
+     .summary = "Incrementally iterate Set elements",
+     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
+                   "to return back to 0. N is the number of elements inside the collection..",
+     .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
+     .tips = "nondeterministic_output"},
+    {.name = NULL},
+};

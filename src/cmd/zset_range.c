@@ -1,0 +1,458 @@
+/* Sorted sets by range: of ranks, of scores, of members. All forms of ZRANGE are one parser and one walk. */
+#include "base/buf.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/zsets.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum range_kind { BY_AUTO, BY_RANK, BY_SCORE, BY_LEX }; /* AUTO: by rank unless a word of the request says otherwise */
+
+/* A range as a request gives it. */
+struct range {
+    enum range_kind kind;
+    int64_t first, last; /* ranks; negative: from the end */
+    struct zset_score_range scores;
+    struct zset_lex_range lex;
+};
+
+/* --- The ends -------------------------------------------------------------------------------- */
+
+/* As strtod reads it, since Redis asks that: blanks in front pass, and nothing at all is 0. */
+static bool parse_score_end(struct slice s, double *score, bool *open) {
+    *open = s.len > 0 && s.ptr[0] == '(';
+    if (*open) s = slice_of(s.ptr + 1, s.len - 1);
+    if (num_parse_f64(s, score)) return true;
+    struct buf text = {0};
+    buf_append_slice(&text, s);
+    buf_append(&text, "", 1);
+    char *end;
+    *score = strtod(text.data, &end);
+    bool ok = *end == '\0' && !isnan(*score);
+    buf_free(&text);
+    return ok;
+}
+
+static bool parse_lex_end(struct slice s, struct slice *member, bool *open, int8_t *infinite) {
+    char first = s.len > 0 ? s.ptr[0] : '\0';
+    *infinite = 0;
+    *open = first == '(';
+    if (first == '(' || first == '[') {
+        *member = slice_of(s.ptr + 1, s.len - 1);
+        return true;
+    }
+    *infinite = first == '+' ? 1 : -1;
+    return (first == '+' || first == '-') && (s.len == 1 || s.ptr[1] == '\0');
+}
+
+static bool parse_range(struct client *c, struct slice min, struct slice max, struct range *range) {
+    struct zset_score_range *s = &range->scores;
+    struct zset_lex_range *l = &range->lex;
+    switch (range->kind) {
+    case BY_SCORE:
+        if (parse_score_end(min, &s->min, &s->min_open) && parse_score_end(max, &s->max, &s->max_open)) return true;
+        reply_error(c, "ERR min or max is not a float");
+        return false;
+    case BY_LEX:
+        if (parse_lex_end(min, &l->min, &l->min_open, &l->min_infinite) &&
+            parse_lex_end(max, &l->max, &l->max_open, &l->max_infinite)) {
+            return true;
+        }
+        reply_error(c, "ERR min or max not valid string range item");
+        return false;
+    default: return args_i64(c, min, &range->first) && args_i64(c, max, &range->last);
+    }
+}
+
+/* Ranks of the first and last as Redis clips them; `reverse`: they count from the end. */
+static struct zset_span span_by_rank(const struct entry *e, const struct range *range, bool reverse) {
+    int64_t count = (int64_t)zset_count(e), first = range->first, last = range->last;
+    if (first < 0) first = first + count < 0 ? 0 : first + count;
+    if (last < 0) last += count;
+    if (last >= count) last = count - 1;
+    if (first > last) return (struct zset_span){0, 0};
+    return (struct zset_span){(size_t)(reverse ? count - 1 - last : first), (size_t)(last - first + 1)};
+}
+
+static struct zset_span span_of(const struct entry *e, const struct range *range, bool reverse) {
+    if (range->kind == BY_SCORE) return zset_span_by_score(e, &range->scores);
+    if (range->kind == BY_LEX) return zset_span_by_lex(e, &range->lex);
+    return span_by_rank(e, range, reverse);
+}
+
+/* --- ZRANGE in all its forms ----------------------------------------------------------------- */
+
+struct selection {
+    struct range range;
+    bool with_scores, reverse, limited, store;
+    int64_t offset, limit; /* a negative limit is none */
+};
+
+/* One option, at argument i; returns how many arguments it takes, 0 for an error that was replied. */
+static int parse_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
+    struct slice word = r->argv[i];
+    if (!s->store && slice_is(word, "withscores")) {
+        s->with_scores = true;
+    } else if (slice_is(word, "limit") && r->argc - i > 2) {
+        if (!args_i64(r->client, r->argv[i + 1], &s->offset) || !args_i64(r->client, r->argv[i + 2], &s->limit))
+            return 0;
+        return 3;
+    } else if (may_reverse && !s->reverse && slice_is(word, "rev")) {
+        s->reverse = true;
+    } else if (may_choose && s->range.kind == BY_AUTO && slice_is(word, "bylex")) {
+        s->range.kind = BY_LEX;
+    } else if (may_choose && s->range.kind == BY_AUTO && slice_is(word, "byscore")) {
+        s->range.kind = BY_SCORE;
+    } else {
+        reply_syntax_error(r->client);
+        return 0;
+    }
+    return 1;
+}
+
+/* The ends stand at `at`; options follow. A reverse range of scores or members names its upper end first. */
+static bool parse_selection(struct request *r, int at, struct selection *s) {
+    bool choose = s->range.kind == BY_AUTO;
+    for (int i = at + 2, n; i < r->argc; i += n) {
+        n = parse_option(r, i, choose, choose, s);
+        if (n == 0) return false;
+    }
+    if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;
+    if (s->limit != -1 && s->range.kind == BY_RANK) {
+        reply_error(r->client, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+        return false;
+    }
+    if (s->with_scores && s->range.kind == BY_LEX) {
+        reply_error(r->client, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
+        return false;
+    }
+    bool swapped = s->reverse && s->range.kind != BY_RANK;
+    return parse_range(r->client, r->argv[at + swapped], r->argv[at + !swapped], &s->range);
+}
+
+/* What is left of a span by LIMIT, counted from the end that the walk starts from. */
+static struct zset_span limited(struct zset_span span, const struct selection *s) {
+    if (s->range.kind == BY_RANK) return span;
+    if (s->offset < 0 || (uint64_t)s->offset >= span.n) return (struct zset_span){0, 0};
+    size_t left = span.n - (size_t)s->offset;
+    size_t n = s->limit >= 0 && (uint64_t)s->limit < left ? (size_t)s->limit : left;
+    size_t first = s->reverse ? span.first + left - n : span.first + (size_t)s->offset;
+    return (struct zset_span){first, n};
+}
+
+static void reply_span(struct client *c, const struct entry *e, struct zset_span span, const struct selection *s) {
+    struct zset_walk w;
+    if (s->with_scores) {
+        zsets_reply_pairs(c, span.n);
+    } else {
+        reply_array(c, span.n);
+    }
+    if (span.n == 0) return;
+    zset_walk_from(&w, e, s->reverse ? span.first + span.n : span.first);
+    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
+        if (s->with_scores) {
+            zsets_reply_pair(c, w.member, w.score);
+        } else {
+            reply_bulk(c, w.member);
+        }
+    }
+}
+
+static void range(struct request *r, enum range_kind kind, bool reverse) {
+    struct client *c = r->client;
+    struct selection s = {.range.kind = kind, .reverse = reverse, .limit = -1};
+    if (!parse_selection(r, 2, &s)) return;
+    struct entry *e = db_read(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    if (e) {
+        reply_span(c, e, limited(span_of(e, &s.range, s.reverse), &s), &s);
+    } else {
+        reply_array(c, 0);
+    }
+}
+
+static void zrange(struct request *r) {
+    range(r, BY_AUTO, false);
+}
+
+static void zrevrange(struct request *r) {
+    range(r, BY_RANK, true);
+}
+
+static void zrangebyscore(struct request *r) {
+    range(r, BY_SCORE, false);
+}
+
+static void zrevrangebyscore(struct request *r) {
+    range(r, BY_SCORE, true);
+}
+
+static void zrangebylex(struct request *r) {
+    range(r, BY_LEX, false);
+}
+
+static void zrevrangebylex(struct request *r) {
+    range(r, BY_LEX, true);
+}
+
+static struct zset *copy_span(const struct entry *e, struct zset_span span) {
+    struct zset *z = zset_new();
+    struct zset_walk w;
+    zset_walk_from(&w, e, span.first);
+    for (size_t i = 0; i < span.n && zset_walk_next(&w); i++)
+        zset_insert(z, w.member, w.score);
+    return z;
+}
+
+static void zrangestore(struct request *r) {
+    struct client *c = r->client;
+    struct selection s = {.range.kind = BY_AUTO, .limit = -1, .store = true};
+    struct key source = key_of(r->argv[2]);
+    if (!parse_selection(r, 3, &s)) return;
+    struct entry *e = db_read(c->db, &source);
+    if (!zsets_check(c, e)) return;
+    struct zset_span span = {0, 0};
+    if (e) span = limited(span_of(e, &s.range, s.reverse), &s);
+    zsets_store(c, &r->key, span.n ? copy_span(e, span) : NULL, "zrangestore");
+}
+
+/* --- Counting and removing ------------------------------------------------------------------- */
+
+static void count(struct request *r, enum range_kind kind) {
+    struct client *c = r->client;
+    struct range range = {.kind = kind};
+    if (!parse_range(c, r->argv[2], r->argv[3], &range)) return;
+    struct entry *e = db_read(c->db, &r->key);
+    if (zsets_check(c, e)) reply_int(c, e ? (int64_t)span_of(e, &range, false).n : 0);
+}
+
+static void zcount(struct request *r) {
+    count(r, BY_SCORE);
+}
+
+static void zlexcount(struct request *r) {
+    count(r, BY_LEX);
+}
+
+static void remove_range(struct request *r, enum range_kind kind, const char *event) {
+    struct client *c = r->client;
+    struct range range = {.kind = kind};
+    if (!parse_range(c, r->argv[2], r->argv[3], &range)) return;
+    struct entry *e = db_write(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    struct zset_span span = {0, 0};
+    if (e) span = span_of(e, &range, false);
+    if (span.n) {
+        zset_remove_span(c->db, &e, span.first, span.n);
+        zsets_removed(c->db, &r->key, e, event);
+    }
+    reply_int(c, (int64_t)span.n);
+}
+
+static void zremrangebyrank(struct request *r) {
+    remove_range(r, BY_RANK, "zremrangebyrank");
+}
+
+static void zremrangebyscore(struct request *r) {
+    remove_range(r, BY_SCORE, "zremrangebyscore");
+}
+
+static void zremrangebylex(struct request *r) {
+    remove_range(r, BY_LEX, "zremrangebylex");
+}
+
+static const struct command_keys zrangestore_keys[] = {
+    {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "RO access", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command zset_range_commands[] = {
+    {.name = "zcount",
+     .body = zcount,
+     .arity = 4,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.0.0",
+     .summary = "Count the members in a sorted set with scores within the given values",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .syntax = "key:key min:double max:double"},
+    {.name = "zlexcount",
+     .body = zlexcount,
+     .arity = 4,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.8.9",
+     .summary = "Count the number of members in a sorted set between a given lexicographical range",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .syntax = "key:key min max"},
+    {.name = "zrange",
+     .body = zrange,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Return a range of members in a sorted set",
+     .complexity =
+         "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
+     .syntax = "key:key start stop [sortby:(BYSCORE | BYLEX)@6.2.0] [REV@6.2.0] [LIMIT offset_count:(offset:integer "
+               "count:integer)@6.2.0] [WITHSCORES]",
+     .history = "6.2.0|Added the `REV`, `BYSCORE`, `BYLEX` and `LIMIT` options."},
+    {.name = "zrangebylex",
+     .body = zrangebylex,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.8.9",
+     .summary = "Return a range of members in a sorted set, by lexicographical range",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you "
+                   "can consider it O(log(N)).",
+     .syntax = "key:key min max [LIMIT offset_count:(offset:integer count:integer)]",
+     .deprecated = "6.2.0|`ZRANGE` with the `BYLEX` argument"},
+    {.name = "zrangebyscore",
+     .body = zrangebyscore,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.0.5",
+     .summary = "Return a range of members in a sorted set, by score",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you "
+                   "can consider it O(log(N)).",
+     .syntax = "key:key min:double max:double [WITHSCORES@2.0.0] [LIMIT offset_count:(offset:integer count:integer)]",
+     .history = "2.0.0|Added the `WITHSCORES` modifier.",
+     .deprecated = "6.2.0|`ZRANGE` with the `BYSCORE` argument"},
+    {.name = "zrangestore",
+     .body = zrangestore,
+     .arity = -5,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 2,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "6.2.0",
+     .summary = "Store a range of members from sorted set into another key",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "stored into the destination key.",
+     .syntax = "dst:key src:key#1 min max [sortby:(BYSCORE | BYLEX)] [REV] [LIMIT offset_count:(offset:integer "
+               "count:integer)]",
+     .keys = zrangestore_keys},
+    {.name = "zremrangebylex",
+     .body = zremrangebylex,
+     .arity = 4,
+     .flags = CMD_WRITE,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.8.9",
+     .summary = "Remove all members in a sorted set between the given lexicographical range",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "removed by the operation.",
+     .syntax = "key:key min max",
+     .key_flags = "RW delete"},
+    {.name = "zremrangebyrank",
+     .body = zremrangebyrank,
+     .arity = 4,
+     .flags = CMD_WRITE,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.0.0",
+     .summary = "Remove all members in a sorted set within the given indexes",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "removed by the operation.",
+     .syntax = "key:key start:integer stop:integer",
+     .key_flags = "RW delete"},
+    {.name = "zremrangebyscore",
+     .body = zremrangebyscore,
+     .arity = 4,
+     .flags = CMD_WRITE,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Remove all members in a sorted set within the given scores",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "removed by the operation.",
+     .syntax = "key:key min:double max:double",
+     .key_flags = "RW delete"},
+    {.name = "zrevrange",
+     .body = zrevrange,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Return a range of members in a sorted set, by index, with scores ordered from high to low",
+     .complexity =
+         "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
+     .syntax = "key:key start:integer stop:integer [WITHSCORES]",
+     .deprecated = "6.2.0|`ZRANGE` with the `REV` argument"},
+    {.name = "zrevrangebylex",
+     .body = zrevrangebylex,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.8.9",
+     .summary =
+         "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you "
+                   "can consider it O(log(N)).",
+     .syntax = "key:key max min [LIMIT offset_count:(offset:integer count:integer)]",
+     .deprecated = "6.2.0|`ZRANGE` with the `REV` and `BYLEX` arguments"},
+    {.name = "zrevrangebyscore",
+     .body = zrevrangebyscore,
+     .arity = -4,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.2.0",
+     .summary = "Return a range of members in a sorted set, by score, with scores ordered from high to low",
+     .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements "
+                   "being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you "
+                   "can consider it O(log(N)).",
+     .syntax = "key:key max:double min:double [WITHSCORES] [LIMIT offset_count:(offset:integer count:integer)]",
+     .history = "2.1.6|`min` and `max` can be exclusive.",
+     .deprecated = "6.2.0|`ZRANGE` with the `REV` and `BYSCORE` arguments"},
+    {.name = NULL},
+};

@@ -1,0 +1,231 @@
+/* Sorted sets piece by piece: members drawn at random, and ZSCAN. */
+#include "base/glob.h"
+#include "base/num.h"
+#include "base/rand.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/zsets.h"
+#include <limits.h>
+#include <stdlib.h>
+
+/* --- Drawing --------------------------------------------------------------------------------- */
+
+static void reply_drawn(struct client *c, const struct zset_walk *w, bool with_scores) {
+    if (with_scores) {
+        zsets_reply_pair(c, w->member, w->score);
+    } else {
+        reply_bulk(c, w->member);
+    }
+}
+
+static void reply_at_rank(struct client *c, const struct entry *e, size_t rank, bool with_scores) {
+    struct zset_walk w;
+    zset_walk_from(&w, e, rank);
+    if (zset_walk_next(&w)) reply_drawn(c, &w, with_scores);
+}
+
+/* Any members, the same one again perhaps. Stops when the client is over its limits, whatever was asked for. */
+static void draw_repeated(struct client *c, const struct entry *e, uint64_t n, bool with_scores) {
+    size_t count = zset_count(e);
+    for (uint64_t i = 0; i < n; i++) {
+        reply_at_rank(c, e, rand_below(count), with_scores);
+        if (i % 1024 != 1023) continue;
+        client_limit_replies(c);
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+    }
+}
+
+static int compare_ranks(const void *a, const void *b) {
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of many wanted: each in turn, with the probability that leaves every choice of n equally likely. */
+static void draw_many(struct client *c, const struct entry *e, size_t n, bool with_scores) {
+    struct zset_walk w;
+    zset_walk_from(&w, e, 0);
+    for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w); left--) {
+        if (rand_below(left) >= n) continue;
+        reply_drawn(c, &w, with_scores);
+        n--;
+    }
+}
+
+/* Of few wanted, less than a third: draw ranks until enough differ, drawing what is missing again. */
+static void draw_few(struct client *c, const struct entry *e, size_t n, bool with_scores) {
+    size_t count = zset_count(e), have = 0, *ranks = alloc_get(n * sizeof *ranks);
+    while (have < n) {
+        for (size_t i = have; i < n; i++)
+            ranks[i] = rand_below(count);
+        qsort(ranks, n, sizeof *ranks, compare_ranks);
+        have = 1;
+        for (size_t i = 1; i < n; i++) {
+            if (ranks[i] != ranks[have - 1]) ranks[have++] = ranks[i];
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        reply_at_rank(c, e, ranks[i], with_scores);
+    alloc_put(ranks, n * sizeof *ranks);
+}
+
+static void draw(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
+    size_t count = zset_count(e);
+    uint64_t n = wanted < 0 ? (uint64_t)-wanted : (uint64_t)wanted;
+    if (wanted > 0 && n > count) n = count;
+    if (with_scores) {
+        zsets_reply_pairs(c, n);
+    } else {
+        reply_array(c, n);
+    }
+    if (wanted < 0) {
+        draw_repeated(c, e, n, with_scores);
+    } else if (n > count / 3) {
+        draw_many(c, e, n, with_scores);
+    } else if (n > 0) {
+        draw_few(c, e, n, with_scores);
+    }
+}
+
+static bool parse_draw(struct request *r, int64_t *n) {
+    struct client *c = r->client;
+    if (!args_i64(c, r->argv[2], n)) return false;
+    if (*n == INT64_MIN) {
+        reply_errorf(c, "ERR value is out of range, value must between %ld and %ld", -LONG_MAX, LONG_MAX);
+    } else if (r->argc > 4 || (r->argc == 4 && !slice_is(r->argv[3], "withscores"))) {
+        reply_syntax_error(c);
+    } else if (r->argc == 4 && (*n < -LONG_MAX / 2 || *n > LONG_MAX / 2)) {
+        reply_error(c, "ERR value is out of range");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void zrandmember(struct request *r) {
+    struct client *c = r->client;
+    int64_t n = 1;
+    if (r->argc > 2 && !parse_draw(r, &n)) return;
+    struct entry *e = db_read(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    if (r->argc == 2) {
+        if (e) {
+            reply_at_rank(c, e, rand_below(zset_count(e)), false);
+        } else {
+            reply_null(c);
+        }
+    } else if (!e) {
+        reply_array(c, 0);
+    } else if (args_draws(c, n)) {
+        draw(c, e, n, r->argc == 4);
+    }
+}
+
+/* --- ZSCAN ----------------------------------------------------------------------------------- */
+
+#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
+#define LINES_PER_COUNT 10 /* of the table, full or not, that one call looks at for each element wanted */
+
+struct scan {
+    struct client *client;
+    struct slice pattern; /* ptr NULL: all members */
+    int64_t count, visited;
+    size_t found;
+};
+
+static bool parse_scan(struct request *r, struct scan *s) {
+    struct client *c = r->client;
+    for (int i = 3; i < r->argc; i += 2) {
+        if (i + 1 == r->argc) goto syntax_error;
+        struct slice value = r->argv[i + 1];
+        if (slice_is(r->argv[i], "count")) {
+            if (!args_i64(c, value, &s->count)) return false;
+            if (s->count < 1) goto syntax_error;
+        } else if (slice_is(r->argv[i], "match")) {
+            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
+        } else {
+            goto syntax_error;
+        }
+    }
+    return true;
+syntax_error:
+    reply_syntax_error(c);
+    return false;
+}
+
+static void scan_visit(void *ctx, struct slice member, double score) {
+    struct scan *s = ctx;
+    char text[NUM_F64_MAX];
+    s->visited++;
+    if (s->pattern.ptr && !glob_match(s->pattern, member)) return;
+    reply_bulk(s->client, member);
+    reply_bulk(s->client, slice_of(text, (size_t)num_print_f64(text, score)));
+    s->found += 2;
+}
+
+/* The cursor stands in front of what it was found with, and is known afterwards only: look twice. */
+static void scan_count(void *ctx, struct slice member, double score) {
+    (void)member;
+    (void)score;
+    ++*(int64_t *)ctx;
+}
+
+static uint64_t scan_steps(const struct entry *e, uint64_t cursor, int64_t count, zset_visit_fn visit, void *ctx,
+                           const int64_t *visited) {
+    int64_t lines = count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : count * LINES_PER_COUNT;
+    do {
+        cursor = zset_scan(e, cursor, visit, ctx);
+    } while (cursor && --lines > 0 && *visited < count);
+    return cursor;
+}
+
+static void zscan(struct request *r) {
+    struct client *c = r->client;
+    struct scan s = {.client = c, .count = 10};
+    uint64_t cursor;
+    if (!args_cursor(c, r->argv[2], &cursor)) return;
+    cursor &= CURSOR_MASK;
+    struct entry *e = db_read(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    if (e && !parse_scan(r, &s)) return;
+    char digits[NUM_I64_MAX];
+    int64_t counted = 0;
+    uint64_t next = e ? scan_steps(e, cursor, s.count, scan_count, &counted, &counted) : 0;
+    reply_array(c, 2);
+    reply_bulk(c, slice_of(digits, (size_t)num_print_u64(digits, next)));
+    size_t place = reply_hold(c);
+    if (e) scan_steps(e, cursor, s.count, scan_visit, &s, &s.visited);
+    reply_array_at(c, place, s.found);
+}
+
+const struct command zset_walk_commands[] = {
+    {.name = "zrandmember",
+     .body = zrandmember,
+     .arity = -2,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "6.2.0",
+     .summary = "Get one or multiple random elements from a sorted set",
+     .complexity = "O(N) where N is the number of elements returned",
+     .syntax = "key:key [options:(count:integer [WITHSCORES])]",
+     .tips = "nondeterministic_output"},
+    {.name = "zscan",
+     .body = zscan,
+     .arity = -3,
+     .flags = CMD_READONLY,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.8.0",
+     .summary = "Incrementally iterate sorted sets elements and associated scores",
+     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
+                   "to return back to 0. N is the number of elements inside the collection..",
+     .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
+     .tips = "nondeterministic_output"},
+    {.name = NULL},
+};

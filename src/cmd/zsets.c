@@ -1,0 +1,459 @@
+/* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
+#include "cmd/zsets.h"
+#include "base/num.h"
+#include "cmd/families.h"
+#include "server/propagate.h"
+
+#define AHEAD 16         /* members whose cache misses overlap */
+#define SCORES_INLINE 64 /* scores of one ZADD that need no allocation */
+
+/* --- ZADD and ZINCRBY ------------------------------------------------------------------------ */
+
+struct addition {
+    unsigned conditions;
+    bool changed; /* CH: count the updated ones too */
+    int first;    /* argument of the first score */
+};
+
+static bool parse_addition(struct request *r, struct addition *a) {
+    struct client *c = r->client;
+    for (a->first = 2; a->first < r->argc; a->first++) {
+        struct slice word = r->argv[a->first];
+        if (word.len < 2 || word.len > 4) break;
+        if (slice_is(word, "nx")) {
+            a->conditions |= ZSET_NX;
+        } else if (slice_is(word, "xx")) {
+            a->conditions |= ZSET_XX;
+        } else if (slice_is(word, "gt")) {
+            a->conditions |= ZSET_GT;
+        } else if (slice_is(word, "lt")) {
+            a->conditions |= ZSET_LT;
+        } else if (slice_is(word, "incr")) {
+            a->conditions |= ZSET_INCR;
+        } else if (slice_is(word, "ch")) {
+            a->changed = true;
+        } else {
+            break;
+        }
+    }
+    unsigned nx = a->conditions & ZSET_NX, xx = a->conditions & ZSET_XX, gt = a->conditions & ZSET_GT;
+    unsigned lt = a->conditions & ZSET_LT;
+    int words = r->argc - a->first;
+    if (words == 0 || words % 2) {
+        reply_syntax_error(c);
+    } else if (nx && xx) {
+        reply_error(c, "ERR XX and NX options at the same time are not compatible");
+    } else if ((gt && nx) || (lt && nx) || (gt && lt)) {
+        reply_error(c, "ERR GT, LT, and/or NX options at the same time are not compatible");
+    } else if (a->conditions & ZSET_INCR && words > 2) {
+        reply_error(c, "ERR INCR option supports a single increment-element pair");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool parse_scores(struct request *r, int first, double *scores) {
+    for (int i = first; i < r->argc; i += 2) {
+        if (num_parse_f64(r->argv[i], scores++)) continue;
+        reply_error(r->client, "ERR value is not a valid float");
+        return false;
+    }
+    return true;
+}
+
+/* All or, where a sum is not a number, those before it: that can only be the single one of INCR. */
+static void add_pairs(struct request *r, const struct addition *a, const double *scores) {
+    struct client *c = r->client;
+    struct entry *e = db_write(c->db, &r->key);
+    int64_t added = 0, updated = 0;
+    bool single = a->conditions & ZSET_INCR;
+    enum zset_outcome outcome = ZSET_NOTHING;
+    double score = 0;
+    if (!zsets_check(c, e)) return;
+    for (int i = a->first, k = 0; i < r->argc; i += 2, k++) {
+        if (e && k % AHEAD == 0 && i + 2 < r->argc) zset_prefetch(e, r->argv + i + 1, (r->argc - i) / 2, 2);
+        score = scores[k];
+        outcome = zset_add(c->db, &r->key, &e, r->argv[i + 1], &score, a->conditions);
+        added += outcome == ZSET_ADDED;
+        updated += outcome == ZSET_UPDATED;
+    }
+    if (outcome == ZSET_NAN) {
+        reply_error(c, "ERR resulting score is not a number (NaN)");
+        return;
+    }
+    if (added + updated) db_changed(c->db, &r->key, DB_ZSET, single ? "zincr" : "zadd");
+    if (!single) {
+        reply_int(c, a->changed ? added + updated : added);
+    } else if (outcome == ZSET_NOTHING) {
+        reply_null(c);
+    } else {
+        reply_double(c, score);
+    }
+}
+
+static void add(struct request *r, const struct addition *a) {
+    double few[SCORES_INLINE];
+    size_t n = (size_t)(r->argc - a->first) / 2;
+    double *scores = n <= SCORES_INLINE ? few : alloc_get(n * sizeof *scores);
+    if (parse_scores(r, a->first, scores)) add_pairs(r, a, scores);
+    if (scores != few) alloc_put(scores, n * sizeof *scores);
+}
+
+static void zadd(struct request *r) {
+    struct addition a = {0, false, 0};
+    if (parse_addition(r, &a)) add(r, &a);
+}
+
+static void zincrby(struct request *r) {
+    add(r, &(struct addition){ZSET_INCR, false, 2});
+}
+
+/* --- Asking ---------------------------------------------------------------------------------- */
+
+static void zcard(struct request *r) {
+    struct entry *e = db_read(r->client->db, &r->key);
+    if (zsets_check(r->client, e)) reply_int(r->client, e ? (int64_t)zset_count(e) : 0);
+}
+
+static void zscore(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e = db_read(c->db, &r->key);
+    double score;
+    if (!zsets_check(c, e)) return;
+    if (e && zset_score(e, r->argv[2], &score)) {
+        reply_double(c, score);
+    } else {
+        reply_null(c);
+    }
+}
+
+static void zmscore(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e = db_read(c->db, &r->key);
+    double score;
+    if (!zsets_check(c, e)) return;
+    reply_array(c, (size_t)r->argc - 2);
+    for (int i = 2; i < r->argc; i++) {
+        if (e && (i - 2) % AHEAD == 0) zset_prefetch(e, r->argv + i, r->argc - i, 1);
+        if (e && zset_score(e, r->argv[i], &score)) {
+            reply_double(c, score);
+        } else {
+            reply_null(c);
+        }
+    }
+}
+
+static void reply_rank(struct request *r, bool from_the_end) {
+    struct client *c = r->client;
+    bool with_score = r->argc > 3;
+    size_t rank;
+    double score;
+    if (r->argc > 4) {
+        reply_wrong_arity(c, r->command->name);
+        return;
+    }
+    if (with_score && !slice_is(r->argv[3], "withscore")) {
+        reply_syntax_error(c);
+        return;
+    }
+    struct entry *e = db_read(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    if (!e || !zset_rank(e, r->argv[2], &rank, &score)) {
+        if (with_score) {
+            reply_null_array(c);
+        } else {
+            reply_null(c);
+        }
+        return;
+    }
+    if (from_the_end) rank = zset_count(e) - 1 - rank;
+    if (with_score) reply_array(c, 2);
+    reply_int(c, (int64_t)rank);
+    if (with_score) reply_double(c, score);
+}
+
+static void zrank(struct request *r) {
+    reply_rank(r, false);
+}
+
+static void zrevrank(struct request *r) {
+    reply_rank(r, true);
+}
+
+/* --- Removing -------------------------------------------------------------------------------- */
+
+static void zrem(struct request *r) {
+    struct client *c = r->client;
+    struct entry *e = db_write(c->db, &r->key);
+    int64_t removed = 0;
+    if (!zsets_check(c, e)) return;
+    for (int i = 2; e && i < r->argc && zset_count(e) > 0; i++) {
+        if ((i - 2) % AHEAD == 0 && r->argc > 3) zset_prefetch(e, r->argv + i, r->argc - i, 1);
+        removed += zset_remove(c->db, &e, r->argv[i]);
+    }
+    if (removed) zsets_removed(c->db, &r->key, e, "zrem");
+    reply_int(c, removed);
+}
+
+/* How members that are popped are put into the reply. */
+enum pop_form {
+    POP_FLAT,   /* member, score, member, score */
+    POP_NESTED, /* [member, score], [member, score] */
+};
+
+/* Reply the first (last) n members and remove them. There is one at least. */
+static void pop(struct client *c, const struct key *key, struct entry *e, bool last, size_t n, enum pop_form form) {
+    size_t count = zset_count(e);
+    if (n > count) n = count;
+    struct zset_walk w;
+    zset_walk_from(&w, e, last ? count : 0);
+    reply_array(c, form == POP_NESTED ? n : 2 * n);
+    for (size_t i = 0; i < n && (last ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
+        if (form == POP_NESTED) reply_array(c, 2);
+        reply_bulk(c, w.member);
+        reply_double(c, w.score);
+    }
+    zset_remove_span(c->db, &e, last ? count - n : 0, n);
+    zsets_removed(c->db, key, e, last ? "zpopmax" : "zpopmin");
+}
+
+static void pop_key(struct request *r, bool last) {
+    struct client *c = r->client;
+    int64_t n = 1;
+    if (r->argc > 3) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (r->argc == 3 && (!num_parse_i64(r->argv[2], &n) || n < 0)) {
+        reply_error(c, "ERR value is out of range, must be positive");
+        return;
+    }
+    struct entry *e = db_write(c->db, &r->key);
+    if (!zsets_check(c, e)) return;
+    if (!e || n == 0) {
+        reply_array(c, 0);
+        return;
+    }
+    pop(c, &r->key, e, last, (size_t)n, c->resp > 2 && r->argc == 3 ? POP_NESTED : POP_FLAT);
+}
+
+static void zpopmin(struct request *r) {
+    pop_key(r, false);
+}
+
+static void zpopmax(struct request *r) {
+    pop_key(r, true);
+}
+
+/* numkeys key... MIN|MAX [COUNT n] */
+static bool parse_mpop(struct request *r, int64_t *keys, bool *last, int64_t *n) {
+    struct client *c = r->client;
+    if (!num_parse_i64(r->argv[1], keys) || *keys < 1) {
+        reply_error(c, "ERR numkeys should be greater than 0");
+        return false;
+    }
+    if (*keys >= r->argc - 2) goto syntax_error;
+    int at = (int)*keys + 2;
+    *last = slice_is(r->argv[at], "max");
+    if (!*last && !slice_is(r->argv[at], "min")) goto syntax_error;
+    *n = 1;
+    if (++at == r->argc) return true;
+    if (at + 1 == r->argc || !slice_is(r->argv[at], "count")) goto syntax_error;
+    if (!num_parse_i64(r->argv[at + 1], n) || *n < 1) {
+        reply_error(c, "ERR count should be greater than 0");
+        return false;
+    }
+    if (at + 2 == r->argc) return true;
+syntax_error:
+    reply_syntax_error(c);
+    return false;
+}
+
+static void zmpop(struct request *r) {
+    struct client *c = r->client;
+    int64_t keys, n;
+    bool last;
+    if (!parse_mpop(r, &keys, &last, &n)) return;
+    for (int i = 2; i < keys + 2; i++) {
+        struct key key = key_of(r->argv[i]);
+        struct entry *e = db_write(c->db, &key);
+        if (!zsets_check(c, e)) return;
+        if (!e) continue;
+        reply_array(c, 2);
+        reply_bulk(c, key.name);
+        pop(c, &key, e, last, (size_t)n, POP_NESTED);
+        char digits[NUM_I64_MAX];
+        struct slice argv[] = {last ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), key.name,
+                               slice_of(digits, (size_t)num_print_i64(digits, n))};
+        propagate_as(argv, 3);
+        return;
+    }
+    reply_null_array(c);
+}
+
+static const struct command_keys zmpop_keys[] = {
+    {.flags = "RW access delete", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
+    {.flags = NULL},
+};
+
+const struct command zsets_commands[] = {
+    {.name = "zadd",
+     .body = zadd,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Add one or more members to a sorted set, or update its score if it already exists",
+     .complexity = "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
+     .syntax = "key:key [condition:(NX | XX)@3.0.2] [comparison:(GT | LT)@6.2.0] [change=CH@3.0.2] "
+               "[increment=INCR@3.0.2] score_member:(score:double member)...",
+     .history = "2.4.0|Accepts multiple elements.\n"
+                "3.0.2|Added the `XX`, `NX`, `CH` and `INCR` options.\n"
+                "6.2.0|Added the `GT` and `LT` options."},
+    {.name = "zcard",
+     .body = zcard,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Get the number of members in a sorted set",
+     .complexity = "O(1)",
+     .syntax = "key:key",
+     .key_flags = "RO"},
+    {.name = "zincrby",
+     .body = zincrby,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Increment the score of a member in a sorted set",
+     .complexity = "O(log(N)) where N is the number of elements in the sorted set.",
+     .syntax = "key:key increment:integer member",
+     .key_flags = "RW access update"},
+    {.name = "zmscore",
+     .body = zmscore,
+     .arity = -3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "6.2.0",
+     .summary = "Get the score associated with the given members in a sorted set",
+     .complexity = "O(N) where N is the number of members being requested.",
+     .syntax = "key:key member..."},
+    {.name = "zpopmax",
+     .body = zpopmax,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "5.0.0",
+     .summary = "Remove and return members with the highest scores in a sorted set",
+     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of "
+                   "elements popped.",
+     .syntax = "key:key [count:integer]",
+     .key_flags = "RW access delete"},
+    {.name = "zpopmin",
+     .body = zpopmin,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "5.0.0",
+     .summary = "Remove and return members with the lowest scores in a sorted set",
+     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of "
+                   "elements popped.",
+     .syntax = "key:key [count:integer]",
+     .key_flags = "RW access delete"},
+    {.name = "zmpop",
+     .body = zmpop,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
+     .acl = ACL_SORTEDSET,
+     .group = GROUP_SORTED_SET,
+     .since = "7.0.0",
+     .summary = "Remove and return members with scores in a sorted set",
+     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
+                   "sorted set, and M being the number of elements popped.",
+     .syntax = "numkeys:integer key:key... where:(MIN | MAX) [COUNT count:integer]",
+     .keys = zmpop_keys},
+    {.name = "zrem",
+     .body = zrem,
+     .arity = -3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Remove one or more members from a sorted set",
+     .complexity = "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to "
+                   "be removed.",
+     .syntax = "key:key member...",
+     .history = "2.4.0|Accepts multiple elements.",
+     .key_flags = "RW delete"},
+    {.name = "zscore",
+     .body = zscore,
+     .arity = 3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "1.2.0",
+     .summary = "Get the score associated with the given member in a sorted set",
+     .complexity = "O(1)",
+     .syntax = "key:key member"},
+    {.name = "zrank",
+     .body = zrank,
+     .arity = -3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.0.0",
+     .summary = "Determine the index of a member in a sorted set",
+     .complexity = "O(log(N))",
+     .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .history = "7.2.0|Added the optional `WITHSCORE` argument."},
+    {.name = "zrevrank",
+     .body = zrevrank,
+     .arity = -3,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_SORTEDSET,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_SORTED_SET,
+     .since = "2.0.0",
+     .summary = "Determine the index of a member in a sorted set, with scores ordered from high to low",
+     .complexity = "O(log(N))",
+     .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .history = "7.2.0|Added the optional `WITHSCORE` argument."},
+    {.name = NULL},
+};

@@ -1,0 +1,41 @@
+/* What the three files of sorted set commands share. */
+#pragma once
+#include "server/client.h"
+#include "server/reply.h"
+#include "store/zset.h"
+
+/* e, which may be NULL, is a sorted set or nothing. False: the error was replied. */
+static inline bool zsets_check(struct client *c, const struct entry *e) {
+    if (__builtin_expect(!e || entry_type(e) == ENTRY_ZSET, 1)) return true;
+    reply_wrong_type(c);
+    return false;
+}
+/* A member with its score as RESP3 has it (an array of two) or as RESP2 has it (two elements of the array around). */
+static inline void zsets_reply_pair(struct client *c, struct slice member, double score) {
+    if (c->resp > 2) reply_array(c, 2);
+    reply_bulk(c, member);
+    reply_double(c, score);
+}
+static inline void zsets_reply_pairs(struct client *c, size_t n) {
+    reply_array(c, c->resp > 2 ? n : 2 * n);
+}
+/* After members were removed: the event, and a key without members goes. */
+static inline void zsets_removed(struct db *db, const struct key *key, struct entry *e, const char *event) {
+    db_changed(db, key, DB_ZSET, event);
+    if (zset_count(e) > 0) return;
+    db_remove(db, key, e);
+    db_notify(db, key, DB_GENERIC, "del");
+}
+/* Make z the value of a key, instead of what is there; NULL: nothing is to be there. Replies how many members it has. */
+static inline void zsets_store(struct client *c, const struct key *key, struct zset *z, const char *event) {
+    struct entry *old = db_write(c->db, key);
+    int64_t count = z ? (int64_t)z->order.count : 0;
+    if (z) {
+        zset_store(c->db, key, old, z);
+        db_changed(c->db, key, DB_ZSET, event);
+    } else if (old) {
+        db_remove(c->db, key, old);
+        db_changed(c->db, key, DB_GENERIC, "del");
+    }
+    reply_int(c, count);
+}

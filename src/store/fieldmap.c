@@ -1,0 +1,286 @@
+/* Hashes in their two encodings.
+ *
+ * Between two operations an entry's value is exactly as long as its listpack. While one goes on it may be longer: a
+ * new hash gets the room for all that it is to hold at once. */
+#include "store/fieldmap.h"
+#include "ds/listpack.h"
+#include "store/value.h"
+
+#define INLINE_MAX 60000 /* bytes of a listpack; an entry could hold 65535 */
+
+struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
+
+const struct option fieldmap_rows[] = {
+    {.name = "hash-max-listpack-entries",
+     .alias = "hash-max-ziplist-entries",
+     .type = OPTION_I64,
+     .address = &fieldmap_options.max_entries,
+     .initial = "512",
+     .max = INT64_MAX},
+    {.name = "hash-max-listpack-value",
+     .alias = "hash-max-ziplist-value",
+     .type = OPTION_MEMORY,
+     .address = &fieldmap_options.max_value,
+     .initial = "64",
+     .max = INT64_MAX},
+    {.name = NULL},
+};
+
+static const struct table_type fields = {field_hash};
+
+static bool is_table(const struct entry *e) {
+    assert(entry_type(e) == ENTRY_HASH);
+    return entry_owns_memory(e);
+}
+static uint8_t *listpack_of(const struct entry *e) {
+    return (uint8_t *)entry_value(e);
+}
+
+static struct table *new_table(size_t room) {
+    struct table *t = alloc_get(sizeof *t);
+    table_init(t, &fields);
+    table_reserve(t, room);
+    return t;
+}
+
+static uint64_t hash_of(struct slice name) {
+    return hash_bytes(name.ptr, name.len);
+}
+
+size_t fieldmap_count(const struct entry *e) {
+    if (is_table(e)) return ((const struct table *)entry_pointer(e))->count;
+    return listpack_count(listpack_of(e)) / 2;
+}
+
+bool fieldmap_get(const struct entry *e, struct slice name, char scratch[NUM_I64_MAX], struct slice *value) {
+    if (is_table(e)) {
+        const struct field *f = table_find(entry_pointer(e), hash_of(name), field_equal, &name);
+        if (f) *value = field_pair(f).value;
+        return f != NULL;
+    }
+    struct listpack_item item = listpack_item(name);
+    const uint8_t *at = listpack_find(listpack_first(listpack_of(e)), &item, 2);
+    if (at) *value = listpack_text(listpack_next(at), scratch);
+    return at != NULL;
+}
+
+/* --- Changing -------------------------------------------------------------------------------- */
+
+/* Make e's listpack a table with room for so many fields. */
+static struct entry *convert(struct db *db, struct entry *e, size_t room) {
+    size_t count = fieldmap_count(e);
+    struct table *t = new_table(room > count ? room : count);
+    struct fieldmap_iter it;
+    struct field_pair pair;
+    fieldmap_iter_init(&it, e);
+    while (fieldmap_iter_next(&it, &pair))
+        table_insert(t, hash_of(pair.name), field_new(pair.name, pair.value));
+    e = db_resize_value(db, e, FIELDMAP_TABLE, sizeof t);
+    entry_set_pointer(e, t);
+    return e;
+}
+
+static bool set_in_table(struct table *t, struct slice name, struct slice value) {
+    uint64_t hash = hash_of(name);
+    struct field *f = table_find(t, hash, field_equal, &name);
+    if (!f) {
+        table_insert(t, hash, field_new(name, value));
+    } else if (!field_assign(f, value)) {
+        struct field *other = field_new(name, value);
+        table_replace(t, hash, f, other);
+        field_free(f);
+    }
+    return !f;
+}
+
+/* Room for a listpack of this length in the entry. False: it has to become a table. */
+static bool make_room(struct db *db, struct entry **e, size_t bytes) {
+    if (bytes > INLINE_MAX) return false;
+    if (bytes > (*e)->value_len) *e = db_resize_value(db, *e, FIELDMAP_LISTPACK, bytes);
+    return true;
+}
+
+/* False: there is no room for the pair, and nothing was changed. */
+static bool set_in_listpack(struct db *db, struct entry **e, const struct slice *pair, size_t *created) {
+    struct listpack_item name = listpack_item(pair[0]), value = listpack_item(pair[1]);
+    uint8_t *lp = listpack_of(*e), *at = listpack_find(listpack_first(lp), &name, 2);
+    if (at) {
+        at = listpack_next(at);
+        size_t offset = (size_t)(at - lp);
+        ptrdiff_t growth = listpack_replace_growth(at, &value);
+        if (growth > 0 && !make_room(db, e, listpack_bytes(lp) + (size_t)growth)) return false;
+        lp = listpack_of(*e);
+        listpack_replace(lp, lp + offset, &value);
+        return true;
+    }
+    if (!make_room(db, e, listpack_bytes(lp) + listpack_item_bytes(&name) + listpack_item_bytes(&value))) return false;
+    lp = listpack_of(*e);
+    listpack_append(lp, &name);
+    listpack_append(lp, &value);
+    ++*created;
+    return true;
+}
+
+/* What is too long for a listpack, or too much. */
+static bool is_big(const struct slice *pairs, size_t n) {
+    if (n > (uint64_t)fieldmap_options.max_entries) return true;
+    for (size_t i = 0; i < 2 * n; i++) {
+        if (pairs[i].len > (uint64_t)fieldmap_options.max_value) return true;
+    }
+    return false;
+}
+
+/* A hash without fields, but with room for these. */
+static struct entry *create(struct db *db, const struct key *key, const struct slice *pairs, size_t n, bool big) {
+    if (big) {
+        struct table *t = new_table(n);
+        return db_put(db, key, NULL, ENTRY_HASH, FIELDMAP_TABLE, &t, sizeof t, ENTRY_NO_TTL);
+    }
+    size_t room = LISTPACK_EMPTY;
+    for (size_t i = 0; i < 2 * n && room <= INLINE_MAX; i++) {
+        struct listpack_item item = listpack_item(pairs[i]);
+        room += listpack_item_bytes(&item);
+    }
+    if (room > INLINE_MAX) room = LISTPACK_EMPTY;
+    struct entry *e = db_put(db, key, NULL, ENTRY_HASH, FIELDMAP_LISTPACK, NULL, room, ENTRY_NO_TTL);
+    listpack_init(listpack_of(e));
+    return e;
+}
+
+static struct entry *trim(struct db *db, struct entry *e) {
+    size_t bytes = listpack_bytes(listpack_of(e));
+    return bytes == e->value_len ? e : db_resize_value(db, e, FIELDMAP_LISTPACK, bytes);
+}
+
+struct entry *fieldmap_set(struct db *db, const struct key *key, struct entry *e, const struct slice *pairs, size_t n,
+                           size_t *created) {
+    *created = 0;
+    if (!e) {
+        e = create(db, key, pairs, n, is_big(pairs, n));
+    } else if (!is_table(e) && is_big(pairs, n)) {
+        e = convert(db, e, n);
+    }
+    size_t i = 0;
+    for (; i < n && !is_table(e); i++) {
+        if (!set_in_listpack(db, &e, pairs + 2 * i, created)) break;
+        if (fieldmap_count(e) > (uint64_t)fieldmap_options.max_entries) e = convert(db, e, 0);
+    }
+    if (i == n && !is_table(e)) return trim(db, e);
+    if (!is_table(e)) e = convert(db, e, 0);
+    struct table *t = entry_pointer(e);
+    for (; i < n; i++)
+        *created += set_in_table(t, pairs[2 * i], pairs[2 * i + 1]);
+    return e;
+}
+
+static bool remove_from_table(struct table *t, struct slice name) {
+    uint64_t hash = hash_of(name);
+    struct field *f = table_find(t, hash, field_equal, &name);
+    if (!f) return false;
+    table_remove(t, hash, f);
+    field_free(f);
+    return true;
+}
+
+static bool remove_from_listpack(uint8_t *lp, struct slice name) {
+    struct listpack_item item = listpack_item(name);
+    uint8_t *at = listpack_find(listpack_first(lp), &item, 2);
+    if (at) listpack_remove(lp, at, 2);
+    return at != NULL;
+}
+
+struct entry *fieldmap_remove(struct db *db, struct entry *e, const struct slice *names, size_t n, size_t *removed) {
+    *removed = 0;
+    if (is_table(e)) {
+        struct table *t = entry_pointer(e);
+        for (size_t i = 0; i < n && t->count > 0; i++)
+            *removed += remove_from_table(t, names[i]);
+        return e;
+    }
+    for (size_t i = 0; i < n && listpack_count(listpack_of(e)) > 0; i++)
+        *removed += remove_from_listpack(listpack_of(e), names[i]);
+    return trim(db, e);
+}
+
+/* --- Walking --------------------------------------------------------------------------------- */
+
+void fieldmap_iter_init(struct fieldmap_iter *it, const struct entry *e) {
+    it->at = NULL;
+    if (is_table(e)) {
+        table_iter_init(&it->records, entry_pointer(e));
+    } else {
+        it->at = listpack_first(listpack_of(e));
+    }
+}
+
+bool fieldmap_iter_next(struct fieldmap_iter *it, struct field_pair *pair) {
+    if (!it->at) {
+        const struct field *f = table_iter_next(&it->records);
+        if (f) *pair = field_pair(f);
+        return f != NULL;
+    }
+    if (listpack_at_end(it->at)) return false;
+    pair->name = listpack_text(it->at, it->name_digits);
+    it->at = listpack_next(it->at);
+    pair->value = listpack_text(it->at, it->value_digits);
+    it->at = listpack_next(it->at);
+    return true;
+}
+
+uint64_t fieldmap_scan(const struct entry *e, uint64_t cursor, table_visit_fn visit, void *ctx) {
+    assert(is_table(e));
+    return table_scan(entry_pointer(e), cursor, visit, ctx);
+}
+
+/* --- What every type can do ------------------------------------------------------------------ */
+
+static const char *encoding_name(unsigned encoding) {
+    return encoding == FIELDMAP_LISTPACK ? "listpack" : "hashtable";
+}
+
+static void drop_record(void *ctx, void *record) {
+    (void)ctx;
+    field_free(record);
+}
+
+static void drop(void *value, unsigned encoding) {
+    (void)encoding;
+    table_clear(value, drop_record, NULL);
+    alloc_put(value, sizeof(struct table));
+}
+
+static bool is_heavy(const void *value, unsigned encoding) {
+    (void)encoding;
+    return ((const struct table *)value)->count > VALUE_HEAVY_PARTS;
+}
+
+static size_t memory(const void *value, unsigned encoding, size_t samples) {
+    (void)encoding;
+    const struct table *t = value;
+    size_t bytes = 0, seen = 0;
+    struct table_iter it;
+    const struct field *f;
+    table_iter_init(&it, t);
+    while ((samples == 0 || seen < samples) && (f = table_iter_next(&it))) {
+        bytes += field_memory(f);
+        seen++;
+    }
+    if (seen) bytes = (size_t)((double)bytes / (double)seen * (double)t->count);
+    return alloc_class(sizeof *t) + table_memory(t) + bytes;
+}
+
+static void *copy(const void *value, unsigned encoding) {
+    (void)encoding;
+    const struct table *from = value;
+    struct table *to = new_table(from->count);
+    struct table_iter it;
+    const struct field *f;
+    table_iter_init(&it, from);
+    while ((f = table_iter_next(&it))) {
+        struct field_pair pair = field_pair(f);
+        table_insert(to, hash_of(pair.name), field_new(pair.name, pair.value));
+    }
+    return to;
+}
+
+const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy};

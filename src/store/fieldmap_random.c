@@ -1,0 +1,85 @@
+/* Random fields of a hash. Both ways are uniform at both encodings: a table's lines are drawn from with what
+ * does not fit rejected (table_random), and a listpack is read once to know where its fields begin. */
+#include "base/rand.h"
+#include "ds/listpack.h"
+#include "store/fieldmap.h"
+
+static void visit_at(const uint8_t *at, fieldmap_visit_fn visit, void *ctx) {
+    char name[NUM_I64_MAX], value[NUM_I64_MAX];
+    struct field_pair pair = {listpack_text(at, name), listpack_text(listpack_next(at), value)};
+    visit(ctx, &pair);
+}
+
+static void visit_record(const struct field *f, fieldmap_visit_fn visit, void *ctx) {
+    struct field_pair pair = field_pair(f);
+    visit(ctx, &pair);
+}
+
+static void draw_listpack(const uint8_t *lp, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    size_t count = listpack_count(lp) / 2;
+    if (n == 1) {
+        visit_at(listpack_seek(lp, 2 * (int64_t)rand_below(count)), visit, ctx);
+        return;
+    }
+    uint16_t *offsets = alloc_get(count * sizeof *offsets); /* an entry holds no listpack of more than 64 KB */
+    const uint8_t *at = listpack_first(lp);
+    for (size_t i = 0; i < count; i++) {
+        offsets[i] = (uint16_t)(at - lp);
+        at = listpack_next(listpack_next(at));
+    }
+    while (n-- > 0)
+        visit_at(lp + offsets[rand_below(count)], visit, ctx);
+    alloc_put(offsets, count * sizeof *offsets);
+}
+
+void fieldmap_draw(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    if (!entry_owns_memory(e)) {
+        draw_listpack((const uint8_t *)entry_value(e), n, visit, ctx);
+        return;
+    }
+    while (n-- > 0)
+        visit_record(table_random(entry_pointer(e)), visit, ctx);
+}
+
+/* Each field is taken with the probability (still wanted) / (still to come): Knuth's algorithm S. */
+static void sample_by_walk(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    struct fieldmap_iter it;
+    struct field_pair pair;
+    size_t left = fieldmap_count(e);
+    fieldmap_iter_init(&it, e);
+    for (; n > 0 && fieldmap_iter_next(&it, &pair); left--) {
+        if (rand_below(left) >= n) continue;
+        visit(ctx, &pair);
+        n--;
+    }
+}
+
+static uint64_t address_hash(const void *record) {
+    return hash_bytes((const char *)&record, sizeof record);
+}
+static bool is_record(const void *record, const void *other) {
+    return record == other;
+}
+
+/* For few out of many: draw until there are n different ones, remembering the records in a table of their own. */
+static void sample_by_draw(const struct table *t, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    static const struct table_type addresses = {address_hash};
+    struct table seen;
+    table_init(&seen, &addresses);
+    while (seen.count < n) {
+        void *record = table_random(t);
+        uint64_t hash = address_hash(record);
+        if (table_find(&seen, hash, is_record, record)) continue;
+        table_insert(&seen, hash, record);
+        visit_record(record, visit, ctx);
+    }
+    table_clear(&seen, NULL, NULL);
+}
+
+void fieldmap_sample(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    if (entry_owns_memory(e) && n <= fieldmap_count(e) / 4) {
+        sample_by_draw(entry_pointer(e), n, visit, ctx);
+    } else {
+        sample_by_walk(e, n, visit, ctx);
+    }
+}

@@ -1,0 +1,507 @@
+/* Sets in their three encodings.
+ *
+ * The small ones lie in the key's entry: a change is made in the block, and the entry is resized by the bytes that
+ * come or go, which moves it only when its size class changes. An inline value is at most 65535 bytes, so that what
+ * the options let grow beyond INLINE_MAX becomes a table all the same.
+ *
+ * A table's records are small allocations all over the heap. Where several members are looked up at once their
+ * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
+#include "store/set.h"
+#include "base/rand.h"
+#include "ds/intset.h"
+#include "store/set_record.h"
+#include "store/value.h"
+
+#define INLINE_MAX 60000 /* bytes of an inline value, less than an entry can hold */
+#define AHEAD 16         /* members whose cache misses overlap: about what a core can have under way */
+
+struct set_options set_options = {512, 128, 64};
+
+const struct option set_rows[] = {
+    {.name = "set-max-intset-entries",
+     .type = OPTION_I64,
+     .address = &set_options.max_intset_entries,
+     .initial = "512",
+     .max = INT64_MAX},
+    {.name = "set-max-listpack-entries",
+     .type = OPTION_I64,
+     .address = &set_options.max_listpack_entries,
+     .initial = "128",
+     .max = INT64_MAX},
+    {.name = "set-max-listpack-value",
+     .type = OPTION_MEMORY,
+     .address = &set_options.max_listpack_value,
+     .initial = "64",
+     .max = INT64_MAX},
+    {.name = NULL},
+};
+
+const struct table_type record_table = {record_hash};
+
+static void free_record(void *ctx, void *record) {
+    (void)ctx;
+    record_free(record);
+}
+
+void record_clear(struct table *t) {
+    table_clear(t, free_record, NULL);
+}
+
+static enum set_encoding encoding_of(const struct entry *e) {
+    assert(entry_type(e) == ENTRY_SET);
+    return (enum set_encoding)entry_encoding(e);
+}
+
+static uint8_t *block_of(const struct entry *e) {
+    return (uint8_t *)entry_value(e);
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+size_t set_count(const struct entry *e) {
+    switch (encoding_of(e)) {
+    case SET_INTSET: return intset_count(block_of(e));
+    case SET_LISTPACK: return listpack_count(block_of(e));
+    default: return ((const struct table *)entry_pointer(e))->count;
+    }
+}
+
+static uint8_t *find_in_listpack(const struct entry *e, struct slice member) {
+    struct listpack_item item = listpack_item(member);
+    return listpack_find(listpack_first(block_of(e)), &item, 1);
+}
+
+bool set_has(const struct entry *e, struct slice member) {
+    int64_t number;
+    switch (encoding_of(e)) {
+    case SET_INTSET: return num_parse_i64(member, &number) && intset_has(block_of(e), number);
+    case SET_LISTPACK: return find_in_listpack(e, member) != NULL;
+    default: return record_find(entry_pointer(e), member, hash_bytes(member.ptr, member.len)) != NULL;
+    }
+}
+
+bool set_has_value(const struct entry *e, struct listpack_value member) {
+    if (!member.ptr && encoding_of(e) == SET_INTSET) return intset_has(block_of(e), member.number);
+    char scratch[NUM_I64_MAX];
+    return set_has(e, listpack_value_text(member, scratch));
+}
+
+static void fetch_batch(const struct table *t, const struct slice *members, int n, uint64_t hashes[AHEAD]) {
+    for (int i = 0; i < n; i++) {
+        hashes[i] = hash_bytes(members[i].ptr, members[i].len);
+        table_prefetch_line(t, hashes[i]);
+    }
+    for (int i = 0; n > 1 && i < n; i++)
+        table_prefetch_record(t, hashes[i]);
+}
+
+void set_prefetch(const struct entry *e, const struct slice *members, int n) {
+    uint64_t hashes[AHEAD];
+    if (encoding_of(e) == SET_HASHTABLE) fetch_batch(entry_pointer(e), members, n < AHEAD ? n : AHEAD, hashes);
+}
+
+void set_iter_init(struct set_iter *it, const struct entry *e) {
+    it->encoding = encoding_of(e);
+    it->index = 0;
+    it->block = NULL;
+    if (it->encoding == SET_HASHTABLE) {
+        table_iter_init(&it->records, entry_pointer(e));
+    } else {
+        it->block = it->encoding == SET_INTSET ? block_of(e) : listpack_first(block_of(e));
+    }
+}
+
+static struct listpack_value value_of_record(const struct record *r) {
+    struct slice s = record_slice(r);
+    return (struct listpack_value){s.ptr, s.len, 0};
+}
+
+static struct listpack_value value_of_int(int64_t number) {
+    return (struct listpack_value){NULL, 0, number};
+}
+
+bool set_iter_next(struct set_iter *it, struct listpack_value *member) {
+    const struct record *r;
+    switch ((enum set_encoding)it->encoding) {
+    case SET_INTSET:
+        if (it->index == intset_count(it->block)) return false;
+        *member = value_of_int(intset_get(it->block, it->index++));
+        return true;
+    case SET_LISTPACK:
+        if (listpack_at_end(it->block)) return false;
+        *member = listpack_get(it->block);
+        it->block = listpack_next(it->block);
+        return true;
+    default:
+        r = table_iter_next(&it->records);
+        if (r) *member = value_of_record(r);
+        return r != NULL;
+    }
+}
+
+struct visitor {
+    set_visit_fn visit;
+    void *ctx;
+};
+
+static void visit_record(void *ctx, void *record) {
+    struct visitor *v = ctx;
+    v->visit(v->ctx, value_of_record(record));
+}
+
+static void visit_all(const struct entry *e, set_visit_fn visit, void *ctx) {
+    struct set_iter it;
+    struct listpack_value member;
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &member))
+        visit(ctx, member);
+}
+
+uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *ctx) {
+    if (encoding_of(e) == SET_HASHTABLE) {
+        return table_scan(entry_pointer(e), cursor, visit_record, &(struct visitor){visit, ctx});
+    }
+    visit_all(e, visit, ctx);
+    return 0;
+}
+
+/* --- Random members -------------------------------------------------------------------------- */
+
+struct set_pick set_random(const struct entry *e) {
+    if (encoding_of(e) == SET_HASHTABLE) {
+        struct record *r = table_random(entry_pointer(e));
+        return (struct set_pick){value_of_record(r), r, 0};
+    }
+    size_t index = rand_below(set_count(e));
+    if (encoding_of(e) == SET_INTSET) {
+        return (struct set_pick){value_of_int(intset_get(block_of(e), index)), NULL, index};
+    }
+    return (struct set_pick){listpack_get(listpack_seek(block_of(e), (int64_t)index)), NULL, index};
+}
+
+/* Few of many: draw, and draw again what came before. */
+static void sample_by_drawing(const struct table *t, size_t wanted, set_visit_fn visit, void *ctx) {
+    struct table drawn;
+    table_init(&drawn, &record_table);
+    while (drawn.count < wanted) {
+        struct record *r = table_random(t);
+        struct slice member = record_slice(r);
+        uint64_t hash = record_hash(r);
+        if (record_find(&drawn, member, hash)) continue;
+        table_insert(&drawn, hash, r);
+        visit(ctx, value_of_record(r));
+    }
+    table_clear(&drawn, NULL, NULL);
+}
+
+void set_sample(const struct entry *e, size_t wanted, set_visit_fn visit, void *ctx) {
+    enum { FEW = 3 };
+    size_t left = set_count(e);
+    if (encoding_of(e) == SET_HASHTABLE && wanted < left / FEW) {
+        sample_by_drawing(entry_pointer(e), wanted, visit, ctx);
+        return;
+    }
+    struct set_iter it;
+    struct listpack_value member;
+    set_iter_init(&it, e);
+    for (; wanted > 0 && set_iter_next(&it, &member); left--) {
+        if (rand_below(left) >= wanted) continue; /* takes it with probability wanted / left */
+        visit(ctx, member);
+        wanted--;
+    }
+}
+
+/* --- Changing encodings ---------------------------------------------------------------------- */
+
+static struct table *table_new(size_t room) {
+    struct table *t = alloc_get(sizeof *t);
+    table_init(t, &record_table);
+    if (room > AHEAD) table_reserve(t, room);
+    return t;
+}
+
+static void add_text(void *ctx, struct listpack_value member) {
+    char scratch[NUM_I64_MAX];
+    struct slice text = listpack_value_text(member, scratch);
+    table_insert(ctx, hash_bytes(text.ptr, text.len), record_new(text));
+}
+
+static struct entry *to_table(struct db *db, struct entry *e) {
+    struct table *t = table_new(set_count(e) + 1);
+    visit_all(e, add_text, t);
+    e = db_resize_value(db, e, SET_HASHTABLE, sizeof t);
+    entry_set_pointer(e, t);
+    return e;
+}
+
+static struct entry *to_listpack(struct db *db, struct entry *e) {
+    struct set_iter it;
+    struct listpack_value member;
+    size_t bytes = LISTPACK_EMPTY;
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &member)) {
+        struct listpack_item item = listpack_item_int(member.number);
+        bytes += listpack_item_bytes(&item);
+    }
+    uint8_t *lp = alloc_get(bytes);
+    listpack_init(lp);
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &member)) {
+        struct listpack_item item = listpack_item_int(member.number);
+        listpack_append(lp, &item);
+    }
+    e = db_resize_value(db, e, SET_LISTPACK, bytes);
+    memcpy(entry_value(e), lp, bytes);
+    alloc_put(lp, bytes);
+    return e;
+}
+
+/* The longest member of an intset, as text: the smallest or the largest. */
+static int64_t longest_in_intset(const uint8_t *set) {
+    size_t count = intset_count(set);
+    char scratch[NUM_I64_MAX];
+    if (count == 0) return 0;
+    int first = num_print_i64(scratch, intset_get(set, 0)), last = num_print_i64(scratch, intset_get(set, count - 1));
+    return first > last ? first : last;
+}
+
+static bool fits_listpack(size_t others, struct slice member) {
+    return others < (uint64_t)set_options.max_listpack_entries &&
+           member.len <= (uint64_t)set_options.max_listpack_value;
+}
+
+/* --- Adding ---------------------------------------------------------------------------------- */
+
+static struct entry *add_to_table(struct entry *e, struct slice member, bool *added) {
+    *added = record_add(entry_pointer(e), member, hash_bytes(member.ptr, member.len));
+    return e;
+}
+
+static struct entry *add_to_listpack(struct db *db, struct entry *e, struct slice member, bool *added) {
+    struct listpack_item item = listpack_item(member);
+    if (listpack_find(listpack_first(block_of(e)), &item, 1)) {
+        *added = false;
+        return e;
+    }
+    size_t bytes = listpack_bytes(block_of(e)) + listpack_item_bytes(&item);
+    if (!fits_listpack(listpack_count(block_of(e)), member) || bytes > INLINE_MAX) {
+        return add_to_table(to_table(db, e), member, added);
+    }
+    *added = true;
+    e = db_resize_value(db, e, SET_LISTPACK, bytes);
+    listpack_append(block_of(e), &item);
+    return e;
+}
+
+static struct entry *add_number(struct db *db, struct entry *e, int64_t number, struct slice member, bool *added) {
+    const uint8_t *set = block_of(e);
+    *added = !intset_has(set, number);
+    if (!*added) return e;
+    size_t bytes = intset_bytes_with(set, number);
+    if (intset_count(set) >= (uint64_t)set_options.max_intset_entries || bytes > INLINE_MAX) {
+        return add_to_table(to_table(db, e), member, added);
+    }
+    e = db_resize_value(db, e, SET_INTSET, bytes);
+    intset_insert(block_of(e), number);
+    return e;
+}
+
+static struct entry *add_to_intset(struct db *db, struct entry *e, struct slice member, bool *added) {
+    int64_t number;
+    if (num_parse_i64(member, &number)) return add_number(db, e, number, member, added);
+    const uint8_t *set = block_of(e);
+    if (!fits_listpack(intset_count(set), member) || longest_in_intset(set) > set_options.max_listpack_value ||
+        intset_count(set) * LISTPACK_HEAD * 2 > INLINE_MAX) { /* more than an integer takes in a listpack */
+        return add_to_table(to_table(db, e), member, added);
+    }
+    return add_to_listpack(db, to_listpack(db, e), member, added);
+}
+
+/* Batches of a large set: nothing of it moves but the table's own lines. */
+static int64_t add_all_to_table(struct table *t, const struct slice *members, int n) {
+    uint64_t hashes[AHEAD];
+    int64_t added = 0;
+    for (int i = 0, batch; i < n; i += batch) {
+        batch = n - i < AHEAD ? n - i : AHEAD;
+        fetch_batch(t, members + i, batch, hashes);
+        for (int k = 0; k < batch; k++)
+            added += record_add(t, members[i + k], hashes[k]);
+    }
+    return added;
+}
+
+/* A set that is about to take in n members: at once in the encoding that has room for so many. */
+static struct entry *new_for(struct db *db, const struct key *key, struct slice first, int n) {
+    int64_t number;
+    uint8_t block[INTSET_HEAD];
+    if (n <= set_options.max_intset_entries && num_parse_i64(first, &number)) {
+        intset_init(block);
+        return db_put(db, key, NULL, ENTRY_SET, SET_INTSET, block, INTSET_HEAD, ENTRY_NO_TTL);
+    }
+    if (n <= set_options.max_listpack_entries) {
+        listpack_init(block);
+        return db_put(db, key, NULL, ENTRY_SET, SET_LISTPACK, block, LISTPACK_EMPTY, ENTRY_NO_TTL);
+    }
+    struct table *t = table_new((size_t)n);
+    return db_put(db, key, NULL, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
+}
+
+struct entry *set_add(struct db *db, const struct key *key, struct entry *e, const struct slice *members, int n,
+                      int64_t *added) {
+    enum set_encoding encoding = e ? encoding_of(e) : SET_HASHTABLE;
+    *added = 0;
+    if (!e) {
+        e = new_for(db, key, members[0], n);
+    } else if ((encoding == SET_LISTPACK && n > set_options.max_listpack_entries) ||
+               (encoding == SET_INTSET && n > set_options.max_intset_entries)) {
+        e = to_table(db, e);
+    }
+    for (int i = 0; i < n; i++) {
+        bool is_new;
+        switch (encoding_of(e)) {
+        case SET_INTSET: e = add_to_intset(db, e, members[i], &is_new); break;
+        case SET_LISTPACK: e = add_to_listpack(db, e, members[i], &is_new); break;
+        default: *added += add_all_to_table(entry_pointer(e), members + i, n - i); return e;
+        }
+        *added += is_new;
+    }
+    return e;
+}
+
+/* --- Removing -------------------------------------------------------------------------------- */
+
+static void remove_record(struct table *t, uint64_t hash, struct record *r) {
+    table_remove(t, hash, r);
+    record_free(r);
+}
+
+static int64_t remove_from_table(struct table *t, const struct slice *members, int n) {
+    uint64_t hashes[AHEAD];
+    int64_t removed = 0;
+    for (int i = 0, batch; i < n && t->count; i += batch) {
+        batch = n - i < AHEAD ? n - i : AHEAD;
+        fetch_batch(t, members + i, batch, hashes);
+        for (int k = 0; k < batch; k++) {
+            struct record *r = record_find(t, members[i + k], hashes[k]);
+            if (!r) continue;
+            remove_record(t, hashes[k], r);
+            removed++;
+        }
+    }
+    return removed;
+}
+
+/* After members have left an inline block: give back what they took. */
+static struct entry *shrink(struct db *db, struct entry *e) {
+    enum set_encoding encoding = encoding_of(e);
+    size_t bytes = encoding == SET_INTSET ? intset_bytes(block_of(e)) : listpack_bytes(block_of(e));
+    return db_resize_value(db, e, encoding, bytes);
+}
+
+struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed) {
+    *removed = 0;
+    if (encoding_of(e) == SET_HASHTABLE) {
+        *removed = remove_from_table(entry_pointer(e), members, n);
+        return e;
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t number;
+        uint8_t *at;
+        if (encoding_of(e) == SET_INTSET) {
+            *removed += num_parse_i64(members[i], &number) && intset_remove(block_of(e), number);
+        } else if ((at = find_in_listpack(e, members[i]))) {
+            listpack_remove(block_of(e), at, 1);
+            ++*removed;
+        }
+    }
+    return *removed ? shrink(db, e) : e;
+}
+
+struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pick) {
+    switch (encoding_of(e)) {
+    case SET_INTSET: intset_remove_at(block_of(e), pick.index, 1); break;
+    case SET_LISTPACK: listpack_remove(block_of(e), listpack_seek(block_of(e), (int64_t)pick.index), 1); break;
+    default: remove_record(entry_pointer(e), record_hash(pick.record), pick.record); return e;
+    }
+    return shrink(db, e);
+}
+
+/* The few that stay move over into a table of their own, so that the rest can go as a whole. */
+static struct entry *keep_in_table(struct db *db, const struct key *key, struct entry *e, size_t keep,
+                                   set_visit_fn gone, void *ctx) {
+    struct table *old = entry_pointer(e), *kept = table_new(keep);
+    while (kept->count < keep) {
+        struct record *r = table_random(old);
+        uint64_t hash = record_hash(r);
+        table_remove(old, hash, r);
+        table_insert(kept, hash, r);
+    }
+    visit_all(e, gone, ctx);
+    return db_put(db, key, e, ENTRY_SET, SET_HASHTABLE, &kept, sizeof kept, DB_KEEP_TTL);
+}
+
+struct entry *set_keep_random(struct db *db, const struct key *key, struct entry *e, size_t keep, set_visit_fn gone,
+                              void *ctx) {
+    enum { FEW = 5 };
+    size_t count = set_count(e);
+    assert(keep > 0 && keep < count);
+    if (encoding_of(e) == SET_HASHTABLE && keep < count / FEW) return keep_in_table(db, key, e, keep, gone, ctx);
+    for (; count > keep; count--) {
+        struct set_pick pick = set_random(e);
+        gone(ctx, pick.member);
+        e = set_remove_pick(db, e, pick);
+    }
+    return e;
+}
+
+/* --- What every type can do ------------------------------------------------------------------ */
+
+static const char *encoding_name(unsigned encoding) {
+    switch ((enum set_encoding)encoding) {
+    case SET_INTSET: return "intset";
+    case SET_LISTPACK: return "listpack";
+    case SET_HASHTABLE: return "hashtable";
+    }
+    return "unknown";
+}
+
+static void drop(void *value, unsigned encoding) {
+    (void)encoding;
+    struct table *t = value;
+    record_clear(t);
+    alloc_put(t, sizeof *t);
+}
+
+static bool is_heavy(const void *value, unsigned encoding) {
+    (void)encoding;
+    return ((const struct table *)value)->count > VALUE_HEAVY_PARTS;
+}
+
+static size_t memory(const void *value, unsigned encoding, size_t samples) {
+    (void)encoding;
+    const struct table *t = value;
+    const struct record *r;
+    struct table_iter it;
+    size_t seen = 0, bytes = 0;
+    table_iter_init(&it, t);
+    while ((samples == 0 || seen < samples) && (r = table_iter_next(&it))) {
+        bytes += record_class(record_slice(r).len);
+        seen++;
+    }
+    if (seen > 0 && seen < t->count) bytes = (size_t)((double)bytes / (double)seen * (double)t->count);
+    return alloc_class(sizeof *t) + table_memory(t) + bytes;
+}
+
+static void *copy(const void *value, unsigned encoding) {
+    (void)encoding;
+    const struct table *from = value;
+    struct table *to = table_new(from->count);
+    struct table_iter it;
+    const struct record *r;
+    table_iter_init(&it, from);
+    while ((r = table_iter_next(&it)))
+        table_insert(to, record_hash(r), record_new(record_slice(r)));
+    return to;
+}
+
+const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy};

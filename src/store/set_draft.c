@@ -1,0 +1,88 @@
+/* The result of SUNIONSTORE and its kin, before it has a key.
+ *
+ * It is a table of records from the start: its members come in any order and number, and whether they are new
+ * has to be asked of each. A large result becomes the value as it is; a small one is written into the entry. */
+#include "base/rand.h"
+#include "ds/intset.h"
+#include "store/set.h"
+#include "store/set_record.h"
+
+#define SMALL_MAX 60000 /* bytes of an inline value, as in set.c */
+
+void set_draft_init(struct set_draft *d) {
+    *d = (struct set_draft){.integers = true};
+    table_init(&d->members, &record_table);
+}
+
+bool set_draft_add(struct set_draft *d, struct slice member) {
+    int64_t number;
+    if (!record_add(&d->members, member, hash_bytes(member.ptr, member.len))) return false;
+    if (d->integers) d->integers = num_parse_i64(member, &number);
+    if (d->longest < member.len) d->longest = member.len;
+    d->bytes += member.len;
+    return true;
+}
+
+bool set_draft_has(const struct set_draft *d, struct slice member) {
+    return record_find(&d->members, member, hash_bytes(member.ptr, member.len)) != NULL;
+}
+
+void set_draft_each(const struct set_draft *d, set_visit_fn visit, void *ctx) {
+    struct table_iter it;
+    const struct record *r;
+    table_iter_init(&it, &d->members);
+    while ((r = table_iter_next(&it))) {
+        struct slice member = record_slice(r);
+        visit(ctx, (struct listpack_value){member.ptr, member.len, 0});
+    }
+}
+
+void set_draft_drop(struct set_draft *d) {
+    record_clear(&d->members);
+}
+
+static void store_table(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
+    struct table *t = alloc_get(sizeof *t);
+    *t = d->members;
+    table_init(&d->members, &record_table);
+    db_put(db, key, old, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
+}
+
+/* The members one by one through set_add, so that the small encodings are written in one place only. */
+static void store_small(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
+    uint8_t block[INTSET_HEAD];
+    size_t bytes = INTSET_HEAD;
+    enum set_encoding encoding = SET_INTSET;
+    if (d->integers) {
+        intset_init(block);
+    } else {
+        encoding = SET_LISTPACK;
+        bytes = LISTPACK_EMPTY;
+        listpack_init(block);
+    }
+    struct entry *e = db_put(db, key, old, ENTRY_SET, encoding, block, bytes, ENTRY_NO_TTL);
+    struct table_iter it;
+    const struct record *r;
+    table_iter_init(&it, &d->members);
+    while ((r = table_iter_next(&it))) {
+        struct slice member = record_slice(r);
+        int64_t added;
+        e = set_add(db, key, e, &member, 1, &added);
+    }
+    set_draft_drop(d);
+}
+
+void set_draft_store(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
+    enum { INTEGER_BYTES = 8, OVERHEAD = 10 }; /* of a member, at most */
+    uint64_t count = d->members.count;
+    assert(count > 0);
+    bool small = d->integers ? count <= (uint64_t)set_options.max_intset_entries && count * INTEGER_BYTES < SMALL_MAX
+                             : count <= (uint64_t)set_options.max_listpack_entries &&
+                                   d->longest <= (uint64_t)set_options.max_listpack_value &&
+                                   d->bytes + count * OVERHEAD < SMALL_MAX;
+    if (small) {
+        store_small(db, key, old, d);
+    } else {
+        store_table(db, key, old, d);
+    }
+}

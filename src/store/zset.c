@@ -1,0 +1,525 @@
+/* Sorted sets.
+ *
+ * In the listpack a score is text as num_print_f64() has it, so that whole ones are listpack integers. Minus zero is one
+ * of these and loses its sign, as in Redis. All operations there are a scan: a listpack has a few hundred bytes.
+ *
+ * In the big encoding a record belongs to the table and the skiplist together. Its address changes only when a
+ * score no longer fits its short form. */
+#include "store/zset.h"
+#include "ds/listpack.h"
+#include <math.h>
+
+#define INLINE_MAX 60000 /* bytes of a listpack, whatever the options say: an entry holds 65535 */
+#define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the listpack */
+
+static int64_t max_entries = 128, max_value = 64;
+
+const struct option zset_rows[] = {
+    {.name = "zset-max-listpack-entries",
+     .alias = "zset-max-ziplist-entries",
+     .type = OPTION_I64,
+     .address = &max_entries,
+     .initial = "128",
+     .max = INT64_MAX},
+    {.name = "zset-max-listpack-value",
+     .alias = "zset-max-ziplist-value",
+     .type = OPTION_MEMORY,
+     .address = &max_value,
+     .initial = "64",
+     .max = INT64_MAX},
+    {.name = NULL},
+};
+
+static const struct table_type members_type = {member_hash};
+
+static bool is_listpack(const struct entry *e) {
+    assert(entry_type(e) == ENTRY_ZSET);
+    return entry_encoding(e) == ZSET_LISTPACK;
+}
+
+static int compare(struct slice a, struct slice b) {
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* --- The listpack ---------------------------------------------------------------------------- */
+
+static uint8_t *bytes_of(const struct entry *e) {
+    return (uint8_t *)entry_value(e);
+}
+
+static double score_at(const uint8_t *at) {
+    struct listpack_value v = listpack_get(at);
+    if (!v.ptr) return (double)v.number;
+    double score = 0;
+    num_parse_f64(slice_of(v.ptr, v.len), &score);
+    return score;
+}
+
+/* The element of a score; its text lives in the buffer. */
+static struct listpack_item score_item(double score, char text[NUM_F64_MAX]) {
+    if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score) return listpack_item_int((int64_t)score);
+    return listpack_item(slice_of(text, (size_t)num_print_f64(text, score)));
+}
+
+/* The entry of a member, NULL if there is none. */
+static uint8_t *find_in(const uint8_t *lp, struct slice member) {
+    struct listpack_item item = listpack_item(member);
+    return listpack_find(listpack_first(lp), &item, 2);
+}
+
+/* Where (score, member) belongs: the first member that comes behind it. */
+static uint8_t *place_in(const uint8_t *lp, struct slice member, double score) {
+    char digits[NUM_I64_MAX];
+    uint8_t *at = listpack_first(lp);
+    while (!listpack_at_end(at)) {
+        uint8_t *value = listpack_next(at);
+        double other = score_at(value);
+        if (other > score || (other == score && compare(listpack_text(at, digits), member) > 0)) break;
+        at = listpack_next(value);
+    }
+    return at;
+}
+
+static struct entry *insert_in(struct db *db, struct entry *e, struct slice member, double score) {
+    char text[NUM_F64_MAX];
+    struct listpack_item name = listpack_item(member), number = score_item(score, text);
+    size_t used = listpack_bytes(bytes_of(e));
+    size_t more = listpack_item_bytes(&name) + listpack_item_bytes(&number);
+    size_t at = (size_t)(place_in(bytes_of(e), member, score) - bytes_of(e));
+    e = db_resize_value(db, e, ZSET_LISTPACK, used + more);
+    uint8_t *p = listpack_insert(bytes_of(e), bytes_of(e) + at, &name);
+    listpack_insert(bytes_of(e), listpack_next(p), &number);
+    return e;
+}
+
+/* The entry's length follows what is left. */
+static struct entry *remove_in(struct db *db, struct entry *e, uint8_t *at, size_t elements) {
+    listpack_remove(bytes_of(e), at, elements);
+    return db_resize_value(db, e, ZSET_LISTPACK, listpack_bytes(bytes_of(e)));
+}
+
+/* --- The table and the skiplist -------------------------------------------------------------- */
+
+static struct zset *big(const struct entry *e) {
+    return entry_pointer(e);
+}
+
+struct zset *zset_new(void) {
+    struct zset *z = alloc_get(sizeof *z);
+    table_init(&z->members, &members_type);
+    skiplist_init(&z->order);
+    return z;
+}
+
+static void drop_record(void *ctx, struct member *m) {
+    (void)ctx;
+    member_free(m);
+}
+
+void zset_free(struct zset *z) {
+    table_clear(&z->members, NULL, NULL);
+    skiplist_clear(&z->order, drop_record, NULL);
+    alloc_put(z, sizeof *z);
+}
+
+static struct member *find_hashed(const struct zset *z, struct slice member, uint64_t hash) {
+    return table_find(&z->members, hash, member_equal, &member);
+}
+
+struct member *zset_find(const struct zset *z, struct slice member) {
+    return find_hashed(z, member, hash_bytes(member.ptr, member.len));
+}
+
+static void insert_hashed(struct zset *z, struct slice member, uint64_t hash, double score) {
+    struct member *m = member_new(member, score);
+    table_insert(&z->members, hash, m);
+    skiplist_insert(&z->order, m);
+}
+
+void zset_insert(struct zset *z, struct slice member, double score) {
+    insert_hashed(z, member, hash_bytes(member.ptr, member.len), score);
+}
+
+void zset_set_score(struct zset *z, struct member *m, double score) {
+    if (member_fits(m, score)) {
+        skiplist_update(&z->order, m, score);
+        return;
+    }
+    struct member *to = member_new(member_slice(m), score);
+    skiplist_remove(&z->order, m);
+    table_replace(&z->members, member_hash(m), m, to);
+    skiplist_insert(&z->order, to);
+    member_free(m);
+}
+
+static void remove_record(struct zset *z, struct member *m, uint64_t hash) {
+    table_remove(&z->members, hash, m);
+    skiplist_remove(&z->order, m);
+    member_free(m);
+}
+
+/* --- From one to the other ------------------------------------------------------------------- */
+
+static struct entry *enlarge(struct db *db, const struct key *key, struct entry *e) {
+    struct zset *z = zset_new();
+    struct zset_walk w;
+    zset_walk_from(&w, e, 0);
+    while (zset_walk_next(&w))
+        zset_insert(z, w.member, w.score);
+    return db_put(db, key, e, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, DB_KEEP_TTL);
+}
+
+static bool fits_listpack(size_t count, size_t longest) {
+    return (uint64_t)count <= (uint64_t)max_entries && (uint64_t)longest <= (uint64_t)max_value;
+}
+
+static struct entry *create(struct db *db, const struct key *key, struct slice member) {
+    if (max_entries > 0 && fits_listpack(0, member.len)) {
+        uint8_t lp[LISTPACK_EMPTY];
+        listpack_init(lp);
+        return db_put(db, key, NULL, ENTRY_ZSET, ZSET_LISTPACK, lp, sizeof lp, ENTRY_NO_TTL);
+    }
+    struct zset *z = zset_new();
+    return db_put(db, key, NULL, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
+}
+
+struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z) {
+    struct skiplist_place from = skiplist_at(&z->order, 0);
+    struct member *m;
+    size_t longest = 0, bytes = LISTPACK_EMPTY;
+    if (fits_listpack(z->order.count, 0)) {
+        while ((m = skiplist_next(&from))) {
+            size_t len = member_slice(m).len;
+            if (len > longest) longest = len;
+            bytes += len + 2 * 6 + NUM_I64_MAX + 8;
+        }
+    }
+    if (!fits_listpack(z->order.count, longest) || bytes > INLINE_MAX) {
+        return db_put(db, key, old, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
+    }
+    uint8_t *lp = alloc_get(bytes);
+    listpack_init(lp);
+    char text[NUM_F64_MAX];
+    from = skiplist_at(&z->order, 0);
+    while ((m = skiplist_next(&from))) {
+        struct listpack_item name = listpack_item(member_slice(m)), number = score_item(member_score(m), text);
+        listpack_append(lp, &name);
+        listpack_append(lp, &number);
+    }
+    struct entry *e = db_put(db, key, old, ENTRY_ZSET, ZSET_LISTPACK, lp, listpack_bytes(lp), ENTRY_NO_TTL);
+    alloc_put(lp, bytes);
+    zset_free(z);
+    return e;
+}
+
+/* --- Members --------------------------------------------------------------------------------- */
+
+size_t zset_count(const struct entry *e) {
+    return is_listpack(e) ? listpack_count(bytes_of(e)) / 2 : big(e)->order.count;
+}
+
+bool zset_score(const struct entry *e, struct slice member, double *score) {
+    if (is_listpack(e)) {
+        const uint8_t *at = find_in(bytes_of(e), member);
+        if (at) *score = score_at(listpack_next(at));
+        return at;
+    }
+    const struct member *m = zset_find(big(e), member);
+    if (m) *score = member_score(m);
+    return m;
+}
+
+bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double *score) {
+    if (is_listpack(e)) {
+        const uint8_t *at = find_in(bytes_of(e), member);
+        if (!at) return false;
+        *score = score_at(listpack_next(at));
+        *rank = 0;
+        for (const uint8_t *p = listpack_first(bytes_of(e)); p != at; p = listpack_next(listpack_next(p)))
+            ++*rank;
+        return true;
+    }
+    const struct member *m = zset_find(big(e), member);
+    if (!m) return false;
+    *score = member_score(m);
+    *rank = skiplist_rank(&big(e)->order, m);
+    return true;
+}
+
+void zset_prefetch(const struct entry *e, const struct slice *members, int n, int step) {
+    uint64_t hashes[16];
+    if (is_listpack(e)) return;
+    if (n > 16) n = 16;
+    for (int i = 0; i < n; i++) {
+        hashes[i] = hash_bytes(members[i * step].ptr, members[i * step].len);
+        table_prefetch_line(&big(e)->members, hashes[i]);
+    }
+    for (int i = 0; i < n; i++)
+        table_prefetch_record(&big(e)->members, hashes[i]);
+}
+
+/* What becomes of a member that has the score `old`; *score is what was asked for and becomes what it gets. */
+static enum zset_outcome decide(double old, double *score, unsigned conditions) {
+    if (conditions & ZSET_NX) return ZSET_NOTHING;
+    double new = conditions &ZSET_INCR ? old + *score : *score;
+    if (isnan(new)) return ZSET_NAN;
+    if ((conditions & ZSET_GT && new <= old) || (conditions & ZSET_LT && new >= old)) return ZSET_NOTHING;
+    *score = new;
+    return new == old ? ZSET_SAME : ZSET_UPDATED;
+}
+
+static enum zset_outcome add_big(struct zset *z, struct slice member, double *score, unsigned conditions) {
+    uint64_t hash = hash_bytes(member.ptr, member.len);
+    struct member *m = find_hashed(z, member, hash);
+    if (m) {
+        enum zset_outcome outcome = decide(member_score(m), score, conditions);
+        if (outcome == ZSET_UPDATED) zset_set_score(z, m, *score);
+        return outcome;
+    }
+    if (conditions & ZSET_XX) return ZSET_NOTHING;
+    insert_hashed(z, member, hash, *score);
+    return ZSET_ADDED;
+}
+
+static enum zset_outcome add_small(struct db *db, const struct key *key, struct entry **e, struct slice member,
+                                   double *score, unsigned conditions) {
+    uint8_t *at = find_in(bytes_of(*e), member);
+    if (at) {
+        enum zset_outcome outcome = decide(score_at(listpack_next(at)), score, conditions);
+        if (outcome != ZSET_UPDATED) return outcome;
+        *e = remove_in(db, *e, at, 2);
+    } else {
+        if (conditions & ZSET_XX) return ZSET_NOTHING;
+        if (!fits_listpack(zset_count(*e) + 1, member.len) ||
+            listpack_bytes(bytes_of(*e)) + member.len + 64 > INLINE_MAX) {
+            *e = enlarge(db, key, *e);
+            return add_big(big(*e), member, score, conditions);
+        }
+    }
+    *e = insert_in(db, *e, member, *score);
+    return at ? ZSET_UPDATED : ZSET_ADDED;
+}
+
+enum zset_outcome zset_add(struct db *db, const struct key *key, struct entry **e, struct slice member, double *score,
+                           unsigned conditions) {
+    if (!*e) {
+        if (conditions & ZSET_XX) return ZSET_NOTHING;
+        *e = create(db, key, member);
+    }
+    if (is_listpack(*e)) return add_small(db, key, e, member, score, conditions);
+    return add_big(big(*e), member, score, conditions);
+}
+
+bool zset_remove(struct db *db, struct entry **e, struct slice member) {
+    if (is_listpack(*e)) {
+        uint8_t *at = find_in(bytes_of(*e), member);
+        if (at) *e = remove_in(db, *e, at, 2);
+        return at;
+    }
+    uint64_t hash = hash_bytes(member.ptr, member.len);
+    struct member *m = find_hashed(big(*e), member, hash);
+    if (m) remove_record(big(*e), m, hash);
+    return m;
+}
+
+static void unlink_record(void *ctx, struct member *m) {
+    struct zset *z = ctx;
+    table_remove(&z->members, member_hash(m), m);
+    member_free(m);
+}
+
+void zset_remove_span(struct db *db, struct entry **e, size_t first, size_t n) {
+    if (n == 0) return;
+    if (is_listpack(*e)) {
+        *e = remove_in(db, *e, listpack_seek(bytes_of(*e), (int64_t)(2 * first)), 2 * n);
+    } else {
+        skiplist_remove_ranks(&big(*e)->order, first, n, unlink_record, big(*e));
+    }
+}
+
+/* --- Ranges ---------------------------------------------------------------------------------- */
+
+static bool above_min(double score, const struct zset_score_range *r) {
+    return r->min_open ? score > r->min : score >= r->min;
+}
+
+static bool below_max(double score, const struct zset_score_range *r) {
+    return r->max_open ? score < r->max : score <= r->max;
+}
+
+struct zset_span zset_span_by_score(const struct entry *e, const struct zset_score_range *r) {
+    struct zset_span none = {0, 0};
+    if (r->min > r->max || (r->min == r->max && (r->min_open || r->max_open))) return none;
+    if (!is_listpack(e)) {
+        size_t first = skiplist_at_score(&big(e)->order, r->min, r->min_open).rank;
+        size_t end = skiplist_at_score(&big(e)->order, r->max, !r->max_open).rank;
+        return (struct zset_span){first, end - first};
+    }
+    struct zset_span span = none;
+    const uint8_t *at = listpack_first(bytes_of(e));
+    for (; !listpack_at_end(at); at = listpack_next(at)) {
+        at = listpack_next(at);
+        double score = score_at(at);
+        if (!below_max(score, r)) break;
+        if (above_min(score, r)) {
+            span.n++;
+        } else {
+            span.first++;
+        }
+    }
+    return span;
+}
+
+static bool behind_min(struct slice member, const struct zset_lex_range *r) {
+    if (r->min_infinite) return r->min_infinite < 0;
+    int order = compare(member, r->min);
+    return r->min_open ? order > 0 : order >= 0;
+}
+
+static bool before_max(struct slice member, const struct zset_lex_range *r) {
+    if (r->max_infinite) return r->max_infinite > 0;
+    int order = compare(member, r->max);
+    return r->max_open ? order < 0 : order <= 0;
+}
+
+/* Redis says no more of members with different scores than that the result is unspecified. */
+static struct zset_span big_span_by_lex(const struct skiplist *s, const struct zset_lex_range *r) {
+    struct skiplist_place from = skiplist_at(s, 0);
+    const struct member *first_member = skiplist_next(&from);
+    double score = first_member ? member_score(first_member) : 0;
+    size_t first = r->min_infinite < 0   ? 0
+                   : r->min_infinite > 0 ? s->count
+                                         : skiplist_at_member(s, score, r->min, r->min_open).rank;
+    size_t end = r->max_infinite < 0   ? 0
+                 : r->max_infinite > 0 ? s->count
+                                       : skiplist_at_member(s, score, r->max, !r->max_open).rank;
+    return (struct zset_span){first, end > first ? end - first : 0};
+}
+
+struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_range *r) {
+    if (!is_listpack(e)) return big_span_by_lex(&big(e)->order, r);
+    struct zset_span span = {0, 0};
+    struct zset_walk w;
+    zset_walk_from(&w, e, zset_count(e));
+    if (!zset_walk_prev(&w) || !behind_min(w.member, r)) return span;
+    zset_walk_from(&w, e, 0);
+    while (zset_walk_next(&w)) {
+        if (span.n == 0 && !behind_min(w.member, r)) {
+            span.first++;
+        } else if (before_max(w.member, r)) {
+            span.n++;
+        } else {
+            break;
+        }
+    }
+    return span;
+}
+
+void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank) {
+    if (is_listpack(e)) {
+        w->lp = bytes_of(e);
+        const uint8_t *at = listpack_seek(w->lp, (int64_t)(2 * rank));
+        w->at = at ? at : listpack_end(w->lp);
+    } else {
+        w->lp = NULL;
+        w->place = skiplist_at(&big(e)->order, rank);
+    }
+}
+
+static void read_pair(struct zset_walk *w, const uint8_t *at) {
+    w->member = listpack_text(at, w->digits);
+    w->score = score_at(listpack_next(at));
+}
+
+static bool read_record(struct zset_walk *w, const struct member *m) {
+    if (!m) return false;
+    w->member = member_slice(m);
+    w->score = member_score(m);
+    return true;
+}
+
+bool zset_walk_next(struct zset_walk *w) {
+    if (!w->lp) return read_record(w, skiplist_next(&w->place));
+    if (listpack_at_end(w->at)) return false;
+    read_pair(w, w->at);
+    w->at = listpack_next(listpack_next(w->at));
+    return true;
+}
+
+bool zset_walk_prev(struct zset_walk *w) {
+    if (!w->lp) return read_record(w, skiplist_prev(&w->place));
+    const uint8_t *score = listpack_prev(w->lp, w->at);
+    if (!score) return false;
+    w->at = listpack_prev(w->lp, score);
+    read_pair(w, w->at);
+    return true;
+}
+
+struct visitor {
+    zset_visit_fn visit;
+    void *ctx;
+};
+
+static void visit_record(void *ctx, void *record) {
+    const struct visitor *v = ctx;
+    v->visit(v->ctx, member_slice(record), member_score(record));
+}
+
+uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, void *ctx) {
+    if (!is_listpack(e)) return table_scan(&big(e)->members, cursor, visit_record, &(struct visitor){visit, ctx});
+    struct zset_walk w;
+    zset_walk_from(&w, e, 0);
+    while (zset_walk_next(&w))
+        visit(ctx, w.member, w.score);
+    return 0;
+}
+
+/* --- What every type can do ------------------------------------------------------------------ */
+
+static const char *encoding_name(unsigned encoding) {
+    return encoding == ZSET_LISTPACK ? "listpack" : "skiplist";
+}
+
+static void drop(void *value, unsigned encoding) {
+    (void)encoding;
+    zset_free(value);
+}
+
+static bool is_heavy(const void *value, unsigned encoding) {
+    (void)encoding;
+    return ((const struct zset *)value)->order.count > VALUE_HEAVY_PARTS;
+}
+
+static size_t memory(const void *value, unsigned encoding, size_t samples) {
+    (void)encoding;
+    const struct zset *z = value;
+    size_t count = z->order.count, records = 0, n = samples && samples < count ? samples : count;
+    struct skiplist_place p = skiplist_at(&z->order, 0);
+    for (size_t i = 0; i < n; i++)
+        records += member_memory(skiplist_next(&p));
+    if (n) records = (size_t)((double)records / (double)n * (double)count);
+    return alloc_class(sizeof *z) + table_memory(&z->members) + skiplist_memory(&z->order) + records;
+}
+
+static void *copy(const void *value, unsigned encoding) {
+    (void)encoding;
+    const struct zset *from = value;
+    struct zset *z = zset_new();
+    size_t n = from->order.count;
+    if (n == 0) return z;
+    struct member **sorted = alloc_get(n * sizeof *sorted);
+    table_reserve(&z->members, n);
+    struct skiplist_place p = skiplist_at(&from->order, 0);
+    for (size_t i = 0; i < n; i++) {
+        const struct member *m = skiplist_next(&p);
+        sorted[i] = member_new(member_slice(m), member_score(m));
+        table_insert(&z->members, member_hash(m), sorted[i]);
+    }
+    skiplist_build(&z->order, sorted, n);
+    alloc_put(sorted, n * sizeof *sorted);
+    return z;
+}
+
+const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy};
