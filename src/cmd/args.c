@@ -1,4 +1,5 @@
 #include "cmd/args.h"
+#include "base/glob.h"
 #include "base/num.h"
 #include "server/reply.h"
 #include "store/db.h"
@@ -7,6 +8,14 @@
 bool args_i64(struct client *c, struct slice arg, int64_t *out) {
     if (__builtin_expect(num_parse_i64(arg, out), 1)) return true;
     reply_not_integer(c);
+    return false;
+}
+
+bool args_signed(struct client *c, struct slice arg, int64_t *out) {
+    if (!args_i64(c, arg, out)) return false;
+    if (*out != INT64_MIN) return true;
+    reply_errorf(c, "ERR value is out of range, value must between %lld and %lld", (long long)-INT64_MAX,
+                 (long long)INT64_MAX);
     return false;
 }
 
@@ -49,6 +58,25 @@ static bool parse_cursor(struct slice s, uint64_t *out) {
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out) {
     if (parse_cursor(arg, out)) return true;
     reply_error(c, "ERR invalid cursor");
+    return false;
+}
+
+bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count) {
+    for (int i = 0; i < argc; i += 2) {
+        if (i + 1 == argc) goto syntax_error;
+        struct slice value = argv[i + 1];
+        if (slice_is(argv[i], "count")) {
+            if (!args_i64(c, value, count)) return false;
+            if (*count < 1) goto syntax_error;
+        } else if (slice_is(argv[i], "match")) {
+            *pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
+        } else {
+            goto syntax_error;
+        }
+    }
+    return true;
+syntax_error:
+    reply_syntax_error(c);
     return false;
 }
 

@@ -8,8 +8,12 @@ struct client;
 struct db;
 
 bool args_i64(struct client *c, struct slice arg, int64_t *out);
+/* As args_i64, but for the smallest number of all, whose magnitude is none: a count or a rank that may be negative. */
+bool args_signed(struct client *c, struct slice arg, int64_t *out);
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN and its kin */
-bool args_db(struct client *c, struct slice arg, struct db **out);   /* the index of a database */
+/* COUNT and MATCH behind the cursor of HSCAN, SSCAN, ZSCAN. What is not given stays; a pattern without ptr matches all. */
+bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count);
+bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */
 /* A database's index as SWAPDB reads it: any int passes, whatever the number of databases. No reply. */
 bool args_is_int(struct slice arg, int *out);
 /* May a random pick with repetition (a negative count) reply this often? Redis would go on until memory ends. */

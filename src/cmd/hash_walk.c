@@ -54,11 +54,7 @@ static void hrandfield(struct request *r) {
         }
         return;
     }
-    if (!args_i64(c, r->argv[2], &count)) return;
-    if (count == INT64_MIN) {
-        reply_errorf(c, "ERR value is out of range, value must between %ld and %ld", -INT64_MAX, INT64_MAX);
-        return;
-    }
+    if (!args_signed(c, r->argv[2], &count)) return;
     bool with_values = r->argc == 4 && slice_is(r->argv[3], "withvalues");
     if (r->argc > 3 && !with_values) {
         reply_syntax_error(c);
@@ -81,26 +77,6 @@ struct scan {
     int64_t count, visited;
     struct buf found; /* struct field * of those to reply */
 };
-
-static bool parse_options(struct request *r, struct scan *s) {
-    struct client *c = r->client;
-    for (int i = 3; i < r->argc; i += 2) {
-        if (i + 1 == r->argc) goto syntax_error;
-        struct slice value = r->argv[i + 1];
-        if (slice_is(r->argv[i], "count")) {
-            if (!args_i64(c, value, &s->count)) return false;
-            if (s->count < 1) goto syntax_error;
-        } else if (slice_is(r->argv[i], "match")) {
-            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
-        } else {
-            goto syntax_error;
-        }
-    }
-    return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
-}
 
 static bool is_wanted(const struct scan *s, struct slice name) {
     return !s->pattern.ptr || glob_match(s->pattern, name);
@@ -162,7 +138,7 @@ static void hscan(struct request *r) {
         reply_array(c, 0);
         return;
     }
-    if (!parse_options(r, &s)) return;
+    if (!args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
     if (entry_owns_memory(e)) {
         scan_table(c, e, cursor, &s);
     } else {

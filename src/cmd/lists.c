@@ -144,12 +144,7 @@ struct lpos_options {
 };
 
 static bool parse_rank(struct request *r, struct slice arg, int64_t *rank) {
-    if (!args_i64(r->client, arg, rank)) return false;
-    if (*rank == INT64_MIN) {
-        reply_errorf(r->client, "ERR value is out of range, value must between %lld and %lld", (long long)-INT64_MAX,
-                     (long long)INT64_MAX);
-        return false;
-    }
+    if (!args_signed(r->client, arg, rank)) return false;
     if (*rank != 0) return true;
     reply_error(r->client, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
                            "negative to start from the end of the list");

@@ -144,18 +144,11 @@ static void draw(struct client *c, const struct entry *e, uint64_t draws) {
         reply_member(c, set_random(e).member);
 }
 
-static bool parse_count(struct client *c, struct slice arg, int64_t *count) {
-    if (!args_i64(c, arg, count)) return false;
-    if (*count >= -INT64_MAX) return true;
-    reply_error(c, "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
-    return false;
-}
-
 static void srandmember_many(struct request *r) {
     struct client *c = r->client;
     struct entry *e;
     int64_t count;
-    if (!parse_count(c, r->argv[2], &count) || !sets_read(r, &e)) return;
+    if (!args_signed(c, r->argv[2], &count) || !sets_read(r, &e)) return;
     if (!e) {
         reply_array(c, 0);
     } else if (count < 0) {
@@ -196,26 +189,6 @@ struct scan {
     struct buf found; /* struct listpack_value of those to reply */
 };
 
-static bool parse_options(struct request *r, struct scan *s) {
-    struct client *c = r->client;
-    for (int i = 3; i < r->argc; i += 2) {
-        if (i + 1 == r->argc) goto syntax_error;
-        struct slice value = r->argv[i + 1];
-        if (slice_is(r->argv[i], "count")) {
-            if (!args_i64(c, value, &s->count)) return false;
-            if (s->count < 1) goto syntax_error;
-        } else if (slice_is(r->argv[i], "match")) {
-            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
-        } else {
-            goto syntax_error;
-        }
-    }
-    return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
-}
-
 static void visit(void *ctx, struct listpack_value member) {
     struct scan *s = ctx;
     char scratch[NUM_I64_MAX];
@@ -246,7 +219,7 @@ static void sscan(struct request *r) {
         reply_scan(c, 0, &s.found);
         return;
     }
-    if (!parse_options(r, &s)) return;
+    if (!args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
     int64_t lines = s.count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s.count * LINES_PER_COUNT;
     cursor &= CURSOR_MASK;
     do {

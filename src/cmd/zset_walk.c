@@ -88,10 +88,8 @@ static void draw(struct client *c, const struct entry *e, int64_t wanted, bool w
 
 static bool parse_draw(struct request *r, int64_t *n) {
     struct client *c = r->client;
-    if (!args_i64(c, r->argv[2], n)) return false;
-    if (*n == INT64_MIN) {
-        reply_errorf(c, "ERR value is out of range, value must between %ld and %ld", -LONG_MAX, LONG_MAX);
-    } else if (r->argc > 4 || (r->argc == 4 && !slice_is(r->argv[3], "withscores"))) {
+    if (!args_signed(c, r->argv[2], n)) return false;
+    if (r->argc > 4 || (r->argc == 4 && !slice_is(r->argv[3], "withscores"))) {
         reply_syntax_error(c);
     } else if (r->argc == 4 && (*n < -LONG_MAX / 2 || *n > LONG_MAX / 2)) {
         reply_error(c, "ERR value is out of range");
@@ -132,26 +130,6 @@ struct scan {
     size_t found;
 };
 
-static bool parse_scan(struct request *r, struct scan *s) {
-    struct client *c = r->client;
-    for (int i = 3; i < r->argc; i += 2) {
-        if (i + 1 == r->argc) goto syntax_error;
-        struct slice value = r->argv[i + 1];
-        if (slice_is(r->argv[i], "count")) {
-            if (!args_i64(c, value, &s->count)) return false;
-            if (s->count < 1) goto syntax_error;
-        } else if (slice_is(r->argv[i], "match")) {
-            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
-        } else {
-            goto syntax_error;
-        }
-    }
-    return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
-}
-
 static void scan_visit(void *ctx, struct slice member, double score) {
     struct scan *s = ctx;
     char text[NUM_F64_MAX];
@@ -186,7 +164,7 @@ static void zscan(struct request *r) {
     cursor &= CURSOR_MASK;
     struct entry *e = db_read(c->db, &r->key);
     if (!zsets_check(c, e)) return;
-    if (e && !parse_scan(r, &s)) return;
+    if (e && !args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
     char digits[NUM_I64_MAX];
     int64_t counted = 0;
     uint64_t next = e ? scan_steps(e, cursor, s.count, scan_count, &counted, &counted) : 0;
