@@ -11,7 +11,7 @@
 # The output of what fails is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
 
 set root [file dirname [file dirname [file normalize [info script]]]]
-array set option {--variant release --only . --test . --seed 0 --random 100000 --jobs 2}
+array set option {--variant release --only . --test . --seed 0 --random 300000 --jobs 2}
 foreach {name value} $argv {
     if {![info exists option($name)]} {
         puts stderr "unknown option: $name"
