@@ -72,9 +72,15 @@ void conn_insert(size_t mark, const void *bytes, size_t n); /* put bytes before 
 size_t conn_open(void);                      /* begin a range; returns its mark */
 void conn_keep(struct conn *c, size_t mark); /* close: stays in the arena for the flush, if nothing older is unsent */
 void conn_push(struct conn *c, size_t mark); /* close: move it to the connection's own chunks, behind all else */
+/* Part of a range, which stays open: a copy of it goes to the connection's chunks as by conn_push(), or to the end of a
+ * buffer. So a message that many get is written once. */
+struct buf;
+void conn_push_copy(struct conn *c, size_t start, size_t end);
+void conn_copy(size_t start, size_t end, struct buf *to);
 /* Send what is queued for all connections; resets the arena. Call outside of any open range. `sent` (may
  * be NULL) is called for each connection when it has been served, whether or not everything left. */
 void conn_flush(void (*sent)(struct conn *c));
+bool conn_flush_wanted(void);             /* something is queued */
 size_t conn_unsent(const struct conn *c); /* bytes waiting: range and chunks */
 /* Bytes of the large values that the range only refers to, which conn_unsent() leaves out. Linear in their number. */
 size_t conn_unsent_referred(const struct conn *c);

@@ -5,6 +5,7 @@
  * references are kept in the order of their places, and always stand strictly inside a range, since a bulk has a
  * header before it and a line end behind it. */
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include <assert.h>
@@ -13,8 +14,9 @@
 #include <sys/uio.h>
 
 #define ARENA_KEEP (4 << 20)    /* an arena larger than this is given back after use */
-#define CHUNK_BYTES 16384       /* the least that a chunk of copied output takes */
+#define CHUNK_BYTES 16384       /* the least that a chunk of copied output takes, behind others */
 #define CHUNK_SMALL 256         /* the same between references to blobs, where only headers go */
+#define CHUNK_FIRST 512         /* and for the first: ten thousand subscribers may get one message each */
 #define SEND_TURN_MAX (1 << 20) /* chunk bytes sent to one connection in one go */
 #define SEND_VECTORS 64
 
@@ -130,7 +132,7 @@ static void chunk_copy(struct conn *c, const char *bytes, size_t n) {
         n -= part;
     }
     if (n == 0) return;
-    size_t least = last && last->blob ? CHUNK_SMALL : CHUNK_BYTES;
+    size_t least = last == NULL ? CHUNK_FIRST : last->blob ? CHUNK_SMALL : CHUNK_BYTES;
     size_t whole = alloc_class(sizeof *last + (n > least ? n : least));
     struct conn_chunk *chunk = alloc_get(whole);
     *chunk = (struct conn_chunk){.len = n, .cap = whole - sizeof *chunk};
@@ -207,13 +209,21 @@ size_t conn_open(void) {
     return conn_arena.len;
 }
 
+void conn_push_copy(struct conn *c, size_t start, size_t end) {
+    if (start == end || (c->flags & CONN_BROKEN)) return;
+    move_range(c, start, end, 0);
+    enqueue(c);
+}
+
 void conn_push(struct conn *c, size_t mark) {
-    if (conn_arena.len == mark) return;
-    if (!(c->flags & CONN_BROKEN)) {
-        move_range(c, mark, conn_arena.len, 0);
-        enqueue(c);
-    }
+    conn_push_copy(c, mark, conn_arena.len);
     conn_truncate(mark);
+}
+
+void conn_copy(size_t start, size_t end, struct buf *to) {
+    struct range_walk walk = range_begin(start, end);
+    for (struct piece piece; range_next(&walk, &piece);)
+        buf_append_slice(to, piece.bytes);
 }
 
 void conn_keep(struct conn *c, size_t mark) {
@@ -347,6 +357,10 @@ void conn_flush(void (*sent)(struct conn *c)) {
     }
     queue.count = 0;
     reset_arena();
+}
+
+bool conn_flush_wanted(void) {
+    return queue.count > 0;
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
