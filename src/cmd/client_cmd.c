@@ -24,10 +24,9 @@ static enum client_kind kind_of_name(struct slice name) {
     return KIND_UNKNOWN;
 }
 
-/* Replication links and subscribers come with their modules. */
+/* Replication links come with their module. */
 static enum client_kind kind_of(const struct client *c) {
-    (void)c;
-    return KIND_NORMAL;
+    return c->subscriber ? KIND_PUBSUB : KIND_NORMAL;
 }
 
 static bool parse_kind(struct client *c, struct slice name, enum client_kind *kind) {

@@ -5,11 +5,16 @@
 #include "server/auth.h"
 #include "server/client.h"
 #include "server/info.h"
+#include "server/pubsub.h"
 #include "server/reply.h"
 
 static void ping(struct request *r) {
     if (r->argc > 2) {
         reply_wrong_arity(r->client, "ping");
+    } else if (pubsub_restricts(r->client)) {
+        reply_array(r->client, 2); /* in the form of a message */
+        reply_bulk_cstr(r->client, "pong");
+        reply_bulk(r->client, r->argc == 2 ? r->argv[1] : SLICE(""));
     } else if (r->argc == 2) {
         reply_bulk(r->client, r->argv[1]);
     } else {

@@ -10,6 +10,7 @@ extern const struct command debug_commands[];
 extern const struct command server_cmd_commands[];
 extern const struct command shutdown_commands[];
 extern const struct command strings_commands[];
+extern const struct command pubsub_cmd_commands[];
 extern const struct command ranges_commands[];
 extern const struct command bitmaps_commands[];
 extern const struct command counters_commands[];

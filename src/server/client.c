@@ -11,12 +11,15 @@
 #include "net/socket.h"
 #include "server/auth.h"
 #include "server/limits.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/stats.h"
 #include "server/wave.h"
 #include <assert.h>
 
 struct client *client_first;
 struct client *client_current;
+struct client *client_writing;
 struct client *client_cursor;
 
 static struct client *client_last;
@@ -97,6 +100,8 @@ void client_close(struct client *c) {
     c->flags |= CLIENT_CLOSE_NOW;
     conn_close(&c->conn);
     free_labels(c);
+    pubsub_forget(c);
+    push_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
         c->prev->next = c->next;
@@ -131,8 +136,12 @@ void client_reap(void) {
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
+int client_class(const struct client *c) {
+    return c->subscriber ? LIMITS_PUBSUB : LIMITS_NORMAL;
+}
+
 static bool over_hard_limit(const struct client *c, size_t unsent) {
-    int64_t hard = limits_options.output_limit[LIMITS_NORMAL].hard;
+    int64_t hard = limits_options.output_limit[client_class(c)].hard;
     if (unsent <= OUTPUT_UNCOUNTED) return false;
     if (unsent > OUTPUT_UNAUTHENTICATED_MAX && auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) return true;
     return hard && unsent > (size_t)hard;
@@ -141,7 +150,8 @@ static bool over_hard_limit(const struct client *c, size_t unsent) {
 /* Unsent output against its limits. True if the client has to go. */
 static bool over_output_limit(struct client *c) {
     size_t unsent = conn_unsent(&c->conn);
-    int64_t soft = limits_options.output_limit[LIMITS_NORMAL].soft;
+    int class = client_class(c);
+    int64_t soft = limits_options.output_limit[class].soft;
     if (over_hard_limit(c, unsent)) return true;
     if (soft == 0 || unsent <= OUTPUT_UNCOUNTED || unsent <= (size_t)soft) {
         c->flags &= ~(unsigned)CLIENT_SOFT_LIMIT;
@@ -152,16 +162,20 @@ static bool over_output_limit(struct client *c) {
         c->flags |= CLIENT_SOFT_LIMIT;
         c->soft_limit_s = now_s;
     }
-    return now_s - c->soft_limit_s > limits_options.output_limit[LIMITS_NORMAL].soft_s;
+    return now_s - c->soft_limit_s > limits_options.output_limit[class].soft_s;
 }
 
-static void close_for_output(struct client *c) {
+static void note_for_output(const struct client *c) {
     struct buf line = {0};
     client_describe(c, 0, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
     stats.output_limit_disconnects++;
+}
+
+static void close_for_output(struct client *c) {
+    note_for_output(c);
     client_close(c);
 }
 
@@ -171,6 +185,12 @@ void client_limit_output(struct client *c) {
 
 void client_limit_replies(struct client *c) {
     if (over_hard_limit(c, conn_unsent(&c->conn) + conn_unsent_referred(&c->conn))) close_for_output(c);
+}
+
+void client_limit_pushes(struct client *c) {
+    if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
+    note_for_output(c);
+    c->conn.flags |= CONN_BROKEN; /* client_sent() finds it */
 }
 
 void client_sent(struct conn *conn) {
@@ -189,6 +209,7 @@ void client_sent(struct conn *conn) {
 
 void client_reset(struct client *c) {
     reset_session(c);
+    pubsub_forget(c);
     if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
 }
 
@@ -219,11 +240,12 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0);
+    return bytes + (c->labels ? sizeof *c->labels : 0) + pubsub_client_memory(c);
 }
 
-static void describe_flags(const struct client *c, char flags[8]) {
+static void describe_flags(const struct client *c, char flags[16]) {
     char *p = flags;
+    if (c->subscriber) *p++ = 'P';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
     if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
@@ -233,7 +255,7 @@ static void describe_flags(const struct client *c, char flags[8]) {
 }
 
 void client_describe(const struct client *c, size_t executing, struct buf *out) {
-    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[8];
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[16];
     socket_peer_name(c->conn.source.fd, peer);
     socket_local_name(c->conn.source.fd, local);
     describe_flags(c, flags);
@@ -243,8 +265,10 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
                peer, local, c->conn.source.fd, labels->name ? labels->name : "",
                (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", c->db->id,
-               query, memory > query ? memory - query : 0);
+    buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu", c->db->id, pubsub_count(c, PUBSUB_CHANNEL),
+               pubsub_count(c, PUBSUB_PATTERN), pubsub_count(c, PUBSUB_SHARD));
+    buf_printf(out, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", query,
+               memory > query ? memory - query : 0);
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
                c->conn.out_chunks, c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");

@@ -20,6 +20,8 @@ enum client_flag {
     CLIENT_PROTOCOL_ERROR = 1 << 12,
 };
 
+struct subscriber;
+
 /* What most clients never say. */
 struct client_labels {
     char *name, *lib_name, *lib_version; /* owned C strings or NULL */
@@ -29,8 +31,9 @@ struct client {
     struct conn conn; /* first: a conn's address is its client's */
     struct db *db;
     const struct command *last_command;
-    struct client_labels *labels; /* NULL until one is set */
-    struct client *prev, *next;   /* all clients, in order of their ids */
+    struct client_labels *labels;  /* NULL until one is set */
+    struct subscriber *subscriber; /* server/pubsub.c: NULL without subscriptions */
+    struct client *prev, *next;    /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */
     int64_t active_ms;  /* wall clock of the last request */
@@ -67,7 +70,14 @@ void client_limit_replies(struct client *c);
 struct buf;
 void client_describe(const struct client *c, size_t executing, struct buf *out);
 size_t client_memory(const struct client *c);
+/* The same for a message to it, in the middle of somebody's command: it gets no more, and is closed after sending. */
+void client_limit_pushes(struct client *c);
+/* Whose limits are its: subscribers have others than those who ask for what they get. An enum limits_class. */
+int client_class(const struct client *c);
 /* The client whose command is being executed, or NULL. */
 extern struct client *client_current;
+/* The client whose range of replies is open at the output arena's tail, or NULL; a command
+ * that is executed on behalf of another client meanwhile has a range of its own inside of it. */
+extern struct client *client_writing;
 /* Text for `addr=` (CLIENT_LIST, KILL): as socket_peer_name. */
 void client_peer(const struct client *c, char name[]);

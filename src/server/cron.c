@@ -84,6 +84,7 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
+    if (conn_flush_wanted()) wave_send(); /* what expiry published */
     lifecycle_turn();
     client_reap();
     stats.turns++;

@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "server/client.h"
 #include "server/propagate.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/reply.h"
 #include "server/stats.h"
 #include "store/evict.h"
@@ -281,15 +283,28 @@ static const struct gate {
     unsigned condition;
     unsigned passes;
     bool (*holds)(const struct request *r); /* NULL: for every client */
-    const char *error;
+    const char *error;                      /* "%s" in it is the command */
 } gates[];
 
 static bool lacks_password(const struct request *r) {
     return !(r->client->flags & CLIENT_AUTHENTICATED);
 }
 
+/* A subscriber in RESP2 cannot tell replies from messages, but for those of the commands that manage subscriptions. */
+static bool keeps_to_messages(const struct request *r) {
+    static const char *const allowed[] = {"ping",       "quit",         "reset",      "subscribe",   "unsubscribe",
+                                          "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"};
+    if (!pubsub_restricts(r->client)) return false;
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (strcmp(r->command->name, allowed[i]) == 0) return false;
+    return true;
+}
+
 static const struct gate gates[] = {
     {EXEC_NEEDS_AUTH, CMD_NO_AUTH, lacks_password, "NOAUTH Authentication required."},
+    {EXEC_SUBSCRIBED, 0, keeps_to_messages,
+     "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+     "context"},
     {EXEC_LOADING, CMD_LOADING, NULL, "LOADING Redis is loading the dataset in memory"},
 };
 
@@ -318,7 +333,7 @@ static bool admit(struct request *r) {
     } else if (__builtin_expect(armed != 0, 0)) {
         const char *error = closed_gate(r);
         if (error == NULL) return true;
-        reply_error(r->client, error);
+        reply_errorf(r->client, error, exec_full_name(r->command));
     } else {
         return true;
     }
@@ -385,4 +400,5 @@ void exec_run(struct request *r) {
         c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
         if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
     }
+    if (__builtin_expect(push_kept, 0)) push_settle(c);
 }

@@ -159,6 +159,7 @@ enum exec_condition {
     EXEC_NEEDS_AUTH = 1 << 0, /* a password is set: per client, see client_flag */
     EXEC_LOADING = 1 << 1,
     EXEC_PAUSED = 1 << 2,
+    EXEC_SUBSCRIBED = 1 << 3, /* somebody has subscriptions: per client, see server/pubsub.h */
 };
 void exec_arm(unsigned condition, bool on);
 

@@ -14,6 +14,7 @@
 #include "server/limits.h"
 #include "server/listen.h"
 #include "server/process.h"
+#include "server/pubsub.h"
 #include "server/stats.h"
 #include "store/db.h"
 #include "store/expire.h"
@@ -134,7 +135,7 @@ static size_t clients_bytes(void) {
 
 /* What is in use without being a key or a value: tables, wheels, clients, and what was there at start. */
 static size_t overhead_bytes(void) {
-    size_t total = self.startup_bytes + clients_bytes() + conn_arena_bytes();
+    size_t total = self.startup_bytes + clients_bytes() + conn_arena_bytes() + pubsub_memory();
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);

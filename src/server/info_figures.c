@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "server/exec.h"
 #include "server/info.h"
+#include "server/pubsub.h"
 #include "server/stats.h"
 #include "store/db.h"
 #include <math.h>
@@ -187,9 +188,6 @@ static void write_keys(struct buf *out) {
         "evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time", NULL,
     };
     static const char *const others[] = {
-        "pubsub_channels",
-        "pubsub_patterns",
-        "pubsubshard_channels",
         "latest_fork_usec",
         "total_forks",
         "migrate_cached_sockets",
@@ -213,6 +211,9 @@ static void write_keys(struct buf *out) {
     write_zeros(out, eviction);
     write_count(out, "keyspace_hits", db_metrics.hits);
     write_count(out, "keyspace_misses", db_metrics.misses);
+    write_count(out, "pubsub_channels", pubsub_topics(PUBSUB_CHANNEL));
+    write_count(out, "pubsub_patterns", pubsub_topics(PUBSUB_PATTERN));
+    write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
     write_zeros(out, others);
 }
 

@@ -18,6 +18,7 @@ enum {
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/notify.h"
 #include "server/settings.h"
 #include "store/db.h"
 #include "store/evict.h"
@@ -115,6 +116,12 @@ static bool set_events(const char *const *words, int count, const char **error) 
         events |= event;
     }
     settings.notify_events = events;
+    return true;
+}
+
+static bool apply_events(const char **error) {
+    (void)error;
+    notify_apply();
     return true;
 }
 
@@ -216,10 +223,10 @@ const struct option settings_rows[] = {
      .names = permissions},
     {.name = "notify-keyspace-events",
      .type = OPTION_CUSTOM,
-     .flags = OPTION_PLANNED,
      .initial = "",
      .set = set_events,
-     .get = get_events},
+     .get = get_events,
+     .apply = apply_events},
     {.name = "jemalloc-bg-thread",
      .type = OPTION_BOOL,
      .address = &background_purge,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "server/auth.h"
 #include "server/limits.h"
+#include "server/push.h"
 #include "server/reply.h"
 #include "server/stats.h"
 #include <assert.h>
@@ -55,8 +56,9 @@ struct blob *wave_take_blob(struct request *r, int i) {
 /* --- a batch --------------------------------------------------------------------------------- */
 
 static void close_range(struct client *c, size_t mark) {
+    if (__builtin_expect(push_kept, 0)) push_settle(c);
     conn_keep(&c->conn, mark);
-    if (limits_options.output_limit[LIMITS_NORMAL].hard) client_limit_replies(c);
+    if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
 }
 
@@ -71,11 +73,12 @@ static void run_requests(void) {
         if (c != open) {
             if (open) close_range(open, mark);
             mark = conn_open();
-            open = client_current = c;
+            open = client_writing = c;
         }
+        client_current = c;
         exec_run(r);
     }
-    client_current = NULL;
+    client_current = client_writing = NULL;
     if (open) close_range(open, mark);
 }
 
@@ -137,7 +140,7 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
     conn_keep(&c->conn, mark);
 }
 
-static void send_replies(void) {
+void wave_send(void) {
     if (wave_before_send) wave_before_send();
     conn_flush(client_sent);
 }
@@ -159,7 +162,7 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
         if (parser->argc == 0) continue;
         if (add_request(c, parser) || !limits.authenticated) {
             run_batch();
-            if (conn_mark() >= WAVE_REPLY_BYTES) send_replies();
+            if (conn_mark() >= WAVE_REPLY_BYTES) wave_send();
         }
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
     }
@@ -174,7 +177,7 @@ static void enforce_query_limit(struct client *c) {
 
 static void finish_wave(void) {
     run_batch();
-    send_replies();
+    wave_send();
     conn_input_reset();
     wave.clients = wave.requests = 0;
 }

@@ -12,6 +12,8 @@
 void wave_add(struct client *c);
 /* Serve all that were added, then flush what there is to send. */
 void wave_run(void);
+/* Send what there is to send now: behind a wave, or behind what was published without one. */
+void wave_send(void);
 /* The first argument-sized blob of r's argument i, if it came in one: the body may keep it as a value. */
 struct blob *wave_take_blob(struct request *r, int i);
 
