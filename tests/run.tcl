@@ -7,6 +7,7 @@
 #   <family>/<file>         tests/<family>/<file>.tcl, in a process of its own with the servers it starts
 #   compat/<file>           tests/compat/<file>.cmds, sent to kura and to redis-server
 #   compat/random-resp<n>   random commands for the same two
+#   compat/events           random commands again: the keyspace events that follow them
 #   fuzz/protocol           five seconds of tests/tools/fuzz.c
 # The output of what fails is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
 
@@ -52,6 +53,8 @@ proc list_tests {} {
         lappend all [list compat/random-resp$protocol \
             [concat $compat random $protocol $count $seed $grammars]]
     }
+    lappend all [list compat/events [concat [list [file join $root build tools events]] [lrange $compat 1 2] \
+        [expr {$option(--random) / 15}] $seed $grammars]]
     lappend all [list fuzz/protocol [list [file join $root build tools fuzz] $::server 5 $seed {*}$grammars]]
     foreach file [lsort [glob -nocomplain $root/tests/compat/*.cmds]] {
         lappend all [list compat/[file rootname [file tail $file]] [concat $compat script $file $grammars]]
