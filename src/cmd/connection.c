@@ -42,6 +42,8 @@ static void reply_wrong_password(struct client *c) {
 
 static void auth(struct request *r) {
     struct client *c = r->client;
+    for (int i = 1; i < r->argc; i++)
+        request_redact(r, i);
     if (r->argc > 3) {
         reply_syntax_error(c);
         return;
@@ -80,6 +82,8 @@ static bool hello_parse(struct request *r, struct hello *asked) {
     for (int i = 2; i < r->argc; i++) {
         int more = r->argc - 1 - i;
         if (slice_is(r->argv[i], "auth") && more >= 2) {
+            request_redact(r, i + 1);
+            request_redact(r, i + 2);
             asked->user = r->argv[++i];
             asked->password = r->argv[++i];
         } else if (slice_is(r->argv[i], "setname") && more >= 1) {

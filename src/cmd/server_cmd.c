@@ -1,8 +1,10 @@
-/* Commands about the server as a whole: INFO and TIME. */
+/* Commands about the server as a whole: INFO, TIME and MONITOR. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cmd/families.h"
+#include "server/client.h"
 #include "server/info.h"
+#include "server/monitor.h"
 #include "server/reply.h"
 
 static void time_command(struct request *r) {
@@ -19,6 +21,16 @@ static void info(struct request *r) {
     buf_free(&text);
 }
 
+static void monitor(struct request *r) {
+    struct client *c = r->client;
+    if (exec_nested) {
+        reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+    } else if (!(c->flags & CLIENT_MONITOR)) { /* asked again, Redis says nothing */
+        monitor_add(c);
+        reply_ok(c);
+    }
+}
+
 const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
@@ -32,6 +44,13 @@ const struct command server_cmd_commands[] = {
      .syntax = "[section...]",
      .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
      .history = "7.0.0|Added support for taking multiple section arguments."},
+    {.name = "monitor",
+     .body = monitor,
+     .arity = 1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Listen for all requests received by the server in real time"},
     {.name = "time",
      .body = time_command,
      .arity = 1,

@@ -11,6 +11,7 @@
 #include "net/socket.h"
 #include "server/auth.h"
 #include "server/limits.h"
+#include "server/monitor.h"
 #include "server/pubsub.h"
 #include "server/push.h"
 #include "server/stats.h"
@@ -101,6 +102,7 @@ void client_close(struct client *c) {
     conn_close(&c->conn);
     free_labels(c);
     pubsub_forget(c);
+    monitor_forget(c);
     push_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
@@ -208,8 +210,9 @@ void client_sent(struct conn *conn) {
 /* --- what a client says of itself ------------------------------------------------------------ */
 
 void client_reset(struct client *c) {
-    reset_session(c);
+    monitor_forget(c);
     pubsub_forget(c);
+    reset_session(c);
     if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
 }
 
@@ -245,6 +248,7 @@ size_t client_memory(const struct client *c) {
 
 static void describe_flags(const struct client *c, char flags[16]) {
     char *p = flags;
+    if (c->flags & CLIENT_MONITOR) *p++ = 'O';
     if (c->subscriber) *p++ = 'P';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';

@@ -18,6 +18,7 @@ enum client_flag {
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
+    CLIENT_MONITOR = 1 << 13, /* gets a line for every request: server/monitor.h */
 };
 
 struct subscriber;

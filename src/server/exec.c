@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/client.h"
+#include "server/monitor.h"
 #include "server/propagate.h"
 #include "server/pubsub.h"
 #include "server/push.h"
@@ -300,11 +301,18 @@ static bool keeps_to_messages(const struct request *r) {
     return true;
 }
 
+/* To Redis a monitor is a kind of replica. */
+static bool is_monitor(const struct request *r) {
+    unsigned on_keys = CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE;
+    return (r->client->flags & CLIENT_MONITOR) && (r->command->flags & on_keys);
+}
+
 static const struct gate gates[] = {
     {EXEC_NEEDS_AUTH, CMD_NO_AUTH, lacks_password, "NOAUTH Authentication required."},
     {EXEC_SUBSCRIBED, 0, keeps_to_messages,
      "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
      "context"},
+    {EXEC_MONITORED, 0, is_monitor, "ERR Replica can't interact with the keyspace"},
     {EXEC_LOADING, CMD_LOADING, NULL, "LOADING Redis is loading the dataset in memory"},
 };
 
@@ -348,6 +356,7 @@ void exec_prepare(struct request *r) {
     if (k && k->subcommands && r->argc > 1) k = find_known_sub(k, r->argv[1]);
     r->command = k ? k->command : NULL;
     r->stats = k ? &k->stats : NULL;
+    r->redacted = 0;
     if (k == NULL || k->command->first_key == 0 || k->command->first_key >= r->argc) {
         r->key = (struct key){.hash = 0};
         return;
@@ -367,6 +376,7 @@ static void call(struct request *r) {
     r->command->body(r);
     if (db_metrics.dirty != dirty || propagate_wanted)
         propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
     count_call(r->stats, spent, c->flags & CLIENT_FAILED);

@@ -125,7 +125,15 @@ struct request {
     int argc;
     struct key key;   /* the first key with its hash, if the row has one */
     struct slice raw; /* the bytes of the request as they came (empty if it was not RESP) */
+    uint64_t redacted; /* bit i: argument i is not for other eyes (MONITOR) */
 };
+
+#define REQUEST_REDACTABLE 64 /* arguments that can be */
+
+/* For bodies: argument i is a password or the like. */
+static inline void request_redact(struct request *r, int i) {
+    if (i < REQUEST_REDACTABLE) r->redacted |= (uint64_t)1 << i;
+}
 
 /* Make the rows known; called by main for every family before exec_ready(). */
 void exec_register(const struct command *rows); /* ends with a row whose name is NULL */
@@ -159,6 +167,7 @@ enum exec_condition {
     EXEC_NEEDS_AUTH = 1 << 0, /* a password is set: per client, see client_flag */
     EXEC_LOADING = 1 << 1,
     EXEC_PAUSED = 1 << 2,
+    EXEC_MONITORED = 1 << 4,  /* there are monitors: they have no business with the keyspace */
     EXEC_SUBSCRIBED = 1 << 3, /* somebody has subscriptions: per client, see server/pubsub.h */
 };
 void exec_arm(unsigned condition, bool on);
