@@ -18,6 +18,7 @@ enum client_flag {
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
+    CLIENT_UNPARSED = 1 << 13, /* its stashed input goes on behind a request that had to wait */
 };
 
 /* What most clients never say. */
@@ -30,6 +31,7 @@ struct client {
     struct db *db;
     const struct command *last_command;
     struct client_labels *labels; /* NULL until one is set */
+    struct waiter *waiter;        /* of block.c; NULL unless a request of its waits */
     struct client *prev, *next;   /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */

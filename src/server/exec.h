@@ -161,6 +161,7 @@ enum exec_condition {
     EXEC_PAUSED = 1 << 2,
 };
 void exec_arm(unsigned condition, bool on);
+extern bool exec_nested; /* inside EXEC: blocking commands act as if their time were over at once */
 
 /* Fill in command, stats and key of a request: the look-up half, before prefetching. */
 void exec_prepare(struct request *r);
@@ -168,3 +169,5 @@ void exec_prepare(struct request *r);
 void exec_start_clock(void);
 /* Gates, call, statistics, propagation: the other half. */
 void exec_run(struct request *r);
+/* The end of a request that had to wait and is answered without being called again. */
+void exec_end(struct request *r, void (*reply)(struct client *c));
