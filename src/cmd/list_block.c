@@ -36,15 +36,20 @@ static void brpop(struct request *r) {
 static void blmpop(struct request *r) {
     struct lists_mpop m;
     int64_t timeout_ms;
-    if (!args_timeout(r->client, r->argv[1], &timeout_ms) || !lists_parse_mpop(r, 2, &m) || lists_mpop(r, &m)) return;
+    if (!lists_parse_mpop(r, 2, &m) || !args_timeout(r->client, r->argv[1], &timeout_ms) || lists_mpop(r, &m)) return;
     block_on(r, ENTRY_LIST, m.keys, (int)m.key_count, timeout_ms, reply_null_array);
 }
 
-/* Moves if there is something to move. False: there is not. */
+/* Moves if there is something to move. False: there is not, or an error was replied. As in Redis, the null
+ * of a time that is over is that of an array, but not where nothing can block. */
 static bool move(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return lists_move(r, source, from, to);
-    block_on(r, ENTRY_LIST, r->argv + 1, 1, timeout_ms, reply_null);
+    if (exec_nested) {
+        reply_null(r->client);
+    } else {
+        block_on(r, ENTRY_LIST, r->argv + 1, 1, timeout_ms, reply_null_array);
+    }
     return false;
 }
 

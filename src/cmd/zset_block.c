@@ -34,7 +34,7 @@ static void bzpopmax(struct request *r) {
 static void bzmpop(struct request *r) {
     struct zsets_mpop m;
     int64_t timeout_ms;
-    if (!args_timeout(r->client, r->argv[1], &timeout_ms) || !zsets_parse_mpop(r, 2, &m) || zsets_mpop(r, &m)) return;
+    if (!zsets_parse_mpop(r, 2, &m) || !args_timeout(r->client, r->argv[1], &timeout_ms) || zsets_mpop(r, &m)) return;
     block_on(r, ENTRY_ZSET, m.keys, (int)m.key_count, timeout_ms, reply_null_array);
 }
 
