@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "server/auth.h"
 #include "server/banner.h"
+#include "server/client.h"
 #include "server/config.h"
 #include "server/config_file.h"
 #include "server/crash.h"
@@ -169,7 +170,11 @@ int main(int argc, char **argv) {
     loop_run(cron_turn);
     lifecycle_end();
 #ifdef KURA_LIBC_ALLOC
-    db_shutdown(); /* a leak checker cannot follow the tables' tagged pointers */
+    /* A leak checker cannot follow the tables' tagged pointers. */
+    while (client_first)
+        client_close(client_first);
+    client_reap();
+    db_shutdown();
 #endif
     worker_stop();
     return 0;
