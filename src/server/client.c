@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "server/auth.h"
+#include "server/block.h"
 #include "server/limits.h"
 #include "server/monitor.h"
 #include "server/pubsub.h"
@@ -47,7 +48,9 @@ static void client_ready(struct loop_source *source, uint32_t events) {
         if (c->flags & CLIENT_CLOSE_NOW) return;
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
-    if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
+    if (block_is_waiting(c))
+        client_close(c); /* nothing but the end of the stream was waited for: see block.c */
+    else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
         client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
     else
         wave_add(c);
@@ -100,6 +103,7 @@ void client_close(struct client *c) {
     if (c->flags & CLIENT_CLOSE_NOW) return;
     c->flags |= CLIENT_CLOSE_NOW;
     conn_close(&c->conn);
+    block_forget(c);
     free_labels(c);
     pubsub_forget(c);
     monitor_forget(c);
@@ -243,13 +247,14 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0) + pubsub_client_memory(c);
+    return bytes + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + pubsub_client_memory(c);
 }
 
 static void describe_flags(const struct client *c, char flags[16]) {
     char *p = flags;
     if (c->flags & CLIENT_MONITOR) *p++ = 'O';
     if (c->subscriber) *p++ = 'P';
+    if (block_is_waiting(c)) *p++ = 'b';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
     if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
@@ -274,7 +279,8 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
     buf_printf(out, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", query,
                memory > query ? memory - query : 0);
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
-               c->conn.out_chunks, c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
+               c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
+               c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
                c->last_command ? exec_full_name(c->last_command) : "NULL", c->resp,

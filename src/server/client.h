@@ -18,7 +18,8 @@ enum client_flag {
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
-    CLIENT_MONITOR = 1 << 13, /* gets a line for every request: server/monitor.h */
+    CLIENT_MONITOR = 1 << 13,  /* gets a line for every request: server/monitor.h */
+    CLIENT_UNPARSED = 1 << 14, /* its stashed input goes on behind a request that had to wait */
 };
 
 struct subscriber;
@@ -34,6 +35,7 @@ struct client {
     const struct command *last_command;
     struct client_labels *labels;  /* NULL until one is set */
     struct subscriber *subscriber; /* server/pubsub.c: NULL without subscriptions */
+    struct waiter *waiter;         /* of block.c; NULL unless a request of its waits */
     struct client *prev, *next;    /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */

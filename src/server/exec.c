@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/block.h"
 #include "server/client.h"
 #include "server/monitor.h"
 #include "server/propagate.h"
@@ -45,7 +46,8 @@ static size_t family_count;
 static struct known *known; /* top-level rows first, in the order of registration */
 static size_t known_count, known_total;
 static struct lookup_slot lookup[LOOKUP_SIZE];
-static unsigned armed;      /* enum exec_condition */
+static unsigned armed; /* enum exec_condition */
+bool exec_nested;
 static uint64_t call_began; /* ticks: where the time of the next command starts */
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -379,6 +381,7 @@ static void call(struct request *r) {
     if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
+    if (__builtin_expect(c->waiter != NULL, 0) && block_is_waiting(c)) return; /* it counts when it is over */
     count_call(r->stats, spent, c->flags & CLIENT_FAILED);
     stats.commands++;
     static uint64_t long_ticks;
@@ -393,6 +396,27 @@ static __attribute__((noinline)) void call_untouching(struct request *r) {
     evict_hold(false);
 }
 
+/* CLIENT REPLY: drop what was written since, if it is not wanted. */
+static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) {
+    if (block_is_waiting(c)) return; /* the reply is still to come */
+    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+    bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
+    c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+    if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
+}
+
+#define REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
+
+void exec_end(struct request *r, void (*reply)(struct client *c)) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    c->flags &= ~(unsigned)CLIENT_FAILED;
+    reply(c);
+    count_call(r->stats, 0, c->flags & CLIENT_FAILED);
+    stats.commands++;
+    if (c->flags & REPLY_HIDDEN) hide_reply(c, mark);
+}
+
 void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
@@ -404,11 +428,7 @@ void exec_run(struct request *r) {
             call(r);
         }
     }
-    if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
-        if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
-        bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
-        c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
-        if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
-    }
+    if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) hide_reply(c, mark);
     if (__builtin_expect(push_kept, 0)) push_settle(c);
+    if (__builtin_expect(block_ready, 0) && !exec_nested) block_serve();
 }

@@ -123,8 +123,8 @@ struct request {
     struct command_stats *stats;
     struct slice *argv;
     int argc;
-    struct key key;   /* the first key with its hash, if the row has one */
-    struct slice raw; /* the bytes of the request as they came (empty if it was not RESP) */
+    struct key key;    /* the first key with its hash, if the row has one */
+    struct slice raw;  /* the bytes of the request as they came (empty if it was not RESP) */
     uint64_t redacted; /* bit i: argument i is not for other eyes (MONITOR) */
 };
 
@@ -171,6 +171,7 @@ enum exec_condition {
     EXEC_SUBSCRIBED = 1 << 3, /* somebody has subscriptions: per client, see server/pubsub.h */
 };
 void exec_arm(unsigned condition, bool on);
+extern bool exec_nested; /* inside EXEC: blocking commands act as if their time were over at once */
 
 /* Fill in command, stats and key of a request: the look-up half, before prefetching. */
 void exec_prepare(struct request *r);
@@ -178,3 +179,5 @@ void exec_prepare(struct request *r);
 void exec_start_clock(void);
 /* Gates, call, statistics, propagation: the other half. */
 void exec_run(struct request *r);
+/* The end of a request that had to wait and is answered without being called again. */
+void exec_end(struct request *r, void (*reply)(struct client *c));

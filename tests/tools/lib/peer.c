@@ -181,6 +181,23 @@ static bool turn(struct peer *p, short events) {
     return true;
 }
 
+bool peer_send(struct peer *p) {
+    struct pollfd writable = {p->fd, POLLOUT, 0};
+    for (int64_t end = now_ms() + PATIENCE_MS; p->out.len && now_ms() < end;) {
+        poll(&writable, 1, 1000);
+        if (!turn(p, POLLOUT)) return false;
+    }
+    return true;
+}
+
+bool peer_collect(struct peer *p) {
+    struct pollfd readable = {p->fd, POLLIN, 0};
+    while (poll(&readable, 1, 0) > 0) {
+        if (!turn(p, POLLIN)) return false;
+    }
+    return true;
+}
+
 bool peer_exchange(struct peer *peers, int count, int replies) {
     int got[4] = {0};
     size_t seen[4] = {0};
