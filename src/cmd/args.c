@@ -48,6 +48,19 @@ bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms) {
     return !error;
 }
 
+bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms) {
+    const char *error = NULL;
+    if (!num_parse_i64(arg, timeout_ms)) {
+        error = "ERR timeout is not an integer or out of range";
+    } else if (*timeout_ms < 0) {
+        error = "ERR timeout is negative";
+    } else if (*timeout_ms > INT64_MAX - clock_now_ms()) {
+        error = "ERR timeout is out of range";
+    }
+    if (error) reply_error(c, error);
+    return !error;
+}
+
 bool args_db(struct client *c, struct slice arg, struct db **out) {
     int64_t n;
     if (!args_i64(c, arg, &n)) return false;

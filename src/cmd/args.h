@@ -15,6 +15,8 @@ bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN 
 bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count);
 /* The timeout of a blocking command: seconds, perhaps with a fraction; 0 is for ever. */
 bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms);
+/* The same in whole milliseconds. */
+bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms);
 bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */
 /* A database's index as SWAPDB reads it: any int passes, whatever the number of databases. No reply. */
 bool args_is_int(struct slice arg, int *out);

@@ -1,12 +1,14 @@
 /* CLIENT: what a client may say about itself, and what an operator may see of others and do to them. */
 #include "cmd/client_cmd.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "net/socket.h"
 #include "server/block.h"
 #include "server/client.h"
+#include "server/pause.h"
 #include "server/reply.h"
 
 /* The length of a slice for "%.*s". Arguments are below 2 GB (LIMITS_ARGUMENT_MAX): the cast loses nothing. */
@@ -144,6 +146,7 @@ static void client_setinfo(struct request *r) {
 
 struct kill_filter {
     int64_t id;                  /* 0: any */
+    int64_t age_s;               /* at least; 0: any */
     struct slice address, local; /* NULL pointer: any */
     enum client_kind kind;       /* KIND_UNKNOWN: any */
     const struct client *spared; /* or NULL */
@@ -153,6 +156,7 @@ static bool kill_matches(const struct kill_filter *filter, const struct client *
     char name[SOCKET_NAME_MAX];
     if (c == filter->spared || c->flags & CLIENT_CLOSE_NOW) return false;
     if (filter->id && c->id != (uint64_t)filter->id) return false;
+    if (filter->age_s && (clock_now_ms() - c->created_ms) / 1000 < filter->age_s) return false;
     if (filter->kind != KIND_UNKNOWN && kind_of(c) != filter->kind) return false;
     if (filter->address.ptr) {
         client_peer(c, name);
@@ -171,9 +175,22 @@ static bool kill_parse_id(struct client *c, struct slice value, int64_t *id) {
     return false;
 }
 
+/* Redis 7.4's filter and its errors. */
+static bool kill_parse_age(struct client *c, struct slice value, int64_t *age_s) {
+    if (!num_parse_i64(value, age_s)) {
+        reply_error(c, "ERR maxage is not an integer or out of range");
+    } else if (*age_s <= 0) {
+        reply_error(c, "ERR maxage should be greater than 0");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* One pair of the new form: KILL <option> <value> ... */
 static bool kill_parse_option(struct client *c, struct slice option, struct slice value, struct kill_filter *filter) {
     if (slice_is(option, "id")) return kill_parse_id(c, value, &filter->id);
+    if (slice_is(option, "maxage")) return kill_parse_age(c, value, &filter->age_s);
     if (slice_is(option, "type")) return parse_kind(c, value, &filter->kind);
     if (slice_is(option, "addr")) {
         filter->address = value;
@@ -297,6 +314,32 @@ static void client_unblock(struct request *r) {
     reply_int(c, other && block_end(other, is_error ? reply_unblocked : NULL));
 }
 
+static void client_pause(struct request *r) {
+    struct client *c = r->client;
+    enum pause_mode mode = PAUSE_ALL;
+    int64_t duration_ms;
+    if (r->argc > 4) {
+        reply_unknown_subcommand(c, r->argv[1], "CLIENT");
+        return;
+    }
+    if (r->argc == 4) {
+        if (slice_is(r->argv[3], "write")) {
+            mode = PAUSE_WRITES;
+        } else if (!slice_is(r->argv[3], "all")) {
+            reply_error(c, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+            return;
+        }
+    }
+    if (!args_timeout_ms(c, r->argv[2], &duration_ms)) return;
+    pause_begin(mode, duration_ms);
+    reply_ok(c);
+}
+
+static void client_unpause(struct request *r) {
+    pause_end();
+    reply_ok(r->client);
+}
+
 static void client_help(struct request *r) {
     static const char *const lines[] = {
         "GETNAME",
@@ -321,6 +364,8 @@ static void client_help(struct request *r) {
         "      Those of this type.",
         "    * USER <username>",
         "      Those authenticated as this user.",
+        "    * MAXAGE <seconds>",
+        "      Those that have been connected for longer.",
         "    * SKIPME (YES|NO)",
         "      Spare the current connection (default: yes).",
         "LIST [options ...]",
@@ -333,6 +378,8 @@ static void client_help(struct request *r) {
         "    Keep the current connection when clients are evicted.",
         "NO-TOUCH (ON|OFF)",
         "    Let commands of the current connection leave access times as they are.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Let requests of all connections, or those that write, wait for <timeout> milliseconds.",
         "REPLY (ON|OFF|SKIP)",
         "    Say whether the current connection wants replies.",
         "SETINFO (LIB-NAME|LIB-VER) <value>",
@@ -341,6 +388,8 @@ static void client_help(struct request *r) {
         "    Name the current connection.",
         "UNBLOCK <client-id> [TIMEOUT|ERROR]",
         "    End the wait of a blocked connection.",
+        "UNPAUSE",
+        "    End a pause.",
         NULL,
     };
     reply_help(r->client, "CLIENT", lines);
@@ -449,6 +498,17 @@ static const struct command client_subcommands[] = {
      .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
      .complexity = "O(1)",
      .syntax = "enabled:(ON | OFF)"},
+    {.name = "pause",
+     .body = client_pause,
+     .arity = -3,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "2.9.50",
+     .summary = "Stop processing commands from clients for some time",
+     .complexity = "O(1)",
+     .syntax = "timeout:integer [mode:(WRITE | ALL)@6.2.0]",
+     .history = "6.2.0|`CLIENT PAUSE WRITE` mode added along with the `mode` option."},
     {.name = "reply",
      .body = client_reply,
      .arity = 3,
@@ -490,6 +550,15 @@ static const struct command client_subcommands[] = {
      .summary = "Unblock a client blocked in a blocking command from a different connection",
      .complexity = "O(log N) where N is the number of client connections",
      .syntax = "client-id:integer [timeout_error:(TIMEOUT | ERROR)]"},
+    {.name = "unpause",
+     .body = client_unpause,
+     .arity = 2,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "6.2.0",
+     .summary = "Resume processing of clients that were paused",
+     .complexity = "O(N) Where N is the number of paused clients"},
     {.name = NULL},
 };
 

@@ -273,6 +273,7 @@ static void stop_waiting(struct waiter *w) {
         *(w->prev ? &w->prev->next : &postponed_first) = w->next;
         *(w->next ? &w->next->prev : &postponed_last) = w->prev;
         w->prev = w->next = NULL;
+        block_metrics.postponed--;
     } else if (w->state == WAITING) {
         if (w->timer.heap_index >= 0) block_metrics.deadlines--;
         loop_timer_stop(&w->timer);
@@ -372,6 +373,7 @@ void block_postpone(struct request *r) {
     w->prev = postponed_last;
     *(w->prev ? &w->prev->next : &postponed_first) = w;
     postponed_last = w;
+    block_metrics.postponed++;
     stop_reading(r->client);
 }
 

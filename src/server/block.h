@@ -49,6 +49,7 @@ size_t block_memory(const struct client *c);
 
 struct block_metrics {
     size_t clients;   /* that wait for keys */
+    size_t postponed; /* that wait for the end of a pause */
     size_t deadlines; /* of them, those that will not wait for ever */
     size_t keys;      /* that somebody waits for */
 };

@@ -14,6 +14,7 @@
 #include "server/block.h"
 #include "server/client.h"
 #include "server/monitor.h"
+#include "server/pause.h"
 #include "server/propagate.h"
 #include "server/pubsub.h"
 #include "server/push.h"
@@ -331,7 +332,14 @@ static const char *closed_gate(const struct request *r) {
     return NULL;
 }
 
-/* True if the request may run; has replied otherwise. */
+/* A pause comes behind all gates: errors are told at once. */
+static bool postpone(struct request *r) {
+    if (!(armed & EXEC_PAUSED) || exec_nested || !pause_stops(r)) return false;
+    block_postpone(r);
+    return true;
+}
+
+/* True if the request may run; has replied or put it off otherwise. */
 static bool admit(struct request *r) {
     if (__builtin_expect(r->command == NULL, 0)) {
         refuse_unknown(r);
@@ -342,7 +350,7 @@ static bool admit(struct request *r) {
         reply_wrong_arity(r->client, exec_full_name(r->command));
     } else if (__builtin_expect(armed != 0, 0)) {
         const char *error = closed_gate(r);
-        if (error == NULL) return true;
+        if (error == NULL) return !postpone(r);
         reply_errorf(r->client, error, exec_full_name(r->command));
     } else {
         return true;

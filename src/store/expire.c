@@ -53,6 +53,12 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
+bool expire_held;
+
+void expire_hold(bool on) {
+    expire_held = on;
+}
+
 void expire_enable(bool active) {
     disabled = !active;
     next_ms = INT64_MIN;
@@ -178,7 +184,7 @@ static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 }
 
 int64_t expire_run(int64_t now_ms) {
-    if (disabled) return INT64_MAX;
+    if (disabled || expire_held) return INT64_MAX;
     if (now_ms < next_ms) return next_ms;
     uint64_t began = clock_ticks(), until_ticks = began + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
     int64_t earliest_ms = INT64_MAX;

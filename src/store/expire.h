@@ -23,6 +23,9 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash);
  * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
 int64_t expire_run(int64_t now_ms);
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE */
+/* Nothing is removed any more, but by who is about to write it: a pause. Keys past their deadline are absent all the same. */
+void expire_hold(bool on);
+extern bool expire_held;
 /* Remove a key whose time has come: statistics, hooks, "expired" event. */
 void expire_remove(struct db *db, const struct key *key, struct entry *e);
 size_t expire_stale_marks(const struct db *db);

@@ -1,0 +1,47 @@
+#include "server/pause.h"
+#include "base/clock.h"
+#include "net/loop.h"
+#include "server/block.h"
+#include "server/exec.h"
+#include "store/expire.h"
+
+static struct {
+    bool on;
+    enum pause_mode mode;
+    int64_t until_ms;
+    struct loop_timer timer;
+} pause;
+
+static void time_over(struct loop_timer *timer) {
+    (void)timer;
+    pause_end();
+}
+
+void pause_begin(enum pause_mode mode, int64_t duration_ms) {
+    int64_t now_ms = clock_now_ms();
+    if (!pause.on) {
+        pause.on = true;
+        pause.mode = mode;
+        pause.until_ms = now_ms;
+        loop_timer_init(&pause.timer, time_over);
+    }
+    if (mode > pause.mode) pause.mode = mode;
+    if (duration_ms > INT64_MAX / 2000) duration_ms = INT64_MAX / 2000; /* as microseconds, and added to a time */
+    if (now_ms + duration_ms > pause.until_ms) pause.until_ms = now_ms + duration_ms;
+    loop_timer_start(&pause.timer, (pause.until_ms - now_ms) * 1000);
+    exec_arm(EXEC_PAUSED, true);
+    expire_hold(true);
+}
+
+void pause_end(void) {
+    if (!pause.on) return;
+    pause.on = false;
+    loop_timer_stop(&pause.timer);
+    exec_arm(EXEC_PAUSED, false);
+    expire_hold(false);
+    block_resume_all();
+}
+
+bool pause_stops(const struct request *r) {
+    return pause.mode == PAUSE_ALL || (r->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE));
+}
