@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/tracking_cmd.h"
 #include "net/socket.h"
 #include "server/block.h"
 #include "server/client.h"
@@ -286,11 +287,6 @@ static void client_no_touch(struct request *r) {
     set_mode(r, CLIENT_NO_TOUCH);
 }
 
-/* -1: tracking is off. */
-static void client_getredir(struct request *r) {
-    reply_int(r->client, -1);
-}
-
 /* --- UNBLOCK --------------------------------------------------------------------------------- */
 
 static void reply_unblocked(struct client *c) {
@@ -342,6 +338,8 @@ static void client_unpause(struct request *r) {
 
 static void client_help(struct request *r) {
     static const char *const lines[] = {
+        "CACHING (YES|NO)",
+        "    Say whether the keys of the next command are tracked, in OPTIN or OPTOUT mode.",
         "GETNAME",
         "    Return the name of the current connection.",
         "GETREDIR",
@@ -386,6 +384,10 @@ static void client_help(struct request *r) {
         "    Name the client's library or its version.",
         "SETNAME <name>",
         "    Name the current connection.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Ask to be told when keys change that were read, or that have these prefixes.",
+        "TRACKINGINFO",
+        "    Return what the current connection tracks.",
         "UNBLOCK <client-id> [TIMEOUT|ERROR]",
         "    End the wait of a blocked connection.",
         "UNPAUSE",
@@ -396,6 +398,16 @@ static void client_help(struct request *r) {
 }
 
 static const struct command client_subcommands[] = {
+    {.name = "caching",
+     .body = tracking_cmd_caching,
+     .arity = 3,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "6.0.0",
+     .summary = "Instruct the server about tracking or not keys in the next request",
+     .complexity = "O(1)",
+     .syntax = "mode:(YES | NO)"},
     {.name = "getname",
      .body = client_getname,
      .arity = 2,
@@ -406,7 +418,7 @@ static const struct command client_subcommands[] = {
      .summary = "Get the current connection name",
      .complexity = "O(1)"},
     {.name = "getredir",
-     .body = client_getredir,
+     .body = tracking_cmd_getredir,
      .arity = 2,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -540,6 +552,25 @@ static const struct command client_subcommands[] = {
      .summary = "Set the current connection name",
      .complexity = "O(1)",
      .syntax = "connection-name"},
+    {.name = "tracking",
+     .body = tracking_cmd_tracking,
+     .arity = -3,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "6.0.0",
+     .summary = "Enable or disable server assisted client side caching support",
+     .complexity = "O(1). Some options may introduce additional complexity.",
+     .syntax = "status:(ON | OFF) [REDIRECT client-id:integer] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
+    {.name = "trackinginfo",
+     .body = tracking_cmd_trackinginfo,
+     .arity = 2,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "6.2.0",
+     .summary = "Return information about server assisted client side caching for the current connection",
+     .complexity = "O(1)"},
     {.name = "unblock",
      .body = client_unblock,
      .arity = -3,

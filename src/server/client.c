@@ -16,6 +16,7 @@
 #include "server/pubsub.h"
 #include "server/push.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "server/wave.h"
 #include <assert.h>
 
@@ -107,6 +108,7 @@ void client_close(struct client *c) {
     free_labels(c);
     pubsub_forget(c);
     monitor_forget(c);
+    tracking_forget(c);
     push_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
@@ -216,6 +218,7 @@ void client_sent(struct conn *conn) {
 void client_reset(struct client *c) {
     monitor_forget(c);
     pubsub_forget(c);
+    tracking_stop(c);
     reset_session(c);
     if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
 }
@@ -247,7 +250,8 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + pubsub_client_memory(c);
+    return bytes + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + pubsub_client_memory(c) +
+           tracking_client_memory(c);
 }
 
 static void describe_flags(const struct client *c, char flags[16]) {
@@ -255,6 +259,10 @@ static void describe_flags(const struct client *c, char flags[16]) {
     if (c->flags & CLIENT_MONITOR) *p++ = 'O';
     if (c->subscriber) *p++ = 'P';
     if (block_is_waiting(c)) *p++ = 'b';
+    unsigned tracking = tracking_flags(c);
+    if (tracking & TRACKING_ON) *p++ = 't';
+    if (tracking & TRACKING_BROKEN) *p++ = 'R';
+    if (tracking & TRACKING_BCAST) *p++ = 'B';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
     if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
@@ -282,7 +290,7 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
                c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
                c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
-    buf_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? exec_full_name(c->last_command) : "NULL", c->resp,
+    buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
+               c->last_command ? exec_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c), c->resp,
                labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
 }

@@ -20,9 +20,12 @@ enum client_flag {
     CLIENT_PROTOCOL_ERROR = 1 << 12,
     CLIENT_MONITOR = 1 << 13,  /* gets a line for every request: server/monitor.h */
     CLIENT_UNPARSED = 1 << 14, /* its stashed input goes on behind a request that had to wait */
+    CLIENT_TRACKS = 1 << 20,   /* the keys it reads are remembered: server/tracking.h */
+    CLIENT_CACHING = 1 << 21,  /* CLIENT CACHING was said for the next command */
 };
 
 struct subscriber;
+struct tracker;
 
 /* What most clients never say. */
 struct client_labels {
@@ -36,6 +39,7 @@ struct client {
     struct client_labels *labels;  /* NULL until one is set */
     struct subscriber *subscriber; /* server/pubsub.c: NULL without subscriptions */
     struct waiter *waiter;         /* of block.c; NULL unless a request of its waits */
+    struct tracker *tracker;       /* server/tracking.c: NULL if it never tracked */
     struct client *prev, *next;    /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */

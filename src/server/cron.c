@@ -12,6 +12,7 @@
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "server/wave.h"
 #include "store/db.h"
 #include "store/evict.h"
@@ -86,11 +87,12 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    if (conn_flush_wanted()) wave_send(); /* what expiry published */
+    if (conn_flush_wanted() || tracking_is_unsettled()) wave_send(); /* what expiry published */
     lifecycle_turn();
     client_reap();
     stats.turns++;
     stats.turn_ticks += clock_ticks() - began;
+    if (tracking_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();
     return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;

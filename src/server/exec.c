@@ -20,6 +20,7 @@
 #include "server/push.h"
 #include "server/reply.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "store/evict.h"
 #include <assert.h>
 
@@ -384,6 +385,7 @@ static void call(struct request *r) {
     propagate_begin();
     c->last_command = r->command;
     r->command->body(r);
+    if (__builtin_expect(c->flags & CLIENT_TRACKS, 0) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
     if (db_metrics.dirty != dirty || propagate_wanted)
         propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
     if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
@@ -415,6 +417,14 @@ static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) 
 
 #define REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 
+/* CLIENT CACHING is about the next command that is not one of CLIENT's. */
+static __attribute__((noinline)) void end_caching(const struct request *r) {
+    if (block_is_waiting(r->client)) return;
+    const struct command *container = r->command ? exec_container(r->command) : NULL;
+    if (container && strcmp(container->name, "client") == 0) return;
+    r->client->flags &= ~(unsigned)CLIENT_CACHING;
+}
+
 void exec_end(struct request *r, void (*reply)(struct client *c)) {
     struct client *c = r->client;
     size_t mark = conn_mark();
@@ -437,6 +447,7 @@ void exec_run(struct request *r) {
         }
     }
     if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) hide_reply(c, mark);
+    if (__builtin_expect(c->flags & CLIENT_CACHING, 0)) end_caching(r);
     if (__builtin_expect(push_kept, 0)) push_settle(c);
     if (__builtin_expect(block_ready, 0) && !exec_nested) block_serve();
 }

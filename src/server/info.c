@@ -17,6 +17,7 @@
 #include "server/process.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <assert.h>
@@ -88,10 +89,10 @@ static void write_clients(struct buf *out) {
     buf_printf(
         out,
         "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\nclient_recent_max_input_buffer:0\r\n"
-        "client_recent_max_output_buffer:0\r\nblocked_clients:%zu\r\ntracking_clients:0\r\n"
+        "client_recent_max_output_buffer:0\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\n"
         "clients_in_timeout_table:%zu\r\ntotal_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:0\r\n",
         client_count(), (long long)limits_options.max_clients, block_metrics.clients + block_metrics.postponed,
-        block_metrics.deadlines, block_metrics.keys);
+        tracking_metrics.clients, block_metrics.deadlines, block_metrics.keys);
 }
 
 /* --- memory ---------------------------------------------------------------------------------- */

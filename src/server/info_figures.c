@@ -7,8 +7,10 @@
 #include "net/loop.h"
 #include "server/exec.h"
 #include "server/info.h"
+#include "server/broadcast.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "store/db.h"
 #include <math.h>
 
@@ -198,10 +200,6 @@ static void write_keys(struct buf *out) {
         "active_defrag_key_misses",
         "total_active_defrag_time",
         "current_active_defrag_time",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-        "unexpected_error_replies",
         NULL,
     };
     write_count(out, "expired_keys", db_metrics.expired);
@@ -215,6 +213,10 @@ static void write_keys(struct buf *out) {
     write_count(out, "pubsub_patterns", pubsub_topics(PUBSUB_PATTERN));
     write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
     write_zeros(out, others);
+    write_count(out, "tracking_total_keys", tracking_keys());
+    write_count(out, "tracking_total_items", tracking_items());
+    write_count(out, "tracking_total_prefixes", broadcast_prefixes());
+    write_count(out, "unexpected_error_replies", 0);
 }
 
 void info_figures_stats(struct buf *out) {

@@ -299,11 +299,10 @@ const struct option planned_rows[] = {
     KEPT_I64("acllog-max-len", NULL, "128", 0, INT64_MAX, 0),
     KEPT_ENUM("acl-pubsub-default", NULL, "resetchannels", pubsub_default, 0),
 
-    /* slow log, latency, tracking, scripts */
+    /* slow log, latency, scripts */
     KEPT_I64("slowlog-log-slower-than", NULL, "10000", -1, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("slowlog-max-len", NULL, "128", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("latency-monitor-threshold", NULL, "0", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("tracking-table-max-keys", NULL, "1000000", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("busy-reply-threshold", "lua-time-limit", "5000", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_BOOL("lua-enable-deprecated-api", NULL, "no", OPTION_IMMUTABLE | OPTION_HIDDEN),
 

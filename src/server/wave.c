@@ -19,6 +19,7 @@
 #include "server/push.h"
 #include "server/reply.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include <assert.h>
 
 #define BATCH_REQUESTS 64
@@ -94,6 +95,13 @@ static void run_requests(void) {
 
 /* Two passes: by the time the second one looks at the first request's table line, it
  * has come. Short loops of independent loads are what the processor overlaps best. */
+static void prefetch_tracked(void) {
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) tracking_prefetch_line(batch.requests[i].key.hash);
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) tracking_prefetch_key(batch.requests[i].key.hash);
+}
+
 static void prefetch_batch(void) {
     for (int i = 0; i < batch.count; i++) {
         const struct request *r = &batch.requests[i];
@@ -108,6 +116,7 @@ static void prefetch_batch(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_batch();
+    if (__builtin_expect(tracking_metrics.clients > 0, 0)) prefetch_tracked();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
         struct client *c = batch.requests[i].client;
@@ -151,6 +160,7 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
 }
 
 void wave_send(void) {
+    if (__builtin_expect(tracking_metrics.clients > 0, 0)) tracking_settle();
     if (wave_before_send) wave_before_send();
     conn_flush(client_sent);
 }
