@@ -21,8 +21,8 @@
 #include "server/planned.h"
 #include "server/process.h"
 #include "server/settings.h"
-#include "server/tracking.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "store/db.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
@@ -36,8 +36,8 @@
 #include <time.h>
 
 static const struct option *const option_lists[] = {
-    listen_rows,    limits_rows, auth_options, settings_rows, cron_rows, crash_rows, process_rows,
-    lifecycle_rows, tracking_rows, info_rows,   list_rows,    fieldmap_rows, set_rows,  zset_rows,  planned_rows,
+    listen_rows,   limits_rows, auth_options, settings_rows, cron_rows, crash_rows, process_rows, lifecycle_rows,
+    tracking_rows, info_rows,   list_rows,    fieldmap_rows, set_rows,  zset_rows,  planned_rows,
 };
 
 static const struct command *const families[] = {

@@ -73,8 +73,8 @@ static bool check_prefixes(struct client *c, const struct options *o) {
     struct broadcast_overlap overlap;
     if (!broadcast_overlaps(has ? has : &none, o->prefixes, o->n, &overlap)) return true;
     reply_errorf(c, "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
-                 (int)overlap.prefix.len, overlap.prefix.ptr,
-                 overlap.is_new ? "another provided" : "an existing", (int)overlap.other.len, overlap.other.ptr);
+                 (int)overlap.prefix.len, overlap.prefix.ptr, overlap.is_new ? "another provided" : "an existing",
+                 (int)overlap.other.len, overlap.other.ptr);
     return false;
 }
 

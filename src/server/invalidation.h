@@ -3,6 +3,7 @@
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 struct client;
 

@@ -13,8 +13,9 @@ struct tracked_table {
     size_t ids; /* of all keys */
 };
 
-#define TRACKED_EMPTY                                                                                                  \
-    { .keys = {.type = &tracked_type }                                                                                 \
+#define TRACKED_EMPTY                    \
+    {                                    \
+        .keys = {.type = &tracked_type } \
     }
 extern const struct table_type tracked_type;
 

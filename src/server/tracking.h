@@ -28,7 +28,7 @@ void tracking_stop(struct client *c);   /* what it read until now is still told,
 void tracking_forget(struct client *c); /* it is closed */
 
 unsigned tracking_flags(const struct client *c);
-int64_t tracking_redirection(const struct client *c); /* -1: does not track; 0: to itself */
+int64_t tracking_redirection(const struct client *c);                       /* -1: does not track; 0: to itself */
 const struct broadcast_listener *tracking_prefixes(const struct client *c); /* NULL: never tracked */
 size_t tracking_client_memory(const struct client *c);
 
@@ -41,9 +41,7 @@ void tracking_prefetch_key(uint64_t hash);
 void tracking_settle(void);
 bool tracking_is_unsettled(void);
 
-extern struct tracking_metrics {
-    size_t clients; /* that track now */
-} tracking_metrics;
+extern struct tracking_metrics { size_t clients; /* that track now */ } tracking_metrics;
 size_t tracking_keys(void);
 size_t tracking_items(void);
 
