@@ -44,7 +44,7 @@ static const struct command *const families[] = {
     client_cmd_commands, command_commands,      server_cmd_commands,  config_cmd_commands, shutdown_commands,
     debug_commands,      lists_commands,        bitmaps_commands,     hashes_commands,     hash_walk_commands,
     sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands, zsets_commands,
-    zset_range_commands, zset_algebra_commands, zset_walk_commands,
+    zset_range_commands, zset_algebra_commands, zset_walk_commands,   sort_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
