@@ -142,13 +142,10 @@ static void make_room(struct sort *s, size_t n) {
     if (n == 0) return;
     s->room = n * each;
     s->elements = alloc_get(s->room);
+    if (s->nosort) return;
     s->items = (struct sort_item *)(s->elements + n);
     s->spare = s->items + n;
-    s->texts = (struct slice *)(s->spare + n);
-}
-
-static void add_text(struct sort *s, struct slice text) {
-    s->elements[s->n++] = (struct listpack_value){text.ptr, text.len, 0};
+    if (s->alpha) s->texts = (struct slice *)(s->spare + n);
 }
 
 /* Elements of a compressed node are gone when the iterator leaves it. */
@@ -178,8 +175,9 @@ static void load_zset(struct sort *s, const struct entry *e, size_t first, size_
     struct zset_walk w;
     zset_walk_from(&w, e, backwards ? zset_count(e) - first : first);
     for (; n > 0 && (backwards ? zset_walk_prev(&w) : zset_walk_next(&w)); n--) {
-        bool is_number = w.member.ptr >= w.digits && w.member.ptr < w.digits + sizeof w.digits;
-        add_text(s, is_number ? slice_of(keep(s, w.member), w.member.len) : w.member);
+        struct slice member = w.member;
+        if (member.ptr == w.digits) member.ptr = keep(s, member);
+        s->elements[s->n++] = (struct listpack_value){member.ptr, member.len, 0};
     }
 }
 
