@@ -225,26 +225,50 @@ static struct slice visible(const struct sort *s, struct slice text) {
     return text;
 }
 
-/* The code of a text. One bit goes to those that have no weight, which come before the empty text. */
-static uint64_t text_code(const struct sort *s, struct slice text) {
-    if (!text.ptr) return 0;
-    return (s->collate ? 0 : sort_code_text(text.ptr, text.len) >> 1) | UINT64_C(1) << 63;
+/* How many bytes all texts have in common at their beginning: no code need hold them. */
+static size_t shared_prefix(const struct sort *s) {
+    const struct slice *first = NULL;
+    size_t shared = SIZE_MAX;
+    for (size_t i = 0; i < s->n && shared > 0; i++) {
+        const struct slice *text = &s->texts[i];
+        size_t same = 0;
+        if (!text->ptr) continue;
+        if (!first) first = text;
+        if (shared > text->len) shared = text->len;
+        while (same < shared && text->ptr[same] == first->ptr[same])
+            same++;
+        shared = same;
+    }
+    return shared;
+}
+
+/* One bit of a text's code goes to those that have no weight, which come before the empty text. */
+static void code_texts(struct sort *s) {
+    size_t shared = s->collate ? 0 : shared_prefix(s);
+    for (size_t i = 0; i < s->n; i++) {
+        struct slice text = s->texts[i];
+        uint64_t code = text.ptr && !s->collate ? sort_code_text(text.ptr + shared, text.len - shared) >> 1 : 0;
+        if (text.ptr) code |= UINT64_C(1) << 63;
+        s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
+    }
+}
+
+static void set_number(struct sort *s, size_t i, double number) {
+    uint64_t code = sort_code_number(number);
+    s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
 }
 
 /* Weigh element i by a text, which may be NULL; `fleeting` texts are copied. False: it is no number. */
 static bool weigh(struct sort *s, size_t i, struct slice text, bool fleeting) {
-    uint64_t code;
-    double weight = 0;
+    double number = 0;
     if (s->alpha) {
         if (text.ptr) text = visible(s, text);
         if (text.ptr && (fleeting || s->collate)) text.ptr = keep(s, text);
         s->texts[i] = text;
-        code = text_code(s, text);
-    } else {
-        if (text.ptr && !parse_weight(text, &weight)) return false;
-        code = sort_code_number(weight);
+        return true;
     }
-    s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
+    if (text.ptr && !parse_weight(text, &number)) return false;
+    set_number(s, i, number);
     return true;
 }
 
@@ -254,8 +278,7 @@ static bool weigh_by_elements(struct sort *s) {
     for (size_t i = 0; i < s->n; i++) {
         struct listpack_value v = s->elements[i];
         if (!v.ptr && !s->alpha) {
-            uint64_t code = sort_code_number((double)v.number);
-            s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
+            set_number(s, i, (double)v.number);
         } else {
             ok &= weigh(s, i, listpack_value_text(v, digits), !v.ptr);
         }
@@ -307,6 +330,7 @@ static int break_tie(const void *ctx, size_t a, size_t b) {
 
 static bool put_in_order(struct sort *s) {
     if (!(s->has_by ? weigh_by_pattern(s) : weigh_by_elements(s))) return false;
+    if (s->alpha) code_texts(s);
     sort_order(s->items, s->n, s->wanted ? s->first + s->wanted : 0, s->spare, break_tie, s);
     return true;
 }

@@ -1,5 +1,7 @@
-/* A merge sort: it is stable, never quadratic, and reads memory from front to back. Where only few items are
- * wanted (LIMIT), a heap of that many picks them first: most of the others are turned away by one comparison. */
+/* A merge sort: it is stable, never quadratic, and reads memory from front to back. Many items are put in the order of
+ * their codes by a radix sort before, which compares nothing; what remains are runs of equal codes. Where only few
+ * items are wanted (LIMIT), a heap of that many picks them first: most of the others are turned away by one
+ * comparison. */
 #include "cmd/sort_order.h"
 #include <endian.h>
 #include <stdbool.h>
@@ -9,6 +11,7 @@ enum {
     RUN = 8,        /* items that are sorted by insertion, before runs are merged */
     PICK_BELOW = 8, /* pick first where at most one of so many items is wanted */
     CODE_BYTES = 8,
+    RADIX_FROM = 512, /* items from which counting bytes pays */
 };
 
 struct order {
@@ -86,6 +89,45 @@ static void merge_sort(const struct order *o, struct sort_item *items, size_t n,
     if (from != items) memcpy(items, from, n * sizeof *items);
 }
 
+/* --- By codes alone -------------------------------------------------------------------------- */
+
+static inline unsigned byte_of(const struct sort_item *item, unsigned byte) {
+    return (uint8_t)(item->code >> 8 * byte);
+}
+
+/* From the least significant byte on; bytes that are the same everywhere, which most are, cost no pass. */
+static void radix_sort(struct sort_item *items, size_t n, struct sort_item *spare) {
+    size_t counts[CODE_BYTES][256] = {{0}};
+    struct sort_item *from = items, *to = spare;
+    for (size_t i = 0; i < n; i++) {
+        for (unsigned byte = 0; byte < CODE_BYTES; byte++)
+            counts[byte][byte_of(&items[i], byte)]++;
+    }
+    for (unsigned byte = 0; byte < CODE_BYTES; byte++) {
+        size_t *at = counts[byte], next = 0;
+        if (at[byte_of(from, byte)] == n) continue;
+        for (unsigned value = 0; value < 256; value++) {
+            size_t count = at[value];
+            at[value] = next;
+            next += count;
+        }
+        for (size_t i = 0; i < n; i++)
+            to[at[byte_of(&from[i], byte)]++] = from[i];
+        struct sort_item *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != items) memcpy(items, from, n * sizeof *items);
+}
+
+static void sort_runs(const struct order *o, struct sort_item *items, size_t n, struct sort_item *spare) {
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && items[end].code == items[i].code; end++)
+            continue;
+        if (end > i + 1) merge_sort(o, items + i, end - i, spare);
+    }
+}
+
 void sort_order(struct sort_item *items, size_t n, size_t wanted, struct sort_item *spare, sort_tie_fn tie,
                 const void *ctx) {
     struct order o = {tie, ctx};
@@ -94,7 +136,13 @@ void sort_order(struct sort_item *items, size_t n, size_t wanted, struct sort_it
         pick(&o, items, n, wanted);
         n = wanted;
     }
-    merge_sort(&o, items, n, spare);
+    if (n < RADIX_FROM) {
+        merge_sort(&o, items, n, spare);
+        return;
+    }
+    /* The heap has mixed up the indexes, but ties look at them. */
+    radix_sort(items, n, spare);
+    sort_runs(&o, items, n, spare);
 }
 
 /* --- Codes ----------------------------------------------------------------------------------- */
