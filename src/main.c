@@ -46,7 +46,7 @@ static const struct command *const families[] = {
     debug_commands,      lists_commands,      list_block_commands,   bitmaps_commands,     hashes_commands,
     hash_walk_commands,  sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands,
     zsets_commands,      zset_range_commands, zset_algebra_commands, zset_block_commands,  zset_walk_commands,
-    pubsub_cmd_commands,
+    sort_commands,       pubsub_cmd_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
