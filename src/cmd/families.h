@@ -30,3 +30,6 @@ extern const struct command zsets_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
+extern const struct command hyperloglog_commands[];
+extern const struct command geo_commands[];
+extern const struct command geo_search_commands[];
