@@ -34,6 +34,15 @@ static bool read_hll(struct client *c, const struct entry *e, struct slice *byte
     return false;
 }
 
+/* The same for a command that may change it: as in Redis the string is raw from then on. *e may move. */
+static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
+    char *own;
+    if (!read_hll(r->client, *e, bytes)) return false;
+    *e = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    bytes->ptr = own;
+    return true;
+}
+
 /* Make h the value of the key, raw as in Redis, whatever its length. */
 static void store(struct db *db, const struct key *key, struct entry *old, const struct hll *h) {
     int64_t deadline_ms = old ? DB_KEEP_TTL : ENTRY_NO_TTL;
@@ -46,16 +55,13 @@ static void store(struct db *db, const struct key *key, struct entry *old, const
 
 /* --- PFADD ----------------------------------------------------------------------------------- */
 
-static void add_dense(struct request *r, struct entry *e) {
-    struct db *db = r->client->db;
-    char *bytes;
+static void add_dense(struct request *r, char *bytes) {
     bool changed = false;
-    string_make_mutable(db, &r->key, e, 0, &bytes);
     for (int i = 2; i < r->argc; i++)
         changed |= hll_add_dense(bytes, r->argv[i]);
     if (changed) {
         hll_make_stale(bytes);
-        db_changed(db, &r->key, DB_STRING, "pfadd");
+        db_changed(r->client->db, &r->key, DB_STRING, "pfadd");
     }
     reply_int(r->client, changed);
 }
@@ -84,9 +90,9 @@ static void add_sparse(struct request *r, struct entry *e, struct hll *h) {
 static void pfadd(struct request *r) {
     struct entry *e = db_write(r->client->db, &r->key);
     struct slice bytes = SLICE("");
-    if (e && !read_hll(r->client, e, &bytes)) return;
+    if (e && !own_hll(r, &e, &bytes)) return;
     if (e && hll_encoding(bytes) == HLL_DENSE) {
-        add_dense(r, e);
+        add_dense(r, (char *)bytes.ptr);
         return;
     }
     struct hll h;
@@ -129,21 +135,19 @@ static void count_union(struct request *r) {
 static void count_one(struct request *r) {
     struct client *c = r->client;
     struct entry *e = db_read(c->db, &r->key);
-    struct slice s;
-    char *bytes;
+    struct slice bytes;
     uint64_t cardinality;
     if (!e) {
         reply_int(c, 0);
         return;
     }
-    if (!read_hll(c, e, &s)) return;
-    if (!hll_cached(s, &cardinality)) {
-        if (!hll_estimate(s, &cardinality)) {
+    if (!own_hll(r, &e, &bytes)) return;
+    if (!hll_cached(bytes, &cardinality)) {
+        if (!hll_estimate(bytes, &cardinality)) {
             reply_corrupt(c);
             return;
         }
-        string_make_mutable(c->db, &r->key, e, 0, &bytes);
-        hll_cache(bytes, cardinality);
+        hll_cache((char *)bytes.ptr, cardinality);
         db_changed(c->db, &r->key, NO_EVENT, "pfcount");
     }
     reply_int(c, (int64_t)cardinality);
@@ -230,7 +234,7 @@ static void pfdebug(struct request *r) {
         reply_error(c, "ERR The specified key does not exist");
         return;
     }
-    if (!read_hll(c, e, &bytes)) return;
+    if (!own_hll(r, &e, &bytes)) return;
     bool is_sparse = hll_encoding(bytes) == HLL_SPARSE;
     if (slice_is(word, "getreg")) {
         debug_registers(r, e, bytes);
