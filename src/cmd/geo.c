@@ -118,6 +118,7 @@ static void add_places(struct request *r, const struct addition *a, const double
     }
     if (added + moved) {
         if (propagate_wanted) propagate_zadd(r, a, scores);
+        db_metrics.dirty += added + moved - 1; /* Redis counts members */
         db_changed(c->db, &r->key, DB_ZSET, "zadd");
     }
     reply_int(c, a->changed ? added + moved : added);

@@ -278,6 +278,7 @@ static void store_hits(struct client *c, const struct search *s, const struct hi
         double score = s->stores_distance ? h->distance / s->shape.metres : h->score;
         if (!zset_find(z, member_of(h))) zset_insert(z, member_of(h), score);
     }
+    if (z) db_metrics.dirty += (int64_t)z->order.count - 1; /* Redis counts members */
     zsets_store(c, &s->destination, z, s->form >= SEARCH ? "geosearchstore" : "georadiusstore");
 }
 

@@ -14,7 +14,7 @@
 #include "store/string.h"
 #include <math.h>
 
-#define NO_EVENT 0 /* a class of events that nobody can ask for */
+#define NO_EVENT 0 /* the class of a change that nobody is told by name */
 
 static void reply_corrupt(struct client *c) {
     reply_error(c, "INVALIDOBJ Corrupted HLL object detected");
@@ -55,35 +55,39 @@ static void store(struct db *db, const struct key *key, struct entry *old, const
 
 /* --- PFADD ----------------------------------------------------------------------------------- */
 
+static void say_added(struct request *r, int changes) {
+    db_metrics.dirty += changes - 1; /* Redis counts elements, and a new key */
+    db_changed(r->client->db, &r->key, DB_STRING, "pfadd");
+}
+
 static void add_dense(struct request *r, char *bytes) {
-    bool changed = false;
+    int changes = 0;
     for (int i = 2; i < r->argc; i++)
-        changed |= hll_add_dense(bytes, r->argv[i]);
-    if (changed) {
+        changes += hll_add_dense(bytes, r->argv[i]);
+    if (changes) {
         hll_make_stale(bytes);
-        db_changed(r->client->db, &r->key, DB_STRING, "pfadd");
+        say_added(r, changes);
     }
-    reply_int(r->client, changed);
+    reply_int(r->client, changes > 0);
 }
 
 /* h is what the key has, or an empty one if there is none. */
 static void add_sparse(struct request *r, struct entry *e, struct hll *h) {
-    struct db *db = r->client->db;
     enum hll_outcome outcome = HLL_SAME;
-    bool changed = !e;
+    int changes = !e;
     for (int i = 2; i < r->argc && outcome != HLL_CORRUPT; i++) {
         outcome = hll_add(h, r->argv[i]);
-        changed |= outcome == HLL_CHANGED;
+        changes += outcome == HLL_CHANGED;
     }
-    if (changed) {
+    if (changes) {
         hll_make_stale((char *)h->bytes);
-        store(db, &r->key, e, h);
-        db_changed(db, &r->key, DB_STRING, "pfadd");
+        store(r->client->db, &r->key, e, h);
+        say_added(r, changes);
     }
     if (outcome == HLL_CORRUPT) {
         reply_corrupt(r->client);
     } else {
-        reply_int(r->client, changed);
+        reply_int(r->client, changes > 0);
     }
 }
 

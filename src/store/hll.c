@@ -17,7 +17,7 @@
 #define VALUE_RUN_MAX 4
 #define JOIN_STEPS 5
 
-static int64_t sparse_max_bytes;
+static int64_t sparse_max_bytes = 3000;
 
 const struct option hll_rows[] = {
     {.name = "hll-sparse-max-bytes",
