@@ -27,8 +27,10 @@ static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
+/* Subscribers listen for as long as they like. */
 static bool idle_too_long(const struct client *c, int64_t now_ms) {
-    return limits_options.timeout_s && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+    return limits_options.timeout_s && !c->subscriber &&
+           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
 /* May somebody be over a soft limit? Subscribers have one unless it is taken away, but mostly there are none. */

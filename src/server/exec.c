@@ -19,6 +19,7 @@
 #include "server/stats.h"
 #include "store/evict.h"
 #include <assert.h>
+#include <stdio.h>
 
 #define FAMILIES_MAX 64
 #define LOOKUP_SIZE 1024 /* slots; a power of two, several times the number of commands */
@@ -312,11 +313,15 @@ void exec_arm(unsigned condition, bool on) {
     armed = on ? armed | condition : armed & ~condition;
 }
 
+/* The error of a gate that is closed to this request, until the next call; NULL if there is none. */
 static const char *closed_gate(const struct request *r) {
+    static char text[256];
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
         const struct gate *gate = &gates[i];
         if (!(armed & gate->condition) || (r->command->flags & gate->passes)) continue;
-        if (gate->holds == NULL || gate->holds(r)) return gate->error;
+        if (gate->holds && !gate->holds(r)) continue;
+        snprintf(text, sizeof text, gate->error, exec_full_name(r->command));
+        return text;
     }
     return NULL;
 }
@@ -333,7 +338,7 @@ static bool admit(struct request *r) {
     } else if (__builtin_expect(armed != 0, 0)) {
         const char *error = closed_gate(r);
         if (error == NULL) return true;
-        reply_errorf(r->client, error, exec_full_name(r->command));
+        reply_error(r->client, error);
     } else {
         return true;
     }

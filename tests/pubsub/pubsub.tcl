@@ -189,6 +189,17 @@ with_server {} {
     }
 }
 
+with_server {timeout 1} {
+    test "a subscriber is never idle for too long" {
+        set s [client]
+        set idle [client]
+        $s SUBSCRIBE a
+        assert {[$idle -closed]}
+        assert_equal 1 [r PUBLISH a m]
+        assert_equal {message a m} [$s -read]
+    }
+}
+
 with_server {client-output-buffer-limit "pubsub 300000 0 0"} {
     test "a subscriber that does not read is cut off at the hard limit, inside of PUBLISH; others notice nothing" {
         set slow [client]
