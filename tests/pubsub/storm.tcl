@@ -30,7 +30,7 @@ proc random_request {} {
 with_server {notify-keyspace-events KEA client-output-buffer-limit "pubsub 400000 0 0"} {
     test "subscribers in a storm" {
         array set clients {}
-        for {set round 0} {$round < 3000} {incr round} {
+        for {set round 0} {$round < 8000} {incr round} {
             set i [random_below 12]
             if {[info exists clients($i)] && [random_below 30] == 0} {
                 $clients($i) -close
