@@ -27,17 +27,10 @@ static bool parse_offset(struct request *r, struct slice arg, unsigned width, ui
     return false;
 }
 
-/* True if the entry is no string; the error was replied. e may be NULL. */
-static bool is_foreign(struct request *r, const struct entry *e) {
-    if (!e || entry_type(e) == ENTRY_STRING) return false;
-    reply_wrong_type(r->client);
-    return true;
-}
-
 /* The bytes of the request's key, which are none if it is absent. *e is its entry, or NULL. False: no string, replied. */
 static bool read_bytes(struct request *r, struct entry **e, struct slice *bytes, char *scratch) {
     *e = db_read(r->client->db, &r->key);
-    if (is_foreign(r, *e)) return false;
+    if (!lookup_is(r->client, *e, ENTRY_STRING)) return false;
     *bytes = *e ? string_bytes(*e, scratch) : SLICE("");
     return true;
 }
@@ -63,7 +56,7 @@ static void setbit(struct request *r) {
         return;
     }
     struct entry *e = db_write(c->db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     size_t at = (size_t)(offset / 8);
     bool grows = !e || string_length(e) <= at;
     char *bytes;
@@ -195,7 +188,7 @@ static bool find_sources(struct request *r, struct sources *s) {
         for (int k = 0; k < n; k++) {
             size_t at = (size_t)(i - 3 + k);
             struct entry *e = db_read(db, &keys[k]);
-            if (is_foreign(r, e)) return false;
+            if (!lookup_is(r->client, e, ENTRY_STRING)) return false;
             s->bytes[at] = e ? string_bytes(e, s->digits[at]) : SLICE("");
             if (s->bytes[at].len > s->longest) s->longest = s->bytes[at].len;
         }
@@ -368,7 +361,7 @@ static bool run_step(struct client *c, const struct step *step, char *bytes, siz
 static void run_steps(struct request *r, const struct step *steps, int count, size_t size) {
     struct client *c = r->client;
     struct entry *e = db_write(c->db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     size_t len = e ? string_length(e) : 0;
     bool changed = len < size; /* zeros that were not there count */
     if (changed) len = size;

@@ -2,6 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/string.h"
@@ -10,9 +11,7 @@
 /* The key's entry, which may be NULL. False if it is no string; the error was replied. */
 static bool find_number(struct request *r, struct entry **e) {
     *e = db_write(r->client->db, &r->key);
-    if (__builtin_expect(!*e || entry_type(*e) == ENTRY_STRING, 1)) return true;
-    reply_wrong_type(r->client);
-    return false;
+    return lookup_is(r->client, *e, ENTRY_STRING);
 }
 
 static void count(struct request *r, int64_t by) {

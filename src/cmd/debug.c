@@ -3,6 +3,7 @@
 #include "base/glob.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "cmd/debug_values.h"
 #include "cmd/families.h"
 #include "ds/quicklist.h"
 #include "net/socket.h"
@@ -10,9 +11,9 @@
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/settings.h"
-#include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -92,41 +93,6 @@ static void debug_protocol(struct request *r) {
         reply_error(c, "ERR Wrong protocol type name. Please use one of the following: "
                        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
     }
-}
-
-/* --- OBJECT ---------------------------------------------------------------------------------- */
-
-/* Bytes that an RDB file spends on the length of a string. */
-static size_t rdb_length_bytes(size_t len) {
-    return len < 64 ? 1 : len < 16384 ? 2 : 5;
-}
-
-/* As much as an RDB file spends on a value of this type, compression not considered. */
-static size_t serialized_length(const struct entry *e) {
-    int64_t n;
-    if (entry_type(e) != ENTRY_STRING) return entry_memory(e, 0);
-    size_t len = string_length(e);
-    if (len <= 11 && string_to_i64(e, &n)) {
-        if (n >= INT8_MIN && n <= INT8_MAX) return 2;
-        if (n >= INT16_MIN && n <= INT16_MAX) return 3;
-        if (n >= INT32_MIN && n <= INT32_MAX) return 5;
-    }
-    return rdb_length_bytes(len) + len;
-}
-
-static void debug_object(struct request *r) {
-    struct client *c = r->client;
-    struct key key = key_of(r->argv[2]);
-    struct entry *e = db_peek(c->db, &key);
-    if (!e) {
-        reply_no_key(c);
-        return;
-    }
-    uint32_t access = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
-    char text[256];
-    snprintf(text, sizeof text, "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%llu",
-             (void *)e, entry_encoding_name(e), serialized_length(e), access, (unsigned long long)evict_idle_s(e));
-    reply_status(c, text);
 }
 
 /* --- POPULATE -------------------------------------------------------------------------------- */
@@ -244,8 +210,18 @@ static void debug_panic(struct request *r) {
 
 static void debug_help(struct request *r) {
     static const char *const lines[] = {
+        "DIGEST",
+        "    Reply a signature of all data: servers with the same data reply the same.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Reply such a signature of the value of each <key>.",
         "ERROR <string>",
         "    Reply this error.",
+        "HTSTATS <db> [FULL]",
+        "    Show how full the lines of the table of a database are.",
+        "HTSTATS-KEY <key> [FULL]",
+        "    The same for a value that is a hash table.",
+        "LISTPACK <key>",
+        "    Write the elements of a value that is a listpack to the log.",
         "LOG <message>",
         "    Write <message> to the server's log.",
         "OBJECT <key>",
@@ -261,6 +237,8 @@ static void debug_help(struct request *r) {
         "QUICKLIST-PACKED-THRESHOLD <size>",
         "    Elements of lists get nodes of their own from <size> bytes on. 0 restores the",
         "    default: those that exceed the limit of a node.",
+        "SDSLEN <key>",
+        "    Show the lengths of <key> and of its string, and the memory they take.",
         "SEGFAULT",
         "    Crash the server by SIGSEGV.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -279,12 +257,24 @@ static const struct debug_action {
     int min_args, max_args; /* with DEBUG and the name */
     void (*run)(struct request *r);
 } actions[] = {
-    {"error", 3, 3, debug_error},       {"help", 2, 2, debug_help},
-    {"log", 3, 3, debug_log},           {"object", 3, 3, debug_object},
-    {"panic", 2, 2, debug_panic},       {"populate", 3, 5, debug_populate},
-    {"protocol", 3, 3, debug_protocol}, {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
-    {"segfault", 2, 2, debug_segfault}, {"set-active-expire", 3, 3, debug_set_active_expire},
-    {"sleep", 3, 3, debug_sleep},       {"stringmatch-len", 4, 4, debug_stringmatch},
+    {"error", 3, 3, debug_error},
+    {"help", 2, 2, debug_help},
+    {"log", 3, 3, debug_log},
+    {"object", 3, 3, debug_values_object},
+    {"panic", 2, 2, debug_panic},
+    {"populate", 3, 5, debug_populate},
+    {"protocol", 3, 3, debug_protocol},
+    {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
+    {"segfault", 2, 2, debug_segfault},
+    {"set-active-expire", 3, 3, debug_set_active_expire},
+    {"digest", 2, 2, debug_values_digest},
+    {"digest-value", 2, INT_MAX, debug_values_digest_value},
+    {"htstats", 3, INT_MAX, debug_values_htstats},
+    {"htstats-key", 3, INT_MAX, debug_values_htstats_key},
+    {"listpack", 3, 3, debug_values_listpack},
+    {"sdslen", 3, 3, debug_values_sdslen},
+    {"sleep", 3, 3, debug_sleep},
+    {"stringmatch-len", 4, 4, debug_stringmatch},
 };
 
 static void debug(struct request *r) {

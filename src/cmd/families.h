@@ -33,3 +33,7 @@ extern const struct command zset_walk_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
 extern const struct command zset_block_commands[];
+extern const struct command sort_commands[];
+extern const struct command hyperloglog_commands[];
+extern const struct command geo_commands[];
+extern const struct command geo_search_commands[];

@@ -1,12 +1,8 @@
-/* Parts of a hash: HRANDFIELD and HSCAN.
- *
- * HSCAN's cursor is SCAN's: a point in the order of the names' hashes, so that a field that is there from the
- * first call to the last is seen exactly once, whatever else comes and goes. A listpack comes all at once. */
-#include "base/buf.h"
-#include "base/glob.h"
+/* Parts of a hash: HRANDFIELD and HSCAN. */
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/hashes.h"
+#include "cmd/walk.h"
 #include "server/client.h"
 #include "server/reply.h"
 
@@ -69,81 +65,28 @@ static void hrandfield(struct request *r) {
 
 /* --- HSCAN ----------------------------------------------------------------------------------- */
 
-#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
-#define LINES_PER_COUNT 10
-
-struct scan {
-    struct slice pattern; /* ptr NULL: all fields */
-    int64_t count, visited;
-    struct buf found; /* struct field * of those to reply */
-};
-
-static bool is_wanted(const struct scan *s, struct slice name) {
-    return !s->pattern.ptr || glob_match(s->pattern, name);
+static void visit(void *walk, void *record) {
+    struct field_pair pair = field_pair(record);
+    if (!walk_wants(walk, pair.name)) return;
+    walk_add(walk, pair.name);
+    walk_add(walk, pair.value);
 }
 
-static void visit(void *ctx, void *record) {
-    struct scan *s = ctx;
-    s->visited++;
-    if (is_wanted(s, field_pair(record).name)) buf_append(&s->found, &record, sizeof record);
-}
-
-static void scan_table(struct client *c, const struct entry *e, uint64_t cursor, struct scan *s) {
-    int64_t lines = s->count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s->count * LINES_PER_COUNT;
-    cursor &= CURSOR_MASK;
-    do {
-        cursor = fieldmap_scan(e, cursor, visit, s);
-    } while (cursor && --lines > 0 && s->visited < s->count);
-
-    size_t found = s->found.len / sizeof(struct field *);
-    reply_array(c, 2);
-    reply_bulk_int(c, (int64_t)cursor);
-    reply_array(c, 2 * found);
-    for (size_t i = 0; i < found; i++) {
-        const struct field *f;
-        memcpy(&f, s->found.data + i * sizeof f, sizeof f);
-        struct field_pair pair = field_pair(f);
-        reply_bulk(c, pair.name);
-        reply_bulk(c, pair.value);
-    }
-    buf_free(&s->found);
-}
-
-static void scan_listpack(struct client *c, const struct entry *e, const struct scan *s) {
+static uint64_t step(struct walk *w, void *hash, uint64_t cursor) {
     struct fieldmap_iter it;
     struct field_pair pair;
-    size_t found = 0;
-    reply_array(c, 2);
-    reply_bulk(c, SLICE("0"));
-    size_t place = reply_hold(c);
-    fieldmap_iter_init(&it, e);
+    if (entry_owns_memory(hash)) return fieldmap_scan(hash, cursor, visit, w);
+    fieldmap_iter_init(&it, hash);
     while (fieldmap_iter_next(&it, &pair)) {
-        if (!is_wanted(s, pair.name)) continue;
-        reply_bulk(c, pair.name);
-        reply_bulk(c, pair.value);
-        found += 2;
+        if (!walk_wants(w, pair.name)) continue;
+        walk_add(w, pair.name);
+        walk_add(w, pair.value);
     }
-    reply_array_at(c, place, found);
+    return 0;
 }
 
 static void hscan(struct request *r) {
-    struct client *c = r->client;
-    struct scan s = {.count = 10};
-    struct entry *e;
-    uint64_t cursor;
-    if (!args_cursor(c, r->argv[2], &cursor) || !hashes_find(r, &e)) return;
-    if (!e) { /* what the options say is not looked at then */
-        reply_array(c, 2);
-        reply_bulk(c, SLICE("0"));
-        reply_array(c, 0);
-        return;
-    }
-    if (!args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
-    if (entry_owns_memory(e)) {
-        scan_table(c, e, cursor, &s);
-    } else {
-        scan_listpack(c, e, &s);
-    }
+    walk_value(r, ENTRY_HASH, step);
 }
 
 const struct command hash_walk_commands[] = {

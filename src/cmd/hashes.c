@@ -2,26 +2,21 @@
 #include "cmd/hashes.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include <math.h>
 
-static bool is_hash(struct request *r, const struct entry *e) {
-    if (__builtin_expect(!e || entry_type(e) == ENTRY_HASH, 1)) return true;
-    reply_wrong_type(r->client);
-    return false;
-}
-
 bool hashes_find(struct request *r, struct entry **e) {
     *e = db_read(r->client->db, &r->key);
-    return is_hash(r, *e);
+    return lookup_is(r->client, *e, ENTRY_HASH);
 }
 
 /* The same for a command that is going to change it. */
 static bool find_to_write(struct request *r, struct entry **e) {
     *e = db_write(r->client->db, &r->key);
-    return is_hash(r, *e);
+    return lookup_is(r->client, *e, ENTRY_HASH);
 }
 
 /* --- Fields by name -------------------------------------------------------------------------- */

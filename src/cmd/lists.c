@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -53,9 +54,7 @@ static bool clip(int64_t first, int64_t last, size_t length, size_t *index, size
 
 /* False: the key is of another type, and the error was replied. */
 static inline bool is_list(struct request *r, const struct entry *e) {
-    if (__builtin_expect(entry_type(e) == ENTRY_LIST, 1)) return true;
-    reply_wrong_type(r->client);
-    return false;
+    return lookup_is(r->client, e, ENTRY_LIST);
 }
 
 bool lists_check(struct request *r, const struct entry *e) {

@@ -1,8 +1,16 @@
 /* Look-ups that several families share. */
 #pragma once
+#include "server/reply.h"
 #include "store/db.h"
 
 #define LOOKUP_AHEAD 16 /* keys whose cache misses overlap: about what a core can have under way */
+
+/* Is e a value of this type, or NULL? False: the error was replied. */
+static inline bool lookup_is(struct client *c, const struct entry *e, enum entry_type type) {
+    if (__builtin_expect(!e || entry_type(e) == type, 1)) return true;
+    reply_wrong_type(c);
+    return false;
+}
 
 /* As db_read, but for commands that ask about a key rather than use it: the access clock stands still. */
 static inline struct entry *lookup_untouched(struct db *db, const struct key *key) {

@@ -1,17 +1,11 @@
 /* Parts of a string, and its length. */
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/reply.h"
 #include "store/string.h"
-
-/* True if the entry is no string; the error was replied. e may be NULL. */
-static bool is_foreign(struct request *r, const struct entry *e) {
-    if (!e || entry_type(e) == ENTRY_STRING) return false;
-    reply_wrong_type(r->client);
-    return true;
-}
 
 static bool fits(struct request *r, size_t at, size_t len) {
     size_t total;
@@ -23,7 +17,7 @@ static bool fits(struct request *r, size_t at, size_t len) {
 static void append(struct request *r) {
     struct db *db = r->client->db;
     struct entry *e = db_write(db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     size_t len = e ? string_length(e) : 0;
     if (e && !fits(r, len, r->argv[2].len)) return;
     string_append(db, &r->key, e, r->argv[2]);
@@ -33,7 +27,7 @@ static void append(struct request *r) {
 
 static void strlen_command(struct request *r) {
     struct entry *e = db_read(r->client->db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     reply_int(r->client, e ? (int64_t)string_length(e) : 0);
 }
 
@@ -52,7 +46,7 @@ static void getrange(struct request *r) {
     int64_t first, last;
     if (!args_i64(r->client, r->argv[2], &first) || !args_i64(r->client, r->argv[3], &last)) return;
     struct entry *e = db_read(r->client->db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     char digits[NUM_I64_MAX];
     reply_bulk(r->client, e ? cut(string_bytes(e, digits), first, last) : SLICE(""));
 }
@@ -67,7 +61,7 @@ static void setrange(struct request *r) {
         return;
     }
     struct entry *e = db_write(c->db, &r->key);
-    if (is_foreign(r, e)) return;
+    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
     size_t len = e ? string_length(e) : 0, end = (size_t)offset + bytes.len;
     if (bytes.len > 0) {
         if (!fits(r, (size_t)offset, bytes.len)) return;

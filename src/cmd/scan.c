@@ -1,26 +1,18 @@
-/* SCAN: a walk over the keyspace in many small steps, between which everything may change.
- *
- * The cursor is a place in the order of the keys' hashes, so that growing and
- * shrinking move nothing past it: see ds/table.h. A step visits at least COUNT keys
- * if there are so many, and at most 10 * COUNT lines of the table, full or not. */
-#include "base/buf.h"
+/* SCAN: cmd/walk.h over the keyspace. */
 #include "base/glob.h"
-#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/walk.h"
 #include "server/client.h"
 #include "server/reply.h"
 
-#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
 #define ANY_TYPE (-1)
-#define LINES_PER_COUNT 10
 
 struct scan {
-    struct slice pattern; /* ptr NULL: all keys */
-    int type;             /* enum entry_type, ANY_TYPE, or ENTRY_TYPES for a name that no key has */
-    int64_t count, visited;
-    struct buf found; /* struct entry * of those to reply */
-    struct buf due;   /* and of those past their deadline */
+    struct walk walk;
+    struct db *db;
+    int type;       /* enum entry_type, ANY_TYPE, or ENTRY_TYPES for a name that no key has */
+    struct buf due; /* struct entry * of those past their deadline */
 };
 
 static int type_named(struct slice name) {
@@ -36,10 +28,10 @@ static bool parse_options(struct request *r, struct scan *s) {
         struct slice value = i + 1 < r->argc ? r->argv[i + 1] : SLICE("");
         if (i + 1 == r->argc) goto syntax_error;
         if (slice_is(r->argv[i], "count")) {
-            if (!args_i64(c, value, &s->count)) return false;
-            if (s->count < 1) goto syntax_error;
+            if (!args_i64(c, value, &s->walk.count)) return false;
+            if (s->walk.count < 1) goto syntax_error;
         } else if (slice_is(r->argv[i], "match")) {
-            s->pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
+            s->walk.pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
         } else if (slice_is(r->argv[i], "type")) {
             s->type = type_named(value);
         } else {
@@ -55,23 +47,26 @@ syntax_error:
 static void visit(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    s->visited++;
-    if (s->type != ANY_TYPE && (int)entry_type(e) != s->type) return;
-    if (s->pattern.ptr && !glob_match(s->pattern, entry_key(e))) return;
-    buf_append(db_is_due(e) ? &s->due : &s->found, &e, sizeof e);
+    if (!walk_wants(&s->walk, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (db_is_due(e)) {
+        buf_append(&s->due, &e, sizeof e);
+    } else {
+        walk_add(&s->walk, entry_key(e));
+    }
 }
 
-static struct entry *entry_at(const struct buf *b, size_t i) {
-    struct entry *e;
-    memcpy(&e, b->data + i * sizeof e, sizeof e);
-    return e;
+static uint64_t step(struct walk *w, void *scan, uint64_t cursor) {
+    (void)w;
+    return db_scan(((struct scan *)scan)->db, cursor, visit, scan);
 }
 
 /* A look-up removes what is past its deadline; the name is copied since it lives in the entry. */
 static void remove_due(struct db *db, const struct buf *due) {
-    for (size_t i = 0; i < due->len / sizeof(struct entry *); i++) {
+    for (size_t at = 0; at < due->len; at += sizeof(struct entry *)) {
+        struct entry *e;
         struct buf name = {0};
-        buf_append_slice(&name, entry_key(entry_at(due, i)));
+        memcpy(&e, due->data + at, sizeof e);
+        buf_append_slice(&name, entry_key(e));
         struct key key = key_of(buf_slice(&name));
         db_look(db, &key);
         buf_free(&name);
@@ -80,24 +75,12 @@ static void remove_due(struct db *db, const struct buf *due) {
 
 static void scan(struct request *r) {
     struct client *c = r->client;
-    struct scan s = {.type = ANY_TYPE, .count = 10};
+    struct scan s = {.walk.count = WALK_COUNT, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
-    int64_t lines = s.count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s.count * LINES_PER_COUNT;
-    cursor &= CURSOR_MASK;
-    do {
-        cursor = db_scan(c->db, cursor, visit, &s);
-    } while (cursor && --lines > 0 && s.visited < s.count);
-
-    char digits[NUM_I64_MAX];
-    size_t found = s.found.len / sizeof(struct entry *);
-    reply_array(c, 2);
-    reply_bulk(c, slice_of(digits, (size_t)num_print_u64(digits, cursor)));
-    reply_array(c, found);
-    for (size_t i = 0; i < found; i++)
-        reply_bulk(c, entry_key(entry_at(&s.found, i)));
+    cursor = walk_run(&s.walk, &s, cursor, step);
+    walk_reply(&s.walk, c, cursor);
     remove_due(c->db, &s.due);
-    buf_free(&s.found);
     buf_free(&s.due);
 }
 

@@ -1,10 +1,10 @@
 /* Members of sets, unnamed: all of them, some at random, some at a time. */
 #include "base/buf.h"
-#include "base/glob.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/sets.h"
+#include "cmd/walk.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -180,53 +180,18 @@ static void srandmember(struct request *r) {
 
 /* --- SSCAN ----------------------------------------------------------------------------------- */
 
-#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
-#define LINES_PER_COUNT 10 /* as in SCAN: lines of the table that one call looks at, at most */
-
-struct scan {
-    struct slice pattern; /* ptr NULL: all members */
-    int64_t count, visited;
-    struct buf found; /* struct listpack_value of those to reply */
-};
-
-static void visit(void *ctx, struct listpack_value member) {
-    struct scan *s = ctx;
-    char scratch[NUM_I64_MAX];
-    s->visited++;
-    if (s->pattern.ptr && !glob_match(s->pattern, listpack_value_text(member, scratch))) return;
-    buf_append(&s->found, &member, sizeof member);
+static void visit(void *walk, struct listpack_value member) {
+    char digits[NUM_I64_MAX];
+    struct slice text = listpack_value_text(member, digits);
+    if (walk_wants(walk, text)) walk_add(walk, text);
 }
 
-static void reply_scan(struct client *c, uint64_t cursor, const struct buf *found) {
-    size_t count = found->len / sizeof(struct listpack_value);
-    reply_array(c, 2);
-    reply_bulk_int(c, (int64_t)cursor);
-    reply_array(c, count);
-    for (size_t i = 0; i < count; i++) {
-        struct listpack_value member;
-        memcpy(&member, found->data + i * sizeof member, sizeof member);
-        reply_member(c, member);
-    }
+static uint64_t step(struct walk *w, void *set, uint64_t cursor) {
+    return set_scan(set, cursor, visit, w);
 }
 
 static void sscan(struct request *r) {
-    struct client *c = r->client;
-    struct scan s = {.count = 10};
-    struct entry *e;
-    uint64_t cursor;
-    if (!args_cursor(c, r->argv[2], &cursor) || !sets_read(r, &e)) return;
-    if (!e) { /* what the options say is not looked at then */
-        reply_scan(c, 0, &s.found);
-        return;
-    }
-    if (!args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
-    int64_t lines = s.count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : s.count * LINES_PER_COUNT;
-    cursor &= CURSOR_MASK;
-    do {
-        cursor = set_scan(e, cursor, visit, &s);
-    } while (cursor && --lines > 0 && s.visited < s.count);
-    reply_scan(c, cursor, &s.found);
-    buf_free(&s.found);
+    walk_value(r, ENTRY_SET, step);
 }
 
 const struct command set_walk_commands[] = {

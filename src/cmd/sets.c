@@ -1,26 +1,21 @@
 /* Members of sets, named: adding, removing, moving, asking. */
 #include "cmd/sets.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/set.h"
 
 #define AHEAD 16 /* members that set_prefetch() takes at a time */
 
-static bool check_type(struct client *c, const struct entry *e) {
-    if (!e || entry_type(e) == ENTRY_SET) return true;
-    reply_wrong_type(c);
-    return false;
-}
-
 bool sets_read(struct request *r, struct entry **e) {
     *e = db_read(r->client->db, &r->key);
-    return check_type(r->client, *e);
+    return lookup_is(r->client, *e, ENTRY_SET);
 }
 
 bool sets_write(struct request *r, struct entry **e) {
     *e = db_write(r->client->db, &r->key);
-    return check_type(r->client, *e);
+    return lookup_is(r->client, *e, ENTRY_SET);
 }
 
 void sets_changed(struct db *db, const struct key *key, const char *event, int64_t members) {
@@ -78,7 +73,7 @@ static void smove(struct request *r) {
         reply_int(c, 0);
         return;
     }
-    if (!check_type(c, source) || !check_type(c, target)) return;
+    if (!lookup_is(c, source, ENTRY_SET) || !lookup_is(c, target, ENTRY_SET)) return;
     bool found = set_has(source, member);
     if (found && source != target) move_member(db, &r->key, source, &to, target, member);
     reply_int(c, found);

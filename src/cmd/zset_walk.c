@@ -1,9 +1,9 @@
 /* Sorted sets piece by piece: members drawn at random, and ZSCAN. */
-#include "base/glob.h"
 #include "base/num.h"
 #include "base/rand.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/walk.h"
 #include "cmd/zsets.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -120,59 +120,19 @@ static void zrandmember(struct request *r) {
 
 /* --- ZSCAN ----------------------------------------------------------------------------------- */
 
-#define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
-#define LINES_PER_COUNT 10 /* of the table, full or not, that one call looks at for each element wanted */
-
-struct scan {
-    struct client *client;
-    struct slice pattern; /* ptr NULL: all members */
-    int64_t count, visited;
-    size_t found;
-};
-
-static void scan_visit(void *ctx, struct slice member, double score) {
-    struct scan *s = ctx;
+static void visit(void *walk, struct slice member, double score) {
     char text[NUM_F64_MAX];
-    s->visited++;
-    if (s->pattern.ptr && !glob_match(s->pattern, member)) return;
-    reply_bulk(s->client, member);
-    reply_bulk(s->client, slice_of(text, (size_t)num_print_f64(text, score)));
-    s->found += 2;
+    if (!walk_wants(walk, member)) return;
+    walk_add(walk, member);
+    walk_add(walk, slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-/* The cursor stands in front of what it was found with, and is known afterwards only: look twice. */
-static void scan_count(void *ctx, struct slice member, double score) {
-    (void)member;
-    (void)score;
-    ++*(int64_t *)ctx;
-}
-
-static uint64_t scan_steps(const struct entry *e, uint64_t cursor, int64_t count, zset_visit_fn visit, void *ctx,
-                           const int64_t *visited) {
-    int64_t lines = count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : count * LINES_PER_COUNT;
-    do {
-        cursor = zset_scan(e, cursor, visit, ctx);
-    } while (cursor && --lines > 0 && *visited < count);
-    return cursor;
+static uint64_t step(struct walk *w, void *zset, uint64_t cursor) {
+    return zset_scan(zset, cursor, visit, w);
 }
 
 static void zscan(struct request *r) {
-    struct client *c = r->client;
-    struct scan s = {.client = c, .count = 10};
-    uint64_t cursor;
-    if (!args_cursor(c, r->argv[2], &cursor)) return;
-    cursor &= CURSOR_MASK;
-    struct entry *e = db_read(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
-    if (e && !args_scan(r->client, r->argv + 3, r->argc - 3, &s.pattern, &s.count)) return;
-    char digits[NUM_I64_MAX];
-    int64_t counted = 0;
-    uint64_t next = e ? scan_steps(e, cursor, s.count, scan_count, &counted, &counted) : 0;
-    reply_array(c, 2);
-    reply_bulk(c, slice_of(digits, (size_t)num_print_u64(digits, next)));
-    size_t place = reply_hold(c);
-    if (e) scan_steps(e, cursor, s.count, scan_visit, &s, &s.visited);
-    reply_array_at(c, place, s.found);
+    walk_value(r, ENTRY_ZSET, step);
 }
 
 const struct command zset_walk_commands[] = {

@@ -1,14 +1,13 @@
 /* What the three files of sorted set commands share. */
 #pragma once
+#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/zset.h"
 
 /* e, which may be NULL, is a sorted set or nothing. False: the error was replied. */
 static inline bool zsets_check(struct client *c, const struct entry *e) {
-    if (__builtin_expect(!e || entry_type(e) == ENTRY_ZSET, 1)) return true;
-    reply_wrong_type(c);
-    return false;
+    return lookup_is(c, e, ENTRY_ZSET);
 }
 /* A member with its score as RESP3 has it (an array of two) or as RESP2 has it (two elements of the array around). */
 static inline void zsets_reply_pair(struct client *c, struct slice member, double score) {

@@ -93,6 +93,8 @@ void *table_iter_next(struct table_iter *it); /* NULL at the end */
  * bounds a count that comes from outside: the room is allocated at once. */
 void table_reserve(struct table *t, size_t records);
 size_t table_memory(const struct table *t); /* bytes of directory and segments, O(1) */
+/* Adds to counts[n] the lines that have n records. O(lines). */
+void table_count_lines(const struct table *t, size_t counts[9]);
 /* For all tables: false while a forked child lives. Nothing shrinks or merges then, and segments
  * grow only when they are all but full. */
 void table_set_resizing(bool allowed);

@@ -131,3 +131,15 @@ void *table_iter_next(struct table_iter *it) {
             __builtin_prefetch(table_record(it->slots[i]));
     }
 }
+
+void table_count_lines(const struct table *t, size_t counts[9]) {
+    const uint64_t *words = words_of(t);
+    for (size_t i = 0; t->count && i < word_count(t); i += (size_t)1 << (t->depth - word_depth(words[i]))) {
+        for (unsigned line = 0; line < word_lines(words[i]); line++) {
+            unsigned used = 0;
+            for (unsigned k = 0; k < 8; k++)
+                used += !slot_empty(word_slots(words[i])[8 * line + k]);
+            counts[used]++;
+        }
+    }
+}

@@ -265,6 +265,7 @@ static size_t sent_bytes(struct conn *c, ssize_t n) {
 }
 
 static size_t send_vectors(struct conn *c, struct iovec *vectors, size_t count) {
+    if (count == 1) return sent_bytes(c, send(c->source.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL));
     struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
     return sent_bytes(c, sendmsg(c->source.fd, &message, MSG_NOSIGNAL));
 }

@@ -11,6 +11,7 @@
 #include "server/client.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
+#include "server/pubsub.h"
 #include "server/stats.h"
 #include "server/tracking.h"
 #include "server/wave.h"
@@ -28,13 +29,20 @@ static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
+/* Subscribers listen for as long as they like. */
 static bool idle_too_long(const struct client *c, int64_t now_ms) {
-    return limits_options.timeout_s && !block_is_waiting(c) &&
+    return limits_options.timeout_s && !c->subscriber && !block_is_waiting(c) &&
            now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
+/* May somebody be over a soft limit? Subscribers have one unless it is taken away, but mostly there are none. */
+static bool has_soft_limits(void) {
+    if (limits_options.output_limit[LIMITS_NORMAL].soft) return true;
+    return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
+}
+
 static void inspect_clients(int64_t now_ms) {
-    if (limits_options.timeout_s == 0 && limits_options.output_limit[LIMITS_NORMAL].soft == 0) return;
+    if (limits_options.timeout_s == 0 && !has_soft_limits()) return;
     for (int i = 0; i < CLIENTS_A_TICK; i++) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;

@@ -23,6 +23,7 @@
 #include "server/tracking.h"
 #include "store/evict.h"
 #include <assert.h>
+#include <stdio.h>
 
 #define FAMILIES_MAX 64
 #define LOOKUP_SIZE 1024 /* slots; a power of two, several times the number of commands */
@@ -324,11 +325,15 @@ void exec_arm(unsigned condition, bool on) {
     armed = on ? armed | condition : armed & ~condition;
 }
 
+/* The error of a gate that is closed to this request, until the next call; NULL if there is none. */
 static const char *closed_gate(const struct request *r) {
+    static char text[256];
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
         const struct gate *gate = &gates[i];
         if (!(armed & gate->condition) || (r->command->flags & gate->passes)) continue;
-        if (gate->holds == NULL || gate->holds(r)) return gate->error;
+        if (gate->holds && !gate->holds(r)) continue;
+        snprintf(text, sizeof text, gate->error, exec_full_name(r->command));
+        return text;
     }
     return NULL;
 }
@@ -352,7 +357,7 @@ static bool admit(struct request *r) {
     } else if (__builtin_expect(armed != 0, 0)) {
         const char *error = closed_gate(r);
         if (error == NULL) return !postpone(r);
-        reply_errorf(r->client, error, exec_full_name(r->command));
+        reply_error(r->client, error);
     } else {
         return true;
     }
@@ -449,5 +454,8 @@ void exec_run(struct request *r) {
     if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) hide_reply(c, mark);
     if (__builtin_expect(c->flags & CLIENT_CACHING, 0)) end_caching(r);
     if (__builtin_expect(push_kept, 0)) push_settle(c);
-    if (__builtin_expect(block_ready, 0) && !exec_nested) block_serve();
+    if (__builtin_expect(block_ready, 0) && !exec_nested) {
+        block_serve();
+        if (push_kept) push_settle(c);
+    }
 }

@@ -169,7 +169,6 @@ const struct option planned_rows[] = {
     KEPT_I64("active-defrag-max-scan-fields", NULL, "1000", 1, INT64_MAX, 0),
 
     /* encodings of small collections */
-    KEPT_MEMORY("hll-sparse-max-bytes", NULL, "3000", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_MEMORY("stream-node-max-bytes", NULL, "4096", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("stream-node-max-entries", NULL, "100", 0, INT64_MAX, OPTION_PLANNED),
 

@@ -18,6 +18,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define SHARED_MIN 1024 /* bytes from which a message is referred to by its receivers, not copied */
+
 struct link;
 
 struct topic {
@@ -205,9 +207,13 @@ static void link_free(struct link *l) {
 
 /* --- subscribing ----------------------------------------------------------------------------- */
 
+bool pubsub_any(void) {
+    return links.count > 0;
+}
+
 /* Clients with subscriptions arm the gate that keeps those of RESP2 to a few commands. */
 static void arm_gate(void) {
-    exec_arm(EXEC_SUBSCRIBED, links.count > 0);
+    exec_arm(EXEC_SUBSCRIBED, pubsub_any());
 }
 
 bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
@@ -335,7 +341,7 @@ static int64_t publish(enum pubsub_kind kind, const struct topic *t, struct slic
 int64_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message, struct blob *blob) {
     const struct topic *t = topic_find(kind, channel);
     if (t == NULL && (kind == PUBSUB_SHARD || groups.count == 0)) return 0;
-    struct blob *own = blob == NULL && message.len >= BLOB_MIN ? blob_from(message) : NULL;
+    struct blob *own = blob == NULL && message.len >= SHARED_MIN ? blob_from(message) : NULL;
     int64_t receivers = publish(kind, t, channel, message, own ? own : blob);
     if (own) blob_drop(own);
     return receivers;

@@ -32,6 +32,7 @@ int64_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice
 /* May anybody listen to a channel that begins with "__key"? One load, to be asked before a name is put together. */
 extern size_t pubsub_keyspace_topics;
 
+bool pubsub_any(void);                                                /* somebody has subscriptions */
 size_t pubsub_topics(enum pubsub_kind kind);                          /* how many there are */
 size_t pubsub_subscribers(enum pubsub_kind kind, struct slice topic); /* of one; 0 if there is no such */
 void pubsub_each(enum pubsub_kind kind, void (*visit)(void *ctx, struct slice topic), void *ctx); /* in no order */

@@ -120,7 +120,8 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e);
 /* TTL. deadline_ms ENTRY_NO_TTL removes it. May move the entry: use what it returns. */
 struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms);
 
-/* A key was changed: bump dirty, tell hooks. `class` is one of db_class, event a static name. */
+/* A key was changed: bump dirty, tell hooks. `class` is one of db_class, or 0 for a change without an event; event is a
+ * static name. */
 void db_changed(struct db *db, const struct key *key, unsigned class, const char *event);
 /* Only publish an event, without a change (keymiss, new, expired). */
 void db_notify(struct db *db, const struct key *key, unsigned class, const char *event);

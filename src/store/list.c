@@ -147,32 +147,44 @@ static size_t total_bytes(const struct slice *elements, size_t n) {
 }
 
 /* A list of this one element, in an encoding that has room for all that come. */
-static struct entry *create(struct db *db, const struct key *key, struct slice first, size_t bytes, size_t n) {
+static struct entry *create(struct db *db, const struct key *key, struct entry *old, struct slice first, size_t bytes,
+                            size_t n) {
     unsigned encoding = encoding_for(LISTPACK_EMPTY, 0, bytes, n);
     if (encoding != LIST_INLINE) {
         struct quicklist *q = new_quicklist();
         quicklist_push(q, QUICKLIST_TAIL, first);
-        return db_put(db, key, NULL, ENTRY_LIST, encoding, &q, sizeof q, ENTRY_NO_TTL);
+        return db_put(db, key, old, ENTRY_LIST, encoding, &q, sizeof q, ENTRY_NO_TTL);
     }
     uint8_t lp[LIST_INLINE_MAX];
     struct listpack_item item = listpack_item(first);
     listpack_init(lp);
     listpack_append(lp, &item);
-    return db_put(db, key, NULL, ENTRY_LIST, LIST_INLINE, lp, listpack_bytes(lp), ENTRY_NO_TTL);
+    return db_put(db, key, old, ENTRY_LIST, LIST_INLINE, lp, listpack_bytes(lp), ENTRY_NO_TTL);
+}
+
+static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
+                          size_t n) {
+    if (is_inline(e)) {
+        for (size_t i = 0; i < n; i++)
+            e = inline_push(db, e, end, elements[i]);
+    } else {
+        struct quicklist *q = entry_pointer(e);
+        for (size_t i = 0; i < n; i++)
+            quicklist_push(q, end, elements[i]);
+    }
+    return e;
 }
 
 struct entry *list_push(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end,
                         const struct slice *elements, size_t n) {
-    size_t i = 0, bytes = total_bytes(elements, n);
-    e = e ? list_expect(db, e, bytes, n) : create(db, key, elements[i++], bytes, n);
-    if (is_inline(e)) {
-        for (; i < n; i++)
-            e = inline_push(db, e, end, elements[i]);
-    } else {
-        for (struct quicklist *q = entry_pointer(e); i < n; i++)
-            quicklist_push(q, end, elements[i]);
-    }
-    return e;
+    if (!e) return push(db, create(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1, n - 1);
+    return push(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
+}
+
+struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
+                         size_t n) {
+    struct entry *e = create(db, key, old, *elements, total_bytes(elements, n), n);
+    return push(db, e, QUICKLIST_TAIL, elements + 1, n - 1);
 }
 
 struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bool after, struct slice element,

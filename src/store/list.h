@@ -50,6 +50,10 @@ static inline size_t list_length(const struct entry *e) {
 /* Push n elements one after the other. e may be NULL, which creates the key; n is not 0. */
 struct entry *list_push(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end,
                         const struct slice *elements, size_t n);
+/* Make these elements, of which there is one at least, the value of a key, whatever was there (`old`, may be NULL);
+ * no deadline. They must not lie in old. */
+struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
+                         size_t n);
 /* What Redis does to the encoding before it adds so many elements of so many bytes, and does not undo if the
  * place to add them at turns out not to exist. */
 struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t elements);

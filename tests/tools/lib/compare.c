@@ -10,8 +10,8 @@ static struct {
 static int rule_count;
 
 bool compare_parse(const char **at, struct rule *rule) {
-    static const char *names[] = {"", "!sort", "!type", "!near", "!ignore", "!listpack"};
-    for (int i = 1; i < 6; i++) {
+    static const char *names[] = {"", "!sort", "!type", "!near", "!ignore", "!listpack", "!errno"};
+    for (int i = 1; i < 7; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(*at, names[i], n) != 0 || !strchr(" \t\r\n", (*at)[n])) continue;
         *at += n;
@@ -97,13 +97,14 @@ static bool same_sorted(const char *a, size_t a_len, const char *b, size_t b_len
     return same;
 }
 
-static bool is_bulk(const char *reply, size_t len, const char *text) {
+static bool is_text(const char *reply, size_t len, const char *text) {
     return len == strlen(text) && memcmp(reply, text, len) == 0;
 }
 
 bool compare_replies(struct rule rule, const char *a, size_t a_len, const char *b, size_t b_len) {
     if (rule.how == RULE_IGNORE) return true;
     if (a_len == b_len && memcmp(a, b, a_len) == 0) return true;
+    if (rule.how == RULE_ERRNO) return is_text(b, b_len, "-ERR One or more scores can't be converted into double\r\n");
     if (a[0] != b[0] || a[0] == '-') return false;
     switch (rule.how) {
     case RULE_TYPE: return (a[1] == '-') == (b[1] == '-');
@@ -111,8 +112,8 @@ bool compare_replies(struct rule rule, const char *a, size_t a_len, const char *
         return a[0] == ':' && a[1] != '-' && b[1] != '-' && llabs(atoll(a + 1) - atoll(b + 1)) <= rule.near;
     case RULE_SORT: return same_sorted(a, a_len, b, b_len);
     case RULE_LISTPACK:
-        return is_bulk(a, a_len, "$8\r\nlistpack\r\n") &&
-               (is_bulk(b, b_len, "$9\r\nhashtable\r\n") || is_bulk(b, b_len, "$9\r\nquicklist\r\n"));
+        return is_text(a, a_len, "$8\r\nlistpack\r\n") &&
+               (is_text(b, b_len, "$9\r\nhashtable\r\n") || is_text(b, b_len, "$9\r\nquicklist\r\n"));
     default: return false;
     }
 }

@@ -5,13 +5,15 @@
  *   !near 2 TTL            two integers may differ by 2
  *   !ignore INFO           nothing matters but that there is a reply
  *   !listpack OBJECT       ours may say listpack where the oracle says hashtable or quicklist: Redis 7.2 does
+ *   !errno SORT            the oracle may say that scores can't be converted, for nothing: it goes by an errno that is
+ *                          still set from the last number out of range, in whatever command that was
  *
  * and COMMAND may be COMMAND|SUBCOMMAND. Errors are compared byte by byte in all but the last. */
 #pragma once
 #include "bytes.h"
 
 struct rule {
-    enum { RULE_EXACT, RULE_SORT, RULE_TYPE, RULE_NEAR, RULE_IGNORE, RULE_LISTPACK } how;
+    enum { RULE_EXACT, RULE_SORT, RULE_TYPE, RULE_NEAR, RULE_IGNORE, RULE_LISTPACK, RULE_ERRNO } how;
     int64_t near;
 };
 

@@ -329,11 +329,48 @@ static const struct row {
     {"SDIFFSTORE u t t", 1, 2, 0, "del:0:u", "SDIFFSTORE u t t"},
     {"SDIFFSTORE u t t", 0, 2, 0, "", ""},
     {"SREM t 1 2", 2, 0, 0, "srem:0:t del:0:t", "SREM t 1 2"},
+    {"PFADD h", 1, 0, 0, "new:0:h pfadd:0:h", "PFADD h"},
+    {"PFADD h", 0, 0, 0, "", ""},
+    {"PFADD h a b", 2, 0, 0, "pfadd:0:h", "PFADD h a b"},
+    {"PFADD h a c", 1, 0, 0, "pfadd:0:h", "PFADD h a c"},
+    {"PFADD h a b c", 0, 0, 0, "", ""},
+    {"PFCOUNT h", 1, 1, 0, "", "PFCOUNT h"},
+    {"PFCOUNT h", 0, 1, 0, "", ""},
+    {"PFCOUNT nope", 0, 0, 1, "keymiss:0:nope", ""},
+    {"PFCOUNT h nope h", 0, 2, 1, "keymiss:0:nope", ""},
+    {"PFMERGE h2 h nope", 1, 1, 2, "keymiss:0:h2 keymiss:0:nope new:0:h2 pfadd:0:h2", "PFMERGE h2 h nope"},
+    {"PFMERGE h2 h", 1, 2, 0, "pfadd:0:h2", "PFMERGE h2 h"},
+    {"PFDEBUG ENCODING h2", 0, 0, 0, "", ""},
+    {"PFDEBUG TODENSE h2", 1, 0, 0, "", "PFDEBUG TODENSE h2"},
+    {"PFDEBUG TODENSE h2", 0, 0, 0, "", ""},
+    {"PFDEBUG GETREG h", 1, 0, 0, "", "PFDEBUG GETREG h"},
+    {"PFADD h2 z", 1, 0, 0, "pfadd:0:h2", "PFADD h2 z"},
+    {"PFADD h2 z", 0, 0, 0, "", ""},
+    {"PFCOUNT h2", 1, 1, 0, "", "PFCOUNT h2"},
+    {"GEOADD g 13.361389 38.115556 p 15.087269 37.502669 c", 2, 0, 0, "new:0:g zadd:0:g", "zadd g 3479099956230698 p 3479447370796909 c"},
+    {"GEOADD g 13.361389 38.115556 p", 0, 0, 0, "", ""},
+    {"GEOADD g CH XX 13.5 38 p 1 1 nope", 1, 0, 0, "zadd:0:g", "zadd g CH XX 3479097324432493 p 3377822707026402 nope"},
+    {"GEOADD g NX 13.5 38 p", 0, 0, 0, "", ""},
+    {"GEOPOS g p", 0, 1, 0, "", ""},
+    {"GEOPOS nope p", 0, 0, 1, "keymiss:0:nope", ""},
+    {"GEODIST g p c", 0, 1, 0, "", ""},
+    {"GEODIST nope p c", 0, 0, 1, "keymiss:0:nope", ""},
+    {"GEOHASH nope p", 0, 0, 1, "keymiss:0:nope", ""},
+    {"GEOSEARCH g FROMMEMBER p BYRADIUS 500 km", 0, 1, 0, "", ""},
+    {"GEOSEARCH nope FROMMEMBER p BYRADIUS 500 km", 0, 0, 1, "keymiss:0:nope", ""},
+    {"GEORADIUS g 15 37 500 km", 0, 1, 0, "", ""},
+    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km", 2, 1, 0, "new:0:d geosearchstore:0:d", "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km"},
+    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST", 1, 1, 0, "geosearchstore:0:d", "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST"},
+    {"GEORADIUS g 15 37 500 km STORE d", 2, 1, 0, "georadiusstore:0:d", "GEORADIUS g 15 37 500 km STORE d"},
+    {"GEORADIUSBYMEMBER g p 500 km STOREDIST d2", 2, 1, 0, "new:0:d2 georadiusstore:0:d2", "GEORADIUSBYMEMBER g p 500 km STOREDIST d2"},
+    {"GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km", 1, 0, 1, "keymiss:0:nope del:0:d", "GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km"},
+    {"GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km", 0, 0, 1, "keymiss:0:nope", ""},
+    {"GEORADIUS g 0 0 1 m STORE d2", 1, 1, 0, "del:0:d2", "GEORADIUS g 0 0 1 m STORE d2"},
     /* clang-format on */
 };
 
 static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
-    (void)class;
+    if (!class) return; /* a change without an event */
     buf_printf(&events, "%s%s:%d:%.*s", events.len ? " " : "", event, db->id, (int)key->name.len, key->name.ptr);
 }
 
@@ -558,6 +595,9 @@ int main(void) {
     exec_register(sets_commands);
     exec_register(set_walk_commands);
     exec_register(set_algebra_commands);
+    exec_register(hyperloglog_commands);
+    exec_register(geo_commands);
+    exec_register(geo_search_commands);
     exec_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),

@@ -98,8 +98,12 @@ static void test_empty(void **state) {
 
 /* Every record and no other is found, iterated and scanned once. */
 static void verify(const struct table *t) {
-    size_t count = 0, iterated = 0;
+    size_t count = 0, iterated = 0, in_lines = 0, lines[9] = {0};
     table_check(t);
+    table_count_lines(t, lines);
+    for (size_t i = 0; i < 9; i++)
+        in_lines += i * lines[i];
+    assert_int_equal(in_lines, t->count);
     for (size_t i = 0; i < RECORDS; i++) {
         records[i].seen = 0;
         count += records[i].present;

@@ -1,0 +1,459 @@
+/* Places near a place: GEOSEARCH and the older GEORADIUS are one parser and one search.
+ *
+ * The search walks the few ranges of scores that can hold a hit (geohash_cover) and keeps what lies within the shape, in
+ * that order. Sorted by distance, places at the same distance stay in that order. Members are slices of the
+ * sorted set, so nothing may change it until all is replied or copied; those that a listpack keeps as integers have
+ * no text there, and get one with the hit. */
+#include "base/alloc.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/geo.h"
+#include "cmd/zsets.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum form { BY_POINT, BY_MEMBER, SEARCH, SEARCH_STORE }; /* of GEORADIUS, GEORADIUSBYMEMBER, GEOSEARCH(STORE) */
+enum sorting { UNSORTED, ASCENDING, DESCENDING };
+
+struct search {
+    enum form form;
+    bool may_store; /* GEORADIUS, not GEORADIUS_RO */
+    struct entry *source;
+    struct geohash_shape shape;
+    bool from_member, from_point, by_radius, by_box;
+    bool with_distance, with_hash, with_point;
+    enum sorting sorting;
+    int64_t count; /* 0: all */
+    bool any;      /* the first that are found */
+    bool stores, stores_distance;
+    struct key destination;
+};
+
+/* --- Words ----------------------------------------------------------------------------------- */
+
+static bool parse_number(struct client *c, struct slice word, double *number, const char *error) {
+    if (num_parse_f64(word, number)) return true;
+    reply_error(c, error);
+    return false;
+}
+
+static bool parse_radius(struct client *c, const struct slice *argv, struct geohash_shape *shape) {
+    shape->kind = GEOHASH_CIRCLE;
+    if (!parse_number(c, argv[0], &shape->radius, "ERR need numeric radius")) return false;
+    if (shape->radius >= 0) return geo_parse_unit(c, argv[1], &shape->metres);
+    reply_error(c, "ERR radius cannot be negative");
+    return false;
+}
+
+static bool parse_box(struct client *c, const struct slice *argv, struct geohash_shape *shape) {
+    shape->kind = GEOHASH_BOX;
+    if (!parse_number(c, argv[0], &shape->width, "ERR need numeric width")) return false;
+    if (!parse_number(c, argv[1], &shape->height, "ERR need numeric height")) return false;
+    if (shape->width >= 0 && shape->height >= 0) return geo_parse_unit(c, argv[2], &shape->metres);
+    reply_error(c, "ERR height or width cannot be negative");
+    return false;
+}
+
+/* Where the member is. Without a source any will do: what is replied then depends on the words that follow. */
+static bool parse_member(struct client *c, struct slice member, struct search *s) {
+    double score;
+    s->from_member = true;
+    if (!s->source) return true;
+    if (!zset_score(s->source, member, &score)) {
+        reply_error(c, "ERR could not decode requested zset member");
+        return false;
+    }
+    s->shape.center = geohash_decode(score);
+    return true;
+}
+
+static bool parse_count(struct client *c, struct slice word, int64_t *count) {
+    if (!args_i64(c, word, count)) return false;
+    if (*count > 0) return true;
+    reply_error(c, "ERR COUNT must be > 0");
+    return false;
+}
+
+static void store_under(struct search *s, struct slice name, bool distances) {
+    s->stores = true;
+    s->stores_distance = distances;
+    s->destination = key_of(name);
+}
+
+/* A word that stands alone. */
+static bool parse_flag(struct slice word, struct search *s) {
+    if (slice_is(word, "withdist")) {
+        s->with_distance = true;
+    } else if (slice_is(word, "withhash")) {
+        s->with_hash = true;
+    } else if (slice_is(word, "withcoord")) {
+        s->with_point = true;
+    } else if (slice_is(word, "any")) {
+        s->any = true;
+    } else if (slice_is(word, "asc")) {
+        s->sorting = ASCENDING;
+    } else if (slice_is(word, "desc")) {
+        s->sorting = DESCENDING;
+    } else if (s->form == SEARCH_STORE && slice_is(word, "storedist")) {
+        s->stores_distance = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The options at argv, of which `left` are left. Returns how many they were, 0 for an error that was replied. */
+static int parse_option(struct client *c, const struct slice *argv, int left, struct search *s) {
+    struct slice word = argv[0];
+    bool search = s->form >= SEARCH;
+    if (parse_flag(word, s)) return 1;
+    if (slice_is(word, "count") && left > 1) return parse_count(c, argv[1], &s->count) ? 2 : 0;
+    if (s->may_store && left > 1 && (slice_is(word, "store") || slice_is(word, "storedist"))) {
+        store_under(s, argv[1], slice_is(word, "storedist"));
+        return 2;
+    }
+    if (search && !s->from_point && left > 1 && slice_is(word, "frommember"))
+        return parse_member(c, argv[1], s) ? 2 : 0;
+    if (search && !s->from_member && left > 2 && slice_is(word, "fromlonlat")) {
+        s->from_point = true;
+        return geo_parse_point(c, argv + 1, &s->shape.center) ? 3 : 0;
+    }
+    if (search && !s->by_box && left > 2 && slice_is(word, "byradius")) {
+        s->by_radius = true;
+        return parse_radius(c, argv + 1, &s->shape) ? 3 : 0;
+    }
+    if (search && !s->by_radius && left > 3 && slice_is(word, "bybox")) {
+        s->by_box = true;
+        return parse_box(c, argv + 1, &s->shape) ? 4 : 0;
+    }
+    reply_syntax_error(c);
+    return 0;
+}
+
+/* Do the words go together? Else the error is replied. */
+static bool check(struct request *r, const struct search *s) {
+    struct slice name = r->argv[0];
+    if (s->stores && (s->with_distance || s->with_hash || s->with_point)) {
+        reply_errorf(r->client, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+                     s->form == SEARCH_STORE ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
+    } else if (s->form >= SEARCH && !s->from_member && !s->from_point) {
+        reply_errorf(r->client, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s", (int)name.len,
+                     name.ptr);
+    } else if (s->form >= SEARCH && !s->by_radius && !s->by_box) {
+        reply_errorf(r->client, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s", (int)name.len,
+                     name.ptr);
+    } else if (s->any && !s->count) {
+        reply_error(r->client, "ERR the ANY argument requires COUNT argument");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* The arguments before the options. Returns where those begin, 0 for an error that was replied. */
+static int parse_fixed(struct request *r, struct search *s) {
+    struct client *c = r->client;
+    switch (s->form) {
+    case BY_POINT:
+        return geo_parse_point(c, r->argv + 2, &s->shape.center) && parse_radius(c, r->argv + 4, &s->shape) ? 6 : 0;
+    case BY_MEMBER:
+        if (!s->source) return 5;
+        return parse_member(c, r->argv[2], s) && parse_radius(c, r->argv + 3, &s->shape) ? 5 : 0;
+    case SEARCH_STORE: store_under(s, r->argv[1], false); return 3;
+    default: return 2;
+    }
+}
+
+static bool parse(struct request *r, struct search *s) {
+    int i = parse_fixed(r, s);
+    for (int n = i; n && i < r->argc; i += n) {
+        n = parse_option(r->client, r->argv + i, r->argc - i, s);
+        if (n == 0) return false;
+    }
+    return i && check(r, s);
+}
+
+/* --- Hits ------------------------------------------------------------------------------------ */
+
+struct hit {
+    double distance; /* metres */
+    size_t number;   /* in the order of finding */
+    double score;
+    struct geohash_point point;
+    struct slice member; /* ptr NULL: its text is in digits */
+    char digits[NUM_I64_MAX];
+};
+
+struct hits {
+    struct hit *list;
+    size_t n, room;
+};
+
+static struct slice member_of(const struct hit *h) {
+    return h->member.ptr ? h->member : slice_of(h->digits, h->member.len);
+}
+
+static struct hit *next_hit(struct hits *hits) {
+    if (hits->n == hits->room) {
+        size_t room = hits->room ? hits->room * 2 : 16;
+        hits->list = alloc_resize(hits->list, hits->room * sizeof *hits->list, room * sizeof *hits->list);
+        hits->room = room;
+    }
+    return &hits->list[hits->n];
+}
+
+static void find_in(const struct search *s, const struct geohash_range *range, size_t limit, struct hits *hits) {
+    struct zset_score_range scores = {range->min, range->max, false, true};
+    struct zset_span span = zset_span_by_score(s->source, &scores);
+    struct zset_walk w;
+    if (span.n == 0) return;
+    zset_walk_from(&w, s->source, span.first);
+    for (size_t i = 0; i < span.n && hits->n < limit && zset_walk_next(&w); i++) {
+        struct hit *h = next_hit(hits);
+        h->point = geohash_decode(w.score);
+        if (!geohash_within(&s->shape, h->point, &h->distance)) continue;
+        h->score = w.score;
+        h->number = hits->n++;
+        h->member = w.member;
+        if (w.member.ptr != w.digits) continue;
+        memcpy(h->digits, w.digits, w.member.len);
+        h->member.ptr = NULL;
+    }
+}
+
+static int nearer(const void *a, const void *b) {
+    const struct hit *x = a, *y = b;
+    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
+}
+
+static int farther(const void *a, const void *b) {
+    const struct hit *x = a, *y = b;
+    if (x->distance != y->distance) return x->distance > y->distance ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
+}
+
+/* All that are to be replied, in their order. The caller frees the list. */
+static struct hits find(const struct search *s) {
+    struct hits hits = {NULL, 0, 0};
+    struct geohash_range ranges[GEOHASH_RANGES];
+    size_t count = s->count ? (size_t)s->count : SIZE_MAX, limit = s->any ? count : SIZE_MAX;
+    int n = geohash_cover(&s->shape, ranges);
+    for (int i = 0; i < n && hits.n < limit; i++)
+        find_in(s, &ranges[i], limit, &hits);
+    enum sorting sorting = s->sorting;
+    if (s->count && !s->any && sorting == UNSORTED) sorting = ASCENDING;
+    if (sorting != UNSORTED && hits.n > 1) {
+        qsort(hits.list, hits.n, sizeof *hits.list, sorting == ASCENDING ? nearer : farther);
+    }
+    if (hits.n > count) hits.n = count;
+    return hits;
+}
+
+/* --- Replies --------------------------------------------------------------------------------- */
+
+/* The score as an integer, as x86-64 converts what is none. */
+static int64_t hash_of(double score) {
+    return score >= -0x1p63 && score < 0x1p63 ? (int64_t)score : INT64_MIN;
+}
+
+static void reply_hits(struct client *c, const struct search *s, const struct hits *hits) {
+    size_t with = (size_t)s->with_distance + s->with_hash + s->with_point;
+    reply_array(c, hits->n);
+    for (size_t i = 0; i < hits->n; i++) {
+        const struct hit *h = &hits->list[i];
+        if (with) reply_array(c, with + 1);
+        reply_bulk(c, member_of(h));
+        if (s->with_distance) geo_reply_distance(c, h->distance / s->shape.metres);
+        if (s->with_hash) reply_int(c, hash_of(h->score));
+        if (s->with_point) geo_reply_point(c, h->point);
+    }
+}
+
+static void store_hits(struct client *c, const struct search *s, const struct hits *hits) {
+    struct zset *z = hits->n ? zset_new() : NULL;
+    for (size_t i = 0; i < hits->n; i++) {
+        const struct hit *h = &hits->list[i];
+        double score = s->stores_distance ? h->distance / s->shape.metres : h->score;
+        if (!zset_find(z, member_of(h))) zset_insert(z, member_of(h), score);
+    }
+    if (z) db_metrics.dirty += (int64_t)z->order.count - 1; /* Redis counts members */
+    zsets_store(c, &s->destination, z, s->form >= SEARCH ? "geosearchstore" : "georadiusstore");
+}
+
+static void search(struct request *r, enum form form, bool may_store) {
+    struct client *c = r->client;
+    struct search s = {.form = form, .may_store = may_store};
+    struct key source = form == SEARCH_STORE ? key_of(r->argv[2]) : r->key;
+    s.source = db_read(c->db, &source);
+    if (!zsets_check(c, s.source) || !parse(r, &s)) return;
+    struct hits hits = {NULL, 0, 0};
+    if (s.source) hits = find(&s);
+    if (s.stores) {
+        store_hits(c, &s, &hits);
+    } else {
+        reply_hits(c, &s, &hits);
+    }
+    alloc_put(hits.list, hits.room * sizeof *hits.list);
+}
+
+static void georadius(struct request *r) {
+    search(r, BY_POINT, true);
+}
+
+static void georadius_ro(struct request *r) {
+    search(r, BY_POINT, false);
+}
+
+static void georadiusbymember(struct request *r) {
+    search(r, BY_MEMBER, true);
+}
+
+static void georadiusbymember_ro(struct request *r) {
+    search(r, BY_MEMBER, false);
+}
+
+static void geosearch(struct request *r) {
+    search(r, SEARCH, false);
+}
+
+static void geosearchstore(struct request *r) {
+    search(r, SEARCH_STORE, false);
+}
+
+static const struct command_keys georadius_keys[] = {
+    {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .keyword = "STORE", .from = 6, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .keyword = "STOREDIST", .from = 6, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+static const struct command_keys georadiusbymember_keys[] = {
+    {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .keyword = "STORE", .from = 5, .step = 1, .keynum_at = -1},
+    {.flags = "OW update", .keyword = "STOREDIST", .from = 5, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+static const struct command_keys geosearchstore_keys[] = {
+    {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "RO access", .begin = 2, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command geo_search_commands[] = {
+    {.name = "georadius",
+     .body = georadius,
+     .arity = -6,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "3.2.0",
+     .summary = "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
+                "from a point",
+     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
+                   "delimited by center and radius and M is the number of items inside the index.",
+     .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
+               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST "
+               "key:key#2]",
+     .history = "6.2.0|Added the `ANY` option for `COUNT`.\n"
+                "7.0.0|Added support for uppercase unit names.",
+     .deprecated = "6.2.0|`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+     .keys = georadius_keys},
+    {.name = "georadius_ro",
+     .body = georadius_ro,
+     .arity = -6,
+     .flags = CMD_READONLY,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "3.2.10",
+     .summary = "A read-only variant for GEORADIUS",
+     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
+                   "delimited by center and radius and M is the number of items inside the index.",
+     .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
+               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
+     .history = "6.2.0|Added the `ANY` option for `COUNT`.",
+     .deprecated = "6.2.0|`GEOSEARCH` with the `BYRADIUS` argument"},
+    {.name = "georadiusbymember",
+     .body = georadiusbymember,
+     .arity = -5,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "3.2.0",
+     .summary = "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
+                "from a member",
+     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
+                   "delimited by center and radius and M is the number of items inside the index.",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
+               "count:integer [ANY])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST key:key#2]",
+     .history = "7.0.0|Added support for uppercase unit names.",
+     .deprecated = "6.2.0|`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+     .keys = georadiusbymember_keys},
+    {.name = "georadiusbymember_ro",
+     .body = georadiusbymember_ro,
+     .arity = -5,
+     .flags = CMD_READONLY,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "3.2.10",
+     .summary = "A read-only variant for GEORADIUSBYMEMBER",
+     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
+                   "delimited by center and radius and M is the number of items inside the index.",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
+               "count:integer [ANY])] [order:(ASC | DESC)]",
+     .deprecated = "6.2.0|`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"},
+    {.name = "geosearch",
+     .body = geosearch,
+     .arity = -7,
+     .flags = CMD_READONLY,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "6.2.0",
+     .summary =
+         "Query a sorted set representing a geospatial index to fetch members inside an area of a box or a circle.",
+     .complexity = "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the "
+                   "shape provided as the filter and M is the number of items inside the shape",
+     .syntax =
+         "key:key from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double latitude:double)) "
+         "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double unit:(M "
+         "| KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]",
+     .history = "7.0.0|Added support for uppercase unit names."},
+    {.name = "geosearchstore",
+     .body = geosearchstore,
+     .arity = -8,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_GEO,
+     .first_key = 1,
+     .last_key = 2,
+     .key_step = 1,
+     .group = GROUP_GEO,
+     .since = "6.2.0",
+     .summary = "Query a sorted set representing a geospatial index to fetch members inside an area of a box or a "
+                "circle, and store the result in another key.",
+     .complexity = "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the "
+                   "shape provided as the filter and M is the number of items inside the shape",
+     .syntax =
+         "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
+         "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
+         "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
+     .history = "7.0.0|Added support for uppercase unit names.",
+     .keys = geosearchstore_keys},
+    {.name = NULL},
+};

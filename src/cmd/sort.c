@@ -1,0 +1,537 @@
+/* SORT and SORT_RO.
+ *
+ * The elements of the list, set or sorted set are not copied: a vector says where each is, next to the items that are
+ * sorted (cmd/sort_order.h), which are 16 bytes each. Weights are looked up in batches, and so is what GET names. A
+ * sorted set stays in the encoding that it has; in Redis it becomes a skiplist on the way.
+ *
+ * Where BY names no key ("nosort"), elements come in the order in which they are, and only those of LIMIT are
+ * visited. A set has no such order: it is sorted by its members as soon as the result is stored, so that replicas
+ * store the same. */
+#include "base/buf.h"
+#include "cmd/families.h"
+#include "cmd/sort_order.h"
+#include "cmd/sort_pattern.h"
+#include "server/client.h"
+#include "server/reply.h"
+#include "store/list.h"
+#include "store/set.h"
+#include "store/zset.h"
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+
+struct chunk {
+    struct chunk *next;
+    size_t used, room;
+    char bytes[];
+};
+#define CHUNK_BYTES 16384
+
+struct sort {
+    struct client *client;
+    bool descending, alpha, nosort, collate;
+    struct slice store; /* ptr NULL: the result is the reply */
+    struct sort_pattern by, *gets;
+    bool has_by;
+    size_t n_gets, gets_room;
+    int64_t offset, limit; /* limit -1: none */
+
+    size_t n;                        /* elements in the vector */
+    size_t first, wanted;            /* those of the result */
+    struct listpack_value *elements; /* the four arrays are one allocation */
+    struct slice *texts;             /* what ALPHA compares; ptr NULL: no weight */
+    struct sort_item *items, *spare;
+    size_t room;          /* of the allocation */
+    struct chunk *chunks; /* copies, where an element or a text has to outlive what it was read from */
+    struct buf out;       /* to store: lengths, each with its text behind */
+    size_t n_out;
+};
+
+/* A copy of a text, with a zero byte behind it, that lives as long as the sort. */
+static char *keep(struct sort *s, struct slice text) {
+    if (!s->chunks || s->chunks->room - s->chunks->used <= text.len) {
+        size_t room = text.len < CHUNK_BYTES / 4 ? CHUNK_BYTES : text.len + 1;
+        struct chunk *c = alloc_get(sizeof *c + room);
+        *c = (struct chunk){s->chunks, 0, room};
+        s->chunks = c;
+    }
+    char *to = s->chunks->bytes + s->chunks->used;
+    memcpy(to, text.ptr, text.len);
+    to[text.len] = '\0';
+    s->chunks->used += text.len + 1;
+    return to;
+}
+
+static void release(struct sort *s) {
+    for (struct chunk *c = s->chunks, *next; c; c = next) {
+        next = c->next;
+        alloc_put(c, sizeof *c + c->room);
+    }
+    if (s->room) alloc_put(s->elements, s->room);
+    if (s->gets) alloc_put(s->gets, s->gets_room);
+    buf_free(&s->out);
+}
+
+/* --- Arguments ------------------------------------------------------------------------------- */
+
+static bool parse_limit(struct sort *s, const struct slice *argv) {
+    if (num_parse_i64(argv[0], &s->offset) && num_parse_i64(argv[1], &s->limit)) return true;
+    reply_not_integer(s->client);
+    return false;
+}
+
+/* Options that have arguments. Returns how many the option at argv[i] takes, itself included; 0: that is an error. */
+static int parse_option(struct sort *s, struct request *r, int i, bool may_store) {
+    struct slice word = r->argv[i];
+    int left = r->argc - i - 1;
+    if (slice_is(word, "limit") && left >= 2) return parse_limit(s, r->argv + i + 1) ? 3 : 0;
+    if (left >= 1 && may_store && slice_is(word, "store")) {
+        s->store = r->argv[i + 1];
+    } else if (left >= 1 && slice_is(word, "by")) {
+        s->by = sort_pattern_of(r->argv[i + 1]);
+        s->has_by = true;
+        if (s->by.what != SORT_KEY) s->nosort = true;
+    } else if (left >= 1 && slice_is(word, "get")) {
+        s->gets[s->n_gets++] = sort_pattern_of(r->argv[i + 1]);
+    } else {
+        reply_syntax_error(s->client);
+        return 0;
+    }
+    return 2;
+}
+
+static bool parse(struct sort *s, struct request *r, bool may_store) {
+    s->limit = -1;
+    if (r->argc > 3) {
+        s->gets_room = (size_t)(r->argc - 2) / 2 * sizeof *s->gets;
+        s->gets = alloc_get(s->gets_room);
+    }
+    for (int i = 2, taken; i < r->argc; i += taken) {
+        taken = 1;
+        if (slice_is(r->argv[i], "asc")) {
+            s->descending = false;
+        } else if (slice_is(r->argv[i], "desc")) {
+            s->descending = true;
+        } else if (slice_is(r->argv[i], "alpha")) {
+            s->alpha = true;
+        } else if ((taken = parse_option(s, r, i, may_store)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Elements -------------------------------------------------------------------------------- */
+
+static size_t count_elements(const struct entry *e) {
+    if (!e) return 0;
+    if (entry_type(e) == ENTRY_LIST) return list_length(e);
+    return entry_type(e) == ENTRY_SET ? set_count(e) : zset_count(e);
+}
+
+/* What LIMIT leaves of n elements. */
+static void cut(struct sort *s, size_t n) {
+    size_t start = s->offset < 0 ? 0 : (uint64_t)s->offset < n ? (size_t)s->offset : n;
+    s->first = start;
+    s->wanted = s->limit >= 0 && (uint64_t)s->limit < n - start ? (size_t)s->limit : n - start;
+}
+
+static void make_room(struct sort *s, size_t n) {
+    size_t each = sizeof *s->elements + (s->nosort ? 0 : 2 * sizeof *s->items + (s->alpha ? sizeof *s->texts : 0));
+    if (n == 0) return;
+    s->room = n * each;
+    s->elements = alloc_get(s->room);
+    if (s->nosort) return;
+    s->items = (struct sort_item *)(s->elements + n);
+    s->spare = s->items + n;
+    if (s->alpha) s->texts = (struct slice *)(s->spare + n);
+}
+
+/* Elements of a compressed node are gone when the iterator leaves it. */
+static void load_list(struct sort *s, const struct entry *e, size_t first, size_t n, bool backwards) {
+    struct list_view view;
+    const struct quicklist *q = list_read(e, &view);
+    struct quicklist_iter it;
+    int64_t start = backwards ? (int64_t)(q->count - 1 - first) : (int64_t)first;
+    bool ok = quicklist_start(&it, q, start);
+    for (; ok && n > 0; n--, ok = backwards ? quicklist_prev(&it) : quicklist_next(&it)) {
+        struct listpack_value v = quicklist_get(&it);
+        if (v.ptr && it.scratch.bytes) v.ptr = keep(s, slice_of(v.ptr, v.len));
+        s->elements[s->n++] = v;
+    }
+    quicklist_stop(&it);
+}
+
+static void load_set(struct sort *s, const struct entry *e) {
+    struct set_iter it;
+    set_iter_init(&it, e);
+    for (size_t n = set_count(e); s->n < n; s->n++)
+        set_iter_next(&it, &s->elements[s->n]);
+}
+
+/* A member that is an integer in the listpack has its digits in the walk. */
+static void load_zset(struct sort *s, const struct entry *e, size_t first, size_t n, bool backwards) {
+    struct zset_walk w;
+    zset_walk_from(&w, e, backwards ? zset_count(e) - first : first);
+    for (; n > 0 && (backwards ? zset_walk_prev(&w) : zset_walk_next(&w)); n--) {
+        struct slice member = w.member;
+        if (member.ptr == w.digits) member.ptr = keep(s, member);
+        s->elements[s->n++] = (struct listpack_value){member.ptr, member.len, 0};
+    }
+}
+
+static void load(struct sort *s, const struct entry *e) {
+    size_t n = count_elements(e);
+    cut(s, n);
+    bool ranged = s->nosort && e && entry_type(e) != ENTRY_SET;
+    size_t first = ranged ? s->first : 0, count = ranged ? s->wanted : n;
+    make_room(s, count);
+    if (count == 0) return;
+    if (entry_type(e) == ENTRY_LIST) {
+        load_list(s, e, first, count, ranged && s->descending);
+    } else if (entry_type(e) == ENTRY_SET) {
+        load_set(s, e);
+    } else {
+        load_zset(s, e, first, count, ranged && s->descending);
+    }
+    if (ranged) s->first = 0;
+}
+
+/* --- Weights --------------------------------------------------------------------------------- */
+
+/* The number that a text is: leniently (strtod takes blanks in front, and nothing at all for 0), but all of it. */
+static bool parse_weight(struct slice text, double *weight) {
+    int64_t number;
+    char copy[256], *end, *long_copy = NULL;
+    if (num_parse_i64(text, &number)) {
+        *weight = (double)number;
+        return true;
+    }
+    if (text.len >= sizeof copy) long_copy = alloc_get(text.len + 1);
+    char *at = long_copy ? long_copy : copy;
+    memcpy(at, text.ptr, text.len);
+    at[text.len] = '\0';
+    errno = 0;
+    *weight = strtod(at, &end);
+    bool ok = *end == '\0' && errno != ERANGE && !isnan(*weight);
+    if (long_copy) alloc_put(long_copy, text.len + 1);
+    return ok;
+}
+
+/* What ALPHA compares of a text: without STORE up to a zero byte, as strcoll does. */
+static struct slice visible(const struct sort *s, struct slice text) {
+    if (!s->store.ptr) text.len = strnlen(text.ptr, text.len);
+    return text;
+}
+
+/* How many bytes all texts have in common at their beginning: no code need hold them. */
+static size_t shared_prefix(const struct sort *s) {
+    const struct slice *first = NULL;
+    size_t shared = SIZE_MAX;
+    for (size_t i = 0; i < s->n && shared > 0; i++) {
+        const struct slice *text = &s->texts[i];
+        size_t same = 0;
+        if (!text->ptr) continue;
+        if (!first) first = text;
+        if (shared > text->len) shared = text->len;
+        while (same < shared && text->ptr[same] == first->ptr[same])
+            same++;
+        shared = same;
+    }
+    return shared;
+}
+
+/* One bit of a text's code goes to those that have no weight, which come before the empty text. */
+static void code_texts(struct sort *s) {
+    size_t shared = s->collate ? 0 : shared_prefix(s);
+    for (size_t i = 0; i < s->n; i++) {
+        struct slice text = s->texts[i];
+        uint64_t code = text.ptr && !s->collate ? sort_code_text(text.ptr + shared, text.len - shared) >> 1 : 0;
+        if (text.ptr) code |= UINT64_C(1) << 63;
+        s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
+    }
+}
+
+static void set_number(struct sort *s, size_t i, double number) {
+    uint64_t code = sort_code_number(number);
+    s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
+}
+
+/* Weigh element i by a text, which may be NULL; `fleeting` texts are copied. False: it is no number. */
+static bool weigh(struct sort *s, size_t i, struct slice text, bool fleeting) {
+    double number = 0;
+    if (s->alpha) {
+        if (text.ptr) text = visible(s, text);
+        if (text.ptr && (fleeting || s->collate)) text.ptr = keep(s, text);
+        s->texts[i] = text;
+        return true;
+    }
+    if (text.ptr && !parse_weight(text, &number)) return false;
+    set_number(s, i, number);
+    return true;
+}
+
+static bool weigh_by_elements(struct sort *s) {
+    char digits[NUM_I64_MAX];
+    bool ok = true;
+    for (size_t i = 0; i < s->n; i++) {
+        struct listpack_value v = s->elements[i];
+        if (!v.ptr && !s->alpha) {
+            set_number(s, i, (double)v.number);
+        } else {
+            ok &= weigh(s, i, listpack_value_text(v, digits), !v.ptr);
+        }
+    }
+    return ok;
+}
+
+/* Values found stay where they are while nothing is written, but for an integer's digits. */
+static bool weigh_by_pattern(struct sort *s) {
+    struct sort_batch batch = {.db = s->client->db};
+    bool ok = true;
+    for (size_t i = 0; i < s->n; sort_batch_reset(&batch)) {
+        for (size_t j = i; j < s->n && batch.count < LOOKUP_AHEAD; j++)
+            sort_batch_add(&batch, &s->by, s->elements[j]);
+        sort_batch_run(&batch);
+        for (int k = 0; k < batch.count; k++) {
+            struct slice found = batch.slots[k].found;
+            ok &= weigh(s, i++, found, found.ptr == batch.slots[k].digits);
+        }
+    }
+    sort_batch_end(&batch);
+    return ok;
+}
+
+/* --- Order ----------------------------------------------------------------------------------- */
+
+static int compare_bytes(struct slice a, struct slice b) {
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_texts(const struct sort *s, struct slice a, struct slice b) {
+    if (!a.ptr || !b.ptr) return (a.ptr != NULL) - (b.ptr != NULL);
+    return s->collate ? strcoll(a.ptr, b.ptr) : compare_bytes(a, b);
+}
+
+/* Equal numbers, or weights that are missing, leave the decision to the elements. */
+static int break_tie(const void *ctx, size_t a, size_t b) {
+    const struct sort *s = ctx;
+    char one[NUM_I64_MAX], other[NUM_I64_MAX];
+    if (s->descending) {
+        size_t swap = a;
+        a = b;
+        b = swap;
+    }
+    if (s->alpha) return compare_texts(s, s->texts[a], s->texts[b]);
+    return compare_bytes(listpack_value_text(s->elements[a], one), listpack_value_text(s->elements[b], other));
+}
+
+static bool put_in_order(struct sort *s) {
+    if (!(s->has_by ? weigh_by_pattern(s) : weigh_by_elements(s))) return false;
+    if (s->alpha) code_texts(s);
+    sort_order(s->items, s->n, s->wanted ? s->first + s->wanted : 0, s->spare, break_tie, s);
+    return true;
+}
+
+static struct listpack_value sorted_element(const struct sort *s, size_t i) {
+    return s->elements[s->nosort ? i : s->items[i].index];
+}
+
+/* --- The result ------------------------------------------------------------------------------ */
+
+/* A text of the result; ptr NULL: GET found nothing. */
+static void emit(struct sort *s, struct slice text) {
+    if (s->store.ptr) {
+        buf_append(&s->out, &text.len, sizeof text.len);
+        if (text.len) buf_append_slice(&s->out, text);
+        s->n_out++;
+    } else if (text.ptr) {
+        reply_bulk(s->client, text);
+    } else {
+        reply_null(s->client);
+    }
+}
+
+static void emit_elements(struct sort *s) {
+    char digits[NUM_I64_MAX];
+    for (size_t i = s->first; i < s->first + s->wanted; i++)
+        emit(s, listpack_value_text(sorted_element(s, i), digits));
+}
+
+static void emit_found(struct sort *s, struct sort_batch *batch) {
+    sort_batch_run(batch);
+    for (int i = 0; i < batch->count; i++)
+        emit(s, batch->slots[i].found);
+    sort_batch_reset(batch);
+}
+
+static void emit_gets(struct sort *s) {
+    struct sort_batch batch = {.db = s->client->db};
+    for (size_t i = s->first; i < s->first + s->wanted; i++) {
+        for (size_t g = 0; g < s->n_gets; g++) {
+            sort_batch_add(&batch, &s->gets[g], sorted_element(s, i));
+            if (batch.count == LOOKUP_AHEAD) emit_found(s, &batch);
+        }
+    }
+    emit_found(s, &batch);
+    sort_batch_end(&batch);
+}
+
+static void store_list(struct sort *s, const struct key *key, struct entry *old) {
+    size_t bytes = s->n_out * sizeof(struct slice);
+    struct slice *elements = alloc_get(bytes);
+    const char *at = s->out.data;
+    for (size_t i = 0; i < s->n_out; i++) {
+        memcpy(&elements[i].len, at, sizeof elements[i].len);
+        elements[i].ptr = at + sizeof elements[i].len;
+        at = elements[i].ptr + elements[i].len;
+    }
+    list_store(s->client->db, key, old, elements, s->n_out);
+    alloc_put(elements, bytes);
+}
+
+/* The destination may be the source, or a key that BY or GET named: nothing of it is needed any more. */
+static void store(struct sort *s) {
+    struct db *db = s->client->db;
+    struct key key = key_of(s->store);
+    struct entry *old = db_write(db, &key);
+    if (s->n_out > 0) {
+        store_list(s, &key, old);
+        db_changed(db, &key, DB_LIST, "sortstore");
+        db_metrics.dirty += (int64_t)s->n_out - 1; /* Redis counts elements */
+    } else if (old) {
+        db_remove(db, &key, old);
+        db_changed(db, &key, DB_GENERIC, "del");
+    }
+    reply_int(s->client, (int64_t)s->n_out);
+}
+
+static void give_result(struct sort *s) {
+    if (!s->store.ptr) reply_array(s->client, s->wanted * (s->n_gets ? s->n_gets : 1));
+    if (s->n_gets) {
+        emit_gets(s);
+    } else {
+        emit_elements(s);
+    }
+    if (s->store.ptr) store(s);
+}
+
+static void run(struct sort *s, struct request *r) {
+    struct entry *e = db_read(s->client->db, &r->key);
+    if (e && entry_type(e) != ENTRY_LIST && entry_type(e) != ENTRY_SET && entry_type(e) != ENTRY_ZSET) {
+        reply_wrong_type(s->client);
+        return;
+    }
+    if (s->nosort && s->store.ptr && e && entry_type(e) == ENTRY_SET) {
+        s->nosort = s->has_by = false;
+        s->alpha = true;
+    }
+    const char *locale = setlocale(LC_COLLATE, NULL);
+    s->collate = s->alpha && !s->store.ptr && strcmp(locale, "C") != 0 && strcmp(locale, "POSIX") != 0;
+    load(s, e);
+    if (!s->nosort && !put_in_order(s)) {
+        reply_error(s->client, "ERR One or more scores can't be converted into double");
+        return;
+    }
+    give_result(s);
+}
+
+static void sort(struct request *r) {
+    struct sort s = {.client = r->client};
+    if (parse(&s, r, true)) run(&s, r);
+    release(&s);
+}
+
+static void sort_ro(struct request *r) {
+    struct sort s = {.client = r->client};
+    if (parse(&s, r, false)) run(&s, r);
+    release(&s);
+}
+
+/* --- Rows ------------------------------------------------------------------------------------ */
+
+/* The source, and the last STORE's destination. What BY and GET name depends on the data. */
+static int find_keys(const struct slice *argv, int argc, int *positions, int max) {
+    int destination = 0;
+    for (int i = 2; i < argc; i++) {
+        if (slice_is(argv[i], "limit")) {
+            i += 2;
+        } else if (slice_is(argv[i], "get") || slice_is(argv[i], "by")) {
+            i++;
+        } else if (slice_is(argv[i], "store") && i + 1 < argc) {
+            destination = ++i;
+        }
+    }
+    if (max > 0) positions[0] = 1;
+    if (destination && max > 1) positions[1] = destination;
+    return destination ? 2 : 1;
+}
+
+static int find_key(const struct slice *argv, int argc, int *positions, int max) {
+    (void)argv;
+    (void)argc;
+    if (max > 0) positions[0] = 1;
+    return 1;
+}
+
+static const struct command_keys sort_keys[] = {
+    {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "RO access",
+     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content "
+              "of the key we sort",
+     .keynum_at = -1},
+    {.flags = "OW update",
+     .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the "
+              "argument array",
+     .keynum_at = -1},
+    {.flags = NULL},
+};
+
+static const struct command_keys sort_ro_keys[] = {
+    {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
+    {.flags = "RO access",
+     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content "
+              "of the key we sort",
+     .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command sort_commands[] = {
+    {.name = "sort",
+     .body = sort,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "1.0.0",
+     .summary = "Sort the elements in a list, set or sorted set",
+     .complexity = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of "
+                   "returned elements. When the elements are not sorted, complexity is O(N).",
+     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
+               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
+     .keys = sort_keys,
+     .find_keys = find_keys},
+    {.name = "sort_ro",
+     .body = sort_ro,
+     .arity = -2,
+     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "7.0.0",
+     .summary = "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
+     .complexity = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of "
+                   "returned elements. When the elements are not sorted, complexity is O(N).",
+     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
+               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
+     .keys = sort_ro_keys,
+     .find_keys = find_key},
+    {.name = NULL},
+};

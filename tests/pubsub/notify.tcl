@@ -1,0 +1,62 @@
+# Keyspace notifications where redis-server is no help: time, both forms, what costs nothing. compat/events compares the
+# events of all commands.
+with_server {notify-keyspace-events KEA} {
+    test "an event has two channels, of its key and of its kind" {
+        set s [client]
+        $s PSUBSCRIBE __key*
+        r SELECT 3
+        r SET k v
+        assert_equal {pmessage __key* __keyspace@3__:k set} [$s -read]
+        assert_equal {pmessage __key* __keyevent@3__:set k} [$s -read]
+        r SELECT 0
+    }
+
+    test "a key expires at its deadline, and is heard of then, though nobody asks for it" {
+        set s [client]
+        $s SUBSCRIBE __keyevent@0__:expired
+        set began [clock milliseconds]
+        r PSETEX short 150 v
+        assert_equal {message __keyevent@0__:expired short} [$s -read]
+        set waited [expr {[clock milliseconds] - $began}]
+        assert {$waited >= 150 && $waited < 150 + 100 * [slowness]}
+    }
+
+    test "a client that listens to its own keys in RESP3 hears of them behind the reply" {
+        set s [client]
+        $s HELLO 3
+        $s SUBSCRIBE __keyspace@0__:own
+        $s -raw [resp_encode DEL own][resp_encode RPUSH own a b][resp_encode LRANGE own 0 -1][resp_encode SPOP own]
+        assert_equal 0 [$s -read]
+        assert_equal 2 [$s -read]
+        assert_equal {message __keyspace@0__:own rpush} [$s -read]
+        assert_equal {a b} [$s -read]
+        assert_error WRONGTYPE* { $s -read }
+    }
+
+    test "CONFIG SET turns classes on and off at once" {
+        set s [client]
+        $s PSUBSCRIBE __keyspace*
+        r CONFIG SET notify-keyspace-events Kl
+        r SET x v
+        r LPUSH y v
+        assert_equal {pmessage __keyspace* __keyspace@0__:y lpush} [$s -read]
+        r CONFIG SET notify-keyspace-events ""
+        r LPUSH y v
+        r CONFIG SET notify-keyspace-events Kmn
+        r GET nothing
+        r SET fresh v
+        assert_equal {pmessage __keyspace* __keyspace@0__:nothing keymiss} [$s -read]
+        assert_equal {pmessage __keyspace* __keyspace@0__:fresh new} [$s -read]
+    }
+
+    test "a listener that does not read is cut off in the middle of a command, which goes on" {
+        r CONFIG SET notify-keyspace-events KEA client-output-buffer-limit "pubsub 100000 0 0"
+        set s [client]
+        $s PSUBSCRIBE __key*
+        set words {}
+        for {set i 0} {$i < 20000} {incr i} { lappend words [string repeat k 40]$i v }
+        assert_equal OK [r MSET {*}$words]
+        wait_for {[r PUBSUB NUMPAT] == 0}
+        assert_equal v [r GET [string repeat k 40]19999]
+    }
+}
