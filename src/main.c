@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "server/auth.h"
 #include "server/banner.h"
+#include "server/client.h"
 #include "server/config.h"
 #include "server/config_file.h"
 #include "server/crash.h"
@@ -40,12 +41,12 @@ static const struct option *const option_lists[] = {
 };
 
 static const struct command *const families[] = {
-    strings_commands,    ranges_commands,       counters_commands,    lcs_commands,          keys_commands,
-    expiry_commands,     scan_commands,         object_commands,      databases_commands,    connection_commands,
-    client_cmd_commands, command_commands,      server_cmd_commands,  config_cmd_commands,   shutdown_commands,
-    debug_commands,      lists_commands,        bitmaps_commands,     hashes_commands,       hash_walk_commands,
-    sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands,   zsets_commands,
-    zset_range_commands, zset_algebra_commands, zset_walk_commands,   transactions_commands,
+    strings_commands,    ranges_commands,     counters_commands,     lcs_commands,         keys_commands,
+    expiry_commands,     scan_commands,       object_commands,       databases_commands,   connection_commands,
+    client_cmd_commands, command_commands,    server_cmd_commands,   config_cmd_commands,  shutdown_commands,
+    debug_commands,      lists_commands,      list_block_commands,   bitmaps_commands,     hashes_commands,
+    hash_walk_commands,  sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands,
+    zsets_commands,      zset_range_commands, zset_algebra_commands, zset_block_commands,  zset_walk_commands, transactions_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -170,7 +171,11 @@ int main(int argc, char **argv) {
     loop_run(cron_turn);
     lifecycle_end();
 #ifdef KURA_LIBC_ALLOC
-    db_shutdown(); /* a leak checker cannot follow the tables' tagged pointers */
+    /* A leak checker cannot follow the tables' tagged pointers. */
+    while (client_first)
+        client_close(client_first);
+    client_reap();
+    db_shutdown();
 #endif
     worker_stop();
     return 0;

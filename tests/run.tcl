@@ -6,6 +6,7 @@
 #   unit/<layer>/<test>     a cmocka program in build/<variant>/unit
 #   <family>/<file>         tests/<family>/<file>.tcl, in a process of its own with the servers it starts
 #   compat/<file>           tests/compat/<file>.cmds, sent to kura and to redis-server
+#   compat/<file>-clients   tests/compat/<file>.clients: several connections to each of the two
 #   compat/random-resp<n>   random commands for the same two
 #   fuzz/protocol           five seconds of tests/tools/fuzz.c
 # The output of what fails is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
@@ -55,6 +56,9 @@ proc list_tests {} {
     lappend all [list fuzz/protocol [list [file join $root build tools fuzz] $::server 5 $seed {*}$grammars]]
     foreach file [lsort [glob -nocomplain $root/tests/compat/*.cmds]] {
         lappend all [list compat/[file rootname [file tail $file]] [concat $compat script $file $grammars]]
+    }
+    foreach file [lsort [glob -nocomplain $root/tests/compat/*.clients]] {
+        lappend all [list compat/[file rootname [file tail $file]]-clients [concat $compat clients $file $grammars]]
     }
     foreach file [lsort [glob -nocomplain $root/tests/*/*.tcl]] {
         set family [file tail [file dirname $file]]

@@ -1,9 +1,11 @@
 #include "cmd/args.h"
+#include "base/clock.h"
 #include "base/glob.h"
 #include "base/num.h"
 #include "server/reply.h"
 #include "store/db.h"
 #include <limits.h>
+#include <math.h>
 
 bool args_i64(struct client *c, struct slice arg, int64_t *out) {
     if (__builtin_expect(num_parse_i64(arg, out), 1)) return true;
@@ -24,6 +26,26 @@ bool args_is_int(struct slice arg, int *out) {
     if (!num_parse_i64(arg, &n) || n < INT_MIN || n > INT_MAX) return false;
     *out = (int)n;
     return true;
+}
+
+/* A negative one that rounds up to zero is none. What Redis adds to its clock has to stay below 2^63 ms. */
+bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms) {
+    long double seconds;
+    const char *error = NULL;
+    if (!num_parse_ld(arg, &seconds)) {
+        error = "ERR timeout is not a float or out of range";
+    } else {
+        long double ms = ceill(seconds * 1000);
+        if (ms < 0) {
+            error = "ERR timeout is negative";
+        } else if (ms > (long double)(INT64_MAX - clock_now_ms())) {
+            error = "ERR timeout is out of range";
+        } else {
+            *timeout_ms = (int64_t)ms;
+        }
+    }
+    if (error) reply_error(c, error);
+    return !error;
 }
 
 bool args_db(struct client *c, struct slice arg, struct db **out) {

@@ -13,6 +13,8 @@ bool args_signed(struct client *c, struct slice arg, int64_t *out);
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN and its kin */
 /* COUNT and MATCH behind the cursor of HSCAN, SSCAN, ZSCAN. What is not given stays; a pattern without ptr matches all. */
 bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count);
+/* The timeout of a blocking command: seconds, perhaps with a fraction; 0 is for ever. */
+bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms);
 bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */
 /* A database's index as SWAPDB reads it: any int passes, whatever the number of databases. No reply. */
 bool args_is_int(struct slice arg, int *out);

@@ -2,8 +2,10 @@
 #include "cmd/client_cmd.h"
 #include "base/buf.h"
 #include "base/num.h"
+#include "cmd/args.h"
 #include "cmd/families.h"
 #include "net/socket.h"
+#include "server/block.h"
 #include "server/client.h"
 #include "server/reply.h"
 
@@ -273,6 +275,29 @@ static void client_getredir(struct request *r) {
     reply_int(r->client, -1);
 }
 
+/* --- UNBLOCK --------------------------------------------------------------------------------- */
+
+static void reply_unblocked(struct client *c) {
+    reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+}
+
+static void client_unblock(struct request *r) {
+    struct client *c = r->client;
+    bool is_error = r->argc > 3 && slice_is(r->argv[3], "error");
+    int64_t id;
+    if (r->argc > 4) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (r->argc == 4 && !is_error && !slice_is(r->argv[3], "timeout")) {
+        reply_error(c, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+        return;
+    }
+    if (!args_i64(c, r->argv[2], &id)) return;
+    struct client *other = id > 0 ? client_by_id((uint64_t)id) : NULL;
+    reply_int(c, other && block_end(other, is_error ? reply_unblocked : NULL));
+}
+
 static void client_help(struct request *r) {
     static const char *const lines[] = {
         "GETNAME",
@@ -315,6 +340,8 @@ static void client_help(struct request *r) {
         "    Name the client's library or its version.",
         "SETNAME <name>",
         "    Name the current connection.",
+        "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+        "    End the wait of a blocked connection.",
         NULL,
     };
     reply_help(r->client, "CLIENT", lines);
@@ -454,6 +481,16 @@ static const struct command client_subcommands[] = {
      .summary = "Set the current connection name",
      .complexity = "O(1)",
      .syntax = "connection-name"},
+    {.name = "unblock",
+     .body = client_unblock,
+     .arity = -3,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .acl = ACL_CONNECTION,
+     .group = GROUP_CONNECTION,
+     .since = "5.0.0",
+     .summary = "Unblock a client blocked in a blocking command from a different connection",
+     .complexity = "O(log N) where N is the number of client connections",
+     .syntax = "client-id:integer [timeout_error:(TIMEOUT | ERROR)]"},
     {.name = NULL},
 };
 

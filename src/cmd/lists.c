@@ -2,6 +2,7 @@
  *
  * A reply is written from the list itself, element by element, before the list changes; only LMOVE carries an
  * element in memory of its own, since it may push to the list that it pops from. */
+#include "cmd/lists.h"
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
@@ -21,7 +22,7 @@ static bool parse_at_least(struct request *r, struct slice arg, int64_t min, con
     return false;
 }
 
-static bool parse_end(struct request *r, struct slice arg, enum quicklist_end *end) {
+bool lists_parse_end(struct request *r, struct slice arg, enum quicklist_end *end) {
     if (slice_is(arg, "left")) {
         *end = QUICKLIST_HEAD;
     } else if (slice_is(arg, "right")) {
@@ -55,6 +56,10 @@ static inline bool is_list(struct request *r, const struct entry *e) {
     if (__builtin_expect(entry_type(e) == ENTRY_LIST, 1)) return true;
     reply_wrong_type(r->client);
     return false;
+}
+
+bool lists_check(struct request *r, const struct entry *e) {
+    return !e || is_list(r, e);
 }
 
 /* --- Replies --------------------------------------------------------------------------------- */
@@ -300,6 +305,13 @@ static size_t pop_many(struct request *r, const struct key *key, struct entry *e
     return taken;
 }
 
+void lists_pop(struct request *r, const struct key *key, struct entry *e, enum quicklist_end end) {
+    struct list_view view;
+    reply_element(r->client, quicklist_peek(list_read(e, &view), end));
+    e = list_drop(r->client->db, key, e, end);
+    removed(r, key, e, pop_events[end], 1);
+}
+
 static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;
     int64_t n = -1;
@@ -319,10 +331,7 @@ static void pop(struct request *r, enum quicklist_end end) {
     }
     if (!is_list(r, e)) return;
     if (n < 0) {
-        struct list_view view;
-        reply_element(c, quicklist_peek(list_read(e, &view), end));
-        e = list_drop(c->db, &r->key, e, end);
-        removed(r, &r->key, e, pop_events[end], 1);
+        lists_pop(r, &r->key, e, end);
     } else if (n == 0) {
         reply_array(c, 0);
     } else {
@@ -349,7 +358,7 @@ static void propagate_pop(struct slice key, enum quicklist_end end, size_t n) {
 /* What stands behind the keys: an end, and how many. */
 static bool parse_lmpop(struct request *r, int at, enum quicklist_end *end, int64_t *n) {
     *n = 1;
-    if (!parse_end(r, r->argv[at], end)) return false;
+    if (!lists_parse_end(r, r->argv[at], end)) return false;
     if (at + 1 == r->argc) return true;
     if (at + 3 != r->argc || !slice_is(r->argv[at + 1], "count")) {
         /* A second COUNT is looked at only after the first has been read. */
@@ -362,27 +371,34 @@ static bool parse_lmpop(struct request *r, int at, enum quicklist_end *end, int6
     return parse_at_least(r, r->argv[at + 2], 1, "ERR count should be greater than 0", n);
 }
 
-static void lmpop(struct request *r) {
-    struct client *c = r->client;
-    int64_t keys, n;
-    enum quicklist_end end;
-    if (!parse_at_least(r, r->argv[1], 1, "ERR numkeys should be greater than 0", &keys)) return;
-    if (keys >= r->argc - 2) {
-        reply_syntax_error(c);
-        return;
+bool lists_parse_mpop(struct request *r, int at, struct lists_mpop *m) {
+    if (!parse_at_least(r, r->argv[at], 1, "ERR numkeys should be greater than 0", &m->key_count)) return false;
+    if (m->key_count >= r->argc - at - 1) {
+        reply_syntax_error(r->client);
+        return false;
     }
-    if (!parse_lmpop(r, 2 + (int)keys, &end, &n)) return;
-    for (int i = 2; i < 2 + keys; i++) {
-        struct key key = key_of(r->argv[i]);
+    m->keys = r->argv + at + 1;
+    return parse_lmpop(r, at + 1 + (int)m->key_count, &m->end, &m->n);
+}
+
+bool lists_mpop(struct request *r, const struct lists_mpop *m) {
+    struct client *c = r->client;
+    for (int64_t i = 0; i < m->key_count; i++) {
+        struct key key = key_of(m->keys[i]);
         struct entry *e = db_write(c->db, &key);
         if (!e) continue;
-        if (!is_list(r, e)) return;
+        if (!is_list(r, e)) return true;
         reply_array(c, 2);
         reply_bulk(c, key.name);
-        propagate_pop(key.name, end, pop_many(r, &key, e, end, n));
-        return;
+        propagate_pop(key.name, m->end, pop_many(r, &key, e, m->end, m->n));
+        return true;
     }
-    reply_null_array(c);
+    return false;
+}
+
+static void lmpop(struct request *r) {
+    struct lists_mpop m;
+    if (lists_parse_mpop(r, 1, &m) && !lists_mpop(r, &m)) reply_null_array(r->client);
 }
 
 /* --- Moving ---------------------------------------------------------------------------------- */
@@ -417,23 +433,27 @@ static void transfer(struct request *r, struct entry *source, struct entry *to, 
     drop_carried(element, small);
 }
 
-static void move(struct request *r, enum quicklist_end from, enum quicklist_end end) {
-    struct client *c = r->client;
+bool lists_move(struct request *r, struct entry *source, enum quicklist_end from, enum quicklist_end end) {
+    if (!is_list(r, source)) return false;
     struct key to_key = key_of(r->argv[2]);
-    struct entry *source = db_write(c->db, &r->key);
-    if (!source) {
-        reply_null(c);
-        return;
-    }
-    if (!is_list(r, source)) return;
-    struct entry *to = db_write(c->db, &to_key);
-    if (to && !is_list(r, to)) return;
+    struct entry *to = db_write(r->client->db, &to_key);
+    if (to && !is_list(r, to)) return false;
     transfer(r, source, to, &to_key, from, end);
+    return true;
+}
+
+static void move(struct request *r, enum quicklist_end from, enum quicklist_end end) {
+    struct entry *source = db_write(r->client->db, &r->key);
+    if (source) {
+        lists_move(r, source, from, end);
+    } else {
+        reply_null(r->client);
+    }
 }
 
 static void lmove(struct request *r) {
     enum quicklist_end from, to;
-    if (parse_end(r, r->argv[3], &from) && parse_end(r, r->argv[4], &to)) move(r, from, to);
+    if (lists_parse_end(r, r->argv[3], &from) && lists_parse_end(r, r->argv[4], &to)) move(r, from, to);
 }
 
 static void rpoplpush(struct request *r) {

@@ -196,26 +196,21 @@ static void zrem(struct request *r) {
     reply_int(c, removed);
 }
 
-/* How members that are popped are put into the reply. */
-enum pop_form {
-    POP_FLAT,   /* member, score, member, score */
-    POP_NESTED, /* [member, score], [member, score] */
-};
-
-/* Reply the first (last) n members and remove them. There is one at least. */
-static void pop(struct client *c, const struct key *key, struct entry *e, bool last, size_t n, enum pop_form form) {
+size_t zsets_pop(struct client *c, const struct key *key, struct entry *e, bool last, size_t n,
+                 enum zsets_pop_form form) {
     size_t count = zset_count(e);
     if (n > count) n = count;
     struct zset_walk w;
     zset_walk_from(&w, e, last ? count : 0);
-    reply_array(c, form == POP_NESTED ? n : 2 * n);
+    if (form != ZSETS_POP_BARE) reply_array(c, form == ZSETS_POP_NESTED ? n : 2 * n);
     for (size_t i = 0; i < n && (last ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
-        if (form == POP_NESTED) reply_array(c, 2);
+        if (form == ZSETS_POP_NESTED) reply_array(c, 2);
         reply_bulk(c, w.member);
         reply_double(c, w.score);
     }
     zset_remove_span(c->db, &e, last ? count - n : 0, n);
     zsets_removed(c->db, key, e, last ? "zpopmax" : "zpopmin");
+    return n;
 }
 
 static void pop_key(struct request *r, bool last) {
@@ -235,7 +230,7 @@ static void pop_key(struct request *r, bool last) {
         reply_array(c, 0);
         return;
     }
-    pop(c, &r->key, e, last, (size_t)n, c->resp > 2 && r->argc == 3 ? POP_NESTED : POP_FLAT);
+    zsets_pop(c, &r->key, e, last, (size_t)n, c->resp > 2 && r->argc == 3 ? ZSETS_POP_NESTED : ZSETS_POP_FLAT);
 }
 
 static void zpopmin(struct request *r) {
@@ -246,21 +241,21 @@ static void zpopmax(struct request *r) {
     pop_key(r, true);
 }
 
-/* numkeys key... MIN|MAX [COUNT n] */
-static bool parse_mpop(struct request *r, int64_t *keys, bool *last, int64_t *n) {
+bool zsets_parse_mpop(struct request *r, int at, struct zsets_mpop *m) {
     struct client *c = r->client;
-    if (!num_parse_i64(r->argv[1], keys) || *keys < 1) {
+    if (!num_parse_i64(r->argv[at], &m->key_count) || m->key_count < 1) {
         reply_error(c, "ERR numkeys should be greater than 0");
         return false;
     }
-    if (*keys >= r->argc - 2) goto syntax_error;
-    int at = (int)*keys + 2;
-    *last = slice_is(r->argv[at], "max");
-    if (!*last && !slice_is(r->argv[at], "min")) goto syntax_error;
-    *n = 1;
+    if (m->key_count >= r->argc - at - 1) goto syntax_error;
+    m->keys = r->argv + at + 1;
+    at += (int)m->key_count + 1;
+    m->last = slice_is(r->argv[at], "max");
+    if (!m->last && !slice_is(r->argv[at], "min")) goto syntax_error;
+    m->n = 1;
     if (++at == r->argc) return true;
     if (at + 1 == r->argc || !slice_is(r->argv[at], "count")) goto syntax_error;
-    if (!num_parse_i64(r->argv[at + 1], n) || *n < 1) {
+    if (!num_parse_i64(r->argv[at + 1], &m->n) || m->n < 1) {
         reply_error(c, "ERR count should be greater than 0");
         return false;
     }
@@ -270,26 +265,28 @@ syntax_error:
     return false;
 }
 
-static void zmpop(struct request *r) {
+bool zsets_mpop(struct request *r, const struct zsets_mpop *m) {
     struct client *c = r->client;
-    int64_t keys, n;
-    bool last;
-    if (!parse_mpop(r, &keys, &last, &n)) return;
-    for (int i = 2; i < keys + 2; i++) {
-        struct key key = key_of(r->argv[i]);
+    for (int64_t i = 0; i < m->key_count; i++) {
+        struct key key = key_of(m->keys[i]);
         struct entry *e = db_write(c->db, &key);
-        if (!zsets_check(c, e)) return;
+        if (!zsets_check(c, e)) return true;
         if (!e) continue;
         reply_array(c, 2);
         reply_bulk(c, key.name);
-        pop(c, &key, e, last, (size_t)n, POP_NESTED);
+        size_t n = zsets_pop(c, &key, e, m->last, (size_t)m->n, ZSETS_POP_NESTED);
         char digits[NUM_I64_MAX];
-        struct slice argv[] = {last ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), key.name,
-                               slice_of(digits, (size_t)num_print_i64(digits, n))};
+        struct slice argv[] = {m->last ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), key.name,
+                               slice_of(digits, (size_t)num_print_i64(digits, (int64_t)n))};
         propagate_as(argv, 3);
-        return;
+        return true;
     }
-    reply_null_array(c);
+    return false;
+}
+
+static void zmpop(struct request *r) {
+    struct zsets_mpop m;
+    if (zsets_parse_mpop(r, 1, &m) && !zsets_mpop(r, &m)) reply_null_array(r->client);
 }
 
 static const struct command_keys zmpop_keys[] = {

@@ -39,3 +39,23 @@ static inline void zsets_store(struct client *c, const struct key *key, struct z
     }
     reply_int(c, count);
 }
+
+/* How members that are popped are put into the reply. */
+enum zsets_pop_form {
+    ZSETS_POP_FLAT,   /* member, score, member, score, in an array */
+    ZSETS_POP_NESTED, /* [member, score], [member, score], in an array */
+    ZSETS_POP_BARE,   /* as FLAT; the array was begun by the caller */
+};
+/* Reply the first (last) n members of a set that has one at least, as far as there are, and remove them. Returns how many. */
+size_t zsets_pop(struct client *c, const struct key *key, struct entry *e, bool last, size_t n,
+                 enum zsets_pop_form form);
+
+/* numkeys key... MIN|MAX [COUNT n] */
+struct zsets_mpop {
+    const struct slice *keys;
+    int64_t key_count, n;
+    bool last;
+};
+bool zsets_parse_mpop(struct request *r, int at,
+                      struct zsets_mpop *m);                    /* from argv[at] on; false: an error was replied */
+bool zsets_mpop(struct request *r, const struct zsets_mpop *m); /* false: no set is there, nothing was replied */

@@ -224,6 +224,14 @@ enum conn_read conn_read(struct conn *c, struct resp_parser **parser, const char
     return read_arena(c, *parser, end);
 }
 
+enum conn_read conn_reread(struct conn *c, struct resp_parser **parser, const char **end) {
+    struct conn_input *input = c->input;
+    if (!input || input->len == 0) return CONN_READ_NOTHING;
+    *parser = &input->parser;
+    *end = input->data + input->len;
+    return CONN_READ_SOME;
+}
+
 /* A bulk that came in a blob counts too: conn_stash() drops it with the request that it belonged to. */
 bool conn_region_is_own(const struct conn *c) {
     return c->input && (c->input->data || c->input->blobs);

@@ -13,7 +13,8 @@
 
 #define LOOP_EVENTS 1024 /* the most that one wait returns */
 
-static_assert((int)LOOP_READ == EPOLLIN && (int)LOOP_WRITE == EPOLLOUT, "loop events are epoll's");
+static_assert((int)LOOP_READ == EPOLLIN && (int)LOOP_WRITE == EPOLLOUT && (int)LOOP_HANGUP == EPOLLRDHUP,
+              "loop events are epoll's");
 
 static struct {
     int epoll_fd;

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LOOP_READ = 1, LOOP_WRITE = 4 }; /* EPOLLIN, EPOLLOUT */
+enum { LOOP_READ = 1, LOOP_WRITE = 4, LOOP_HANGUP = 0x2000 }; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP */
 
 struct loop_source {
     int fd;

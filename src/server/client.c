@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "server/auth.h"
+#include "server/block.h"
 #include "server/limits.h"
 #include "server/stats.h"
 #include "server/tx.h"
@@ -44,7 +45,9 @@ static void client_ready(struct loop_source *source, uint32_t events) {
         if (c->flags & CLIENT_CLOSE_NOW) return;
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
-    if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
+    if (block_is_waiting(c))
+        client_close(c); /* nothing but the end of the stream was waited for: see block.c */
+    else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
         client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
     else
         wave_add(c);
@@ -97,6 +100,7 @@ void client_close(struct client *c) {
     if (c->flags & CLIENT_CLOSE_NOW) return;
     c->flags |= CLIENT_CLOSE_NOW;
     conn_close(&c->conn);
+    block_forget(c);
     free_labels(c);
     tx_forget(c);
     if (client_cursor == c) client_cursor = c->next;
@@ -222,12 +226,14 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0) + tx_memory(c);
+    bytes += block_memory(c) + tx_memory(c);
+    return bytes + (c->labels ? sizeof *c->labels : 0);
 }
 
-static void describe_flags(const struct client *c, char flags[8]) {
+static void describe_flags(const struct client *c, char flags[16]) {
     char *p = flags;
     if (c->flags & CLIENT_MULTI) *p++ = 'x';
+    if (block_is_waiting(c)) *p++ = 'b';
     if (tx_is_doomed(c)) *p++ = 'd';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
@@ -238,7 +244,7 @@ static void describe_flags(const struct client *c, char flags[8]) {
 }
 
 void client_describe(const struct client *c, size_t executing, struct buf *out) {
-    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[8];
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[16];
     socket_peer_name(c->conn.source.fd, peer);
     socket_local_name(c->conn.source.fd, local);
     describe_flags(c, flags);
@@ -251,7 +257,8 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
     buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", c->db->id,
                tx_queued(c), query, memory > query ? memory - query : 0, tx_memory(c));
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
-               c->conn.out_chunks, c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
+               c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
+               c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
                c->last_command ? exec_full_name(c->last_command) : "NULL", c->resp,

@@ -19,6 +19,7 @@ enum client_flag {
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
     CLIENT_MULTI = 1 << 16, /* between MULTI and EXEC */
+    CLIENT_UNPARSED = 1 << 13, /* its stashed input goes on behind a request that had to wait */
 };
 
 struct tx;
@@ -34,6 +35,7 @@ struct client {
     const struct command *last_command;
     struct client_labels *labels; /* NULL until one is set */
     struct tx *tx;                /* MULTI and WATCH; NULL while it has neither */
+    struct waiter *waiter;        /* of block.c; NULL unless a request of its waits */
     struct client *prev, *next;   /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */

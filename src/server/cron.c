@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/block.h"
 #include "server/client.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
@@ -27,7 +28,8 @@ static struct loop_timer timer;
 static int64_t reported_ms;
 
 static bool idle_too_long(const struct client *c, int64_t now_ms) {
-    return limits_options.timeout_s && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+    return limits_options.timeout_s && !block_is_waiting(c) &&
+           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
 static void inspect_clients(int64_t now_ms) {

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/block.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -43,7 +44,8 @@ static size_t family_count;
 static struct known *known; /* top-level rows first, in the order of registration */
 static size_t known_count, known_total;
 static struct lookup_slot lookup[LOOKUP_SIZE];
-static unsigned armed;      /* enum exec_condition */
+static unsigned armed; /* enum exec_condition */
+bool exec_nested;
 static uint64_t call_began; /* ticks: where the time of the next command starts */
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -384,6 +386,7 @@ static void call(struct request *r) {
     propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
+    if (__builtin_expect(c->waiter != NULL, 0) && block_is_waiting(c)) return; /* it counts when it is over */
     count_call(r->stats, spent, c->flags & CLIENT_FAILED);
     stats.commands++;
     static uint64_t long_ticks;
@@ -410,6 +413,27 @@ void exec_mute(const struct client *c, size_t mark) {
     if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
 }
 
+/* CLIENT REPLY: drop what was written since, if it is not wanted; SKIP is for one request. */
+static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) {
+    if (block_is_waiting(c)) return; /* the reply is still to come */
+    exec_mute(c, mark);
+    bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
+    c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+    if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
+}
+
+#define REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
+
+void exec_end(struct request *r, void (*reply)(struct client *c)) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    c->flags &= ~(unsigned)CLIENT_FAILED;
+    reply(c);
+    count_call(r->stats, 0, c->flags & CLIENT_FAILED);
+    stats.commands++;
+    if (c->flags & REPLY_HIDDEN) hide_reply(c, mark);
+}
+
 void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
@@ -423,17 +447,14 @@ void exec_run(struct request *r) {
             call_as_client_wants(r);
         }
     }
-    if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
-        if (!admitted || !(r->command->flags & CMD_EXEC)) exec_mute(c, mark);
-        bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
-        c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
-        if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
+    if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) {
+        bool is_settled = admitted && (r->command->flags & CMD_EXEC);
+        hide_reply(c, is_settled ? conn_mark() : mark);
     }
+    if (__builtin_expect(block_ready, 0) && !exec_nested) block_serve();
 }
 
 /* --- commands inside commands ---------------------------------------------------------------- */
-
-bool exec_nested;
 
 uint64_t exec_nest(void) {
     uint64_t began = call_began;

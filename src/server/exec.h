@@ -181,3 +181,5 @@ void exec_run_nested(struct request *r);
 /* Drop the reply that begins at mark if the client wants none. A command with CMD_EXEC does so itself,
  * piece by piece, since what runs inside it may be CLIENT REPLY. */
 void exec_mute(const struct client *c, size_t mark);
+/* The end of a request that had to wait and is answered without being called again. */
+void exec_end(struct request *r, void (*reply)(struct client *c));

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "base/worker.h"
 #include "ds/wheel.h"
+#include "server/block.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/cron.h"
@@ -86,9 +87,10 @@ static void write_clients(struct buf *out) {
     buf_printf(
         out,
         "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\nclient_recent_max_input_buffer:0\r\n"
-        "client_recent_max_output_buffer:0\r\nblocked_clients:0\r\ntracking_clients:0\r\n"
-        "clients_in_timeout_table:0\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n",
-        client_count(), (long long)limits_options.max_clients);
+        "client_recent_max_output_buffer:0\r\nblocked_clients:%zu\r\ntracking_clients:0\r\n"
+        "clients_in_timeout_table:%zu\r\ntotal_blocking_keys:%zu\r\ntotal_blocking_keys_on_nokey:0\r\n",
+        client_count(), (long long)limits_options.max_clients, block_metrics.clients, block_metrics.deadlines,
+        block_metrics.keys);
 }
 
 /* --- memory ---------------------------------------------------------------------------------- */

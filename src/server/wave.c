@@ -4,12 +4,17 @@
  * requests enter batches in order, and its replies are one range of the output arena.
  *
  * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not
- * change meanwhile: a client that has still to authenticate is executed request by request. */
+ * change meanwhile: a client that has still to authenticate is executed request by request.
+ *
+ * When a request has to wait (see block.c), those of its client that were parsed already are held by its waiter, and what
+ * was not is stashed. When the wait is over, the client gets another place in the wave and goes on with the one, then
+ * with the other. */
 #include "server/wave.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/auth.h"
+#include "server/block.h"
 #include "server/limits.h"
 #include "server/reply.h"
 #include "server/stats.h"
@@ -37,7 +42,8 @@ static struct {
 
 static struct {
     int clients, requests;
-    struct client *parsing; /* its parser is in use: do not release its input */
+    struct client *parsing;  /* its parser is in use: do not release its input */
+    struct client *resuming; /* what it held is being executed */
 } wave;
 
 void wave_add(struct client *c) {
@@ -69,6 +75,10 @@ static void run_requests(void) {
         struct request *r = &batch.requests[i];
         struct client *c = r->client;
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
+        if (__builtin_expect(c->waiter != NULL, 0) && (c != wave.resuming || block_is_waiting(c))) {
+            block_hold(r);
+            continue;
+        }
         if (c != open) {
             if (open) close_range(open, mark);
             mark = conn_open();
@@ -143,6 +153,15 @@ static void send_replies(void) {
     conn_flush(client_sent);
 }
 
+/* The client has to wait: the rest, from here on, is stashed and parsed when that is over. An error in a request that
+ * began in an earlier region is not to be found there again. */
+static bool stop_parsing(struct client *c, struct resp_parser *parser, const char *from) {
+    if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
+    resp_begin(parser, from);
+    c->flags |= CLIENT_UNPARSED;
+    return true;
+}
+
 /* Parse and batch what a region holds. Replies leave before they grow large: 64 KB
  * of GETs can ask for 150 MB. False if the client must not be looked at any more. */
 static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
@@ -153,6 +172,7 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
         case RESP_MORE: return true;
         case RESP_ERROR:
             run_batch();
+            if (c->waiter) return stop_parsing(c, parser, parser->start);
             if (!(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY))) refuse_protocol(c, parser);
             return false;
         case RESP_REQUEST: break;
@@ -161,6 +181,7 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
         if (add_request(c, parser) || !limits.authenticated) {
             run_batch();
             if (conn_mark() >= WAVE_REPLY_BYTES) send_replies();
+            if (c->waiter) return stop_parsing(c, parser, parser->next);
         }
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
     }
@@ -182,10 +203,31 @@ static void finish_wave(void) {
     wave.clients = wave.requests = 0;
 }
 
+/* Execute what was parsed behind a request that had to wait. False: there is another one that has to. */
+static bool run_held(struct client *c) {
+    struct held_request *held;
+    run_batch();
+    wave.resuming = c;
+    while ((held = block_next(c))) {
+        batch.requests[batch.count++] = *block_request(held);
+        run_batch();
+        block_release(held);
+    }
+    wave.resuming = NULL;
+    return !c->waiter && !(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY));
+}
+
+static enum conn_read next_region(struct client *c, struct resp_parser **parser, const char **end) {
+    if (!(c->flags & CLIENT_UNPARSED)) return conn_read(&c->conn, parser, end);
+    c->flags &= ~(unsigned)CLIENT_UNPARSED;
+    return conn_reread(&c->conn, parser, end);
+}
+
 static void serve(struct client *c) {
     struct resp_parser *parser;
     const char *end;
-    enum conn_read result = conn_read(&c->conn, &parser, &end);
+    if (c->waiter && !run_held(c)) return;
+    enum conn_read result = next_region(c, &parser, &end);
     if (result == CONN_READ_FULL) {
         finish_wave();
         if (c->flags & CLIENT_CLOSE_NOW) return;
@@ -213,14 +255,18 @@ static void serve(struct client *c) {
     enforce_query_limit(c);
 }
 
+/* What is executed may add clients that go on. */
 void wave_run(void) {
-    for (size_t i = 0; i < ready.count; i++) {
-        struct client *c = ready.items[i];
-        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
-        serve(c);
-        if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES)
-            finish_wave();
-    }
+    size_t i = 0;
+    do {
+        while (i < ready.count) {
+            struct client *c = ready.items[i++];
+            if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
+            serve(c);
+            if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES)
+                finish_wave();
+        }
+        finish_wave();
+    } while (i < ready.count);
     ready.count = 0;
-    finish_wave();
 }

@@ -1,6 +1,7 @@
 /* Sends the same commands to two servers, ours and the oracle, and compares the bytes of the replies.
  *
  *   compat OURS ORACLE script FILE GRAMMAR...            a *.cmds file, in RESP2 and in RESP3
+ *   compat OURS ORACLE clients FILE GRAMMAR...           a *.clients file: several connections, see lib/clients.h
  *   compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...  COUNT random commands; SEED 0 takes one from the clock
  *
  * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines
@@ -12,6 +13,7 @@
  * both replies and what happened to that key before are printed, both servers are emptied, and the
  * run goes on. A test is one command name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
+#include "lib/clients.h"
 #include "lib/compare.h"
 #include "lib/grammar.h"
 #include "lib/peer.h"
@@ -247,19 +249,6 @@ static bool expect_parse(struct expectation *e, const char *line) {
     return bytes_unquote(third ? &e->reply3 : &e->reply, &line);
 }
 
-static bool parse_line(const char *line, struct command *c) {
-    command_clear(c);
-    for (line += strspn(line, " \t\r\n"); *line; line += strspn(line, " \t\r\n")) {
-        struct bytes word = {0};
-        bytes_add(&word, "", 0);
-        bool ok = bytes_unquote(&word, &line);
-        command_add(c, word.data, word.len);
-        free(word.data);
-        if (!ok) return false;
-    }
-    return c->count > 0;
-}
-
 /* Sends one command; true if the reply is as it should be. *alive is cleared if a server is gone. */
 static bool check_command(const struct command *c, const struct expectation *e, int protocol, bool *alive) {
     send_both(c);
@@ -285,7 +274,7 @@ static bool run_script(const char *path, int protocol, int *passed, int *failed)
     for (int number = 1; alive && fgets(line, sizeof(line), f); number++) {
         const char *at = line + strspn(line, " \t\r\n");
         if (*at == '\0' || *at == '#') continue;
-        bool ok = *at == '!' ? expect_parse(&expected, at) : parse_line(at, &c);
+        bool ok = *at == '!' ? expect_parse(&expected, at) : command_parse(&c, at);
         if (!ok) {
             printf("%s:%d: not understood: %s", path, number, line);
             alive = false;
@@ -304,7 +293,8 @@ static bool run_script(const char *path, int protocol, int *passed, int *failed)
 /* --- main ------------------------------------------------------------------------------------ */
 
 static int usage(void) {
-    fputs("usage: compat OURS ORACLE script FILE GRAMMAR... | compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...\n",
+    fputs("usage: compat OURS ORACLE script|clients FILE GRAMMAR... | compat OURS ORACLE random 2|3 COUNT SEED "
+          "GRAMMAR...\n",
           stderr);
     return 2;
 }
@@ -312,12 +302,13 @@ static int usage(void) {
 int main(int argc, char **argv) {
     int passed = 0, failed = 0;
     bool script = argc >= 5 && strcmp(argv[3], "script") == 0;
+    bool clients = argc >= 5 && strcmp(argv[3], "clients") == 0;
     bool random = argc >= 8 && strcmp(argv[3], "random") == 0;
-    if (!script && !random) return usage();
+    if (!script && !clients && !random) return usage();
     setvbuf(stdout, NULL, _IOLBF, 0);
 
     struct grammar *grammar = grammar_new();
-    for (int i = script ? 5 : 7; i < argc; i++) {
+    for (int i = random ? 7 : 5; i < argc; i++) {
         if (!grammar_read(grammar, argv[i], compare_add_rule)) return 2;
     }
     if (random && grammar_empty(grammar)) return usage();
@@ -332,6 +323,10 @@ int main(int argc, char **argv) {
     }
     if (script) {
         if (run_script(argv[4], 2, &passed, &failed)) run_script(argv[4], 3, &passed, &failed);
+    } else if (clients) {
+        for (int protocol = 2; protocol <= 3; protocol++) {
+            if (!begin(protocol) || !clients_run(peers, argv[4], protocol, &passed, &failed)) break;
+        }
     } else {
         run_random(atoi(argv[4]), atol(argv[5]), strtoull(argv[6], NULL, 10), grammar, &passed, &failed);
     }

@@ -105,6 +105,19 @@ void command_add(struct command *c, const char *p, size_t n) {
     bytes_add(&c->text, p, n);
 }
 
+bool command_parse(struct command *c, const char *line) {
+    command_clear(c);
+    for (line += strspn(line, " \t\r\n"); *line; line += strspn(line, " \t\r\n")) {
+        struct bytes word = {0};
+        bytes_add(&word, "", 0);
+        bool ok = bytes_unquote(&word, &line);
+        command_add(c, word.data, word.len);
+        free(word.data);
+        if (!ok) return false;
+    }
+    return c->count > 0;
+}
+
 void command_copy(struct command *to, const struct command *from) {
     command_clear(to);
     for (int i = 0; i < from->count; i++)

@@ -31,6 +31,7 @@ struct command {
 
 void command_clear(struct command *c);
 void command_add(struct command *c, const char *p, size_t n); /* words beyond COMMAND_WORDS are dropped */
+bool command_parse(struct command *c, const char *line);      /* its words, quoted as for bytes_unquote() */
 void command_copy(struct command *to, const struct command *from);
 void command_encode(const struct command *c, struct bytes *to); /* as RESP */
 void command_print(const struct command *c, FILE *to);

@@ -44,8 +44,9 @@ static void become_server(const struct peer *p, const char *program) {
     if (log < 0) _exit(126);
     dup2(log, 1);
     dup2(log, 2);
+    /* redis-server looks at the time of blocked clients hz times a second. */
     execl(program, program, "--port", "0", "--unixsocket", "socket", "--save", "", "--enable-debug-command", "yes",
-          (char *)NULL);
+          "--hz", "500", (char *)NULL);
     _exit(127);
 }
 
@@ -177,6 +178,23 @@ static bool turn(struct peer *p, short events) {
         ssize_t n = read(p->fd, part, sizeof(part));
         if (n == 0 || (n < 0 && errno != EAGAIN)) return false;
         if (n > 0) bytes_add(&p->in, part, (size_t)n);
+    }
+    return true;
+}
+
+bool peer_send(struct peer *p) {
+    struct pollfd writable = {p->fd, POLLOUT, 0};
+    for (int64_t end = now_ms() + PATIENCE_MS; p->out.len && now_ms() < end;) {
+        poll(&writable, 1, 1000);
+        if (!turn(p, POLLOUT)) return false;
+    }
+    return true;
+}
+
+bool peer_collect(struct peer *p) {
+    struct pollfd readable = {p->fd, POLLIN, 0};
+    while (poll(&readable, 1, 0) > 0) {
+        if (!turn(p, POLLIN)) return false;
     }
     return true;
 }

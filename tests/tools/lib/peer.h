@@ -24,5 +24,10 @@ bool peer_stop(struct peer *p);
  * is dropped). False if one died, talks nonsense or takes more than a minute; its name is printed. */
 bool peer_exchange(struct peer *peers, int count, int replies);
 
+/* Sends all of `out`; false if the connection has ended. */
+bool peer_send(struct peer *p);
+/* Adds to `in` what has come, without waiting; false if the connection has ended. */
+bool peer_collect(struct peer *p);
+
 /* The end of the reply that starts at p[at]: 0 if it is not complete yet, SIZE_MAX if this is not RESP. */
 size_t reply_end(const char *p, size_t len, size_t at);

@@ -1,0 +1,269 @@
+/* Waiting for keys, seen from inside: which events are published and what is propagated, in which order, when one client's
+ * command serves others (the expectations are what redis-server 7.0.15 did), and what is left when a wait has ended. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/rand.h"
+#include "cmd/families.h"
+#include "server/block.h"
+#include "server/changes.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { CLIENTS = 4, DRIVER = 0 }; /* the driver is who does not wait */
+
+static struct client clients[CLIENTS];
+static int ends[CLIENTS]; /* the other ends of their sockets */
+static struct buf events, propagated;
+
+static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+    (void)db;
+    if (class == DB_NEW) return;
+    buf_printf(&events, "%s%s:%.*s", events.len ? " " : "", event, (int)key->name.len, key->name.ptr);
+}
+
+static void on_propagated(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
+    (void)ctx;
+    (void)db_id;
+    (void)raw;
+    if (propagated.len) buf_append_cstr(&propagated, "; ");
+    for (int i = 0; i < argc; i++) {
+        if (i) buf_append_cstr(&propagated, " ");
+        buf_append_slice(&propagated, argv[i]);
+    }
+}
+
+/* Executes the words of a command that blanks separate, as the wave does. */
+static void run(int who, const char *text) {
+    struct slice argv[16];
+    struct request r = {.client = &clients[who], .argv = argv};
+    for (const char *end; *text; text = *end ? end + 1 : end) {
+        end = text + strcspn(text, " ");
+        argv[r.argc++] = slice_of(text, (size_t)(end - text));
+    }
+    exec_prepare(&r);
+    assert_non_null(r.command);
+    size_t mark = conn_open();
+    client_current = r.client;
+    exec_start_clock();
+    exec_run(&r);
+    client_current = NULL;
+    conn_keep(&r.client->conn, mark);
+}
+
+/* What a client was sent since it was asked last. */
+static const char *sent_to(int who) {
+    static char text[4096];
+    conn_flush(NULL);
+    ssize_t n = recv(ends[who], text, sizeof text - 1, MSG_DONTWAIT);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+/* The driver runs a command; then these were the events and the commands propagated. */
+static void expect(const char *command, const char *expected_events, const char *expected_propagated) {
+    events.len = propagated.len = 0;
+    run(DRIVER, command);
+    sent_to(DRIVER);
+    buf_append(&events, "", 1);
+    buf_append(&propagated, "", 1);
+    assert_string_equal(events.data, expected_events);
+    assert_string_equal(propagated.data, expected_propagated);
+}
+
+static void effects_of_serving(void **state) {
+    (void)state;
+    run(1, "BLPOP k 0");
+    expect("RPUSH k 1", "rpush:k lpop:k del:k", "RPUSH k 1; LPOP k");
+    run(1, "BRPOP k 0");
+    expect("RPUSH k 1 2", "rpush:k rpop:k", "RPUSH k 1 2; RPOP k");
+    expect("DEL k", "del:k", "DEL k");
+    run(1, "BLMPOP 0 2 j k LEFT COUNT 5");
+    expect("LPUSH k 1 2 3", "lpush:k lpop:k del:k", "LPUSH k 1 2 3; LPOP k 3");
+    run(1, "BLMOVE a b left RIGHT 0");
+    run(2, "BLPOP b 0");
+    expect("RPUSH a x y", "rpush:a rpush:b lpop:a lpop:b del:b", "RPUSH a x y; LMOVE a b left RIGHT; LPOP b");
+    expect("DEL a b", "del:a", "DEL a b");
+    run(1, "BRPOPLPUSH a a 0");
+    expect("RPUSH a 1 2", "rpush:a lpush:a rpop:a", "RPUSH a 1 2; RPOPLPUSH a a");
+    run(1, "BZPOPMIN z 0");
+    run(2, "BZMPOP 0 1 z MAX COUNT 2");
+    expect("ZADD z 1 a 2 b 3 c 4 d", "zadd:z zpopmin:z zpopmax:z", "ZADD z 1 a 2 b 3 c 4 d; ZPOPMIN z; ZPOPMAX z 2");
+    run(1, "BLPOP to 0");
+    expect("RPUSH from 1 2", "rpush:from", "RPUSH from 1 2");
+    expect("RENAME from to", "rename_from:from rename_to:to lpop:to", "RENAME from to; LPOP to");
+    expect("SET s text", "set:s", "SET s text");
+    run(1, "BLMOVE q s LEFT LEFT 0");
+    expect("RPUSH q 1", "rpush:q", "RPUSH q 1");
+    for (int i = 1; i < CLIENTS; i++)
+        assert_false(block_is_waiting(&clients[i]));
+}
+
+static void nothing_stays_behind(void **state) {
+    (void)state;
+    run(1, "BLPOP a b a 0");
+    run(2, "BLPOP b 5");
+    run(3, "BZPOPMIN b c 5");
+    assert_int_equal(block_metrics.clients, 3);
+    assert_int_equal(block_metrics.keys, 3);
+    assert_int_equal(block_metrics.deadlines, 2);
+    assert_non_null(db_hooks.changed);
+    block_forget(&clients[1]);
+    assert_true(block_end(&clients[2], NULL));
+    assert_false(block_end(&clients[2], NULL));
+    assert_string_equal(sent_to(2), "*-1\r\n");
+    assert_int_equal(block_metrics.keys, 2);
+    block_forget(&clients[3]);
+    assert_int_equal(block_metrics.clients, 0);
+    assert_int_equal(block_metrics.keys, 0);
+    assert_int_equal(block_metrics.deadlines, 0);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_null(clients[i].waiter);
+}
+
+static void nested_is_timed_out(void **state) {
+    (void)state;
+    exec_nested = true;
+    run(1, "BLPOP none 0");
+    assert_string_equal(sent_to(1), "*-1\r\n");
+    run(1, "BLMOVE none k LEFT LEFT 0");
+    assert_string_equal(sent_to(1), "$-1\r\n");
+    run(1, "BZMPOP 0 1 none MIN");
+    assert_string_equal(sent_to(1), "*-1\r\n");
+    run(2, "RPUSH k 1");
+    run(1, "BLPOP k 0");
+    assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n1\r\n");
+    exec_nested = false;
+    assert_int_equal(block_metrics.clients, 0);
+}
+
+/* What is nested makes ready as well; served is when the outermost command is over. */
+static void served_behind_what_is_nested(void **state) {
+    (void)state;
+    run(1, "BLPOP k 0");
+    run(3, "BLPOP k 0");
+    exec_nested = true;
+    run(DRIVER, "RPUSH k 1");
+    run(DRIVER, "DEL k");
+    run(DRIVER, "RPUSH k 2");
+    assert_string_equal(sent_to(1), "");
+    exec_nested = false;
+    run(DRIVER, "EXISTS k");
+    assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n2\r\n");
+    assert_true(block_is_waiting(&clients[3]));
+    block_forget(&clients[3]);
+}
+
+static void held_requests_come_in_order(void **state) {
+    (void)state;
+    run(1, "BLPOP k 0");
+    struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
+    for (int i = 0; i < 3; i++) {
+        struct request r = {.client = &clients[1], .argv = words, .argc = i % 2 ? 1 : 2};
+        exec_prepare(&r);
+        block_hold(&r);
+    }
+    assert_null(block_next(&clients[1]));
+    run(DRIVER, "RPUSH k 1");
+    assert_false(block_is_waiting(&clients[1]));
+    for (int i = 0; i < 3; i++) {
+        struct held_request *held = block_next(&clients[1]);
+        assert_non_null(held);
+        assert_int_equal(block_request(held)->argc, i % 2 ? 1 : 2);
+        assert_true(slice_eq(block_request(held)->argv[0], words[0]));
+        block_release(held);
+    }
+    assert_null(block_next(&clients[1]));
+    assert_null(clients[1].waiter);
+}
+
+static void postponed_go_on_in_order(void **state) {
+    (void)state;
+    struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
+    for (int i = 1; i < CLIENTS; i++) {
+        struct request r = {.client = &clients[i], .argv = words, .argc = 2};
+        exec_prepare(&r);
+        block_postpone(&r);
+        assert_true(block_is_waiting(&clients[i]));
+        assert_false(block_end(&clients[i], NULL));
+    }
+    assert_int_equal(block_metrics.clients, 0);
+    block_forget(&clients[2]);
+    block_resume_all();
+    for (int i = 1; i < CLIENTS; i += 2) {
+        struct held_request *held = block_next(&clients[i]);
+        assert_int_equal(block_request(held)->argc, 2);
+        block_release(held);
+        assert_null(clients[i].waiter);
+    }
+}
+
+static void ignore(struct loop_source *source, uint32_t seen) {
+    (void)source;
+    (void)seen;
+}
+
+static int setup(void **state) {
+    (void)state;
+    static const struct db_hooks hooks = {.changed = on_changed};
+    clock_update();
+    db_init(16);
+    for (int i = 0; i < CLIENTS; i++) {
+        int fds[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0) return -1;
+        clients[i] = (struct client){.db = db_at(0), .resp = 2, .flags = CLIENT_AUTHENTICATED};
+        conn_init(&clients[i].conn, fds[0], ignore);
+        ends[i] = fds[1];
+    }
+    changes_listen(CHANGES_NOTIFY, &hooks);
+    propagate_attach(on_propagated, NULL);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    propagate_attach(NULL, NULL);
+    changes_listen(CHANGES_NOTIFY, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        conn_flush(NULL);
+        block_forget(&clients[i]);
+        conn_close(&clients[i].conn);
+        close(ends[i]);
+    }
+    db_shutdown();
+    buf_free(&events);
+    buf_free(&propagated);
+    events = propagated = (struct buf){0};
+    return 0;
+}
+
+int main(void) {
+    clock_init();
+    rand_init();
+    hash_init();
+    exec_register(lists_commands);
+    exec_register(list_block_commands);
+    exec_register(zsets_commands);
+    exec_register(zset_block_commands);
+    exec_register(strings_commands);
+    exec_register(keys_commands);
+    exec_ready();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(effects_of_serving, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_stays_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(nested_is_timed_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(served_behind_what_is_nested, setup, teardown),
+        cmocka_unit_test_setup_teardown(held_requests_come_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(postponed_go_on_in_order, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
