@@ -9,6 +9,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -141,8 +143,11 @@ static void a_random_history(void **state) {
 
 int main(void) {
     clock_init();
-    rand_init();
     hash_init();
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    rand_seed(seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_touch_concerns_its_watchers, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_twice_is_a_key_once, setup, teardown),
