@@ -18,7 +18,7 @@ enum client_flag {
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
-    CLIENT_MULTI = 1 << 16, /* between MULTI and EXEC */
+    CLIENT_MULTI = 1 << 16,    /* between MULTI and EXEC */
     CLIENT_UNPARSED = 1 << 13, /* its stashed input goes on behind a request that had to wait */
 };
 
