@@ -46,7 +46,7 @@ static void client_ready(struct loop_source *source, uint32_t events) {
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
     if (block_is_waiting(c))
-        client_close(c); /* nothing but the end of the stream was waited for: see block.c */
+        block_heard(c, events);
     else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
         client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
     else
