@@ -20,9 +20,11 @@ enum client_flag {
     CLIENT_PROTOCOL_ERROR = 1 << 12,
     CLIENT_MONITOR = 1 << 13,  /* gets a line for every request: server/monitor.h */
     CLIENT_UNPARSED = 1 << 14, /* its stashed input goes on behind a request that had to wait */
+    CLIENT_MULTI = 1 << 15,    /* between MULTI and EXEC */
 };
 
 struct subscriber;
+struct tx;
 
 /* What most clients never say. */
 struct client_labels {
@@ -35,6 +37,7 @@ struct client {
     const struct command *last_command;
     struct client_labels *labels;  /* NULL until one is set */
     struct subscriber *subscriber; /* server/pubsub.c: NULL without subscriptions */
+    struct tx *tx;                 /* MULTI and WATCH; NULL while it has neither */
     struct waiter *waiter;         /* of block.c; NULL unless a request of its waits */
     struct client *prev, *next;    /* all clients, in order of their ids */
     uint64_t id;
