@@ -32,6 +32,7 @@ extern const struct command zsets_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
+extern const struct command transactions_commands[];
 extern const struct command zset_block_commands[];
 extern const struct command sort_commands[];
 extern const struct command hyperloglog_commands[];

@@ -4,6 +4,7 @@
 #include "cmd/families.h"
 #include "cmd/walk.h"
 #include "server/client.h"
+#include "server/propagate.h"
 #include "server/reply.h"
 
 #define ANY_TYPE (-1)
@@ -80,6 +81,7 @@ static void scan(struct request *r) {
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
     cursor = walk_run(&s.walk, &s, cursor, step);
     walk_reply(&s.walk, c, cursor);
+    propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.due);
 }

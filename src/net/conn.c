@@ -10,6 +10,7 @@
 #include "net/conn_private.h"
 #include <assert.h>
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define INPUT_ARENA (1 << 20)    /* bytes of input a wave can hold */
@@ -230,6 +231,13 @@ enum conn_read conn_reread(struct conn *c, struct resp_parser **parser, const ch
     *parser = &input->parser;
     *end = input->data + input->len;
     return CONN_READ_SOME;
+}
+
+enum conn_read conn_peek(const struct conn *c) {
+    char byte;
+    ssize_t n = recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0) return CONN_READ_SOME;
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? CONN_READ_NOTHING : CONN_READ_CLOSED;
 }
 
 /* A bulk that came in a blob counts too: conn_stash() drops it with the request that it belonged to. */

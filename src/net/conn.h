@@ -101,6 +101,8 @@ enum conn_read conn_read(struct conn *c, struct resp_parser **parser, const char
 bool conn_region_is_own(const struct conn *c);
 /* As conn_read(), but of what was stashed although it could have been parsed on: no system call. */
 enum conn_read conn_reread(struct conn *c, struct resp_parser **parser, const char **end);
+/* What a read would find, without reading. */
+enum conn_read conn_peek(const struct conn *c);
 /* After each CONN_READ_SOME: keep what the parser has not finished (from its current request on) for the next read. */
 void conn_stash(struct conn *c, struct resp_parser *parser, const char *end);
 /* The connection's requests were executed: let go of what only they needed. */

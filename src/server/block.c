@@ -254,17 +254,23 @@ static void unlink_wait(struct wait *wait) {
 
 /* --- Beginning and end of a wait ------------------------------------------------------------- */
 
-static void stop_reading(struct client *c) {
-    loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_HANGUP);
+/* Most clients say nothing while they wait: only when one does, the loop is told to look out for its end alone. */
+void block_heard(struct client *c, uint32_t events) {
+    enum conn_read what = events & LOOP_READ ? conn_peek(&c->conn) : CONN_READ_CLOSED;
+    if (what == CONN_READ_SOME)
+        loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_HANGUP);
+    else if (what == CONN_READ_CLOSED)
+        client_close(c);
 }
 
-/* Go on with what came behind: this client gets a place in the wave. */
+/* Go on with what came behind: this client gets a place in the wave, in the order in which waits ended. */
 static void go_on(struct client *c) {
     if (c->flags & CLIENT_CLOSE_NOW) return;
     drop_if_empty(c);
     if (c->waiter && c->waiter->state != IDLE) return; /* it waits again */
-    loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_READ);
-    if (c->waiter || c->flags & CLIENT_UNPARSED) wave_add(c);
+    bool heard = c->conn.source.events & LOOP_HANGUP;
+    if (heard) loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_READ);
+    if (heard || c->waiter || c->flags & CLIENT_UNPARSED) wave_add(c);
 }
 
 /* The wait is over; what it waited with is still the first of the held requests. */
@@ -345,7 +351,6 @@ void block_on(struct request *r, enum entry_type type, const struct slice *keys,
     wait_for_keys(w, c->db, keys, n);
     start_timer(w, timeout_ms);
     block_metrics.clients++;
-    stop_reading(c);
 }
 
 bool block_end(struct client *c, block_reply_fn error) {
@@ -374,7 +379,6 @@ void block_postpone(struct request *r) {
     *(w->prev ? &w->prev->next : &postponed_first) = w;
     postponed_last = w;
     block_metrics.postponed++;
-    stop_reading(r->client);
 }
 
 void block_resume_all(void) {

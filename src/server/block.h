@@ -32,6 +32,8 @@ void block_serve(void);
 
 /* --- For the wave: a client with a waiter executes nothing but through it --------------------- */
 
+/* Its socket is ready, for more than writing, while it waits. Input stays where it is; a hang-up closes the client. */
+void block_heard(struct client *c, uint32_t events);
 /* Is it waiting now? Else a client with a waiter has requests that came behind the one it waited with. */
 bool block_is_waiting(const struct client *c);
 void block_hold(struct request *r); /* keep a copy, behind the others */

@@ -17,6 +17,7 @@
 #include "server/push.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/tx.h"
 #include "server/wave.h"
 #include <assert.h>
 
@@ -50,7 +51,7 @@ static void client_ready(struct loop_source *source, uint32_t events) {
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
     if (block_is_waiting(c))
-        client_close(c); /* nothing but the end of the stream was waited for: see block.c */
+        block_heard(c, events);
     else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
         client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
     else
@@ -110,6 +111,7 @@ void client_close(struct client *c) {
     monitor_forget(c);
     tracking_forget(c);
     push_forget(c);
+    tx_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
         c->prev->next = c->next;
@@ -219,6 +221,7 @@ void client_reset(struct client *c) {
     monitor_forget(c);
     pubsub_forget(c);
     tracking_stop(c);
+    tx_forget(c);
     reset_session(c);
     if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
 }
@@ -250,19 +253,21 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + pubsub_client_memory(c) +
-           tracking_client_memory(c);
+    return bytes + tracking_client_memory(c) + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + tx_memory(c) +
+           pubsub_client_memory(c);
 }
 
 static void describe_flags(const struct client *c, char flags[16]) {
     char *p = flags;
     if (c->flags & CLIENT_MONITOR) *p++ = 'O';
     if (c->subscriber) *p++ = 'P';
+    if (c->flags & CLIENT_MULTI) *p++ = 'x';
     if (block_is_waiting(c)) *p++ = 'b';
     unsigned tracking = tracking_flags(c);
     if (tracking & TRACKING_ON) *p++ = 't';
     if (tracking & TRACKING_BROKEN) *p++ = 'R';
     if (tracking & TRACKING_BCAST) *p++ = 'B';
+    if (tx_is_doomed(c)) *p++ = 'd';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
     if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
@@ -284,8 +289,8 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
                (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
     buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu", c->db->id, pubsub_count(c, PUBSUB_CHANNEL),
                pubsub_count(c, PUBSUB_PATTERN), pubsub_count(c, PUBSUB_SHARD));
-    buf_printf(out, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", query,
-               memory > query ? memory - query : 0);
+    buf_printf(out, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", tx_queued(c), query,
+               memory > query ? memory - query : 0, tx_memory(c));
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
                c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
                c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",

@@ -20,12 +20,14 @@ enum client_flag {
     CLIENT_PROTOCOL_ERROR = 1 << 12,
     CLIENT_MONITOR = 1 << 13,  /* gets a line for every request: server/monitor.h */
     CLIENT_UNPARSED = 1 << 14, /* its stashed input goes on behind a request that had to wait */
+    CLIENT_MULTI = 1 << 15,    /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 20,   /* the keys it reads are remembered: server/tracking.h */
     CLIENT_CACHING = 1 << 21,  /* CLIENT CACHING was said for the next command */
 };
 
 struct subscriber;
 struct tracker;
+struct tx;
 
 /* What most clients never say. */
 struct client_labels {
@@ -38,6 +40,7 @@ struct client {
     const struct command *last_command;
     struct client_labels *labels;  /* NULL until one is set */
     struct subscriber *subscriber; /* server/pubsub.c: NULL without subscriptions */
+    struct tx *tx;                 /* MULTI and WATCH; NULL while it has neither */
     struct waiter *waiter;         /* of block.c; NULL unless a request of its waits */
     struct tracker *tracker;       /* server/tracking.c: NULL if it never tracked */
     struct client *prev, *next;    /* all clients, in order of their ids */

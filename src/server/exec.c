@@ -21,6 +21,7 @@
 #include "server/reply.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/tx.h"
 #include "store/evict.h"
 #include <assert.h>
 #include <stdio.h>
@@ -325,12 +326,23 @@ void exec_arm(unsigned condition, bool on) {
     armed = on ? armed | condition : armed & ~condition;
 }
 
+/* What a command must have to be let through, where another one is judged by what it must not have. */
+#define PERMITS (CMD_LOADING | CMD_STALE | CMD_NO_AUTH | CMD_ALLOW_BUSY)
+
+/* EXEC does all that was queued, so it needs and lacks what any of those commands does. */
+static unsigned flags_of(const struct request *r) {
+    unsigned flags = r->command->flags, any, lacking;
+    if (!(flags & CMD_EXEC)) return flags;
+    tx_flags(r->client, &any, &lacking);
+    return (flags | any) & ~(lacking & PERMITS);
+}
+
 /* The error of a gate that is closed to this request, until the next call; NULL if there is none. */
-static const char *closed_gate(const struct request *r) {
+static const char *closed_gate(const struct request *r, unsigned flags) {
     static char text[256];
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
         const struct gate *gate = &gates[i];
-        if (!(armed & gate->condition) || (r->command->flags & gate->passes)) continue;
+        if (!(armed & gate->condition) || (flags & gate->passes)) continue;
         if (gate->holds && !gate->holds(r)) continue;
         snprintf(text, sizeof text, gate->error, exec_full_name(r->command));
         return text;
@@ -338,9 +350,29 @@ static const char *closed_gate(const struct request *r) {
     return NULL;
 }
 
+static void refuse(struct request *r, const char *error) {
+    r->stats->rejected++;
+    tx_refuse(r, error);
+}
+
+static void refuse_arity(struct request *r) {
+    const char *name = exec_full_name(r->command);
+    r->stats->rejected++;
+    if (!(r->command->flags & CMD_EXEC)) {
+        reply_wrong_arity(r->client, name);
+        tx_spoil(r->client);
+        return;
+    }
+    struct buf error = {0};
+    buf_printf(&error, "wrong number of arguments for '%s' command", name);
+    buf_append(&error, "", 1);
+    tx_refuse(r, error.data);
+    buf_free(&error);
+}
+
 /* A pause comes behind all gates: errors are told at once. */
-static bool postpone(struct request *r) {
-    if (!(armed & EXEC_PAUSED) || exec_nested || !pause_stops(r)) return false;
+static bool postpone(struct request *r, unsigned flags) {
+    if (!(armed & EXEC_PAUSED) || !pause_stops(flags)) return false;
     block_postpone(r);
     return true;
 }
@@ -349,19 +381,19 @@ static bool postpone(struct request *r) {
 static bool admit(struct request *r) {
     if (__builtin_expect(r->command == NULL, 0)) {
         refuse_unknown(r);
+        tx_spoil(r->client);
         return false;
     }
     int arity = r->command->arity;
     if (__builtin_expect(arity > 0 ? r->argc != arity : r->argc < -arity, 0)) {
-        reply_wrong_arity(r->client, exec_full_name(r->command));
-    } else if (__builtin_expect(armed != 0, 0)) {
-        const char *error = closed_gate(r);
-        if (error == NULL) return !postpone(r);
-        reply_error(r->client, error);
-    } else {
-        return true;
+        refuse_arity(r);
+        return false;
     }
-    r->stats->rejected++;
+    if (__builtin_expect(armed == 0, 1)) return true;
+    unsigned flags = flags_of(r);
+    const char *error = closed_gate(r, flags);
+    if (error == NULL) return !postpone(r, flags);
+    refuse(r, error);
     return false;
 }
 
@@ -388,11 +420,9 @@ static void call(struct request *r) {
     struct client *c = r->client;
     int64_t dirty = db_metrics.dirty;
     propagate_begin();
-    c->last_command = r->command;
     r->command->body(r);
     if (__builtin_expect(c->flags & CLIENT_TRACKS, 0) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
-    if (db_metrics.dirty != dirty || propagate_wanted)
-        propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
     if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
@@ -411,10 +441,22 @@ static __attribute__((noinline)) void call_untouching(struct request *r) {
     evict_hold(false);
 }
 
-/* CLIENT REPLY: drop what was written since, if it is not wanted. */
+static inline void call_as_client_wants(struct request *r) {
+    if (__builtin_expect(r->client->flags & CLIENT_NO_TOUCH, 0)) {
+        call_untouching(r);
+    } else {
+        call(r);
+    }
+}
+
+void exec_mute(const struct client *c, size_t mark) {
+    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+}
+
+/* CLIENT REPLY: drop what was written since, if it is not wanted; SKIP is for one request. */
 static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) {
     if (block_is_waiting(c)) return; /* the reply is still to come */
-    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+    exec_mute(c, mark);
     bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
     c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
     if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
@@ -422,9 +464,9 @@ static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) 
 
 #define REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 
-/* CLIENT CACHING is about the next command that is not one of CLIENT's. */
+/* CLIENT CACHING is about the next command that is not one of CLIENT's, or the next transaction. */
 static __attribute__((noinline)) void end_caching(const struct request *r) {
-    if (block_is_waiting(r->client)) return;
+    if (block_is_waiting(r->client) || r->client->flags & CLIENT_MULTI) return;
     const struct command *container = r->command ? exec_container(r->command) : NULL;
     if (container && strcmp(container->name, "client") == 0) return;
     r->client->flags &= ~(unsigned)CLIENT_CACHING;
@@ -444,18 +486,46 @@ void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
     c->flags &= ~(unsigned)CLIENT_FAILED;
-    if (admit(r)) {
-        if (__builtin_expect(c->flags & CLIENT_NO_TOUCH, 0)) {
-            call_untouching(r);
+    bool admitted = admit(r);
+    if (admitted) {
+        c->last_command = r->command;
+        if (__builtin_expect((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED), 0)) {
+            tx_queue(r);
         } else {
-            call(r);
+            call_as_client_wants(r);
         }
     }
-    if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) hide_reply(c, mark);
+    if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) {
+        bool is_settled = admitted && (r->command->flags & CMD_EXEC);
+        hide_reply(c, is_settled ? conn_mark() : mark);
+    }
     if (__builtin_expect(c->flags & CLIENT_CACHING, 0)) end_caching(r);
     if (__builtin_expect(push_kept, 0)) push_settle(c);
     if (__builtin_expect(block_ready, 0) && !exec_nested) {
         block_serve();
         if (push_kept) push_settle(c);
     }
+}
+
+/* --- commands inside commands ---------------------------------------------------------------- */
+
+uint64_t exec_nest(void) {
+    uint64_t began = call_began;
+    exec_nested = true;
+    evict_hold(false);
+    exec_start_clock();
+    return began;
+}
+
+void exec_unnest(uint64_t began) {
+    exec_nested = false;
+    call_began = began;
+}
+
+void exec_run_nested(struct request *r) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    call_as_client_wants(r);
+    c->flags &= ~(unsigned)CLIENT_FAILED; /* that was this command's failure, not EXEC's */
+    exec_mute(c, mark);
 }

@@ -42,6 +42,6 @@ void pause_end(void) {
     block_resume_all();
 }
 
-bool pause_stops(const struct request *r) {
-    return pause.mode == PAUSE_ALL || (r->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE));
+bool pause_stops(unsigned flags) {
+    return pause.mode == PAUSE_ALL || (flags & (CMD_WRITE | CMD_MAY_REPLICATE));
 }
