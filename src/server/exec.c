@@ -416,6 +416,10 @@ void exec_start_clock(void) {
     call_began = clock_ticks();
 }
 
+uint64_t exec_began(void) {
+    return call_began;
+}
+
 static void call(struct request *r) {
     struct client *c = r->client;
     int64_t dirty = db_metrics.dirty;

@@ -178,6 +178,7 @@ void exec_arm(unsigned condition, bool on);
 void exec_prepare(struct request *r);
 /* Time between here and the end of the next command counts as that command's. */
 void exec_start_clock(void);
+uint64_t exec_began(void); /* when that was, in ticks: tells one command from the next */
 /* Gates, call, statistics, propagation: the other half. */
 void exec_run(struct request *r);
 

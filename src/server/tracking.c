@@ -10,7 +10,6 @@
 #include "server/changes.h"
 #include "server/client.h"
 #include "server/invalidation.h"
-#include "server/stats.h"
 #include "server/tracked.h"
 
 #define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
@@ -125,12 +124,12 @@ static void changed(struct db *db, const struct key *key, unsigned class, const 
 }
 
 /* The keys of all databases are one to a tracker, so one emptied is all emptied. FLUSHALL is one command and many
- * emptied databases: while no command has ended since the last time, everybody knows. */
+ * emptied databases: while it is the same command as the last time, everybody knows. */
 static void flushed(struct db *db) {
     static uint64_t told_at = UINT64_MAX;
     (void)db;
-    if (told_at == stats.commands) return;
-    told_at = stats.commands;
+    if (told_at == exec_began()) return;
+    told_at = exec_began();
     struct invalidation message = {.list = {NULL, 0}};
     invalidation_begin(&message);
     struct table_iter it;
@@ -168,6 +167,7 @@ static struct tracker *tracker_of(struct client *c) {
     *t = (struct tracker){.id = c->id, .client = c, .listener.owner = t};
     c->tracker = t;
     table_insert(&trackers, id_hash(c->id), t);
+    tracking_metrics.known = trackers.count;
     if (trackers.count == 1) listen();
     return t;
 }
@@ -209,8 +209,10 @@ void tracking_forget(struct client *c) {
     table_remove(&trackers, id_hash(c->id), c->tracker);
     alloc_put(c->tracker, sizeof *c->tracker);
     c->tracker = NULL;
+    tracking_metrics.known = trackers.count;
     if (trackers.count) return;
     tracked_clear(&tracked);
+    broadcast_send(tell_list); /* to nobody: what was noted is forgotten */
     listen();
 }
 

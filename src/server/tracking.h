@@ -41,7 +41,11 @@ void tracking_prefetch_key(uint64_t hash);
 void tracking_settle(void);
 bool tracking_is_unsettled(void);
 
-extern struct tracking_metrics { size_t clients; /* that track now */ } tracking_metrics;
+struct tracking_metrics {
+    size_t clients; /* that track now */
+    size_t known;   /* that have tracked and are still there: while there are none, there is nothing to settle */
+};
+extern struct tracking_metrics tracking_metrics;
 size_t tracking_keys(void);
 size_t tracking_items(void);
 

@@ -161,7 +161,7 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
 }
 
 void wave_send(void) {
-    if (__builtin_expect(tracking_metrics.clients > 0, 0)) tracking_settle();
+    if (__builtin_expect(tracking_metrics.known > 0, 0)) tracking_settle();
     if (wave_before_send) wave_before_send();
     conn_flush(client_sent);
 }

@@ -58,6 +58,35 @@ with_server {} {
         wait_for {[info_field tracking_clients] == 0}
     }
 
+    test "each flush is told, once" {
+        set a [tracker]
+        foreach flush {FLUSHALL FLUSHALL FLUSHDB} {
+            r CONFIG RESETSTAT
+            r $flush
+            assert_equal (nil) [told $a]
+            assert_untold $a
+        }
+    }
+
+    test "what nobody can be told any more keeps nobody busy" {
+        set a [tracker]
+        set b [client]
+        $b HELLO 3
+        # changed and stopped in one go, with prefixes and with a table over its bound
+        $b -raw [resp_encode CLIENT TRACKING ON BCAST][resp_encode SET k v][resp_encode CLIENT TRACKING OFF]
+        foreach reply {OK OK OK} { assert_equal OK [$b -read] }
+        $a MGET k1 k2 k3
+        $a CLIENT TRACKING OFF
+        r CONFIG SET tracking-table-max-keys 1
+        wait_for {[info_field tracking_total_keys] == 1}
+        r CONFIG SET tracking-table-max-keys 1000000
+        set cycles [info_field eventloop_cycles]
+        after 100
+        assert {[info_field eventloop_cycles] - $cycles < 100}
+        assert_untold $a
+        assert_untold $b
+    }
+
     test "flags and redirection in CLIENT LIST" {
         set a [tracker]
         assert_equal {t 0} [flags_of $a]
