@@ -319,8 +319,7 @@ static void pop(struct request *r, enum quicklist_end end) {
     }
     if (!is_list(r, e)) return;
     if (n < 0) {
-        struct list_view view;
-        reply_element(c, quicklist_peek(list_read(e, &view), end));
+        reply_element(c, list_peek(e, end));
         e = list_drop(c->db, &r->key, e, end);
         removed(r, &r->key, e, pop_events[end], 1);
     } else if (n == 0) {
@@ -403,12 +402,10 @@ static void transfer(struct request *r, struct entry *source, struct entry *to, 
                      enum quicklist_end from, enum quicklist_end end) {
     struct db *db = r->client->db;
     char small[CARRIED_INLINE];
-    struct list_view view;
-    const struct quicklist *q = list_read(source, &view);
-    struct slice element = carry(quicklist_peek(q, from), small);
+    struct slice element = carry(list_peek(source, from), small);
     reply_bulk(r->client, element);
     bool same = source == to;
-    if (!same || q->count > 1) {
+    if (!same || list_length(source) > 1) {
         source = list_drop(db, &r->key, source, from);
         list_push(db, to_key, same ? source : db_peek(db, to_key), end, &element, 1);
     }
