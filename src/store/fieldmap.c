@@ -290,4 +290,8 @@ static void *copy(const void *value, unsigned encoding) {
     return to;
 }
 
-const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return value;
+}
+
+const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy, members};

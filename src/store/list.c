@@ -348,4 +348,4 @@ static void *copy(const void *value, unsigned encoding) {
     return quicklist_copy(value);
 }
 
-const struct value_ops list_ops = {encoding_name, drop, is_heavy, memory, copy};
+const struct value_ops list_ops = {encoding_name, drop, is_heavy, memory, copy, NULL};

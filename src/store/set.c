@@ -505,4 +505,8 @@ static void *copy(const void *value, unsigned encoding) {
     return to;
 }
 
-const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return value;
+}
+
+const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy, members};

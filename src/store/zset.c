@@ -533,4 +533,8 @@ static void *copy(const void *value, unsigned encoding) {
     return z;
 }
 
-const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return &((const struct zset *)value)->members;
+}
+
+const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy, members};
