@@ -8,6 +8,7 @@
  * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
 #include "store/set.h"
 #include "base/rand.h"
+#include "base/worker.h"
 #include "ds/intset.h"
 #include "ds/pack.h"
 #include "store/set_record.h"
@@ -427,26 +428,54 @@ struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pi
     }
 }
 
-/* The few that stay move over into a table of their own, so that the rest can go as a whole. */
-static struct entry *keep_in_table(struct db *db, const struct key *key, struct entry *e, size_t keep,
-                                   set_visit_fn gone, void *ctx) {
-    struct table *old = entry_pointer(e), *kept = table_new(keep);
-    while (kept->count < keep) {
-        struct record *r = table_random(old);
-        uint64_t hash = record_hash(r);
-        table_remove(old, hash, r);
-        table_insert(kept, hash, r);
+/* A table's lines, and those of its records that nobody has any more. */
+struct remains {
+    struct table table;
+    size_t n, room;
+    struct record *records[];
+};
+
+static void bury(void *arg) {
+    struct remains *rest = arg;
+    for (size_t i = 0; i < rest->n; i++) {
+        if (i + AHEAD < rest->n) __builtin_prefetch(rest->records[i + AHEAD]);
+        record_free(rest->records[i]);
     }
-    visit_all(e, gone, ctx);
-    return db_put(db, key, e, ENTRY_SET, SET_HASHTABLE, &kept, sizeof kept, DB_KEEP_TTL);
+    table_clear(&rest->table, NULL, NULL);
+    alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
 }
 
-struct entry *set_keep_random(struct db *db, const struct key *key, struct entry *e, size_t keep, set_visit_fn gone,
-                              void *ctx) {
-    enum { FEW = 5 };
+/* One walk, which takes each member with the probability (still to keep) / (still to come). Those that stay move
+ * over into new lines, in the order of their hashes; the others and the old lines are the worker's to free. */
+static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void *ctx) {
+    size_t left = t->count, room = left - keep;
+    struct remains *rest = alloc_get(sizeof *rest + room * sizeof *rest->records);
+    *rest = (struct remains){.table = *t, .room = room};
+    table_init(t, &record_table);
+    table_reserve(t, keep);
+    struct table_iter it;
+    struct record *r;
+    table_iter_init(&it, &rest->table);
+    for (; (r = table_iter_next(&it)); left--) {
+        if (rand_below(left) < keep) {
+            table_insert(t, record_hash(r), r);
+            keep--;
+        } else {
+            gone(ctx, value_of_record(r));
+            rest->records[rest->n++] = r;
+        }
+    }
+    worker_submit(bury, rest);
+}
+
+struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx) {
+    enum { FEW = 8, MANY = 1000 };
     size_t count = set_count(e);
     assert(keep > 0 && keep < count);
-    if (encoding_of(e) == SET_HASHTABLE && keep < count / FEW) return keep_in_table(db, key, e, keep, gone, ctx);
+    if (encoding_of(e) == SET_HASHTABLE && count > MANY && count - keep > count / FEW) {
+        keep_in_table(entry_pointer(e), keep, gone, ctx);
+        return e;
+    }
     for (; count > keep; count--) {
         struct set_pick pick = set_random(e);
         gone(ctx, pick.member);

@@ -67,10 +67,9 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
 /* Remove those that are there. The set may be empty then: the caller removes it. */
 struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed);
 struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pick);
-/* Keep so many members, drawn at random, of a larger set and tell of the others. O(n) to tell, but what
- * they leave is freed on the worker: for a SPOP of most of it. */
-struct entry *set_keep_random(struct db *db, const struct key *key, struct entry *e, size_t keep, set_visit_fn gone,
-                              void *ctx);
+/* Keep so many members, drawn at random, of a larger set and tell of the others. O(n), but most of what a big set
+ * leaves is freed on the worker. */
+struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx);
 
 /* --- Results: a set that has no key yet ------------------------------------------------------ */
 

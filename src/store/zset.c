@@ -322,18 +322,12 @@ bool zset_remove(struct db *db, struct entry **e, struct slice member) {
     return m;
 }
 
-static void unlink_record(void *ctx, struct member *m) {
-    struct zset *z = ctx;
-    table_remove(&z->members, member_hash(m), m);
-    member_free(m);
-}
-
 void zset_remove_span(struct db *db, struct entry **e, size_t first, size_t n) {
     if (n == 0) return;
     if (is_packed(*e)) {
         *e = remove_in(db, *e, pack_seek(pack_of(*e), (int64_t)(2 * first)), 2 * n);
     } else {
-        skiplist_remove_ranks(&big(*e)->order, first, n, unlink_record, big(*e));
+        entry_set_pointer(*e, zset_cut(big(*e), first, n));
     }
 }
 

@@ -86,6 +86,8 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
 
 struct zset *zset_new(void);
 void zset_free(struct zset *z);
+/* Take n members from rank first on out of the value: what is left of it, which may be another one. */
+struct zset *zset_cut(struct zset *z, size_t first, size_t n);
 struct member *zset_find(const struct zset *z, struct slice member);
 void zset_insert(struct zset *z, struct slice member, double score); /* must not be present */
 void zset_set_score(struct zset *z, struct member *m, double score); /* the record may move */
