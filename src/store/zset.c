@@ -418,6 +418,7 @@ void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank) {
         w->at = at ? at : w->end;
     } else {
         w->pack = NULL;
+        w->run_at = w->run_end = 0;
         w->place = skiplist_at(&big(e)->order, rank);
     }
 }
@@ -436,15 +437,31 @@ static void read_pair(struct zset_walk *w, const uint8_t *at) {
     w->score = score_at(pack_next(at));
 }
 
-static bool read_record(struct zset_walk *w, const struct member *m) {
-    if (!m) return false;
+static inline void read_record(struct zset_walk *w, const struct member *m) {
     w->member = member_slice(m);
     w->score = member_score(m);
+}
+
+static bool big_next(struct zset_walk *w) {
+    if (w->run_at == w->run_end) {
+        w->run_at = 0;
+        w->run_end = (uint8_t)skiplist_run(&w->place, w->run, ZSET_WALK_RUN);
+        if (w->run_end == 0) return false;
+    }
+    read_record(w, w->run[w->run_at++]);
     return true;
 }
 
+static bool big_prev(struct zset_walk *w) {
+    if (w->run_at < w->run_end) w->place = skiplist_at(w->place.list, w->place.rank - (w->run_end - w->run_at));
+    w->run_at = w->run_end = 0;
+    const struct member *m = skiplist_prev(&w->place);
+    if (m) read_record(w, m);
+    return m != NULL;
+}
+
 bool zset_walk_next(struct zset_walk *w) {
-    if (!w->pack) return read_record(w, skiplist_next(&w->place));
+    if (!w->pack) return big_next(w);
     if (w->at == w->end) return false;
     read_pair(w, w->at);
     w->at = pack_next(pack_next(w->at));
@@ -453,7 +470,7 @@ bool zset_walk_next(struct zset_walk *w) {
 }
 
 bool zset_walk_prev(struct zset_walk *w) {
-    if (!w->pack) return read_record(w, skiplist_prev(&w->place));
+    if (!w->pack) return big_prev(w);
     if (w->at == pack_first(w->pack)) return false;
     if (w->behind == 0) look_back(w);
     w->behind--;

@@ -63,10 +63,13 @@ struct zset_span zset_span_by_score(const struct entry *e, const struct zset_sco
 struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_range *r);
 
 #define ZSET_WALK_BACK 64
+#define ZSET_WALK_RUN 16
 struct zset_walk {
     const uint8_t *pack, *at, *end;                 /* pack NULL: a skiplist */
     uint16_t offsets[ZSET_WALK_BACK], last, behind; /* of members before `at`, `behind` of which are known */
     struct skiplist_place place;
+    struct member *run[ZSET_WALK_RUN]; /* those before the place: the next ones, from run_at to run_end */
+    uint8_t run_at, run_end;
     struct slice member;
     double score;
     char digits[24]; /* a member that is an integer in the pack */

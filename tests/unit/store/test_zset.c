@@ -51,6 +51,20 @@ static void assert_same(const struct entry *small, const struct entry *big) {
     assert_false(zset_walk_prev(&b));
 }
 
+/* To and fro: what has been read ahead must not show. */
+static void assert_same_wander(const struct entry *small, const struct entry *big) {
+    struct zset_walk a, b;
+    size_t rank = rand_below(zset_count(small) + 1);
+    zset_walk_from(&a, small, rank);
+    zset_walk_from(&b, big, rank);
+    for (int i = 0; i < 100; i++) {
+        bool forward = rand_below(3) > 0;
+        bool moved = forward ? zset_walk_next(&a) : zset_walk_prev(&a);
+        assert_int_equal(moved, forward ? zset_walk_next(&b) : zset_walk_prev(&b));
+        if (moved) assert_true(slice_eq(a.member, b.member) && a.score == b.score);
+    }
+}
+
 static void assert_same_spans(const struct entry *small, const struct entry *big) {
     struct zset_score_range r = {(double)rand_below(12) - 6, (double)rand_below(12) - 6, rand_below(2), rand_below(2)};
     struct zset_span a = zset_span_by_score(small, &r), b = zset_span_by_score(big, &r);
@@ -86,6 +100,7 @@ static void both_encodings_agree(void **state) {
         }
         assert_same_spans(small, big);
         if (i % 50 == 0) assert_same(small, big);
+        if (i % 50 == 1) assert_same_wander(small, big);
     }
     assert_string_equal(entry_encoding_name(small), "listpack");
     struct zset *copy = zset_ops.copy(entry_pointer(big), ZSET_SKIPLIST);
