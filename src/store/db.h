@@ -87,6 +87,10 @@ static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
     table_prefetch_record(&db->keys, hash);
 }
 
+/* The third step, for commands that look up a member of a big collection: the table it is in, to fetch from it in the
+ * same way. NULL: there is none. Good until the next change to the database. */
+const struct table *db_members(const struct db *db, const struct key *key);
+
 /* db_set_string's and db_put's deadline: keep what the key has. */
 #define DB_KEEP_TTL (-2)
 
