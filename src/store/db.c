@@ -180,7 +180,7 @@ static inline void retime(struct db *db, struct entry *e, uint64_t hash, int64_t
     if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
 }
 
-static void insert(struct db *db, const struct key *key, struct entry *e) {
+void db_insert(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
@@ -198,7 +198,7 @@ static inline __attribute__((always_inline)) struct entry *place(struct db *db, 
         if (deadline_ms == DB_KEEP_TTL) deadline_ms = ENTRY_NO_TTL;
         e = entry_new(key->name, type, encoding, value_len, deadline_ms);
         evict_init_access(e);
-        insert(db, key, e);
+        db_insert(db, key, e);
         db_notify(db, key, DB_NEW, "new");
         return e;
     }
@@ -284,7 +284,7 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     memcpy(entry_value(to), entry_value(e), e->value_len);
     memcpy(to->access, e->access, sizeof to->access);
     entry_free_shell(e);
-    insert(db, key, to);
+    db_insert(db, key, to);
     db_notify(db, key, DB_NEW, "new");
     return to;
 }
