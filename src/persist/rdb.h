@@ -105,6 +105,7 @@ bool rdb_payload_ok(struct slice payload);
 struct rdb_value {
     enum entry_type type;
     unsigned encoding;
+    bool empty;           /* a collection without elements, which no key can have: there is nothing else here */
     size_t len;           /* inline bytes */
     const uint8_t *bytes; /* valid until the reader or its scratch is used again */
     uint8_t own[8];       /* where bytes points for a number or a pointer */

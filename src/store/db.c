@@ -180,12 +180,18 @@ static inline void retime(struct db *db, struct entry *e, uint64_t hash, int64_t
     if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
 }
 
-void db_insert(struct db *db, const struct key *key, struct entry *e) {
+static void insert(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
         expire_mark(db, e, key->hash);
     }
+}
+
+struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e) {
+    struct entry *other = find(db, key);
+    if (!other) insert(db, key, e);
+    return other;
 }
 
 /* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */
@@ -198,7 +204,7 @@ static inline __attribute__((always_inline)) struct entry *place(struct db *db, 
         if (deadline_ms == DB_KEEP_TTL) deadline_ms = ENTRY_NO_TTL;
         e = entry_new(key->name, type, encoding, value_len, deadline_ms);
         evict_init_access(e);
-        db_insert(db, key, e);
+        insert(db, key, e);
         db_notify(db, key, DB_NEW, "new");
         return e;
     }
@@ -284,7 +290,7 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     memcpy(entry_value(to), entry_value(e), e->value_len);
     memcpy(to->access, e->access, sizeof to->access);
     entry_free_shell(e);
-    db_insert(db, key, to);
+    insert(db, key, to);
     db_notify(db, key, DB_NEW, "new");
     return to;
 }
