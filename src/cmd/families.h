@@ -30,3 +30,5 @@ extern const struct command zsets_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
+extern const struct command dump_commands[];
+extern const struct command persistence_commands[];

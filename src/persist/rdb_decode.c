@@ -11,20 +11,19 @@
 #define SCRATCH_KEEP ((size_t)1 << 20)    /* bytes that a scratch may keep from one value to the next */
 #define STRING_MAX ((uint64_t)UINT32_MAX) /* bytes of a string: what a key's and a member's length fields hold */
 
-bool rdb_refuse(struct rdb_in *in, enum rdb_result result, const char *format, ...) {
-    if (in->result != RDB_OK) return false;
+void rdb_note(struct rdb_in *in, enum rdb_result result, const char *format, ...) {
+    if (in->result != RDB_OK) return;
     in->result = result;
     va_list args;
     va_start(args, format);
     vsnprintf(in->message, sizeof in->message, format, args);
     va_end(args);
-    return false;
 }
 
-bool rdb_in_cut(struct rdb_in *in) {
+void rdb_note_end(struct rdb_in *in) {
     int error = in->reader->error;
-    if (error) return rdb_refuse(in, RDB_CUT, "reading failed: %s", strerror(error));
-    return rdb_refuse(in, RDB_CUT, "unexpected end of the data");
+    if (error) rdb_note(in, RDB_CUT, "reading failed: %s", strerror(error));
+    rdb_note(in, RDB_CUT, "unexpected end of the data");
 }
 
 uint8_t *rdb_room(struct rdb_scratch *s, size_t n, size_t keep) {
@@ -141,22 +140,20 @@ bool rdb_get_head(struct rdb_in *in, struct rdb_string_head *head) {
     return rdb_refuse(in, RDB_CORRUPT, "a string of encoding %u", (unsigned)n);
 }
 
-static bool no_memory(struct rdb_in *in, size_t n) {
-    in->reader->error = ENOMEM;
-    return rdb_refuse(in, RDB_CUT, "no memory for a string of %zu bytes", n);
-}
+#define no_memory(in, n) \
+    ((in)->reader->error = ENOMEM, rdb_refuse(in, RDB_CUT, "no memory for a string of %zu bytes", n))
 
 /* n bytes in a row: where the reader has them, or in the scratch. */
 static const uint8_t *take(struct rdb_in *in, struct rdb_scratch *scratch, size_t n) {
     const uint8_t *p;
     if (n <= READER_BLOCK / 2 || !in->reader->block) {
         p = reader_take(in->reader, n);
-        if (!p) rdb_in_cut(in);
+        if (!p) rdb_note_end(in);
         return p;
     }
     uint8_t *room = rdb_room(scratch, n, 0);
     if (!room) {
-        no_memory(in, n);
+        (void)no_memory(in, n);
         return NULL;
     }
     return rdb_get_bytes(in, room, n) ? room : NULL;

@@ -19,9 +19,11 @@ struct rdb_in {
     char message[160];
 };
 
-bool rdb_refuse(struct rdb_in *in, enum rdb_result result, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-bool rdb_in_cut(struct rdb_in *in); /* the input has ended too early; false */
+/* Note what is wrong, unless something was before. A macro, so that the compiler sees the value: false. */
+#define rdb_refuse(in, ...) (rdb_note(in, __VA_ARGS__), false)
+void rdb_note(struct rdb_in *in, enum rdb_result result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define rdb_in_cut(in) (rdb_note_end(in), false) /* the input has ended too early */
+void rdb_note_end(struct rdb_in *in);
 void rdb_in_free(struct rdb_in *in);
 void rdb_in_trim(struct rdb_in *in); /* give back what a huge value needed */
 /* Room for n bytes, of which the first `keep` stay what they are. NULL: there is no such memory. */

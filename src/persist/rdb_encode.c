@@ -61,7 +61,9 @@ void rdb_put_int(struct rdb_out *out, int64_t n) {
     struct writer *w = out->w;
     if (n != (int32_t)n) {
         char digits[NUM_I64_MAX];
-        put_raw(w, digits, (size_t)num_print_i64(digits, n));
+        size_t len = (size_t)num_print_i64(digits, n);
+        writer_byte(w, (unsigned)len);
+        writer_put(w, digits, len);
         return;
     }
     uint8_t *p = writer_reserve(w, 5);
