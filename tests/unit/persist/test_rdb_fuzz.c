@@ -128,6 +128,54 @@ static void payloads(void **state) {
     }
 }
 
+/* --- What only old servers wrote --------------------------------------------------------------- */
+
+/* A ziplist of n entries in ascending order, as a payload of some type that has one. Returns its length. */
+static size_t old_payload(uint8_t *to, bool zipmap) {
+    static const uint8_t types[] = {RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_ZSET_ZIPLIST};
+    uint8_t zip[1024], *p = zip + (zipmap ? 1 : 10), *last = p;
+    unsigned count = 2 * (1 + (unsigned)rand_below(20)), before = 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *from = p;
+        if (!zipmap) *p++ = (uint8_t)before;
+        uint8_t *len = p++;
+        if (zipmap && i % 2) *p++ = 0; /* free bytes */
+        *len = (uint8_t)sprintf((char *)p, i % 2 ? "%u" : "n%02u", i);
+        p += *len;
+        before = (unsigned)(p - from);
+        last = from;
+    }
+    *p++ = 0xff;
+    uint32_t n = (uint32_t)(p - zip), last_at = (uint32_t)(last - zip);
+    if (zipmap) {
+        zip[0] = (uint8_t)(count / 2);
+    } else {
+        memcpy(zip, &n, 4);
+        memcpy(zip + 4, &last_at, 4);
+        memcpy(zip + 8, &(uint16_t){(uint16_t)count}, 2);
+    }
+    to[0] = zipmap ? RDB_TYPE_HASH_ZIPMAP : types[rand_below(3)];
+    to[1] = (uint8_t)(0x40 | n >> 8);
+    to[2] = (uint8_t)n;
+    memcpy(to + 3, zip, n);
+    memcpy(to + 3 + n, "\x09\0........", RDB_FOOTER);
+    return 3 + n + RDB_FOOTER;
+}
+
+static void payloads_of_the_past(void **state) {
+    (void)state;
+    uint8_t payload[1100];
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t n = old_payload(payload, i % 3 == 0);
+        if (i % 100 == 0) {
+            struct rdb_value value;
+            assert_int_equal(rdb_restore(slice_of((char *)payload, n), &value), RDB_OK);
+            rdb_value_drop(&value);
+        }
+        try_payload(payload, damage(payload, n));
+    }
+}
+
 int main(int argc, char **argv) {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)clock_wall_us();
     printf("seed %llu\n", (unsigned long long)seed);
@@ -135,7 +183,8 @@ int main(int argc, char **argv) {
     rand_seed(seed);
     lab_start();
     clock_update();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(snapshots), cmocka_unit_test(payloads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(snapshots), cmocka_unit_test(payloads),
+                                       cmocka_unit_test(payloads_of_the_past)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     db_shutdown();
     return failed;
