@@ -6,6 +6,7 @@
 #include "ds/intset.h"
 #include "ds/pack.h"
 #include "ds/quicklist.h"
+#include "persist/squeeze.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
@@ -96,6 +97,7 @@ static size_t worth(size_t n) {
 /* The compressed bytes are in out->lzf then. 0: it does not pay. */
 static size_t compress(struct rdb_out *out, struct slice s) {
     uint8_t *to = room(&out->lzf, &out->lzf_room, worth(s.len));
+    if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worth(s.len));
     if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worth(LZF_SAMPLE))) return 0;
     return lzf_compress(s.ptr, (unsigned)s.len, to, (unsigned)worth(s.len));
 }
