@@ -103,5 +103,8 @@ void snapshot_start(void) {
     lifecycle_before_end = before_end;
     if (snapshot_load(false) != SNAPSHOT_BROKEN) return;
     log_warning("Fatal error loading the DB, check server logs. Exiting.");
+#ifdef KURA_LIBC_ALLOC
+    db_shutdown(); /* as in main(): for leak checkers */
+#endif
     exit(1);
 }
