@@ -192,6 +192,12 @@ static void insert(struct db *db, const struct key *key, struct entry *e) {
     }
 }
 
+struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e) {
+    struct entry *other = find(db, key);
+    if (!other) insert(db, key, e);
+    return other;
+}
+
 /* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */
 static inline __attribute__((always_inline)) struct entry *place(struct db *db, const struct key *key,
                                                                  struct entry *old, enum entry_type type,

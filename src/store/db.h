@@ -121,6 +121,10 @@ struct entry *db_detach(struct db *db, const struct key *key, struct entry *e);
 /* Insert under another name a detached entry's value and TTL; frees `e`. The new key must be absent. */
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e);
 
+/* Insert an entry that was made elsewhere (in a snapshot being loaded), with the access clock that it has. No event.
+ * NULL: done; else the entry that has its key already (past its deadline or not), and nothing was done. */
+struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e);
+
 /* TTL. deadline_ms ENTRY_NO_TTL removes it. May move the entry: use what it returns. */
 struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms);
 

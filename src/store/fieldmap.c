@@ -24,7 +24,7 @@ const struct option fieldmap_rows[] = {
     {.name = NULL},
 };
 
-static const struct table_type fields = {field_hash};
+const struct table_type fieldmap_table = {field_hash};
 
 static bool is_table(const struct entry *e) {
     assert(entry_type(e) == ENTRY_HASH);
@@ -36,7 +36,7 @@ static uint8_t *pack_of(const struct entry *e) {
 
 static struct table *new_table(size_t room) {
     struct table *t = alloc_get(sizeof *t);
-    table_init(t, &fields);
+    table_init(t, &fieldmap_table);
     table_reserve(t, room);
     return t;
 }

@@ -21,6 +21,7 @@ struct fieldmap_options {
 };
 extern struct fieldmap_options fieldmap_options;
 extern const struct option fieldmap_rows[];
+extern const struct table_type fieldmap_table; /* of struct field, for who builds one from scratch */
 
 size_t fieldmap_count(const struct entry *e);
 /* False: there is no such field. O(1); in a listpack O(n). */

@@ -174,6 +174,10 @@ static bool fits_pack(size_t count, size_t longest) {
     return (uint64_t)count <= (uint64_t)max_entries && (uint64_t)longest <= (uint64_t)max_value;
 }
 
+bool zset_keeps_listpack(size_t count, size_t bytes) {
+    return fits_pack(count, 0) && bytes <= PACK_MAX;
+}
+
 static struct entry *create(struct db *db, const struct key *key, struct slice member) {
     if (max_entries > 0 && fits_pack(0, member.len)) {
         uint8_t pack[PACK_EMPTY];
@@ -184,31 +188,37 @@ static struct entry *create(struct db *db, const struct key *key, struct slice m
     return db_put(db, key, NULL, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
 }
 
-struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z) {
+uint8_t *zset_pack(const struct zset *z, size_t *room, size_t *used) {
     struct skiplist_place from = skiplist_at(&z->order, 0);
     struct member *m;
-    size_t longest = 0, bytes = PACK_EMPTY, used = PACK_EMPTY;
-    if (fits_pack(z->order.count, 0)) {
-        while ((m = skiplist_next(&from))) {
-            size_t len = member_slice(m).len;
-            if (len > longest) longest = len;
-            bytes += len + 2 * 5 + NUM_F64_MAX;
-        }
+    size_t longest = 0, bytes = PACK_EMPTY;
+    if (!fits_pack(z->order.count, 0)) return NULL;
+    while ((m = skiplist_next(&from))) {
+        size_t len = member_slice(m).len;
+        if (len > longest) longest = len;
+        bytes += len + 2 * 5 + NUM_F64_MAX;
     }
-    if (!fits_pack(z->order.count, longest) || bytes > PACK_MAX) {
-        return db_put(db, key, old, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
-    }
+    if (!fits_pack(z->order.count, longest) || bytes > PACK_MAX) return NULL;
     uint8_t *pack = alloc_get(bytes);
     pack_init(pack);
+    *room = bytes;
+    *used = PACK_EMPTY;
     char text[NUM_F64_MAX];
     from = skiplist_at(&z->order, 0);
     while ((m = skiplist_next(&from))) {
         struct listpack_item name = listpack_item(member_slice(m)), number = score_item(member_score(m), text);
-        used = pack_append(pack, used, &name);
-        used = pack_append(pack, used, &number);
+        *used = pack_append(pack, *used, &name);
+        *used = pack_append(pack, *used, &number);
     }
+    return pack;
+}
+
+struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z) {
+    size_t room, used;
+    uint8_t *pack = zset_pack(z, &room, &used);
+    if (!pack) return db_put(db, key, old, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
     struct entry *e = db_put(db, key, old, ENTRY_ZSET, ZSET_LISTPACK, pack, used, ENTRY_NO_TTL);
-    alloc_put(pack, bytes);
+    alloc_put(pack, room);
     zset_free(z);
     return e;
 }

@@ -96,3 +96,7 @@ void zset_insert(struct zset *z, struct slice member, double score); /* must not
 void zset_set_score(struct zset *z, struct member *m, double score); /* the record may move */
 /* Make z, which is not empty and is consumed, the value of a key, in the encoding that fits; no deadline. */
 struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z);
+/* The pack that the options want z to be: *used bytes in memory of *room for the caller to release; NULL: it stays big. */
+uint8_t *zset_pack(const struct zset *z, size_t *room, size_t *used);
+/* May a listpack of so many members and bytes, which comes from a snapshot, stay small? */
+bool zset_keeps_listpack(size_t count, size_t bytes);
