@@ -7,6 +7,7 @@
 #include "base/worker.h"
 #include "cmd/families.h"
 #include "net/loop.h"
+#include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/client.h"
@@ -22,6 +23,7 @@
 #include "server/process.h"
 #include "server/propagate.h"
 #include "server/settings.h"
+#include "server/snapshot.h"
 #include "server/stats.h"
 #include "server/tracking.h"
 #include "store/db.h"
@@ -38,19 +40,19 @@
 #include <time.h>
 
 static const struct option *const option_lists[] = {
-    listen_rows,  limits_rows,    auth_options, settings_rows, cron_rows,     crash_rows,
-    process_rows, lifecycle_rows, info_rows,    list_rows,     fieldmap_rows, set_rows,
-    zset_rows,    propagate_rows, hll_rows,     tracking_rows, planned_rows,
+    listen_rows,    limits_rows,    auth_options, settings_rows, cron_rows,    crash_rows, process_rows,
+    lifecycle_rows, info_rows,      list_rows,    fieldmap_rows, set_rows,     zset_rows,  rdb_rows,
+    snapshot_rows,  propagate_rows, hll_rows,     tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
-    strings_commands,      ranges_commands,      counters_commands,     lcs_commands,         keys_commands,
-    expiry_commands,       scan_commands,        object_commands,       databases_commands,   connection_commands,
-    client_cmd_commands,   command_commands,     server_cmd_commands,   config_cmd_commands,  shutdown_commands,
-    debug_commands,        lists_commands,       list_block_commands,   bitmaps_commands,     hashes_commands,
-    hash_walk_commands,    sets_commands,        set_walk_commands,     set_algebra_commands, memory_cmd_commands,
-    zsets_commands,        zset_range_commands,  zset_algebra_commands, zset_block_commands,  zset_walk_commands,
-    transactions_commands, hyperloglog_commands, geo_commands,          geo_search_commands,  sort_commands,
-    pubsub_cmd_commands,
+    strings_commands,    ranges_commands,      counters_commands,     lcs_commands,         keys_commands,
+    expiry_commands,     scan_commands,        object_commands,       databases_commands,   connection_commands,
+    client_cmd_commands, command_commands,     server_cmd_commands,   config_cmd_commands,  shutdown_commands,
+    debug_commands,      lists_commands,       list_block_commands,   bitmaps_commands,     hashes_commands,
+    hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands, memory_cmd_commands,
+    zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,  zset_walk_commands,
+    dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands, geo_commands,
+    geo_search_commands, sort_commands,        pubsub_cmd_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -150,6 +152,7 @@ static void start_server(void) {
     clock_update();
     stats.started_ms = clock_now_ms();
     db_init(settings.databases);
+    snapshot_start();
     listen_start();
     process_write_pid_file();
     process_apply();

@@ -7,10 +7,13 @@
 #include "cmd/families.h"
 #include "ds/quicklist.h"
 #include "net/socket.h"
+#include "persist/rdb.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/settings.h"
+#include "server/snapshot.h"
+#include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
 #include <limits.h>
@@ -208,6 +211,46 @@ static void debug_panic(struct request *r) {
     abort();
 }
 
+/* --- RELOAD ------------------------------------------------------------------------------------ */
+
+static void empty_everything(void) {
+    for (int i = 0; i < db_count(); i++)
+        db_empty(db_at(i), false);
+}
+
+static void debug_reload(struct request *r) {
+    struct client *c = r->client;
+    bool merge = false, flush = true, save = true;
+    for (int i = 2; i < r->argc; i++) {
+        if (slice_is(r->argv[i], "merge")) {
+            merge = true;
+        } else if (slice_is(r->argv[i], "noflush")) {
+            flush = false;
+        } else if (slice_is(r->argv[i], "nosave")) {
+            save = false;
+        } else {
+            reply_error(c, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return;
+        }
+    }
+    if (save && !snapshot_save()) {
+        reply_error(c, "ERR");
+        return;
+    }
+    if (flush) empty_everything();
+    if (snapshot_load(merge) != SNAPSHOT_LOADED) {
+        reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
+        return;
+    }
+    log_warning("DB reloaded by DEBUG RELOAD");
+    reply_ok(c);
+}
+
+static void debug_skip_checksums(struct request *r) {
+    rdb_options.skip_checksum = lenient_double(r->argv[2]) != 0;
+    reply_ok(r->client);
+}
+
 static void debug_help(struct request *r) {
     static const char *const lines[] = {
         "DIGEST",
@@ -239,10 +282,15 @@ static void debug_help(struct request *r) {
         "    default: those that exceed the limit of a node.",
         "SDSLEN <key>",
         "    Show the lengths of <key> and of its string, and the memory they take.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Save the databases, empty them and load them again. NOSAVE: load what was saved",
+        "    before; NOFLUSH: do not empty them; MERGE: keys may be there already.",
         "SEGFAULT",
         "    Crash the server by SIGSEGV.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    0: keys expire only when they are accessed; 1 (the default): by themselves.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    1: the checksums of RDB files and of RESTORE's payloads are not looked at.",
         "SLEEP <seconds>",
         "    Stop the server for so long. Decimals are allowed.",
         "STRINGMATCH-LEN <pattern> <string>",
@@ -272,7 +320,9 @@ static const struct debug_action {
     {"htstats", 3, INT_MAX, debug_values_htstats},
     {"htstats-key", 3, INT_MAX, debug_values_htstats_key},
     {"listpack", 3, 3, debug_values_listpack},
+    {"reload", 2, 5, debug_reload},
     {"sdslen", 3, 3, debug_values_sdslen},
+    {"set-skip-checksum-validation", 3, 3, debug_skip_checksums},
     {"sleep", 3, 3, debug_sleep},
     {"stringmatch-len", 4, 4, debug_stringmatch},
 };

@@ -38,3 +38,5 @@ extern const struct command sort_commands[];
 extern const struct command hyperloglog_commands[];
 extern const struct command geo_commands[];
 extern const struct command geo_search_commands[];
+extern const struct command dump_commands[];
+extern const struct command persistence_commands[];

@@ -55,9 +55,9 @@ static void store(struct db *db, const struct key *key, struct entry *old, const
 
 /* --- PFADD ----------------------------------------------------------------------------------- */
 
-static void say_added(struct request *r, int changes) {
+static void say_added(struct request *r, int changes, unsigned class) {
     db_metrics.dirty += changes - 1; /* Redis counts elements, and a new key */
-    db_changed(r->client->db, &r->key, DB_STRING, "pfadd");
+    db_changed(r->client->db, &r->key, class, "pfadd");
 }
 
 static void add_dense(struct request *r, char *bytes) {
@@ -66,7 +66,7 @@ static void add_dense(struct request *r, char *bytes) {
         changes += hll_add_dense(bytes, r->argv[i]);
     if (changes) {
         hll_make_stale(bytes);
-        say_added(r, changes);
+        say_added(r, changes, DB_STRING);
     }
     reply_int(r->client, changes > 0);
 }
@@ -82,7 +82,8 @@ static void add_sparse(struct request *r, struct entry *e, struct hll *h) {
     if (changes) {
         hll_make_stale((char *)h->bytes);
         store(r->client->db, &r->key, e, h);
-        say_added(r, changes);
+        /* One that fails halfway publishes nothing, as in Redis; but it has changed the key. */
+        say_added(r, changes, outcome == HLL_CORRUPT ? NO_EVENT : DB_STRING);
     }
     if (outcome == HLL_CORRUPT) {
         reply_corrupt(r->client);

@@ -305,8 +305,7 @@ static size_t pop_many(struct request *r, const struct key *key, struct entry *e
 }
 
 void lists_pop(struct request *r, const struct key *key, struct entry *e, enum quicklist_end end) {
-    struct list_view view;
-    reply_element(r->client, quicklist_peek(list_read(e, &view), end));
+    reply_element(r->client, list_peek(e, end));
     e = list_drop(r->client->db, key, e, end);
     removed(r, key, e, pop_events[end], 1);
 }
@@ -418,12 +417,10 @@ static void transfer(struct request *r, struct entry *source, struct entry *to, 
                      enum quicklist_end from, enum quicklist_end end) {
     struct db *db = r->client->db;
     char small[CARRIED_INLINE];
-    struct list_view view;
-    const struct quicklist *q = list_read(source, &view);
-    struct slice element = carry(quicklist_peek(q, from), small);
+    struct slice element = carry(list_peek(source, from), small);
     reply_bulk(r->client, element);
     bool same = source == to;
-    if (!same || q->count > 1) {
+    if (!same || list_length(source) > 1) {
         source = list_drop(db, &r->key, source, from);
         list_push(db, to_key, same ? source : db_peek(db, to_key), end, &element, 1);
     }

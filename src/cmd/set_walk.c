@@ -109,7 +109,7 @@ static void pop_many(struct request *r, struct entry *e, size_t count) {
     struct client *c = r->client;
     struct popped p = {.client = c, .key = r->key.name};
     reply_set(c, count);
-    set_keep_random(c->db, &r->key, e, set_count(e) - count, pop, &p);
+    set_keep_random(c->db, e, set_count(e) - count, pop, &p);
     sets_changed(c->db, &r->key, "spop", (int64_t)count);
     end_pop(&p);
 }

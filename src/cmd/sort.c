@@ -39,6 +39,7 @@ struct sort {
 
     size_t n;                        /* elements in the vector */
     size_t first, wanted;            /* those of the result */
+    struct list_view view;           /* a short list is read from here, until the reply is out */
     struct listpack_value *elements; /* the four arrays are one allocation */
     struct slice *texts;             /* what ALPHA compares; ptr NULL: no weight */
     struct sort_item *items, *spare;
@@ -150,8 +151,7 @@ static void make_room(struct sort *s, size_t n) {
 
 /* Elements of a compressed node are gone when the iterator leaves it. */
 static void load_list(struct sort *s, const struct entry *e, size_t first, size_t n, bool backwards) {
-    struct list_view view;
-    const struct quicklist *q = list_read(e, &view);
+    const struct quicklist *q = list_read(e, &s->view);
     struct quicklist_iter it;
     int64_t start = backwards ? (int64_t)(q->count - 1 - first) : (int64_t)first;
     bool ok = quicklist_start(&it, q, start);

@@ -60,8 +60,7 @@ static size_t string32_len(const uint8_t *at) {
     return len;
 }
 
-/* Bytes of head and data, where the first byte alone does not say it. */
-static size_t wide_bytes(const uint8_t *at) {
+size_t listpack_width_wide(const uint8_t *at) {
     unsigned head = *at;
     if (head < STR12) return 2;
     if (head < STR32) return 2 + ((size_t)(head & 15) << 8 | at[1]);
@@ -69,12 +68,9 @@ static size_t wide_bytes(const uint8_t *at) {
     assert(head <= INT64);
     return 1 + int_bytes(head);
 }
-static size_t entry_bytes(const uint8_t *at) {
-    return *at < 0x80 ? 1 : *at < INT13 ? 1 + (size_t)(*at & 63) : wide_bytes(at);
-}
 
 uint8_t *listpack_next_wide(const uint8_t *at) {
-    size_t n = wide_bytes(at);
+    size_t n = listpack_width_wide(at);
     return (uint8_t *)at + n + listpack_backlen_bytes(n);
 }
 
@@ -203,11 +199,18 @@ uint8_t *listpack_find(const uint8_t *at, const struct listpack_item *item, unsi
 /* --- Editing --------------------------------------------------------------------------------- */
 
 /* Seven bits a byte, the low ones last; all but the first byte have bit 7 set, which says "more to the left". */
-static void put_backlen(uint8_t *to, size_t n) {
+uint8_t *listpack_put_backlen(uint8_t *to, size_t n) {
     size_t bytes = listpack_backlen_bytes(n);
     for (uint8_t *p = to + bytes - 1; p > to; p--, n >>= 7)
         *p = (uint8_t)(n | 128);
     *to = (uint8_t)n;
+    return to + bytes;
+}
+
+void listpack_close(uint8_t *lp, uint8_t *end, size_t count) {
+    *end = LISTPACK_END;
+    put_bytes(lp, (size_t)(end - lp) + 1);
+    put_count(lp, count);
 }
 
 static void put_entry(uint8_t *at, const struct listpack_item *item) {
@@ -220,7 +223,7 @@ static void put_entry(uint8_t *at, const struct listpack_item *item) {
     if (n <= 127)
         at[n] = (uint8_t)n;
     else
-        put_backlen(at + n, n);
+        listpack_put_backlen(at + n, n);
 }
 
 uint8_t *listpack_insert(uint8_t *lp, uint8_t *at, const struct listpack_item *item) {
@@ -342,14 +345,14 @@ static size_t checked_bytes(const uint8_t *at, size_t left) {
     unsigned head = *at;
     size_t head_len = head < INT13 ? 1 : head < STR32 ? 2 : head == STR32 ? 5 : 1;
     if (head > INT64 || head_len > left) return 0;
-    size_t n = entry_bytes(at);
+    size_t n = listpack_width(at);
     return n < left && listpack_backlen_bytes(n) <= left - n ? n : 0;
 }
 
 static bool backlen_right(const uint8_t *at, size_t n) {
     if (n <= 127) return at[n] == n;
     uint8_t expected[5];
-    put_backlen(expected, n);
+    listpack_put_backlen(expected, n);
     return memcmp(at + n, expected, listpack_backlen_bytes(n)) == 0;
 }
 

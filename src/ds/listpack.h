@@ -52,7 +52,8 @@ size_t listpack_count(const uint8_t *lp); /* O(1) below 65535 entries, else O(n)
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-uint8_t *listpack_next_wide(const uint8_t *at); /* of an entry with a head of more than one byte */
+size_t listpack_width_wide(const uint8_t *at); /* of an entry with a head of more than one byte */
+uint8_t *listpack_next_wide(const uint8_t *at);
 struct listpack_value listpack_get_wide(const uint8_t *at);
 bool listpack_equal_wide(const uint8_t *at, const struct listpack_item *item);
 uint8_t *listpack_prev_wide(const uint8_t *at);
@@ -65,6 +66,11 @@ static inline uint8_t *listpack_end(const uint8_t *lp) {
 }
 static inline bool listpack_at_end(const uint8_t *at) {
     return *at == LISTPACK_END;
+}
+/* Bytes of an entry's head and data. */
+static inline __attribute__((always_inline)) size_t listpack_width(const uint8_t *at) {
+    unsigned head = *at;
+    return head < 0x80 ? 1 : head < 0xc0 ? 1 + (head & 63) : listpack_width_wide(at);
 }
 static inline __attribute__((always_inline)) uint8_t *listpack_next(const uint8_t *at) {
     unsigned head = *at;
@@ -152,6 +158,11 @@ size_t listpack_remove_equal(uint8_t *lp, const struct listpack_item *item, size
 void listpack_join(uint8_t *lp, const uint8_t *other);       /* other's entries behind; adds its bytes - 7 */
 void listpack_join_front(uint8_t *lp, const uint8_t *other); /* other's entries in front */
 void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to);  /* those from `at` on become the listpack `to` */
+
+/* To write a listpack from its first entry on: the backlen behind an entry's head and data, which take n bytes
+ * (returns what is behind it), and once all entries are there the header and the end byte. */
+uint8_t *listpack_put_backlen(uint8_t *to, size_t n);
+void listpack_close(uint8_t *lp, uint8_t *end, size_t count);
 
 /* Edits at the front that move nothing but the six bytes of the header. The listpack begins elsewhere afterwards:
  * the block has to have listpack_item_bytes() before lp. Both return where it begins. */

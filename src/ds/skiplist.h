@@ -80,6 +80,9 @@ struct skiplist_place skiplist_at_member(const struct skiplist *s, double score,
 /* Step over the next member, forward or backward, and return it; NULL at the end. O(1) mostly. Records
  * are prefetched some members ahead. */
 struct member *skiplist_next(struct skiplist_place *p);
+/* Step forward over up to max members at once, as far as their block reaches; they are being prefetched then.
+ * Returns how many, 0 at the end. */
+unsigned skiplist_run(struct skiplist_place *p, struct member **out, unsigned max);
 struct member *skiplist_prev(struct skiplist_place *p);
 
 /* For tests: asserts every invariant, O(n). Returns the number of blocks. */

@@ -57,6 +57,21 @@ struct member *skiplist_next(struct skiplist_place *p) {
     return slot_member(l->slots[p->index++]);
 }
 
+unsigned skiplist_run(struct skiplist_place *p, struct member **out, unsigned max) {
+    if (p->rank == p->list->count) return 0;
+    if (p->index == ((const struct leaf *)p->leaf)->count) *p = skiplist_at(p->list, p->rank);
+    const struct leaf *l = p->leaf;
+    unsigned n = l->count - p->index < (int)max ? (unsigned)l->count - p->index : max;
+    for (unsigned i = 0; i < n; i++) {
+        out[i] = slot_member(l->slots[p->index + i]);
+        __builtin_prefetch(out[i]);
+    }
+    p->index = (uint16_t)(p->index + n);
+    p->fetched_to = p->index > p->fetched_to ? p->index : p->fetched_to;
+    p->rank += n;
+    return n;
+}
+
 struct member *skiplist_prev(struct skiplist_place *p) {
     if (p->rank == 0) return NULL;
     if (p->index == 0) {

@@ -104,6 +104,7 @@ struct command {
     unsigned flags;                    /* enum command_flag */
     unsigned acl;                      /* enum command_acl beyond those that flags imply: see command_info.h */
     int first_key, last_key, key_step; /* 0 0 0: no keys */
+    int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
     const char *since, *summary, *complexity;
     const char *syntax;     /* arguments in the notation of server/docs.h, from which COMMAND DOCS builds its tree */

@@ -16,6 +16,7 @@
 #include "server/listen.h"
 #include "server/process.h"
 #include "server/pubsub.h"
+#include "server/snapshot.h"
 #include "server/stats.h"
 #include "server/tracking.h"
 #include "store/db.h"
@@ -208,14 +209,16 @@ static void write_memory(struct buf *out) {
 /* --- persistence, replication: until their modules bring their own --------------------------- */
 
 static void write_persistence(struct buf *out) {
-    buf_printf(
-        out,
-        "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\ncurrent_cow_size_age:0\r\n"
-        "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n"
-        "rdb_changes_since_last_save:%lld\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%lld\r\n"
-        "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\n"
-        "rdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\n",
-        (long long)db_metrics.dirty, (long long)(stats.started_ms / 1000));
+    buf_printf(out,
+               "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\ncurrent_cow_size_age:0\r\n"
+               "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n"
+               "rdb_changes_since_last_save:%lld\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%lld\r\n"
+               "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\nrdb_"
+               "saves:%llu\r\n"
+               "rdb_last_cow_size:0\r\nrdb_last_load_keys_expired:%llu\r\nrdb_last_load_keys_loaded:%llu\r\n",
+               (long long)db_metrics.dirty, (long long)snapshot_figures.saved_s,
+               (unsigned long long)snapshot_figures.saves, (unsigned long long)snapshot_figures.expired,
+               (unsigned long long)snapshot_figures.loaded);
     buf_append_cstr(
         out, "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
              "aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\n"

@@ -93,12 +93,7 @@ static void write_replicaof_line(struct buf *out) {
 
 /* --- names of files: no paths, since they stand below `dir` ---------------------------------- */
 
-static char *dbfilename, *appendfilename, *appenddirname;
-
-static bool check_dbfilename(const char **error) {
-    *error = "dbfilename can't be a path, just a filename";
-    return strchr(dbfilename, '/') == NULL;
-}
+static char *appendfilename, *appenddirname;
 
 static bool check_append_names(const char **error) {
     *error = "appendfilename can't be a path, just a filename";
@@ -109,7 +104,6 @@ static bool check_append_names(const char **error) {
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
 static const struct option_name fsync_modes[] = {{"everysec", 2}, {"always", 1}, {"no", 0}, {NULL, 0}};
 static const struct option_name propagation_errors[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
@@ -179,18 +173,8 @@ const struct option planned_rows[] = {
      .set = set_save,
      .get = get_save,
      .lines = write_save_lines},
-    {.name = "dbfilename",
-     .type = OPTION_STRING,
-     .flags = OPTION_PROTECTED | OPTION_PLANNED,
-     .address = &dbfilename,
-     .initial = "dump.rdb",
-     .apply = check_dbfilename},
-    KEPT_BOOL("rdbcompression", NULL, "yes", 0),
-    KEPT_BOOL("rdbchecksum", NULL, "yes", OPTION_IMMUTABLE),
-    KEPT_BOOL("rdb-save-incremental-fsync", NULL, "yes", 0),
     KEPT_BOOL("rdb-del-sync-files", NULL, "no", 0),
     KEPT_BOOL("stop-writes-on-bgsave-error", NULL, "yes", 0),
-    KEPT_ENUM("sanitize-dump-payload", NULL, "no", sanitize, 0),
 
     /* append-only file */
     KEPT_BOOL("appendonly", NULL, "no", OPTION_PLANNED | OPTION_DENY_LOADING),
@@ -316,8 +300,6 @@ const struct option planned_rows[] = {
     KEPT_STRING("ignore-warnings", NULL, "", 0),
     KEPT_BOOL("crash-memcheck-enabled", NULL, "yes", 0),
     KEPT_INT("watchdog-period", NULL, "0", 0, INT32_MAX, OPTION_PLANNED | OPTION_HIDDEN),
-    KEPT_INT("key-load-delay", NULL, "0", INT32_MIN, INT32_MAX, OPTION_PLANNED | OPTION_HIDDEN),
-    KEPT_INT("rdb-key-save-delay", NULL, "0", INT32_MIN, INT32_MAX, OPTION_PLANNED | OPTION_HIDDEN),
     KEPT_MEMORY("loading-process-events-interval-bytes", NULL, "2097152", 1024, INT32_MAX, OPTION_HIDDEN),
     KEPT_BOOL("use-exit-on-panic", NULL, "no", OPTION_HIDDEN),
     {.name = NULL},

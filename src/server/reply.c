@@ -25,6 +25,20 @@ static inline char *put_header(char *p, char type, int64_t value) {
     return p;
 }
 
+/* The bytes at p; returns their end. Most are short, and not worth a call then. */
+static inline char *put_bytes(char *p, struct slice s) {
+    if (s.len >= 8 && s.len <= 16) {
+        uint64_t first, last;
+        memcpy(&first, s.ptr, 8);
+        memcpy(&last, s.ptr + s.len - 8, 8);
+        memcpy(p, &first, 8);
+        memcpy(p + s.len - 8, &last, 8);
+    } else {
+        memcpy(p, s.ptr, s.len);
+    }
+    return p + s.len;
+}
+
 static inline void commit(const char *end) {
     conn_arena.len = (size_t)(end - conn_arena.data);
 }
@@ -94,8 +108,7 @@ void reply_int(struct client *c, int64_t value) {
 void reply_bulk(struct client *c, struct slice bytes) {
     (void)c;
     char *p = put_header(conn_reserve(bytes.len + HEADER_MAX + 2), '$', (int64_t)bytes.len);
-    memcpy(p, bytes.ptr, bytes.len);
-    p += bytes.len;
+    p = put_bytes(p, bytes);
     *p++ = '\r';
     *p++ = '\n';
     commit(p);

@@ -114,10 +114,38 @@ static void prefetch_batch(void) {
     }
 }
 
+/* The same two passes for the members that commands will look up in big collections (hget, sismember, zscore): many
+ * requests in a row ask for the same key, which is looked up once. */
+static void prefetch_members(void) {
+    struct {
+        const struct table *table;
+        uint64_t hash;
+    } wanted[BATCH_REQUESTS];
+    int n = 0;
+    const struct table *table = NULL;
+    const struct request *last = NULL; /* whose key has the table */
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (!r->command || r->command->member == 0 || r->command->member >= r->argc) continue;
+        if (!last || last->key.hash != r->key.hash || last->client->db != r->client->db) {
+            table = db_members(r->client->db, &r->key);
+        }
+        last = r;
+        if (!table) continue;
+        struct slice member = r->argv[r->command->member];
+        wanted[n].table = table;
+        wanted[n].hash = hash_bytes(member.ptr, member.len);
+        table_prefetch_line(table, wanted[n++].hash);
+    }
+    for (int i = 0; i < n; i++)
+        table_prefetch_record(wanted[i].table, wanted[i].hash);
+}
+
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_batch();
     if (__builtin_expect(tracking_metrics.clients > 0, 0)) prefetch_tracked();
+    if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
         struct client *c = batch.requests[i].client;

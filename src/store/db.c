@@ -14,6 +14,7 @@
 #include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
+#include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
 #define RANDOM_TRIES 1000 /* keys past their deadline that one call of db_random removes: less than 1 ms */
@@ -119,6 +120,13 @@ struct entry *db_find(const struct db *db, const struct key *key) {
     return find(db, key);
 }
 
+const struct table *db_members(const struct db *db, const struct key *key) {
+    const struct entry *e = find(db, key);
+    if (!e || !entry_owns_memory(e)) return NULL;
+    const struct value_ops *ops = value_types[entry_type(e)];
+    return ops->members ? ops->members(entry_pointer(e)) : NULL;
+}
+
 struct entry *db_random(struct db *db) {
     struct entry *e;
     for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
@@ -182,6 +190,12 @@ static void insert(struct db *db, const struct key *key, struct entry *e) {
         db->expiring++;
         expire_mark(db, e, key->hash);
     }
+}
+
+struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e) {
+    struct entry *other = find(db, key);
+    if (!other) insert(db, key, e);
+    return other;
 }
 
 /* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */

@@ -87,6 +87,10 @@ static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
     table_prefetch_record(&db->keys, hash);
 }
 
+/* The third step, for commands that look up a member of a big collection: the table it is in, to fetch from it in the
+ * same way. NULL: there is none. Good until the next change to the database. */
+const struct table *db_members(const struct db *db, const struct key *key);
+
 /* db_set_string's and db_put's deadline: keep what the key has. */
 #define DB_KEEP_TTL (-2)
 
@@ -116,6 +120,10 @@ void db_remove(struct db *db, const struct key *key, struct entry *e);
 struct entry *db_detach(struct db *db, const struct key *key, struct entry *e);
 /* Insert under another name a detached entry's value and TTL; frees `e`. The new key must be absent. */
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e);
+
+/* Insert an entry that was made elsewhere (in a snapshot being loaded), with the access clock that it has. No event.
+ * NULL: done; else the entry that has its key already (past its deadline or not), and nothing was done. */
+struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e);
 
 /* TTL. deadline_ms ENTRY_NO_TTL removes it. May move the entry: use what it returns. */
 struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms);

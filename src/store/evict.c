@@ -80,3 +80,13 @@ uint64_t evict_idle_s(const struct entry *e) {
     uint32_t access = access_load(e);
     return lru_clock >= access ? lru_clock - access : lru_clock + (LRU_MASK - access);
 }
+
+void evict_set_idle(struct entry *e, uint64_t idle_s) {
+    if (evict_uses_lfu()) return;
+    uint64_t idle = idle_s < LRU_MASK ? idle_s : LRU_MASK - 1;
+    access_store(e, (uint32_t)(lru_clock > idle ? lru_clock - idle : lru_clock + (LRU_MASK - idle)));
+}
+
+void evict_set_frequency(struct entry *e, unsigned counter) {
+    if (evict_uses_lfu()) access_store(e, (uint32_t)lfu_minute << 8 | counter);
+}

@@ -31,6 +31,11 @@ void evict_init_access(struct entry *e);  /* a new entry */
 uint64_t evict_idle_s(const struct entry *e);
 unsigned evict_frequency(const struct entry *e); /* the decayed LFU counter */
 
+/* As if it had been idle for so long, or had this counter: what a snapshot or RESTORE says. Ignored if the policy
+ * does not ask for it. */
+void evict_set_idle(struct entry *e, uint64_t idle_s);
+void evict_set_frequency(struct entry *e, unsigned counter);
+
 /* A read or write of the entry. Writes memory only when the clock has moved on. */
 static inline void evict_touch(struct entry *e) {
     if (__builtin_expect(evict_clock == 0, 0)) {

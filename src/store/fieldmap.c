@@ -1,12 +1,10 @@
 /* Hashes in their two encodings.
  *
- * Between two operations an entry's value is exactly as long as its listpack. While one goes on it may be longer: a
- * new hash gets the room for all that it is to hold at once. */
+ * Between two operations an entry's value is exactly as long as its pack. While one goes on it may be longer: a new
+ * hash gets the room for all that it is to hold at once, and `used` says how much of it is the pack. */
 #include "store/fieldmap.h"
-#include "ds/listpack.h"
+#include "ds/pack.h"
 #include "store/value.h"
-
-#define INLINE_MAX 60000 /* bytes of a listpack; an entry could hold 65535 */
 
 struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
 
@@ -26,19 +24,19 @@ const struct option fieldmap_rows[] = {
     {.name = NULL},
 };
 
-static const struct table_type fields = {field_hash};
+const struct table_type fieldmap_table = {field_hash};
 
 static bool is_table(const struct entry *e) {
     assert(entry_type(e) == ENTRY_HASH);
     return entry_owns_memory(e);
 }
-static uint8_t *listpack_of(const struct entry *e) {
+static uint8_t *pack_of(const struct entry *e) {
     return (uint8_t *)entry_value(e);
 }
 
 static struct table *new_table(size_t room) {
     struct table *t = alloc_get(sizeof *t);
-    table_init(t, &fields);
+    table_init(t, &fieldmap_table);
     table_reserve(t, room);
     return t;
 }
@@ -49,7 +47,13 @@ static uint64_t hash_of(struct slice name) {
 
 size_t fieldmap_count(const struct entry *e) {
     if (is_table(e)) return ((const struct table *)entry_pointer(e))->count;
-    return listpack_count(listpack_of(e)) / 2;
+    return pack_count(pack_of(e)) / 2;
+}
+
+/* NULL: there is no such field. */
+static uint8_t *find_in_pack(const struct entry *e, size_t used, struct slice name) {
+    struct listpack_item item = listpack_item(name);
+    return pack_find(pack_first(pack_of(e)), pack_of(e) + used, &item, 2);
 }
 
 bool fieldmap_get(const struct entry *e, struct slice name, char scratch[NUM_I64_MAX], struct slice *value) {
@@ -58,15 +62,14 @@ bool fieldmap_get(const struct entry *e, struct slice name, char scratch[NUM_I64
         if (f) *value = field_pair(f).value;
         return f != NULL;
     }
-    struct listpack_item item = listpack_item(name);
-    const uint8_t *at = listpack_find(listpack_first(listpack_of(e)), &item, 2);
-    if (at) *value = listpack_text(listpack_next(at), scratch);
+    const uint8_t *at = find_in_pack(e, e->value_len, name);
+    if (at) *value = listpack_text(pack_next(at), scratch);
     return at != NULL;
 }
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
-/* Make e's listpack a table with room for so many fields. */
+/* Make e's pack a table with room for so many fields. */
 static struct entry *convert(struct db *db, struct entry *e, size_t room) {
     size_t count = fieldmap_count(e);
     struct table *t = new_table(room > count ? room : count);
@@ -93,30 +96,29 @@ static bool set_in_table(struct table *t, struct slice name, struct slice value)
     return !f;
 }
 
-/* Room for a listpack of this length in the entry. False: it has to become a table. */
+/* Room for a pack of this length in the entry. False: it has to become a table. */
 static bool make_room(struct db *db, struct entry **e, size_t bytes) {
-    if (bytes > INLINE_MAX) return false;
+    if (bytes > PACK_MAX) return false;
     if (bytes > (*e)->value_len) *e = db_resize_value(db, *e, FIELDMAP_LISTPACK, bytes);
     return true;
 }
 
 /* False: there is no room for the pair, and nothing was changed. */
-static bool set_in_listpack(struct db *db, struct entry **e, const struct slice *pair, size_t *created) {
+static bool set_in_pack(struct db *db, struct entry **e, size_t *used, const struct slice *pair, size_t *created) {
     struct listpack_item name = listpack_item(pair[0]), value = listpack_item(pair[1]);
-    uint8_t *lp = listpack_of(*e), *at = listpack_find(listpack_first(lp), &name, 2);
+    uint8_t *pack = pack_of(*e), *at = find_in_pack(*e, *used, pair[0]);
     if (at) {
-        at = listpack_next(at);
-        size_t offset = (size_t)(at - lp);
-        ptrdiff_t growth = listpack_replace_growth(at, &value);
-        if (growth > 0 && !make_room(db, e, listpack_bytes(lp) + (size_t)growth)) return false;
-        lp = listpack_of(*e);
-        listpack_replace(lp, lp + offset, &value);
+        at = pack_next(at);
+        size_t offset = (size_t)(at - pack), old = listpack_width(at);
+        if (!make_room(db, e, *used - old + pack_item_bytes(&value))) return false;
+        pack = pack_of(*e);
+        *used = pack_replace(pack, *used, pack + offset, &value);
         return true;
     }
-    if (!make_room(db, e, listpack_bytes(lp) + listpack_item_bytes(&name) + listpack_item_bytes(&value))) return false;
-    lp = listpack_of(*e);
-    listpack_append(lp, &name);
-    listpack_append(lp, &value);
+    if (!make_room(db, e, *used + pack_item_bytes(&name) + pack_item_bytes(&value))) return false;
+    pack = pack_of(*e);
+    *used = pack_append(pack, *used, &name);
+    *used = pack_append(pack, *used, &value);
     ++*created;
     return true;
 }
@@ -136,37 +138,41 @@ static struct entry *create(struct db *db, const struct key *key, const struct s
         struct table *t = new_table(n);
         return db_put(db, key, NULL, ENTRY_HASH, FIELDMAP_TABLE, &t, sizeof t, ENTRY_NO_TTL);
     }
-    size_t room = LISTPACK_EMPTY;
-    for (size_t i = 0; i < 2 * n && room <= INLINE_MAX; i++) {
+    size_t room = PACK_EMPTY;
+    for (size_t i = 0; i < 2 * n && room <= PACK_MAX; i++) {
         struct listpack_item item = listpack_item(pairs[i]);
-        room += listpack_item_bytes(&item);
+        room += pack_item_bytes(&item);
     }
-    if (room > INLINE_MAX) room = LISTPACK_EMPTY;
+    if (room > PACK_MAX) room = PACK_EMPTY;
     struct entry *e = db_put(db, key, NULL, ENTRY_HASH, FIELDMAP_LISTPACK, NULL, room, ENTRY_NO_TTL);
-    listpack_init(listpack_of(e));
+    pack_init(pack_of(e));
     return e;
 }
 
-static struct entry *trim(struct db *db, struct entry *e) {
-    size_t bytes = listpack_bytes(listpack_of(e));
-    return bytes == e->value_len ? e : db_resize_value(db, e, FIELDMAP_LISTPACK, bytes);
+/* Give back what is not used. */
+static struct entry *trim(struct db *db, struct entry *e, size_t used) {
+    return used == e->value_len ? e : db_resize_value(db, e, FIELDMAP_LISTPACK, used);
 }
 
 struct entry *fieldmap_set(struct db *db, const struct key *key, struct entry *e, const struct slice *pairs, size_t n,
                            size_t *created) {
+    bool is_new = !e;
     *created = 0;
-    if (!e) {
+    if (is_new) {
         e = create(db, key, pairs, n, is_big(pairs, n));
     } else if (!is_table(e) && is_big(pairs, n)) {
         e = convert(db, e, n);
     }
-    size_t i = 0;
+    size_t i = 0, used = is_new ? PACK_EMPTY : e->value_len;
     for (; i < n && !is_table(e); i++) {
-        if (!set_in_listpack(db, &e, pairs + 2 * i, created)) break;
-        if (fieldmap_count(e) > (uint64_t)fieldmap_options.max_entries) e = convert(db, e, 0);
+        if (!set_in_pack(db, &e, &used, pairs + 2 * i, created)) break;
+        if (fieldmap_count(e) > (uint64_t)fieldmap_options.max_entries) e = convert(db, trim(db, e, used), 0);
     }
-    if (i == n && !is_table(e)) return trim(db, e);
-    if (!is_table(e)) e = convert(db, e, 0);
+    if (!is_table(e)) {
+        e = trim(db, e, used);
+        if (i == n) return e;
+        e = convert(db, e, 0);
+    }
     struct table *t = entry_pointer(e);
     for (; i < n; i++)
         *created += set_in_table(t, pairs[2 * i], pairs[2 * i + 1]);
@@ -182,10 +188,9 @@ static bool remove_from_table(struct table *t, struct slice name) {
     return true;
 }
 
-static bool remove_from_listpack(uint8_t *lp, struct slice name) {
-    struct listpack_item item = listpack_item(name);
-    uint8_t *at = listpack_find(listpack_first(lp), &item, 2);
-    if (at) listpack_remove(lp, at, 2);
+static bool remove_from_pack(struct entry *e, size_t *used, struct slice name) {
+    uint8_t *at = find_in_pack(e, *used, name);
+    if (at) *used = pack_remove(pack_of(e), *used, at, 2);
     return at != NULL;
 }
 
@@ -197,9 +202,10 @@ struct entry *fieldmap_remove(struct db *db, struct entry *e, const struct slice
             *removed += remove_from_table(t, names[i]);
         return e;
     }
-    for (size_t i = 0; i < n && listpack_count(listpack_of(e)) > 0; i++)
-        *removed += remove_from_listpack(listpack_of(e), names[i]);
-    return trim(db, e);
+    size_t used = e->value_len;
+    for (size_t i = 0; i < n && used > PACK_EMPTY; i++)
+        *removed += remove_from_pack(e, &used, names[i]);
+    return trim(db, e, used);
 }
 
 /* --- Walking --------------------------------------------------------------------------------- */
@@ -209,7 +215,8 @@ void fieldmap_iter_init(struct fieldmap_iter *it, const struct entry *e) {
     if (is_table(e)) {
         table_iter_init(&it->records, entry_pointer(e));
     } else {
-        it->at = listpack_first(listpack_of(e));
+        it->at = pack_first(pack_of(e));
+        it->end = pack_of(e) + e->value_len;
     }
 }
 
@@ -219,11 +226,11 @@ bool fieldmap_iter_next(struct fieldmap_iter *it, struct field_pair *pair) {
         if (f) *pair = field_pair(f);
         return f != NULL;
     }
-    if (listpack_at_end(it->at)) return false;
+    if (it->at == it->end) return false;
     pair->name = listpack_text(it->at, it->name_digits);
-    it->at = listpack_next(it->at);
+    it->at = pack_next(it->at);
     pair->value = listpack_text(it->at, it->value_digits);
-    it->at = listpack_next(it->at);
+    it->at = pack_next(it->at);
     return true;
 }
 
@@ -283,4 +290,8 @@ static void *copy(const void *value, unsigned encoding) {
     return to;
 }
 
-const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return value;
+}
+
+const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy, members};

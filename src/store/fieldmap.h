@@ -1,5 +1,5 @@
-/* Hashes: fields with their values. A small one is a listpack of names and values in turn, inside its entry; a
- * big one is a table of field records (ds/field.h). It becomes big by the options, or where an entry cannot hold
+/* Hashes: fields with their values. A small one is a pack (ds/pack.h) of names and values in turn, inside its entry,
+ * and says listpack; a big one is a table of field records (ds/field.h). It becomes big by the options, or where an entry cannot hold
  * it, and never small again. No client, no reply.
  *
  * Slices that come out of here point into the value, or into the scratch that was given for an integer's digits, and
@@ -21,6 +21,7 @@ struct fieldmap_options {
 };
 extern struct fieldmap_options fieldmap_options;
 extern const struct option fieldmap_rows[];
+extern const struct table_type fieldmap_table; /* of struct field, for who builds one from scratch */
 
 size_t fieldmap_count(const struct entry *e);
 /* False: there is no such field. O(1); in a listpack O(n). */
@@ -35,7 +36,7 @@ struct entry *fieldmap_remove(struct db *db, struct entry *e, const struct slice
 
 /* All pairs, in no particular order; the hash must not change meanwhile. */
 struct fieldmap_iter {
-    const uint8_t *at; /* in a listpack; NULL: it is a table */
+    const uint8_t *at, *end; /* of a pack; at is NULL: it is a table */
     struct table_iter records;
     char name_digits[NUM_I64_MAX], value_digits[NUM_I64_MAX];
 };

@@ -1,12 +1,12 @@
 /* Random fields of a hash. Both ways are uniform at both encodings: a table's lines are drawn from with what
- * does not fit rejected (table_random), and a listpack is read once to know where its fields begin. */
+ * does not fit rejected (table_random), and a pack is read once to know where its fields begin. */
 #include "base/rand.h"
-#include "ds/listpack.h"
+#include "ds/pack.h"
 #include "store/fieldmap.h"
 
 static void visit_at(const uint8_t *at, fieldmap_visit_fn visit, void *ctx) {
     char name[NUM_I64_MAX], value[NUM_I64_MAX];
-    struct field_pair pair = {listpack_text(at, name), listpack_text(listpack_next(at), value)};
+    struct field_pair pair = {listpack_text(at, name), listpack_text(pack_next(at), value)};
     visit(ctx, &pair);
 }
 
@@ -15,26 +15,26 @@ static void visit_record(const struct field *f, fieldmap_visit_fn visit, void *c
     visit(ctx, &pair);
 }
 
-static void draw_listpack(const uint8_t *lp, size_t n, fieldmap_visit_fn visit, void *ctx) {
-    size_t count = listpack_count(lp) / 2;
+static void draw_packed(const uint8_t *pack, size_t n, fieldmap_visit_fn visit, void *ctx) {
+    size_t count = pack_count(pack) / 2;
     if (n == 1) {
-        visit_at(listpack_seek(lp, 2 * (int64_t)rand_below(count)), visit, ctx);
+        visit_at(pack_seek(pack, 2 * (int64_t)rand_below(count)), visit, ctx);
         return;
     }
-    uint16_t *offsets = alloc_get(count * sizeof *offsets); /* an entry holds no listpack of more than 64 KB */
-    const uint8_t *at = listpack_first(lp);
+    uint16_t *offsets = alloc_get(count * sizeof *offsets); /* an entry holds no pack of more than 64 KB */
+    const uint8_t *at = pack_first(pack);
     for (size_t i = 0; i < count; i++) {
-        offsets[i] = (uint16_t)(at - lp);
-        at = listpack_next(listpack_next(at));
+        offsets[i] = (uint16_t)(at - pack);
+        at = pack_next(pack_next(at));
     }
     while (n-- > 0)
-        visit_at(lp + offsets[rand_below(count)], visit, ctx);
+        visit_at(pack + offsets[rand_below(count)], visit, ctx);
     alloc_put(offsets, count * sizeof *offsets);
 }
 
 void fieldmap_draw(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
     if (!entry_owns_memory(e)) {
-        draw_listpack((const uint8_t *)entry_value(e), n, visit, ctx);
+        draw_packed((const uint8_t *)entry_value(e), n, visit, ctx);
         return;
     }
     while (n-- > 0)

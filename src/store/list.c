@@ -2,7 +2,7 @@
  *
  * What OBJECT ENCODING says follows list-max-listpack-size as in Redis 7.2: "listpack" until an element would exceed
  * the limit of a node, "quicklist" from then on, and "listpack" again once one node is left that is at most half
- * full. Where the bytes are is our own affair: in the entry up to LIST_INLINE_MAX bytes, and behind that in a
+ * full. Where the bytes are is our own affair: a pack in the entry up to LIST_INLINE_MAX bytes, and behind that a
  * quicklist, the nodes of which grow and shrink at both ends without moving what is between. A listpack of
  * 8 KB that is pushed to at its head, as in Redis, moves 4 KB for each element.
  *
@@ -35,8 +35,30 @@ const struct option list_rows[] = {
 static bool is_inline(const struct entry *e) {
     return entry_encoding(e) == LIST_INLINE;
 }
-static uint8_t *inline_listpack(const struct entry *e) {
+static uint8_t *pack_of(const struct entry *e) {
     return (uint8_t *)entry_value(e);
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+const struct quicklist *list_read(const struct entry *e, struct list_view *view) {
+    assert(entry_type(e) == ENTRY_LIST);
+    if (!is_inline(e)) return entry_pointer(e);
+    size_t count = pack_count(pack_of(e));
+    pack_to_listpack(pack_of(e), e->value_len, view->listpack);
+    view->node = (struct quicknode){
+        .block = view->listpack, .room = (uint32_t)listpack_bytes(view->listpack), .count = (uint32_t)count};
+    view->list = (struct quicklist){.nodes = &view->node, .room = 1, .used = 1, .count = count};
+    return &view->list;
+}
+
+size_t list_length(const struct entry *e) {
+    return is_inline(e) ? pack_count(pack_of(e)) : ((const struct quicklist *)entry_pointer(e))->count;
+}
+
+struct listpack_value list_peek(const struct entry *e, enum quicklist_end end) {
+    if (is_inline(e)) return listpack_get(pack_seek(pack_of(e), end == QUICKLIST_HEAD ? 0 : -1));
+    return quicklist_peek(entry_pointer(e), end);
 }
 
 /* --- Encodings ------------------------------------------------------------------------------- */
@@ -59,9 +81,19 @@ static size_t packed_bytes(const struct quicklist *q) {
     return bytes;
 }
 
+/* The same for a list that is inline. That it stays so is the common case, and seen from what it is at most. */
+static unsigned encoding_for_inline(const struct entry *e, size_t added_bytes, size_t added) {
+    size_t count = pack_count(pack_of(e));
+    size_t at_most = e->value_len - PACK_EMPTY + LISTPACK_EMPTY + 2 * count;
+    if (encoding_for(at_most, count, added_bytes, added) == LIST_INLINE) return LIST_INLINE;
+    return encoding_for(pack_listpack_bytes(pack_of(e), e->value_len), count, added_bytes, added);
+}
+
 static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding) {
+    uint8_t lp[LIST_INLINE_MAX];
     struct quicklist *q = new_quicklist();
-    quicklist_append_listpack(q, inline_listpack(e));
+    pack_to_listpack(pack_of(e), e->value_len, lp);
+    quicklist_append_listpack(q, lp);
     e = db_resize_value(db, e, encoding, sizeof q);
     entry_set_pointer(e, q);
     return e;
@@ -69,9 +101,10 @@ static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding)
 
 static struct entry *move_in(struct db *db, struct entry *e) {
     struct quicklist *q = entry_pointer(e);
-    const uint8_t *lp = quicklist_only_listpack(q);
-    e = db_resize_value(db, e, LIST_INLINE, listpack_bytes(lp));
-    memcpy(entry_value(e), lp, listpack_bytes(lp));
+    uint8_t pack[LIST_INLINE_MAX];
+    size_t len = pack_from_listpack(pack, quicklist_only_listpack(q));
+    e = db_resize_value(db, e, LIST_INLINE, len);
+    memcpy(entry_value(e), pack, len);
     quicklist_free(q);
     return e;
 }
@@ -79,8 +112,7 @@ static struct entry *move_in(struct db *db, struct entry *e) {
 struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t elements) {
     if (entry_encoding(e) == LIST_QUICKLIST) return e;
     if (is_inline(e)) {
-        const uint8_t *lp = inline_listpack(e);
-        unsigned encoding = encoding_for(listpack_bytes(lp), listpack_count(lp), bytes, elements);
+        unsigned encoding = encoding_for_inline(e, bytes, elements);
         return encoding == LIST_INLINE ? e : move_out(db, e, encoding);
     }
     const struct quicklist *q = entry_pointer(e);
@@ -107,34 +139,35 @@ static inline struct entry *settle(struct db *db, struct entry *e) {
     return settle_short(db, e);
 }
 
-/* --- Inline listpacks ------------------------------------------------------------------------ */
+/* --- Inline packs ---------------------------------------------------------------------------- */
+
+/* Give back what an edit has made free. */
+static struct entry *inline_fit(struct db *db, struct entry *e, size_t len) {
+    return len == e->value_len ? e : db_resize_value(db, e, LIST_INLINE, len);
+}
 
 static struct entry *inline_insert(struct db *db, struct entry *e, size_t offset, struct slice element) {
     struct listpack_item item = listpack_item(element);
-    e = db_resize_value(db, e, LIST_INLINE, e->value_len + listpack_item_bytes(&item));
-    listpack_insert(inline_listpack(e), inline_listpack(e) + offset, &item);
+    size_t len = e->value_len;
+    e = db_resize_value(db, e, LIST_INLINE, len + pack_item_bytes(&item));
+    pack_insert(pack_of(e), len, pack_of(e) + offset, &item);
     return e;
 }
 
 static struct entry *inline_push(struct db *db, struct entry *e, enum quicklist_end end, struct slice element) {
-    return inline_insert(db, e, end == QUICKLIST_HEAD ? LISTPACK_HEAD : e->value_len - 1U, element);
+    return inline_insert(db, e, end == QUICKLIST_HEAD ? PACK_EMPTY : e->value_len, element);
 }
 
 static struct entry *inline_replace(struct db *db, struct entry *e, size_t offset, struct slice element) {
     struct listpack_item item = listpack_item(element);
-    uint8_t *lp = inline_listpack(e);
-    ptrdiff_t growth = listpack_replace_growth(lp + offset, &item);
-    if (growth > 0) {
-        e = db_resize_value(db, e, LIST_INLINE, e->value_len + (size_t)growth);
-        lp = inline_listpack(e);
-    }
-    listpack_replace(lp, lp + offset, &item);
-    return db_resize_value(db, e, LIST_INLINE, listpack_bytes(lp));
+    size_t len = e->value_len, old = listpack_width(pack_of(e) + offset), new = pack_item_bytes(&item);
+    if (new > old) e = db_resize_value(db, e, LIST_INLINE, len + new - old);
+    return inline_fit(db, e, pack_replace(pack_of(e), len, pack_of(e) + offset, &item));
 }
 
-/* Give back what an edit has made free. */
-static struct entry *inline_fit(struct db *db, struct entry *e) {
-    return db_resize_value(db, e, LIST_INLINE, listpack_bytes(inline_listpack(e)));
+static struct entry *inline_remove(struct db *db, struct entry *e, size_t index, size_t n) {
+    uint8_t *pack = pack_of(e);
+    return inline_fit(db, e, pack_remove(pack, e->value_len, pack_seek(pack, (int64_t)index), n));
 }
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -155,16 +188,15 @@ static struct entry *create(struct db *db, const struct key *key, struct entry *
         quicklist_push(q, QUICKLIST_TAIL, first);
         return db_put(db, key, old, ENTRY_LIST, encoding, &q, sizeof q, ENTRY_NO_TTL);
     }
-    uint8_t lp[LIST_INLINE_MAX];
+    uint8_t pack[LIST_INLINE_MAX];
     struct listpack_item item = listpack_item(first);
-    listpack_init(lp);
-    listpack_append(lp, &item);
-    return db_put(db, key, old, ENTRY_LIST, LIST_INLINE, lp, listpack_bytes(lp), ENTRY_NO_TTL);
+    pack_init(pack);
+    return db_put(db, key, old, ENTRY_LIST, LIST_INLINE, pack, pack_append(pack, PACK_EMPTY, &item), ENTRY_NO_TTL);
 }
 
 static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
                           size_t n) {
-    if (is_inline(e)) {
+    if (entry_encoding(e) == LIST_INLINE) {
         for (size_t i = 0; i < n; i++)
             e = inline_push(db, e, end, elements[i]);
     } else {
@@ -192,10 +224,10 @@ struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bo
     e = list_expect(db, e, element.len, 1);
     if (is_inline(e)) {
         struct listpack_item item = listpack_item(pivot);
-        const uint8_t *lp = inline_listpack(e), *at = listpack_find(listpack_first(lp), &item, 1);
+        const uint8_t *pack = pack_of(e), *at = pack_find(pack_first(pack), pack + e->value_len, &item, 1);
         *found = at != NULL;
         if (!at) return e;
-        return inline_insert(db, e, (size_t)((after ? listpack_next(at) : at) - lp), element);
+        return inline_insert(db, e, (size_t)((after ? pack_next(at) : at) - pack), element);
     }
     struct quicklist *q = entry_pointer(e);
     struct quicklist_needle needle = quicklist_needle(pivot);
@@ -209,9 +241,9 @@ struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bo
 struct entry *list_set(struct db *db, struct entry *e, int64_t index, struct slice element, bool *found) {
     e = list_expect(db, e, element.len, 1);
     if (is_inline(e)) {
-        const uint8_t *lp = inline_listpack(e), *at = listpack_seek(lp, index);
+        const uint8_t *pack = pack_of(e), *at = pack_seek(pack, index);
         *found = at != NULL;
-        return at ? inline_replace(db, e, (size_t)(at - lp), element) : e;
+        return at ? inline_replace(db, e, (size_t)(at - pack), element) : e;
     }
     struct quicklist *q = entry_pointer(e);
     struct quicklist_iter it;
@@ -237,10 +269,8 @@ struct entry *list_trim(struct db *db, struct entry *e, size_t index, size_t n) 
     size_t length = list_length(e);
     if (n == length) return settle(db, e);
     if (is_inline(e)) {
-        uint8_t *lp = inline_listpack(e);
-        if (index + n < length) listpack_remove(lp, listpack_seek(lp, (int64_t)(index + n)), length - index - n);
-        if (index > 0) listpack_remove(lp, listpack_first(lp), index);
-        return inline_fit(db, e);
+        if (index + n < length) e = inline_remove(db, e, index + n, length - index - n);
+        return index > 0 ? inline_remove(db, e, 0, index) : e;
     }
     struct quicklist *q = entry_pointer(e);
     cut(q, index + n, length - index - n);
@@ -253,11 +283,7 @@ struct entry *list_remove(struct db *db, const struct key *key, struct entry *e,
         db_remove(db, key, e);
         return NULL;
     }
-    if (is_inline(e)) {
-        uint8_t *lp = inline_listpack(e);
-        listpack_remove(lp, listpack_seek(lp, (int64_t)index), n);
-        return inline_fit(db, e);
-    }
+    if (is_inline(e)) return inline_remove(db, e, index, n);
     cut(entry_pointer(e), index, n);
     return settle(db, e);
 }
@@ -269,32 +295,39 @@ struct entry *list_drop(struct db *db, const struct key *key, struct entry *e, e
     return settle(db, e);
 }
 
-/* The first max of them seen from the tail are the last: skip the others. */
-static size_t inline_remove_equal(uint8_t *lp, struct slice element, enum quicklist_end from, size_t max) {
+/* The first max of them seen from the tail are the last: skip the others. Returns how many it removed. */
+static size_t inline_remove_equal(struct db *db, struct entry **e, struct slice element, enum quicklist_end from,
+                                  size_t max) {
     struct listpack_item item = listpack_item(element);
-    size_t equal = 0;
+    uint8_t *pack = pack_of(*e), *at = pack_first(pack);
+    size_t len = (*e)->value_len, equal = 0, removed = 0, skip = 0;
     if (from == QUICKLIST_TAIL) {
-        const uint8_t *at = listpack_find(listpack_first(lp), &item, 1);
-        for (; at; at = listpack_find(listpack_next(at), &item, 1))
+        for (const uint8_t *p = at; (p = pack_find(p, pack + len, &item, 1)); p = pack_next(p))
             equal++;
+        skip = equal > max ? equal - max : 0;
     }
-    return listpack_remove_equal(lp, &item, equal > max ? equal - max : 0, max);
+    while (removed < max && (at = pack_find(at, pack + len, &item, 1))) {
+        if (skip > 0) {
+            skip--;
+            at = pack_next(at);
+        } else {
+            len = pack_remove(pack, len, at, 1);
+            removed++;
+        }
+    }
+    *e = inline_fit(db, *e, len);
+    return removed;
 }
 
 struct entry *list_remove_equal(struct db *db, const struct key *key, struct entry *e, struct slice element,
                                 enum quicklist_end from, size_t max, size_t *removed) {
-    bool empty;
     if (is_inline(e)) {
-        uint8_t *lp = inline_listpack(e);
-        *removed = inline_remove_equal(lp, element, from, max);
-        empty = listpack_bytes(lp) == LISTPACK_EMPTY;
-        /* The entry knows its size from value_len: freeing it needs no fit. */
-        if (!empty) return *removed > 0 ? inline_fit(db, e) : e;
+        *removed = inline_remove_equal(db, &e, element, from, max);
+        if (pack_count(pack_of(e)) > 0) return e;
     } else {
         struct quicklist *q = entry_pointer(e);
         *removed = quicklist_remove_equal(q, element, from, max);
-        empty = q->count == 0;
-        if (!empty) return *removed > 0 ? settle(db, e) : e;
+        if (q->count > 0) return *removed > 0 ? settle(db, e) : e;
     }
     db_remove(db, key, e);
     return NULL;
@@ -327,4 +360,4 @@ static void *copy(const void *value, unsigned encoding) {
     return quicklist_copy(value);
 }
 
-const struct value_ops list_ops = {encoding_name, drop, is_heavy, memory, copy};
+const struct value_ops list_ops = {encoding_name, drop, is_heavy, memory, copy, NULL};

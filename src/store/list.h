@@ -1,15 +1,16 @@
 /* Operations on a list across its encodings. No client, no reply.
  *
- * Readers see one shape only: list_read() shows every list as a quicklist, which a short one becomes by way of
- * two structs on the reader's stack. Writers go through the functions here, which keep the encoding what Redis 7.2
+ * Readers see one shape only: list_read() shows every list as a quicklist, which a short one becomes in the reader's
+ * list_view, on the stack. Writers go through the functions here, which keep the encoding what Redis 7.2
  * says it is. Slices that go in must not point into the same list. */
 #pragma once
 #include "base/option.h"
+#include "ds/pack.h"
 #include "ds/quicklist.h"
 #include "store/db.h"
 
 enum list_encoding {
-    LIST_INLINE,        /* a listpack in the entry, of at most LIST_INLINE_MAX bytes; says listpack */
+    LIST_INLINE,        /* a pack in the entry, of at most LIST_INLINE_MAX bytes as a listpack; says listpack */
     LIST_QUICKLIST = 8, /* struct quicklist *; says quicklist */
     LIST_PACKED,        /* struct quicklist *, short enough for Redis to keep it in one listpack; says listpack */
 };
@@ -28,22 +29,14 @@ extern const struct option list_rows[];
 struct list_view {
     struct quicklist list;
     struct quicknode node;
+    uint8_t listpack[LIST_INLINE_MAX];
 };
 
-/* The list, to be read until it changes. The view may be what is returned. O(1). */
-static inline const struct quicklist *list_read(const struct entry *e, struct list_view *view) {
-    assert(entry_type(e) == ENTRY_LIST);
-    if (entry_encoding(e) != LIST_INLINE) return entry_pointer(e);
-    uint8_t *lp = (uint8_t *)entry_value(e);
-    size_t count = listpack_count(lp);
-    view->node = (struct quicknode){.block = lp, .room = e->value_len, .count = (uint32_t)count};
-    view->list = (struct quicklist){.nodes = &view->node, .room = 1, .used = 1, .count = count};
-    return &view->list;
-}
-static inline size_t list_length(const struct entry *e) {
-    struct list_view view;
-    return list_read(e, &view)->count;
-}
+/* The list, to be read until it changes. The view may be what is returned. O(1); of a short one O(bytes). */
+const struct quicklist *list_read(const struct entry *e, struct list_view *view);
+size_t list_length(const struct entry *e); /* O(1) */
+/* The element at this end: its bytes lie in the list, which must not change. O(1); of a short one O(n). */
+struct listpack_value list_peek(const struct entry *e, enum quicklist_end end);
 
 /* --- Changing: each may move the entry, and returns where it is; NULL once it is empty and so removed --- */
 

@@ -8,12 +8,15 @@
  * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
 #include "store/set.h"
 #include "base/rand.h"
+#include "base/worker.h"
 #include "ds/intset.h"
+#include "ds/pack.h"
 #include "store/set_record.h"
 #include "store/value.h"
 
-#define INLINE_MAX 60000 /* bytes of an inline value, less than an entry can hold */
-#define AHEAD 16         /* members whose cache misses overlap: about what a core can have under way */
+#define INLINE_MAX PACK_MAX /* bytes of an inline value, less than an entry can hold */
+#define INTEGER_MAX 9       /* bytes of an integer in a pack, at most */
+#define AHEAD 16            /* members whose cache misses overlap: about what a core can have under way */
 
 struct set_options set_options = {512, 128, 64};
 
@@ -61,21 +64,25 @@ static uint8_t *block_of(const struct entry *e) {
 size_t set_count(const struct entry *e) {
     switch (encoding_of(e)) {
     case SET_INTSET: return intset_count(block_of(e));
-    case SET_LISTPACK: return listpack_count(block_of(e));
+    case SET_LISTPACK: return pack_count(block_of(e));
     default: return ((const struct table *)entry_pointer(e))->count;
     }
 }
 
-static uint8_t *find_in_listpack(const struct entry *e, struct slice member) {
+static uint8_t *end_of(const struct entry *e) {
+    return block_of(e) + e->value_len;
+}
+
+static uint8_t *find_in_pack(const struct entry *e, size_t used, struct slice member) {
     struct listpack_item item = listpack_item(member);
-    return listpack_find(listpack_first(block_of(e)), &item, 1);
+    return pack_find(pack_first(block_of(e)), block_of(e) + used, &item, 1);
 }
 
 bool set_has(const struct entry *e, struct slice member) {
     int64_t number;
     switch (encoding_of(e)) {
     case SET_INTSET: return num_parse_i64(member, &number) && intset_has(block_of(e), number);
-    case SET_LISTPACK: return find_in_listpack(e, member) != NULL;
+    case SET_LISTPACK: return find_in_pack(e, e->value_len, member) != NULL;
     default: return record_find(entry_pointer(e), member, hash_bytes(member.ptr, member.len)) != NULL;
     }
 }
@@ -107,7 +114,8 @@ void set_iter_init(struct set_iter *it, const struct entry *e) {
     if (it->encoding == SET_HASHTABLE) {
         table_iter_init(&it->records, entry_pointer(e));
     } else {
-        it->block = it->encoding == SET_INTSET ? block_of(e) : listpack_first(block_of(e));
+        it->block = it->encoding == SET_INTSET ? block_of(e) : pack_first(block_of(e));
+        it->end = end_of(e);
     }
 }
 
@@ -128,9 +136,9 @@ bool set_iter_next(struct set_iter *it, struct listpack_value *member) {
         *member = value_of_int(intset_get(it->block, it->index++));
         return true;
     case SET_LISTPACK:
-        if (listpack_at_end(it->block)) return false;
+        if (it->block == it->end) return false;
         *member = listpack_get(it->block);
-        it->block = listpack_next(it->block);
+        it->block = pack_next(it->block);
         return true;
     default:
         r = table_iter_next(&it->records);
@@ -176,7 +184,7 @@ struct set_pick set_random(const struct entry *e) {
     if (encoding_of(e) == SET_INTSET) {
         return (struct set_pick){value_of_int(intset_get(block_of(e), index)), NULL, index};
     }
-    return (struct set_pick){listpack_get(listpack_seek(block_of(e), (int64_t)index)), NULL, index};
+    return (struct set_pick){listpack_get(pack_seek(block_of(e), (int64_t)index)), NULL, index};
 }
 
 /* Few of many: draw, and draw again what came before. */
@@ -234,25 +242,20 @@ static struct entry *to_table(struct db *db, struct entry *e) {
     return e;
 }
 
-static struct entry *to_listpack(struct db *db, struct entry *e) {
+static struct entry *to_pack(struct db *db, struct entry *e) {
+    size_t room = PACK_EMPTY + set_count(e) * sizeof(struct listpack_item), used = PACK_EMPTY;
+    uint8_t *pack = alloc_get(room);
     struct set_iter it;
     struct listpack_value member;
-    size_t bytes = LISTPACK_EMPTY;
+    pack_init(pack);
     set_iter_init(&it, e);
     while (set_iter_next(&it, &member)) {
         struct listpack_item item = listpack_item_int(member.number);
-        bytes += listpack_item_bytes(&item);
+        used = pack_append(pack, used, &item);
     }
-    uint8_t *lp = alloc_get(bytes);
-    listpack_init(lp);
-    set_iter_init(&it, e);
-    while (set_iter_next(&it, &member)) {
-        struct listpack_item item = listpack_item_int(member.number);
-        listpack_append(lp, &item);
-    }
-    e = db_resize_value(db, e, SET_LISTPACK, bytes);
-    memcpy(entry_value(e), lp, bytes);
-    alloc_put(lp, bytes);
+    e = db_resize_value(db, e, SET_LISTPACK, used);
+    memcpy(entry_value(e), pack, used);
+    alloc_put(pack, room);
     return e;
 }
 
@@ -265,7 +268,7 @@ static int64_t longest_in_intset(const uint8_t *set) {
     return first > last ? first : last;
 }
 
-static bool fits_listpack(size_t others, struct slice member) {
+static bool fits_pack(size_t others, struct slice member) {
     return others < (uint64_t)set_options.max_listpack_entries &&
            member.len <= (uint64_t)set_options.max_listpack_value;
 }
@@ -277,19 +280,19 @@ static struct entry *add_to_table(struct entry *e, struct slice member, bool *ad
     return e;
 }
 
-static struct entry *add_to_listpack(struct db *db, struct entry *e, struct slice member, bool *added) {
+static struct entry *add_to_pack(struct db *db, struct entry *e, struct slice member, bool *added) {
     struct listpack_item item = listpack_item(member);
-    if (listpack_find(listpack_first(block_of(e)), &item, 1)) {
+    if (pack_find(pack_first(block_of(e)), end_of(e), &item, 1)) {
         *added = false;
         return e;
     }
-    size_t bytes = listpack_bytes(block_of(e)) + listpack_item_bytes(&item);
-    if (!fits_listpack(listpack_count(block_of(e)), member) || bytes > INLINE_MAX) {
+    size_t used = e->value_len, bytes = used + pack_item_bytes(&item);
+    if (!fits_pack(pack_count(block_of(e)), member) || bytes > INLINE_MAX) {
         return add_to_table(to_table(db, e), member, added);
     }
     *added = true;
     e = db_resize_value(db, e, SET_LISTPACK, bytes);
-    listpack_append(block_of(e), &item);
+    pack_append(block_of(e), used, &item);
     return e;
 }
 
@@ -310,11 +313,11 @@ static struct entry *add_to_intset(struct db *db, struct entry *e, struct slice 
     int64_t number;
     if (num_parse_i64(member, &number)) return add_number(db, e, number, member, added);
     const uint8_t *set = block_of(e);
-    if (!fits_listpack(intset_count(set), member) || longest_in_intset(set) > set_options.max_listpack_value ||
-        intset_count(set) * LISTPACK_HEAD * 2 > INLINE_MAX) { /* more than an integer takes in a listpack */
+    if (!fits_pack(intset_count(set), member) || longest_in_intset(set) > set_options.max_listpack_value ||
+        intset_count(set) * INTEGER_MAX > INLINE_MAX) {
         return add_to_table(to_table(db, e), member, added);
     }
-    return add_to_listpack(db, to_listpack(db, e), member, added);
+    return add_to_pack(db, to_pack(db, e), member, added);
 }
 
 /* Batches of a large set: nothing of it moves but the table's own lines. */
@@ -339,8 +342,8 @@ static struct entry *new_for(struct db *db, const struct key *key, struct slice 
         return db_put(db, key, NULL, ENTRY_SET, SET_INTSET, block, INTSET_HEAD, ENTRY_NO_TTL);
     }
     if (n <= set_options.max_listpack_entries) {
-        listpack_init(block);
-        return db_put(db, key, NULL, ENTRY_SET, SET_LISTPACK, block, LISTPACK_EMPTY, ENTRY_NO_TTL);
+        pack_init(block);
+        return db_put(db, key, NULL, ENTRY_SET, SET_LISTPACK, block, PACK_EMPTY, ENTRY_NO_TTL);
     }
     struct table *t = table_new((size_t)n);
     return db_put(db, key, NULL, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
@@ -360,7 +363,7 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
         bool is_new;
         switch (encoding_of(e)) {
         case SET_INTSET: e = add_to_intset(db, e, members[i], &is_new); break;
-        case SET_LISTPACK: e = add_to_listpack(db, e, members[i], &is_new); break;
+        case SET_LISTPACK: e = add_to_pack(db, e, members[i], &is_new); break;
         default: *added += add_all_to_table(entry_pointer(e), members + i, n - i); return e;
         }
         *added += is_new;
@@ -391,61 +394,88 @@ static int64_t remove_from_table(struct table *t, const struct slice *members, i
     return removed;
 }
 
-/* After members have left an inline block: give back what they took. */
-static struct entry *shrink(struct db *db, struct entry *e) {
-    enum set_encoding encoding = encoding_of(e);
-    size_t bytes = encoding == SET_INTSET ? intset_bytes(block_of(e)) : listpack_bytes(block_of(e));
-    return db_resize_value(db, e, encoding, bytes);
-}
-
 struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed) {
     *removed = 0;
     if (encoding_of(e) == SET_HASHTABLE) {
         *removed = remove_from_table(entry_pointer(e), members, n);
         return e;
     }
+    size_t used = e->value_len;
     for (int i = 0; i < n; i++) {
         int64_t number;
         uint8_t *at;
         if (encoding_of(e) == SET_INTSET) {
             *removed += num_parse_i64(members[i], &number) && intset_remove(block_of(e), number);
-        } else if ((at = find_in_listpack(e, members[i]))) {
-            listpack_remove(block_of(e), at, 1);
+            used = intset_bytes(block_of(e));
+        } else if ((at = find_in_pack(e, used, members[i]))) {
+            used = pack_remove(block_of(e), used, at, 1);
             ++*removed;
         }
     }
-    return *removed ? shrink(db, e) : e;
+    return *removed ? db_resize_value(db, e, encoding_of(e), used) : e;
 }
 
 struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pick) {
+    uint8_t *block = block_of(e);
     switch (encoding_of(e)) {
-    case SET_INTSET: intset_remove_at(block_of(e), pick.index, 1); break;
-    case SET_LISTPACK: listpack_remove(block_of(e), listpack_seek(block_of(e), (int64_t)pick.index), 1); break;
+    case SET_INTSET:
+        intset_remove_at(block, pick.index, 1);
+        return db_resize_value(db, e, SET_INTSET, intset_bytes(block));
+    case SET_LISTPACK:
+        return db_resize_value(db, e, SET_LISTPACK,
+                               pack_remove(block, e->value_len, pack_seek(block, (int64_t)pick.index), 1));
     default: remove_record(entry_pointer(e), record_hash(pick.record), pick.record); return e;
     }
-    return shrink(db, e);
 }
 
-/* The few that stay move over into a table of their own, so that the rest can go as a whole. */
-static struct entry *keep_in_table(struct db *db, const struct key *key, struct entry *e, size_t keep,
-                                   set_visit_fn gone, void *ctx) {
-    struct table *old = entry_pointer(e), *kept = table_new(keep);
-    while (kept->count < keep) {
-        struct record *r = table_random(old);
-        uint64_t hash = record_hash(r);
-        table_remove(old, hash, r);
-        table_insert(kept, hash, r);
+/* A table's lines, and those of its records that nobody has any more. */
+struct remains {
+    struct table table;
+    size_t n, room;
+    struct record *records[];
+};
+
+static void bury(void *arg) {
+    struct remains *rest = arg;
+    for (size_t i = 0; i < rest->n; i++) {
+        if (i + AHEAD < rest->n) __builtin_prefetch(rest->records[i + AHEAD]);
+        record_free(rest->records[i]);
     }
-    visit_all(e, gone, ctx);
-    return db_put(db, key, e, ENTRY_SET, SET_HASHTABLE, &kept, sizeof kept, DB_KEEP_TTL);
+    table_clear(&rest->table, NULL, NULL);
+    alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
 }
 
-struct entry *set_keep_random(struct db *db, const struct key *key, struct entry *e, size_t keep, set_visit_fn gone,
-                              void *ctx) {
-    enum { FEW = 5 };
+/* One walk, which takes each member with the probability (still to keep) / (still to come). Those that stay move
+ * over into new lines, in the order of their hashes; the others and the old lines are the worker's to free. */
+static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void *ctx) {
+    size_t left = t->count, room = left - keep;
+    struct remains *rest = alloc_get(sizeof *rest + room * sizeof *rest->records);
+    *rest = (struct remains){.table = *t, .room = room};
+    table_init(t, &record_table);
+    table_reserve(t, keep);
+    struct table_iter it;
+    struct record *r;
+    table_iter_init(&it, &rest->table);
+    for (; (r = table_iter_next(&it)); left--) {
+        if (rand_below(left) < keep) {
+            table_insert(t, record_hash(r), r);
+            keep--;
+        } else {
+            gone(ctx, value_of_record(r));
+            rest->records[rest->n++] = r;
+        }
+    }
+    worker_submit(bury, rest);
+}
+
+struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx) {
+    enum { FEW = 8, MANY = 1000 };
     size_t count = set_count(e);
     assert(keep > 0 && keep < count);
-    if (encoding_of(e) == SET_HASHTABLE && keep < count / FEW) return keep_in_table(db, key, e, keep, gone, ctx);
+    if (encoding_of(e) == SET_HASHTABLE && count > MANY && count - keep > count / FEW) {
+        keep_in_table(entry_pointer(e), keep, gone, ctx);
+        return e;
+    }
     for (; count > keep; count--) {
         struct set_pick pick = set_random(e);
         gone(ctx, pick.member);
@@ -504,4 +534,8 @@ static void *copy(const void *value, unsigned encoding) {
     return to;
 }
 
-const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return value;
+}
+
+const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy, members};

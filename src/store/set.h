@@ -1,6 +1,6 @@
 /* Sets of distinct strings.
  *
- * A set of integers is an intset, a set of few short members a listpack, both inside the key's entry; any other is a
+ * A set of integers is an intset, a set of few short members a pack (ds/pack.h), both inside the key's entry; any other is a
  * table of records. It goes from the first to the last as it grows or takes in what does not fit, and
  * never back, in the steps of Redis 7.2 (OBJECT ENCODING shows them).
  *
@@ -14,7 +14,7 @@
 
 enum set_encoding {
     SET_INTSET,        /* an intset inline */
-    SET_LISTPACK,      /* a listpack inline */
+    SET_LISTPACK,      /* a pack inline */
     SET_HASHTABLE = 8, /* struct table * of records */
 };
 
@@ -38,7 +38,7 @@ void set_prefetch(const struct entry *e, const struct slice *members, int n);
  * ptr is NULL for an integer of the small encodings, and listpack_value_text() makes text of it. */
 struct set_iter {
     unsigned encoding;
-    const uint8_t *block; /* the intset, or the next entry of the listpack */
+    const uint8_t *block, *end; /* the intset, or the next element of the pack and its end */
     size_t index;
     struct table_iter records;
 };
@@ -67,10 +67,9 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
 /* Remove those that are there. The set may be empty then: the caller removes it. */
 struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed);
 struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pick);
-/* Keep so many members, drawn at random, of a larger set and tell of the others. O(n) to tell, but what
- * they leave is freed on the worker: for a SPOP of most of it. */
-struct entry *set_keep_random(struct db *db, const struct key *key, struct entry *e, size_t keep, set_visit_fn gone,
-                              void *ctx);
+/* Keep so many members, drawn at random, of a larger set and tell of the others. O(n), but most of what a big set
+ * leaves is freed on the worker. */
+struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx);
 
 /* --- Results: a set that has no key yet ------------------------------------------------------ */
 

@@ -4,6 +4,7 @@
  * has to be asked of each. A large result becomes the value as it is; a small one is written into the entry. */
 #include "base/rand.h"
 #include "ds/intset.h"
+#include "ds/pack.h"
 #include "store/set.h"
 #include "store/set_record.h"
 
@@ -57,8 +58,8 @@ static void store_small(struct db *db, const struct key *key, struct entry *old,
         intset_init(block);
     } else {
         encoding = SET_LISTPACK;
-        bytes = LISTPACK_EMPTY;
-        listpack_init(block);
+        bytes = PACK_EMPTY;
+        pack_init(block);
     }
     struct entry *e = db_put(db, key, old, ENTRY_SET, encoding, block, bytes, ENTRY_NO_TTL);
     struct table_iter it;

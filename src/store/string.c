@@ -166,4 +166,4 @@ static void *copy(const void *value, unsigned encoding) {
     return blob_share((struct blob *)value);
 }
 
-const struct value_ops string_ops = {encoding_name, drop, is_heavy, memory, copy};
+const struct value_ops string_ops = {encoding_name, drop, is_heavy, memory, copy, NULL};

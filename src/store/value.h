@@ -3,6 +3,8 @@
 #pragma once
 #include "store/entry.h"
 
+struct table;
+
 struct value_ops {
     const char *(*encoding_name)(unsigned encoding); /* what OBJECT ENCODING says */
     /* Release all of it. May run on the worker: touches nothing that the main thread can see. */
@@ -12,6 +14,7 @@ struct value_ops {
     /* Bytes of memory; `samples` elements are looked at to estimate a large collection (0: all). */
     size_t (*memory)(const void *value, unsigned encoding, size_t samples);
     void *(*copy)(const void *value, unsigned encoding); /* for COPY: equal and independent */
+    const struct table *(*members)(const void *value);   /* where one of its members is looked up; NULL: nowhere */
 };
 
 #define VALUE_HEAVY_PARTS 64 /* allocations from which a collection is heavy, as Redis's lazyfree has it */

@@ -1,16 +1,15 @@
 /* Sorted sets.
  *
- * In the listpack a score is text as num_print_f64() has it, so that whole ones are listpack integers. Minus zero is one
- * of these and loses its sign, as in Redis. All operations there are a scan: a listpack has a few hundred bytes.
+ * In the pack a score is text as num_print_f64() has it, so that whole ones are integers there. Minus zero is one
+ * of these and loses its sign, as in Redis. All operations there are a scan: a pack has a few hundred bytes.
  *
  * In the big encoding a record belongs to the table and the skiplist together. Its address changes only when a
  * score no longer fits its short form. */
 #include "store/zset.h"
-#include "ds/listpack.h"
+#include "ds/pack.h"
 #include <math.h>
 
-#define INLINE_MAX 60000 /* bytes of a listpack, whatever the options say: an entry holds 65535 */
-#define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the listpack */
+#define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
 
 static int64_t max_entries = 128, max_value = 64;
 
@@ -32,7 +31,7 @@ const struct option zset_rows[] = {
 
 static const struct table_type members_type = {member_hash};
 
-static bool is_listpack(const struct entry *e) {
+static bool is_packed(const struct entry *e) {
     assert(entry_type(e) == ENTRY_ZSET);
     return entry_encoding(e) == ZSET_LISTPACK;
 }
@@ -43,10 +42,13 @@ static int compare(struct slice a, struct slice b) {
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* --- The listpack ---------------------------------------------------------------------------- */
+/* --- The pack -------------------------------------------------------------------------------- */
 
-static uint8_t *bytes_of(const struct entry *e) {
+static uint8_t *pack_of(const struct entry *e) {
     return (uint8_t *)entry_value(e);
+}
+static uint8_t *end_of(const struct entry *e) {
+    return pack_of(e) + e->value_len;
 }
 
 static double score_at(const uint8_t *at) {
@@ -63,21 +65,21 @@ static struct listpack_item score_item(double score, char text[NUM_F64_MAX]) {
     return listpack_item(slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-/* The entry of a member, NULL if there is none. */
-static uint8_t *find_in(const uint8_t *lp, struct slice member) {
+/* The element that is this member, NULL if there is none. */
+static uint8_t *find_in(const struct entry *e, struct slice member) {
     struct listpack_item item = listpack_item(member);
-    return listpack_find(listpack_first(lp), &item, 2);
+    return pack_find(pack_first(pack_of(e)), end_of(e), &item, 2);
 }
 
 /* Where (score, member) belongs: the first member that comes behind it. */
-static uint8_t *place_in(const uint8_t *lp, struct slice member, double score) {
+static uint8_t *place_in(const struct entry *e, struct slice member, double score) {
     char digits[NUM_I64_MAX];
-    uint8_t *at = listpack_first(lp);
-    while (!listpack_at_end(at)) {
-        uint8_t *value = listpack_next(at);
+    uint8_t *at = pack_first(pack_of(e));
+    while (at < end_of(e)) {
+        uint8_t *value = pack_next(at);
         double other = score_at(value);
         if (other > score || (other == score && compare(listpack_text(at, digits), member) > 0)) break;
-        at = listpack_next(value);
+        at = pack_next(value);
     }
     return at;
 }
@@ -85,19 +87,16 @@ static uint8_t *place_in(const uint8_t *lp, struct slice member, double score) {
 static struct entry *insert_in(struct db *db, struct entry *e, struct slice member, double score) {
     char text[NUM_F64_MAX];
     struct listpack_item name = listpack_item(member), number = score_item(score, text);
-    size_t used = listpack_bytes(bytes_of(e));
-    size_t more = listpack_item_bytes(&name) + listpack_item_bytes(&number);
-    size_t at = (size_t)(place_in(bytes_of(e), member, score) - bytes_of(e));
-    e = db_resize_value(db, e, ZSET_LISTPACK, used + more);
-    uint8_t *p = listpack_insert(bytes_of(e), bytes_of(e) + at, &name);
-    listpack_insert(bytes_of(e), listpack_next(p), &number);
+    size_t used = e->value_len, at = (size_t)(place_in(e, member, score) - pack_of(e));
+    e = db_resize_value(db, e, ZSET_LISTPACK, used + pack_item_bytes(&name) + pack_item_bytes(&number));
+    used = pack_insert(pack_of(e), used, pack_of(e) + at, &name);
+    pack_insert(pack_of(e), used, pack_of(e) + at + pack_item_bytes(&name), &number);
     return e;
 }
 
 /* The entry's length follows what is left. */
 static struct entry *remove_in(struct db *db, struct entry *e, uint8_t *at, size_t elements) {
-    listpack_remove(bytes_of(e), at, elements);
-    return db_resize_value(db, e, ZSET_LISTPACK, listpack_bytes(bytes_of(e)));
+    return db_resize_value(db, e, ZSET_LISTPACK, pack_remove(pack_of(e), e->value_len, at, elements));
 }
 
 /* --- The table and the skiplist -------------------------------------------------------------- */
@@ -171,45 +170,55 @@ static struct entry *enlarge(struct db *db, const struct key *key, struct entry 
     return db_put(db, key, e, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, DB_KEEP_TTL);
 }
 
-static bool fits_listpack(size_t count, size_t longest) {
+static bool fits_pack(size_t count, size_t longest) {
     return (uint64_t)count <= (uint64_t)max_entries && (uint64_t)longest <= (uint64_t)max_value;
 }
 
+bool zset_keeps_listpack(size_t count, size_t bytes) {
+    return fits_pack(count, 0) && bytes <= PACK_MAX;
+}
+
 static struct entry *create(struct db *db, const struct key *key, struct slice member) {
-    if (max_entries > 0 && fits_listpack(0, member.len)) {
-        uint8_t lp[LISTPACK_EMPTY];
-        listpack_init(lp);
-        return db_put(db, key, NULL, ENTRY_ZSET, ZSET_LISTPACK, lp, sizeof lp, ENTRY_NO_TTL);
+    if (max_entries > 0 && fits_pack(0, member.len)) {
+        uint8_t pack[PACK_EMPTY];
+        pack_init(pack);
+        return db_put(db, key, NULL, ENTRY_ZSET, ZSET_LISTPACK, pack, sizeof pack, ENTRY_NO_TTL);
     }
     struct zset *z = zset_new();
     return db_put(db, key, NULL, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
 }
 
-struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z) {
+uint8_t *zset_pack(const struct zset *z, size_t *room, size_t *used) {
     struct skiplist_place from = skiplist_at(&z->order, 0);
     struct member *m;
-    size_t longest = 0, bytes = LISTPACK_EMPTY;
-    if (fits_listpack(z->order.count, 0)) {
-        while ((m = skiplist_next(&from))) {
-            size_t len = member_slice(m).len;
-            if (len > longest) longest = len;
-            bytes += len + 2 * 6 + NUM_I64_MAX + 8;
-        }
+    size_t longest = 0, bytes = PACK_EMPTY;
+    if (!fits_pack(z->order.count, 0)) return NULL;
+    while ((m = skiplist_next(&from))) {
+        size_t len = member_slice(m).len;
+        if (len > longest) longest = len;
+        bytes += len + 2 * 5 + NUM_F64_MAX;
     }
-    if (!fits_listpack(z->order.count, longest) || bytes > INLINE_MAX) {
-        return db_put(db, key, old, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
-    }
-    uint8_t *lp = alloc_get(bytes);
-    listpack_init(lp);
+    if (!fits_pack(z->order.count, longest) || bytes > PACK_MAX) return NULL;
+    uint8_t *pack = alloc_get(bytes);
+    pack_init(pack);
+    *room = bytes;
+    *used = PACK_EMPTY;
     char text[NUM_F64_MAX];
     from = skiplist_at(&z->order, 0);
     while ((m = skiplist_next(&from))) {
         struct listpack_item name = listpack_item(member_slice(m)), number = score_item(member_score(m), text);
-        listpack_append(lp, &name);
-        listpack_append(lp, &number);
+        *used = pack_append(pack, *used, &name);
+        *used = pack_append(pack, *used, &number);
     }
-    struct entry *e = db_put(db, key, old, ENTRY_ZSET, ZSET_LISTPACK, lp, listpack_bytes(lp), ENTRY_NO_TTL);
-    alloc_put(lp, bytes);
+    return pack;
+}
+
+struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z) {
+    size_t room, used;
+    uint8_t *pack = zset_pack(z, &room, &used);
+    if (!pack) return db_put(db, key, old, ENTRY_ZSET, ZSET_SKIPLIST, &z, sizeof z, ENTRY_NO_TTL);
+    struct entry *e = db_put(db, key, old, ENTRY_ZSET, ZSET_LISTPACK, pack, used, ENTRY_NO_TTL);
+    alloc_put(pack, room);
     zset_free(z);
     return e;
 }
@@ -217,13 +226,13 @@ struct entry *zset_store(struct db *db, const struct key *key, struct entry *old
 /* --- Members --------------------------------------------------------------------------------- */
 
 size_t zset_count(const struct entry *e) {
-    return is_listpack(e) ? listpack_count(bytes_of(e)) / 2 : big(e)->order.count;
+    return is_packed(e) ? pack_count(pack_of(e)) / 2 : big(e)->order.count;
 }
 
 bool zset_score(const struct entry *e, struct slice member, double *score) {
-    if (is_listpack(e)) {
-        const uint8_t *at = find_in(bytes_of(e), member);
-        if (at) *score = score_at(listpack_next(at));
+    if (is_packed(e)) {
+        const uint8_t *at = find_in(e, member);
+        if (at) *score = score_at(pack_next(at));
         return at;
     }
     const struct member *m = zset_find(big(e), member);
@@ -232,12 +241,12 @@ bool zset_score(const struct entry *e, struct slice member, double *score) {
 }
 
 bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double *score) {
-    if (is_listpack(e)) {
-        const uint8_t *at = find_in(bytes_of(e), member);
+    if (is_packed(e)) {
+        const uint8_t *at = find_in(e, member);
         if (!at) return false;
-        *score = score_at(listpack_next(at));
+        *score = score_at(pack_next(at));
         *rank = 0;
-        for (const uint8_t *p = listpack_first(bytes_of(e)); p != at; p = listpack_next(listpack_next(p)))
+        for (const uint8_t *p = pack_first(pack_of(e)); p != at; p = pack_next(pack_next(p)))
             ++*rank;
         return true;
     }
@@ -250,7 +259,7 @@ bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double 
 
 void zset_prefetch(const struct entry *e, const struct slice *members, int n, int step) {
     uint64_t hashes[16];
-    if (is_listpack(e)) return;
+    if (is_packed(e)) return;
     if (n > 16) n = 16;
     for (int i = 0; i < n; i++) {
         hashes[i] = hash_bytes(members[i * step].ptr, members[i * step].len);
@@ -285,15 +294,14 @@ static enum zset_outcome add_big(struct zset *z, struct slice member, double *sc
 
 static enum zset_outcome add_small(struct db *db, const struct key *key, struct entry **e, struct slice member,
                                    double *score, unsigned conditions) {
-    uint8_t *at = find_in(bytes_of(*e), member);
+    uint8_t *at = find_in(*e, member);
     if (at) {
-        enum zset_outcome outcome = decide(score_at(listpack_next(at)), score, conditions);
+        enum zset_outcome outcome = decide(score_at(pack_next(at)), score, conditions);
         if (outcome != ZSET_UPDATED) return outcome;
         *e = remove_in(db, *e, at, 2);
     } else {
         if (conditions & ZSET_XX) return ZSET_NOTHING;
-        if (!fits_listpack(zset_count(*e) + 1, member.len) ||
-            listpack_bytes(bytes_of(*e)) + member.len + 64 > INLINE_MAX) {
+        if (!fits_pack(zset_count(*e) + 1, member.len) || (*e)->value_len + member.len + 64 > PACK_MAX) {
             *e = enlarge(db, key, *e);
             return add_big(big(*e), member, score, conditions);
         }
@@ -308,13 +316,13 @@ enum zset_outcome zset_add(struct db *db, const struct key *key, struct entry **
         if (conditions & ZSET_XX) return ZSET_NOTHING;
         *e = create(db, key, member);
     }
-    if (is_listpack(*e)) return add_small(db, key, e, member, score, conditions);
+    if (is_packed(*e)) return add_small(db, key, e, member, score, conditions);
     return add_big(big(*e), member, score, conditions);
 }
 
 bool zset_remove(struct db *db, struct entry **e, struct slice member) {
-    if (is_listpack(*e)) {
-        uint8_t *at = find_in(bytes_of(*e), member);
+    if (is_packed(*e)) {
+        uint8_t *at = find_in(*e, member);
         if (at) *e = remove_in(db, *e, at, 2);
         return at;
     }
@@ -324,18 +332,12 @@ bool zset_remove(struct db *db, struct entry **e, struct slice member) {
     return m;
 }
 
-static void unlink_record(void *ctx, struct member *m) {
-    struct zset *z = ctx;
-    table_remove(&z->members, member_hash(m), m);
-    member_free(m);
-}
-
 void zset_remove_span(struct db *db, struct entry **e, size_t first, size_t n) {
     if (n == 0) return;
-    if (is_listpack(*e)) {
-        *e = remove_in(db, *e, listpack_seek(bytes_of(*e), (int64_t)(2 * first)), 2 * n);
+    if (is_packed(*e)) {
+        *e = remove_in(db, *e, pack_seek(pack_of(*e), (int64_t)(2 * first)), 2 * n);
     } else {
-        skiplist_remove_ranks(&big(*e)->order, first, n, unlink_record, big(*e));
+        entry_set_pointer(*e, zset_cut(big(*e), first, n));
     }
 }
 
@@ -352,15 +354,15 @@ static bool below_max(double score, const struct zset_score_range *r) {
 struct zset_span zset_span_by_score(const struct entry *e, const struct zset_score_range *r) {
     struct zset_span none = {0, 0};
     if (r->min > r->max || (r->min == r->max && (r->min_open || r->max_open))) return none;
-    if (!is_listpack(e)) {
+    if (!is_packed(e)) {
         size_t first = skiplist_at_score(&big(e)->order, r->min, r->min_open).rank;
         size_t end = skiplist_at_score(&big(e)->order, r->max, !r->max_open).rank;
         return (struct zset_span){first, end - first};
     }
     struct zset_span span = none;
-    const uint8_t *at = listpack_first(bytes_of(e));
-    for (; !listpack_at_end(at); at = listpack_next(at)) {
-        at = listpack_next(at);
+    const uint8_t *at = pack_first(pack_of(e));
+    for (; at < end_of(e); at = pack_next(at)) {
+        at = pack_next(at);
         double score = score_at(at);
         if (!below_max(score, r)) break;
         if (above_min(score, r)) {
@@ -399,7 +401,7 @@ static struct zset_span big_span_by_lex(const struct skiplist *s, const struct z
 }
 
 struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_range *r) {
-    if (!is_listpack(e)) return big_span_by_lex(&big(e)->order, r);
+    if (!is_packed(e)) return big_span_by_lex(&big(e)->order, r);
     struct zset_span span = {0, 0};
     struct zset_walk w;
     zset_walk_from(&w, e, zset_count(e));
@@ -418,41 +420,71 @@ struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_r
 }
 
 void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank) {
-    if (is_listpack(e)) {
-        w->lp = bytes_of(e);
-        const uint8_t *at = listpack_seek(w->lp, (int64_t)(2 * rank));
-        w->at = at ? at : listpack_end(w->lp);
+    if (is_packed(e)) {
+        w->pack = pack_of(e);
+        w->end = end_of(e);
+        w->behind = 0;
+        const uint8_t *at = pack_seek(w->pack, (int64_t)(2 * rank));
+        w->at = at ? at : w->end;
     } else {
-        w->lp = NULL;
+        w->pack = NULL;
+        w->run_at = w->run_end = 0;
         w->place = skiplist_at(&big(e)->order, rank);
     }
 }
 
-static void read_pair(struct zset_walk *w, const uint8_t *at) {
-    w->member = listpack_text(at, w->digits);
-    w->score = score_at(listpack_next(at));
+/* A pack is read forward only: note where the last members before this place begin. */
+static void look_back(struct zset_walk *w) {
+    size_t n = 0;
+    for (const uint8_t *at = pack_first(w->pack); at < w->at; at = pack_next(pack_next(at)))
+        w->offsets[n++ % ZSET_WALK_BACK] = (uint16_t)(at - w->pack);
+    w->behind = (uint16_t)(n < ZSET_WALK_BACK ? n : ZSET_WALK_BACK);
+    w->last = (uint16_t)n;
 }
 
-static bool read_record(struct zset_walk *w, const struct member *m) {
-    if (!m) return false;
+static void read_pair(struct zset_walk *w, const uint8_t *at) {
+    w->member = listpack_text(at, w->digits);
+    w->score = score_at(pack_next(at));
+}
+
+static inline void read_record(struct zset_walk *w, const struct member *m) {
     w->member = member_slice(m);
     w->score = member_score(m);
+}
+
+static bool big_next(struct zset_walk *w) {
+    if (w->run_at == w->run_end) {
+        w->run_at = 0;
+        w->run_end = (uint8_t)skiplist_run(&w->place, w->run, ZSET_WALK_RUN);
+        if (w->run_end == 0) return false;
+    }
+    read_record(w, w->run[w->run_at++]);
     return true;
 }
 
+static bool big_prev(struct zset_walk *w) {
+    if (w->run_at < w->run_end) w->place = skiplist_at(w->place.list, w->place.rank - (w->run_end - w->run_at));
+    w->run_at = w->run_end = 0;
+    const struct member *m = skiplist_prev(&w->place);
+    if (m) read_record(w, m);
+    return m != NULL;
+}
+
 bool zset_walk_next(struct zset_walk *w) {
-    if (!w->lp) return read_record(w, skiplist_next(&w->place));
-    if (listpack_at_end(w->at)) return false;
+    if (!w->pack) return big_next(w);
+    if (w->at == w->end) return false;
     read_pair(w, w->at);
-    w->at = listpack_next(listpack_next(w->at));
+    w->at = pack_next(pack_next(w->at));
+    w->behind = 0;
     return true;
 }
 
 bool zset_walk_prev(struct zset_walk *w) {
-    if (!w->lp) return read_record(w, skiplist_prev(&w->place));
-    const uint8_t *score = listpack_prev(w->lp, w->at);
-    if (!score) return false;
-    w->at = listpack_prev(w->lp, score);
+    if (!w->pack) return big_prev(w);
+    if (w->at == pack_first(w->pack)) return false;
+    if (w->behind == 0) look_back(w);
+    w->behind--;
+    w->at = w->pack + w->offsets[--w->last % ZSET_WALK_BACK];
     read_pair(w, w->at);
     return true;
 }
@@ -468,7 +500,7 @@ static void visit_record(void *ctx, void *record) {
 }
 
 uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, void *ctx) {
-    if (!is_listpack(e)) return table_scan(&big(e)->members, cursor, visit_record, &(struct visitor){visit, ctx});
+    if (!is_packed(e)) return table_scan(&big(e)->members, cursor, visit_record, &(struct visitor){visit, ctx});
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
     while (zset_walk_next(&w))
@@ -522,4 +554,8 @@ static void *copy(const void *value, unsigned encoding) {
     return z;
 }
 
-const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy};
+static const struct table *members(const void *value) {
+    return &((const struct zset *)value)->members;
+}
+
+const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy, members};

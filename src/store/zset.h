@@ -1,6 +1,6 @@
 /* Sorted sets across their two encodings. No client, no reply.
  *
- * A small one is a listpack in its key's entry: member, score, member, score, in order. A big one, or one with
+ * A small one is a pack (ds/pack.h) in its key's entry: member, score, member, score, in order, and says listpack. A big one, or one with
  * a long member, is a table (by member) and a skiplist (by score, then member) that share their records. Which
  * is which follows zset-max-listpack-entries and -value, as in Redis; nothing turns a big one back but storing
  * a whole new value.
@@ -62,12 +62,17 @@ struct zset_lex_range {
 struct zset_span zset_span_by_score(const struct entry *e, const struct zset_score_range *r);
 struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_range *r);
 
+#define ZSET_WALK_BACK 64
+#define ZSET_WALK_RUN 16
 struct zset_walk {
-    const uint8_t *lp, *at; /* lp NULL: a skiplist */
+    const uint8_t *pack, *at, *end;                 /* pack NULL: a skiplist */
+    uint16_t offsets[ZSET_WALK_BACK], last, behind; /* of members before `at`, `behind` of which are known */
     struct skiplist_place place;
+    struct member *run[ZSET_WALK_RUN]; /* those before the place: the next ones, from run_at to run_end */
+    uint8_t run_at, run_end;
     struct slice member;
     double score;
-    char digits[24]; /* a member that is an integer in the listpack */
+    char digits[24]; /* a member that is an integer in the pack */
 };
 /* At the gap before the member of this rank (at most the count). Any change of the value invalidates the walk. */
 void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank);
@@ -84,8 +89,14 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
 
 struct zset *zset_new(void);
 void zset_free(struct zset *z);
+/* Take n members from rank first on out of the value: what is left of it, which may be another one. */
+struct zset *zset_cut(struct zset *z, size_t first, size_t n);
 struct member *zset_find(const struct zset *z, struct slice member);
 void zset_insert(struct zset *z, struct slice member, double score); /* must not be present */
 void zset_set_score(struct zset *z, struct member *m, double score); /* the record may move */
 /* Make z, which is not empty and is consumed, the value of a key, in the encoding that fits; no deadline. */
 struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z);
+/* The pack that the options want z to be: *used bytes in memory of *room for the caller to release; NULL: it stays big. */
+uint8_t *zset_pack(const struct zset *z, size_t *room, size_t *used);
+/* May a listpack of so many members and bytes, which comes from a snapshot, stay small? */
+bool zset_keeps_listpack(size_t count, size_t bytes);

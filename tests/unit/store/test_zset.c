@@ -1,6 +1,7 @@
 /* The two encodings of a sorted set against each other, under random operations. */
 #include "base/clock.h"
 #include "base/rand.h"
+#include "base/worker.h"
 #include "store/zset.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +43,26 @@ static void assert_same(const struct entry *small, const struct entry *big) {
         assert_true(zset_rank(big, b.member, &rank, &score) && rank == n && score == a.score);
     }
     assert_false(zset_walk_next(&b));
+    while (zset_walk_prev(&a)) {
+        assert_true(zset_walk_prev(&b));
+        assert_true(slice_eq(a.member, b.member));
+        assert_true(a.score == b.score);
+    }
+    assert_false(zset_walk_prev(&b));
+}
+
+/* To and fro: what has been read ahead must not show. */
+static void assert_same_wander(const struct entry *small, const struct entry *big) {
+    struct zset_walk a, b;
+    size_t rank = rand_below(zset_count(small) + 1);
+    zset_walk_from(&a, small, rank);
+    zset_walk_from(&b, big, rank);
+    for (int i = 0; i < 100; i++) {
+        bool forward = rand_below(3) > 0;
+        bool moved = forward ? zset_walk_next(&a) : zset_walk_prev(&a);
+        assert_int_equal(moved, forward ? zset_walk_next(&b) : zset_walk_prev(&b));
+        if (moved) assert_true(slice_eq(a.member, b.member) && a.score == b.score);
+    }
 }
 
 static void assert_same_spans(const struct entry *small, const struct entry *big) {
@@ -79,12 +100,43 @@ static void both_encodings_agree(void **state) {
         }
         assert_same_spans(small, big);
         if (i % 50 == 0) assert_same(small, big);
+        if (i % 50 == 1) assert_same_wander(small, big);
     }
     assert_string_equal(entry_encoding_name(small), "listpack");
     struct zset *copy = zset_ops.copy(entry_pointer(big), ZSET_SKIPLIST);
     skiplist_check(&copy->order);
     table_check(&copy->members);
     zset_ops.drop(copy, ZSET_SKIPLIST);
+}
+
+/* Short ranges and long ones, those that leave much and those that leave little, or nothing. */
+static void long_ranges_are_cut(void **state) {
+    (void)state;
+    enum { MOST = 3000 };
+    for (int round = 0; round < 60; round++) {
+        size_t count = 1 + rand_below(MOST), first = rand_below(count), n = 1 + rand_below(count - first);
+        if (round % 10 == 0) first = 0, n = count;
+        struct entry *e = make_big();
+        for (size_t i = 0; i < count; i++) {
+            double score = (double)i;
+            zset_add(db, &big_key, &e, slice_of((char *)&i, sizeof i), &score, 0);
+        }
+        zset_remove_span(db, &e, first, n);
+        struct zset *z = entry_pointer(e);
+        skiplist_check(&z->order);
+        table_check(&z->members);
+        assert_int_equal(z->members.count, count - n);
+        struct zset_walk w;
+        zset_walk_from(&w, e, 0);
+        for (size_t i = 0; i < count; i++) {
+            double score;
+            bool stays = i < first || i >= first + n;
+            assert_int_equal(zset_score(e, slice_of((char *)&i, sizeof i), &score), stays);
+            if (stays) assert_true(zset_walk_next(&w) && w.score == (double)i);
+        }
+        db_remove(db, &big_key, e);
+    }
+    worker_drain();
 }
 
 static int set_up(void **state) {
@@ -94,6 +146,7 @@ static int set_up(void **state) {
     hash_init();
     db_init(1);
     db = db_at(0);
+    worker_start();
     small_key = key_of(SLICE("small"));
     big_key = key_of(SLICE("big"));
     return 0;
@@ -102,10 +155,11 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     db_shutdown();
+    worker_stop();
     return 0;
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_encodings_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_ranges_are_cut), cmocka_unit_test(both_encodings_agree)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

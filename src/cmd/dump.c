@@ -1,0 +1,183 @@
+/* DUMP and RESTORE: one value as bytes that another server understands, and back. */
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "persist/rdb.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "store/evict.h"
+
+static void dump(struct request *r) {
+    struct entry *e = lookup_untouched(r->client->db, &r->key);
+    if (!e) {
+        reply_null(r->client);
+        return;
+    }
+    struct writer w;
+    writer_to_memory(&w, true);
+    rdb_dump(&w, e);
+    reply_bulk(r->client, writer_slice(&w));
+    writer_free(&w);
+}
+
+/* --- RESTORE ----------------------------------------------------------------------------------- */
+
+struct restore_options {
+    bool replace, absolute;
+    int64_t idle_s, frequency; /* -1: not given */
+};
+
+/* IDLETIME and FREQ exclude each other: behind one of them, the other is a syntax error. */
+static bool read_access(struct client *c, struct slice name, struct slice value, struct restore_options *o) {
+    if (slice_is(name, "idletime") && o->frequency < 0) {
+        if (!args_i64(c, value, &o->idle_s)) return false;
+        if (o->idle_s >= 0) return true;
+        reply_error(c, "ERR Invalid IDLETIME value, must be >= 0");
+        return false;
+    }
+    if (slice_is(name, "freq") && o->idle_s < 0) {
+        if (!args_i64(c, value, &o->frequency)) return false;
+        if (o->frequency >= 0 && o->frequency <= 255) return true;
+        reply_error(c, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+        return false;
+    }
+    reply_syntax_error(c);
+    return false;
+}
+
+static bool read_options(struct request *r, struct restore_options *o) {
+    for (int i = 4; i < r->argc; i++) {
+        if (slice_is(r->argv[i], "replace")) {
+            o->replace = true;
+        } else if (slice_is(r->argv[i], "absttl")) {
+            o->absolute = true;
+        } else if (i + 1 < r->argc) {
+            if (!read_access(r->client, r->argv[i], r->argv[i + 1], o)) return false;
+            i++;
+        } else {
+            reply_syntax_error(r->client);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_ttl(struct client *c, struct slice arg, int64_t *ttl_ms) {
+    if (!args_i64(c, arg, ttl_ms)) return false;
+    if (*ttl_ms >= 0) return true;
+    reply_error(c, "ERR Invalid TTL value, must be >= 0");
+    return false;
+}
+
+static bool read_payload(struct client *c, struct slice payload, struct rdb_value *value) {
+    if (!rdb_payload_ok(payload)) {
+        reply_error(c, "ERR DUMP payload version or checksum are wrong");
+        return false;
+    }
+    if (rdb_restore(payload, value) == RDB_OK) return true;
+    reply_error(c, "ERR Bad data format");
+    return false;
+}
+
+/* The deadline that others shall see is an absolute one. */
+static void propagate_deadline(struct request *r, int64_t deadline_ms) {
+    struct slice *argv = alloc_get(((size_t)r->argc + 1) * sizeof *argv);
+    char digits[NUM_I64_MAX];
+    memcpy(argv, r->argv, (size_t)r->argc * sizeof *argv);
+    argv[2] = slice_of(digits, (size_t)num_print_i64(digits, deadline_ms));
+    argv[r->argc] = SLICE("ABSTTL");
+    propagate_as(argv, r->argc + 1);
+    alloc_put(argv, ((size_t)r->argc + 1) * sizeof *argv);
+}
+
+/* The value's time has passed before it came: all that is left to do is to remove what it would have replaced. */
+static void restore_nothing(struct request *r, struct entry *old) {
+    struct db *db = r->client->db;
+    if (old) {
+        struct slice argv[] = {SLICE("DEL"), r->key.name};
+        db_remove(db, &r->key, old);
+        propagate_as(argv, 2);
+        db_changed(db, &r->key, DB_GENERIC, "del");
+    }
+    reply_ok(r->client);
+}
+
+static void insert(struct request *r, const struct rdb_value *value, int64_t deadline_ms,
+                   const struct restore_options *o) {
+    struct db *db = r->client->db;
+    struct entry *e = rdb_value_entry(value, r->key.name, deadline_ms);
+    if (o->idle_s >= 0) evict_set_idle(e, (uint64_t)o->idle_s);
+    if (o->frequency >= 0) evict_set_frequency(e, (unsigned)o->frequency);
+    db_insert_new(db, &r->key, e);
+    db_notify(db, &r->key, DB_NEW, "new");
+}
+
+static void restore(struct request *r) {
+    struct client *c = r->client;
+    struct restore_options o = {.idle_s = -1, .frequency = -1};
+    struct rdb_value value;
+    int64_t ttl_ms;
+    if (!read_options(r, &o)) return;
+    struct entry *old = db_write(c->db, &r->key);
+    if (old && !o.replace) {
+        reply_error(c, "BUSYKEY Target key name already exists.");
+        return;
+    }
+    if (!read_ttl(c, r->argv[2], &ttl_ms) || !read_payload(c, r->argv[3], &value)) return;
+    int64_t deadline_ms = ttl_ms;
+    if (ttl_ms && !o.absolute && !num_add_i64(ttl_ms, clock_now_ms(), &deadline_ms)) deadline_ms = INT64_MAX;
+    if (deadline_ms && deadline_ms <= clock_now_ms()) {
+        rdb_value_drop(&value);
+        restore_nothing(r, old);
+        return;
+    }
+    if (old) db_remove(c->db, &r->key, old);
+    insert(r, &value, deadline_ms ? deadline_ms : ENTRY_NO_TTL, &o);
+    if (ttl_ms && !o.absolute) propagate_deadline(r, deadline_ms);
+    db_changed(c->db, &r->key, DB_GENERIC, "restore");
+    reply_ok(c);
+}
+
+const struct command dump_commands[] = {
+    {.name = "dump",
+     .body = dump,
+     .arity = 2,
+     .flags = CMD_READONLY,
+     .acl = ACL_KEYSPACE,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Return a serialized version of the value stored at the specified key.",
+     .complexity = "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis "
+                   "objects composing the value and M their average size. For small string values the time complexity "
+                   "is thus O(1)+O(1*M) where M is small, so simply O(1).",
+     .syntax = "key:key",
+     .tips = "nondeterministic_output"},
+    {.name = "restore",
+     .body = restore,
+     .arity = -4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .first_key = 1,
+     .last_key = 1,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Create a key using the provided serialized value, previously obtained using DUMP.",
+     .complexity = "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is "
+                   "the number of Redis objects composing the value and M their average size. For small string values "
+                   "the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set "
+                   "values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+     .syntax = "key:key ttl:integer serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] "
+               "[FREQ frequency:integer@5.0.0]",
+     .history = "3.0.0|Added the `REPLACE` modifier.\n"
+                "5.0.0|Added the `ABSTTL` modifier.\n"
+                "5.0.0|Added the `IDLETIME` and `FREQ` options.",
+     .key_flags = "OW update"},
+    {.name = NULL},
+};

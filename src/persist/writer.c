@@ -1,0 +1,114 @@
+/* See writer.h. The checksum of a block is computed when the block leaves, while it is still in the cache. */
+#include "persist/writer.h"
+#include "base/alloc.h"
+#include "base/crc64.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define MEMORY_ROOM 512 /* bytes, to begin with */
+
+static void begin(struct writer *w, int fd, size_t room, bool checksum) {
+    *w = (struct writer){.fd = fd, .room = room, .checksum = checksum, .block = alloc_get(room)};
+    w->at = w->summed = w->block;
+    w->end = w->block + room;
+}
+
+void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync) {
+    begin(w, fd, WRITER_BLOCK, checksum);
+    w->sync_step = incremental_sync ? WRITER_SYNC_STEP : 0;
+}
+
+void writer_to_memory(struct writer *w, bool checksum) {
+    begin(w, -1, MEMORY_ROOM, checksum);
+}
+
+void writer_free(struct writer *w) {
+    alloc_put(w->block, w->room);
+    w->block = w->at = w->end = w->summed = NULL;
+}
+
+uint64_t writer_crc(struct writer *w) {
+    if (!w->checksum) return 0;
+    w->crc = crc64(w->crc, w->summed, (size_t)(w->at - w->summed));
+    w->summed = w->at;
+    return w->crc;
+}
+
+/* Start writing out what is new, and wait for what was started before it: never more than two steps of the file are
+ * only in memory, and we do not wait for the newest. What cannot be synced so (a pipe) is left alone. */
+static void sync_step(struct writer *w) {
+    if (w->passed - w->synced < (uint64_t)w->sync_step) return;
+    off_t end = lseek(w->fd, 0, SEEK_CUR), step = (off_t)(w->passed - w->synced);
+    w->synced = w->passed;
+    if (end < step) return;
+    sync_file_range(w->fd, end - step, step, SYNC_FILE_RANGE_WRITE);
+    if (end > 2 * step) {
+        sync_file_range(w->fd, end - 2 * step, step,
+                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    }
+}
+
+static void send_out(struct writer *w, const uint8_t *p, size_t n) {
+    w->passed += n;
+    while (n > 0 && !w->error) {
+        ssize_t written = write(w->fd, p, n);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) {
+            w->error = written < 0 ? errno : EIO;
+            return;
+        }
+        p += written;
+        n -= (size_t)written;
+    }
+    if (w->sync_step && !w->error) sync_step(w);
+}
+
+static void empty_block(struct writer *w) {
+    writer_crc(w);
+    send_out(w, w->block, (size_t)(w->at - w->block));
+    w->at = w->summed = w->block;
+}
+
+static void enlarge(struct writer *w, size_t n) {
+    size_t used = (size_t)(w->at - w->block), summed = (size_t)(w->summed - w->block), room = w->room;
+    while (room - used < n)
+        room *= 2;
+    w->block = alloc_resize(w->block, w->room, room);
+    w->room = room;
+    w->at = w->block + used;
+    w->summed = w->block + summed;
+    w->end = w->block + room;
+}
+
+void writer_make_room(struct writer *w, size_t n) {
+    if (w->fd < 0) {
+        enlarge(w, n);
+    } else {
+        assert(n <= WRITER_BLOCK);
+        empty_block(w);
+    }
+}
+
+void writer_put_long(struct writer *w, const void *bytes, size_t n) {
+    if (w->fd >= 0 && n >= WRITER_BLOCK) {
+        empty_block(w);
+        if (w->checksum) w->crc = crc64(w->crc, bytes, n);
+        send_out(w, bytes, n);
+        return;
+    }
+    writer_make_room(w, n);
+    memcpy(w->at, bytes, n);
+    w->at += n;
+}
+
+bool writer_flush(struct writer *w) {
+    if (w->fd >= 0) empty_block(w);
+    return w->error == 0;
+}
+
+bool writer_sync(struct writer *w) {
+    if (writer_flush(w) && fsync(w->fd) != 0) w->error = errno;
+    return w->error == 0;
+}

@@ -1,0 +1,22 @@
+/* The file `dbfilename` in `dir`: written by SAVE, read when the server starts. The format is persist/rdb.h's. */
+#pragma once
+#include "base/option.h"
+#include <stdint.h>
+
+struct snapshot_figures {
+    int64_t saved_s;          /* wall clock of the last good save, or of the start */
+    uint64_t saves;           /* since the start */
+    uint64_t loaded, expired; /* keys, by the last load */
+};
+extern struct snapshot_figures snapshot_figures;
+extern const struct option snapshot_rows[]; /* dbfilename */
+
+const char *snapshot_file(void); /* its name */
+/* Write it now, by this process. False: the log says why; what was there before still is. */
+bool snapshot_save(void);
+
+enum snapshot_state { SNAPSHOT_LOADED, SNAPSHOT_ABSENT, SNAPSHOT_BROKEN };
+/* Add what it has to the databases. merge: keys that are there already are overwritten, else they are an error. BROKEN: the
+ * log says what, where and how much was loaded. */
+enum snapshot_state snapshot_load(bool merge);
+void snapshot_start(void); /* once, when the databases exist: load, or exit if it is broken */

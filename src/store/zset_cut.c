@@ -1,0 +1,99 @@
+/* Taking a range of ranks out of a big sorted set.
+ *
+ * Of the two sides the smaller one is worked on, member by member: either the range is unlinked from table and
+ * skiplist, or what stays moves over into a new value. Releasing the other side, or what was unlinked, is
+ * the worker's. What a member costs here is the cache misses of its record and of its line in the table, so members are
+ * taken in batches, of which first all records and then all lines are fetched. */
+#include "base/worker.h"
+#include "store/zset.h"
+
+#define BATCH 16 /* members whose cache misses overlap */
+
+/* Records without a value, some or all of one. */
+struct records {
+    size_t n, room;
+    struct member *items[];
+};
+
+static struct records *records_new(size_t room) {
+    struct records *list = alloc_get(sizeof *list + room * sizeof *list->items);
+    *list = (struct records){.room = room};
+    return list;
+}
+static void records_put(struct records *list) {
+    alloc_put(list, sizeof *list + list->room * sizeof *list->items);
+}
+
+static void add_record(void *list, struct member *m) {
+    struct records *to = list;
+    to->items[to->n++] = m;
+}
+
+static void free_records(void *arg) {
+    struct records *list = arg;
+    for (size_t i = 0; i < list->n; i++) {
+        if (i + BATCH < list->n) __builtin_prefetch(list->items[i + BATCH]);
+        member_free(list->items[i]);
+    }
+    records_put(list);
+}
+
+/* The hashes of the batch from this index on, with its lines of the table fetched; the next one's records come. */
+static size_t hash_batch(const struct records *list, size_t from, const struct table *t, uint64_t hashes[BATCH]) {
+    size_t n = list->n - from < BATCH ? list->n - from : BATCH;
+    for (size_t i = from + n; i < from + n + BATCH && i < list->n; i++)
+        __builtin_prefetch(list->items[i]);
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = member_hash(list->items[from + i]);
+        table_prefetch_line(t, hashes[i]);
+    }
+    return n;
+}
+
+static void unlink_range(struct zset *z, size_t first, size_t n) {
+    uint64_t hashes[BATCH];
+    struct records *list = records_new(n);
+    skiplist_remove_ranks(&z->order, first, n, add_record, list);
+    for (size_t i = 0, batch; i < list->n; i += batch) {
+        batch = hash_batch(list, i, &z->members, hashes);
+        for (size_t k = 0; k < batch; k++)
+            table_remove(&z->members, hashes[k], list->items[i + k]);
+    }
+    if (n > VALUE_HEAVY_PARTS) {
+        worker_submit(free_records, list);
+    } else {
+        free_records(list);
+    }
+}
+
+static void free_rest(void *z) {
+    zset_free(z);
+}
+
+/* Everything but the range becomes a value of its own; what is left in the old one is the range. */
+static struct zset *move_others(struct zset *old, size_t first, size_t n) {
+    uint64_t hashes[BATCH];
+    struct records *list = records_new(old->order.count - n);
+    skiplist_remove_ranks(&old->order, 0, first, add_record, list);
+    skiplist_remove_ranks(&old->order, n, list->room - first, add_record, list);
+    struct zset *z = zset_new();
+    if (list->n > 0) {
+        table_reserve(&z->members, list->n);
+        skiplist_build(&z->order, list->items, list->n);
+    }
+    for (size_t i = 0, batch; i < list->n; i += batch) {
+        batch = hash_batch(list, i, &z->members, hashes);
+        for (size_t k = 0; k < batch; k++)
+            table_insert(&z->members, hashes[k], list->items[i + k]);
+    }
+    records_put(list);
+    worker_submit(free_rest, old); /* its table points to all of them still, but is not asked any more */
+    return z;
+}
+
+struct zset *zset_cut(struct zset *z, size_t first, size_t n) {
+    size_t others = z->order.count - n;
+    if (others < n / 2 && n > VALUE_HEAVY_PARTS) return move_others(z, first, n);
+    unlink_range(z, first, n);
+    return z;
+}
