@@ -9,11 +9,12 @@
 #include "server/broadcast.h"
 #include "server/changes.h"
 #include "server/client.h"
+#include "server/command_info.h"
 #include "server/invalidation.h"
 #include "server/tracked.h"
 
 #define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
-#define KEYS_MAX 64    /* key positions that need no allocation */
+#define KEYS_MAX 64    /* keys of a command that need no allocation */
 
 struct target {
     uint64_t id;
@@ -245,18 +246,17 @@ static void remember(const struct key *key, uint64_t id) {
 }
 
 static void remember_several(const struct request *r) {
-    int some[KEYS_MAX], *positions = some;
-    int n = exec_find_keys(r->command, r->argv, r->argc, some, KEYS_MAX);
-    if (n <= 0) return;
+    struct command_info_key some[KEYS_MAX], *keys = some;
+    int n = command_info_find(r->command, r->argv, r->argc, some, KEYS_MAX);
     if (n > KEYS_MAX) {
-        positions = alloc_get((size_t)n * sizeof *positions);
-        exec_find_keys(r->command, r->argv, r->argc, positions, n);
+        keys = alloc_get((size_t)n * sizeof *keys);
+        command_info_find(r->command, r->argv, r->argc, keys, n);
     }
     for (int i = 0; i < n; i++) {
-        struct key key = key_of(r->argv[positions[i]]);
+        struct key key = key_of(r->argv[keys[i].position]);
         remember(&key, r->client->id);
     }
-    if (positions != some) alloc_put(positions, (size_t)n * sizeof *positions);
+    if (keys != some) alloc_put(keys, (size_t)n * sizeof *keys);
 }
 
 void tracking_remember(const struct request *r) {
@@ -264,7 +264,8 @@ void tracking_remember(const struct request *r) {
     const struct command *command = r->command;
     bool caching = c->flags & CLIENT_CACHING;
     if (c->tracker->flags & (caching ? TRACKING_OPTOUT : TRACKING_OPTIN)) return;
-    if (command->find_keys == NULL && command->first_key > 0 && command->last_key == command->first_key)
+    bool one = command->first_key > 0 && command->last_key == command->first_key;
+    if (one && !(command->flags & CMD_MOVABLE_KEYS))
         remember(&r->key, c->id);
     else
         remember_several(r);
