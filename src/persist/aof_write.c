@@ -305,6 +305,7 @@ void aof_write_end(bool sync) {
         worker_submit(close_file, fd);
     }
     out.fd = -1;
+    out.bytes = out.synced = 0;
     out.frame = NO_FRAME;
     buf_free(&out.waiting);
 }
