@@ -10,6 +10,7 @@
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
+#include "server/bgsave.h"
 #include "server/config.h"
 #include "server/config_file.h"
 #include "server/crash.h"
@@ -18,6 +19,7 @@
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/listen.h"
+#include "server/persistence.h"
 #include "server/planned.h"
 #include "server/process.h"
 #include "server/settings.h"
@@ -37,7 +39,8 @@
 
 static const struct option *const option_lists[] = {
     listen_rows, limits_rows, auth_options,  settings_rows, cron_rows, crash_rows, process_rows,  lifecycle_rows,
-    info_rows,   list_rows,   fieldmap_rows, set_rows,      zset_rows, rdb_rows,   snapshot_rows, planned_rows,
+    info_rows,   list_rows,   fieldmap_rows, set_rows,      zset_rows, rdb_rows,   snapshot_rows, bgsave_rows,
+    persistence_rows, planned_rows,
 };
 
 static const struct command *const families[] = {
@@ -167,6 +170,7 @@ int main(int argc, char **argv) {
     banner_show();
     config_started();
     log_notice("Server initialized");
+    persistence_start();
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);

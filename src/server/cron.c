@@ -10,6 +10,7 @@
 #include "server/client.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
+#include "server/persistence.h"
 #include "server/stats.h"
 #include "server/wave.h"
 #include "store/db.h"
@@ -66,6 +67,7 @@ static void tick(struct loop_timer *self) {
     alloc_decay();
     inspect_clients(now_ms);
     report(now_ms);
+    persistence_tick();
     loop_timer_start(self, 1000000 / hz);
 }
 
@@ -84,6 +86,7 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
+    if (wave_before_send) wave_before_send(); /* what has expired is in the log before we sleep */
     lifecycle_turn();
     client_reap();
     stats.turns++;

@@ -288,8 +288,16 @@ static bool lacks_password(const struct request *r) {
     return !(r->client->flags & CLIENT_AUTHENTICATED);
 }
 
+/* PING is refused along with the writes, so that whoever watches the server hears of it. */
+static bool is_write_or_ping(const struct request *r) {
+    return (r->command->flags & CMD_WRITE) || strcmp(r->command->name, "ping") == 0;
+}
+
+char exec_disk_error[512];
+
 static const struct gate gates[] = {
     {EXEC_NEEDS_AUTH, CMD_NO_AUTH, lacks_password, "NOAUTH Authentication required."},
+    {EXEC_DISK_ERROR, 0, is_write_or_ping, exec_disk_error},
     {EXEC_LOADING, CMD_LOADING, NULL, "LOADING Redis is loading the dataset in memory"},
 };
 
@@ -363,9 +371,22 @@ static void call(struct request *r) {
 
 /* A command of a client that wants to leave no traces (CLIENT NO-TOUCH), which only TOUCH does all the same. */
 static __attribute__((noinline)) void call_untouching(struct request *r) {
-    evict_hold(strcmp(r->command->name, "touch") != 0);
+    bool hold = strcmp(r->command->name, "touch") != 0;
+    if (hold) evict_hold(true);
     call(r);
-    evict_hold(false);
+    if (hold) evict_hold(false);
+}
+
+bool exec_replay(struct request *r) {
+    int arity = r->command->arity;
+    if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
+    size_t mark = conn_open();
+    propagate_begin();
+    r->command->body(r);
+    propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
+    conn_truncate(mark);
+    conn_keep(&r->client->conn, mark);
+    return true;
 }
 
 void exec_run(struct request *r) {

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "net/conn.h"
 #include "net/loop.h"
+#include "persist/child.h"
 #include "server/exec.h"
 #include "server/info.h"
 #include "server/stats.h"
@@ -190,8 +191,9 @@ static void write_keys(struct buf *out) {
         "pubsub_channels",
         "pubsub_patterns",
         "pubsubshard_channels",
-        "latest_fork_usec",
-        "total_forks",
+        NULL,
+    };
+    static const char *const more[] = {
         "migrate_cached_sockets",
         "slave_expires_tracked_keys",
         "active_defrag_hits",
@@ -214,6 +216,9 @@ static void write_keys(struct buf *out) {
     write_count(out, "keyspace_hits", db_metrics.hits);
     write_count(out, "keyspace_misses", db_metrics.misses);
     write_zeros(out, others);
+    write_count(out, "latest_fork_usec", (uint64_t)child_metrics.fork_us);
+    write_count(out, "total_forks", child_metrics.forks);
+    write_zeros(out, more);
 }
 
 void info_figures_stats(struct buf *out) {

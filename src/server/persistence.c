@@ -6,7 +6,6 @@
 #include "persist/child.h"
 #include "server/bgsave.h"
 #include "server/client.h"
-#include "server/info.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
 #include "server/propagate.h"
@@ -160,7 +159,7 @@ static void write_aof(struct buf *out) {
                (unsigned long long)m.delayed_syncs);
 }
 
-static void write_section(struct buf *out) {
+void persistence_write_info(struct buf *out) {
     write_children(out);
     write_snapshots(out);
     write_aof(out);
@@ -170,8 +169,6 @@ static void write_section(struct buf *out) {
 /* --- starting -------------------------------------------------------------------------------- */
 
 void persistence_start(void) {
-    static const struct info_section section = {"Persistence", true, write_section};
-    info_register(&section);
     child_changed = child_comes_or_goes;
     child_inside = child_begins;
     lifecycle_before_end = before_end;

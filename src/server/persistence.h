@@ -3,8 +3,11 @@
 #pragma once
 #include "base/option.h"
 
+struct buf;
+
 extern const struct option persistence_rows[]; /* appendonly and its kin */
 
 /* At start-up, when clients can connect: load the dataset, or end the process; from here on changes are logged. */
 void persistence_start(void);
+void persistence_write_info(struct buf *out); /* the fields of INFO persistence */
 void persistence_tick(void); /* from the cron, `hz` times a second */

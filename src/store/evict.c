@@ -9,6 +9,7 @@
  * it, and that loses one for every lfu_decay_min minutes since. A new key starts at 5, or it would be
  * the first victim. */
 #include "store/evict.h"
+#include <assert.h>
 #include "base/rand.h"
 
 #define LRU_MASK 0xffffffu
@@ -20,7 +21,7 @@ uint32_t evict_clock = 1;
 
 static uint32_t lru_clock = 1;
 static uint16_t lfu_minute;
-static bool held;
+static int held; /* how many hold it */
 
 static void set_clock(void) {
     evict_clock = held || evict_uses_lfu() ? 0 : lru_clock;
@@ -35,7 +36,8 @@ void evict_tick(int64_t now_ms) {
 }
 
 void evict_hold(bool hold) {
-    held = hold;
+    assert(hold || held > 0);
+    held += hold ? 1 : -1;
     set_clock();
 }
 

@@ -14,6 +14,8 @@
 #define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
 #define TTL_SAMPLES 64
 
+bool expire_held;
+
 static struct db **waiting; /* databases that have a wheel, or had one lately */
 static size_t n_waiting, waiting_cap;
 static size_t turn;                 /* index of the one that goes first next time */
@@ -51,6 +53,10 @@ void expire_shutdown(void) {
     waiting = NULL;
     n_waiting = waiting_cap = turn = 0;
     next_ms = INT64_MAX;
+}
+
+void expire_hold(bool held) {
+    expire_held = held;
 }
 
 void expire_enable(bool active) {

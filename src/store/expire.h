@@ -22,6 +22,10 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash);
 /* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
 int64_t expire_run(int64_t now_ms);
+/* While a log is replayed nothing is past its deadline: what happened then must happen again. The commands that ended keys
+ * are in the log, and what is due after all is removed when the hold ends. */
+void expire_hold(bool held);
+extern bool expire_held;
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE */
 /* Remove a key whose time has come: statistics, hooks, "expired" event. */
 void expire_remove(struct db *db, const struct key *key, struct entry *e);
