@@ -7,6 +7,7 @@
 #include "base/worker.h"
 #include "cmd/families.h"
 #include "net/loop.h"
+#include "persist/check_aof.h"
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
@@ -22,6 +23,7 @@
 #include "server/persistence.h"
 #include "server/planned.h"
 #include "server/process.h"
+#include "server/propagate.h"
 #include "server/settings.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
@@ -40,7 +42,7 @@
 static const struct option *const option_lists[] = {
     listen_rows, limits_rows, auth_options,  settings_rows, cron_rows, crash_rows, process_rows,  lifecycle_rows,
     info_rows,   list_rows,   fieldmap_rows, set_rows,      zset_rows, rdb_rows,   snapshot_rows, bgsave_rows,
-    persistence_rows, planned_rows,
+    persistence_rows, propagate_rows, planned_rows,
 };
 
 static const struct command *const families[] = {
@@ -50,6 +52,7 @@ static const struct command *const families[] = {
     debug_commands,      lists_commands,        bitmaps_commands,     hashes_commands,     hash_walk_commands,
     sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands, zsets_commands,
     zset_range_commands, zset_algebra_commands, zset_walk_commands,   dump_commands,       persistence_commands,
+    transactions_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -79,7 +82,8 @@ static int print_usage(void) {
 /* Words that are commands to the program rather than configuration. Returns the exit status, or -1 to go on. */
 static int run_special(int argc, char **argv) {
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-    if (strstr(name, "check-aof") || strstr(name, "check-rdb")) {
+    if (strstr(name, "check-aof")) return check_aof_main(argc, argv);
+    if (strstr(name, "check-rdb")) {
         fprintf(stderr, "%s is not available yet: this version of kura does not write files\n", name);
         return 1;
     }
@@ -149,7 +153,6 @@ static void start_server(void) {
     clock_update();
     stats.started_ms = clock_now_ms();
     db_init(settings.databases);
-    snapshot_start();
     listen_start();
     process_write_pid_file();
     process_apply();

@@ -32,3 +32,4 @@ extern const struct command zset_range_commands[];
 extern const struct command zset_algebra_commands[];
 extern const struct command dump_commands[];
 extern const struct command persistence_commands[];
+extern const struct command transactions_commands[];

@@ -4,6 +4,7 @@
 #include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "server/client.h"
+#include "server/propagate.h"
 #include "server/reply.h"
 #include "store/value.h"
 
@@ -51,6 +52,7 @@ static void type(struct request *r) {
 }
 
 static void randomkey(struct request *r) {
+    propagate_apart();
     struct entry *e = db_random(r->client->db);
     if (e) {
         reply_bulk(r->client, entry_key(e));

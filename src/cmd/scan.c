@@ -9,6 +9,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "server/client.h"
+#include "server/propagate.h"
 #include "server/reply.h"
 
 #define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
@@ -96,6 +97,7 @@ static void scan(struct request *r) {
     reply_array(c, found);
     for (size_t i = 0; i < found; i++)
         reply_bulk(c, entry_key(entry_at(&s.found, i)));
+    propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.found);
     buf_free(&s.due);

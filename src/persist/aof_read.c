@@ -244,6 +244,7 @@ static enum aof_read_result read_command(struct reading *r) {
     }
     if (r->parser.argc == 0) return rotten(r, "a command without arguments");
     r->at = (size_t)(r->parser.next - r->window);
+    if (!r->unit_end) r->found->lines += 1 + 2 * (uint64_t)r->parser.argc;
     return r->unit_end ? replay(r) : bracket(r, began);
 }
 

@@ -47,6 +47,7 @@ struct aof_finding {
     uint64_t good; /* bytes up to here are sound, and were applied */
     uint64_t base; /* of these, the snapshot at the start */
     uint64_t commands, frames;
+    uint64_t lines;   /* of the commands, as Redis's tool counts them */
     bool in_multi;    /* torn between MULTI and EXEC */
     int error;        /* errno */
     char reason[160]; /* for people, with the offset of the trouble */

@@ -1,4 +1,4 @@
-/* Each of the four hooks is set only while somebody listens to it. A listener registers once and is armed
+/* Each of the hooks is set only while somebody listens to it. A listener registers once and is armed
  * by the first who needs it (a WATCH, a subscription with events on, a blocked client), disarmed by the last. */
 #include "server/changes.h"
 
@@ -24,6 +24,18 @@ static void flushed(struct db *db) {
         if (listeners[i] && listeners[i]->flushed) listeners[i]->flushed(db);
 }
 
+static void swapped(struct db *one, struct db *other) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++) {
+        const struct db_hooks *l = listeners[i];
+        if (l && l->swapped) {
+            l->swapped(one, other);
+        } else if (l && l->flushed) {
+            l->flushed(one);
+            l->flushed(other);
+        }
+    }
+}
+
 void changes_listen(enum changes_listener listener, const struct db_hooks *hooks) {
     listeners[listener] = hooks;
     db_hooks = (struct db_hooks){0};
@@ -34,5 +46,6 @@ void changes_listen(enum changes_listener listener, const struct db_hooks *hooks
         if (l->expired) db_hooks.expired = expired;
         if (l->evicted) db_hooks.evicted = evicted;
         if (l->flushed) db_hooks.flushed = flushed;
+        if (l->flushed || l->swapped) db_hooks.swapped = swapped;
     }
 }

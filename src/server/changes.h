@@ -16,5 +16,6 @@ enum changes_listener {
 /* Events that are published without a change of the value (see db_notify). */
 #define CHANGES_NONE (DB_MISS | DB_NEW)
 
-/* Listen with these hooks (they must live on), or stop with NULL. Not from inside a hook. */
+/* Listen with these hooks (they must live on), or stop with NULL. Not from inside a hook.
+ * Who has no `swapped` hears of SWAPDB as two flushes. */
 void changes_listen(enum changes_listener listener, const struct db_hooks *hooks);

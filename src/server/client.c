@@ -12,6 +12,7 @@
 #include "server/auth.h"
 #include "server/limits.h"
 #include "server/stats.h"
+#include "server/tx.h"
 #include "server/wave.h"
 #include <assert.h>
 
@@ -97,6 +98,7 @@ void client_close(struct client *c) {
     c->flags |= CLIENT_CLOSE_NOW;
     conn_close(&c->conn);
     free_labels(c);
+    tx_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
         c->prev->next = c->next;
@@ -188,6 +190,7 @@ void client_sent(struct conn *conn) {
 /* --- what a client says of itself ------------------------------------------------------------ */
 
 void client_reset(struct client *c) {
+    tx_forget(c);
     reset_session(c);
     if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
 }
@@ -219,11 +222,13 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + (c->labels ? sizeof *c->labels : 0);
+    return bytes + (c->labels ? sizeof *c->labels : 0) + tx_memory(c);
 }
 
 static void describe_flags(const struct client *c, char flags[8]) {
     char *p = flags;
+    if (c->flags & CLIENT_MULTI) *p++ = 'x';
+    if (tx_is_doomed(c)) *p++ = 'd';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
     if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
     if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
@@ -243,8 +248,8 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
                peer, local, c->conn.source.fd, labels->name ? labels->name : "",
                (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0", c->db->id,
-               query, memory > query ? memory - query : 0);
+    buf_printf(out, " db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", c->db->id,
+               tx_queued(c), query, memory > query ? memory - query : 0, tx_memory(c));
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
                c->conn.out_chunks, c->conn.out_bytes, client_memory(c), c->conn.source.events & LOOP_READ ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");

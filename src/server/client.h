@@ -18,7 +18,10 @@ enum client_flag {
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
     CLIENT_PUSHING = 1 << 11,
     CLIENT_PROTOCOL_ERROR = 1 << 12,
+    CLIENT_MULTI = 1 << 16, /* between MULTI and EXEC */
 };
+
+struct tx;
 
 /* What most clients never say. */
 struct client_labels {
@@ -30,6 +33,7 @@ struct client {
     struct db *db;
     const struct command *last_command;
     struct client_labels *labels; /* NULL until one is set */
+    struct tx *tx;                /* MULTI and WATCH; NULL while it has neither */
     struct client *prev, *next;   /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */

@@ -15,6 +15,7 @@
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/stats.h"
+#include "server/tx.h"
 #include "store/evict.h"
 #include <assert.h>
 
@@ -305,32 +306,63 @@ void exec_arm(unsigned condition, bool on) {
     armed = on ? armed | condition : armed & ~condition;
 }
 
+/* What a command must have to be let through, where another one is judged by what it must not have. */
+#define PERMITS (CMD_LOADING | CMD_STALE | CMD_NO_AUTH | CMD_ALLOW_BUSY)
+
+/* EXEC does all that was queued, so it needs and lacks what any of those commands does. */
+static unsigned flags_of(const struct request *r) {
+    unsigned flags = r->command->flags, any, lacking;
+    if (!(flags & CMD_EXEC)) return flags;
+    tx_flags(r->client, &any, &lacking);
+    return (flags | any) & ~(lacking & PERMITS);
+}
+
 static const char *closed_gate(const struct request *r) {
+    unsigned flags = flags_of(r);
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
         const struct gate *gate = &gates[i];
-        if (!(armed & gate->condition) || (r->command->flags & gate->passes)) continue;
+        if (!(armed & gate->condition) || (flags & gate->passes)) continue;
         if (gate->holds == NULL || gate->holds(r)) return gate->error;
     }
     return NULL;
+}
+
+static void refuse(struct request *r, const char *error) {
+    r->stats->rejected++;
+    tx_refuse(r, error);
+}
+
+static void refuse_arity(struct request *r) {
+    const char *name = exec_full_name(r->command);
+    r->stats->rejected++;
+    if (!(r->command->flags & CMD_EXEC)) {
+        reply_wrong_arity(r->client, name);
+        tx_spoil(r->client);
+        return;
+    }
+    struct buf error = {0};
+    buf_printf(&error, "wrong number of arguments for '%s' command", name);
+    buf_append(&error, "", 1);
+    tx_refuse(r, error.data);
+    buf_free(&error);
 }
 
 /* True if the request may run; has replied otherwise. */
 static bool admit(struct request *r) {
     if (__builtin_expect(r->command == NULL, 0)) {
         refuse_unknown(r);
+        tx_spoil(r->client);
         return false;
     }
     int arity = r->command->arity;
     if (__builtin_expect(arity > 0 ? r->argc != arity : r->argc < -arity, 0)) {
-        reply_wrong_arity(r->client, exec_full_name(r->command));
-    } else if (__builtin_expect(armed != 0, 0)) {
-        const char *error = closed_gate(r);
-        if (error == NULL) return true;
-        reply_error(r->client, error);
-    } else {
-        return true;
+        refuse_arity(r);
+        return false;
     }
-    r->stats->rejected++;
+    if (__builtin_expect(armed == 0, 1)) return true;
+    const char *error = closed_gate(r);
+    if (error == NULL) return true;
+    refuse(r, error);
     return false;
 }
 
@@ -356,10 +388,8 @@ static void call(struct request *r) {
     struct client *c = r->client;
     int64_t dirty = db_metrics.dirty;
     propagate_begin();
-    c->last_command = r->command;
     r->command->body(r);
-    if (db_metrics.dirty != dirty || propagate_wanted)
-        propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
     count_call(r->stats, spent, c->flags & CLIENT_FAILED);
@@ -389,21 +419,60 @@ bool exec_replay(struct request *r) {
     return true;
 }
 
+static inline void call_as_client_wants(struct request *r) {
+    if (__builtin_expect(r->client->flags & CLIENT_NO_TOUCH, 0)) {
+        call_untouching(r);
+    } else {
+        call(r);
+    }
+}
+
+void exec_mute(const struct client *c, size_t mark) {
+    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+}
+
 void exec_run(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
     c->flags &= ~(unsigned)CLIENT_FAILED;
-    if (admit(r)) {
-        if (__builtin_expect(c->flags & CLIENT_NO_TOUCH, 0)) {
-            call_untouching(r);
+    bool admitted = admit(r);
+    if (admitted) {
+        c->last_command = r->command;
+        if (__builtin_expect((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED), 0)) {
+            tx_queue(r);
         } else {
-            call(r);
+            call_as_client_wants(r);
         }
     }
     if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
-        if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+        if (!admitted || !(r->command->flags & CMD_EXEC)) exec_mute(c, mark);
         bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
         c->flags &= ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
         if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
     }
+}
+
+/* --- commands inside commands ---------------------------------------------------------------- */
+
+bool exec_nested;
+
+uint64_t exec_nest(void) {
+    uint64_t began = call_began;
+    exec_nested = true;
+    evict_hold(false);
+    exec_start_clock();
+    return began;
+}
+
+void exec_unnest(uint64_t began) {
+    exec_nested = false;
+    call_began = began;
+}
+
+void exec_run_nested(struct request *r) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    call_as_client_wants(r);
+    c->flags &= ~(unsigned)CLIENT_FAILED; /* that was this command's failure, not EXEC's */
+    exec_mute(c, mark);
 }

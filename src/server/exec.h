@@ -32,6 +32,8 @@ enum command_flag {
     CMD_PROTECTED = 1 << 20,
     CMD_SENTINEL = 1 << 21, /* exists for sentinel only; never set here */
     CMD_SYSCMD = 1 << 22,   /* COMMAND DOCS: meant for the server itself, not for its users */
+    CMD_UNQUEUED = 1 << 23, /* acts at once inside MULTI too: EXEC, WATCH, RESET */
+    CMD_EXEC = 1 << 24,     /* runs what was queued, and answers for all of it */
 };
 
 enum command_acl {
@@ -174,3 +176,14 @@ bool exec_replay(struct request *r);
 void exec_start_clock(void);
 /* Gates, call, statistics, propagation: the other half. */
 void exec_run(struct request *r);
+
+/* True while commands run inside another one, EXEC: nothing may block then. */
+extern bool exec_nested;
+/* Around such commands. exec_nest() returns what exec_unnest() needs to charge EXEC for the whole of its time. */
+uint64_t exec_nest(void);
+void exec_unnest(uint64_t began);
+/* Run a prepared request inside another one: no gates, since it has passed them before. */
+void exec_run_nested(struct request *r);
+/* Drop the reply that begins at mark if the client wants none. A command with CMD_EXEC does so itself,
+ * piece by piece, since what runs inside it may be CLIENT REPLY. */
+void exec_mute(const struct client *c, size_t mark);

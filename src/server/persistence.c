@@ -186,7 +186,7 @@ static bool apply_appendonly(const char **error) {
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(false);
+        fine = aof_start(exec_nested);
     else
         aof_stop();
     fit_sink();

@@ -87,7 +87,6 @@ const struct option planned_rows[] = {
     KEPT_INT("maxmemory-samples", NULL, "5", 1, INT32_MAX, 0),
     KEPT_INT("maxmemory-eviction-tenacity", NULL, "10", 0, 100, 0),
     KEPT_BOOL("lazyfree-lazy-eviction", NULL, "no", 0),
-    KEPT_BOOL("lazyfree-lazy-expire", NULL, "no", 0),
     KEPT_BOOL("lazyfree-lazy-server-del", NULL, "no", 0),
     KEPT_BOOL("lazyfree-lazy-user-del", NULL, "no", 0),
     KEPT_BOOL("lazyfree-lazy-user-flush", NULL, "no", 0),

@@ -13,6 +13,7 @@
 #include "server/limits.h"
 #include "server/reply.h"
 #include "server/stats.h"
+#include "server/tx.h"
 #include <assert.h>
 
 #define BATCH_REQUESTS 64
@@ -193,8 +194,10 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
     }
 }
 
+/* What waits between MULTI and EXEC was not executed either. */
 static void enforce_query_limit(struct client *c) {
-    if (c->conn.input == NULL || conn_input_bytes(&c->conn) <= (size_t)limits_options.query_buffer_limit) return;
+    if (c->conn.input == NULL && c->tx == NULL) return;
+    if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
     log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
     stats.query_limit_disconnects++;
     client_close(c);

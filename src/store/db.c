@@ -123,6 +123,10 @@ const struct table *db_members(const struct db *db, const struct key *key) {
     return ops->members ? ops->members(entry_pointer(e)) : NULL;
 }
 
+struct entry *db_find(const struct db *db, const struct key *key) {
+    return find(db, key);
+}
+
 struct entry *db_random(struct db *db) {
     struct entry *e;
     for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
@@ -347,10 +351,7 @@ void db_empty(struct db *db, bool in_background) {
 void db_swap(int a, int b) {
     if (a == b) return;
     struct db *one = db_at(a), *other = db_at(b), saved = *one;
-    if (db_hooks.flushed) {
-        db_hooks.flushed(one);
-        db_hooks.flushed(other);
-    }
+    if (db_hooks.swapped) db_hooks.swapped(one, other);
     *one = *other;
     one->id = a;
     *other = saved;

@@ -55,7 +55,8 @@ struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
     void (*evicted)(struct db *db, const struct key *key);
-    void (*flushed)(struct db *db); /* about to be emptied or swapped: everything changes; NULL means all of them */
+    void (*flushed)(struct db *db); /* about to be emptied: everything changes; NULL means all of them */
+    void (*swapped)(struct db *one, struct db *other); /* about to swap their contents */
 };
 extern struct db_hooks db_hooks;
 
@@ -75,7 +76,8 @@ struct db *db_at(int id); /* 0 <= id < db_count() */
 struct entry *db_read(struct db *db, const struct key *key);
 struct entry *db_write(struct db *db, const struct key *key);
 struct entry *db_look(struct db *db, const struct key *key);
-struct entry *db_peek(struct db *db, const struct key *key); /* changes nothing at all */
+struct entry *db_peek(struct db *db, const struct key *key);       /* changes nothing at all */
+struct entry *db_find(const struct db *db, const struct key *key); /* the same, and even one past its deadline */
 
 /* Two steps of a wave: bring the table line, then the entry, into the cache ahead of the look-up. */
 static inline void db_prefetch_line(const struct db *db, uint64_t hash) {

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "cmd/families.h"
+#include "server/changes.h"
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/propagate.h"
@@ -186,13 +187,13 @@ static const struct row {
     {"GET x", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"SET x 2", 1, 0, 0, "expired:0:x new:0:x set:0:x", "DEL x; SET x 2"},
+    {"SET x 2", 1, 0, 0, "expired:0:x new:0:x set:0:x", "MULTI; DEL x; SET x 2; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"SET x 2 NX", 1, 0, 0, "expired:0:x new:0:x set:0:x", "DEL x; SET x 2 NX"},
+    {"SET x 2 NX", 1, 0, 0, "expired:0:x new:0:x set:0:x", "MULTI; DEL x; SET x 2 NX; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"SET x 2 GET", 1, 0, 1, "expired:0:x keymiss:0:x new:0:x set:0:x", "DEL x; SET x 2"},
+    {"SET x 2 GET", 1, 0, 1, "expired:0:x keymiss:0:x new:0:x set:0:x", "MULTI; DEL x; SET x 2; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"DEL x", 0, 0, 0, "expired:0:x", "DEL x"},
@@ -201,7 +202,7 @@ static const struct row {
     {"EXISTS x", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"INCR x", 1, 0, 0, "expired:0:x new:0:x incrby:0:x", "DEL x; INCR x"},
+    {"INCR x", 1, 0, 0, "expired:0:x new:0:x incrby:0:x", "MULTI; DEL x; INCR x; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"EXPIRE x 10", 0, 0, 0, "expired:0:x", "DEL x"},
@@ -214,10 +215,10 @@ static const struct row {
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"SET y 1", 1, 0, 0, "new:0:y set:0:y", "SET y 1"},
-    {"COPY y x", 1, 1, 0, "expired:0:x new:0:x copy_to:0:x", "DEL x; COPY y x"},
+    {"COPY y x", 1, 1, 0, "expired:0:x new:0:x copy_to:0:x", "MULTI; DEL x; COPY y x; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"RENAMENX y x", 1, 0, 0, "expired:0:x new:0:x rename_from:0:y rename_to:0:x", "DEL x; RENAMENX y x"},
+    {"RENAMENX y x", 1, 0, 0, "expired:0:x new:0:x rename_from:0:y rename_to:0:x", "MULTI; DEL x; RENAMENX y x; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"RENAME x y", 0, 0, 0, "expired:0:x", "DEL x"},
@@ -229,7 +230,7 @@ static const struct row {
     {"COPY x zz", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"APPEND x zz", 1, 0, 0, "expired:0:x new:0:x append:0:x", "DEL x; APPEND x zz"},
+    {"APPEND x zz", 1, 0, 0, "expired:0:x new:0:x append:0:x", "MULTI; DEL x; APPEND x zz; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"GETEX x PERSIST", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
@@ -238,7 +239,7 @@ static const struct row {
     {"GETDEL x", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"MSETNX x 1 w 2", 2, 0, 0, "expired:0:x new:0:x set:0:x new:0:w set:0:w", "DEL x; MSETNX x 1 w 2"},
+    {"MSETNX x 1 w 2", 2, 0, 0, "expired:0:x new:0:x set:0:x new:0:w set:0:w", "MULTI; DEL x; MSETNX x 1 w 2; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"TYPE x", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
@@ -247,28 +248,28 @@ static const struct row {
     {"OBJECT ENCODING x", 0, 0, 1, "expired:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"SETRANGE x 1 a", 1, 0, 0, "expired:0:x new:0:x setrange:0:x", "DEL x; SETRANGE x 1 a"},
+    {"SETRANGE x 1 a", 1, 0, 0, "expired:0:x new:0:x setrange:0:x", "MULTI; DEL x; SETRANGE x 1 a; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"INCRBYFLOAT x 1", 1, 0, 0, "expired:0:x new:0:x incrbyfloat:0:x", "DEL x; SET x 1 KEEPTTL"},
+    {"INCRBYFLOAT x 1", 1, 0, 0, "expired:0:x new:0:x incrbyfloat:0:x", "MULTI; DEL x; SET x 1 KEEPTTL; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"LCS x y", 0, 0, 2, "expired:0:x keymiss:0:x keymiss:0:y", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"COPY y x REPLACE", 0, 0, 1, "keymiss:0:y", ""},
-    {"SET x 1 PX 5", 1, 0, 0, "expired:0:x new:0:x set:0:x expire:0:x", "DEL x; SET x 1 PXAT <ms>"},
+    {"SET x 1 PX 5", 1, 0, 0, "expired:0:x new:0:x set:0:x expire:0:x", "MULTI; DEL x; SET x 1 PXAT <ms>; EXEC"},
     WAIT,
     {"RENAME y x", 0, 0, 0, "", ""},
-    {"SET x 1 PX 5", 1, 0, 0, "expired:0:x new:0:x set:0:x expire:0:x", "DEL x; SET x 1 PXAT <ms>"},
+    {"SET x 1 PX 5", 1, 0, 0, "expired:0:x new:0:x set:0:x expire:0:x", "MULTI; DEL x; SET x 1 PXAT <ms>; EXEC"},
     WAIT,
     {"TOUCH x x", 0, 0, 2, "expired:0:x keymiss:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"SETNX x 5", 1, 0, 0, "expired:0:x new:0:x set:0:x", "DEL x; SETNX x 5"},
+    {"SETNX x 5", 1, 0, 0, "expired:0:x new:0:x set:0:x", "MULTI; DEL x; SETNX x 5; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"GETSET x 5", 1, 0, 1, "expired:0:x keymiss:0:x new:0:x set:0:x", "DEL x; SET x 5"},
+    {"GETSET x 5", 1, 0, 1, "expired:0:x keymiss:0:x new:0:x set:0:x", "MULTI; DEL x; SET x 5; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
     {"MGET x x", 0, 0, 2, "expired:0:x keymiss:0:x keymiss:0:x", "DEL x"},
@@ -280,9 +281,37 @@ static const struct row {
     {"SET x 1 XX GET", 0, 0, 1, "expired:0:x keymiss:0:x", "DEL x"},
     {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
-    {"MSET x 1 x 2", 2, 0, 0, "expired:0:x new:0:x set:0:x set:0:x", "DEL x; MSET x 1 x 2"},
+    {"MSET x 1 x 2", 2, 0, 0, "expired:0:x new:0:x set:0:x set:0:x", "MULTI; DEL x; MSET x 1 x 2; EXEC"},
     {"SET x 1 PX 5", 1, 0, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
     WAIT,
+    {"SET x 1 PX 5", 1, 0, 0, "expired:0:x new:0:x set:0:x expire:0:x", "MULTI; DEL x; SET x 1 PXAT <ms>; EXEC"},
+    {"SET y 1 PX 5", 1, 0, 0, "new:0:y set:0:y expire:0:y", "SET y 1 PXAT <ms>"},
+    WAIT,
+    {"MGET x y", 0, 0, 2, "expired:0:x keymiss:0:x expired:0:y keymiss:0:y", "MULTI; DEL x; DEL y; EXEC"},
+    {"SET x 1 PX 5", 1, 0, 0, "new:0:x set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    {"SET y 1 PX 5", 1, 0, 0, "new:0:y set:0:y expire:0:y", "SET y 1 PXAT <ms>"},
+    WAIT,
+    {"MULTI", 0, 0, 0, "", ""},
+    {"GET y", 0, 0, 0, "", ""},
+    {"SET x 9", 0, 0, 0, "", ""},
+    {"EXEC", 1, 0, 1, "expired:0:y keymiss:0:y expired:0:x new:0:x set:0:x", "MULTI; DEL y; DEL x; SET x 9; EXEC"},
+    {"MULTI", 0, 0, 0, "", ""},
+    {"SET x 1 PX 1000000", 0, 0, 0, "", ""},
+    {"GET x", 0, 0, 0, "", ""},
+    {"SETNX x 1", 0, 0, 0, "", ""},
+    {"EXEC", 1, 1, 0, "set:0:x expire:0:x", "SET x 1 PXAT <ms>"},
+    {"MULTI", 0, 0, 0, "", ""},
+    {"GETEX x EX 1000", 0, 0, 0, "", ""},
+    {"SPOP nope", 0, 0, 0, "", ""},
+    {"DEL x", 0, 0, 0, "", ""},
+    {"RPUSH x 1", 0, 0, 0, "", ""},
+    {"EXEC", 3, 1, 0, "expire:0:x del:0:x new:0:x rpush:0:x", "MULTI; PEXPIREAT x <ms>; DEL x; RPUSH x 1; EXEC"},
+    {"MULTI", 0, 0, 0, "", ""},
+    {"INCR x", 0, 0, 0, "", ""},
+    {"EXEC", 0, 0, 0, "", ""},
+    {"MULTI", 0, 0, 0, "", ""},
+    {"EXEC", 0, 0, 0, "", ""},
+    {"DEL x", 1, 0, 0, "del:0:x", "DEL x"},
     {"SET only 1", 1, 0, 0, "new:0:only set:0:only", "SET only 1"},
     {"SET only 2 NX GET", 0, 1, 0, "", ""},
     {"SET only2 2 NX GET", 1, 0, 1, "keymiss:0:only2 new:0:only2 set:0:only2", "SET only2 2"},
@@ -302,7 +331,7 @@ static const struct row {
     {"PTTL only", 0, 1, 0, "", ""},
     {"EXPIRETIME only", 0, 1, 0, "", ""},
     {"UNLINK only only", 1, 0, 0, "del:0:only", "UNLINK only only"},
-    {"FLUSHDB", 6, 0, 0, "", "FLUSHDB"},
+    {"FLUSHDB", 5, 0, 0, "", "FLUSHDB"},
     {"FLUSHDB", 0, 0, 0, "", "FLUSHDB"},
     {"SET a 1", 1, 0, 0, "new:0:a set:0:a", "SET a 1"},
     {"FLUSHALL", 10, 0, 0, "", "FLUSHALL"},
@@ -335,10 +364,6 @@ static const struct row {
 static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)class;
     buf_printf(&events, "%s%s:%d:%.*s", events.len ? " " : "", event, db->id, (int)key->name.len, key->name.ptr);
-}
-
-static void on_expired(struct db *db, const struct key *key) {
-    propagate_extra(db, (struct slice[]){SLICE("DEL"), key->name}, 2);
 }
 
 static bool is_time(struct slice s, size_t digits) {
@@ -443,7 +468,7 @@ static void effects_are_those_of_redis(void **state) {
 static void changes_are_the_same_without_listeners(void **state) {
     (void)state;
     propagate_attach(NULL, NULL);
-    db_hooks = (struct db_hooks){0};
+    changes_listen(CHANGES_NOTIFY, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t before = db_metrics.dirty;
         if (!rows[i].command) {
@@ -527,14 +552,15 @@ static int setup(void **state) {
     limits_options.max_bulk = STRING_MAX_DEFAULT;
     client = (struct client){.db = db_at(0), .resp = 2, .flags = CLIENT_AUTHENTICATED};
     propagate_attach(on_propagated, NULL);
-    db_hooks = (struct db_hooks){.changed = on_changed, .expired = on_expired};
+    static const struct db_hooks hooks = {.changed = on_changed};
+    changes_listen(CHANGES_NOTIFY, &hooks);
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
     propagate_attach(NULL, NULL);
-    db_hooks = (struct db_hooks){0};
+    changes_listen(CHANGES_NOTIFY, NULL);
     db_shutdown();
     buf_free(&events);
     buf_free(&propagated);
@@ -558,6 +584,7 @@ int main(void) {
     exec_register(sets_commands);
     exec_register(set_walk_commands);
     exec_register(set_algebra_commands);
+    exec_register(transactions_commands);
     exec_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),
