@@ -16,11 +16,11 @@
 #include "server/config_file.h"
 #include "server/crash.h"
 #include "server/cron.h"
+#include "server/durability.h"
 #include "server/info.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/listen.h"
-#include "server/persistence.h"
 #include "server/planned.h"
 #include "server/process.h"
 #include "server/propagate.h"
@@ -40,18 +40,18 @@
 #include <time.h>
 
 static const struct option *const option_lists[] = {
-    listen_rows, limits_rows, auth_options,  settings_rows, cron_rows, crash_rows, process_rows,  lifecycle_rows,
-    info_rows,   list_rows,   fieldmap_rows, set_rows,      zset_rows, rdb_rows,   snapshot_rows, bgsave_rows,
-    persistence_rows, propagate_rows, planned_rows,
+    listen_rows,    limits_rows, auth_options,    settings_rows,  cron_rows,    crash_rows, process_rows,
+    lifecycle_rows, info_rows,   list_rows,       fieldmap_rows,  set_rows,     zset_rows,  rdb_rows,
+    snapshot_rows,  bgsave_rows, durability_rows, propagate_rows, planned_rows,
 };
 
 static const struct command *const families[] = {
-    strings_commands,    ranges_commands,       counters_commands,    lcs_commands,        keys_commands,
-    expiry_commands,     scan_commands,         object_commands,      databases_commands,  connection_commands,
-    client_cmd_commands, command_commands,      server_cmd_commands,  config_cmd_commands, shutdown_commands,
-    debug_commands,      lists_commands,        bitmaps_commands,     hashes_commands,     hash_walk_commands,
-    sets_commands,       set_walk_commands,     set_algebra_commands, memory_cmd_commands, zsets_commands,
-    zset_range_commands, zset_algebra_commands, zset_walk_commands,   dump_commands,       persistence_commands,
+    strings_commands,      ranges_commands,       counters_commands,    lcs_commands,        keys_commands,
+    expiry_commands,       scan_commands,         object_commands,      databases_commands,  connection_commands,
+    client_cmd_commands,   command_commands,      server_cmd_commands,  config_cmd_commands, shutdown_commands,
+    debug_commands,        lists_commands,        bitmaps_commands,     hashes_commands,     hash_walk_commands,
+    sets_commands,         set_walk_commands,     set_algebra_commands, memory_cmd_commands, zsets_commands,
+    zset_range_commands,   zset_algebra_commands, zset_walk_commands,   dump_commands,       persistence_commands,
     transactions_commands,
 };
 
@@ -173,7 +173,7 @@ int main(int argc, char **argv) {
     banner_show();
     config_started();
     log_notice("Server initialized");
-    persistence_start();
+    durability_start();
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);

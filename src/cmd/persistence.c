@@ -53,7 +53,8 @@ static void bgrewriteaof(struct request *r) {
     } else if (aof_rewrite()) {
         reply_status(c, "Background append only file rewriting started");
     } else {
-        reply_error(c, "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
+        reply_error(
+            c, "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
     }
 }
 

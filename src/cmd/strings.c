@@ -12,8 +12,8 @@
 #include "server/client.h"
 #include "server/reply.h"
 #include "server/wave.h"
-#include "store/string.h"
 #include "store/expire.h"
+#include "store/string.h"
 
 enum option {
     NX = 1 << 0,

@@ -38,7 +38,7 @@ struct aof_status aof_status(void);
 enum aof_load { AOF_LOAD_NOTHING, AOF_LOAD_FINE, AOF_LOAD_FAILED };
 struct aof_load_hooks {
     struct aof_reader_hooks reader;
-    void (*sized)(void *ctx, uint64_t bytes);    /* of all files together, before the first is read */
+    void (*sized)(void *ctx, uint64_t bytes);   /* of all files together, before the first is read */
     void (*begun)(void *ctx, const char *name); /* a file is about to be read */
 };
 /* At start-up: read all files that the manifest names, in order. AOF_LOAD_FAILED has been logged: the process must end. */

@@ -103,9 +103,7 @@ static bool judge(const char *name, enum aof_read_result result, const struct ao
     case AOF_READ_STOPPED: return true;
     case AOF_READ_TORN:
     case AOF_READ_ROTTEN: return recover(name, result == AOF_READ_TORN, found, is_last);
-    case AOF_READ_ABSENT:
-        log_warning("The append log file %s doesn't exist: %s", name, strerror(found->error));
-        break;
+    case AOF_READ_ABSENT: log_warning("The append log file %s doesn't exist: %s", name, strerror(found->error)); break;
     case AOF_READ_FAILED:
         log_warning("Unrecoverable error reading the append only file %s: %s", name, strerror(found->error));
         break;

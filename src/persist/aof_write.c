@@ -28,15 +28,15 @@
 struct aof_write_options aof_write_options;
 
 static struct {
-    int fd;              /* -1: off */
-    int64_t bytes;       /* in the file */
-    int64_t synced;      /* of these, given to a sync */
-    struct buf waiting;  /* frames, the last one possibly open */
-    size_t frame;        /* offset of the open frame's line in `waiting` */
-    int db_id;           /* selected in the file; -1: unknown */
-    bool in_unit;        /* between MULTI and EXEC */
-    int64_t stamped_s;   /* the last "#TS:" */
-    int64_t synced_ms;   /* when the last sync was begun */
+    int fd;             /* -1: off */
+    int64_t bytes;      /* in the file */
+    int64_t synced;     /* of these, given to a sync */
+    struct buf waiting; /* frames, the last one possibly open */
+    size_t frame;       /* offset of the open frame's line in `waiting` */
+    int db_id;          /* selected in the file; -1: unknown */
+    bool in_unit;       /* between MULTI and EXEC */
+    int64_t stamped_s;  /* the last "#TS:" */
+    int64_t synced_ms;  /* when the last sync was begun */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;

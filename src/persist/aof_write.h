@@ -15,25 +15,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AOF_FRAME_LINE 32      /* bytes of the annotation */
+#define AOF_FRAME_LINE 32       /* bytes of the annotation */
 #define AOF_FRAME_MAX (1 << 20) /* payload after which a frame ends, as soon as it may */
 
 enum aof_fsync { AOF_FSYNC_NO, AOF_FSYNC_ALWAYS, AOF_FSYNC_EVERYSEC };
 
 struct aof_write_options {
-    int fsync;             /* enum aof_fsync: appendfsync */
+    int fsync;              /* enum aof_fsync: appendfsync */
     bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: not while a child is writing */
-    bool timestamps;       /* aof-timestamp-enabled */
+    bool timestamps;        /* aof-timestamp-enabled */
 };
 extern struct aof_write_options aof_write_options;
 
 struct aof_write_metrics {
-    int64_t file_bytes;      /* of the file that is open */
-    size_t buffered;         /* bytes that wait to be written */
-    uint64_t delayed_syncs;  /* times that the disk was still busy with the last one a second later */
-    unsigned pending_syncs;  /* under way on the worker */
-    int write_errno;         /* of the last write if it failed, 0 if all is well again */
-    int sync_errno;          /* the same for the sync in the background */
+    int64_t file_bytes;     /* of the file that is open */
+    size_t buffered;        /* bytes that wait to be written */
+    uint64_t delayed_syncs; /* times that the disk was still busy with the last one a second later */
+    unsigned pending_syncs; /* under way on the worker */
+    int write_errno;        /* of the last write if it failed, 0 if all is well again */
+    int sync_errno;         /* the same for the sync in the background */
 };
 struct aof_write_metrics aof_write_metrics(void);
 static inline bool aof_write_failing(struct aof_write_metrics m) {

@@ -110,7 +110,8 @@ static enum verdict offer_cut(const struct aof_finding *found) {
         printf("Failed to truncate AOF %s because it is not the last file\n", check.name);
         give_up();
     }
-    printf("This will shrink the AOF %s from %llu bytes, with %llu bytes, to %llu bytes\n", check.name, size, bad, good);
+    printf("This will shrink the AOF %s from %llu bytes, with %llu bytes, to %llu bytes\n", check.name, size, bad,
+           good);
     printf("Continue? [y/N]: ");
     if (fgets(answer, sizeof answer, stdin) == NULL || tolower((unsigned char)answer[0]) != 'y') {
         printf("Aborting...\n");
@@ -136,9 +137,7 @@ static enum verdict check_file(const char *name, bool is_last) {
     switch (result) {
     case AOF_READ_EMPTY: return EMPTY;
     case AOF_READ_ABSENT:
-    case AOF_READ_FAILED:
-        printf("Cannot open file %s: %s, aborting...\n", name, strerror(found.error));
-        give_up();
+    case AOF_READ_FAILED: printf("Cannot open file %s: %s, aborting...\n", name, strerror(found.error)); give_up();
     case AOF_READ_BASE: printf("RDB preamble of AOF file is not sane, aborting.\n"); give_up();
     case AOF_READ_STOPPED: return cut_to_time();
     default: break;

@@ -26,9 +26,9 @@ struct child_job {
 };
 
 struct child_metrics {
-    size_t keys_done, keys_total; /* of the child that lives; zeros without one */
-    size_t cow_bytes, cow_peak;   /* of the child that lives */
-    int64_t cow_us;               /* monotonic time of that figure */
+    size_t keys_done, keys_total;              /* of the child that lives; zeros without one */
+    size_t cow_bytes, cow_peak;                /* of the child that lives */
+    int64_t cow_us;                            /* monotonic time of that figure */
     size_t last_cow_bytes[CHILD_TRANSFER + 1]; /* of the last child of each kind */
     uint64_t forks;
     int64_t fork_us; /* the latest fork took this long */

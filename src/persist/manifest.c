@@ -243,7 +243,8 @@ enum manifest_load manifest_load(const char *dir, const char *name, struct manif
     bool fine = files_read_all(fd, &text);
     int reason = errno;
     close(fd);
-    if (fine) fine = manifest_parse(buf_slice(&text), m, error);
+    if (fine)
+        fine = manifest_parse(buf_slice(&text), m, error);
     else {
         *error = (struct manifest_error){.text = "Read AOF manifest failed"};
         errno = reason;

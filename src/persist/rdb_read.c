@@ -36,8 +36,7 @@ struct load {
 static bool refuse_twice(struct load *l, struct slice name) {
     struct buf shown = {0};
     buf_append_quoted(&shown, slice_of(name.ptr, name.len < SHOWN_MAX ? name.len : SHOWN_MAX));
-    rdb_note(&l->in, RDB_CORRUPT, "the key %.*s of database %d is there twice", (int)shown.len, shown.data,
-               l->db->id);
+    rdb_note(&l->in, RDB_CORRUPT, "the key %.*s of database %d is there twice", (int)shown.len, shown.data, l->db->id);
     buf_free(&shown);
     return false;
 }

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/client.h"
+#include "server/durability.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
-#include "server/persistence.h"
 #include "server/stats.h"
 #include "server/wave.h"
 #include "store/db.h"
@@ -67,7 +67,7 @@ static void tick(struct loop_timer *self) {
     alloc_decay();
     inspect_clients(now_ms);
     report(now_ms);
-    persistence_tick();
+    durability_tick();
     loop_timer_start(self, 1000000 / hz);
 }
 

@@ -10,10 +10,10 @@
 #include "server/config.h"
 #include "server/cron.h"
 #include "server/directive.h"
+#include "server/durability.h"
 #include "server/info_figures.h"
 #include "server/limits.h"
 #include "server/listen.h"
-#include "server/persistence.h"
 #include "server/process.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
@@ -252,7 +252,7 @@ static const struct info_section own_sections[] = {
     {"Server", true, write_server},
     {"Clients", true, write_clients},
     {"Memory", true, write_memory},
-    {"Persistence", true, persistence_write_info},
+    {"Persistence", true, durability_write_info},
     {"Stats", true, info_figures_stats},
     {"Replication", true, write_replication},
     {"CPU", true, write_cpu},

@@ -9,8 +9,8 @@
  * it, and that loses one for every lfu_decay_min minutes since. A new key starts at 5, or it would be
  * the first victim. */
 #include "store/evict.h"
-#include <assert.h>
 #include "base/rand.h"
+#include <assert.h>
 
 #define LRU_MASK 0xffffffu
 #define LFU_INITIAL 5

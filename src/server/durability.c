@@ -1,4 +1,4 @@
-#include "server/persistence.h"
+#include "server/durability.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -59,7 +59,7 @@ static void before_send(void) {
     if (aof_write_metrics().write_errno != before) fit_gate();
 }
 
-void persistence_tick(void) {
+void durability_tick(void) {
     if (!started) return;
     before_send(); /* what waits for its sync */
     if (!lifecycle_is_ending()) {
@@ -148,8 +148,8 @@ static void write_aof(struct buf *out) {
                "aof_last_write_status:%s\r\naof_last_cow_size:%zu\r\nmodule_fork_in_progress:0\r\n"
                "module_fork_last_cow_size:0\r\n",
                s.state != AOF_OFF, child_running() == CHILD_AOF, s.rewrite_scheduled, (long long)s.rewrite_took_s,
-               (long long)running_s(s.rewrite_began_s), s.rewrite_failed ? "err" : "ok",
-               (unsigned long long)s.rewrites, (unsigned long long)s.failures, aof_write_failing(m) ? "err" : "ok",
+               (long long)running_s(s.rewrite_began_s), s.rewrite_failed ? "err" : "ok", (unsigned long long)s.rewrites,
+               (unsigned long long)s.failures, aof_write_failing(m) ? "err" : "ok",
                child_metrics.last_cow_bytes[CHILD_AOF]);
     if (s.state == AOF_OFF) return;
     buf_printf(out,
@@ -159,7 +159,7 @@ static void write_aof(struct buf *out) {
                (unsigned long long)m.delayed_syncs);
 }
 
-void persistence_write_info(struct buf *out) {
+void durability_write_info(struct buf *out) {
     write_children(out);
     write_snapshots(out);
     write_aof(out);
@@ -168,7 +168,7 @@ void persistence_write_info(struct buf *out) {
 
 /* --- starting -------------------------------------------------------------------------------- */
 
-void persistence_start(void) {
+void durability_start(void) {
     child_changed = child_comes_or_goes;
     child_inside = child_begins;
     lifecycle_before_end = before_end;
@@ -218,7 +218,7 @@ static const struct option_name fsync_modes[] = {
 #define SWITCH(n, a, i) \
     { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
 
-const struct option persistence_rows[] = {
+const struct option durability_rows[] = {
     {.name = "appendonly",
      .type = OPTION_BOOL,
      .flags = OPTION_DENY_LOADING,

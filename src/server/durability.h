@@ -5,9 +5,9 @@
 
 struct buf;
 
-extern const struct option persistence_rows[]; /* appendonly and its kin */
+extern const struct option durability_rows[]; /* appendonly and its kin */
 
 /* At start-up, when clients can connect: load the dataset, or end the process; from here on changes are logged. */
-void persistence_start(void);
-void persistence_write_info(struct buf *out); /* the fields of INFO persistence */
-void persistence_tick(void); /* from the cron, `hz` times a second */
+void durability_start(void);
+void durability_write_info(struct buf *out); /* the fields of INFO persistence */
+void durability_tick(void);                  /* from the cron, `hz` times a second */
