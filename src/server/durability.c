@@ -73,7 +73,7 @@ void durability_tick(void) {
 /* While a child lives, every page that is written to is copied: leave alone what need not be written. */
 static void child_comes_or_goes(bool lives) {
     table_set_resizing(!lives);
-    evict_hold(lives);
+    evict_freeze(lives);
 }
 
 static void child_begins(enum child_kind kind) {

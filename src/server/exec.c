@@ -401,10 +401,9 @@ static void call(struct request *r) {
 
 /* A command of a client that wants to leave no traces (CLIENT NO-TOUCH), which only TOUCH does all the same. */
 static __attribute__((noinline)) void call_untouching(struct request *r) {
-    bool hold = strcmp(r->command->name, "touch") != 0;
-    if (hold) evict_hold(true);
+    evict_hold(strcmp(r->command->name, "touch") != 0);
     call(r);
-    if (hold) evict_hold(false);
+    evict_hold(false);
 }
 
 bool exec_replay(struct request *r) {

@@ -10,7 +10,6 @@
  * the first victim. */
 #include "store/evict.h"
 #include "base/rand.h"
-#include <assert.h>
 
 #define LRU_MASK 0xffffffu
 #define LFU_INITIAL 5
@@ -21,10 +20,10 @@ uint32_t evict_clock = 1;
 
 static uint32_t lru_clock = 1;
 static uint16_t lfu_minute;
-static int held; /* how many hold it */
+static bool held, frozen;
 
 static void set_clock(void) {
-    evict_clock = held || evict_uses_lfu() ? 0 : lru_clock;
+    evict_clock = held || frozen || evict_uses_lfu() ? 0 : lru_clock;
 }
 
 void evict_tick(int64_t now_ms) {
@@ -36,8 +35,12 @@ void evict_tick(int64_t now_ms) {
 }
 
 void evict_hold(bool hold) {
-    assert(hold || held > 0);
-    held += hold ? 1 : -1;
+    held = hold;
+    set_clock();
+}
+
+void evict_freeze(bool freeze) {
+    frozen = freeze;
     set_clock();
 }
 
@@ -69,7 +72,7 @@ unsigned evict_frequency(const struct entry *e) {
 }
 
 void evict_touch_slowly(struct entry *e) {
-    if (held) return;
+    if (held || frozen) return;
     unsigned counter = evict_frequency(e);
     if (counter < LFU_MAX) {
         double above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;

@@ -24,8 +24,8 @@ extern struct evict_options evict_options;
 extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all there is to do: set by evict_tick() */
 
 void evict_tick(int64_t now_ms); /* once a second or more often */
-/* While held, touching does nothing: CLIENT NO-TOUCH, and a child whose pages are shared. Holds nest. */
-void evict_hold(bool held);
+void evict_hold(bool held);      /* while held, touching does nothing: for the commands of CLIENT NO-TOUCH */
+void evict_freeze(bool freeze);  /* the same while a forked child lives, which shares the pages */
 bool evict_uses_lfu(void);
 void evict_touch_slowly(struct entry *e); /* the policy is LFU, or evict_hold() */
 void evict_init_access(struct entry *e);  /* a new entry */
