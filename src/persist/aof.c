@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,17 +164,17 @@ static void remove_history(void) {
 }
 
 void aof_open(void) {
-    if (!make_dir()) exit(1);
+    if (!make_dir()) _exit(1);
     if (manifest_live(&manifest) == 0) {
         const char *base = manifest_new_base(&manifest, aof_options.filename, aof_options.base_is_rdb);
-        if (!write_base(aof_options.dirname, base)) exit(1);
+        if (!write_base(aof_options.dirname, base)) _exit(1);
         log_notice("Creating AOF base file %s on server start", base);
         status.base_size = files_size(aof_options.dirname, base);
     }
     const struct manifest_file *last = manifest_last_incr(&manifest);
     const char *name = last ? last->name : manifest_new_incr(&manifest, aof_options.filename);
     int fd = open_incr(name, 0);
-    if (fd < 0 || !save_manifest(&manifest)) exit(1);
+    if (fd < 0 || !save_manifest(&manifest)) _exit(1);
     log_notice("%s AOF incr file %s on server start", last ? "Opening" : "Creating", name);
     aof_write_begin(fd, files_size(aof_options.dirname, name));
     status.state = AOF_ON;

@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -172,7 +171,7 @@ static void write_failed(size_t written, int reason, bool force) {
     out.write_errno = reason;
     if (aof_write_options.fsync != AOF_FSYNC_ALWAYS || force) return;
     log_warning("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...");
-    exit(1);
+    _exit(1);
 }
 
 static bool write_waiting(bool force) {
@@ -226,7 +225,7 @@ static void sync_always(void) {
     if (fdatasync(out.fd) < 0) {
         log_warning("Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...",
                     strerror(errno));
-        exit(1);
+        _exit(1);
     }
     out.synced = out.bytes;
     out.synced_ms = clock_now_ms();

@@ -163,7 +163,7 @@ static void load_aof(void) {
     };
     int64_t began_us = clock_mono_us();
     enum aof_load result = aof_load(&hooks);
-    if (result == AOF_LOAD_FAILED) exit(1);
+    if (result == AOF_LOAD_FAILED) _exit(1);
     if (loading.active) loading_end();
     if (result == AOF_LOAD_FINE)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
@@ -177,7 +177,7 @@ void loading_start_up(bool from_aof) {
         load_aof();
     } else if (snapshot_load(false) == SNAPSHOT_BROKEN) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
-        exit(1);
+        _exit(1);
     }
     db_metrics.dirty = 0;
     loading.serving = false;

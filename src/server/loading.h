@@ -2,7 +2,7 @@
  *
  * Meanwhile the loop is turned now and then: clients may connect, PING and INFO are answered, and everything that
  * touches data gets -LOADING. What cannot be loaded ends the process with status 1 and a message, before anything
- * has been written. */
+ * has been written; by _exit(), since nobody is left to clean up for. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
