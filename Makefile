@@ -56,8 +56,9 @@ rest      = $(wordlist 2,$(words $2),$2)
 
 unit_sources := $(wildcard tests/unit/*/test_*.c)
 unit_tests   := $(unit_sources:tests/unit/%.c=$B/unit/%)
-tools        := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c))
-c_folders    := src src/* tests/unit tests/unit/* tests/tools tests/tools/lib
+tools        := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c)) \
+                $(patsubst tests/tools/preload/%.c,build/tools/%.so,$(wildcard tests/tools/preload/*.c))
+c_folders    := src src/* tests/unit tests/unit/* tests/tools tests/tools/lib tests/tools/preload
 ours         := $(wildcard $(addsuffix /*.[ch],$(c_folders)))
 
 .PHONY: all run test units tools compat fuzz bench check-layers check-format format install clean help FORCE
@@ -117,6 +118,12 @@ build/tools/%: tests/tools/%.c $(wildcard tests/tools/lib/*.[ch]) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARNINGS) $(WERROR) -D_GNU_SOURCE -o $@ $(filter %.c,$^)
+
+# Libraries for LD_PRELOAD, which make system calls fail.
+build/tools/%.so: tests/tools/preload/%.c Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -std=gnu11 -O2 -g $(filter-out -Wmissing-prototypes,$(WARNINGS)) $(WERROR) -D_GNU_SOURCE -shared -fPIC -o $@ $<
 
 tools: $(tools)
 

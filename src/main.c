@@ -7,14 +7,17 @@
 #include "base/worker.h"
 #include "cmd/families.h"
 #include "net/loop.h"
+#include "persist/check_aof.h"
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
+#include "server/bgsave.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/config_file.h"
 #include "server/crash.h"
 #include "server/cron.h"
+#include "server/durability.h"
 #include "server/info.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
@@ -40,9 +43,9 @@
 #include <time.h>
 
 static const struct option *const option_lists[] = {
-    listen_rows,    limits_rows,    auth_options, settings_rows, cron_rows,    crash_rows, process_rows,
-    lifecycle_rows, info_rows,      list_rows,    fieldmap_rows, set_rows,     zset_rows,  rdb_rows,
-    snapshot_rows,  propagate_rows, hll_rows,     tracking_rows, planned_rows,
+    listen_rows,    limits_rows, auth_options,    settings_rows,  cron_rows, crash_rows,    process_rows,
+    lifecycle_rows, info_rows,   list_rows,       fieldmap_rows,  set_rows,  zset_rows,     rdb_rows,
+    snapshot_rows,  bgsave_rows, durability_rows, propagate_rows, hll_rows,  tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
     strings_commands,    ranges_commands,      counters_commands,     lcs_commands,         keys_commands,
@@ -82,7 +85,8 @@ static int print_usage(void) {
 /* Words that are commands to the program rather than configuration. Returns the exit status, or -1 to go on. */
 static int run_special(int argc, char **argv) {
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
-    if (strstr(name, "check-aof") || strstr(name, "check-rdb")) {
+    if (strstr(name, "check-aof")) return check_aof_main(argc, argv);
+    if (strstr(name, "check-rdb")) {
         fprintf(stderr, "%s is not available yet: this version of kura does not write files\n", name);
         return 1;
     }
@@ -152,7 +156,6 @@ static void start_server(void) {
     clock_update();
     stats.started_ms = clock_now_ms();
     db_init(settings.databases);
-    snapshot_start();
     listen_start();
     process_write_pid_file();
     process_apply();
@@ -173,6 +176,7 @@ int main(int argc, char **argv) {
     banner_show();
     config_started();
     log_notice("Server initialized");
+    durability_start();
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);

@@ -1,11 +1,14 @@
 /* Digests, encodings, tables: what is behind a key. Texts are laid out as Redis's are, since tools pick figures out of
  * them; where kura keeps data in another way, the figures are those that come nearest. */
 #include "cmd/debug_values.h"
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/digest.h"
+#include "ds/pack.h"
+#include "persist/rdb.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/evict.h"
@@ -50,23 +53,17 @@ void debug_values_digest_value(struct request *r) {
 
 /* --- OBJECT ---------------------------------------------------------------------------------- */
 
-/* Bytes that an RDB file spends on the length of a string. */
-static size_t rdb_length_bytes(size_t len) {
-    return len < 64 ? 1 : len < 16384 ? 2 : 5;
-}
+/* What DUMP puts around a value: its type, the version, the checksum. */
+#define PAYLOAD_FRAME (1 + 2 + 8)
 
-/* As much as an RDB file spends on a value of this type, compression not considered. */
+/* As much as an RDB file spends on the value. */
 static size_t serialized_length(const struct entry *e) {
-    int64_t n;
-    if (entry_type(e) != ENTRY_STRING)
-        return entry_owns_memory(e) ? entry_memory(e, 0) : rdb_length_bytes(e->value_len) + e->value_len;
-    size_t len = string_length(e);
-    if (len <= 11 && string_to_i64(e, &n)) {
-        if (n >= INT8_MIN && n <= INT8_MAX) return 2;
-        if (n >= INT16_MIN && n <= INT16_MAX) return 3;
-        if (n >= INT32_MIN && n <= INT32_MAX) return 5;
-    }
-    return rdb_length_bytes(len) + len;
+    struct writer w;
+    writer_to_memory(&w, true);
+    rdb_dump(&w, e);
+    size_t bytes = writer_slice(&w).len - PAYLOAD_FRAME;
+    writer_free(&w);
+    return bytes;
 }
 
 /* Nodes, and the bytes in them: what Redis adds for lists that are quicklists. */
@@ -109,28 +106,8 @@ void debug_values_sdslen(struct request *r) {
 
 /* --- LISTPACK -------------------------------------------------------------------------------- */
 
-/* The listpack that a value is; NULL: it is something else. */
-static const uint8_t *listpack_of(const struct entry *e) {
-    switch (entry_type(e)) {
-    case ENTRY_LIST:
-        if (entry_encoding(e) == LIST_PACKED) return quicklist_only_listpack(entry_pointer(e));
-        return entry_encoding(e) == LIST_INLINE ? (const uint8_t *)entry_value(e) : NULL;
-    case ENTRY_SET: return entry_encoding(e) == SET_LISTPACK ? (const uint8_t *)entry_value(e) : NULL;
-    case ENTRY_ZSET:
-    case ENTRY_HASH: return entry_owns_memory(e) ? NULL : (const uint8_t *)entry_value(e);
-    default: return NULL;
-    }
-}
-
-/* Redis prints to its standard output; the log is where somebody looks. */
-void debug_values_listpack(struct request *r) {
-    struct entry *e = find(r);
-    if (!e) return;
-    const uint8_t *lp = listpack_of(e);
-    if (!lp) {
-        reply_error(r->client, "ERR Not a listpack encoded object.");
-        return;
-    }
+/* The elements of a listpack, as a listpack; what an entry holds is only a pack of them. */
+static void log_listpack(const uint8_t *lp) {
     log_notice("listpack: %zu bytes, %zu elements", listpack_bytes(lp), listpack_count(lp));
     for (const uint8_t *at = listpack_first(lp); !listpack_at_end(at); at = listpack_next(at)) {
         char digits[NUM_I64_MAX];
@@ -140,6 +117,35 @@ void debug_values_listpack(struct request *r) {
         log_notice("listpack: at %zu, %zu bytes: %.100s", (size_t)(at - lp), (size_t)(listpack_next(at) - at),
                    text.data);
         buf_free(&text);
+    }
+}
+
+static bool is_pack(const struct entry *e) {
+    switch (entry_type(e)) {
+    case ENTRY_LIST: return entry_encoding(e) == LIST_INLINE;
+    case ENTRY_SET: return entry_encoding(e) == SET_LISTPACK;
+    case ENTRY_ZSET:
+    case ENTRY_HASH: return !entry_owns_memory(e);
+    default: return false;
+    }
+}
+
+/* Redis prints to its standard output; the log is where somebody looks. */
+void debug_values_listpack(struct request *r) {
+    struct entry *e = find(r);
+    if (!e) return;
+    if (is_pack(e)) {
+        const uint8_t *pack = (const uint8_t *)entry_value(e);
+        size_t bytes = pack_listpack_bytes(pack, e->value_len);
+        uint8_t *lp = alloc_get(bytes);
+        pack_to_listpack(pack, e->value_len, lp);
+        log_listpack(lp);
+        alloc_put(lp, bytes);
+    } else if (entry_type(e) == ENTRY_LIST && entry_encoding(e) == LIST_PACKED) {
+        log_listpack(quicklist_only_listpack(entry_pointer(e)));
+    } else {
+        reply_error(r->client, "ERR Not a listpack encoded object.");
+        return;
     }
     reply_status(r->client, "Listpack structure printed on stdout");
 }

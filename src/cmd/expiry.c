@@ -7,6 +7,7 @@
 #include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "store/expire.h"
 
 enum condition {
     NX = 1 << 0, /* the key has no deadline */
@@ -67,7 +68,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
         reply_int(c, 0);
         return;
     }
-    if (__builtin_expect(ms <= clock_now_ms(), 0)) {
+    if (__builtin_expect(ms <= clock_now_ms() && !expire_suspended, 0)) {
         db_remove(c->db, &r->key, e);
         db_changed(c->db, &r->key, DB_GENERIC, "del");
         effect_delete(r->key.name);

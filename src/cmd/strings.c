@@ -12,6 +12,7 @@
 #include "server/client.h"
 #include "server/reply.h"
 #include "server/wave.h"
+#include "store/expire.h"
 #include "store/string.h"
 
 enum option {
@@ -211,7 +212,7 @@ static void getex(struct request *r) {
     if (!find_string(r, &e) || !e) return;
     if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
     reply_value(r->client, e);
-    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms()) {
+    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_suspended) {
         remove_key(r, e);
     } else if (flags & TIMES) {
         db_set_deadline(db, e, r->key.hash, deadline_ms);

@@ -149,20 +149,27 @@ static int sleep_limit_ms(int wanted_ms) {
     return left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
 }
 
+static int take_turn(int wait_ms, int (*turn)(void)) {
+    loop.ready_count = epoll_wait(loop.epoll_fd, loop.ready, LOOP_EVENTS, wait_ms);
+    assert(loop.ready_count >= 0 || errno == EINTR);
+    loop.turns++;
+    for (int i = 0; i < loop.ready_count; i++) {
+        struct loop_source *source = loop.ready[i].data.ptr;
+        source->ready(source, loop.ready[i].events);
+    }
+    fire_timers();
+    return turn();
+}
+
 void loop_run(int (*turn)(void)) {
     int limit_ms = turn();
-    while (!atomic_load_explicit(&stopping, memory_order_relaxed)) {
-        loop.ready_count = epoll_wait(loop.epoll_fd, loop.ready, LOOP_EVENTS, sleep_limit_ms(limit_ms));
-        assert(loop.ready_count >= 0 || errno == EINTR);
-        loop.turns++;
-        for (int i = 0; i < loop.ready_count; i++) {
-            struct loop_source *source = loop.ready[i].data.ptr;
-            source->ready(source, loop.ready[i].events);
-        }
-        fire_timers();
-        limit_ms = turn();
-    }
+    while (!atomic_load_explicit(&stopping, memory_order_relaxed))
+        limit_ms = take_turn(sleep_limit_ms(limit_ms), turn);
     atomic_store(&stopping, false);
+}
+
+void loop_poll(int (*turn)(void)) {
+    take_turn(0, turn);
 }
 
 void loop_stop(void) {

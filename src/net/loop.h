@@ -33,6 +33,8 @@ void loop_timer_stop(struct loop_timer *timer);
 
 /* `turn` runs once a turn and returns how long the loop may sleep at most, in ms (-1: no limit, 0: not at all). */
 void loop_run(int (*turn)(void));
+/* One turn that does not wait, for long work outside of loop_run() that must not keep everybody else waiting. */
+void loop_poll(int (*turn)(void));
 void loop_stop(void); /* after this turn; safe in a signal handler together with loop_wake */
 void loop_wake(void); /* ends the wait; safe in a signal handler and from other threads */
 uint64_t loop_turns(void);

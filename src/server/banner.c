@@ -11,7 +11,7 @@ void banner_starting(const char *program, bool configured) {
     log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", INFO_REDIS_VERSION,
                (int)getpid());
-    log_notice("kura version=%s: data is written to disk by SAVE only", INFO_KURA_VERSION);
+    log_notice("kura version=%s", INFO_KURA_VERSION);
     if (configured)
         log_notice("Configuration loaded");
     else

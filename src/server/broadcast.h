@@ -6,7 +6,7 @@
 
 struct broadcast_member; /* a client's having of a prefix */
 
-/* What one client listens to. Zeros but for the last two: none. */
+/* What one client listens to: nothing, while all but the last two are zeros. */
 struct broadcast_listener {
     struct broadcast_member **items; /* in the order of their prefixes */
     size_t count, cap;
@@ -14,7 +14,7 @@ struct broadcast_listener {
     void *owner;
 };
 
-/* Of two prefixes one of which begins with the other: the later one of the two, in `earlier` what it collides with. */
+/* A prefix that was given, and another one: one of the two begins with the other. */
 struct broadcast_overlap {
     struct slice prefix, other;
     bool is_new; /* `other` is given as well, not had already */

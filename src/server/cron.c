@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "server/block.h"
 #include "server/client.h"
+#include "server/durability.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/pubsub.h"
@@ -77,6 +78,7 @@ static void tick(struct loop_timer *self) {
     alloc_decay();
     inspect_clients(now_ms);
     report(now_ms);
+    durability_tick();
     loop_timer_start(self, 1000000 / hz);
 }
 
@@ -95,7 +97,10 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    if (conn_flush_wanted() || tracking_is_unsettled()) wave_send(); /* what expiry published */
+    if (conn_flush_wanted() || tracking_is_unsettled())
+        wave_send(); /* what expiry published */
+    else if (wave_before_send)
+        wave_before_send(); /* what has expired is in the log before we sleep */
     lifecycle_turn();
     client_reap();
     stats.turns++;

@@ -313,11 +313,19 @@ static bool is_monitor(const struct request *r) {
     return (r->client->flags & CLIENT_MONITOR) && (r->command->flags & on_keys);
 }
 
+/* PING is refused along with the writes, so that whoever watches the server hears of it. */
+static bool is_write_or_ping(const struct request *r) {
+    return (r->command->flags & CMD_WRITE) || strcmp(r->command->name, "ping") == 0;
+}
+
+char exec_disk_error[512];
+
 static const struct gate gates[] = {
     {EXEC_NEEDS_AUTH, CMD_NO_AUTH, lacks_password, "NOAUTH Authentication required."},
     {EXEC_SUBSCRIBED, 0, keeps_to_messages,
      "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
      "context"},
+    {EXEC_DISK_ERROR, 0, is_write_or_ping, exec_disk_error},
     {EXEC_MONITORED, 0, is_monitor, "ERR Replica can't interact with the keyspace"},
     {EXEC_LOADING, CMD_LOADING, NULL, "LOADING Redis is loading the dataset in memory"},
 };
@@ -443,6 +451,18 @@ static __attribute__((noinline)) void call_untouching(struct request *r) {
     evict_hold(strcmp(r->command->name, "touch") != 0);
     call(r);
     evict_hold(false);
+}
+
+bool exec_replay(struct request *r) {
+    int arity = r->command->arity;
+    if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
+    size_t mark = conn_open();
+    propagate_begin();
+    r->command->body(r);
+    propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
+    conn_truncate(mark);
+    conn_keep(&r->client->conn, mark);
+    return true;
 }
 
 static inline void call_as_client_wants(struct request *r) {

@@ -170,13 +170,18 @@ enum exec_condition {
     EXEC_NEEDS_AUTH = 1 << 0, /* a password is set: per client, see client_flag */
     EXEC_LOADING = 1 << 1,
     EXEC_PAUSED = 1 << 2,
-    EXEC_MONITORED = 1 << 4,  /* there are monitors: they have no business with the keyspace */
     EXEC_SUBSCRIBED = 1 << 3, /* somebody has subscriptions: per client, see server/pubsub.h */
+    EXEC_MONITORED = 1 << 4,  /* there are monitors: they have no business with the keyspace */
+    EXEC_DISK_ERROR = 1 << 5, /* writes are refused: exec_disk_error says why */
 };
+extern char exec_disk_error[512];
 void exec_arm(unsigned condition, bool on);
 
 /* Fill in command, stats and key of a request: the look-up half, before prefetching. */
 void exec_prepare(struct request *r);
+/* Call the body and nothing else, for a log that is replayed: no gates, no reply, no propagation. False if the command
+ * cannot have so many arguments. */
+bool exec_replay(struct request *r);
 /* Time between here and the end of the next command counts as that command's. */
 void exec_start_clock(void);
 uint64_t exec_began(void); /* when that was, in ticks: tells one command from the next */

@@ -11,6 +11,7 @@
 #include "server/config.h"
 #include "server/cron.h"
 #include "server/directive.h"
+#include "server/durability.h"
 #include "server/info_figures.h"
 #include "server/limits.h"
 #include "server/listen.h"
@@ -206,25 +207,7 @@ static void write_memory(struct buf *out) {
         clients_bytes(), alloc_library(), worker_pending(), (unsigned long long)db_metrics.lazyfreed);
 }
 
-/* --- persistence, replication: until their modules bring their own --------------------------- */
-
-static void write_persistence(struct buf *out) {
-    buf_printf(out,
-               "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\ncurrent_cow_size_age:0\r\n"
-               "current_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\ncurrent_save_keys_total:0\r\n"
-               "rdb_changes_since_last_save:%lld\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%lld\r\n"
-               "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\nrdb_"
-               "saves:%llu\r\n"
-               "rdb_last_cow_size:0\r\nrdb_last_load_keys_expired:%llu\r\nrdb_last_load_keys_loaded:%llu\r\n",
-               (long long)db_metrics.dirty, (long long)snapshot_figures.saved_s,
-               (unsigned long long)snapshot_figures.saves, (unsigned long long)snapshot_figures.expired,
-               (unsigned long long)snapshot_figures.loaded);
-    buf_append_cstr(
-        out, "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
-             "aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\n"
-             "aof_rewrites:0\r\naof_rewrites_consecutive_failures:0\r\naof_last_write_status:ok\r\n"
-             "aof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n");
-}
+/* --- replication: until its module brings its own ---------------------------------------------- */
 
 static void write_replication(struct buf *out) {
     buf_printf(out,
@@ -273,7 +256,7 @@ static const struct info_section own_sections[] = {
     {"Server", true, write_server},
     {"Clients", true, write_clients},
     {"Memory", true, write_memory},
-    {"Persistence", true, write_persistence},
+    {"Persistence", true, durability_write_info},
     {"Stats", true, info_figures_stats},
     {"Replication", true, write_replication},
     {"CPU", true, write_cpu},

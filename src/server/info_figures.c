@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "net/conn.h"
 #include "net/loop.h"
+#include "persist/child.h"
 #include "server/broadcast.h"
 #include "server/exec.h"
 #include "server/info.h"
@@ -190,17 +191,9 @@ static void write_keys(struct buf *out) {
         "evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time", NULL,
     };
     static const char *const others[] = {
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
-        "active_defrag_hits",
-        "active_defrag_misses",
-        "active_defrag_key_hits",
-        "active_defrag_key_misses",
-        "total_active_defrag_time",
-        "current_active_defrag_time",
-        NULL,
+        "migrate_cached_sockets",   "slave_expires_tracked_keys", "active_defrag_hits",
+        "active_defrag_misses",     "active_defrag_key_hits",     "active_defrag_key_misses",
+        "total_active_defrag_time", "current_active_defrag_time", NULL,
     };
     write_count(out, "expired_keys", db_metrics.expired);
     buf_printf(out, "expired_stale_perc:%.2f\r\n", (double)db_metrics.expired_stale_permille / 10);
@@ -212,6 +205,8 @@ static void write_keys(struct buf *out) {
     write_count(out, "pubsub_channels", pubsub_topics(PUBSUB_CHANNEL));
     write_count(out, "pubsub_patterns", pubsub_topics(PUBSUB_PATTERN));
     write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
+    write_count(out, "latest_fork_usec", (uint64_t)child_metrics.fork_us);
+    write_count(out, "total_forks", child_metrics.forks);
     write_zeros(out, others);
     write_count(out, "tracking_total_keys", tracking_keys());
     write_count(out, "tracking_total_items", tracking_items());

@@ -7,55 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- save: "seconds changes" pairs ----------------------------------------------------------- */
-
-#define SAVE_INITIAL "3600 1 300 100 60 10000"
-#define SAVE_POINTS 64
-
-static struct {
-    int64_t seconds[SAVE_POINTS];
-    int64_t changes[SAVE_POINTS];
-    int count;
-    bool named; /* at start-up: by a line of the file already, so that further lines add to it */
-} save;
-
-/* At start-up the first line replaces the initial points and the following ones add
- * to them; `save ""` removes all. At run time the value says everything. */
-static bool set_save(const char *const *words, int count, const char **error) {
-    static bool registered; /* the first call brings the initial value */
-    bool none = count == 0 || (count == 1 && words[0][0] == '\0');
-    int64_t seconds[SAVE_POINTS], changes[SAVE_POINTS];
-    *error = "Invalid save parameters";
-    if (!none && (count % 2 != 0 || count / 2 > SAVE_POINTS)) return false;
-    int points = none ? 0 : count / 2;
-    for (int i = 0; i < points; i++) {
-        if (!num_parse_i64(slice_cstr(words[2 * i]), &seconds[i]) || seconds[i] < 1 ||
-            !num_parse_i64(slice_cstr(words[2 * i + 1]), &changes[i]) || changes[i] < 0)
-            return false;
-    }
-    if (none || !save.named || !config_is_starting()) save.count = 0;
-    if (save.count + points > SAVE_POINTS) return false;
-    memcpy(save.seconds + save.count, seconds, (size_t)points * sizeof seconds[0]);
-    memcpy(save.changes + save.count, changes, (size_t)points * sizeof changes[0]);
-    save.count += points;
-    save.named = registered;
-    registered = true;
-    return true;
-}
-
-static void get_save(struct buf *out) {
-    for (int i = 0; i < save.count; i++) {
-        buf_printf(out, "%s%lld %lld", i ? " " : "", (long long)save.seconds[i], (long long)save.changes[i]);
-    }
-}
-
-static void write_save_lines(struct buf *out) {
-    if (save.count == 0) buf_append_cstr(out, "save \"\"\n");
-    for (int i = 0; i < save.count; i++) {
-        buf_printf(out, "save %lld %lld\n", (long long)save.seconds[i], (long long)save.changes[i]);
-    }
-}
-
 /* --- replicaof: "host port", or "no one" ----------------------------------------------------- */
 
 static struct {
@@ -91,20 +42,8 @@ static void write_replicaof_line(struct buf *out) {
     if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
 }
 
-/* --- names of files: no paths, since they stand below `dir` ---------------------------------- */
-
-static char *appendfilename, *appenddirname;
-
-static bool check_append_names(const char **error) {
-    *error = "appendfilename can't be a path, just a filename";
-    if (appendfilename && strchr(appendfilename, '/')) return false;
-    *error = "appenddirname can't be a path, just a dirname";
-    return !appenddirname || !strchr(appenddirname, '/');
-}
-
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static const struct option_name fsync_modes[] = {{"everysec", 2}, {"always", 1}, {"no", 0}, {NULL, 0}};
 static const struct option_name propagation_errors[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
 static const struct option_name diskless_load[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
@@ -165,40 +104,6 @@ const struct option planned_rows[] = {
     KEPT_MEMORY("stream-node-max-bytes", NULL, "4096", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("stream-node-max-entries", NULL, "100", 0, INT64_MAX, OPTION_PLANNED),
 
-    /* snapshots */
-    {.name = "save",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI | OPTION_PLANNED,
-     .initial = SAVE_INITIAL,
-     .set = set_save,
-     .get = get_save,
-     .lines = write_save_lines},
-    KEPT_BOOL("rdb-del-sync-files", NULL, "no", 0),
-    KEPT_BOOL("stop-writes-on-bgsave-error", NULL, "yes", 0),
-
-    /* append-only file */
-    KEPT_BOOL("appendonly", NULL, "no", OPTION_PLANNED | OPTION_DENY_LOADING),
-    {.name = "appendfilename",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
-     .address = &appendfilename,
-     .initial = "appendonly.aof",
-     .apply = check_append_names},
-    {.name = "appenddirname",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
-     .address = &appenddirname,
-     .initial = "appendonlydir",
-     .apply = check_append_names},
-    KEPT_ENUM("appendfsync", NULL, "everysec", fsync_modes, 0),
-    KEPT_BOOL("no-appendfsync-on-rewrite", NULL, "no", 0),
-    KEPT_INT("auto-aof-rewrite-percentage", NULL, "100", 0, INT32_MAX, 0),
-    KEPT_MEMORY("auto-aof-rewrite-min-size", NULL, "67108864", 0, INT64_MAX, 0),
-    KEPT_BOOL("aof-load-truncated", NULL, "yes", 0),
-    KEPT_BOOL("aof-use-rdb-preamble", NULL, "yes", 0),
-    KEPT_BOOL("aof-timestamp-enabled", NULL, "no", 0),
-    KEPT_BOOL("aof-rewrite-incremental-fsync", NULL, "yes", 0),
-    KEPT_BOOL("aof-disable-auto-gc", NULL, "no", 0),
     KEPT_ENUM("propagation-error-behavior", NULL, "ignore", propagation_errors, 0),
 
     /* replication */

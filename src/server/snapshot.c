@@ -2,11 +2,12 @@
 #include "server/snapshot.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "persist/child.h"
+#include "persist/files.h"
 #include "persist/rdb.h"
-#include "server/lifecycle.h"
+#include "server/loading.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,8 +34,14 @@ const char *snapshot_file(void) {
     return file_name;
 }
 
+static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
+    (void)ctx;
+    (void)bytes;
+    child_report((size_t)keys);
+}
+
 bool snapshot_save(void) {
-    struct rdb_write job = {.fd = -1};
+    struct rdb_write job = {.fd = -1, .progress = report_progress};
     if (!rdb_write_file(&job, file_name)) {
         log_warning("Write error saving DB on disk: %s", strerror(job.error));
         return false;
@@ -58,23 +65,33 @@ static const char *advice(enum rdb_result result) {
     }
 }
 
-static void tell_broken(const struct rdb_read *job, enum rdb_result result) {
-    log_warning("%s, offset %llu: %s. %llu keys before it are sound.", file_name, (unsigned long long)job->failed_at,
+static void tell_broken(const struct rdb_read *job, enum rdb_result result, const char *name) {
+    log_warning("%s, offset %llu: %s. %llu keys before it are sound.", name, (unsigned long long)job->failed_at,
                 job->message, (unsigned long long)job->keys);
     log_warning("%s", advice(result));
 }
 
-static void tell_loaded(const struct rdb_read *job, int64_t began_us) {
+static void tell_loaded(const struct rdb_read *job) {
     if (job->created_s) log_notice("RDB age %lld seconds", (long long)(clock_wall_us() / 1000000 - job->created_s));
     if (job->used_memory) log_notice("RDB memory usage when created %.2f Mb", (double)job->used_memory / (1 << 20));
     if (job->empty) log_notice("Done loading RDB, empty keys skipped: %llu.", (unsigned long long)job->empty);
     log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.", (unsigned long long)job->keys,
                (unsigned long long)job->expired);
-    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+}
+
+bool snapshot_read(struct rdb_read *job, const char *name) {
+    enum rdb_result result = rdb_read(job);
+    snapshot_figures.loaded = job->keys;
+    snapshot_figures.expired = job->expired;
+    if (result == RDB_OK)
+        tell_loaded(job);
+    else
+        tell_broken(job, result, name);
+    return result == RDB_OK;
 }
 
 enum snapshot_state snapshot_load(bool merge) {
-    struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0};
+    struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
     int64_t began_us = clock_mono_us();
     job.fd = open(file_name, O_RDONLY | O_CLOEXEC);
     if (job.fd < 0) {
@@ -82,29 +99,12 @@ enum snapshot_state snapshot_load(bool merge) {
         log_warning("Can't open %s: %s", file_name, strerror(errno));
         return SNAPSHOT_BROKEN;
     }
-    enum rdb_result result = rdb_read(&job);
+    int64_t size = files_size("", file_name);
+    loading_begin(size > 0 ? (uint64_t)size : 0);
+    bool fine = snapshot_read(&job, file_name);
+    loading_end();
     close(job.fd);
-    snapshot_figures.loaded = job.keys;
-    snapshot_figures.expired = job.expired;
-    if (result == RDB_OK) {
-        tell_loaded(&job, began_us);
-    } else {
-        tell_broken(&job, result);
-    }
-    return result == RDB_OK ? SNAPSHOT_LOADED : SNAPSHOT_BROKEN;
-}
-
-static bool before_end(unsigned flags) {
-    return !(flags & LIFECYCLE_SAVE) || snapshot_save();
-}
-
-void snapshot_start(void) {
-    snapshot_figures.saved_s = clock_wall_us() / 1000000;
-    lifecycle_before_end = before_end;
-    if (snapshot_load(false) != SNAPSHOT_BROKEN) return;
-    log_warning("Fatal error loading the DB, check server logs. Exiting.");
-#ifdef KURA_LIBC_ALLOC
-    db_shutdown(); /* as in main(): for leak checkers */
-#endif
-    exit(1);
+    if (!fine) return SNAPSHOT_BROKEN;
+    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+    return SNAPSHOT_LOADED;
 }

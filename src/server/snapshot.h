@@ -1,6 +1,7 @@
 /* The file `dbfilename` in `dir`: written by SAVE, read when the server starts. The format is persist/rdb.h's. */
 #pragma once
 #include "base/option.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct snapshot_figures {
@@ -15,8 +16,11 @@ const char *snapshot_file(void); /* its name */
 /* Write it now, by this process. False: the log says why; what was there before still is. */
 bool snapshot_save(void);
 
+struct rdb_read;
+/* Read one, from this file, and log how it went. The name is for people. False: it is broken. */
+bool snapshot_read(struct rdb_read *job, const char *name);
+
 enum snapshot_state { SNAPSHOT_LOADED, SNAPSHOT_ABSENT, SNAPSHOT_BROKEN };
 /* Add what it has to the databases. merge: keys that are there already are overwritten, else they are an error. BROKEN: the
  * log says what, where and how much was loaded. */
 enum snapshot_state snapshot_load(bool merge);
-void snapshot_start(void); /* once, when the databases exist: load, or exit if it is broken */

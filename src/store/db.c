@@ -75,7 +75,7 @@ static inline __attribute__((always_inline)) struct entry *find(const struct db 
 }
 
 bool db_is_due(const struct entry *e) {
-    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e);
+    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e) && !expire_suspended;
 }
 
 static __attribute__((noinline)) struct entry *read_miss(struct db *db, const struct key *key) {

@@ -20,10 +20,10 @@ uint32_t evict_clock = 1;
 
 static uint32_t lru_clock = 1;
 static uint16_t lfu_minute;
-static bool held;
+static bool held, frozen;
 
 static void set_clock(void) {
-    evict_clock = held || evict_uses_lfu() ? 0 : lru_clock;
+    evict_clock = held || frozen || evict_uses_lfu() ? 0 : lru_clock;
 }
 
 void evict_tick(int64_t now_ms) {
@@ -36,6 +36,11 @@ void evict_tick(int64_t now_ms) {
 
 void evict_hold(bool hold) {
     held = hold;
+    set_clock();
+}
+
+void evict_freeze(bool freeze) {
+    frozen = freeze;
     set_clock();
 }
 
@@ -67,7 +72,7 @@ unsigned evict_frequency(const struct entry *e) {
 }
 
 void evict_touch_slowly(struct entry *e) {
-    if (held) return;
+    if (held || frozen) return;
     unsigned counter = evict_frequency(e);
     if (counter < LFU_MAX) {
         double above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;

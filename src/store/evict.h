@@ -25,6 +25,7 @@ extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all th
 
 void evict_tick(int64_t now_ms); /* once a second or more often */
 void evict_hold(bool held);      /* while held, touching does nothing: for the commands of CLIENT NO-TOUCH */
+void evict_freeze(bool freeze);  /* the same while a forked child lives, which shares the pages */
 bool evict_uses_lfu(void);
 void evict_touch_slowly(struct entry *e); /* the policy is LFU, or evict_hold() */
 void evict_init_access(struct entry *e);  /* a new entry */

@@ -14,6 +14,8 @@
 #define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
 #define TTL_SAMPLES 64
 
+bool expire_suspended;
+
 static struct db **waiting; /* databases that have a wheel, or had one lately */
 static size_t n_waiting, waiting_cap;
 static size_t turn;                 /* index of the one that goes first next time */
@@ -57,6 +59,10 @@ bool expire_held;
 
 void expire_hold(bool on) {
     expire_held = on;
+}
+
+void expire_suspend(bool suspended) {
+    expire_suspended = suspended;
 }
 
 void expire_enable(bool active) {
@@ -184,7 +190,7 @@ static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 }
 
 int64_t expire_run(int64_t now_ms) {
-    if (disabled || expire_held) return INT64_MAX;
+    if (disabled || expire_held || expire_suspended) return INT64_MAX;
     if (now_ms < next_ms) return next_ms;
     uint64_t began = clock_ticks(), until_ticks = began + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
     int64_t earliest_ms = INT64_MAX;

@@ -22,6 +22,10 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash);
 /* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
 int64_t expire_run(int64_t now_ms);
+/* While a log is replayed nothing is past its deadline: what happened then must happen again. The commands that ended keys
+ * are in the log, and what is due after all is removed when the hold ends. */
+void expire_suspend(bool suspended);
+extern bool expire_suspended;
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE */
 /* Nothing is removed any more, but by who is about to write it: a pause. Keys past their deadline are absent all the same. */
 void expire_hold(bool on);

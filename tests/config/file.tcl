@@ -126,8 +126,8 @@ test "the file that comes with kura loads without a warning" {
 }
 
 test "what is not done yet is accepted, and named in the log" {
-    with_file "user bob on\nrename-command FLUSHALL \"\"\nappendonly yes\nloadmodule /x.so\ntls-port 0\n" {} {
-        foreach name {user rename-command appendonly loadmodule} {
+    with_file "user bob on\nrename-command FLUSHALL \"\"\naclfile /x.acl\nloadmodule /x.so\ntls-port 0\n" {} {
+        foreach name {user rename-command aclfile loadmodule} {
             assert_match "*'$name' is accepted, but has no effect*" [server_log]
         }
         assert_equal 0 [regexp 'tls-port' [server_log]]

@@ -3,6 +3,7 @@
 #   with_server {directive value ...} { ...tests... }    start one, run the body, stop it, look at how it died
 #   r SET k v                 the innermost server's first client;  [client] opens another
 #   server_pid  server_port  server_log  server_folder   of the innermost server
+#   server_restart {directives} ?signal?                  end it and start it again on what it left
 #   server_start / server_stop   for tests that want to do it by hand (restarts, crashes)
 #
 # KURA_SERVER names another binary than src/kura-server (redis-server, say). With KURA_HOST and KURA_PORT set, nothing
@@ -173,6 +174,16 @@ proc server_stop {h} {
     if {$status ne "0"} { append problem " (exit: $status)" }
     if {[regexp $server::complaints $log found]} { append problem " ($found in its log)" }
     if {$problem ne ""} { error "$problem\n[server::tail $log]" }
+}
+
+# Ends it with this signal and starts it again in the same folder, under the same handle.
+proc server_restart {directives {signal TERM} {h ""}} {
+    set h [server::handle $h]
+    upvar ::server::data data
+    if {$data($h.client) ne ""} { catch {$data($h.client) -close}; set data($h.client) "" }
+    server_kill $h $signal
+    server::launch $h $data($h.folder) [free_port] $directives ""
+    if {![server::answers $h]} { error "the server did not start again: [server::tail [server_log $h]]" }
 }
 
 # Closes the book on a stopped server and removes its folder.

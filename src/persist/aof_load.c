@@ -1,0 +1,174 @@
+/* A file with a bad end is cut back to its good part only if it is the last one (what follows would otherwise be
+ * applied to a dataset that it was not written for) and `aof-load-truncated` allows it; and what is cut off is
+ * kept in a file of its own, which nobody but an administrator ever looks at. */
+#include "persist/aof_load.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "persist/files.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COPY_STEP (1 << 20)
+
+bool aof_load_manifest(const char *name, struct manifest *m) {
+    struct manifest_error error;
+    switch (manifest_load(aof_options.dirname, name, m, &error)) {
+    case MANIFEST_LOADED: return true;
+    case MANIFEST_ABSENT: log_debug("The AOF manifest file %s doesn't exist", name); return true;
+    case MANIFEST_UNREADABLE:
+        log_warning("Fatal error: can't open the AOF manifest file %s/%s for reading: %s", aof_options.dirname, name,
+                    strerror(errno));
+        return false;
+    case MANIFEST_WRONG: break;
+    }
+    log_warning("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
+    if (error.line) {
+        log_warning("Reading the manifest file, at line %d\n", error.line);
+        log_warning(">>> '%s'\n", error.shown);
+    }
+    log_warning("%s\n", error.text);
+    return false;
+}
+
+/* --- bad ends -------------------------------------------------------------------------------- */
+
+static bool copy_tail(int from, uint64_t offset, int to) {
+    char *block = alloc_get(COPY_STEP);
+    bool fine = true, more = true;
+    while (fine && more) {
+        ssize_t n = pread(from, block, COPY_STEP, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        more = n > 0;
+        fine = n >= 0 && files_write_all(to, block, (size_t)n);
+        offset += n > 0 ? (uint64_t)n : 0;
+    }
+    int reason = errno;
+    alloc_put(block, COPY_STEP);
+    errno = reason;
+    return fine && fsync(to) == 0;
+}
+
+bool aof_load_cut(const char *dir, const char *name, uint64_t good, char aside[600]) {
+    snprintf(aside, 600, "%s.%llu.removed", name, (unsigned long long)good);
+    int from = files_open(dir, name, O_RDWR);
+    int to = from < 0 ? -1 : files_open(dir, aside, O_WRONLY | O_CREAT | O_TRUNC);
+    bool fine = to >= 0 && copy_tail(from, good, to) && files_sync_dir(dir) && ftruncate(from, (off_t)good) == 0 &&
+                fsync(from) == 0;
+    int reason = errno;
+    if (to >= 0) close(to);
+    if (from >= 0) close(from);
+    errno = reason;
+    return fine;
+}
+
+static bool refuse(const char *name, bool torn) {
+    log_warning("%s the append only file %s. You can: 1) Make a backup of your AOF file, then use ./kura-check-aof "
+                "--fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option "
+                "to yes and restart the server.",
+                torn ? "Unexpected end of file reading" : "Wrong contents found reading", name);
+    return false;
+}
+
+/* True if the file's bad end can be lived with, and has been cut off. */
+static bool recover(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
+    char aside[600];
+    unsigned long long good = found->good, bad = found->size - found->good;
+    log_warning("Bad end of the AOF file %s: %s. The first %llu bytes are good, %llu bytes follow.", name,
+                found->reason, good, bad);
+    if (found->in_multi) log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", name);
+    if (!aof_options.load_truncated) return refuse(name, torn);
+    if (!is_last) {
+        log_warning("Fatal error: the truncated file is not the last file");
+        return false;
+    }
+    if (torn) log_warning("!!! Warning: short read while loading the AOF file %s!!!", name);
+    log_warning("!!! Truncating the AOF %s at offset %llu !!!", name, good);
+    if (!aof_load_cut(aof_options.dirname, name, found->good, aside)) {
+        log_warning("Error truncating the AOF file %s: %s", name, strerror(errno));
+        return false;
+    }
+    log_warning("The %llu bytes that were removed are kept in %s/%s", bad, aof_options.dirname, aside);
+    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
+    return true;
+}
+
+static bool judge(const char *name, enum aof_read_result result, const struct aof_finding *found, bool is_last) {
+    switch (result) {
+    case AOF_READ_OK:
+    case AOF_READ_EMPTY:
+    case AOF_READ_STOPPED: return true;
+    case AOF_READ_TORN:
+    case AOF_READ_ROTTEN: return recover(name, result == AOF_READ_TORN, found, is_last);
+    case AOF_READ_ABSENT: log_warning("The append log file %s doesn't exist: %s", name, strerror(found->error)); break;
+    case AOF_READ_FAILED:
+        log_warning("Unrecoverable error reading the append only file %s: %s", name, strerror(found->error));
+        break;
+    case AOF_READ_FOREIGN:
+        log_warning("Bad file format reading the append only file %s: %s. Make a backup of your AOF file, then use "
+                    "./kura-check-aof --fix <filename.manifest>",
+                    name, found->reason);
+        break;
+    case AOF_READ_UNKNOWN:
+        log_warning("Unknown command '%s' reading the append only file %s", found->command, name);
+        break;
+    case AOF_READ_BASE:
+        log_warning(strcmp(name, aof_options.filename) == 0
+                        ? "Error reading the RDB preamble of the AOF file %s, AOF loading aborted"
+                        : "Error reading the RDB base file %s, AOF loading aborted",
+                    name);
+        break;
+    }
+    return false;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+static bool load_file(const struct manifest_file *file, bool is_last, const struct aof_load_hooks *hooks) {
+    int64_t began_us = clock_mono_us();
+    struct aof_finding found;
+    if (hooks->begun) hooks->begun(hooks->reader.ctx, file->name);
+    enum aof_read_result result = aof_read(aof_options.dirname, file->name, &hooks->reader, &found);
+    if (!judge(file->name, result, &found, is_last)) return false;
+    log_notice("DB loaded from %s file %s: %.3f seconds", file->type == MANIFEST_BASE ? "base" : "incr", file->name,
+               (double)(clock_mono_us() - began_us) / 1e6);
+    return true;
+}
+
+static bool load_type(const struct manifest *m, enum manifest_type type, size_t *left,
+                      const struct aof_load_hooks *hooks) {
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->files[i].type != type) continue;
+        if (!load_file(&m->files[i], --*left == 0, hooks)) return false;
+    }
+    return true;
+}
+
+/* -1: a file is not there, which has been logged. */
+static int64_t total_size(const struct manifest *m) {
+    int64_t total = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->files[i].type == MANIFEST_HISTORY) continue;
+        int64_t size = files_size(aof_options.dirname, m->files[i].name);
+        if (size < 0) {
+            log_warning("Unable to obtain the AOF file %s length. stat: %s", m->files[i].name, strerror(errno));
+            return -1;
+        }
+        total += size;
+    }
+    return total;
+}
+
+enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks) {
+    size_t left = manifest_live(m);
+    int64_t total = total_size(m);
+    if (total < 0) return AOF_LOAD_FAILED;
+    if (total == 0) return AOF_LOAD_NOTHING;
+    if (hooks->sized) hooks->sized(hooks->reader.ctx, (uint64_t)total);
+    if (!load_type(m, MANIFEST_BASE, &left, hooks) || !load_type(m, MANIFEST_INCR, &left, hooks))
+        return AOF_LOAD_FAILED;
+    return AOF_LOAD_FINE;
+}

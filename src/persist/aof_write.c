@@ -1,0 +1,310 @@
+/* Room for the annotation is left when a frame begins, and filled in when it ends, so that the payload is copied once
+ * (from the client's request to the buffer) and read once (by the checksum, while it is in the cache).
+ *
+ * An fsync that fails may have thrown the dirty pages away, and a later one succeed: so under `always` any failure is
+ * the end of the process, and under `everysec` writes are refused until a later sync succeeds, as Redis does it. */
+#include "persist/aof_write.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/crc64.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/worker.h"
+#include "persist/child.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NO_FRAME SIZE_MAX
+#define KEEP_BYTES (256 << 10) /* a buffer larger than this is given back after the write */
+#define LOG_ERRORS_US 30000000 /* between two log lines about the same trouble */
+#define SYNC_EVERY_MS 1000
+
+struct aof_write_options aof_write_options;
+
+static struct {
+    int fd;             /* -1: off */
+    int64_t bytes;      /* in the file */
+    int64_t synced;     /* of these, given to a sync */
+    struct buf waiting; /* frames, the last one possibly open */
+    size_t frame;       /* offset of the open frame's line in `waiting` */
+    int db_id;          /* selected in the file; -1: unknown */
+    bool in_unit;       /* between MULTI and EXEC */
+    int64_t stamped_s;  /* the last "#TS:" */
+    int64_t synced_ms;  /* when the last sync was begun */
+    int write_errno;
+    int64_t complained_us;
+    uint64_t delayed_syncs;
+} out = {.fd = -1, .frame = NO_FRAME, .db_id = -1};
+
+static atomic_uint pending_syncs; /* given to the worker and not done */
+static atomic_int sync_errno;     /* of the last one done */
+
+struct aof_write_metrics aof_write_metrics(void) {
+    return (struct aof_write_metrics){.file_bytes = out.bytes,
+                                      .buffered = out.waiting.len,
+                                      .delayed_syncs = out.delayed_syncs,
+                                      .pending_syncs = atomic_load(&pending_syncs),
+                                      .write_errno = out.write_errno,
+                                      .sync_errno = atomic_load(&sync_errno)};
+}
+
+/* --- frames ---------------------------------------------------------------------------------- */
+
+void aof_write_frame_line(char *line, const char *payload, size_t len) {
+    char text[AOF_FRAME_LINE + 1];
+    int n = snprintf(text, sizeof text, "#K:%016llx %010llx\r\n", (unsigned long long)crc64(0, payload, len),
+                     (unsigned long long)len);
+    assert(n == AOF_FRAME_LINE);
+    (void)n;
+    memcpy(line, text, AOF_FRAME_LINE);
+}
+
+static void end_frame(void) {
+    if (out.frame == NO_FRAME) return;
+    char *line = out.waiting.data + out.frame;
+    size_t payload = out.waiting.len - out.frame - AOF_FRAME_LINE;
+    aof_write_frame_line(line, line + AOF_FRAME_LINE, payload);
+    out.frame = NO_FRAME;
+}
+
+static void begin_frame(void) {
+    if (out.frame != NO_FRAME) return;
+    out.frame = out.waiting.len;
+    buf_reserve(&out.waiting, AOF_FRAME_LINE);
+    out.waiting.len += AOF_FRAME_LINE;
+}
+
+/* --- commands -------------------------------------------------------------------------------- */
+
+static void append_number(char prefix, int64_t n) {
+    char *to = buf_reserve(&out.waiting, 1 + NUM_I64_MAX + 2);
+    to[0] = prefix;
+    int len = 1 + num_print_i64(to + 1, n);
+    memcpy(to + len, "\r\n", 2);
+    out.waiting.len += (size_t)len + 2;
+}
+
+static void append_args(const struct slice *argv, int argc) {
+    append_number('*', argc);
+    for (int i = 0; i < argc; i++) {
+        append_number('$', (int64_t)argv[i].len);
+        buf_append_slice(&out.waiting, argv[i]);
+        buf_append(&out.waiting, "\r\n", 2);
+    }
+}
+
+static void select_db(int db_id) {
+    char digits[NUM_I64_MAX];
+    if (db_id == out.db_id) return;
+    out.db_id = db_id;
+    append_args((struct slice[]){SLICE("SELECT"), slice_of(digits, (size_t)num_print_i64(digits, db_id))}, 2);
+}
+
+/* Between units only, so that a tool that cuts here cuts no transaction in two. */
+static void stamp(void) {
+    int64_t now_s = clock_now_ms() / 1000;
+    if (now_s <= out.stamped_s) return;
+    out.stamped_s = now_s;
+    end_frame();
+    buf_printf(&out.waiting, "#TS:%lld\r\n", (long long)now_s);
+}
+
+void aof_write_append(int db_id, const struct slice *argv, int argc, struct slice raw) {
+    if (out.fd < 0) return;
+    if (aof_write_options.timestamps && !out.in_unit) stamp();
+    begin_frame();
+    if (__builtin_expect(argc == 1, 0)) {
+        if (slice_is(argv[0], "multi")) {
+            select_db(db_id);
+            out.in_unit = true;
+        } else if (slice_is(argv[0], "exec")) {
+            out.in_unit = false;
+        }
+    }
+    if (__builtin_expect(db_id != out.db_id, 0)) select_db(db_id);
+    if (raw.len)
+        buf_append_slice(&out.waiting, raw);
+    else
+        append_args(argv, argc);
+    if (out.waiting.len - out.frame > AOF_FRAME_MAX && !out.in_unit) end_frame();
+}
+
+void aof_write_select_again(void) {
+    out.db_id = -1;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+static bool may_complain(void) {
+    int64_t now_us = clock_mono_us();
+    if (out.complained_us && now_us - out.complained_us < LOG_ERRORS_US) return false;
+    out.complained_us = now_us;
+    return true;
+}
+
+/* Only a part was written: take it back, so that a reader does not find half a frame, or at least remember it. */
+static void take_back(size_t written, bool complain) {
+    if (complain)
+        log_warning("Short write while writing to the AOF file: (nwritten=%zu, expected=%zu)", written,
+                    out.waiting.len);
+    if (ftruncate(out.fd, out.bytes) == 0) return;
+    if (complain)
+        log_warning("Could not remove short write from the append-only file.  Redis may refuse to load the AOF the "
+                    "next time it starts.  ftruncate: %s",
+                    strerror(errno));
+    out.bytes += (int64_t)written;
+    memmove(out.waiting.data, out.waiting.data + written, out.waiting.len - written);
+    out.waiting.len -= written;
+}
+
+static void write_failed(size_t written, int reason, bool force) {
+    bool complain = may_complain();
+    if (written)
+        take_back(written, complain);
+    else if (complain)
+        log_warning("Error writing to the AOF file: %s", strerror(reason));
+    out.write_errno = reason;
+    if (aof_write_options.fsync != AOF_FSYNC_ALWAYS || force) return;
+    log_warning("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...");
+    _exit(1);
+}
+
+static bool write_waiting(bool force) {
+    size_t written = 0;
+    while (written < out.waiting.len) {
+        ssize_t n = write(out.fd, out.waiting.data + written, out.waiting.len - written);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            write_failed(written, n < 0 ? errno : ENOSPC, force);
+            return false;
+        }
+        written += (size_t)n;
+    }
+    out.bytes += (int64_t)written;
+    if (out.waiting.cap > KEEP_BYTES)
+        buf_free(&out.waiting);
+    else
+        out.waiting.len = 0;
+    if (out.write_errno) {
+        log_warning("AOF write error looks solved, Redis can write again.");
+        out.write_errno = 0;
+        out.complained_us = 0;
+    }
+    return true;
+}
+
+/* --- syncing --------------------------------------------------------------------------------- */
+
+static void sync_file(void *fd) {
+    int failed = fdatasync((int)(intptr_t)fd) < 0 ? errno : 0;
+    /* A pipe or the like cannot be synced, and needs none. */
+    if (failed == EINVAL || failed == EROFS) failed = 0;
+    int before = atomic_exchange(&sync_errno, failed);
+    if (failed && !before)
+        log_warning("Fail to fsync the AOF file: %s", strerror(failed));
+    else if (!failed && before)
+        log_warning("AOF fsync error looks solved, Redis can write again.");
+    atomic_fetch_sub(&pending_syncs, 1);
+}
+
+static void sync_and_close(void *fd) {
+    sync_file(fd);
+    close((int)(intptr_t)fd);
+}
+
+static void close_file(void *fd) {
+    close((int)(intptr_t)fd);
+}
+
+static void sync_always(void) {
+    if (fdatasync(out.fd) < 0) {
+        log_warning("Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...",
+                    strerror(errno));
+        _exit(1);
+    }
+    out.synced = out.bytes;
+    out.synced_ms = clock_now_ms();
+}
+
+static void sync_later(void) {
+    int64_t now_ms = clock_now_ms();
+    if (now_ms - out.synced_ms < SYNC_EVERY_MS && now_ms >= out.synced_ms) return;
+    out.synced_ms = now_ms;
+    if (atomic_load(&pending_syncs)) {
+        if (out.delayed_syncs++ == 0 || may_complain())
+            log_notice("Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without "
+                       "waiting for fsync to complete, this may slow down Redis.");
+        return;
+    }
+    out.synced = out.bytes;
+    atomic_fetch_add(&pending_syncs, 1);
+    worker_submit(sync_file, (void *)(intptr_t)out.fd);
+}
+
+static void sync_by_policy(void) {
+    bool failed = atomic_load(&sync_errno) != 0;
+    if (out.synced == out.bytes && !failed) return;
+    if (aof_write_options.no_sync_meanwhile && child_running() != CHILD_NONE) return;
+    if (aof_write_options.fsync == AOF_FSYNC_ALWAYS)
+        sync_always();
+    else if (aof_write_options.fsync == AOF_FSYNC_EVERYSEC)
+        sync_later();
+}
+
+bool aof_write_flush(bool force) {
+    if (out.fd < 0) return true;
+    if (out.waiting.len == 0 && out.synced == out.bytes && atomic_load(&sync_errno) == 0) return true;
+    end_frame();
+    if (out.waiting.len && !write_waiting(force)) return false;
+    sync_by_policy();
+    return true;
+}
+
+bool aof_write_sync_now(void) {
+    if (out.fd < 0) return true;
+    if (fsync(out.fd) < 0) return false;
+    out.synced = out.bytes;
+    return true;
+}
+
+void aof_write_forget_errors(void) {
+    if (atomic_exchange(&sync_errno, 0)) log_warning("AOF reopen, just ignore the AOF fsync error in bio job");
+    if (out.write_errno) log_warning("AOF reopen, just ignore the last error.");
+    out.write_errno = 0;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+bool aof_write_is_open(void) {
+    return out.fd >= 0;
+}
+
+void aof_write_begin(int fd, int64_t bytes) {
+    assert(out.fd < 0 && out.waiting.len == 0);
+    out.fd = fd;
+    out.bytes = out.synced = bytes;
+    out.frame = NO_FRAME;
+    out.db_id = -1;
+    out.in_unit = false;
+    out.stamped_s = 0;
+}
+
+void aof_write_end(bool sync) {
+    if (out.fd < 0) return;
+    void *fd = (void *)(intptr_t)out.fd;
+    if (sync && out.synced != out.bytes) {
+        atomic_fetch_add(&pending_syncs, 1);
+        worker_submit(sync_and_close, fd);
+    } else {
+        worker_submit(close_file, fd);
+    }
+    out.fd = -1;
+    out.bytes = out.synced = 0;
+    out.frame = NO_FRAME;
+    buf_free(&out.waiting);
+}

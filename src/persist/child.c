@@ -1,0 +1,207 @@
+/* The child keeps no descriptor but the pipe's and the standard ones: a socket that it held would keep a port taken, or
+ * a client from seeing the end of its connection, after the parent is gone. It dies with the parent: what it writes is
+ * of use to nobody else. */
+#include "persist/child.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/loop.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REPORT_KEYS 1024 /* between two looks at the clock */
+#define REPORT_US 1000000
+#define COW_SHARE 100 /* measuring what was copied may take one part in this many of the child's time */
+#define NICENESS 10   /* the parent's requests come first */
+
+struct report {
+    size_t keys_done, cow_bytes;
+};
+
+struct child_metrics child_metrics;
+void (*child_inside)(enum child_kind kind);
+void (*child_changed)(bool lives);
+
+static struct {
+    struct child_job job; /* kind CHILD_NONE: no child */
+    pid_t pid;
+    struct loop_source pipe; /* its reading end */
+} parent = {.pid = -1};
+
+static struct {
+    int fd; /* the pipe's writing end; -1: this is no child */
+    size_t keys_done, keys_looked;
+    int64_t told_us, cow_next_us;
+    size_t cow_bytes;
+} child = {.fd = -1};
+
+/* --- in the child ---------------------------------------------------------------------------- */
+
+bool child_is_inside(void) {
+    return child.fd >= 0;
+}
+
+/* Private dirty pages: those of the parent's that were copied since the fork, and the child's own. */
+static size_t copied_bytes(void) {
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    char line[256];
+    unsigned long long kb = 0;
+    if (file == NULL) return 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "Private_Dirty: %llu kB", &kb) == 1) break;
+    fclose(file);
+    return (size_t)kb * 1024;
+}
+
+static void measure_copied(bool now) {
+    int64_t began_us = clock_mono_us();
+    if (!now && began_us < child.cow_next_us) return;
+    child.cow_bytes = copied_bytes();
+    int64_t ended_us = clock_mono_us();
+    child.cow_next_us = ended_us + (ended_us - began_us) * COW_SHARE;
+}
+
+static void tell_parent(bool last) {
+    measure_copied(last);
+    struct report report = {child.keys_done, child.cow_bytes};
+    /* A full pipe means a parent that is busy: the next report says it all again. */
+    if (write(child.fd, &report, sizeof report) < 0) return;
+}
+
+void child_report(size_t keys_done) {
+    if (child.fd < 0) return;
+    child.keys_done = keys_done;
+    if (keys_done - child.keys_looked < REPORT_KEYS) return;
+    child.keys_looked = keys_done;
+    int64_t now_us = clock_mono_us();
+    if (now_us - child.told_us < REPORT_US) return;
+    child.told_us = now_us;
+    tell_parent(false);
+}
+
+static void keep_only(int fd) {
+    if (fd > 3) close_range(3, (unsigned)fd - 1, 0);
+    close_range((unsigned)fd + 1, ~0u, 0);
+}
+
+static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent_pid) {
+    static const int defaults[] = {SIGUSR1, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        signal(defaults[i], SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C goes to the whole group: the parent decides */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent_pid) _exit(1);
+    keep_only(fd);
+    child.fd = fd;
+    log_set_role('C');
+    if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0) errno = 0; /* a courtesy */
+    if (child_inside) child_inside(job->kind);
+    child.told_us = clock_mono_us();
+    int status = job->run(job->ctx);
+    tell_parent(true);
+    if (child.cow_bytes)
+        log_notice("Fork CoW for %s: current %zu MB, peak %zu MB, average %zu MB",
+                   job->kind == CHILD_AOF ? "AOF rewrite" : "RDB", child.cow_bytes >> 20, child.cow_bytes >> 20,
+                   child.cow_bytes >> 20);
+    _exit(status);
+}
+
+/* --- in the parent --------------------------------------------------------------------------- */
+
+static void take_reports(void) {
+    struct report report;
+    while (read(parent.pipe.fd, &report, sizeof report) == sizeof report) {
+        child_metrics.keys_done = report.keys_done;
+        child_metrics.cow_bytes = report.cow_bytes;
+        child_metrics.cow_us = clock_mono_us();
+        if (report.cow_bytes > child_metrics.cow_peak) child_metrics.cow_peak = report.cow_bytes;
+    }
+}
+
+static void reap(void) {
+    struct child_job job = parent.job;
+    struct child_end end = {.pid = parent.pid};
+    int status = 0;
+    take_reports();
+    while (waitpid(parent.pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    end.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    loop_remove(&parent.pipe);
+    close(parent.pipe.fd);
+    child_metrics.last_cow_bytes[job.kind] = child_metrics.cow_bytes;
+    child_metrics.keys_done = child_metrics.keys_total = child_metrics.cow_bytes = child_metrics.cow_peak = 0;
+    parent.job.kind = CHILD_NONE;
+    parent.pid = -1;
+    if (child_changed) child_changed(false);
+    job.done(job.ctx, &end);
+}
+
+static void pipe_ready(struct loop_source *source, uint32_t events) {
+    (void)source;
+    struct report report;
+    take_reports();
+    if (events & ~(uint32_t)LOOP_READ) { /* a hang-up: the writing end is gone, and so is the child */
+        reap();
+        return;
+    }
+    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap();
+}
+
+static bool make_pipe(int ends[2]) {
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return false;
+    parent.pipe = (struct loop_source){.fd = ends[0], .ready = pipe_ready};
+    if (loop_add(&parent.pipe, LOOP_READ)) return true;
+    close(ends[0]);
+    close(ends[1]);
+    return false;
+}
+
+bool child_start(const struct child_job *job) {
+    int ends[2];
+    if (parent.job.kind != CHILD_NONE) {
+        errno = EEXIST;
+        return false;
+    }
+    if (!make_pipe(ends)) return false;
+    pid_t self = getpid();
+    int64_t began_us = clock_mono_us();
+    pid_t pid = fork();
+    if (pid == 0) be_child(job, ends[1], self);
+    int reason = errno;
+    close(ends[1]);
+    if (pid < 0) {
+        loop_remove(&parent.pipe);
+        close(ends[0]);
+        errno = reason;
+        return false;
+    }
+    child_metrics.fork_us = clock_mono_us() - began_us;
+    child_metrics.forks++;
+    child_metrics.keys_total = job->keys;
+    parent.job = *job;
+    parent.pid = pid;
+    if (child_changed) child_changed(true);
+    return true;
+}
+
+enum child_kind child_running(void) {
+    return parent.job.kind;
+}
+
+pid_t child_pid(void) {
+    return parent.pid;
+}
+
+void child_kill(void) {
+    if (parent.job.kind == CHILD_NONE) return;
+    kill(parent.pid, SIGUSR1);
+    reap();
+}

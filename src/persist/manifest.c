@@ -1,0 +1,306 @@
+#include "persist/manifest.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "net/resp.h"
+#include "persist/files.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* --- the list -------------------------------------------------------------------------------- */
+
+static char *copy_name(const char *name) {
+    size_t n = strlen(name) + 1;
+    return memcpy(alloc_get(n), name, n);
+}
+
+static void free_name(char *name) {
+    if (name) alloc_put(name, strlen(name) + 1);
+}
+
+static void add_file(struct manifest *m, struct manifest_file file) {
+    if (m->count == m->cap) {
+        size_t cap = m->cap ? m->cap * 2 : 8;
+        m->files = alloc_resize(m->files, m->cap * sizeof *m->files, cap * sizeof *m->files);
+        m->cap = cap;
+    }
+    m->files[m->count++] = file;
+}
+
+void manifest_free(struct manifest *m) {
+    for (size_t i = 0; i < m->count; i++)
+        free_name(m->files[i].name);
+    alloc_put(m->files, m->cap * sizeof *m->files);
+    *m = (struct manifest){0};
+}
+
+void manifest_copy(struct manifest *to, const struct manifest *from) {
+    *to = (struct manifest){.base_seq = from->base_seq, .incr_seq = from->incr_seq};
+    for (size_t i = 0; i < from->count; i++) {
+        struct manifest_file file = from->files[i];
+        file.name = copy_name(file.name);
+        add_file(to, file);
+    }
+}
+
+/* The last file of a type: of increments, the one that is written to. */
+static struct manifest_file *last_of(const struct manifest *m, enum manifest_type type) {
+    for (size_t i = m->count; i-- > 0;)
+        if (m->files[i].type == type) return &m->files[i];
+    return NULL;
+}
+
+const struct manifest_file *manifest_base(const struct manifest *m) {
+    return last_of(m, MANIFEST_BASE);
+}
+
+const struct manifest_file *manifest_last_incr(const struct manifest *m) {
+    return last_of(m, MANIFEST_INCR);
+}
+
+size_t manifest_live(const struct manifest *m) {
+    size_t live = 0;
+    for (size_t i = 0; i < m->count; i++)
+        live += m->files[i].type != MANIFEST_HISTORY;
+    return live;
+}
+
+static const char *add_named(struct manifest *m, const char *prefix, int64_t seq, enum manifest_type type,
+                             const char *suffix) {
+    struct buf name = {0};
+    buf_printf(&name, "%s.%lld%s", prefix, (long long)seq, suffix);
+    buf_append(&name, "", 1);
+    add_file(m, (struct manifest_file){copy_name(name.data), seq, type});
+    buf_free(&name);
+    return m->files[m->count - 1].name;
+}
+
+const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb) {
+    struct manifest_file *former = last_of(m, MANIFEST_BASE);
+    if (former) former->type = MANIFEST_HISTORY;
+    return add_named(m, prefix, ++m->base_seq, MANIFEST_BASE, rdb ? ".base.rdb" : ".base.aof");
+}
+
+void manifest_adopt_base(struct manifest *m, const char *name) {
+    manifest_free(m);
+    m->base_seq = 1;
+    add_file(m, (struct manifest_file){copy_name(name), 1, MANIFEST_BASE});
+}
+
+const char *manifest_new_incr(struct manifest *m, const char *prefix) {
+    return add_named(m, prefix, ++m->incr_seq, MANIFEST_INCR, ".incr.aof");
+}
+
+void manifest_retire_incrs(struct manifest *m, size_t keep) {
+    for (size_t i = m->count; i-- > 0;) {
+        if (m->files[i].type != MANIFEST_INCR) continue;
+        if (keep > 0)
+            keep--;
+        else
+            m->files[i].type = MANIFEST_HISTORY;
+    }
+}
+
+void manifest_drop_history(struct manifest *m) {
+    size_t kept = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->files[i].type == MANIFEST_HISTORY)
+            free_name(m->files[i].name);
+        else
+            m->files[kept++] = m->files[i];
+    }
+    m->count = kept;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static const char *const wrong_format = "Invalid AOF manifest file format";
+
+/* A name is looked for below the directory, and nowhere else. */
+static const char *check_name(struct slice name) {
+    if (memchr(name.ptr, '/', name.len) || memchr(name.ptr, '\\', name.len))
+        return "File can't be a path, just a filename";
+    if (name.len == 0 || slice_is(name, ".") || slice_is(name, "..") || memchr(name.ptr, '\0', name.len))
+        return wrong_format;
+    return NULL;
+}
+
+/* Digits up to the first byte that is none, as Redis reads them; 0 if there are none or too many. */
+static int64_t read_seq(struct slice word) {
+    int64_t seq = 0;
+    for (size_t i = 0; i < word.len && word.ptr[i] >= '0' && word.ptr[i] <= '9'; i++) {
+        if (seq >= INT64_MAX / 10) return 0;
+        seq = seq * 10 + (word.ptr[i] - '0');
+    }
+    return seq;
+}
+
+/* Pairs of a key and a value; keys that a later version may add are passed over. */
+static const char *read_pairs(const struct slice *words, int count, struct manifest_file *file, struct slice *name) {
+    if (count < 6 || count % 2) return wrong_format;
+    char type = '\0';
+    for (int i = 0; i < count; i += 2) {
+        struct slice value = words[i + 1];
+        if (slice_is(words[i], "file")) {
+            const char *wrong = check_name(value);
+            if (wrong) return wrong;
+            *name = value;
+        } else if (slice_is(words[i], "seq")) {
+            file->seq = read_seq(value);
+        } else if (slice_is(words[i], "type")) {
+            type = value.len ? value.ptr[0] : '\0';
+        }
+    }
+    file->type = (enum manifest_type)type;
+    return name->ptr == NULL || file->seq == 0 || type == '\0' ? wrong_format : NULL;
+}
+
+static const char *add_read(struct manifest *m, struct manifest_file file, struct slice name) {
+    switch (file.type) {
+    case MANIFEST_BASE:
+        if (manifest_base(m)) return "Found duplicate base file information";
+        m->base_seq = file.seq;
+        break;
+    case MANIFEST_INCR:
+        if (file.seq <= m->incr_seq) return "Found a non-monotonic sequence number";
+        m->incr_seq = file.seq;
+        break;
+    case MANIFEST_HISTORY: break;
+    default: return "Unknown AOF file type";
+    }
+    file.name = memcpy(alloc_get(name.len + 1), name.ptr, name.len);
+    file.name[name.len] = '\0';
+    add_file(m, file);
+    return NULL;
+}
+
+static struct slice trim(struct slice line) {
+    const char *blanks = " \t\r\n";
+    while (line.len && memchr(blanks, line.ptr[0], 4))
+        line = slice_of(line.ptr + 1, line.len - 1);
+    while (line.len && memchr(blanks, line.ptr[line.len - 1], 4))
+        line.len--;
+    return line;
+}
+
+struct words {
+    struct slice *items;
+    uint32_t cap;
+    char *storage;
+    size_t storage_cap;
+};
+
+static const char *read_line(struct manifest *m, struct slice line, struct words *words) {
+    if (line.len == 0) return wrong_format;
+    int count = resp_split_line(line, &words->items, &words->cap, &words->storage, &words->storage_cap);
+    if (count < 0) return wrong_format;
+    struct manifest_file file = {0};
+    struct slice name = {NULL, 0};
+    const char *wrong = read_pairs(words->items, count, &file, &name);
+    return wrong ? wrong : add_read(m, file, name);
+}
+
+static void show_line(struct manifest_error *error, int number, struct slice line) {
+    size_t n = line.len < MANIFEST_LINE_MAX ? line.len : MANIFEST_LINE_MAX;
+    error->line = number;
+    memcpy(error->shown, line.ptr, n);
+    error->shown[n] = '\0';
+}
+
+bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error *error) {
+    struct words words = {0};
+    const char *p = text.ptr, *end = text.ptr + text.len;
+    *m = (struct manifest){0};
+    *error = (struct manifest_error){.text = text.len ? NULL : "Found an empty AOF manifest"};
+    for (int number = 1; p < end && !error->text; number++) {
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        struct slice line = trim(slice_of(p, (size_t)((lf ? lf : end) - p)));
+        bool complete = lf && lf - p < MANIFEST_LINE_MAX, comment = *p == '#';
+        p = lf ? lf + 1 : end;
+        if (comment) continue;
+        if (!complete) {
+            error->text = "The AOF manifest file contains too long line";
+            break;
+        }
+        error->text = read_line(m, line, &words);
+        if (error->text) show_line(error, number, line);
+    }
+    alloc_put(words.items, words.cap * sizeof *words.items);
+    alloc_put(words.storage, words.storage_cap);
+    if (error->text) manifest_free(m);
+    return error->text == NULL;
+}
+
+enum manifest_load manifest_load(const char *dir, const char *name, struct manifest *m, struct manifest_error *error) {
+    struct buf text = {0};
+    *m = (struct manifest){0};
+    int fd = files_open(dir, name, O_RDONLY);
+    if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? MANIFEST_ABSENT : MANIFEST_UNREADABLE;
+    bool fine = files_read_all(fd, &text);
+    int reason = errno;
+    close(fd);
+    if (fine)
+        fine = manifest_parse(buf_slice(&text), m, error);
+    else {
+        *error = (struct manifest_error){.text = "Read AOF manifest failed"};
+        errno = reason;
+    }
+    buf_free(&text);
+    return fine ? MANIFEST_LOADED : MANIFEST_WRONG;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+/* Must a name be quoted, to be read back as one word? */
+static bool needs_quotes(const char *name) {
+    for (const char *p = name; *p; p++)
+        if (*p <= ' ' || *p > '~' || strchr("\\\"'", *p)) return true;
+    return false;
+}
+
+static void print_type(const struct manifest *m, enum manifest_type type, struct buf *out) {
+    for (size_t i = 0; i < m->count; i++) {
+        const struct manifest_file *file = &m->files[i];
+        if (file->type != type) continue;
+        buf_append_cstr(out, "file ");
+        if (needs_quotes(file->name))
+            buf_append_quoted(out, slice_cstr(file->name));
+        else
+            buf_append_cstr(out, file->name);
+        buf_printf(out, " seq %lld type %c\n", (long long)file->seq, (char)type);
+    }
+}
+
+void manifest_print(const struct manifest *m, struct buf *out) {
+    print_type(m, MANIFEST_BASE, out);
+    print_type(m, MANIFEST_HISTORY, out);
+    print_type(m, MANIFEST_INCR, out);
+}
+
+bool manifest_save(const char *dir, const char *name, const struct manifest *m) {
+    struct buf text = {0}, temp = {0};
+    manifest_print(m, &text);
+    buf_printf(&temp, "temp-%s%c", name, '\0');
+    int fd = files_open(dir, temp.data, O_WRONLY | O_CREAT | O_TRUNC);
+    const char *what = "open";
+    bool fine = fd >= 0;
+    if (fine) {
+        what = "write";
+        fine = files_write_all(fd, text.data ? text.data : "", text.len) && fdatasync(fd) == 0;
+        int reason = errno;
+        close(fd);
+        errno = reason;
+    }
+    if (fine) {
+        what = "replace";
+        fine = files_rename(dir, temp.data, dir, name) && files_sync_dir(dir);
+    }
+    if (!fine) log_warning("Can't %s the AOF manifest file %s: %s", what, name, strerror(errno));
+    buf_free(&text);
+    buf_free(&temp);
+    return fine;
+}

@@ -1,0 +1,263 @@
+#include "server/durability.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "persist/aof.h"
+#include "persist/child.h"
+#include "server/bgsave.h"
+#include "server/client.h"
+#include "server/lifecycle.h"
+#include "server/loading.h"
+#include "server/propagate.h"
+#include "server/snapshot.h"
+#include "server/stats.h"
+#include "server/wave.h"
+#include "store/evict.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static bool wanted;  /* appendonly */
+static bool started; /* the dataset is loaded: options act at once */
+
+/* --- the log --------------------------------------------------------------------------------- */
+
+static void sink(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
+    (void)ctx;
+    aof_write_append(db_id, argv, argc, raw);
+}
+
+/* Nobody formats anything while nothing is collected. */
+static void fit_sink(void) {
+    static bool attached;
+    bool collects = started && aof_collects();
+    if (collects == attached) return;
+    attached = collects;
+    propagate_attach(collects ? sink : NULL, NULL);
+}
+
+/* Writes are refused, with a reason, while nobody can say that they would survive. */
+static void fit_gate(void) {
+    struct aof_write_metrics m = aof_write_metrics();
+    bool by_snapshot = bgsave_stops_writes(), by_aof = aof_collects() && aof_write_failing(m);
+    if (by_snapshot)
+        snprintf(exec_disk_error, sizeof exec_disk_error,
+                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+                 "Commands that may modify the data set are disabled, because this instance is configured to report "
+                 "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+                 "the Redis logs for details about the RDB error.");
+    else if (by_aof)
+        snprintf(exec_disk_error, sizeof exec_disk_error, "MISCONF Errors writing to the AOF file: %s",
+                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
+    exec_arm(EXEC_DISK_ERROR, by_snapshot || by_aof);
+}
+
+static void before_send(void) {
+    if (!propagate_wanted || !aof_collects()) return;
+    int before = aof_write_metrics().write_errno;
+    aof_write_flush(false);
+    if (aof_write_metrics().write_errno != before) fit_gate();
+}
+
+void durability_tick(void) {
+    if (!started) return;
+    before_send(); /* what waits for its sync */
+    if (!lifecycle_is_ending()) {
+        aof_tick();
+        bgsave_tick();
+    }
+    fit_sink();
+    fit_gate();
+}
+
+/* While a child lives, every page that is written to is copied: leave alone what need not be written. */
+static void child_comes_or_goes(bool lives) {
+    table_set_resizing(!lives);
+    evict_freeze(lives);
+}
+
+static void child_begins(enum child_kind kind) {
+    (void)kind;
+    propagate_attach(NULL, NULL);
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static bool end_children(bool force) {
+    enum child_kind child = child_running();
+    if (child == CHILD_AOF && aof_status().state == AOF_WAITING) {
+        log_warning(force ? "Writing initial AOF. Exit anyway." : "Writing initial AOF, can't exit.");
+        if (!force) return false;
+    }
+    if (child == CHILD_RDB) log_warning("There is a child saving an .rdb. Killing it!");
+    if (child == CHILD_AOF) log_warning("There is a child rewriting the AOF. Killing it!");
+    child_kill();
+    return true;
+}
+
+static bool before_end(unsigned flags) {
+    bool force = flags & LIFECYCLE_FORCE;
+    if (!started) return true; /* half a dataset must not replace a whole one */
+    if (!end_children(force)) return false;
+    aof_end();
+    if (!(flags & LIFECYCLE_SAVE) && ((flags & LIFECYCLE_NOSAVE) || !bgsave_has_points())) return true;
+    log_notice("Saving the final RDB snapshot before exiting.");
+    if (snapshot_save()) return true;
+    log_warning(force ? "Error trying to save the DB. Exit anyway." : "Error trying to save the DB, can't exit.");
+    return force;
+}
+
+/* --- INFO ------------------------------------------------------------------------------------ */
+
+static void write_children(struct buf *out) {
+    const struct child_metrics *m = &child_metrics;
+    double share = m->keys_total ? (double)m->keys_done * 100 / (double)m->keys_total : 0;
+    int64_t age_s = m->cow_bytes ? (clock_mono_us() - m->cow_us) / 1000000 : 0;
+    buf_printf(out,
+               "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%zu\r\ncurrent_cow_size:%zu\r\n"
+               "current_cow_size_age:%lld\r\ncurrent_fork_perc:%.2f\r\ncurrent_save_keys_processed:%zu\r\n"
+               "current_save_keys_total:%zu\r\n",
+               loading_is_active(), m->cow_peak, m->cow_bytes, (long long)age_s, share, m->keys_done, m->keys_total);
+}
+
+static int64_t running_s(int64_t began_s) {
+    return began_s ? time(NULL) - began_s : -1;
+}
+
+static void write_snapshots(struct buf *out) {
+    const struct bgsave_status *s = &bgsave_status;
+    const struct snapshot_figures *f = &snapshot_figures;
+    buf_printf(out,
+               "rdb_changes_since_last_save:%lld\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_save_time:%lld\r\n"
+               "rdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
+               "rdb_saves:%llu\r\nrdb_last_cow_size:%zu\r\nrdb_last_load_keys_expired:%llu\r\n"
+               "rdb_last_load_keys_loaded:%llu\r\n",
+               (long long)db_metrics.dirty, child_running() == CHILD_RDB, (long long)f->saved_s,
+               s->failed ? "err" : "ok", (long long)s->took_s, (long long)running_s(s->began_s),
+               (unsigned long long)f->saves, child_metrics.last_cow_bytes[CHILD_RDB], (unsigned long long)f->expired,
+               (unsigned long long)f->loaded);
+}
+
+static void write_aof(struct buf *out) {
+    struct aof_status s = aof_status();
+    struct aof_write_metrics m = aof_write_metrics();
+    buf_printf(out,
+               "aof_enabled:%d\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:%d\r\n"
+               "aof_last_rewrite_time_sec:%lld\r\naof_current_rewrite_time_sec:%lld\r\n"
+               "aof_last_bgrewrite_status:%s\r\naof_rewrites:%llu\r\naof_rewrites_consecutive_failures:%llu\r\n"
+               "aof_last_write_status:%s\r\naof_last_cow_size:%zu\r\nmodule_fork_in_progress:0\r\n"
+               "module_fork_last_cow_size:0\r\n",
+               s.state != AOF_OFF, child_running() == CHILD_AOF, s.rewrite_scheduled, (long long)s.rewrite_took_s,
+               (long long)running_s(s.rewrite_began_s), s.rewrite_failed ? "err" : "ok", (unsigned long long)s.rewrites,
+               (unsigned long long)s.failures, aof_write_failing(m) ? "err" : "ok",
+               child_metrics.last_cow_bytes[CHILD_AOF]);
+    if (s.state == AOF_OFF) return;
+    buf_printf(out,
+               "aof_current_size:%lld\r\naof_base_size:%lld\r\naof_pending_rewrite:%d\r\naof_buffer_length:%zu\r\n"
+               "aof_pending_bio_fsync:%u\r\naof_delayed_fsync:%llu\r\n",
+               (long long)s.current_size, (long long)s.base_size, s.rewrite_scheduled, m.buffered, m.pending_syncs,
+               (unsigned long long)m.delayed_syncs);
+}
+
+void durability_write_info(struct buf *out) {
+    write_children(out);
+    write_snapshots(out);
+    write_aof(out);
+    loading_describe(out);
+}
+
+/* --- starting -------------------------------------------------------------------------------- */
+
+void durability_start(void) {
+    child_changed = child_comes_or_goes;
+    child_inside = child_begins;
+    lifecycle_before_end = before_end;
+    snapshot_figures.saved_s = stats.started_ms / 1000;
+    loading_start_up(wanted);
+    wave_before_send = before_send;
+    started = true;
+    fit_sink();
+}
+
+/* --- options --------------------------------------------------------------------------------- */
+
+static bool apply_appendonly(const char **error) {
+    bool fine = true;
+    *error = "Unable to turn on AOF. Check server logs.";
+    if (!started) return true;
+    if (wanted)
+        fine = aof_start(exec_nested);
+    else
+        aof_stop();
+    fit_sink();
+    fit_gate();
+    return fine;
+}
+
+static bool is_name(const char *name) {
+    return name == NULL || (name[0] && strchr(name, '/') == NULL);
+}
+
+static bool check_append_names(const char **error) {
+    *error = "appendfilename can't be a path, just a filename";
+    if (!is_name(aof_options.filename)) return false;
+    *error = "appenddirname can't be a path, just a dirname";
+    return is_name(aof_options.dirname);
+}
+
+/* What was promised from now on holds for what was written before, too. */
+static bool apply_appendfsync(const char **error) {
+    (void)error;
+    if (started) before_send();
+    return true;
+}
+
+static const struct option_name fsync_modes[] = {
+    {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
+
+#define SWITCH(n, a, i) \
+    { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
+
+const struct option durability_rows[] = {
+    {.name = "appendonly",
+     .type = OPTION_BOOL,
+     .flags = OPTION_DENY_LOADING,
+     .address = &wanted,
+     .initial = "no",
+     .apply = apply_appendonly},
+    {.name = "appendfilename",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &aof_options.filename,
+     .initial = "appendonly.aof",
+     .apply = check_append_names},
+    {.name = "appenddirname",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &aof_options.dirname,
+     .initial = "appendonlydir",
+     .apply = check_append_names},
+    {.name = "appendfsync",
+     .type = OPTION_ENUM,
+     .address = &aof_write_options.fsync,
+     .initial = "everysec",
+     .names = fsync_modes,
+     .apply = apply_appendfsync},
+    SWITCH("no-appendfsync-on-rewrite", &aof_write_options.no_sync_meanwhile, "no"),
+    {.name = "auto-aof-rewrite-percentage",
+     .type = OPTION_INT,
+     .address = &aof_options.rewrite_percent,
+     .initial = "100",
+     .max = INT32_MAX},
+    {.name = "auto-aof-rewrite-min-size",
+     .type = OPTION_MEMORY,
+     .address = &aof_options.rewrite_min_size,
+     .initial = "67108864",
+     .max = INT64_MAX},
+    SWITCH("aof-load-truncated", &aof_options.load_truncated, "yes"),
+    SWITCH("aof-use-rdb-preamble", &aof_options.base_is_rdb, "yes"),
+    SWITCH("aof-timestamp-enabled", &aof_write_options.timestamps, "no"),
+    SWITCH("aof-rewrite-incremental-fsync", &aof_options.incremental_sync, "yes"),
+    SWITCH("aof-disable-auto-gc", &aof_options.keep_history, "no"),
+    {.name = NULL},
+};

@@ -1,0 +1,171 @@
+# Torn, cut and rotten files: what is sound is kept, what is not is found, and nothing is lost without a trace.
+
+proc incr_file {folder} { return [lindex [lsort [glob [file join $folder appendonlydir *.incr.aof]]] end] }
+
+proc read_bytes {path} {
+    set file [open $path rb]
+    set bytes [read $file]
+    close $file
+    return $bytes
+}
+
+proc write_bytes {path bytes} {
+    set file [open $path wb]
+    puts -nonewline $file $bytes
+    close $file
+}
+
+# A folder with a log of ten writes, a frame each; its bytes come back.
+proc make_log {} {
+    set h [server_start {appendonly yes}]
+    set c [resp_connect 127.0.0.1 [server_port $h]]
+    for {set i 0} {$i < 10} {incr i} { $c RPUSH list element:$i }
+    $c -close
+    server_kill $h
+    return $h
+}
+
+# Start on that folder; what the list holds, or the exit status if it does not start.
+proc start_and_look {h directives} {
+    set next [server_start [dict merge {appendonly yes} $directives] -folder [server_folder $h] -wait 0]
+    if {![server::answers $next]} { return [list exit [server_wait_exit 20000 $next]] }
+    set c [resp_connect 127.0.0.1 [server_port $next]]
+    set length [$c LLEN list]
+    $c -close
+    server_kill $next
+    return $length
+}
+
+test "Cut at any byte, a log keeps the writes before it, and the rest is put aside" {
+    set h [make_log]
+    set path [incr_file [server_folder $h]]
+    set whole [read_bytes $path]
+    set step [expr {[slowness] > 1 ? 41 : 7}]
+    for {set cut 1} {$cut < [string length $whole]} {incr cut $step} {
+        foreach old [glob -nocomplain [file join [server_folder $h] appendonlydir *.removed]] { file delete $old }
+        write_bytes $path [string range $whole 0 $cut-1]
+        set kept [regexp -all {element:\d\r\n(?=#|$)} [string range $whole 0 $cut-1]]
+        set length [start_and_look $h {}]
+        assert_equal $kept $length
+        set aside [glob -nocomplain [file join [server_folder $h] appendonlydir *.removed]]
+        set now [read_bytes $path]
+        set rest [expr {[llength $aside] ? [read_bytes [lindex $aside 0]] : ""}]
+        assert_equal [string range $whole 0 $cut-1] $now$rest
+    }
+    server_forget $h
+}
+
+test "A bit that has turned is found wherever it is" {
+    set h [make_log]
+    set path [incr_file [server_folder $h]]
+    set whole [read_bytes $path]
+    set step [expr {[slowness] > 1 ? 53 : 11}]
+    for {set at 33} {$at < [string length $whole]} {incr at $step} {
+        foreach old [glob -nocomplain [file join [server_folder $h] appendonlydir *.removed]] { file delete $old }
+        binary scan [string index $whole $at] cu byte
+        set flipped [binary format c [expr {$byte ^ (1 << [random_below 8])}]]
+        write_bytes $path [string replace $whole $at $at $flipped]
+        set length [start_and_look $h {}]
+        set frames [regexp -all {#K:} [string range $whole 0 [expr {$at + 2}]]]
+        # A letter of "#K:" that becomes another annotation leaves the write as it was.
+        assert {$length == $frames - 1 || $length == 10}
+    }
+    server_forget $h
+}
+
+test "Without aof-load-truncated the server says what is wrong and does not start" {
+    set h [make_log]
+    set path [incr_file [server_folder $h]]
+    set whole [read_bytes $path]
+    write_bytes $path [string range $whole 0 end-5]
+    assert_equal {exit 1} [start_and_look $h {aof-load-truncated no}]
+    assert_match "*Bad end of the AOF file*lacks 5 bytes*Unexpected end of file*" [server_log $h]
+    assert_equal [string range $whole 0 end-5] [read_bytes $path]
+    write_bytes $path [string replace $whole end-9 end-9 X]
+    assert_equal {exit 1} [start_and_look $h {aof-load-truncated no}]
+    assert_match "*wrong checksum of the write*" [server_log $h]
+    server_forget $h
+}
+
+test "A log of Redis's kind is cut like Redis does it, and a transaction without end goes as a whole" {
+    set h [make_log]
+    set path [incr_file [server_folder $h]]
+    set plain [resp_encode SELECT 0][resp_encode RPUSH list a]
+    write_bytes $path $plain[string range [resp_encode RPUSH list b] 0 end-3]
+    assert_equal 1 [start_and_look $h {}]
+    assert_equal $plain [read_bytes $path]
+    set multi [resp_encode MULTI][resp_encode RPUSH list b][resp_encode RPUSH list c]
+    write_bytes $path $plain$multi
+    assert_equal 1 [start_and_look $h {}]
+    assert_equal $plain [read_bytes $path]
+    write_bytes $path $plain$multi[resp_encode EXEC][resp_encode RPUSH list d]
+    assert_equal 4 [start_and_look $h {}]
+    server_forget $h
+}
+
+test "What is no log at all is refused" {
+    foreach {text message} {
+        "hello\n" "Bad file format"
+        "*1\r\n$8\r\nnonsense\r\n" "Unknown command 'nonsense'"
+        "*1\r\n$8\r\nshutdown\r\n" "Unknown command 'shutdown'"
+        "*1\r\n$3\r\nset\r\n" "Unknown command 'set'"
+        "*0\r\n" "Bad file format"
+        "*-5\r\n" "Bad file format"
+        "*1\r\n$-1\r\n" "Bad file format"
+        "*1\r\n$99999999999999999999\r\n" "Bad file format"
+        "REDIS0011\xff" "Error reading the RDB base file"
+    } {
+        set h [make_log]
+        set text [subst -nocommands -novariables $text]
+        write_bytes [incr_file [server_folder $h]] $text
+        assert_equal {exit 1} [start_and_look $h {}]
+        assert_match "*$message*" [server_log $h]
+        server_forget $h
+    }
+}
+
+test "A claim of gigabytes costs no memory" {
+    set h [make_log]
+    write_bytes [incr_file [server_folder $h]] "[resp_encode RPUSH list a]*2\r\n\$8000000000\r\nabc"
+    assert_equal 1 [start_and_look $h {}]
+    server_forget $h
+}
+
+test "A broken manifest is refused with Redis's words" {
+    foreach {text message} {
+        "" "Found an empty AOF manifest"
+        "file a seq 1 type x\n" "Unknown AOF file type"
+        "file a seq 1 type b\nfile b seq 2 type b\n" "Found duplicate base file information"
+        "file a seq 2 type i\nfile b seq 1 type i\n" "Found a non-monotonic sequence number"
+        "file ../a seq 1 type b\n" "File can't be a path, just a filename"
+        "file a seq 1\n" "Invalid AOF manifest file format"
+        "file a seq 1 type b" "The AOF manifest file contains too long line"
+        "\n" "Invalid AOF manifest file format"
+        "file a seq 0 type b\n" "Invalid AOF manifest file format"
+    } {
+        set h [make_log]
+        write_bytes [lindex [glob [file join [server_folder $h] appendonlydir *.manifest]] 0] $text
+        assert_equal {exit 1} [start_and_look $h {}]
+        assert_match "*FATAL AOF MANIFEST FILE ERROR*$message*" [server_log $h]
+        server_forget $h
+    }
+}
+
+test "A file that the manifest names and that is not there ends the start" {
+    set h [make_log]
+    file delete [incr_file [server_folder $h]]
+    assert_equal {exit 1} [start_and_look $h {}]
+    server_forget $h
+}
+
+test "A torn file that is not the last one ends the start" {
+    set h [make_log]
+    set path [incr_file [server_folder $h]]
+    set manifest [lindex [glob [file join [server_folder $h] appendonlydir *.manifest]] 0]
+    write_bytes $path [string range [read_bytes $path] 0 end-3]
+    write_bytes $manifest "[read_bytes $manifest]file second seq 2 type i\n"
+    write_bytes [file join [server_folder $h] appendonlydir second] ""
+    assert_equal {exit 1} [start_and_look $h {}]
+    assert_match "*the truncated file is not the last file*" [server_log $h]
+    server_forget $h
+}

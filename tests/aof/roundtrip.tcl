@@ -1,0 +1,157 @@
+# What was written is there after a restart: every type, whoever wrote the base, and however it was switched on.
+
+proc aof_file {pattern} {
+    return [glob -nocomplain [file join [server_folder] appendonlydir $pattern]]
+}
+
+proc read_bytes {path} {
+    set file [open $path rb]
+    set bytes [read $file]
+    close $file
+    return $bytes
+}
+
+proc wait_rewritten {} {
+    wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+    assert_equal ok [info_field aof_last_bgrewrite_status]
+}
+
+foreach preamble {yes no} {
+    set how [list appendonly yes aof-use-rdb-preamble $preamble]
+    with_server $how {
+        test "Every type comes back from the log (aof-use-rdb-preamble $preamble)" {
+            dataset_fill
+            set before [dataset]
+            server_restart $how KILL
+            assert_equal $before [dataset]
+        }
+
+        test "Every type comes back from a rewritten base (aof-use-rdb-preamble $preamble)" {
+            set before [dataset]
+            r BGREWRITEAOF
+            wait_rewritten
+            assert_equal 1 [llength [aof_file *.incr.aof]]
+            assert_equal 1 [llength [aof_file *.base.*]]
+            r SET after-rewrite 1
+            server_restart $how KILL
+            assert_equal 1 [r GET after-rewrite]
+            r DEL after-rewrite
+            assert_equal $before [dataset]
+        }
+
+        test "Rewrites while clients write lose nothing (aof-use-rdb-preamble $preamble)" {
+            set c [client]
+            for {set round 0} {$round < 5} {incr round} {
+                catch {r BGREWRITEAOF}
+                for {set i 0} {$i < 2000} {incr i} { $c -send INCR counter:[expr {$i % 7}] }
+                for {set i 0} {$i < 2000} {incr i} { $c -read }
+            }
+            wait_rewritten
+            set before [dataset]
+            server_restart $how KILL
+            assert_equal $before [dataset]
+        }
+    }
+}
+
+with_server {appendonly no} {
+    test "Switched on at run time it holds what was there before, and what comes later" {
+        dataset_fill
+        r CONFIG SET appendonly yes
+        for {set i 0} {$i < 100} {incr i} { r INCR counter }
+        wait_rewritten
+        r INCR counter
+        set before [dataset]
+        server_restart {appendonly yes} KILL
+        assert_equal $before [dataset]
+    }
+
+    test "Switched off and on again it holds the same" {
+        r CONFIG SET appendonly no
+        assert_equal 0 [info_field aof_enabled]
+        r SET unlogged 1
+        r CONFIG SET appendonly yes
+        wait_rewritten
+        r SET logged 1
+        set before [dataset]
+        server_restart {appendonly yes} KILL
+        assert_equal $before [dataset]
+    }
+
+    test "A second rewrite is refused, BGSAVE has to wait, and SCHEDULE does" {
+        r CONFIG SET rdb-key-save-delay 10000
+        r BGREWRITEAOF
+        assert_error "ERR Background append only file rewriting already in progress" {r BGREWRITEAOF}
+        assert_error "ERR Another child process is active*" {r BGSAVE}
+        assert_equal "Background saving scheduled" [r BGSAVE SCHEDULE]
+        r CONFIG SET rdb-key-save-delay 0
+        r CONFIG SET appendonly no
+        wait_for {[info_field rdb_saves] > 0 && [info_field rdb_bgsave_in_progress] == 0}
+        assert_equal ok [info_field rdb_last_bgsave_status]
+    }
+}
+
+with_server {appendonly yes appendfsync always} {
+    test "The log is on disk before the reply" {
+        for {set i 0} {$i < 20} {incr i} {
+            r SET key:$i $i
+            assert {[string first "key:$i\r\n" [read_bytes [aof_file *.incr.aof]]] > 0}
+        }
+    }
+
+    test "Expired keys are deleted in the log too, and are not there after a restart" {
+        r SET short v PX 20
+        r SET long v PX 1000000
+        wait_for {[regexp -nocase {(del|unlink)\r\n\$5\r\nshort} [read_bytes [aof_file *.incr.aof]]]}
+        server_restart {appendonly yes} KILL
+        assert_equal (nil) [r GET short]
+        assert_equal v [r GET long]
+    }
+
+    test "What expires between a crash and the restart is seen by the commands in the log" {
+        r DEBUG SET-ACTIVE-EXPIRE 0
+        r SET k v
+        r PEXPIRE k 100
+        r APPEND k w
+        server_restart {appendonly yes} KILL
+        after 150
+        assert_equal (nil) [r GET k]
+        r DEBUG SET-ACTIVE-EXPIRE 1
+    }
+}
+
+with_server {appendonly yes aof-timestamp-enabled yes} {
+    test "Timestamps stand between writes, and are read over" {
+        r SET a 1
+        after 1100
+        r SET b 2
+        assert_equal 2 [regexp -all -line {^#TS:[0-9]+\r$} [read_bytes [aof_file *.incr.aof]]]
+        server_restart {appendonly yes} KILL
+        assert_equal {1 2} [r MGET a b]
+    }
+}
+
+with_server {appendonly no save {}} {
+    test "The single file of an old version moves into the directory" {
+        set file [open [file join [server_folder] appendonly.aof] wb]
+        puts -nonewline $file [resp_encode SELECT 0][resp_encode SET old 1][resp_encode RPUSH list a b]
+        close $file
+        server_restart {appendonly yes}
+        assert_equal 1 [r GET old]
+        assert_equal {a b} [r LRANGE list 0 -1]
+        assert {![file exists [file join [server_folder] appendonly.aof]]}
+        r SET new 2
+        server_restart {appendonly yes} KILL
+        assert_equal {1 2} [r MGET old new]
+    }
+}
+
+with_server {appendonly yes auto-aof-rewrite-min-size 10000 auto-aof-rewrite-percentage 100} {
+    test "A log that grows is rewritten by itself" {
+        for {set i 0} {$i < 2000} {incr i} { r SET key value:$i }
+        wait_for {[info_field aof_rewrites] > 0}
+        wait_rewritten
+        server_restart {appendonly yes} KILL
+        assert_equal value:1999 [r GET key]
+    }
+}

@@ -1,0 +1,58 @@
+# The whole dataset of a server as text, to compare it before and after, or with another server's.
+#
+#   dataset ?client?        one line a key: database, name, type, value (sets and hashes sorted), deadline
+#   dataset_fill ?client?   every type in every encoding, in several databases, with deadlines
+
+proc dataset {{c r}} {
+    set lines {}
+    for {set db 0} {$db < 16} {incr db} {
+        $c SELECT $db
+        foreach key [lsort [$c KEYS *]] {
+            lappend lines [list $db $key [$c TYPE $key] [dataset::value $c $key] [$c PEXPIRETIME $key]]
+        }
+    }
+    $c SELECT 0
+    return [join $lines \n]
+}
+
+namespace eval dataset {}
+
+proc dataset::value {c key} {
+    switch -- [$c TYPE $key] {
+        string { return [$c GET $key] }
+        list { return [$c LRANGE $key 0 -1] }
+        set { return [lsort [$c SMEMBERS $key]] }
+        zset { return [$c ZRANGE $key 0 -1 WITHSCORES] }
+        hash { return [lsort -stride 2 [$c HGETALL $key]] }
+    }
+    return "?"
+}
+
+proc dataset_fill {{c r}} {
+    $c SET string:int 12345
+    $c SET string:negative -1
+    $c SET string:short abc
+    $c SET string:binary "\x00\r\n\xff*3\r\n#K:"
+    $c SET string:raw [string repeat x 1000]
+    $c SET string:blob [string repeat "0123456789abcdef" 5000]
+    $c APPEND string:appended hello
+    $c INCRBYFLOAT string:float 3.25
+    $c RPUSH list:small a b 3 -4
+    for {set i 0} {$i < 500} {incr i} {
+        $c RPUSH list:big element:$i:[string repeat y 20]
+        $c SADD set:big member:$i
+        $c ZADD zset:big [expr {$i * 1.5}] member:$i
+        $c HSET hash:big field:$i value:$i
+    }
+    $c RPUSH list:huge [string repeat z 20000] b
+    $c SADD set:ints 1 2 3 1000000
+    $c SADD set:words one two three
+    $c ZADD zset:small 1 a 2.5 b inf c -inf d
+    $c HSET hash:small f1 v1 f2 2
+    $c SET expiring v EX 1000
+    $c SADD expiring:set a b
+    $c PEXPIRE expiring:set 2000000
+    $c SELECT 9
+    $c SET elsewhere 1
+    $c SELECT 0
+}
