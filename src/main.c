@@ -12,6 +12,7 @@
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/bgsave.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/config_file.h"
@@ -137,9 +138,9 @@ static void start_base(void) {
         config_register(option_lists[i]);
     }
     for (size_t i = 0; i < COUNT(families); i++) {
-        exec_register(families[i]);
+        catalog_register(families[i]);
     }
-    exec_ready();
+    catalog_ready();
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */

@@ -1,4 +1,4 @@
-/* The families of commands: each file of this folder exports its rows, and main hands them to exec_register(). */
+/* The families of commands: each file of this folder exports its rows, and main hands them to catalog_register(). */
 #pragma once
 #include "server/exec.h"
 

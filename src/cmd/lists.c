@@ -7,6 +7,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -314,7 +315,7 @@ static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;
     int64_t n = -1;
     if (r->argc > 3) {
-        reply_wrong_arity(c, exec_full_name(r->command));
+        reply_wrong_arity(c, catalog_full_name(r->command));
         return;
     }
     if (r->argc == 3 && !parse_at_least(r, r->argv[2], 0, "ERR value is out of range, must be positive", &n)) return;

@@ -11,6 +11,7 @@
 #include "net/socket.h"
 #include "server/auth.h"
 #include "server/block.h"
+#include "server/catalog.h"
 #include "server/limits.h"
 #include "server/monitor.h"
 #include "server/pubsub.h"
@@ -296,6 +297,6 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
                c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? exec_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c), c->resp,
-               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c),
+               c->resp, labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
 }
