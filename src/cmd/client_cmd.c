@@ -171,9 +171,7 @@ static bool kill_matches(const struct kill_filter *filter, const struct client *
 }
 
 static bool kill_parse_id(struct client *c, struct slice value, int64_t *id) {
-    if (num_parse_i64(value, id) && *id >= 1) return true;
-    reply_error(c, "ERR client-id should be greater than 0");
-    return false;
+    return args_at_least(c, value, 1, "ERR client-id should be greater than 0", id);
 }
 
 /* Redis 7.4's filter and its errors. */

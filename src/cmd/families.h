@@ -17,6 +17,7 @@ extern const struct command counters_commands[];
 extern const struct command lcs_commands[];
 extern const struct command lists_commands[];
 extern const struct command list_block_commands[];
+extern const struct command list_pop_commands[];
 extern const struct command keys_commands[];
 extern const struct command expiry_commands[];
 extern const struct command scan_commands[];

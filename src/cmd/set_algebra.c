@@ -229,10 +229,7 @@ static void sunionstore(struct request *r) {
 static bool parse_card(struct request *r, int *n, uint64_t *limit) {
     struct client *c = r->client;
     int64_t keys, most = 0;
-    if (!num_parse_i64(r->argv[1], &keys) || keys < 1) {
-        reply_error(c, "ERR numkeys should be greater than 0");
-        return false;
-    }
+    if (!args_at_least(c, r->argv[1], 1, "ERR numkeys should be greater than 0", &keys)) return false;
     if (keys > r->argc - 2) {
         reply_error(c, "ERR Number of keys can't be greater than number of args");
         return false;
@@ -242,10 +239,7 @@ static bool parse_card(struct request *r, int *n, uint64_t *limit) {
             reply_syntax_error(c);
             return false;
         }
-        if (!num_parse_i64(r->argv[i + 1], &most) || most < 0) {
-            reply_error(c, "ERR LIMIT can't be negative");
-            return false;
-        }
+        if (!args_at_least(c, r->argv[i + 1], 0, "ERR LIMIT can't be negative", &most)) return false;
     }
     *n = (int)keys;
     *limit = (uint64_t)most;

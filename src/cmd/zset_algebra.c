@@ -193,9 +193,7 @@ static bool parse_aggregate(struct request *r, struct slice word, struct algebra
 }
 
 static bool parse_limit(struct request *r, struct slice word, struct algebra *a) {
-    if (num_parse_i64(word, &a->limit) && a->limit >= 0) return true;
-    reply_error(r->client, "ERR LIMIT can't be negative");
-    return false;
+    return args_at_least(r->client, word, 0, "ERR LIMIT can't be negative", &a->limit);
 }
 
 static bool parse_options(struct request *r, int i, struct algebra *a) {

@@ -252,6 +252,7 @@ int main(void) {
     rand_init();
     hash_init();
     catalog_register(lists_commands);
+    catalog_register(list_pop_commands);
     catalog_register(list_block_commands);
     catalog_register(zsets_commands);
     catalog_register(zset_block_commands);

@@ -614,6 +614,7 @@ int main(void) {
     catalog_register(counters_commands);
     catalog_register(lcs_commands);
     catalog_register(lists_commands);
+    catalog_register(list_pop_commands);
     catalog_register(keys_commands);
     catalog_register(expiry_commands);
     catalog_register(scan_commands);
