@@ -594,6 +594,7 @@ static const struct command client_subcommands[] = {
 const struct command client_cmd_commands[] = {
     {.name = "client",
      .arity = -2,
+     .flags = CMD_KEEPS_CACHING,
      .group = GROUP_CONNECTION,
      .since = "2.4.0",
      .summary = "A container for client connection commands",

@@ -36,10 +36,6 @@ size_t client_count(void) {
     return clients;
 }
 
-uint64_t client_next_id(void) {
-    return last_id + 1;
-}
-
 /* --- birth and death ------------------------------------------------------------------------- */
 
 static void client_ready(struct loop_source *source, uint32_t events) {

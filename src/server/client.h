@@ -65,7 +65,6 @@ extern struct client *client_first;
 /* Where the cron goes on with its walk over the clients; moves on when that one is closed. */
 extern struct client *client_cursor;
 size_t client_count(void);
-uint64_t client_next_id(void);            /* the id the next client will get */
 struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 
 /* --- coming and going ------------------------------------------------------------------------ */

@@ -35,6 +35,7 @@ enum command_flag {
     CMD_PROBE = 1 << 26,            /* asks whether the server is well: refused along with the writes */
     CMD_TOUCHES_ALWAYS = 1 << 27,   /* moves the access clock even for a client that said CLIENT NO-TOUCH */
     CMD_IN_LOG = 1 << 28,           /* stands in a log though it changes nothing: SELECT */
+    CMD_KEEPS_CACHING = 1 << 29, /* of a container: CLIENT CACHING goes on to the command behind a subcommand of its */
 };
 
 enum command_acl {

@@ -105,7 +105,7 @@ static __attribute__((noinline)) void hide_reply(struct client *c, size_t mark) 
 static __attribute__((noinline)) void end_caching(const struct request *r) {
     if (block_is_waiting(r->client) || r->client->flags & CLIENT_MULTI) return;
     const struct command *container = r->command ? catalog_container(r->command) : NULL;
-    if (container && strcmp(container->name, "client") == 0) return;
+    if (container && (container->flags & CMD_KEEPS_CACHING)) return;
     r->client->flags &= ~(unsigned)CLIENT_CACHING;
 }
 
