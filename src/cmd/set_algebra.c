@@ -126,6 +126,13 @@ static void subtract_few(const struct operands *o, struct result *to) {
     set_draft_drop(&gone);
 }
 
+/* Redis chooses between walking over the first set and asking the others, and taking all of the first and removing
+ * what the others have. The second leaves its mark on the encoding of what is stored. */
+static void note_encoding(const struct operands *o, size_t others, struct result *to) {
+    size_t first = set_count(o->sets[0]), walk = first * (size_t)o->n / 2;
+    if (to->draft && walk > first + others) set_draft_held(to->draft, o->sets[0]);
+}
+
 static void subtract(struct operands *o, struct result *to) {
     if (!o->sets[0]) return;
     int n = 1;
@@ -136,6 +143,7 @@ static void subtract(struct operands *o, struct result *to) {
         o->sets[n++] = o->sets[i];
     }
     o->n = n;
+    note_encoding(o, others, to);
     if (n > 1 && others < set_count(o->sets[0])) {
         subtract_few(o, to);
     } else {

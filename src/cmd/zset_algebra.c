@@ -48,11 +48,12 @@ static size_t source_count(const struct source *s) {
     return entry_type(s->e) == ENTRY_ZSET ? zset_count(s->e) : set_count(s->e);
 }
 
+/* *score is NaN for 0 * inf: Redis makes 0 of that only in the walk over members, and here of the sum that it ends in. */
 static bool source_score(const struct source *s, struct slice member, double *score) {
     double raw = 1;
     if (!s->e) return false;
     if (entry_type(s->e) == ENTRY_ZSET ? !zset_score(s->e, member, &raw) : !set_has(s->e, member)) return false;
-    *score = weighted(s, raw);
+    *score = s->weight * raw;
     return true;
 }
 
