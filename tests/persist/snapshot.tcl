@@ -114,6 +114,21 @@ with_server {enable-protected-configs yes} {
         assert_all_types [client]
     }
 
+    test "SAVE and DEBUG RELOAD are not written to the append-only file" {
+        r CONFIG SET appendonly yes
+        wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+        r SET logged 1
+        r SAVE
+        r SET logged 2
+        r DEBUG RELOAD
+        assert_equal 0 [info_field rdb_changes_since_last_save]
+        set text ""
+        foreach path [glob [file join [server_folder] appendonlydir *.incr.aof]] { append text [read_file $path] }
+        r CONFIG SET appendonly no
+        assert_match {*logged*} $text
+        assert {![regexp -nocase {save|reload} $text]}
+    }
+
     test "DEBUG RELOAD with its options" {
         r FLUSHALL
         r SET a 1

@@ -1,0 +1,16 @@
+/* The bar is on standard error and wipes itself at its end, so that what the tools print can be kept in a file. */
+#include "persist/check_bar.h"
+#include <stdio.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 40
+
+void check_bar(void *ctx, uint64_t bytes) {
+    int64_t size = *(const int64_t *)ctx;
+    if (size <= 0 || !isatty(STDERR_FILENO)) return;
+    int done = (int)((double)bytes / (double)size * BAR_WIDTH);
+    if (done > BAR_WIDTH) done = BAR_WIDTH;
+    fprintf(stderr, "\r[%.*s%*s] %3d %%", done, "########################################", BAR_WIDTH - done, "",
+            done * 100 / BAR_WIDTH);
+    if (done == BAR_WIDTH) fprintf(stderr, "\r%*s\r", BAR_WIDTH + 8, "");
+}
