@@ -187,7 +187,7 @@ with_server {} {
             foreach words {{a 0 P} {a 100000 P REPLACE} {none 1000 P ABSTTL} {a 1000 P ABSTTL REPLACE}
                            {c 5000000000000 P ABSTTL} {d 0 P IDLETIME 5} {d 5000 P REPLACE FREQ 5} {e 0 P replace}
                            {e 0 P} {e 0 X}} {
-                catch {$c RESTORE {*}[string map [list P $payload] $words]}
+                catch {$c RESTORE {*}[lreplace $words 2 2 $payload]}
             }
             set events {}
             $c DEL e
