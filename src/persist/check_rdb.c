@@ -323,6 +323,7 @@ static int check_file(const char *path) {
         if (fd >= 0) close(fd);
         return 1;
     }
+    memset(&check, 0, sizeof check);
     check.size = S_ISREG(st.st_mode) ? st.st_size : 0;
     check.in.reader = &check.reader;
     check.doing = "start";
