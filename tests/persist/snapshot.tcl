@@ -130,6 +130,7 @@ with_server {enable-protected-configs yes} {
     }
 
     test "SAVE and BGSAVE in a transaction, and while a child saves" {
+        r FLUSHALL
         r SET a 1
         assert_equal OK [r MULTI]
         assert_error {ERR Command not allowed inside a transaction} { r SAVE }

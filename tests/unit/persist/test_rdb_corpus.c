@@ -1,6 +1,7 @@
 /* The files of tests/fuzz: what they promise holds, and no damage to them brings down the loader, RESTORE or the check
  * tool, which also says whether a file is sound as the loader does. KURA_FUZZ_ROUNDS is how often each is damaged. */
 #include "base/crc64.h"
+#include "base/log.h"
 #include "persist/check_rdb.h"
 #include "persist/rdb_format.h"
 #define LAB_DBS 16
@@ -132,6 +133,7 @@ int main(int argc, char **argv) {
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
     rand_seed(seed);
+    log_set_level(LOG_WARNING);
     lab_start();
     clock_update();
     const struct CMUnitTest tests[] = {cmocka_unit_test(snapshots), cmocka_unit_test(payloads)};
