@@ -43,6 +43,7 @@ static bool check_base(void *ctx, int fd, uint64_t *end) {
     struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = check_bar, .ctx = &check.size};
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
     enum rdb_result result = rdb_read(&job);
+    check_bar_wipe();
     for (int i = 0; i < db_count(); i++)
         if (db_size(db_at(i))) db_empty(db_at(i), false);
     if (result != RDB_OK) {

@@ -78,6 +78,7 @@ static bool known(unsigned type) {
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
     va_list args;
+    check_bar_wipe();
     printf("[offset %llu] ", (unsigned long long)reader_offset(&check.reader));
     va_start(args, format);
     vprintf(format, args);
@@ -150,6 +151,7 @@ static bool check_aux(void) {
     if (!rdb_get_kept(&check.in, &check.in.name, &name) || !rdb_get_string(&check.in, &check.in.text, &value)) {
         return false;
     }
+    check_bar_wipe();
     printf("[offset %llu] AUX FIELD ", (unsigned long long)reader_offset(&check.reader));
     fwrite(name.ptr, 1, name.len < NAME_SHOWN ? name.len : NAME_SHOWN, stdout);
     printf(" = ");
@@ -298,6 +300,7 @@ static void tell_summary(void) {
 }
 
 static void tell_error(void) {
+    check_bar_wipe();
     printf("--- RDB ERROR DETECTED ---\n");
     const char *what = check.in.message;
     if (check.in.result == RDB_CUT && check.reader.error == 0 && reader_left(&check.reader) == 0) {

@@ -100,6 +100,15 @@ with_server {} {
         assert_match {*ERROR DETECTED*\[offset 10\] Invalid object type: 99*While doing: read-type*0 keys read*} $output
     }
 
+    test "on a terminal there is a bar, which is gone in the end" {
+        if {[auto_execok script] eq ""} { skip "no script(1)" }
+        set tool [file join [file dirname [server_binary]] kura-check-rdb]
+        set output [exec script -qec "$tool $path" /dev/null < /dev/null]
+        # Tcl reads a carriage return as the end of a line.
+        assert {[regexp {\n\[[# ]{40}\] +\d+ %\n +\n\[offset} $output]}
+        assert {![regexp {%\[|%\n\[[^# ]} $output]}
+    }
+
     test "arguments" {
         assert_equal 1 [lindex [check] 0]
         assert_match {*Usage: *check-rdb <rdb-file-name>*} [lindex [check] 1]
