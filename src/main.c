@@ -8,6 +8,7 @@
 #include "cmd/families.h"
 #include "net/loop.h"
 #include "persist/check_aof.h"
+#include "persist/check_rdb.h"
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
@@ -56,7 +57,7 @@ static const struct command *const families[] = {
     hashes_commands,     hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands,
     memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
     zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
-    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,
+    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -87,10 +88,7 @@ static int print_usage(void) {
 static int run_special(int argc, char **argv) {
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
     if (strstr(name, "check-aof")) return check_aof_main(argc, argv);
-    if (strstr(name, "check-rdb")) {
-        fprintf(stderr, "%s is not available yet: this version of kura does not write files\n", name);
-        return 1;
-    }
+    if (strstr(name, "check-rdb")) return check_rdb_main(argc, argv);
     if (argc != 2 && !(argc > 1 && strcmp(argv[1], "--test-memory") == 0)) return -1;
     const char *word = argv[1];
     if (strcmp(word, "-v") == 0 || strcmp(word, "--version") == 0) return print_version();

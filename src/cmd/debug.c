@@ -216,6 +216,7 @@ static void empty_everything(void) {
 static void debug_reload(struct request *r) {
     struct client *c = r->client;
     bool merge = false, flush = true, save = true;
+    propagate_nothing();
     for (int i = 2; i < r->argc; i++) {
         if (slice_is(r->argv[i], "merge")) {
             merge = true;
@@ -238,6 +239,7 @@ static void debug_reload(struct request *r) {
         return;
     }
     log_warning("DB reloaded by DEBUG RELOAD");
+    db_metrics.dirty = 0; /* what was loaded is in the file */
     reply_ok(c);
 }
 

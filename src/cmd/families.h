@@ -41,3 +41,4 @@ extern const struct command geo_commands[];
 extern const struct command geo_search_commands[];
 extern const struct command dump_commands[];
 extern const struct command persistence_commands[];
+extern const struct command migrate_commands[];

@@ -7,6 +7,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied a
 
 #define STR12 0xe0 /* heads, with the bits of a length or a value zero */
 #define STR32 0xf0
+#define STR6 0x80
 #define INT13 0xc0
 #define INT16 0xf1
 #define INT64 0xf4
@@ -356,9 +357,14 @@ static bool backlen_right(const uint8_t *at, size_t n) {
     return memcmp(at + n, expected, listpack_backlen_bytes(n)) == 0;
 }
 
+/* A head's first byte tells its form, and the same value in the same form is the same bytes. Small numbers, and short
+ * strings that do not begin like a number, are what there is most of. */
 static bool in_smallest_form(const uint8_t *at) {
+    unsigned head = *at;
+    if (head <= STR6) return true;
+    if (head < INT13 && (at[1] > '9' || (at[1] < '0' && at[1] != '-'))) return true;
     struct listpack_item item = listpack_item_value(listpack_get(at));
-    return memcmp(at, item.head, item.head_len) == 0;
+    return head == item.head[0];
 }
 
 enum listpack_state listpack_check(const uint8_t *lp, size_t bytes, listpack_visit_fn visit, void *ctx) {

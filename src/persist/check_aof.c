@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "persist/aof_load.h"
 #include "persist/aof_read.h"
+#include "persist/check_bar.h"
 #include "persist/files.h"
 #include "persist/manifest.h"
 #include "persist/rdb.h"
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #define DATABASES 16384 /* more than anybody has: a snapshot must not fail for want of one */
-#define BAR_WIDTH 40
 
 static struct {
     bool fix;
@@ -38,21 +38,12 @@ enum verdict { VALID, EMPTY, CUT, CUT_TO_TIME };
 
 /* --- the reader's hooks ---------------------------------------------------------------------- */
 
-static void draw_bar(void *ctx, uint64_t bytes) {
-    (void)ctx;
-    if (check.size <= 0 || !isatty(STDERR_FILENO)) return;
-    int done = (int)((double)bytes / (double)check.size * BAR_WIDTH);
-    if (done > BAR_WIDTH) done = BAR_WIDTH;
-    fprintf(stderr, "\r[%.*s%*s] %3d %%", done, "########################################", BAR_WIDTH - done, "",
-            done * 100 / BAR_WIDTH);
-    if (done == BAR_WIDTH) fprintf(stderr, "\r%*s\r", BAR_WIDTH + 8, "");
-}
-
 static bool check_base(void *ctx, int fd, uint64_t *end) {
     (void)ctx;
-    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = draw_bar};
+    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = check_bar, .ctx = &check.size};
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
     enum rdb_result result = rdb_read(&job);
+    check_bar_wipe();
     for (int i = 0; i < db_count(); i++)
         if (db_size(db_at(i))) db_empty(db_at(i), false);
     if (result != RDB_OK) {
@@ -127,7 +118,7 @@ static enum verdict offer_cut(const struct aof_finding *found) {
 
 static enum verdict check_file(const char *name, bool is_last) {
     static const struct aof_reader_hooks hooks = {
-        .read_base = check_base, .progress = draw_bar, .stamp = look_at_stamp};
+        .read_base = check_base, .progress = check_bar, .stamp = look_at_stamp, .ctx = &check.size};
     struct aof_finding found;
     check.name = name;
     check.is_last = is_last;

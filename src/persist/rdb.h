@@ -109,7 +109,7 @@ struct rdb_value {
     const uint8_t *bytes; /* valid until the reader or its scratch is used again */
     uint8_t own[8];       /* where bytes points for a number or a pointer */
 };
-/* The value of a payload that is ok. Its bytes lie in memory that the next call uses again. */
+/* The value of a payload that is ok; what comes behind the value is not looked at, as with Redis. Its bytes lie in memory that the next call uses again. */
 enum rdb_result rdb_restore(struct slice payload, struct rdb_value *value);
 void rdb_value_drop(struct rdb_value *value); /* one that is not going to have a key */
 /* The entry that it becomes, which now owns it; the caller inserts it. */

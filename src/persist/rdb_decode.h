@@ -73,6 +73,16 @@ bool rdb_has_twins(const uint8_t *lp, unsigned stride);
 void rdb_pack_begin(struct rdb_in *in);
 bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item);
 
+/* --- What kura has no use for (rdb_skip.c): passed over in its form, with nothing kept ------------- */
+
+bool rdb_skip_string(struct rdb_in *in);
+bool rdb_can_skip(unsigned type); /* is it one of these? */
+bool rdb_skip_value(struct rdb_in *in, unsigned type);
+/* What a module keeps beside the keys. Its name goes to `name`: nine characters and a terminator. */
+#define RDB_MODULE_NAME 10
+bool rdb_skip_module_aux(struct rdb_in *in, char name[RDB_MODULE_NAME]);
+void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME]);
+
 /* --- Formats of the past (rdb_old.c): all become listpacks in in->pack ---------------------------- */
 
 bool rdb_ziplist_to_pack(struct rdb_in *in, const uint8_t *ziplist, size_t n);

@@ -303,8 +303,5 @@ enum rdb_result rdb_restore(struct slice payload, struct rdb_value *v) {
     in.result = RDB_OK;
     bool ok = rdb_get_bytes(&in, &type, 1) && rdb_get_value(&in, type, v);
     if (!ok) return in.result;
-    if (v->empty) return RDB_CORRUPT;
-    if (reader_left(&reader) == 0) return RDB_OK;
-    rdb_value_drop(v);
-    return RDB_CORRUPT;
+    return v->empty ? RDB_CORRUPT : RDB_OK;
 }

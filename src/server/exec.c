@@ -47,7 +47,7 @@ static void call(struct request *r) {
     propagate_begin();
     r->command->body(r);
     if (__builtin_expect(c->flags & CLIENT_TRACKS, 0) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
-    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
     if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;

@@ -12,6 +12,7 @@
 #include "server/info.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
+#include "server/targets.h"
 #include "server/tracking.h"
 #include "store/db.h"
 #include <math.h>
@@ -192,9 +193,10 @@ static void write_keys(struct buf *out) {
         "evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time", NULL,
     };
     static const char *const others[] = {
-        "migrate_cached_sockets",   "slave_expires_tracked_keys", "active_defrag_hits",
-        "active_defrag_misses",     "active_defrag_key_hits",     "active_defrag_key_misses",
-        "total_active_defrag_time", "current_active_defrag_time", NULL,
+        "slave_expires_tracked_keys", "active_defrag_hits",
+        "active_defrag_misses",       "active_defrag_key_hits",
+        "active_defrag_key_misses",   "total_active_defrag_time",
+        "current_active_defrag_time", NULL,
     };
     write_count(out, "expired_keys", db_metrics.expired);
     buf_printf(out, "expired_stale_perc:%.2f\r\n", (double)db_metrics.expired_stale_permille / 10);
@@ -208,6 +210,7 @@ static void write_keys(struct buf *out) {
     write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
     write_count(out, "latest_fork_usec", (uint64_t)child_metrics.fork_us);
     write_count(out, "total_forks", child_metrics.forks);
+    write_count(out, "migrate_cached_sockets", targets_count());
     write_zeros(out, others);
     write_count(out, "tracking_total_keys", tracking_keys());
     write_count(out, "tracking_total_items", tracking_items());

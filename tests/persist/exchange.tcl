@@ -159,6 +159,59 @@ with_server {} {
         }
     }
 
+    test "bytes behind the value of a payload are passed over, as redis-server does" {
+        set theirs [client $redis]
+        foreach c [list [client] $theirs] {
+            $c FLUSHALL
+            $c DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+            $c SET k v
+            set payload [$c DUMP k]
+            assert_equal OK [$c RESTORE t 0 [string range $payload 0 end-10]junk[string range $payload end-9 end]]
+            assert_equal v [$c GET t]
+            $c DEBUG SET-SKIP-CHECKSUM-VALIDATION 0
+        }
+    }
+
+    test "RESTORE is logged and published as redis-server does it" {
+        set told {}
+        foreach h [list $redis $kura] {
+            set c [client $h]
+            set s [client $h]
+            $c FLUSHALL
+            $c SET k v
+            set payload [$c DUMP k]
+            $c CONFIG SET notify-keyspace-events KEA
+            $c CONFIG SET appendonly yes
+            wait_for {[string match "*aof_rewrite_in_progress:0*aof_rewrite_scheduled:0*" [$c INFO persistence]]}
+            $s PSUBSCRIBE __key*
+            foreach words {{a 0 P} {a 100000 P REPLACE} {none 1000 P ABSTTL} {a 1000 P ABSTTL REPLACE}
+                           {c 5000000000000 P ABSTTL} {d 0 P IDLETIME 5} {d 5000 P REPLACE FREQ 5} {e 0 P replace}
+                           {e 0 P} {e 0 X}} {
+                catch {$c RESTORE {*}[lreplace $words 2 2 $payload]}
+            }
+            set events {}
+            $c DEL e
+            while {[lrange [lindex $events end] 2 end] ne "__keyevent@0__:del e"} {
+                lappend events [$s -read]
+            }
+            set logged {}
+            foreach path [lsort [glob [file join [server_folder $h] appendonlydir *.incr.aof]]] {
+                set f [open $path rb]
+                foreach line [split [string map [list $payload PAYLOAD] [read $f]] \n] {
+                    set line [string trim $line "\r"]
+                    if {[string index $line 0] ni {# * $ ""}} { lappend logged [regsub {^1\d{12}$} $line SOON] }
+                }
+                close $f
+            }
+            $c CONFIG SET appendonly no
+            $c CONFIG SET notify-keyspace-events ""
+            lappend told [list $events $logged]
+        }
+        assert_match {*RESTORE a SOON PAYLOAD REPLACE ABSTTL DEL a *} [lindex $told 0 1]
+        assert_equal [lindex $told 0 0] [lindex $told 1 0]
+        assert_equal [lindex $told 0 1] [lindex $told 1 1]
+    }
+
     test "RESTORE sets the idle time and the frequency" {
         r FLUSHALL
         r SET a x

@@ -114,6 +114,42 @@ with_server {enable-protected-configs yes} {
         assert_all_types [client]
     }
 
+    test "SAVE and DEBUG RELOAD are not written to the append-only file" {
+        r CONFIG SET appendonly yes
+        wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+        r SET logged 1
+        r SAVE
+        r SET logged 2
+        r DEBUG RELOAD
+        assert_equal 0 [info_field rdb_changes_since_last_save]
+        set text ""
+        foreach path [glob [file join [server_folder] appendonlydir *.incr.aof]] { append text [read_file $path] }
+        r CONFIG SET appendonly no
+        assert_match {*logged*} $text
+        assert {![regexp -nocase {save|reload} $text]}
+    }
+
+    test "SAVE and BGSAVE in a transaction, and while a child saves" {
+        r FLUSHALL
+        r SET a 1
+        assert_equal OK [r MULTI]
+        assert_error {ERR Command not allowed inside a transaction} { r SAVE }
+        assert_error {EXECABORT*} { r EXEC }
+        r MULTI
+        r BGSAVE
+        assert_equal {{Background saving scheduled}} [r EXEC]
+        wait_for {[info_field rdb_bgsave_in_progress] == 0 && [info_field rdb_last_bgsave_status] eq "ok"}
+        r CONFIG SET rdb-key-save-delay 500000
+        wait_for {![catch {r BGSAVE}]}
+        foreach words {SAVE BGSAVE {BGSAVE SCHEDULE}} {
+            assert_error {ERR Background save already in progress} { r {*}$words }
+        }
+        assert_error {ERR syntax error} { r BGSAVE FOO }
+        r CONFIG SET rdb-key-save-delay 0
+        r FLUSHALL
+        wait_for {[info_field rdb_bgsave_in_progress] == 0}
+    }
+
     test "DEBUG RELOAD with its options" {
         r FLUSHALL
         r SET a 1

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef LAB_DBS
 #define LAB_DBS 4
+#endif
 
 static struct rdb_read lab_job; /* of the last lab_load */
 
@@ -160,4 +162,27 @@ static inline void lab_fill(int keys) {
             longest /= 10;
         lab_add(db_at((int)rand_below(LAB_DBS - 1)), types[i % 5], &key, count, longest ? longest : 1);
     }
+}
+
+/* --- Damage ------------------------------------------------------------------------------------- */
+
+/* A few bytes flipped, cut out, copied or made up. Returns how many there are then. */
+static inline size_t lab_damage(uint8_t *p, size_t n) {
+    static const uint8_t odd[] = {0, 1, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xc0, 0xc3, 0xf0, 0xfe, 0xff};
+    for (unsigned i = 0, changes = 1 + (unsigned)rand_below(4); i < changes && n > 0; i++) {
+        size_t at = rand_below(n), len = rand_below(n - at < 16 ? n - at : 16);
+        switch (rand_below(6)) {
+        case 0: p[at] ^= (uint8_t)(1u << rand_below(8)); break;
+        case 1: p[at] = (uint8_t)rand_u64(); break;
+        case 2: p[at] = odd[rand_below(sizeof odd)]; break;
+        case 3:
+            memmove(p + at, p + at + len, n - at - len);
+            n -= len;
+            break;
+        case 4: memmove(p + at, p + rand_below(n - len), len); break;
+        default: p[at] = (uint8_t)(p[at] + (rand_below(2) ? 1 : -1));
+        }
+    }
+    if (rand_below(10) == 0) n = rand_below(n + 1);
+    return n;
 }

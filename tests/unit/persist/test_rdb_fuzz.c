@@ -22,26 +22,6 @@ static void assert_memory(size_t input) {
     if (used > MEMORY_BASE + MEMORY_FACTOR * input) fail_msg("%zu bytes of memory for %zu of input", used, input);
 }
 
-static size_t damage(uint8_t *p, size_t n) {
-    static const uint8_t odd[] = {0, 1, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xc0, 0xc3, 0xf0, 0xfe, 0xff};
-    for (unsigned i = 0, changes = 1 + (unsigned)rand_below(4); i < changes && n > 0; i++) {
-        size_t at = rand_below(n), len = rand_below(n - at < 16 ? n - at : 16);
-        switch (rand_below(6)) {
-        case 0: p[at] ^= (uint8_t)(1u << rand_below(8)); break;
-        case 1: p[at] = (uint8_t)rand_u64(); break;
-        case 2: p[at] = odd[rand_below(sizeof odd)]; break;
-        case 3:
-            memmove(p + at, p + at + len, n - at - len);
-            n -= len;
-            break;
-        case 4: memmove(p + at, p + rand_below(n - len), len); break;
-        default: p[at] = (uint8_t)(p[at] + (rand_below(2) ? 1 : -1));
-        }
-    }
-    if (rand_below(10) == 0) n = rand_below(n + 1);
-    return n;
-}
-
 /* Everything that can be read of it is read, and written. */
 static void use(void) {
     struct slice bytes = lab_save(0);
@@ -71,7 +51,7 @@ static void snapshots(void **state) {
         lab_empty();
         memory_before = alloc_used();
         memcpy(copy, good.ptr, good.len);
-        size_t n = damage(copy, good.len);
+        size_t n = lab_damage(copy, good.len);
         enum rdb_result result = lab_load(slice_of((char *)copy, n), RDB_KEEP_EXPIRED);
         assert_memory(n);
         if (result != RDB_OK) assert_true(lab_job.message[0] && lab_job.failed_at <= n);
@@ -121,7 +101,7 @@ static void payloads(void **state) {
         for (int k = 0; k < 50; k++) {
             memcpy(copy, good.ptr, good.len);
             if (rand_below(4) == 0) copy[0] = (uint8_t)rand_below(22); /* another type */
-            try_payload(copy, damage(copy, good.len));
+            try_payload(copy, lab_damage(copy, good.len));
         }
         free(copy);
         writer_free(&w);
@@ -172,7 +152,7 @@ static void payloads_of_the_past(void **state) {
             assert_int_equal(rdb_restore(slice_of((char *)payload, n), &value), RDB_OK);
             rdb_value_drop(&value);
         }
-        try_payload(payload, damage(payload, n));
+        try_payload(payload, lab_damage(payload, n));
     }
 }
 

@@ -1,0 +1,304 @@
+/* MIGRATE: keys are dumped, sent to another server as RESTOREs, and removed here as its answers come in.
+ *
+ * All requests go out in one piece before the first answer is read. Everybody waits meanwhile, as with Redis: between
+ * its being read and its being removed no key may change. A key goes only when its own RESTORE was answered
+ * well: whatever happens to the connection, it is in one place at least. What was removed until then is
+ * propagated as DEL. */
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd/args.h"
+#include "cmd/families.h"
+#include "cmd/lookup.h"
+#include "persist/rdb.h"
+#include "server/client.h"
+#include "server/propagate.h"
+#include "server/reply.h"
+#include "server/targets.h"
+#include <errno.h>
+
+#define DEFAULT_TIMEOUT_MS 1000
+
+struct migration {
+    struct request *request;
+    bool copy, replace;
+    struct slice user, password; /* ptr NULL: not given */
+    int64_t db, timeout_ms;
+    const struct slice *names; /* arguments */
+    int n_names;
+    /* Of those, the keys that are there; n_names entries of memory. */
+    struct key *keys;
+    int n_keys;
+    struct slice *gone; /* DEL and the names of the keys that were removed */
+    int n_gone;
+    char error[512]; /* the target's first one, or "" */
+};
+
+enum outcome { DONE, RETRY, NOT_WRITTEN, NOT_READ };
+
+/* --- Arguments --------------------------------------------------------------------------------- */
+
+static bool read_keys(struct migration *m, int i) {
+    struct request *r = m->request;
+    if (r->argv[3].len > 0) {
+        reply_error(r->client, "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
+        return false;
+    }
+    m->names = r->argv + i + 1;
+    m->n_names = r->argc - i - 1;
+    return true;
+}
+
+/* AUTH and AUTH2: how many arguments they take, 0 if they are not there. */
+static int read_credentials(struct migration *m, int i) {
+    struct request *r = m->request;
+    bool with_user = slice_is(r->argv[i], "auth2");
+    int n = with_user ? 2 : 1;
+    if (i + n >= r->argc) return 0;
+    for (int k = 1; k <= n; k++)
+        request_redact(r, i + k);
+    m->user = with_user ? r->argv[i + 1] : slice_of(NULL, 0);
+    m->password = r->argv[i + n];
+    return n;
+}
+
+static bool read_options(struct migration *m) {
+    struct request *r = m->request;
+    for (int i = 6; i < r->argc; i++) {
+        struct slice word = r->argv[i];
+        int more = 0;
+        if (slice_is(word, "copy")) {
+            m->copy = true;
+        } else if (slice_is(word, "replace")) {
+            m->replace = true;
+        } else if (slice_is(word, "keys")) {
+            return read_keys(m, i);
+        } else if ((slice_is(word, "auth") || slice_is(word, "auth2")) && (more = read_credentials(m, i))) {
+            i += more;
+        } else {
+            reply_syntax_error(r->client);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_arguments(struct migration *m) {
+    struct request *r = m->request;
+    m->names = r->argv + 3;
+    m->n_names = 1;
+    if (!read_options(m)) return false;
+    if (!args_i64(r->client, r->argv[5], &m->timeout_ms) || !args_i64(r->client, r->argv[4], &m->db)) return false;
+    if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
+    return true;
+}
+
+static void find_present(struct migration *m) {
+    for (int i = 0; i < m->n_names; i++) {
+        struct key key = key_of(m->names[i]);
+        if (db_read(m->request->client->db, &key)) m->keys[m->n_keys++] = key;
+    }
+}
+
+/* --- Requests ---------------------------------------------------------------------------------- */
+
+static void put_word(struct buf *out, struct slice word) {
+    buf_printf(out, "$%zu\r\n", word.len);
+    buf_append_slice(out, word);
+    buf_append_cstr(out, "\r\n");
+}
+
+static void put_number(struct buf *out, int64_t n) {
+    char digits[NUM_I64_MAX];
+    put_word(out, slice_of(digits, (size_t)num_print_i64(digits, n)));
+}
+
+static void put_introduction(struct buf *out, const struct migration *m, const struct target *t) {
+    if (m->password.ptr) {
+        buf_append_cstr(out, m->user.ptr ? "*3\r\n$4\r\nAUTH\r\n" : "*2\r\n$4\r\nAUTH\r\n");
+        if (m->user.ptr) put_word(out, m->user);
+        put_word(out, m->password);
+    }
+    if (t->db == m->db) return;
+    buf_append_cstr(out, "*2\r\n$6\r\nSELECT\r\n");
+    put_number(out, m->db);
+}
+
+static void put_restore(struct buf *out, const struct migration *m, const struct key *key) {
+    const struct entry *e = db_look(m->request->client->db, key);
+    if (!e) return; /* cannot be: nothing has run since it was found, and its time is told by the same clock */
+    int64_t ttl_ms = 0;
+    if (entry_has_ttl(e)) {
+        ttl_ms = entry_deadline_ms(e) - clock_now_ms();
+        if (ttl_ms < 1) ttl_ms = 1;
+    }
+    struct writer w;
+    writer_to_memory(&w, true);
+    rdb_dump(&w, e);
+    buf_append_cstr(out, m->replace ? "*5\r\n$7\r\nRESTORE\r\n" : "*4\r\n$7\r\nRESTORE\r\n");
+    put_word(out, key->name);
+    put_number(out, ttl_ms);
+    put_word(out, writer_slice(&w));
+    if (m->replace) put_word(out, SLICE("REPLACE"));
+    writer_free(&w);
+}
+
+/* --- Answers ----------------------------------------------------------------------------------- */
+
+/* False: the connection failed. A refusal is kept, the first of them. */
+static bool read_answer(struct migration *m, struct target *t, bool *fine) {
+    struct slice line;
+    if (!peer_read_line(&t->peer, &line, m->timeout_ms)) return false;
+    *fine = line.len == 0 || line.ptr[0] != '-';
+    if (!*fine && !m->error[0]) {
+        size_t n = line.len - 1 < sizeof m->error - 1 ? line.len - 1 : sizeof m->error - 1;
+        memcpy(m->error, line.ptr + 1, n);
+        m->error[n] = '\0';
+    }
+    return true;
+}
+
+static void remove_key(struct migration *m, const struct key *key) {
+    struct db *db = m->request->client->db;
+    struct entry *e = db_write(db, key);
+    if (!e) return; /* the same key was named twice */
+    db_remove(db, key, e);
+    db_changed(db, key, DB_GENERIC, "del");
+    m->gone[m->n_gone++] = key->name;
+}
+
+/* After AUTH or SELECT was refused all keys stay, though the other side may have taken them: so it is with Redis. */
+static enum outcome read_answers(struct migration *m, struct target *t) {
+    bool welcome = true, fine;
+    if (m->password.ptr) {
+        if (!read_answer(m, t, &fine)) return RETRY;
+        welcome &= fine;
+    }
+    if (t->db != m->db) {
+        if (!read_answer(m, t, &fine)) return RETRY;
+        welcome &= fine;
+    }
+    for (int i = 0; i < m->n_keys; i++) {
+        if (!read_answer(m, t, &fine)) return i == 0 && !m->error[0] ? RETRY : NOT_READ;
+        if (fine && welcome && !m->copy) remove_key(m, &m->keys[i]);
+    }
+    t->db = m->error[0] ? -1 : (int)m->db;
+    return DONE;
+}
+
+/* --- The command ------------------------------------------------------------------------------- */
+
+static enum outcome talk(struct migration *m, struct target *t) {
+    struct buf out = {0};
+    put_introduction(&out, m, t);
+    for (int i = 0; i < m->n_keys; i++)
+        put_restore(&out, m, &m->keys[i]);
+    bool written = peer_write(&t->peer, buf_slice(&out), m->timeout_ms);
+    int error = errno;
+    buf_free(&out);
+    errno = error;
+    return written ? read_answers(m, t) : NOT_WRITTEN;
+}
+
+/* A kept connection may have been closed by the other side: then once more, with a new one. */
+static void migrate_keys(struct migration *m) {
+    struct request *r = m->request;
+    int64_t port = 0;
+    num_parse_i64(r->argv[2], &port);
+    enum outcome outcome = NOT_READ;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct target *t = targets_get(r->argv[1], (int)(port & UINT16_MAX), m->timeout_ms);
+        if (!t) {
+            reply_error(r->client, errno == ECONNREFUSED ? "IOERR error or timeout writing to target instance"
+                                                         : "IOERR error or timeout connecting to the client");
+            return;
+        }
+        outcome = talk(m, t);
+        if (outcome == DONE) break;
+        int error = errno;
+        targets_drop(t);
+        if (outcome == NOT_READ || error == ETIMEDOUT) break;
+    }
+    if (m->error[0]) {
+        reply_errorf(r->client, "ERR Target instance replied with error: %s", m->error);
+    } else if (outcome == DONE) {
+        reply_ok(r->client);
+    } else {
+        reply_errorf(r->client, "IOERR error or timeout %s to target instance",
+                     outcome == NOT_WRITTEN ? "writing" : "reading");
+    }
+}
+
+static void migrate(struct request *r) {
+    struct migration m = {.request = r};
+    if (!read_arguments(&m)) return;
+    size_t room = (size_t)m.n_names + 1;
+    m.keys = alloc_get(room * sizeof *m.keys);
+    m.gone = alloc_get(room * sizeof *m.gone);
+    m.gone[m.n_gone++] = SLICE("DEL");
+    find_present(&m);
+    if (m.n_keys == 0) {
+        reply_status(r->client, "NOKEY");
+    } else {
+        migrate_keys(&m);
+    }
+    if (m.n_gone > 1) propagate_as(m.gone, m.n_gone);
+    alloc_put(m.keys, room * sizeof *m.keys);
+    alloc_put(m.gone, room * sizeof *m.gone);
+}
+
+/* --- Rows -------------------------------------------------------------------------------------- */
+
+/* The one behind host and port, or those behind KEYS. A password may be the word "keys". */
+static int find_keys(const struct slice *argv, int argc, int *positions, int max) {
+    int first = 3, count = 1;
+    for (int i = 6; i < argc && argv[3].len == 0; i++) {
+        if (slice_is(argv[i], "auth")) {
+            i++;
+        } else if (slice_is(argv[i], "auth2")) {
+            i += 2;
+        } else if (slice_is(argv[i], "keys")) {
+            first = i + 1;
+            count = argc - first;
+            break;
+        }
+    }
+    for (int i = 0; i < count && i < max; i++)
+        positions[i] = first + i;
+    return count;
+}
+
+static const struct command_keys migrate_key_specs[] = {
+    {.flags = "RW access delete", .begin = 3, .step = 1, .keynum_at = -1},
+    {.flags = "RW access delete incomplete", .keyword = "KEYS", .from = -2, .last = -1, .step = 1, .keynum_at = -1},
+    {.flags = NULL},
+};
+
+const struct command migrate_commands[] = {
+    {.name = "migrate",
+     .body = migrate,
+     .arity = -6,
+     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .first_key = 3,
+     .last_key = 3,
+     .key_step = 1,
+     .group = GROUP_GENERIC,
+     .since = "2.6.0",
+     .summary = "Atomically transfer a key from a Redis instance to another one.",
+     .complexity = "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target "
+                   "instance. See the pages of these commands for time complexity. Also an O(N) data transfer between "
+                   "the two instances is performed.",
+     .syntax = "host port:integer key_or_empty_string:(key:key | empty_string='') destination-db:integer "
+               "timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] [authentication:([AUTH password@4.0.7] | [AUTH2 "
+               "username_password:(username password)@6.0.0])] [KEYS key:key#1...@3.0.6]",
+     .tips = "nondeterministic_output",
+     .history = "3.0.0|Added the `COPY` and `REPLACE` options.\n"
+                "3.0.6|Added the `KEYS` option.\n"
+                "4.0.7|Added the `AUTH` option.\n"
+                "6.0.0|Added the `AUTH2` option.",
+     .keys = migrate_key_specs,
+     .find_keys = find_keys},
+    {.name = NULL},
+};
