@@ -9,6 +9,7 @@
 #include "net/socket.h"
 #include "persist/rdb.h"
 #include "server/client.h"
+#include "server/durability.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/settings.h"
@@ -246,6 +247,15 @@ static void debug_reload(struct request *r) {
     reply_ok(c);
 }
 
+static void debug_loadaof(struct request *r) {
+    if (!durability_reload()) {
+        reply_error(r->client, "ERR Error trying to load the AOF files, check server logs.");
+        return;
+    }
+    log_warning("Append Only File loaded by DEBUG LOADAOF");
+    reply_ok(r->client);
+}
+
 static void debug_skip_checksums(struct request *r) {
     rdb_options.skip_checksum = lenient_double(r->argv[2]) != 0;
     reply_ok(r->client);
@@ -265,6 +275,8 @@ static void debug_help(struct request *r) {
         "    The same for a value that is a hash table.",
         "LISTPACK <key>",
         "    Write the elements of a value that is a listpack to the log.",
+        "LOADAOF",
+        "    Write what waits, empty the databases and load the append-only file.",
         "LOG <message>",
         "    Write <message> to the server's log.",
         "OBJECT <key>",
@@ -320,6 +332,7 @@ static const struct debug_action {
     {"htstats", 3, INT_MAX, debug_values_htstats},
     {"htstats-key", 3, INT_MAX, debug_values_htstats_key},
     {"listpack", 3, 3, debug_values_listpack},
+    {"loadaof", 2, 2, debug_loadaof},
     {"reload", 2, 5, debug_reload},
     {"sdslen", 3, 3, debug_values_sdslen},
     {"set-skip-checksum-validation", 3, 3, debug_skip_checksums},

@@ -3,6 +3,7 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
+#include "server/durability.h"
 #include "server/reply.h"
 #include "server/snapshot.h"
 
@@ -13,7 +14,8 @@ static void refuse_second_save(struct client *c) {
 static void save(struct request *r) {
     if (child_running() == CHILD_RDB) {
         refuse_second_save(r->client);
-    } else if (snapshot_save()) {
+    } else if (bgsave_now()) {
+        durability_look(); /* writes may be welcome again */
         reply_ok(r->client);
     } else {
         reply_error(r->client, "ERR");

@@ -78,6 +78,12 @@ static size_t count_keys(void) {
     return keys;
 }
 
+bool bgsave_now(void) {
+    if (!snapshot_save()) return false;
+    bgsave_status.failed = false;
+    return true;
+}
+
 bool bgsave_start(void) {
     struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
     if (child_running() != CHILD_NONE) return false;
@@ -93,6 +99,13 @@ bool bgsave_start(void) {
     bgsave_status.began_s = tried_s;
     log_notice("Background saving started by pid %ld", (long)child_pid());
     return true;
+}
+
+void bgsave_forget(void) {
+    if (child_running() == CHILD_RDB) child_kill();
+    if (save.count == 0) return;
+    bgsave_now();
+    db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
 }
 
 void bgsave_schedule(void) {

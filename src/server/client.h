@@ -23,6 +23,7 @@ enum client_flag {
     CLIENT_MULTI = 1 << 15,    /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 20,   /* the keys it reads are remembered: server/tracking.h */
     CLIENT_CACHING = 1 << 21,  /* CLIENT CACHING was said for the next command */
+    CLIENT_ENDING = 1 << 22,   /* its SHUTDOWN waits for the end, or for the news that there is none */
 };
 
 struct subscriber;

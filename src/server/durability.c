@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
+#include "server/process.h"
 #include "server/propagate.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
@@ -19,6 +20,7 @@
 
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded: options act at once */
+static struct { char *of_rewrite, *of_bgsave; /* aof_rewrite_cpulist, bgsave_cpulist */ } cpus;
 
 /* --- the log --------------------------------------------------------------------------------- */
 
@@ -52,6 +54,10 @@ static void fit_gate(void) {
     exec_arm(EXEC_DISK_ERROR, by_snapshot || by_aof);
 }
 
+void durability_look(void) {
+    fit_gate();
+}
+
 static void before_send(void) {
     if (!propagate_wanted || !aof_collects()) return;
     int before = aof_write_metrics().write_errno;
@@ -77,8 +83,11 @@ static void child_comes_or_goes(bool lives) {
 }
 
 static void child_begins(enum child_kind kind) {
-    (void)kind;
     propagate_attach(NULL, NULL);
+    if (kind == CHILD_AOF)
+        process_become_child("kura-aof-rewrite", cpus.of_rewrite);
+    else
+        process_become_child(kind == CHILD_RDB ? "kura-rdb-bgsave" : "kura-rdb-to-slaves", cpus.of_bgsave);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -179,6 +188,18 @@ void durability_start(void) {
     fit_sink();
 }
 
+/* What is replayed is in the file already: nothing listens meanwhile. */
+bool durability_reload(void) {
+    aof_write_flush(true);
+    started = false;
+    fit_sink();
+    bool fine = loading_again();
+    started = true;
+    fit_sink();
+    fit_gate();
+    return fine;
+}
+
 /* --- options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
@@ -217,6 +238,8 @@ static const struct option_name fsync_modes[] = {
 
 #define SWITCH(n, a, i) \
     { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
+#define CPUS(n, a) \
+    { .name = n, .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL, .address = a, .initial = "" }
 
 const struct option durability_rows[] = {
     {.name = "appendonly",
@@ -259,5 +282,7 @@ const struct option durability_rows[] = {
     SWITCH("aof-timestamp-enabled", &aof_write_options.timestamps, "no"),
     SWITCH("aof-rewrite-incremental-fsync", &aof_options.incremental_sync, "yes"),
     SWITCH("aof-disable-auto-gc", &aof_options.keep_history, "no"),
+    CPUS("aof_rewrite_cpulist", &cpus.of_rewrite),
+    CPUS("bgsave_cpulist", &cpus.of_bgsave),
     {.name = NULL},
 };

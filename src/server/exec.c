@@ -347,7 +347,7 @@ static unsigned flags_of(const struct request *r) {
 
 /* The error of a gate that is closed to this request, until the next call; NULL if there is none. */
 static const char *closed_gate(const struct request *r, unsigned flags) {
-    static char text[256];
+    static char text[sizeof exec_disk_error];
     for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
         const struct gate *gate = &gates[i];
         if (!(armed & gate->condition) || (flags & gate->passes)) continue;
@@ -434,7 +434,7 @@ static void call(struct request *r) {
     propagate_begin();
     r->command->body(r);
     if (__builtin_expect(c->flags & CLIENT_TRACKS, 0) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
-    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty != dirty);
+    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
     if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;

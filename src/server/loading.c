@@ -155,7 +155,7 @@ static void begun(void *ctx, const char *name) {
     replayer()->db = db_at(0);
 }
 
-static void load_aof(void) {
+static enum aof_load load_aof(void) {
     static const struct aof_load_hooks hooks = {
         .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
         .sized = sized,
@@ -163,18 +163,24 @@ static void load_aof(void) {
     };
     int64_t began_us = clock_mono_us();
     enum aof_load result = aof_load(&hooks);
-    if (result == AOF_LOAD_FAILED) _exit(1);
     if (loading.active) loading_end();
     if (result == AOF_LOAD_FINE)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     db_metrics.dirty = 0;
-    aof_open();
+    return result;
+}
+
+bool loading_again(void) {
+    for (int i = 0; i < db_count(); i++)
+        db_empty(db_at(i), false);
+    return load_aof() == AOF_LOAD_FINE;
 }
 
 void loading_start_up(bool from_aof) {
     loading.serving = true;
     if (from_aof) {
-        load_aof();
+        if (load_aof() == AOF_LOAD_FAILED) _exit(1);
+        aof_open();
     } else if (snapshot_load(false) == SNAPSHOT_BROKEN) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         _exit(1);
