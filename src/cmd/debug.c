@@ -10,6 +10,7 @@
 #include "persist/rdb.h"
 #include "server/client.h"
 #include "server/durability.h"
+#include "server/loading.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/settings.h"
@@ -219,6 +220,12 @@ static void empty_everything(void) {
         db_empty(db_at(i), false);
 }
 
+/* One load inside another would be of use to nobody, and has no end. */
+static bool may_load(struct client *c) {
+    if (loading_is_active()) reply_error(c, "LOADING Redis is loading the dataset in memory");
+    return !loading_is_active();
+}
+
 static void debug_reload(struct request *r) {
     struct client *c = r->client;
     bool merge = false, flush = true, save = true;
@@ -234,6 +241,7 @@ static void debug_reload(struct request *r) {
             return;
         }
     }
+    if (!may_load(c)) return;
     if (save && !snapshot_save()) {
         reply_error(c, "ERR");
         return;
@@ -248,6 +256,7 @@ static void debug_reload(struct request *r) {
 }
 
 static void debug_loadaof(struct request *r) {
+    if (!may_load(r->client)) return;
     if (!durability_reload()) {
         reply_error(r->client, "ERR Error trying to load the AOF files, check server logs.");
         return;

@@ -1,9 +1,16 @@
 /* The directives that snapshots obey. */
 #include "persist/rdb.h"
+#include <unistd.h>
 
 struct rdb_options rdb_options = {.compression = true, .checksum = true, .incremental_sync = true};
 
 static const struct option_name sanitize_names[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
+
+void rdb_load_delay(uint64_t keys) {
+    int us = rdb_options.key_load_delay_us;
+    if (us > 0) usleep((useconds_t)us);
+    if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
+}
 
 const struct option rdb_rows[] = {
     {.name = "rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},

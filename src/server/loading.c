@@ -113,6 +113,12 @@ static size_t prepare(struct request *requests, const struct aof_command *comman
     return count;
 }
 
+/* For tests that need loading to take its time. */
+static void linger(size_t commands) {
+    rdb_load_delay(commands + 1);
+    loading_progress(NULL, loading.file_bytes);
+}
+
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
     struct request requests[AHEAD];
     struct client *c = replayer();
@@ -122,8 +128,10 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
         size_t known = prepare(requests, commands + done, some);
         for (size_t i = 0; i < known; i++)
             if (requests[i].key.name.ptr) db_prefetch_entry(c->db, requests[i].key.hash);
-        for (size_t i = 0; i < known; i++)
+        for (size_t i = 0; i < known; i++) {
             if (!exec_replay(&requests[i])) return done + i;
+            if (rdb_options.key_load_delay_us) linger(done + i);
+        }
         done += known;
         if (known < some) return done;
     }
