@@ -48,13 +48,23 @@ static void draw_bar(void *ctx, uint64_t bytes) {
     if (done == BAR_WIDTH) fprintf(stderr, "\r%*s\r", BAR_WIDTH + 8, "");
 }
 
-static bool check_base(void *ctx, int fd, uint64_t *end) {
-    (void)ctx;
-    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = draw_bar};
-    if (lseek(fd, 0, SEEK_SET) != 0) return false;
-    enum rdb_result result = rdb_read(&job);
+static void drop_keys(void) {
     for (int i = 0; i < db_count(); i++)
         if (db_size(db_at(i))) db_empty(db_at(i), false);
+}
+
+/* After every block of the snapshot: its keys have been looked at, and nobody needs them. */
+static void next_block(void *ctx, uint64_t bytes) {
+    draw_bar(ctx, bytes);
+    drop_keys();
+}
+
+static bool check_base(void *ctx, int fd, uint64_t *end) {
+    (void)ctx;
+    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = next_block};
+    if (lseek(fd, 0, SEEK_SET) != 0) return false;
+    enum rdb_result result = rdb_read(&job);
+    drop_keys();
     if (result != RDB_OK) {
         printf("[offset %llu] %s\n", (unsigned long long)job.failed_at, job.message);
         return false;

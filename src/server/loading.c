@@ -11,7 +11,6 @@
 #include "server/wave.h"
 #include "store/db.h"
 #include "store/expire.h"
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,7 +47,7 @@ void loading_progress(void *ctx, uint64_t bytes) {
     loading.turned_us = clock_mono_us();
     if (!lifecycle_is_ending()) return;
     lifecycle_end();
-    exit(0);
+    _exit(0);
 }
 
 void loading_begin(uint64_t total_bytes) {
