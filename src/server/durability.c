@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SYNCED_WAVE 8 /* waves' worth of requests that share a sync */
+
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded: options act at once */
 static struct { char *of_rewrite, *of_bgsave; /* aof_rewrite_cpulist, bgsave_cpulist */ } cpus;
@@ -33,6 +35,7 @@ static void sink(void *ctx, int db_id, const struct slice *argv, int argc, struc
 static void fit_sink(void) {
     static bool attached;
     bool collects = started && aof_collects();
+    wave_width = collects && aof_write_options.fsync == AOF_FSYNC_ALWAYS ? SYNCED_WAVE : 1;
     if (collects == attached) return;
     attached = collects;
     propagate_attach(collects ? sink : NULL, NULL);
@@ -230,6 +233,7 @@ static bool check_append_names(const char **error) {
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) before_send();
+    fit_sink();
     return true;
 }
 

@@ -213,3 +213,18 @@ test "no-appendfsync-on-rewrite: nothing is synced while a child writes" {
         kill_child
     }
 }
+
+test "Under always, all clients that are ready share one sync" {
+    traced {appendonly yes appendfsync always save ""} {
+        set clients {}
+        for {set i 0} {$i < 100} {incr i} { lappend clients [client] }
+        foreach c $clients { $c PING }
+        set before [llength [lsearch -all [events $trace [server_pid]] "sync *.incr.aof"]]
+        send_signal STOP [server_pid]
+        foreach c $clients { $c -send INCR counter }
+        send_signal CONT [server_pid]
+        foreach c $clients { $c -read }
+        set syncs [expr {[llength [lsearch -all [events $trace [server_pid]] "sync *.incr.aof"]] - $before}]
+        assert {$syncs >= 1 && $syncs <= 2}
+    }
+}
