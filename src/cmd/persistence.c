@@ -3,7 +3,6 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
-#include "server/durability.h"
 #include "server/reply.h"
 #include "server/snapshot.h"
 
@@ -15,7 +14,6 @@ static void save(struct request *r) {
     if (child_running() == CHILD_RDB) {
         refuse_second_save(r->client);
     } else if (bgsave_now()) {
-        durability_look(); /* writes may be welcome again */
         reply_ok(r->client);
     } else {
         reply_error(r->client, "ERR");

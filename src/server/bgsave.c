@@ -7,6 +7,7 @@
 #include "persist/files.h"
 #include "persist/rdb.h"
 #include "server/config.h"
+#include "server/durability.h"
 #include "server/snapshot.h"
 #include <errno.h>
 #include <signal.h>
@@ -69,6 +70,7 @@ static void save_done(void *ctx, const struct child_end *end) {
     }
     bgsave_status.took_s = now_s - bgsave_status.began_s;
     bgsave_status.began_s = 0;
+    durability_look();
 }
 
 static size_t count_keys(void) {
@@ -81,6 +83,7 @@ static size_t count_keys(void) {
 bool bgsave_now(void) {
     if (!snapshot_save()) return false;
     bgsave_status.failed = false;
+    durability_look();
     return true;
 }
 
