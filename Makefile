@@ -76,6 +76,7 @@ help:
 	@echo 'make bench           a quick look with redis-benchmark'
 	@echo 'make format          clang-format all C; check-format only checks; check-layers checks the includes'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR honoured'
+	@echo 'make clean           remove what was built'
 
 # --- build ---------------------------------------------------------------------------------------
 

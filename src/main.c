@@ -12,6 +12,7 @@
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/bgsave.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/config.h"
 #include "server/config_file.h"
@@ -48,14 +49,14 @@ static const struct option *const option_lists[] = {
     snapshot_rows,  bgsave_rows, durability_rows, propagate_rows, hll_rows,  tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
-    strings_commands,    ranges_commands,      counters_commands,     lcs_commands,         keys_commands,
-    expiry_commands,     scan_commands,        object_commands,       databases_commands,   connection_commands,
-    client_cmd_commands, command_commands,     server_cmd_commands,   config_cmd_commands,  shutdown_commands,
-    debug_commands,      lists_commands,       list_block_commands,   bitmaps_commands,     hashes_commands,
-    hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands, memory_cmd_commands,
-    zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,  zset_walk_commands,
-    dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands, geo_commands,
-    geo_search_commands, sort_commands,        pubsub_cmd_commands,
+    strings_commands,    ranges_commands,     counters_commands,    lcs_commands,          keys_commands,
+    expiry_commands,     scan_commands,       object_commands,      databases_commands,    connection_commands,
+    client_cmd_commands, command_commands,    server_cmd_commands,  config_cmd_commands,   shutdown_commands,
+    debug_commands,      lists_commands,      list_pop_commands,    list_block_commands,   bitmaps_commands,
+    hashes_commands,     hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands,
+    memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
+    zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
+    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -137,9 +138,9 @@ static void start_base(void) {
         config_register(option_lists[i]);
     }
     for (size_t i = 0; i < COUNT(families); i++) {
-        exec_register(families[i]);
+        catalog_register(families[i]);
     }
-    exec_ready();
+    catalog_ready();
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */

@@ -21,6 +21,16 @@ bool args_signed(struct client *c, struct slice arg, int64_t *out) {
     return false;
 }
 
+bool args_at_least(struct client *c, struct slice arg, int64_t min, const char *error, int64_t *out) {
+    if (num_parse_i64(arg, out) && *out >= min) return true;
+    reply_error(c, error);
+    return false;
+}
+
+bool args_count(struct client *c, struct slice arg, int64_t *out) {
+    return args_at_least(c, arg, 0, "ERR value is out of range, must be positive", out);
+}
+
 bool args_is_int(struct slice arg, int *out) {
     int64_t n;
     if (!num_parse_i64(arg, &n) || n < INT_MIN || n > INT_MAX) return false;

@@ -10,6 +10,9 @@ struct db;
 bool args_i64(struct client *c, struct slice arg, int64_t *out);
 /* As args_i64, but for the smallest number of all, whose magnitude is none: a count or a rank that may be negative. */
 bool args_signed(struct client *c, struct slice arg, int64_t *out);
+/* A number of at least min; `error` is what is wrong with all else, be it a number or not. */
+bool args_at_least(struct client *c, struct slice arg, int64_t min, const char *error, int64_t *out);
+bool args_count(struct client *c, struct slice arg, int64_t *out);   /* how many: 0 or more */
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN and its kin */
 /* COUNT and MATCH behind the cursor of HSCAN, SSCAN, ZSCAN. What is not given stays; a pattern without ptr matches all. */
 bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count);

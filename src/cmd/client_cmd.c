@@ -171,9 +171,7 @@ static bool kill_matches(const struct kill_filter *filter, const struct client *
 }
 
 static bool kill_parse_id(struct client *c, struct slice value, int64_t *id) {
-    if (num_parse_i64(value, id) && *id >= 1) return true;
-    reply_error(c, "ERR client-id should be greater than 0");
-    return false;
+    return args_at_least(c, value, 1, "ERR client-id should be greater than 0", id);
 }
 
 /* Redis 7.4's filter and its errors. */
@@ -596,6 +594,7 @@ static const struct command client_subcommands[] = {
 const struct command client_cmd_commands[] = {
     {.name = "client",
      .arity = -2,
+     .flags = CMD_KEEPS_CACHING,
      .group = GROUP_CONNECTION,
      .since = "2.4.0",
      .summary = "A container for client connection commands",

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "cmd/families.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/command_info.h"
 #include "server/docs.h"
@@ -140,7 +141,7 @@ static void reply_key_specs(struct client *c, const struct command *command) {
 static void reply_info(struct client *c, const struct command *command) {
     const char *names[COMMAND_INFO_NAMES];
     reply_array(c, 10);
-    reply_bulk_cstr(c, exec_full_name(command));
+    reply_bulk_cstr(c, catalog_full_name(command));
     reply_int(c, command->arity);
     reply_names(c, names, command_info_flags(command, names));
     reply_int(c, command->first_key);
@@ -159,10 +160,10 @@ static void reply_info(struct client *c, const struct command *command) {
 }
 
 static void reply_all_info(struct client *c) {
-    size_t count = exec_command_count();
+    size_t count = catalog_count();
     reply_array(c, count);
     for (size_t i = 0; i < count; i++)
-        reply_info(c, exec_command_at(i));
+        reply_info(c, catalog_at(i));
 }
 
 static void command(struct request *r) {
@@ -176,7 +177,7 @@ static void info(struct request *r) {
     }
     reply_array(r->client, (size_t)r->argc - 2);
     for (int i = 2; i < r->argc; i++) {
-        const struct command *found = exec_find_full(r->argv[i]);
+        const struct command *found = catalog_find_full(r->argv[i]);
         if (found)
             reply_info(r->client, found);
         else
@@ -185,7 +186,7 @@ static void info(struct request *r) {
 }
 
 static void count(struct request *r) {
-    reply_int(r->client, (int64_t)exec_command_count());
+    reply_int(r->client, (int64_t)catalog_count());
 }
 
 /* --- COMMAND DOCS ---------------------------------------------------------------------------- */
@@ -279,7 +280,7 @@ static void reply_deprecated(struct client *c, const char *deprecated) {
 static void reply_docs(struct client *c, const struct command *command) {
     size_t subcommands = rows_in(command->subcommands);
     bool syscmd = command->flags & CMD_SYSCMD, deprecated = command->deprecated != NULL;
-    reply_bulk_cstr(c, exec_full_name(command));
+    reply_bulk_cstr(c, catalog_full_name(command));
     reply_map(c, 3u + (command->complexity != NULL) + (syscmd || deprecated) + 2u * deprecated +
                      (command->history != NULL) + (command->syntax != NULL) + (subcommands > 0));
     reply_field(c, "summary", command->summary);
@@ -303,15 +304,15 @@ static void reply_docs(struct client *c, const struct command *command) {
 static void docs(struct request *r) {
     struct client *c = r->client;
     if (r->argc == 2) {
-        size_t all = exec_command_count();
+        size_t all = catalog_count();
         reply_map(c, all);
         for (size_t i = 0; i < all; i++)
-            reply_docs(c, exec_command_at(i));
+            reply_docs(c, catalog_at(i));
         return;
     }
     size_t place = reply_hold(c), found_count = 0;
     for (int i = 2; i < r->argc; i++) {
-        const struct command *found = exec_find_full(r->argv[i]);
+        const struct command *found = catalog_find_full(r->argv[i]);
         if (found == NULL) continue;
         reply_docs(c, found);
         found_count++;
@@ -334,14 +335,14 @@ static bool passes(const struct filter *filter, const struct command *command) {
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are no modules */
     case FILTER_ACL: return command_info_acl_mask(command) & filter->acl;
-    case FILTER_PATTERN: return glob_match_nocase(filter->pattern, slice_cstr(exec_full_name(command)));
+    case FILTER_PATTERN: return glob_match_nocase(filter->pattern, slice_cstr(catalog_full_name(command)));
     }
     return false;
 }
 
 static size_t reply_if_passes(struct client *c, const struct filter *filter, const struct command *command) {
     if (!passes(filter, command)) return 0;
-    reply_bulk_cstr(c, exec_full_name(command));
+    reply_bulk_cstr(c, catalog_full_name(command));
     return 1;
 }
 
@@ -368,8 +369,8 @@ static void list(struct request *r) {
         return;
     }
     size_t place = reply_hold(c), listed = 0;
-    for (size_t i = 0; i < exec_command_count(); i++) {
-        const struct command *row = exec_command_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct command *row = catalog_at(i);
         listed += reply_if_passes(c, &filter, row);
         size_t subcommands = rows_in(row->subcommands);
         for (size_t s = 0; s < subcommands; s++)
@@ -389,8 +390,8 @@ static bool arity_fits(const struct command *command, int argc) {
 static struct command_info_key *find_keys(struct request *r, int *count, size_t *bytes) {
     const struct slice *argv = r->argv + 2;
     int argc = r->argc - 2;
-    const struct command *row = exec_find(argv[0]);
-    if (row && row->subcommands && argc > 1) row = exec_find_sub(row, argv[1]);
+    const struct command *row = catalog_find(argv[0]);
+    if (row && row->subcommands && argc > 1) row = catalog_find_sub(row, argv[1]);
     const char *error = NULL;
     if (row == NULL)
         error = "ERR Invalid command specified";

@@ -3,6 +3,7 @@
 #include "base/glob.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "cmd/args.h"
 #include "cmd/debug_values.h"
 #include "cmd/families.h"
 #include "ds/quicklist.h"
@@ -102,12 +103,6 @@ static void debug_protocol(struct request *r) {
 
 /* --- POPULATE -------------------------------------------------------------------------------- */
 
-static bool parse_count(struct client *c, struct slice text, int64_t *out) {
-    if (num_parse_i64(text, out) && *out >= 0) return true;
-    reply_error(c, "ERR value is out of range, must be positive");
-    return false;
-}
-
 /* Sets `key` to "value:<i>", cut or filled up with zero bytes to `size` (0: as it is). False if the key was there. */
 static bool populate_one(struct db *db, const struct key *key, int64_t i, char *value, size_t size) {
     if (db_write(db, key)) return false;
@@ -127,8 +122,8 @@ static bool populate_one(struct db *db, const struct key *key, int64_t i, char *
 static void debug_populate(struct request *r) {
     struct client *c = r->client;
     int64_t count, size = 0;
-    if (!parse_count(c, r->argv[2], &count)) return;
-    if (r->argc == 5 && !parse_count(c, r->argv[4], &size)) return;
+    if (!args_count(c, r->argv[2], &count)) return;
+    if (r->argc == 5 && !args_count(c, r->argv[4], &size)) return;
     if (size > STRING_MAX_DEFAULT) {
         reply_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
         return;

@@ -5,6 +5,7 @@
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/expire.h"
@@ -60,7 +61,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
     if (__builtin_expect(r->argc > 3, 0) && !parse_conditions(r, &conditions)) return;
     if (!args_i64(c, r->argv[2], &ms)) return;
     if (!num_mul_i64(ms, unit_ms, &ms) || !num_add_i64(ms, base_ms, &ms)) {
-        reply_errorf(c, "ERR invalid expire time in '%s' command", exec_full_name(r->command));
+        reply_errorf(c, "ERR invalid expire time in '%s' command", catalog_full_name(r->command));
         return;
     }
     struct entry *e = db_write(c->db, &r->key);

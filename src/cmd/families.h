@@ -1,4 +1,4 @@
-/* The families of commands: each file of this folder exports its rows, and main hands them to exec_register(). */
+/* The families of commands: each file of this folder exports its rows, and main hands them to catalog_register(). */
 #pragma once
 #include "server/exec.h"
 
@@ -17,6 +17,7 @@ extern const struct command counters_commands[];
 extern const struct command lcs_commands[];
 extern const struct command lists_commands[];
 extern const struct command list_block_commands[];
+extern const struct command list_pop_commands[];
 extern const struct command keys_commands[];
 extern const struct command expiry_commands[];
 extern const struct command scan_commands[];

@@ -3,6 +3,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -26,7 +27,7 @@ static bool set_pairs(struct request *r, size_t *created) {
     struct db *db = r->client->db;
     struct entry *e;
     if (r->argc % 2 == 1) {
-        reply_wrong_arity(r->client, exec_full_name(r->command));
+        reply_wrong_arity(r->client, catalog_full_name(r->command));
         return false;
     }
     if (!find_to_write(r, &e)) return false;

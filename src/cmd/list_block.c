@@ -1,7 +1,8 @@
 /* Lists: the commands that wait where there is nothing to be had. What they do once there is, they share with those of
- * lists.c, and so it is propagated: as the command that does not wait. */
+ * list_pop.c, and so it is propagated: as the command that does not wait. */
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/list_pop.h"
 #include "cmd/lists.h"
 #include "server/block.h"
 #include "server/propagate.h"
@@ -18,7 +19,7 @@ static void pop(struct request *r, enum quicklist_end end) {
         if (!lists_check(r, e)) return;
         reply_array(c, 2);
         reply_bulk(c, key.name);
-        lists_pop(r, &key, e, end);
+        list_pop_one(r, &key, e, end);
         propagate_as((struct slice[]){end == QUICKLIST_HEAD ? SLICE("LPOP") : SLICE("RPOP"), key.name}, 2);
         return;
     }
@@ -34,9 +35,10 @@ static void brpop(struct request *r) {
 }
 
 static void blmpop(struct request *r) {
-    struct lists_mpop m;
+    struct list_pop_many m;
     int64_t timeout_ms;
-    if (!lists_parse_mpop(r, 2, &m) || !args_timeout(r->client, r->argv[1], &timeout_ms) || lists_mpop(r, &m)) return;
+    if (!list_pop_parse_many(r, 2, &m) || !args_timeout(r->client, r->argv[1], &timeout_ms) || list_pop_many(r, &m))
+        return;
     block_on(r, ENTRY_LIST, m.keys, (int)m.key_count, timeout_ms, reply_null_array);
 }
 
@@ -44,7 +46,7 @@ static void blmpop(struct request *r) {
  * of a time that is over is that of an array, but not where nothing can block. */
 static bool move(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
-    if (source) return lists_move(r, source, from, to);
+    if (source) return list_pop_move(r, source, from, to);
     if (exec_nested) {
         reply_null(r->client);
     } else {
@@ -56,7 +58,7 @@ static bool move(struct request *r, enum quicklist_end from, enum quicklist_end 
 static void blmove(struct request *r) {
     enum quicklist_end from, to;
     int64_t timeout_ms;
-    if (!lists_parse_end(r, r->argv[3], &from) || !lists_parse_end(r, r->argv[4], &to)) return;
+    if (!list_pop_parse_end(r, r->argv[3], &from) || !list_pop_parse_end(r, r->argv[4], &to)) return;
     if (!args_timeout(r->client, r->argv[5], &timeout_ms)) return;
     if (!move(r, from, to, timeout_ms)) return;
     propagate_as((struct slice[]){SLICE("LMOVE"), r->argv[1], r->argv[2], r->argv[3], r->argv[4]}, 5);

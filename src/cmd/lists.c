@@ -1,39 +1,15 @@
-/* Lists: everything about them that does not block.
+/* Lists: reading, pushing, removing what is not popped (list_pop.c).
  *
- * A reply is written from the list itself, element by element, before the list changes; only LMOVE carries an
- * element in memory of its own, since it may push to the list that it pops from. */
+ * A reply is written from the list itself, element by element, before the list changes. */
 #include "cmd/lists.h"
-#include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/lookup.h"
+#include "server/catalog.h"
 #include "server/client.h"
-#include "server/propagate.h"
 #include "server/reply.h"
 #include "store/list.h"
 
-#define CARRIED_INLINE 256 /* bytes of an element that LMOVE carries on the stack */
-
 /* --- Arguments ------------------------------------------------------------------------------- */
-
-/* A number of at least min, or the error in these words, whatever is wrong with it. */
-static bool parse_at_least(struct request *r, struct slice arg, int64_t min, const char *error, int64_t *out) {
-    if (num_parse_i64(arg, out) && *out >= min) return true;
-    reply_error(r->client, error);
-    return false;
-}
-
-bool lists_parse_end(struct request *r, struct slice arg, enum quicklist_end *end) {
-    if (slice_is(arg, "left")) {
-        *end = QUICKLIST_HEAD;
-    } else if (slice_is(arg, "right")) {
-        *end = QUICKLIST_TAIL;
-    } else {
-        reply_syntax_error(r->client);
-        return false;
-    }
-    return true;
-}
 
 /* Two indexes, either of them perhaps from the end, as LRANGE and LTRIM read them. */
 static bool parse_bounds(struct request *r, int64_t *first, int64_t *last) {
@@ -52,18 +28,9 @@ static bool clip(int64_t first, int64_t last, size_t length, size_t *index, size
     return true;
 }
 
-/* False: the key is of another type, and the error was replied. */
-static inline bool is_list(struct request *r, const struct entry *e) {
-    return lookup_is(r->client, e, ENTRY_LIST);
-}
-
-bool lists_check(struct request *r, const struct entry *e) {
-    return !e || is_list(r, e);
-}
-
 /* --- Replies --------------------------------------------------------------------------------- */
 
-static inline void reply_element(struct client *c, struct listpack_value v) {
+void lists_reply_element(struct client *c, struct listpack_value v) {
     if (v.ptr) {
         reply_bulk(c, slice_of(v.ptr, v.len));
     } else {
@@ -71,14 +38,13 @@ static inline void reply_element(struct client *c, struct listpack_value v) {
     }
 }
 
-/* n elements from this index on, all of which are there; from QUICKLIST_TAIL, backwards. */
-static void reply_elements(struct client *c, const struct quicklist *q, size_t index, size_t n,
-                           enum quicklist_end from) {
+void lists_reply_elements(struct client *c, const struct quicklist *q, size_t index, size_t n,
+                          enum quicklist_end from) {
     struct quicklist_iter it;
     reply_array(c, n);
     quicklist_start(&it, q, (int64_t)index);
     while (n-- > 0) {
-        reply_element(c, quicklist_get(&it));
+        lists_reply_element(c, quicklist_get(&it));
         if (from == QUICKLIST_HEAD) {
             quicklist_next(&it);
         } else {
@@ -94,8 +60,7 @@ static inline void changed(struct db *db, const struct key *key, const char *eve
     db_metrics.dirty += (int64_t)n - 1;
 }
 
-/* The list lost n elements, and is gone if `e` is NULL. */
-static void removed(struct request *r, const struct key *key, const struct entry *e, const char *event, size_t n) {
+void lists_removed(struct request *r, const struct key *key, const struct entry *e, const char *event, size_t n) {
     changed(r->client->db, key, event, n);
     if (!e) db_notify(r->client->db, key, DB_GENERIC, "del");
 }
@@ -104,7 +69,7 @@ static void removed(struct request *r, const struct key *key, const struct entry
 
 static void llen(struct request *r) {
     struct entry *e = db_read(r->client->db, &r->key);
-    if (e && !is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     reply_int(r->client, e ? (int64_t)list_length(e) : 0);
 }
 
@@ -116,11 +81,11 @@ static void lindex(struct request *r) {
         return;
     }
     int64_t index;
-    if (!is_list(r, e) || !args_i64(c, r->argv[2], &index)) return;
+    if (!lists_check(r, e) || !args_i64(c, r->argv[2], &index)) return;
     struct list_view view;
     struct quicklist_iter it;
     if (quicklist_start(&it, list_read(e, &view), index)) {
-        reply_element(c, quicklist_get(&it));
+        lists_reply_element(c, quicklist_get(&it));
     } else {
         reply_null(c);
     }
@@ -132,12 +97,12 @@ static void lrange(struct request *r) {
     int64_t first, last;
     if (!parse_bounds(r, &first, &last)) return;
     struct entry *e = db_read(c->db, &r->key);
-    if (e && !is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     struct list_view view;
     const struct quicklist *q = e ? list_read(e, &view) : NULL;
     size_t index, n;
     if (q && clip(first, last, q->count, &index, &n)) {
-        reply_elements(c, q, index, n, QUICKLIST_HEAD);
+        lists_reply_elements(c, q, index, n, QUICKLIST_HEAD);
     } else {
         reply_array(c, 0);
     }
@@ -167,9 +132,9 @@ static bool parse_lpos(struct request *r, struct lpos_options *o) {
         if (slice_is(word, "rank")) {
             fine = parse_rank(r, r->argv[i + 1], &o->rank);
         } else if (slice_is(word, "count")) {
-            fine = parse_at_least(r, r->argv[i + 1], 0, "ERR COUNT can't be negative", &o->count);
+            fine = args_at_least(r->client, r->argv[i + 1], 0, "ERR COUNT can't be negative", &o->count);
         } else if (slice_is(word, "maxlen")) {
-            fine = parse_at_least(r, r->argv[i + 1], 0, "ERR MAXLEN can't be negative", &o->maxlen);
+            fine = args_at_least(r->client, r->argv[i + 1], 0, "ERR MAXLEN can't be negative", &o->maxlen);
         } else {
             reply_syntax_error(r->client);
             fine = false;
@@ -207,7 +172,7 @@ static void lpos(struct request *r) {
     struct lpos_options o;
     if (!parse_lpos(r, &o)) return;
     struct entry *e = db_read(c->db, &r->key);
-    if (e && !is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     bool many = o.count >= 0;
     size_t max = !many ? 1 : o.count == 0 ? SIZE_MAX : (size_t)o.count, place = reply_hold(c), n = 0;
     struct list_view view;
@@ -221,13 +186,11 @@ static void lpos(struct request *r) {
 
 /* --- Pushing --------------------------------------------------------------------------------- */
 
-static const char *const push_events[] = {[QUICKLIST_HEAD] = "lpush", [QUICKLIST_TAIL] = "rpush"};
-static const char *const pop_events[] = {[QUICKLIST_HEAD] = "lpop", [QUICKLIST_TAIL] = "rpop"};
-
+const char *const lists_push_events[] = {[QUICKLIST_HEAD] = "lpush", [QUICKLIST_TAIL] = "rpush"};
 static void push(struct request *r, enum quicklist_end end, bool only_existing) {
     struct db *db = r->client->db;
     struct entry *e = db_write(db, &r->key);
-    if (e && !is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     if (!e && only_existing) {
         reply_int(r->client, 0);
         return;
@@ -235,7 +198,7 @@ static void push(struct request *r, enum quicklist_end end, bool only_existing) 
     size_t n = (size_t)r->argc - 2;
     e = list_push(db, &r->key, e, end, r->argv + 2, n);
     reply_int(r->client, (int64_t)list_length(e));
-    changed(db, &r->key, push_events[end], n);
+    changed(db, &r->key, lists_push_events[end], n);
 }
 
 static void lpush(struct request *r) {
@@ -266,7 +229,7 @@ static void linsert(struct request *r) {
         reply_int(c, 0);
         return;
     }
-    if (!is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     e = list_insert(c->db, e, r->argv[3], after, r->argv[4], &found);
     reply_int(c, found ? (int64_t)list_length(e) : -1);
     if (found) db_changed(c->db, &r->key, DB_LIST, "linsert");
@@ -281,7 +244,7 @@ static void lset(struct request *r) {
     }
     int64_t index;
     bool found;
-    if (!is_list(r, e) || !args_i64(c, r->argv[2], &index)) return;
+    if (!lists_check(r, e) || !args_i64(c, r->argv[2], &index)) return;
     list_set(c->db, e, index, r->argv[3], &found);
     if (!found) {
         reply_out_of_range(c);
@@ -289,171 +252,6 @@ static void lset(struct request *r) {
     }
     reply_ok(c);
     db_changed(c->db, &r->key, DB_LIST, "lset");
-}
-
-/* --- Popping --------------------------------------------------------------------------------- */
-
-/* Reply n elements (as far as there are) from this end, as an array, and remove them. Returns how many. */
-static size_t pop_many(struct request *r, const struct key *key, struct entry *e, enum quicklist_end end, int64_t n) {
-    struct list_view view;
-    const struct quicklist *q = list_read(e, &view);
-    size_t length = q->count, taken = (uint64_t)n < length ? (size_t)n : length;
-    reply_elements(r->client, q, end == QUICKLIST_HEAD ? 0 : length - 1, taken, end);
-    e = list_remove(r->client->db, key, e, end == QUICKLIST_HEAD ? 0 : length - taken, taken);
-    removed(r, key, e, pop_events[end], taken);
-    return taken;
-}
-
-void lists_pop(struct request *r, const struct key *key, struct entry *e, enum quicklist_end end) {
-    reply_element(r->client, list_peek(e, end));
-    e = list_drop(r->client->db, key, e, end);
-    removed(r, key, e, pop_events[end], 1);
-}
-
-static void pop(struct request *r, enum quicklist_end end) {
-    struct client *c = r->client;
-    int64_t n = -1;
-    if (r->argc > 3) {
-        reply_wrong_arity(c, exec_full_name(r->command));
-        return;
-    }
-    if (r->argc == 3 && !parse_at_least(r, r->argv[2], 0, "ERR value is out of range, must be positive", &n)) return;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!e) {
-        if (n < 0) {
-            reply_null(c);
-        } else {
-            reply_null_array(c);
-        }
-        return;
-    }
-    if (!is_list(r, e)) return;
-    if (n < 0) {
-        lists_pop(r, &r->key, e, end);
-    } else if (n == 0) {
-        reply_array(c, 0);
-    } else {
-        pop_many(r, &r->key, e, end, n);
-    }
-}
-
-static void lpop(struct request *r) {
-    pop(r, QUICKLIST_HEAD);
-}
-
-static void rpop(struct request *r) {
-    pop(r, QUICKLIST_TAIL);
-}
-
-/* Which of the keys was popped from is for the replicas to be told: LPOP key count. */
-static void propagate_pop(struct slice key, enum quicklist_end end, size_t n) {
-    if (!propagate_wanted) return;
-    char digits[NUM_I64_MAX];
-    struct slice count = slice_of(digits, (size_t)num_print_i64(digits, (int64_t)n));
-    propagate_as((struct slice[]){end == QUICKLIST_HEAD ? SLICE("LPOP") : SLICE("RPOP"), key, count}, 3);
-}
-
-/* What stands behind the keys: an end, and how many. */
-static bool parse_lmpop(struct request *r, int at, enum quicklist_end *end, int64_t *n) {
-    *n = 1;
-    if (!lists_parse_end(r, r->argv[at], end)) return false;
-    if (at + 1 == r->argc) return true;
-    if (at + 3 != r->argc || !slice_is(r->argv[at + 1], "count")) {
-        /* A second COUNT is looked at only after the first has been read. */
-        if (at + 3 < r->argc && slice_is(r->argv[at + 1], "count") &&
-            !parse_at_least(r, r->argv[at + 2], 1, "ERR count should be greater than 0", n))
-            return false;
-        reply_syntax_error(r->client);
-        return false;
-    }
-    return parse_at_least(r, r->argv[at + 2], 1, "ERR count should be greater than 0", n);
-}
-
-bool lists_parse_mpop(struct request *r, int at, struct lists_mpop *m) {
-    if (!parse_at_least(r, r->argv[at], 1, "ERR numkeys should be greater than 0", &m->key_count)) return false;
-    if (m->key_count >= r->argc - at - 1) {
-        reply_syntax_error(r->client);
-        return false;
-    }
-    m->keys = r->argv + at + 1;
-    return parse_lmpop(r, at + 1 + (int)m->key_count, &m->end, &m->n);
-}
-
-bool lists_mpop(struct request *r, const struct lists_mpop *m) {
-    struct client *c = r->client;
-    for (int64_t i = 0; i < m->key_count; i++) {
-        struct key key = key_of(m->keys[i]);
-        struct entry *e = db_write(c->db, &key);
-        if (!e) continue;
-        if (!is_list(r, e)) return true;
-        reply_array(c, 2);
-        reply_bulk(c, key.name);
-        propagate_pop(key.name, m->end, pop_many(r, &key, e, m->end, m->n));
-        return true;
-    }
-    return false;
-}
-
-static void lmpop(struct request *r) {
-    struct lists_mpop m;
-    if (lists_parse_mpop(r, 1, &m) && !lists_mpop(r, &m)) reply_null_array(r->client);
-}
-
-/* --- Moving ---------------------------------------------------------------------------------- */
-
-/* An element's text in memory of its own: `small` if it fits there, else to be freed by drop_carried(). */
-static struct slice carry(struct listpack_value v, char small[CARRIED_INLINE]) {
-    if (!v.ptr) return listpack_value_text(v, small);
-    char *to = v.len <= CARRIED_INLINE ? small : alloc_get(v.len);
-    memcpy(to, v.ptr, v.len);
-    return slice_of(to, v.len);
-}
-static void drop_carried(struct slice element, const char *small) {
-    if (element.ptr != small) alloc_put((char *)element.ptr, element.len);
-}
-
-/* With one list for both, an only element stays where it is: dropping it would remove the key, and its TTL. */
-static void transfer(struct request *r, struct entry *source, struct entry *to, const struct key *to_key,
-                     enum quicklist_end from, enum quicklist_end end) {
-    struct db *db = r->client->db;
-    char small[CARRIED_INLINE];
-    struct slice element = carry(list_peek(source, from), small);
-    reply_bulk(r->client, element);
-    bool same = source == to;
-    if (!same || list_length(source) > 1) {
-        source = list_drop(db, &r->key, source, from);
-        list_push(db, to_key, same ? source : db_peek(db, to_key), end, &element, 1);
-    }
-    db_notify(db, to_key, DB_LIST, push_events[end]);
-    removed(r, &r->key, source, pop_events[from], 1);
-    drop_carried(element, small);
-}
-
-bool lists_move(struct request *r, struct entry *source, enum quicklist_end from, enum quicklist_end end) {
-    if (!is_list(r, source)) return false;
-    struct key to_key = key_of(r->argv[2]);
-    struct entry *to = db_write(r->client->db, &to_key);
-    if (to && !is_list(r, to)) return false;
-    transfer(r, source, to, &to_key, from, end);
-    return true;
-}
-
-static void move(struct request *r, enum quicklist_end from, enum quicklist_end end) {
-    struct entry *source = db_write(r->client->db, &r->key);
-    if (source) {
-        lists_move(r, source, from, end);
-    } else {
-        reply_null(r->client);
-    }
-}
-
-static void lmove(struct request *r) {
-    enum quicklist_end from, to;
-    if (lists_parse_end(r, r->argv[3], &from) && lists_parse_end(r, r->argv[4], &to)) move(r, from, to);
-}
-
-static void rpoplpush(struct request *r) {
-    move(r, QUICKLIST_TAIL, QUICKLIST_HEAD);
 }
 
 /* --- Removing -------------------------------------------------------------------------------- */
@@ -467,11 +265,11 @@ static void lrem(struct request *r) {
         reply_int(c, 0);
         return;
     }
-    if (!is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     size_t n, max = count == 0 ? SIZE_MAX : count < 0 ? (size_t)0 - (size_t)count : (size_t)count;
     e = list_remove_equal(c->db, &r->key, e, r->argv[3], count < 0 ? QUICKLIST_TAIL : QUICKLIST_HEAD, max, &n);
     reply_int(c, (int64_t)n);
-    if (n > 0) removed(r, &r->key, e, "lrem", n);
+    if (n > 0) lists_removed(r, &r->key, e, "lrem", n);
 }
 
 static void ltrim(struct request *r) {
@@ -479,13 +277,13 @@ static void ltrim(struct request *r) {
     int64_t first, last;
     if (!parse_bounds(r, &first, &last)) return;
     struct entry *e = db_write(c->db, &r->key);
-    if (e && !is_list(r, e)) return;
+    if (!lists_check(r, e)) return;
     reply_ok(c);
     if (!e) return;
     size_t index, n, length = list_length(e);
     if (!clip(first, last, length, &index, &n)) {
         db_remove(c->db, &r->key, e);
-        removed(r, &r->key, NULL, "ltrim", length);
+        lists_removed(r, &r->key, NULL, "ltrim", length);
         return;
     }
     list_trim(c->db, e, index, n);
@@ -495,23 +293,6 @@ static void ltrim(struct request *r) {
         db_notify(c->db, &r->key, DB_LIST, "ltrim");
     }
 }
-
-static const struct command_keys lmove_keys[] = {
-    {.flags = "RW access delete", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RW insert", .begin = 2, .step = 1, .keynum_at = -1},
-    {.flags = NULL},
-};
-
-static const struct command_keys lmpop_keys[] = {
-    {.flags = "RW access delete", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys rpoplpush_keys[] = {
-    {.flags = "RW access delete", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RW insert", .begin = 2, .step = 1, .keynum_at = -1},
-    {.flags = NULL},
-};
 
 const struct command lists_commands[] = {
     {.name = "lindex",
@@ -558,46 +339,6 @@ const struct command lists_commands[] = {
      .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
-    {.name = "lmove",
-     .body = lmove,
-     .arity = 5,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
-     .first_key = 1,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_LIST,
-     .since = "6.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it",
-     .complexity = "O(1)",
-     .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)",
-     .keys = lmove_keys},
-    {.name = "lmpop",
-     .body = lmpop,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_LIST,
-     .group = GROUP_LIST,
-     .since = "7.0.0",
-     .summary = "Pop elements from a list",
-     .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
-     .syntax = "numkeys:integer key:key... where:(LEFT | RIGHT) [COUNT count:integer]",
-     .keys = lmpop_keys},
-    {.name = "lpop",
-     .body = lpop,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
-     .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Remove and get the first elements in a list",
-     .complexity = "O(N) where N is the number of elements returned",
-     .syntax = "key:key [count:integer@6.2.0]",
-     .history = "6.2.0|Added the `count` argument.",
-     .key_flags = "RW access delete"},
     {.name = "lpos",
      .body = lpos,
      .arity = -3,
@@ -701,36 +442,6 @@ const struct command lists_commands[] = {
      .complexity = "O(N) where N is the number of elements to be removed by the operation.",
      .syntax = "key:key start:integer stop:integer",
      .key_flags = "RW delete"},
-    {.name = "rpop",
-     .body = rpop,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
-     .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Remove and get the last elements in a list",
-     .complexity = "O(N) where N is the number of elements returned",
-     .syntax = "key:key [count:integer@6.2.0]",
-     .history = "6.2.0|Added the `count` argument.",
-     .key_flags = "RW access delete"},
-    {.name = "rpoplpush",
-     .body = rpoplpush,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
-     .first_key = 1,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_LIST,
-     .since = "1.2.0",
-     .summary = "Remove the last element in a list, prepend it to another list and return it",
-     .complexity = "O(1)",
-     .syntax = "source:key destination:key#1",
-     .deprecated = "6.2.0|`LMOVE` with the `RIGHT` and `LEFT` arguments",
-     .keys = rpoplpush_keys},
     {.name = "rpush",
      .body = rpush,
      .arity = -3,

@@ -126,6 +126,13 @@ static void subtract_few(const struct operands *o, struct result *to) {
     set_draft_drop(&gone);
 }
 
+/* Redis chooses between walking over the first set and asking the others, and taking all of the first and removing
+ * what the others have. The second leaves its mark on the encoding of what is stored. */
+static void note_encoding(const struct operands *o, size_t others, struct result *to) {
+    size_t first = set_count(o->sets[0]), walk = first * (size_t)o->n / 2;
+    if (to->draft && walk > first + others) set_draft_held(to->draft, o->sets[0]);
+}
+
 static void subtract(struct operands *o, struct result *to) {
     if (!o->sets[0]) return;
     int n = 1;
@@ -136,6 +143,7 @@ static void subtract(struct operands *o, struct result *to) {
         o->sets[n++] = o->sets[i];
     }
     o->n = n;
+    note_encoding(o, others, to);
     if (n > 1 && others < set_count(o->sets[0])) {
         subtract_few(o, to);
     } else {
@@ -229,10 +237,7 @@ static void sunionstore(struct request *r) {
 static bool parse_card(struct request *r, int *n, uint64_t *limit) {
     struct client *c = r->client;
     int64_t keys, most = 0;
-    if (!num_parse_i64(r->argv[1], &keys) || keys < 1) {
-        reply_error(c, "ERR numkeys should be greater than 0");
-        return false;
-    }
+    if (!args_at_least(c, r->argv[1], 1, "ERR numkeys should be greater than 0", &keys)) return false;
     if (keys > r->argc - 2) {
         reply_error(c, "ERR Number of keys can't be greater than number of args");
         return false;
@@ -242,10 +247,7 @@ static bool parse_card(struct request *r, int *n, uint64_t *limit) {
             reply_syntax_error(c);
             return false;
         }
-        if (!num_parse_i64(r->argv[i + 1], &most) || most < 0) {
-            reply_error(c, "ERR LIMIT can't be negative");
-            return false;
-        }
+        if (!args_at_least(c, r->argv[i + 1], 0, "ERR LIMIT can't be negative", &most)) return false;
     }
     *n = (int)keys;
     *limit = (uint64_t)most;

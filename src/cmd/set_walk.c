@@ -122,9 +122,7 @@ static void spop(struct request *r) {
         pop_one(r);
     } else if (r->argc > 3) {
         reply_syntax_error(c);
-    } else if (!num_parse_i64(r->argv[2], &count) || count < 0) {
-        reply_error(c, "ERR value is out of range, must be positive");
-    } else if (sets_write(r, &e)) {
+    } else if (args_count(c, r->argv[2], &count) && sets_write(r, &e)) {
         if (!e || count == 0) {
             reply_set(c, 0);
         } else if ((uint64_t)count >= set_count(e)) {

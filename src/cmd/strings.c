@@ -9,6 +9,7 @@
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "server/wave.h"
@@ -72,7 +73,7 @@ static bool parse_deadline(struct request *r, unsigned flags, struct slice time,
     int64_t t, base = flags & (EX | PX) ? clock_now_ms() : 0, unit = flags & (EX | EXAT) ? 1000 : 1;
     if (!args_i64(r->client, time, &t)) return false;
     if (t <= 0 || !num_mul_i64(t, unit, &t) || !num_add_i64(t, base, deadline_ms)) {
-        reply_errorf(r->client, "ERR invalid expire time in '%s' command", exec_full_name(r->command));
+        reply_errorf(r->client, "ERR invalid expire time in '%s' command", catalog_full_name(r->command));
         return false;
     }
     return true;
@@ -245,7 +246,7 @@ static void mget(struct request *r) {
 /* MSET's arguments come in pairs, which its arity cannot say. */
 static bool check_pairs(struct request *r) {
     if (r->argc % 2 == 1) return true;
-    reply_wrong_arity(r->client, exec_full_name(r->command));
+    reply_wrong_arity(r->client, catalog_full_name(r->command));
     return false;
 }
 

@@ -48,11 +48,12 @@ static size_t source_count(const struct source *s) {
     return entry_type(s->e) == ENTRY_ZSET ? zset_count(s->e) : set_count(s->e);
 }
 
+/* *score is NaN for 0 * inf: Redis makes 0 of that only in the walk over members, and here of the sum that it ends in. */
 static bool source_score(const struct source *s, struct slice member, double *score) {
     double raw = 1;
     if (!s->e) return false;
     if (entry_type(s->e) == ENTRY_ZSET ? !zset_score(s->e, member, &raw) : !set_has(s->e, member)) return false;
-    *score = weighted(s, raw);
+    *score = s->weight * raw;
     return true;
 }
 
@@ -193,9 +194,7 @@ static bool parse_aggregate(struct request *r, struct slice word, struct algebra
 }
 
 static bool parse_limit(struct request *r, struct slice word, struct algebra *a) {
-    if (num_parse_i64(word, &a->limit) && a->limit >= 0) return true;
-    reply_error(r->client, "ERR LIMIT can't be negative");
-    return false;
+    return args_at_least(r->client, word, 0, "ERR LIMIT can't be negative", &a->limit);
 }
 
 static bool parse_options(struct request *r, int i, struct algebra *a) {

@@ -1,6 +1,7 @@
 /* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
 #include "cmd/zsets.h"
 #include "base/num.h"
+#include "cmd/args.h"
 #include "cmd/families.h"
 #include "server/propagate.h"
 
@@ -220,10 +221,7 @@ static void pop_key(struct request *r, bool last) {
         reply_syntax_error(c);
         return;
     }
-    if (r->argc == 3 && (!num_parse_i64(r->argv[2], &n) || n < 0)) {
-        reply_error(c, "ERR value is out of range, must be positive");
-        return;
-    }
+    if (r->argc == 3 && !args_count(c, r->argv[2], &n)) return;
     struct entry *e = db_write(c->db, &r->key);
     if (!zsets_check(c, e)) return;
     if (!e || n == 0) {
@@ -243,10 +241,7 @@ static void zpopmax(struct request *r) {
 
 bool zsets_parse_mpop(struct request *r, int at, struct zsets_mpop *m) {
     struct client *c = r->client;
-    if (!num_parse_i64(r->argv[at], &m->key_count) || m->key_count < 1) {
-        reply_error(c, "ERR numkeys should be greater than 0");
-        return false;
-    }
+    if (!args_at_least(c, r->argv[at], 1, "ERR numkeys should be greater than 0", &m->key_count)) return false;
     if (m->key_count >= r->argc - at - 1) goto syntax_error;
     m->keys = r->argv + at + 1;
     at += (int)m->key_count + 1;
@@ -255,10 +250,7 @@ bool zsets_parse_mpop(struct request *r, int at, struct zsets_mpop *m) {
     m->n = 1;
     if (++at == r->argc) return true;
     if (at + 1 == r->argc || !slice_is(r->argv[at], "count")) goto syntax_error;
-    if (!num_parse_i64(r->argv[at + 1], &m->n) || m->n < 1) {
-        reply_error(c, "ERR count should be greater than 0");
-        return false;
-    }
+    if (!args_at_least(c, r->argv[at + 1], 1, "ERR count should be greater than 0", &m->n)) return false;
     if (at + 2 == r->argc) return true;
 syntax_error:
     reply_syntax_error(c);

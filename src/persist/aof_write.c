@@ -135,10 +135,6 @@ void aof_write_append(int db_id, const struct slice *argv, int argc, struct slic
     if (out.waiting.len - out.frame > AOF_FRAME_MAX && !out.in_unit) end_frame();
 }
 
-void aof_write_select_again(void) {
-    out.db_id = -1;
-}
-
 /* --- writing --------------------------------------------------------------------------------- */
 
 static bool may_complain(void) {

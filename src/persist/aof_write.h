@@ -56,8 +56,6 @@ bool aof_write_sync_now(void); /* errno if false */
  * a little later. */
 bool aof_write_sync_ahead(void);
 void aof_write_forget_errors(void);
-/* The next command begins with SELECT: another process will read from here. */
-void aof_write_select_again(void);
 
 /* Used by the reader's side too: fill in a frame's annotation. `line` has AOF_FRAME_LINE bytes. */
 void aof_write_frame_line(char *line, const char *payload, size_t len);

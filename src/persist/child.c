@@ -44,10 +44,6 @@ static struct {
 
 /* --- in the child ---------------------------------------------------------------------------- */
 
-bool child_is_inside(void) {
-    return child.fd >= 0;
-}
-
 /* Private dirty pages: those of the parent's that were copied since the fork, and the child's own. */
 static size_t copied_bytes(void) {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");

@@ -48,4 +48,3 @@ void child_kill(void);
 
 /* In the child: this many keys have been written so far. Cheap; tells the parent about once a second. */
 void child_report(size_t keys_done);
-bool child_is_inside(void); /* is this process a child? */

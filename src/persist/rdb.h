@@ -19,7 +19,6 @@ struct rdb_options {
     bool compression;      /* rdbcompression */
     bool checksum;         /* rdbchecksum */
     bool incremental_sync; /* rdb-save-incremental-fsync */
-    int sanitize;          /* sanitize-dump-payload: kept, but payloads are checked in full whatever it says */
     int key_save_delay_us; /* rdb-key-save-delay, for tests: sleep so long a key; negative: so many keys a us */
     int key_load_delay_us; /* key-load-delay, likewise, also of commands in a log */
     bool skip_checksum;    /* DEBUG SET-SKIP-CHECKSUM-VALIDATION: no row */

@@ -4,8 +4,6 @@
 
 struct rdb_options rdb_options = {.compression = true, .checksum = true, .incremental_sync = true};
 
-static const struct option_name sanitize_names[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
-
 void rdb_load_delay(uint64_t keys) {
     int us = rdb_options.key_load_delay_us;
     if (us > 0) usleep((useconds_t)us);
@@ -23,11 +21,6 @@ const struct option rdb_rows[] = {
      .type = OPTION_BOOL,
      .address = &rdb_options.incremental_sync,
      .initial = "yes"},
-    {.name = "sanitize-dump-payload",
-     .type = OPTION_ENUM,
-     .address = &rdb_options.sanitize,
-     .initial = "no",
-     .names = sanitize_names},
     {.name = "rdb-key-save-delay",
      .type = OPTION_INT,
      .flags = OPTION_HIDDEN,

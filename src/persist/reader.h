@@ -50,7 +50,3 @@ uint64_t reader_offset(const struct reader *r);
 /* Bytes that can come at most: what a length must not exceed. */
 uint64_t reader_left(const struct reader *r);
 uint64_t reader_crc(struct reader *r); /* of all bytes passed so far */
-/* From now on no checksum is kept (the file turns out to have none). */
-static inline void reader_drop_checksum(struct reader *r) {
-    r->checksum = false;
-}

@@ -3,12 +3,13 @@
 #include "server/auth.h"
 #include "server/client.h"
 #include "server/exec.h"
+#include "server/gates.h"
 
 static struct slice password; /* empty: none */
 
 static bool password_changed(const char **error) {
     (void)error;
-    exec_arm(EXEC_NEEDS_AUTH, auth_required());
+    gates_arm(GATES_NEEDS_AUTH, auth_required());
     return true;
 }
 

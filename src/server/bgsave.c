@@ -27,7 +27,7 @@ static struct {
     int count;
     bool named; /* at start-up: by a line of the file already, so that further lines add to it */
 } save;
-static bool stop_writes, delete_sync_files;
+static bool stop_writes;
 static int64_t tried_s;      /* when the last child was forked */
 static int64_t dirty_before; /* changes that the running child has seen */
 
@@ -180,6 +180,5 @@ const struct option bgsave_rows[] = {
      .get = get_save,
      .lines = write_save_lines},
     {.name = "stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
-    {.name = "rdb-del-sync-files", .type = OPTION_BOOL, .address = &delete_sync_files, .initial = "no"},
     {.name = NULL},
 };

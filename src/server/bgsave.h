@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-extern const struct option bgsave_rows[]; /* save, stop-writes-on-bgsave-error, rdb-del-sync-files */
+extern const struct option bgsave_rows[]; /* save, stop-writes-on-bgsave-error */
 
 struct bgsave_status {
     bool failed, scheduled; /* the last one failed; one is to come when the running child has ended */

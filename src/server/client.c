@@ -11,6 +11,7 @@
 #include "net/socket.h"
 #include "server/auth.h"
 #include "server/block.h"
+#include "server/catalog.h"
 #include "server/limits.h"
 #include "server/monitor.h"
 #include "server/pubsub.h"
@@ -33,10 +34,6 @@ static struct client *closed; /* linked by next: to be freed at the end of the t
 
 size_t client_count(void) {
     return clients;
-}
-
-uint64_t client_next_id(void) {
-    return last_id + 1;
 }
 
 /* --- birth and death ------------------------------------------------------------------------- */
@@ -296,6 +293,6 @@ void client_describe(const struct client *c, size_t executing, struct buf *out) 
                c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? exec_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c), c->resp,
-               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c),
+               c->resp, labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
 }

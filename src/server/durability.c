@@ -6,6 +6,7 @@
 #include "persist/child.h"
 #include "server/bgsave.h"
 #include "server/client.h"
+#include "server/gates.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
 #include "server/process.h"
@@ -46,15 +47,15 @@ static void fit_gate(void) {
     struct aof_write_metrics m = aof_write_metrics();
     bool by_snapshot = bgsave_stops_writes(), by_aof = aof_collects() && aof_write_failing(m);
     if (by_snapshot)
-        snprintf(exec_disk_error, sizeof exec_disk_error,
+        snprintf(gates_disk_error, sizeof gates_disk_error,
                  "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
                  "Commands that may modify the data set are disabled, because this instance is configured to report "
                  "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
                  "the Redis logs for details about the RDB error.");
     else if (by_aof)
-        snprintf(exec_disk_error, sizeof exec_disk_error, "MISCONF Errors writing to the AOF file: %s",
+        snprintf(gates_disk_error, sizeof gates_disk_error, "MISCONF Errors writing to the AOF file: %s",
                  strerror(m.write_errno ? m.write_errno : m.sync_errno));
-    exec_arm(EXEC_DISK_ERROR, by_snapshot || by_aof);
+    gates_arm(GATES_DISK_ERROR, by_snapshot || by_aof);
 }
 
 void durability_look(void) {

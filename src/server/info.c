@@ -30,8 +30,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define SECTIONS_MAX 32
-
 static struct {
     char run_id[41];
     size_t startup_bytes; /* memory in use before there was any data */
@@ -250,9 +248,15 @@ static void write_keyspace(struct buf *out) {
     }
 }
 
-/* --- the registry ---------------------------------------------------------------------------- */
+/* --- the sections ---------------------------------------------------------------------------- */
 
-static const struct info_section own_sections[] = {
+struct info_section {
+    const char *title;              /* "Server"; requests name it in any case */
+    bool by_default;                /* part of INFO without arguments */
+    void (*write)(struct buf *out); /* the lines, each with CR LF */
+};
+
+static const struct info_section sections[] = {
     {"Server", true, write_server},
     {"Clients", true, write_clients},
     {"Memory", true, write_memory},
@@ -267,30 +271,6 @@ static const struct info_section own_sections[] = {
     {"Cluster", true, write_cluster},
     {"Keyspace", true, write_keyspace},
 };
-
-static const struct info_section *sections[SECTIONS_MAX];
-static size_t section_count;
-
-static void section_add(const struct info_section *section) {
-    assert(section_count < SECTIONS_MAX);
-    sections[section_count++] = section;
-}
-
-static void sections_init(void) {
-    if (section_count) return;
-    for (size_t i = 0; i < sizeof own_sections / sizeof *own_sections; i++)
-        section_add(&own_sections[i]);
-}
-
-void info_register(const struct info_section *section) {
-    sections_init();
-    for (size_t i = 0; i < section_count; i++) {
-        if (strcmp(sections[i]->title, section->title) != 0) continue;
-        sections[i] = section;
-        return;
-    }
-    section_add(section);
-}
 
 static bool title_is(const char *title, struct slice name) {
     char lower[32];
@@ -312,10 +292,9 @@ static bool section_wanted(const struct info_section *section, const struct slic
 }
 
 void info_write(const struct slice *names, int count, struct buf *out) {
-    sections_init();
-    for (size_t i = 0; i < section_count; i++) {
-        if (!section_wanted(sections[i], names, count)) continue;
-        buf_printf(out, "%s# %s\r\n", out->len ? "\r\n" : "", sections[i]->title);
-        sections[i]->write(out);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        if (!section_wanted(&sections[i], names, count)) continue;
+        buf_printf(out, "%s# %s\r\n", out->len ? "\r\n" : "", sections[i].title);
+        sections[i].write(out);
     }
 }

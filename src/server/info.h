@@ -10,15 +10,6 @@
 
 struct buf;
 
-struct info_section {
-    const char *title;              /* "Server"; requests name it in any case */
-    bool by_default;                /* part of INFO without arguments */
-    void (*write)(struct buf *out); /* the lines, each with CR LF */
-};
-
-/* Put a module's section in the place of the one with the same title, or behind all others. The row must live on. */
-void info_register(const struct info_section *section);
-
 /* At start-up, when all modules are up: from here on memory in use counts as data. */
 void info_ready(void);
 

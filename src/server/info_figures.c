@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "persist/child.h"
 #include "server/broadcast.h"
+#include "server/catalog.h"
 #include "server/exec.h"
 #include "server/info.h"
 #include "server/pubsub.h"
@@ -68,8 +69,8 @@ const struct option info_rows[] = {
 /* --- every row of the command table ---------------------------------------------------------- */
 
 static void each_command(void (*visit)(const struct command *command, struct buf *out), struct buf *out) {
-    for (size_t i = 0; i < exec_command_count(); i++) {
-        const struct command *command = exec_command_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct command *command = catalog_at(i);
         visit(command, out);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
             visit(sub, out);
@@ -81,11 +82,11 @@ static unsigned long long microseconds(uint64_t ticks) {
 }
 
 static void write_command(const struct command *command, struct buf *out) {
-    const struct command_stats *s = exec_stats(command);
+    const struct command_stats *s = catalog_stats(command);
     if (!s || !(s->calls | s->rejected | s->failed)) return;
     unsigned long long us = microseconds(s->ticks);
     buf_printf(out, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
-               exec_full_name(command), (unsigned long long)s->calls, us,
+               catalog_full_name(command), (unsigned long long)s->calls, us,
                s->calls ? (double)clock_ticks_to_ns(s->ticks) / 1000 / (double)s->calls : 0.0,
                (unsigned long long)s->rejected, (unsigned long long)s->failed);
 }
@@ -99,21 +100,21 @@ void info_figures_commands(struct buf *out) {
 /* The duration in us that `percentile` per cent of the calls did not exceed, as exactly as the buckets are. */
 static double latency_us(const uint32_t *histogram, uint64_t total, double percentile) {
     uint64_t wanted = (uint64_t)ceil(percentile / 100 * (double)total), seen = 0;
-    for (unsigned i = 0; i < EXEC_HISTOGRAM; i++) {
+    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS; i++) {
         seen += histogram[i];
-        if (histogram[i] && seen >= wanted) return (double)clock_ticks_to_ns(exec_histogram_ticks(i)) / 1000;
+        if (histogram[i] && seen >= wanted) return (double)clock_ticks_to_ns(command_stats_ticks(i)) / 1000;
     }
     return 0;
 }
 
 static void write_latency(const struct command *command, struct buf *out) {
-    const struct command_stats *s = exec_stats(command);
+    const struct command_stats *s = catalog_stats(command);
     uint64_t total = 0;
     if (!s || !s->histogram) return;
-    for (unsigned i = 0; i < EXEC_HISTOGRAM; i++)
+    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS; i++)
         total += s->histogram[i];
     if (!total) return;
-    buf_printf(out, "latency_percentiles_usec_%s:", exec_full_name(command));
+    buf_printf(out, "latency_percentiles_usec_%s:", catalog_full_name(command));
     for (int i = 0; i < percentile_count; i++) {
         buf_append_cstr(out, i ? ",p" : "p");
         write_percentile(i, out);
@@ -140,15 +141,15 @@ void info_figures_errors(struct buf *out) {
 /* --- stats ----------------------------------------------------------------------------------- */
 
 static void add_ticks(const struct command *command, uint64_t *ticks) {
-    const struct command_stats *s = exec_stats(command);
+    const struct command_stats *s = catalog_stats(command);
     if (s) *ticks += s->ticks;
 }
 
 /* A container's calls are its subcommands', so that nothing is counted twice. */
 static unsigned long long command_microseconds(void) {
     uint64_t ticks = 0;
-    for (size_t i = 0; i < exec_command_count(); i++) {
-        const struct command *command = exec_command_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct command *command = catalog_at(i);
         add_ticks(command, &ticks);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
             add_ticks(sub, &ticks);

@@ -6,6 +6,7 @@
 #include "persist/aof.h"
 #include "persist/rdb.h"
 #include "server/client.h"
+#include "server/gates.h"
 #include "server/lifecycle.h"
 #include "server/snapshot.h"
 #include "server/wave.h"
@@ -55,13 +56,13 @@ void loading_begin(uint64_t total_bytes) {
     loading.started_s = clock_wall_us() / 1000000;
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
-    exec_arm(EXEC_LOADING, true);
+    gates_arm(GATES_LOADING, true);
     expire_suspend(true);
 }
 
 void loading_end(void) {
     loading.active = false;
-    exec_arm(EXEC_LOADING, false);
+    gates_arm(GATES_LOADING, false);
     expire_suspend(false);
     clock_update();
 }
@@ -96,8 +97,7 @@ static struct client *replayer(void) {
 
 /* What stands in a log changed something once, or selects. All else could only do harm: its clients do not exist. */
 static bool belongs_in_log(const struct command *command) {
-    return command && command->body &&
-           ((command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) || strcmp(command->name, "select") == 0);
+    return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
 }
 
 static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count) {

@@ -7,6 +7,7 @@
 #include "net/conn.h"
 #include "net/socket.h"
 #include "server/client.h"
+#include "server/gates.h"
 #include "server/push.h"
 
 bool monitor_wanted;
@@ -23,7 +24,7 @@ void monitor_add(struct client *c) {
     monitors[count++] = c;
     c->flags |= CLIENT_MONITOR;
     monitor_wanted = true;
-    exec_arm(EXEC_MONITORED, true);
+    gates_arm(GATES_MONITORED, true);
 }
 
 void monitor_forget(struct client *c) {
@@ -34,7 +35,7 @@ void monitor_forget(struct client *c) {
         i++;
     memmove(&monitors[i], &monitors[i + 1], (--count - i) * sizeof *monitors);
     monitor_wanted = count > 0;
-    exec_arm(EXEC_MONITORED, monitor_wanted);
+    gates_arm(GATES_MONITORED, monitor_wanted);
 }
 
 static void write_line(const struct request *r, struct buf *line) {

@@ -3,6 +3,7 @@
 #include "net/loop.h"
 #include "server/block.h"
 #include "server/exec.h"
+#include "server/gates.h"
 #include "store/expire.h"
 
 static struct {
@@ -29,7 +30,7 @@ void pause_begin(enum pause_mode mode, int64_t duration_ms) {
     if (duration_ms > INT64_MAX / 2000) duration_ms = INT64_MAX / 2000; /* as microseconds, and added to a time */
     if (now_ms + duration_ms > pause.until_ms) pause.until_ms = now_ms + duration_ms;
     loop_timer_start(&pause.timer, (pause.until_ms - now_ms) * 1000);
-    exec_arm(EXEC_PAUSED, true);
+    gates_arm(GATES_PAUSED, true);
     expire_hold(true);
 }
 
@@ -37,7 +38,7 @@ void pause_end(void) {
     if (!pause.on) return;
     pause.on = false;
     loop_timer_stop(&pause.timer);
-    exec_arm(EXEC_PAUSED, false);
+    gates_arm(GATES_PAUSED, false);
     expire_hold(false);
     block_resume_all();
 }

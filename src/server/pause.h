@@ -9,5 +9,5 @@ enum pause_mode { PAUSE_WRITES, PAUSE_ALL };
 /* A pause upon a pause lasts until the later of both ends, in the stricter of both modes. */
 void pause_begin(enum pause_mode mode, int64_t duration_ms);
 void pause_end(void);
-/* For exec, while EXEC_PAUSED is armed: has a command with these flags to wait? */
+/* For exec, while GATES_PAUSED is armed: has a command with these flags to wait? */
 bool pause_stops(unsigned flags);

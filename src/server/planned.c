@@ -48,6 +48,7 @@ static const struct option_name propagation_errors[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
 static const struct option_name diskless_load[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
 static const struct option_name endpoints[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
+static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
 static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetchannels", 0}, {NULL, 0}};
 
@@ -100,10 +101,13 @@ const struct option planned_rows[] = {
     KEPT_INT("active-defrag-cycle-max", NULL, "25", 1, 99, 0),
     KEPT_I64("active-defrag-max-scan-fields", NULL, "1000", 1, INT64_MAX, 0),
 
-    /* encodings of small collections */
+    /* streams */
     KEPT_MEMORY("stream-node-max-bytes", NULL, "4096", 0, INT64_MAX, OPTION_PLANNED),
     KEPT_I64("stream-node-max-entries", NULL, "100", 0, INT64_MAX, OPTION_PLANNED),
 
+    /* persistence */
+    KEPT_ENUM("sanitize-dump-payload", NULL, "no", sanitize, 0),
+    KEPT_BOOL("rdb-del-sync-files", NULL, "no", 0),
     KEPT_ENUM("propagation-error-behavior", NULL, "ignore", propagation_errors, 0),
 
     /* replication */

@@ -1,4 +1,4 @@
-/* The seam to the propagation log (AOF and replicas, which come with persist/ and repl/).
+/* What a command changed, handed to whoever repeats it: the append-only file (durability.c).
  *
  * After a command changed something, exec hands its request over once, in canonical
  * form: the request as it came where it is deterministic, or what the body gave

@@ -13,6 +13,7 @@
 #include "ds/table.h"
 #include "net/conn.h"
 #include "server/client.h"
+#include "server/gates.h"
 #include "server/push.h"
 #include "server/reply.h"
 #include <assert.h>
@@ -213,7 +214,7 @@ bool pubsub_any(void) {
 
 /* Clients with subscriptions arm the gate that keeps those of RESP2 to a few commands. */
 static void arm_gate(void) {
-    exec_arm(EXEC_SUBSCRIBED, pubsub_any());
+    gates_arm(GATES_SUBSCRIBED, pubsub_any());
 }
 
 bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {

@@ -30,10 +30,6 @@ const struct option snapshot_rows[] = {
     {.name = NULL},
 };
 
-const char *snapshot_file(void) {
-    return file_name;
-}
-
 static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
     (void)ctx;
     (void)bytes;

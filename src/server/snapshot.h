@@ -12,7 +12,6 @@ struct snapshot_figures {
 extern struct snapshot_figures snapshot_figures;
 extern const struct option snapshot_rows[]; /* dbfilename */
 
-const char *snapshot_file(void); /* its name */
 /* Write it now, by this process. False: the log says why; what was there before still is. */
 bool snapshot_save(void);
 

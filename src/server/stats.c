@@ -3,6 +3,7 @@
 #include "server/stats.h"
 #include "base/clock.h"
 #include "net/conn.h"
+#include "server/catalog.h"
 #include "server/exec.h"
 #include "store/db.h"
 
@@ -78,7 +79,7 @@ void stats_reset(void) {
     stats = (struct stats){.started_ms = started_ms};
     error_codes = 0;
     memset(&rates, 0, sizeof rates);
-    exec_reset_stats();
+    catalog_reset_stats();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
     db_metrics.lazyfreed = 0;

@@ -1,6 +1,7 @@
 #include "server/tx.h"
 #include "base/alloc.h"
 #include "server/client.h"
+#include "server/command_stats.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/watch.h"

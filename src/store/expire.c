@@ -14,7 +14,7 @@
 #define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
 #define TTL_SAMPLES 64
 
-bool expire_suspended;
+bool expire_held, expire_suspended;
 
 static struct db **waiting; /* databases that have a wheel, or had one lately */
 static size_t n_waiting, waiting_cap;
@@ -55,10 +55,8 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
-bool expire_held;
-
-void expire_hold(bool on) {
-    expire_held = on;
+void expire_hold(bool held) {
+    expire_held = held;
 }
 
 void expire_suspend(bool suspended) {

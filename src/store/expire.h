@@ -22,14 +22,18 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash);
 /* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
 int64_t expire_run(int64_t now_ms);
-/* While a log is replayed nothing is past its deadline: what happened then must happen again. The commands that ended keys
- * are in the log, and what is due after all is removed when the hold ends. */
+
+/* Three ways to stop it, for three reasons; what is overdue then goes when it goes on.
+ *
+ *                 who does               a key past its deadline is     and is removed by
+ *     _enable     DEBUG SET-ACTIVE-...   absent                         whoever comes across it, reading or writing
+ *     _hold       CLIENT PAUSE           absent                         whoever is about to write it
+ *     _suspend    replay of a log        there, as it was back then     the command in the log that ended it, if any */
+void expire_enable(bool active);
+void expire_hold(bool held);
 void expire_suspend(bool suspended);
-extern bool expire_suspended;
-void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE */
-/* Nothing is removed any more, but by who is about to write it: a pause. Keys past their deadline are absent all the same. */
-void expire_hold(bool on);
-extern bool expire_held;
+extern bool expire_held, expire_suspended;
+
 /* Remove a key whose time has come: statistics, hooks, "expired" event. */
 void expire_remove(struct db *db, const struct key *key, struct entry *e);
 size_t expire_stale_marks(const struct db *db);

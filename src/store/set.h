@@ -76,12 +76,15 @@ struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_v
 struct set_draft {
     struct table members;
     size_t longest, bytes; /* of the members' texts */
-    bool integers;         /* nothing else is in it */
+    uint64_t most;         /* members that set_draft_held() tells of */
+    bool integers;         /* nothing else is in it, nor has been */
 };
 void set_draft_init(struct set_draft *d);
 bool set_draft_add(struct set_draft *d, struct slice member); /* false: it is there already */
 bool set_draft_has(const struct set_draft *d, struct slice member);
 void set_draft_each(const struct set_draft *d, set_visit_fn visit, void *ctx);
 void set_draft_drop(struct set_draft *d);
+/* What it becomes goes by all the members of this set too: they would have been in it, and have gone again. */
+void set_draft_held(struct set_draft *d, const struct entry *e);
 /* Make it the value of the key, over whatever was there (`old`, may be NULL); not for an empty one. Takes all of it. */
 void set_draft_store(struct db *db, const struct key *key, struct entry *old, struct set_draft *d);

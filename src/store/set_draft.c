@@ -42,6 +42,22 @@ void set_draft_drop(struct set_draft *d) {
     record_clear(&d->members);
 }
 
+void set_draft_held(struct set_draft *d, const struct entry *e) {
+    struct set_iter it;
+    struct listpack_value value;
+    char scratch[NUM_I64_MAX];
+    int64_t number;
+    d->most = set_count(e);
+    if (d->most > (uint64_t)set_options.max_intset_entries && d->most > (uint64_t)set_options.max_listpack_entries)
+        return;
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &value)) {
+        struct slice member = listpack_value_text(value, scratch);
+        if (d->integers) d->integers = num_parse_i64(member, &number);
+        if (d->longest < member.len) d->longest = member.len;
+    }
+}
+
 static void store_table(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
     struct table *t = alloc_get(sizeof *t);
     *t = d->members;
@@ -75,10 +91,10 @@ static void store_small(struct db *db, const struct key *key, struct entry *old,
 
 void set_draft_store(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
     enum { INTEGER_BYTES = 8, OVERHEAD = 10 }; /* of a member, at most */
-    uint64_t count = d->members.count;
+    uint64_t count = d->members.count, most = d->most > count ? d->most : count;
     assert(count > 0);
-    bool small = d->integers ? count <= (uint64_t)set_options.max_intset_entries && count * INTEGER_BYTES < SMALL_MAX
-                             : count <= (uint64_t)set_options.max_listpack_entries &&
+    bool small = d->integers ? most <= (uint64_t)set_options.max_intset_entries && count * INTEGER_BYTES < SMALL_MAX
+                             : most <= (uint64_t)set_options.max_listpack_entries &&
                                    d->longest <= (uint64_t)set_options.max_listpack_value &&
                                    d->bytes + count * OVERHEAD < SMALL_MAX;
     if (small) {

@@ -63,6 +63,8 @@ with_server {enable-protected-configs yes} {
             assert_equal OK [r CONFIG SET $name $given]
             assert_equal $shown [config $name]
         }
+        # Until the first append-only file is there, no signal ends the server.
+        wait_for {[info_field aof_rewrite_in_progress] == 0}
     }
 
     test "a bad value is refused and says why" {

@@ -117,6 +117,11 @@ with_server {} {
     }
 
     test "PFSELFTEST" {
-        assert_equal OK [r PFSELFTEST]
+        set usual [lindex [time {assert_equal OK [r PFSELFTEST]}] 0]
+        # However long a sparse one may be.
+        r CONFIG SET hll-sparse-max-bytes 1000000
+        set long [lindex [time {assert_equal OK [r PFSELFTEST]}] 0]
+        r CONFIG SET hll-sparse-max-bytes 3000
+        assert {$long < 10 * $usual + 500000}
     }
 }

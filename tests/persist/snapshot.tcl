@@ -165,3 +165,30 @@ with_server {enable-protected-configs yes} {
         assert_equal hello [r GET b]
     }
 }
+
+test "A snapshot that fails: writes, probes and transactions that write are refused, in Redis's words" {
+    with_server {save "3600 1" dbfilename taken} {
+        set c [client]
+        $c MULTI
+        $c SET a 1
+        set d [client]
+        $d MULTI
+        $d PING
+        file mkdir [file join [server_folder] taken]
+        r BGSAVE
+        wait_for {[catch {r PING}]}
+        assert_equal err [info_field rdb_last_bgsave_status]
+        set error "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\
+            Commands that may modify the data set are disabled, because this instance is configured to report errors\
+            during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs\
+            for details about the RDB error."
+        assert_error $error {r SET b 1}
+        assert_error $error {r PING}
+        assert_error "EXECABORT Transaction discarded because of: $error" {$c EXEC}
+        assert_equal PONG [$d EXEC]
+        assert_equal 0 [r DBSIZE]
+        r CONFIG SET stop-writes-on-bgsave-error no
+        wait_for {![catch {r SET b 1}]}
+        r CONFIG SET save ""
+    }
+}

@@ -31,6 +31,30 @@ with_server {} {
         r FLUSHALL
     }
 
+    test "What SDIFFSTORE leaves of the first set has the encoding that taking all of it gave" {
+        r SADD a x 1 2 3 4 5 6
+        r SADD b x y
+        r SADD c z
+        r SADD d t
+        r SDIFFSTORE f a b c
+        assert_equal intset [r OBJECT ENCODING f]
+        r SDIFFSTORE f a b c d
+        assert_equal listpack [r OBJECT ENCODING f]
+        r SADD a [string repeat x 65]
+        r SADD b [string repeat x 65]
+        r SDIFFSTORE f a b c d c
+        assert_equal hashtable [r OBJECT ENCODING f]
+        assert_equal {1 2 3 4 5 6} [lsort [r SMEMBERS f]]
+        r DEL a
+        r SADD a {*}[members 600 ""]
+        r SADD n {*}[members 300 ""]
+        r SDIFFSTORE f a n c
+        assert_equal intset [r OBJECT ENCODING f]
+        r SDIFFSTORE f a n c d
+        assert_equal hashtable [r OBJECT ENCODING f]
+        r FLUSHALL
+    }
+
     foreach {kind size prefix} {intset 300 "" listpack 100 m hashtable 3000 m} {
         test "SPOP and SRANDMEMBER with a count give different members, SPOP for good: $kind" {
             foreach count {1 2 50 99} {

@@ -143,8 +143,9 @@ static void make_round(const struct grammar *g, struct bytes *out) {
     free(one.data);
 }
 
-/* Sends in pieces and reads what comes. When all is sent the writing side is closed,
- * so that the server comes to an end. False if it does not within ten seconds. */
+/* Sends in pieces and reads what comes. When all is sent, or nothing has moved for a second (a command may block, and
+ * what is behind it is not read meanwhile), the writing side is closed, so that the server comes to an end. False if it
+ * does not within ten seconds. */
 static bool talk(struct peer *p, const struct bytes *sent) {
     size_t done = 0;
     bool half_closed = false;
@@ -165,8 +166,9 @@ static bool talk(struct peer *p, const struct bytes *sent) {
             if (got == 0 || (got < 0 && errno != EAGAIN)) return true;
             if (got > 0) bytes_add(&p->in, part, (size_t)got);
         }
-        if (done == sent->len && !half_closed) {
+        if ((done == sent->len || idle >= 10) && !half_closed) {
             half_closed = true;
+            done = sent->len;
             shutdown(p->fd, SHUT_WR);
         }
     }

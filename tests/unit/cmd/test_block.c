@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "cmd/families.h"
 #include "server/block.h"
+#include "server/catalog.h"
 #include "server/changes.h"
 #include "server/propagate.h"
 #include "server/reply.h"
@@ -250,13 +251,14 @@ int main(void) {
     clock_init();
     rand_init();
     hash_init();
-    exec_register(lists_commands);
-    exec_register(list_block_commands);
-    exec_register(zsets_commands);
-    exec_register(zset_block_commands);
-    exec_register(strings_commands);
-    exec_register(keys_commands);
-    exec_ready();
+    catalog_register(lists_commands);
+    catalog_register(list_pop_commands);
+    catalog_register(list_block_commands);
+    catalog_register(zsets_commands);
+    catalog_register(zset_block_commands);
+    catalog_register(strings_commands);
+    catalog_register(keys_commands);
+    catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_of_serving, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_stays_behind, setup, teardown),

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "cmd/families.h"
+#include "server/catalog.h"
 #include "server/changes.h"
 #include "server/client.h"
 #include "server/limits.h"
@@ -608,24 +609,25 @@ int main(void) {
     clock_init();
     rand_init();
     hash_init();
-    exec_register(strings_commands);
-    exec_register(ranges_commands);
-    exec_register(counters_commands);
-    exec_register(lcs_commands);
-    exec_register(lists_commands);
-    exec_register(keys_commands);
-    exec_register(expiry_commands);
-    exec_register(scan_commands);
-    exec_register(object_commands);
-    exec_register(databases_commands);
-    exec_register(sets_commands);
-    exec_register(set_walk_commands);
-    exec_register(set_algebra_commands);
-    exec_register(hyperloglog_commands);
-    exec_register(geo_commands);
-    exec_register(geo_search_commands);
-    exec_register(transactions_commands);
-    exec_ready();
+    catalog_register(strings_commands);
+    catalog_register(ranges_commands);
+    catalog_register(counters_commands);
+    catalog_register(lcs_commands);
+    catalog_register(lists_commands);
+    catalog_register(list_pop_commands);
+    catalog_register(keys_commands);
+    catalog_register(expiry_commands);
+    catalog_register(scan_commands);
+    catalog_register(object_commands);
+    catalog_register(databases_commands);
+    catalog_register(sets_commands);
+    catalog_register(set_walk_commands);
+    catalog_register(set_algebra_commands);
+    catalog_register(hyperloglog_commands);
+    catalog_register(geo_commands);
+    catalog_register(geo_search_commands);
+    catalog_register(transactions_commands);
+    catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),
         cmocka_unit_test_setup_teardown(arguments_outlive_the_values_they_became, setup, teardown),

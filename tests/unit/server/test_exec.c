@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "net/conn.h"
+#include "server/catalog.h"
 #include "server/client.h"
 #include "server/exec.h"
+#include "server/gates.h"
 #include "server/reply.h"
 #include <ctype.h>
 #include <setjmp.h>
@@ -108,11 +110,11 @@ static void finds_in_any_case(const struct command *rows) {
         for (int round = 0; round < 50; round++) {
             for (size_t i = 0; i < len; i++)
                 name[i] = (char)(rand_below(2) ? toupper(row->name[i]) : row->name[i]);
-            assert_ptr_equal(exec_find(slice_of(name, len)), row);
+            assert_ptr_equal(catalog_find(slice_of(name, len)), row);
         }
-        assert_true(exec_stats(row) != NULL);
-        assert_string_equal(exec_full_name(row), row->name);
-        assert_null(exec_container(row));
+        assert_true(catalog_stats(row) != NULL);
+        assert_string_equal(catalog_full_name(row), row->name);
+        assert_null(catalog_container(row));
     }
 }
 
@@ -120,25 +122,25 @@ static void every_row_in_any_case(void **state) {
     (void)state;
     finds_in_any_case(first_family);
     finds_in_any_case(second_family);
-    assert_int_equal(exec_command_count(), 9 + 18);
+    assert_int_equal(catalog_count(), 9 + 18);
     for (size_t i = 0; i < 9; i++)
-        assert_ptr_equal(exec_command_at(i), &first_family[i]);
-    assert_ptr_equal(exec_command_at(9), &second_family[0]);
+        assert_ptr_equal(catalog_at(i), &first_family[i]);
+    assert_ptr_equal(catalog_at(9), &second_family[0]);
 }
 
 static bool is_known(struct slice name) {
-    for (size_t i = 0; i < exec_command_count(); i++)
-        if (slice_is(name, exec_command_at(i)->name)) return true;
+    for (size_t i = 0; i < catalog_count(); i++)
+        if (slice_is(name, catalog_at(i)->name)) return true;
     return false;
 }
 
 /* All that is one byte off: changed, missing, added; and bytes that only bit 5 tells from those of a name. */
 static void nothing_else(void **state) {
     (void)state;
-    assert_null(exec_find(SLICE("")));
-    assert_null(exec_find(SLICE("config|get")));
-    for (size_t k = 0; k < exec_command_count(); k++) {
-        const char *name = exec_command_at(k)->name;
+    assert_null(catalog_find(SLICE("")));
+    assert_null(catalog_find(SLICE("config|get")));
+    for (size_t k = 0; k < catalog_count(); k++) {
+        const char *name = catalog_at(k)->name;
         size_t len = strlen(name);
         char other[64];
         memcpy(other, name, len + 1);
@@ -146,54 +148,55 @@ static void nothing_else(void **state) {
             for (int byte = 0; byte < 256; byte++) {
                 other[i] = (char)byte;
                 struct slice changed = slice_of(other, len);
-                if (!!exec_find(changed) != is_known(changed)) fail_msg("%s with byte %d at %zu", name, byte, i);
+                if (!!catalog_find(changed) != is_known(changed)) fail_msg("%s with byte %d at %zu", name, byte, i);
             }
             other[i] = name[i];
         }
         struct slice shorter = slice_of(name, len - 1);
-        assert_int_equal(!!exec_find(shorter), is_known(shorter));
+        assert_int_equal(!!catalog_find(shorter), is_known(shorter));
         other[len] = 'x';
-        assert_null(exec_find(slice_of(other, len + 1)));
+        assert_null(catalog_find(slice_of(other, len + 1)));
         other[len] = '\0';
-        assert_null(exec_find(slice_of(other, len + 1)));
+        assert_null(catalog_find(slice_of(other, len + 1)));
     }
 }
 
 static void subcommands(void **state) {
     (void)state;
-    const struct command *config = exec_find(SLICE("CONFIG"));
-    assert_ptr_equal(exec_find_sub(config, SLICE("Get")), &config_subcommands[0]);
-    assert_ptr_equal(exec_find_full(SLICE("config|REWRITE")), &config_subcommands[1]);
-    assert_ptr_equal(exec_find_full(SLICE("Config")), config);
-    assert_null(exec_find_sub(config, SLICE("rewrit")));
-    assert_null(exec_find_sub(exec_find(SLICE("get")), SLICE("get")));
-    assert_null(exec_find_full(SLICE("config|")));
-    assert_null(exec_find_full(SLICE("|get")));
-    assert_string_equal(exec_full_name(&config_subcommands[0]), "config|get");
-    assert_ptr_equal(exec_container(&config_subcommands[0]), config);
+    const struct command *config = catalog_find(SLICE("CONFIG"));
+    assert_ptr_equal(catalog_find_sub(config, SLICE("Get")), &config_subcommands[0]);
+    assert_ptr_equal(catalog_find_full(SLICE("config|REWRITE")), &config_subcommands[1]);
+    assert_ptr_equal(catalog_find_full(SLICE("Config")), config);
+    assert_null(catalog_find_sub(config, SLICE("rewrit")));
+    assert_null(catalog_find_sub(catalog_find(SLICE("get")), SLICE("get")));
+    assert_null(catalog_find_full(SLICE("config|")));
+    assert_null(catalog_find_full(SLICE("|get")));
+    assert_string_equal(catalog_full_name(&config_subcommands[0]), "config|get");
+    assert_ptr_equal(catalog_container(&config_subcommands[0]), config);
 }
 
 static void keys_of_a_request(void **state) {
     (void)state;
     struct slice argv[7] = {{"mset", 4}};
     int positions[8];
-    assert_int_equal(exec_find_keys(exec_find(SLICE("mset")), argv, 7, positions, 8), 3);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("mset")), argv, 7, positions, 8), 3);
     assert_int_equal(positions[0], 1);
     assert_int_equal(positions[2], 5);
-    assert_int_equal(exec_find_keys(exec_find(SLICE("mset")), argv, 7, positions, 1), 3); /* as many as there are */
-    assert_int_equal(exec_find_keys(exec_find(SLICE("lcs")), argv, 3, positions, 8), 2);
-    assert_int_equal(exec_find_keys(exec_find(SLICE("get")), argv, 1, positions, 8), 0);
-    assert_int_equal(exec_find_keys(exec_find(SLICE("auth")), argv, 3, positions, 8), 0);
-    assert_int_equal(exec_find_keys(exec_find(SLICE("sort")), argv, 5, positions, 8), 2);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("mset")), argv, 7, positions, 1),
+                     3); /* as many as there are */
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("lcs")), argv, 3, positions, 8), 2);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("get")), argv, 1, positions, 8), 0);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("auth")), argv, 3, positions, 8), 0);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("sort")), argv, 5, positions, 8), 2);
     assert_int_equal(positions[1], 4);
-    assert_int_equal(exec_find_keys(exec_find(SLICE("sort")), argv, 2, positions, 8), -1);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("sort")), argv, 2, positions, 8), -1);
 }
 
 /* --- the call -------------------------------------------------------------------------------- */
 
 static void calls_and_refusals(void **state) {
     (void)state;
-    exec_reset_stats();
+    catalog_reset_stats();
     calls = 0;
     assert_string_equal(run("GET k"), ":2\r\n");
     assert_string_equal(run("get"), "-ERR wrong number of arguments for 'get' command\r\n");
@@ -207,18 +210,19 @@ static void calls_and_refusals(void **state) {
     assert_string_equal(run("nope"), "-ERR unknown command 'nope', with args beginning with: \r\n");
     assert_string_equal(run("wrong"), "-ERR syntax error\r\n");
     assert_int_equal(calls, 4);
-    struct command_stats *get = exec_stats(exec_find(SLICE("get"))), *wrong = exec_stats(exec_find(SLICE("wrong")));
+    struct command_stats *get = catalog_stats(catalog_find(SLICE("get"))),
+                         *wrong = catalog_stats(catalog_find(SLICE("wrong")));
     assert_int_equal(get->calls, 1);
     assert_int_equal(get->rejected, 2);
     assert_int_equal(get->failed, 0);
     assert_int_equal(wrong->calls, 1);
     assert_int_equal(wrong->failed, 1);
-    assert_int_equal(exec_stats(&config_subcommands[0])->calls, 1);
+    assert_int_equal(catalog_stats(&config_subcommands[0])->calls, 1);
     uint32_t sum = 0;
-    for (unsigned i = 0; i < EXEC_HISTOGRAM; i++)
+    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS; i++)
         sum += get->histogram[i];
     assert_int_equal(sum, 1);
-    exec_reset_stats();
+    catalog_reset_stats();
     assert_int_equal(get->calls + get->rejected + wrong->failed, 0);
 }
 
@@ -226,19 +230,19 @@ static void gates(void **state) {
     (void)state;
     static const char *const no_auth = "-NOAUTH Authentication required.\r\n";
     static const char *const loading = "-LOADING Redis is loading the dataset in memory\r\n";
-    exec_arm(EXEC_NEEDS_AUTH, true);
+    gates_arm(GATES_NEEDS_AUTH, true);
     assert_string_equal(run("get k"), ":2\r\n"); /* this client has the password */
     client.flags &= ~(unsigned)CLIENT_AUTHENTICATED;
     assert_string_equal(run("get k"), no_auth);
     assert_string_equal(run("config get x"), no_auth);
     assert_string_equal(run("auth x"), ":2\r\n");
-    exec_arm(EXEC_LOADING, true);
+    gates_arm(GATES_LOADING, true);
     assert_string_equal(run("get k"), no_auth);
     assert_string_equal(run("auth x"), loading);
     assert_string_equal(run("hello"), ":1\r\n");
-    exec_arm(EXEC_NEEDS_AUTH, false);
+    gates_arm(GATES_NEEDS_AUTH, false);
     assert_string_equal(run("get k"), loading);
-    exec_arm(EXEC_LOADING, false);
+    gates_arm(GATES_LOADING, false);
     assert_string_equal(run("get k"), ":2\r\n");
     client.flags |= CLIENT_AUTHENTICATED;
 }
@@ -259,17 +263,17 @@ static void replies_that_are_not_wanted(void **state) {
 
 static void histogram_buckets(void **state) {
     (void)state;
-    for (unsigned i = 1; i < EXEC_HISTOGRAM; i++)
-        assert_true(exec_histogram_ticks(i) > exec_histogram_ticks(i - 1));
-    for (unsigned i = 0; i < EXEC_HISTOGRAM - 1; i++) {
-        assert_int_equal(exec_histogram_bucket(exec_histogram_ticks(i)), i); /* the bound belongs to the bucket, */
-        assert_int_equal(exec_histogram_bucket(exec_histogram_ticks(i) + 1), i + 1); /* and the next one does not */
+    for (unsigned i = 1; i < COMMAND_STATS_BUCKETS; i++)
+        assert_true(command_stats_ticks(i) > command_stats_ticks(i - 1));
+    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS - 1; i++) {
+        assert_int_equal(command_stats_bucket(command_stats_ticks(i)), i); /* the bound belongs to the bucket, */
+        assert_int_equal(command_stats_bucket(command_stats_ticks(i) + 1), i + 1); /* and the next one does not */
     }
-    assert_int_equal(exec_histogram_bucket(0), 0);
-    assert_int_equal(exec_histogram_bucket(UINT64_MAX), EXEC_HISTOGRAM - 1);
+    assert_int_equal(command_stats_bucket(0), 0);
+    assert_int_equal(command_stats_bucket(UINT64_MAX), COMMAND_STATS_BUCKETS - 1);
     for (int round = 0; round < 100000; round++) {
         uint64_t ticks = rand_u64() >> (30 + rand_below(34));
-        uint64_t bound = exec_histogram_ticks(exec_histogram_bucket(ticks));
+        uint64_t bound = command_stats_ticks(command_stats_bucket(ticks));
         assert_true(bound >= ticks && bound - ticks <= ticks / 8);
     }
 }
@@ -281,9 +285,9 @@ static int start(void **state) {
     hash_init();
     db_init(1);
     client.db = db_at(0);
-    exec_register(first_family);
-    exec_register(second_family);
-    exec_ready();
+    catalog_register(first_family);
+    catalog_register(second_family);
+    catalog_ready();
     return 0;
 }
 
