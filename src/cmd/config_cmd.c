@@ -8,6 +8,7 @@
 #include "server/config.h"
 #include "server/config_rewrite.h"
 #include "server/directive.h"
+#include "server/loading.h"
 #include "server/reply.h"
 #include "server/stats.h"
 #include "store/db.h"
@@ -46,10 +47,23 @@ static void config_get(struct request *r) {
     buf_free(&value);
 }
 
+/* Some options would pull the files away from under the one who is reading them. */
+static bool names_one_for_later(const struct request *r) {
+    for (int i = 2; i < r->argc; i += 2) {
+        const struct option *o = config_find(r->argv[i]);
+        if (o && (o->flags & OPTION_DENY_LOADING)) return true;
+    }
+    return false;
+}
+
 static void config_set_command(struct request *r) {
     struct config_error error = {0};
     if (r->argc % 2 != 0) {
         reply_wrong_arity(r->client, "config|set");
+        return;
+    }
+    if (loading_is_active() && names_one_for_later(r)) {
+        reply_error(r->client, "LOADING Redis is loading the dataset in memory");
         return;
     }
     bool local = socket_is_loopback(r->client->conn.source.fd);

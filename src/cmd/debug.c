@@ -10,6 +10,8 @@
 #include "net/socket.h"
 #include "persist/rdb.h"
 #include "server/client.h"
+#include "server/durability.h"
+#include "server/loading.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/settings.h"
@@ -213,6 +215,12 @@ static void empty_everything(void) {
         db_empty(db_at(i), false);
 }
 
+/* One load inside another would be of use to nobody, and has no end. */
+static bool may_load(struct client *c) {
+    if (loading_is_active()) reply_error(c, "LOADING Redis is loading the dataset in memory");
+    return !loading_is_active();
+}
+
 static void debug_reload(struct request *r) {
     struct client *c = r->client;
     bool merge = false, flush = true, save = true;
@@ -229,6 +237,7 @@ static void debug_reload(struct request *r) {
             return;
         }
     }
+    if (!may_load(c)) return;
     if (save && !snapshot_save()) {
         reply_error(c, "ERR");
         return;
@@ -241,6 +250,16 @@ static void debug_reload(struct request *r) {
     log_warning("DB reloaded by DEBUG RELOAD");
     db_metrics.dirty = 0; /* what was loaded is in the file */
     reply_ok(c);
+}
+
+static void debug_loadaof(struct request *r) {
+    if (!may_load(r->client)) return;
+    if (!durability_reload()) {
+        reply_error(r->client, "ERR Error trying to load the AOF files, check server logs.");
+        return;
+    }
+    log_warning("Append Only File loaded by DEBUG LOADAOF");
+    reply_ok(r->client);
 }
 
 static void debug_skip_checksums(struct request *r) {
@@ -262,6 +281,8 @@ static void debug_help(struct request *r) {
         "    The same for a value that is a hash table.",
         "LISTPACK <key>",
         "    Write the elements of a value that is a listpack to the log.",
+        "LOADAOF",
+        "    Write what waits, empty the databases and load the append-only file.",
         "LOG <message>",
         "    Write <message> to the server's log.",
         "OBJECT <key>",
@@ -317,6 +338,7 @@ static const struct debug_action {
     {"htstats", 3, INT_MAX, debug_values_htstats},
     {"htstats-key", 3, INT_MAX, debug_values_htstats_key},
     {"listpack", 3, 3, debug_values_listpack},
+    {"loadaof", 2, 2, debug_loadaof},
     {"reload", 2, 5, debug_reload},
     {"sdslen", 3, 3, debug_values_sdslen},
     {"set-skip-checksum-validation", 3, 3, debug_skip_checksums},

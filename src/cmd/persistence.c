@@ -13,7 +13,7 @@ static void refuse_second_save(struct client *c) {
 static void save(struct request *r) {
     if (child_running() == CHILD_RDB) {
         refuse_second_save(r->client);
-    } else if (snapshot_save()) {
+    } else if (bgsave_now()) {
         reply_ok(r->client);
     } else {
         reply_error(r->client, "ERR");

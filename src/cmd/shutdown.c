@@ -1,5 +1,7 @@
-/* SHUTDOWN: no reply comes, the connection just ends. */
+/* SHUTDOWN: no reply comes, the connection just ends; unless what had to be saved could not be. Whoever asked is put off
+ * until that is known, and if there is still somebody to run the request again, it has failed. */
 #include "cmd/families.h"
+#include "server/block.h"
 #include "server/lifecycle.h"
 #include "server/reply.h"
 
@@ -23,6 +25,21 @@ static bool read_options(const struct request *r, unsigned *flags, bool *abort) 
     return !((*flags & LIFECYCLE_SAVE) && (*flags & LIFECYCLE_NOSAVE));
 }
 
+static void failed(struct client *c) {
+    c->flags &= ~(unsigned)CLIENT_ENDING;
+    reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
+}
+
+static void ask(struct request *r, unsigned flags) {
+    if ((r->client->flags & CLIENT_ENDING) && !lifecycle_is_ending()) {
+        failed(r->client);
+        return;
+    }
+    r->client->flags |= CLIENT_ENDING;
+    lifecycle_shutdown(flags);
+    block_postpone(r);
+}
+
 static void shutdown_command(struct request *r) {
     unsigned flags = 0;
     bool abort = false;
@@ -31,7 +48,7 @@ static void shutdown_command(struct request *r) {
         return;
     }
     if (!abort)
-        lifecycle_shutdown(flags);
+        ask(r, flags);
     else if (lifecycle_abort())
         reply_ok(r->client);
     else

@@ -56,14 +56,22 @@ static const char *temp_base_name(pid_t pid) {
     return name;
 }
 
+/* Its own name has to be on disk too, or a power cut takes everything in it. */
 static bool make_dir(void) {
-    if (files_make_dir(aof_options.dirname)) return true;
+    bool is_there = files_exists("", aof_options.dirname);
+    if (files_make_dir(aof_options.dirname) && (is_there || files_sync_dir(""))) return true;
     log_warning("Can't open or create append-only dir %s: %s", aof_options.dirname, strerror(errno));
     return false;
 }
 
 static bool save_manifest(const struct manifest *m) {
     return manifest_save(aof_options.dirname, manifest_name(), m);
+}
+
+/* A file that was to be named by a manifest that could not be saved: it may be named all the same, if the last step failed.
+ * So it goes only once the former manifest has been put back. */
+static void discard(const char *name) {
+    if (save_manifest(&manifest)) files_remove_later(aof_options.dirname, name);
 }
 
 /* The sizes of all live files but the one that is being written to. */
@@ -100,10 +108,11 @@ static bool upgrade(void) {
     }
     log_notice("Successfully migrated an old-style AOF file (%s) into the AOF directory (%s).", aof_options.filename,
                aof_options.dirname);
-    return true;
+    return files_sync_dir(aof_options.dirname) && files_sync_dir("");
 }
 
 enum aof_load aof_load(const struct aof_load_hooks *hooks) {
+    manifest_free(&manifest);
     if (!aof_load_manifest(manifest_name(), &manifest)) return AOF_LOAD_FAILED;
     if (is_upgrade() && !upgrade()) return AOF_LOAD_FAILED;
     if (manifest_live(&manifest) == 0) return AOF_LOAD_NOTHING;
@@ -223,9 +232,9 @@ static bool put_in_place(struct manifest *m, pid_t pid) {
         return false;
     }
     manifest_retire_incrs(m, status.state == AOF_OFF ? 0 : 1);
-    if (save_manifest(m)) return true;
-    files_remove_later(aof_options.dirname, manifest_base(m)->name);
-    if (waiting) files_remove_later(aof_options.dirname, manifest_last_incr(m)->name);
+    if (files_sync_dir(aof_options.dirname) && save_manifest(m)) return true;
+    discard(manifest_base(m)->name);
+    if (waiting) discard(manifest_last_incr(m)->name);
     return false;
 }
 
@@ -250,7 +259,7 @@ static bool finish_rewrite(pid_t pid) {
 }
 
 static void drop_temp_incr(void) {
-    aof_write_end(false);
+    aof_write_end();
     if (!files_exists(aof_options.dirname, temp_incr_name())) return;
     log_notice("Removing the temp incr aof file %s in the background", temp_incr_name());
     files_remove_later(aof_options.dirname, temp_incr_name());
@@ -281,12 +290,12 @@ static void rewrite_done(void *ctx, const struct child_end *end) {
 
 /* --- its beginning --------------------------------------------------------------------------- */
 
-/* What has to be written still belongs to the former file. */
-static bool change_file(int fd) {
-    if (!aof_write_flush(true)) return false;
-    aof_write_end(true);
-    aof_write_begin(fd, 0);
-    return true;
+/* What has to be written still belongs to the former file; and all of that has to be on disk before the manifest names
+ * another one: only the last file may have a torn end, and nothing may survive a power cut whose past did not. */
+static bool close_former(void) {
+    if (aof_write_flush(true) && aof_write_sync_now()) return true;
+    log_warning("Can't bring the AOF to disk before a new file is begun: %s", strerror(errno));
+    return false;
 }
 
 /* While waiting, nothing before the fork matters, and the manifest learns of the file when the base is there. */
@@ -304,16 +313,19 @@ static bool open_next_incr(void) {
     manifest_copy(&next, &manifest);
     const char *name = manifest_new_incr(&next, aof_options.filename);
     int fd = open_incr(name, O_TRUNC);
-    bool saved = fd >= 0 && save_manifest(&next);
-    if (saved && change_file(fd)) {
+    if (fd >= 0 && close_former() && save_manifest(&next)) {
         log_notice("Creating AOF incr file %s on background rewrite", name);
+        aof_write_end();
+        aof_write_begin(fd, 0);
         manifest_free(&manifest);
         manifest = next;
         count_other_files();
         return true;
     }
-    if (fd >= 0) close(fd);
-    if (saved && save_manifest(&manifest)) files_remove_later(aof_options.dirname, name);
+    if (fd >= 0) {
+        close(fd);
+        discard(name);
+    }
     manifest_free(&next);
     return false;
 }
@@ -387,7 +399,7 @@ void aof_tick(void) {
     int64_t size = aof_status().current_size, base = status.base_size ? status.base_size : 1;
     if (size <= aof_options.rewrite_min_size) return;
     double growth = (double)size * 100 / (double)base - 100;
-    if (growth < aof_options.rewrite_percent || must_wait(now_s)) return;
+    if (growth < aof_options.rewrite_percent || must_wait(now_s) || !aof_write_sync_ahead()) return;
     log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
     aof_rewrite();
 }
@@ -432,7 +444,7 @@ void aof_stop(void) {
         aof_write_flush(true);
         if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s", strerror(errno));
     }
-    aof_write_end(false);
+    aof_write_end();
     status.state = AOF_OFF;
     status.rewrite_scheduled = false;
     status.current_size = status.base_size = 0;

@@ -41,7 +41,7 @@ struct aof_load_hooks {
     void (*sized)(void *ctx, uint64_t bytes);   /* of all files together, before the first is read */
     void (*begun)(void *ctx, const char *name); /* a file is about to be read */
 };
-/* At start-up: read all files that the manifest names, in order. AOF_LOAD_FAILED has been logged: the process must end. */
+/* Read all files that the manifest names, in order. AOF_LOAD_FAILED has been logged: at start-up, the process must end. */
 enum aof_load aof_load(const struct aof_load_hooks *hooks);
 /* At start-up, after loading: go on writing. Ends the process if that is impossible. */
 void aof_open(void);

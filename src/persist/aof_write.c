@@ -36,6 +36,7 @@ static struct {
     bool in_unit;       /* between MULTI and EXEC */
     int64_t stamped_s;  /* the last "#TS:" */
     int64_t synced_ms;  /* when the last sync was begun */
+    bool syncing_ahead; /* see aof_write_sync_ahead() */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
@@ -208,11 +209,6 @@ static void sync_file(void *fd) {
     atomic_fetch_sub(&pending_syncs, 1);
 }
 
-static void sync_and_close(void *fd) {
-    sync_file(fd);
-    close((int)(intptr_t)fd);
-}
-
 static void close_file(void *fd) {
     close((int)(intptr_t)fd);
 }
@@ -227,6 +223,12 @@ static void sync_always(void) {
     out.synced_ms = clock_now_ms();
 }
 
+static void sync_in_background(void) {
+    out.synced = out.bytes;
+    atomic_fetch_add(&pending_syncs, 1);
+    worker_submit(sync_file, (void *)(intptr_t)out.fd);
+}
+
 static void sync_later(void) {
     int64_t now_ms = clock_now_ms();
     if (now_ms - out.synced_ms < SYNC_EVERY_MS && now_ms >= out.synced_ms) return;
@@ -237,9 +239,7 @@ static void sync_later(void) {
                        "waiting for fsync to complete, this may slow down Redis.");
         return;
     }
-    out.synced = out.bytes;
-    atomic_fetch_add(&pending_syncs, 1);
-    worker_submit(sync_file, (void *)(intptr_t)out.fd);
+    sync_in_background();
 }
 
 static void sync_by_policy(void) {
@@ -263,9 +263,18 @@ bool aof_write_flush(bool force) {
 
 bool aof_write_sync_now(void) {
     if (out.fd < 0) return true;
-    if (fsync(out.fd) < 0) return false;
+    if (fsync(out.fd) < 0 && errno != EINVAL && errno != EROFS) return false;
     out.synced = out.bytes;
     return true;
+}
+
+bool aof_write_sync_ahead(void) {
+    if (out.fd < 0 || (out.synced == out.bytes && !atomic_load(&pending_syncs))) return true;
+    if (atomic_load(&pending_syncs)) return false;
+    bool asked = out.syncing_ahead;
+    out.syncing_ahead = !asked;
+    if (!asked) sync_in_background();
+    return asked;
 }
 
 void aof_write_forget_errors(void) {
@@ -290,15 +299,9 @@ void aof_write_begin(int fd, int64_t bytes) {
     out.stamped_s = 0;
 }
 
-void aof_write_end(bool sync) {
+void aof_write_end(void) {
     if (out.fd < 0) return;
-    void *fd = (void *)(intptr_t)out.fd;
-    if (sync && out.synced != out.bytes) {
-        atomic_fetch_add(&pending_syncs, 1);
-        worker_submit(sync_and_close, fd);
-    } else {
-        worker_submit(close_file, fd);
-    }
+    worker_submit(close_file, (void *)(intptr_t)out.fd); /* behind a sync that may be under way */
     out.fd = -1;
     out.bytes = out.synced = 0;
     out.frame = NO_FRAME;

@@ -42,8 +42,8 @@ static inline bool aof_write_failing(struct aof_write_metrics m) {
 
 /* Go on with this file, which has so many bytes. Takes the descriptor; the one before was closed. */
 void aof_write_begin(int fd, int64_t bytes);
-/* Nothing is collected any more. What waits is dropped: flush first. The file is closed, synced if asked for. */
-void aof_write_end(bool sync);
+/* Nothing is collected any more, and the file is closed. What waits is dropped, and nothing is synced: do that first. */
+void aof_write_end(void);
 bool aof_write_is_open(void);
 
 /* Add a command. `raw`, if not empty, is its encoding; SELECT is added where the database changes. */
@@ -52,6 +52,9 @@ void aof_write_append(int db_id, const struct slice *argv, int argc, struct slic
  * reported, but nothing ends: the last attempt before the file is left. True if nothing is left to write. */
 bool aof_write_flush(bool force);
 bool aof_write_sync_now(void); /* errno if false */
+/* Before aof_write_sync_now(), where that can wait: has most of the file been synced in the background? False: ask again
+ * a little later. */
+bool aof_write_sync_ahead(void);
 void aof_write_forget_errors(void);
 
 /* Used by the reader's side too: fill in a frame's annotation. `line` has AOF_FRAME_LINE bytes. */

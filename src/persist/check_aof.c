@@ -38,14 +38,24 @@ enum verdict { VALID, EMPTY, CUT, CUT_TO_TIME };
 
 /* --- the reader's hooks ---------------------------------------------------------------------- */
 
+static void drop_keys(void) {
+    for (int i = 0; i < db_count(); i++)
+        if (db_size(db_at(i))) db_empty(db_at(i), false);
+}
+
+/* After every block of the snapshot: its keys have been looked at, and nobody needs them. */
+static void next_block(void *ctx, uint64_t bytes) {
+    check_bar(ctx, bytes);
+    drop_keys();
+}
+
 static bool check_base(void *ctx, int fd, uint64_t *end) {
     (void)ctx;
-    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = check_bar, .ctx = &check.size};
+    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = next_block, .ctx = &check.size};
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
     enum rdb_result result = rdb_read(&job);
     check_bar_wipe();
-    for (int i = 0; i < db_count(); i++)
-        if (db_size(db_at(i))) db_empty(db_at(i), false);
+    drop_keys();
     if (result != RDB_OK) {
         printf("[offset %llu] %s\n", (unsigned long long)job.failed_at, job.message);
         return false;

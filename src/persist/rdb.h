@@ -20,11 +20,12 @@ struct rdb_options {
     bool checksum;         /* rdbchecksum */
     bool incremental_sync; /* rdb-save-incremental-fsync */
     int key_save_delay_us; /* rdb-key-save-delay, for tests: sleep so long a key; negative: so many keys a us */
-    int key_load_delay_us; /* key-load-delay */
+    int key_load_delay_us; /* key-load-delay, likewise, also of commands in a log */
     bool skip_checksum;    /* DEBUG SET-SKIP-CHECKSUM-VALIDATION: no row */
 };
 extern struct rdb_options rdb_options;
 extern const struct option rdb_rows[];
+void rdb_load_delay(uint64_t keys); /* what key-load-delay asks for, after so many keys */
 
 /* --- A snapshot of everything ------------------------------------------------------------------ */
 

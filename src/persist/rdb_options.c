@@ -1,7 +1,14 @@
 /* The directives that snapshots obey. */
 #include "persist/rdb.h"
+#include <unistd.h>
 
 struct rdb_options rdb_options = {.compression = true, .checksum = true, .incremental_sync = true};
+
+void rdb_load_delay(uint64_t keys) {
+    int us = rdb_options.key_load_delay_us;
+    if (us > 0) usleep((useconds_t)us);
+    if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
+}
 
 const struct option rdb_rows[] = {
     {.name = "rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},

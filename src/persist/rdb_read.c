@@ -10,7 +10,6 @@
 #include "persist/rdb_decode.h"
 #include "store/evict.h"
 #include <stdio.h>
-#include <unistd.h>
 
 #define AHEAD 16    /* entries that wait to be inserted */
 #define KEY_BYTES 3 /* of the file that a key takes at least: type, an empty name, an empty string */
@@ -77,10 +76,9 @@ static bool add(struct load *l, struct slice name, const struct rdb_value *v) {
 }
 
 /* For tests that need loading to take its time. */
-static void delay(uint64_t keys) {
-    int us = rdb_options.key_load_delay_us;
-    if (us > 0) usleep((useconds_t)us);
-    if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
+static void delay(const struct load *l) {
+    rdb_load_delay(l->job->keys + l->n_waiting);
+    if (l->job->progress) l->job->progress(l->job->ctx, reader_offset(l->in.reader));
 }
 
 /* Say which key it was, too. */
@@ -112,7 +110,7 @@ static bool read_key(struct load *l, unsigned type) {
     rdb_in_trim(&l->in);
     l->deadline_ms = ENTRY_NO_TTL;
     l->idle_s = l->frequency = -1;
-    if (rdb_options.key_load_delay_us) delay(l->job->keys + l->n_waiting);
+    if (rdb_options.key_load_delay_us) delay(l);
     return ok;
 }
 

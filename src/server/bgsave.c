@@ -7,6 +7,7 @@
 #include "persist/files.h"
 #include "persist/rdb.h"
 #include "server/config.h"
+#include "server/durability.h"
 #include "server/snapshot.h"
 #include <errno.h>
 #include <signal.h>
@@ -69,6 +70,7 @@ static void save_done(void *ctx, const struct child_end *end) {
     }
     bgsave_status.took_s = now_s - bgsave_status.began_s;
     bgsave_status.began_s = 0;
+    durability_look();
 }
 
 static size_t count_keys(void) {
@@ -76,6 +78,13 @@ static size_t count_keys(void) {
     for (int i = 0; i < db_count(); i++)
         keys += db_size(db_at(i));
     return keys;
+}
+
+bool bgsave_now(void) {
+    if (!snapshot_save()) return false;
+    bgsave_status.failed = false;
+    durability_look();
+    return true;
 }
 
 bool bgsave_start(void) {
@@ -93,6 +102,13 @@ bool bgsave_start(void) {
     bgsave_status.began_s = tried_s;
     log_notice("Background saving started by pid %ld", (long)child_pid());
     return true;
+}
+
+void bgsave_forget(void) {
+    if (child_running() == CHILD_RDB) child_kill();
+    if (save.count == 0) return;
+    bgsave_now();
+    db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
 }
 
 void bgsave_schedule(void) {

@@ -18,6 +18,11 @@ bool bgsave_has_points(void); /* is any save point set? */
 /* Writes are to be refused: the last one failed, and nobody may rely on the next. */
 bool bgsave_stops_writes(void);
 
+/* In the foreground, at once: SAVE and whatever else replaces the file. False has been logged. Success is news for
+ * bgsave_stops_writes(). */
+bool bgsave_now(void);
 bool bgsave_start(void); /* false has been logged. A child may be running: ask first */
 void bgsave_schedule(void);
+/* FLUSHALL: what is being saved, and what was, must not come back. */
+void bgsave_forget(void);
 void bgsave_tick(void); /* some times a second: save points and what was scheduled, when no child is running */

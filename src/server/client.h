@@ -22,6 +22,7 @@ enum client_flag {
     CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: server/tracking.h */
     CLIENT_CACHING = 1 << 15,   /* CLIENT CACHING was said for the next command */
+    CLIENT_ENDING = 1 << 16,    /* its SHUTDOWN waits for the end, or for the news that there is none */
 };
 
 struct buf;

@@ -9,6 +9,7 @@
 #include "server/gates.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
+#include "server/process.h"
 #include "server/propagate.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
@@ -18,8 +19,11 @@
 #include <string.h>
 #include <time.h>
 
+#define SYNCED_WAVE 8 /* waves' worth of requests that share a sync */
+
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded: options act at once */
+static struct { char *of_rewrite, *of_bgsave; /* aof_rewrite_cpulist, bgsave_cpulist */ } cpus;
 
 /* --- the log --------------------------------------------------------------------------------- */
 
@@ -32,6 +36,7 @@ static void sink(void *ctx, int db_id, const struct slice *argv, int argc, struc
 static void fit_sink(void) {
     static bool attached;
     bool collects = started && aof_collects();
+    wave_width = collects && aof_write_options.fsync == AOF_FSYNC_ALWAYS ? SYNCED_WAVE : 1;
     if (collects == attached) return;
     attached = collects;
     propagate_attach(collects ? sink : NULL, NULL);
@@ -51,6 +56,10 @@ static void fit_gate(void) {
         snprintf(gates_disk_error, sizeof gates_disk_error, "MISCONF Errors writing to the AOF file: %s",
                  strerror(m.write_errno ? m.write_errno : m.sync_errno));
     gates_arm(GATES_DISK_ERROR, by_snapshot || by_aof);
+}
+
+void durability_look(void) {
+    fit_gate();
 }
 
 static void before_send(void) {
@@ -78,8 +87,11 @@ static void child_comes_or_goes(bool lives) {
 }
 
 static void child_begins(enum child_kind kind) {
-    (void)kind;
     propagate_attach(NULL, NULL);
+    if (kind == CHILD_AOF)
+        process_become_child("kura-aof-rewrite", cpus.of_rewrite);
+    else
+        process_become_child(kind == CHILD_RDB ? "kura-rdb-bgsave" : "kura-rdb-to-slaves", cpus.of_bgsave);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -180,6 +192,18 @@ void durability_start(void) {
     fit_sink();
 }
 
+/* What is replayed is in the file already: nothing listens meanwhile. */
+bool durability_reload(void) {
+    aof_write_flush(true);
+    started = false;
+    fit_sink();
+    bool fine = loading_again();
+    started = true;
+    fit_sink();
+    fit_gate();
+    return fine;
+}
+
 /* --- options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
@@ -210,6 +234,7 @@ static bool check_append_names(const char **error) {
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) before_send();
+    fit_sink();
     return true;
 }
 
@@ -218,6 +243,8 @@ static const struct option_name fsync_modes[] = {
 
 #define SWITCH(n, a, i) \
     { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
+#define CPUS(n, a) \
+    { .name = n, .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL, .address = a, .initial = "" }
 
 const struct option durability_rows[] = {
     {.name = "appendonly",
@@ -260,5 +287,7 @@ const struct option durability_rows[] = {
     SWITCH("aof-timestamp-enabled", &aof_write_options.timestamps, "no"),
     SWITCH("aof-rewrite-incremental-fsync", &aof_options.incremental_sync, "yes"),
     SWITCH("aof-disable-auto-gc", &aof_options.keep_history, "no"),
+    CPUS("aof_rewrite_cpulist", &cpus.of_rewrite),
+    CPUS("bgsave_cpulist", &cpus.of_bgsave),
     {.name = NULL},
 };

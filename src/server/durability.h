@@ -11,3 +11,6 @@ extern const struct option durability_rows[]; /* appendonly and its kin */
 void durability_start(void);
 void durability_write_info(struct buf *out); /* the fields of INFO persistence */
 void durability_tick(void);                  /* from the cron, `hz` times a second */
+void durability_look(void);                  /* a save has succeeded or failed: are writes welcome? */
+/* DEBUG LOADAOF: replace the dataset by what the append-only file has. False has been logged. */
+bool durability_reload(void);

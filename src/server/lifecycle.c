@@ -4,6 +4,7 @@
 #include "server/lifecycle.h"
 #include "base/log.h"
 #include "net/loop.h"
+#include "server/block.h"
 #include "server/listen.h"
 #include "server/process.h"
 #include <signal.h>
@@ -54,11 +55,17 @@ void lifecycle_shutdown(unsigned flags) {
     asked_flags = flags;
 }
 
-bool lifecycle_abort(void) {
-    if (!asked) return false;
+/* There will be no end: whoever asked for it learns that now. */
+static void go_on(void) {
     asked = false;
     signalled = 0;
+    block_resume_all();
+}
+
+bool lifecycle_abort(void) {
+    if (!asked) return false;
     log_notice("Shutdown manually aborted.");
+    go_on();
     return true;
 }
 
@@ -72,8 +79,7 @@ void lifecycle_turn(void) {
     log_notice("User requested shutdown...");
     if (lifecycle_before_end && !lifecycle_before_end(asked_flags) && !(asked_flags & LIFECYCLE_FORCE)) {
         log_warning("Errors trying to shut down the server. Check the logs for more information.");
-        asked = false;
-        signalled = 0;
+        go_on();
         return;
     }
     ending = true;

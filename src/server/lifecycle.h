@@ -14,7 +14,8 @@ extern const struct option lifecycle_rows[]; /* shutdown-on-sigint, -sigterm, sh
 /* SIGTERM and SIGINT ask for a shutdown, a second SIGINT gets it at once; SIGHUP and SIGPIPE are ignored. */
 void lifecycle_watch_signals(void);
 
-/* Ask for a shutdown: it comes at the end of this turn, when what was executed has been answered. */
+/* Ask for a shutdown: it comes at the end of this turn, when what was executed has been answered. If it fails, or is taken
+ * back, whoever was put off (block_postpone) goes on. */
 void lifecycle_shutdown(unsigned flags);
 /* Take a request back. False if there is none. */
 bool lifecycle_abort(void);

@@ -12,7 +12,6 @@
 #include "server/wave.h"
 #include "store/db.h"
 #include "store/expire.h"
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,7 +48,7 @@ void loading_progress(void *ctx, uint64_t bytes) {
     loading.turned_us = clock_mono_us();
     if (!lifecycle_is_ending()) return;
     lifecycle_end();
-    exit(0);
+    _exit(0);
 }
 
 void loading_begin(uint64_t total_bytes) {
@@ -113,6 +112,12 @@ static size_t prepare(struct request *requests, const struct aof_command *comman
     return count;
 }
 
+/* For tests that need loading to take its time. */
+static void linger(size_t commands) {
+    rdb_load_delay(commands + 1);
+    loading_progress(NULL, loading.file_bytes);
+}
+
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
     struct request requests[AHEAD];
     struct client *c = replayer();
@@ -122,8 +127,10 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
         size_t known = prepare(requests, commands + done, some);
         for (size_t i = 0; i < known; i++)
             if (requests[i].key.name.ptr) db_prefetch_entry(c->db, requests[i].key.hash);
-        for (size_t i = 0; i < known; i++)
+        for (size_t i = 0; i < known; i++) {
             if (!exec_replay(&requests[i])) return done + i;
+            if (rdb_options.key_load_delay_us) linger(done + i);
+        }
         done += known;
         if (known < some) return done;
     }
@@ -155,7 +162,7 @@ static void begun(void *ctx, const char *name) {
     replayer()->db = db_at(0);
 }
 
-static void load_aof(void) {
+static enum aof_load load_aof(void) {
     static const struct aof_load_hooks hooks = {
         .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
         .sized = sized,
@@ -163,18 +170,24 @@ static void load_aof(void) {
     };
     int64_t began_us = clock_mono_us();
     enum aof_load result = aof_load(&hooks);
-    if (result == AOF_LOAD_FAILED) _exit(1);
     if (loading.active) loading_end();
     if (result == AOF_LOAD_FINE)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     db_metrics.dirty = 0;
-    aof_open();
+    return result;
+}
+
+bool loading_again(void) {
+    for (int i = 0; i < db_count(); i++)
+        db_empty(db_at(i), false);
+    return load_aof() == AOF_LOAD_FINE;
 }
 
 void loading_start_up(bool from_aof) {
     loading.serving = true;
     if (from_aof) {
-        load_aof();
+        if (load_aof() == AOF_LOAD_FAILED) _exit(1);
+        aof_open();
     } else if (snapshot_load(false) == SNAPSHOT_BROKEN) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         _exit(1);

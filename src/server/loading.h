@@ -12,6 +12,7 @@ struct buf;
 struct aof_command;
 
 void loading_start_up(bool from_aof);
+bool loading_again(void); /* empty the databases, and read the append-only file. False has been logged. */
 bool loading_is_active(void);
 /* The fields of INFO persistence that are there only meanwhile. */
 void loading_describe(struct buf *out);

@@ -202,8 +202,6 @@ const struct option planned_rows[] = {
     KEPT_BOOL("io-threads-do-reads", NULL, "no", OPTION_IMMUTABLE | OPTION_PLANNED),
     KEPT_STRING("server_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
     KEPT_STRING("bio_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("aof_rewrite_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("bgsave_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
     KEPT_STRING("bind-source-addr", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
     KEPT_I64("socket-mark-id", NULL, "0", 0, UINT32_MAX, OPTION_IMMUTABLE | OPTION_PLANNED),
     KEPT_STRING("ignore-warnings", NULL, "", 0),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 enum supervisor { SUPERVISED_NO, SUPERVISED_AUTO, SUPERVISED_SYSTEMD, SUPERVISED_UPSTART };
 enum oom_mode { OOM_NO, OOM_RELATIVE, OOM_ABSOLUTE };
+enum oom_role { OOM_OF_PRIMARY, OOM_OF_REPLICA, OOM_OF_CHILD };
 
 static struct {
     bool daemonize;
@@ -27,7 +29,7 @@ static struct {
     char *title_template;
     bool disable_thp;
     int oom_mode;
-    int oom_values[3]; /* primary, replica, child in the background */
+    int oom_values[3]; /* by enum oom_role */
 } options;
 
 /* --- title ----------------------------------------------------------------------------------- */
@@ -148,19 +150,23 @@ static int read_oom_score(void) {
 
 /* The score that the process has when this is switched on is what relative values
  * add to, and what "no" goes back to. */
+static struct {
+    int initial;
+    bool changed;
+} oom;
+
+static int oom_score(int value) {
+    int score = options.oom_mode == OOM_NO ? oom.initial : value;
+    if (options.oom_mode == OOM_RELATIVE) score += oom.initial;
+    return score < -1000 ? -1000 : score > 1000 ? 1000 : score;
+}
+
 static bool apply_oom(const char **error) {
-    static int initial;
-    static bool changed;
     *error = "Failed to apply new oom_score_adj configuration, check server logs.";
-    if (options.oom_mode == OOM_NO && !changed) return true;
-    if (!changed) initial = read_oom_score();
-    int score = initial;
-    if (options.oom_mode == OOM_RELATIVE) score += options.oom_values[0];
-    if (options.oom_mode == OOM_ABSOLUTE) score = options.oom_values[0];
-    if (score < -1000) score = -1000;
-    if (score > 1000) score = 1000;
-    changed = options.oom_mode != OOM_NO;
-    return write_oom_score(score);
+    if (options.oom_mode == OOM_NO && !oom.changed) return true;
+    if (!oom.changed) oom.initial = read_oom_score();
+    oom.changed = options.oom_mode != OOM_NO;
+    return write_oom_score(oom_score(options.oom_values[OOM_OF_PRIMARY]));
 }
 
 static bool set_oom_values(const char *const *words, int count, const char **error) {
@@ -244,6 +250,50 @@ void process_notify(const char *state) {
     if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, len) < 0)
         log_warning("Can't notify the service manager: %s", strerror(errno));
     close(fd);
+}
+
+/* --- processors ------------------------------------------------------------------------------ */
+
+static bool read_number(const char **p, int *n) {
+    char *stop;
+    long value = strtol(*p, &stop, 10);
+    if (stop == *p || value < 0 || value >= CPU_SETSIZE) return false;
+    *p = stop;
+    *n = (int)value;
+    return true;
+}
+
+/* Numbers, ranges "0-3", ranges with a step "0-7:2", with commas between. */
+static bool parse_cpus(const char *p, cpu_set_t *set) {
+    CPU_ZERO(set);
+    for (;; p++) {
+        int first, last, step = 1;
+        if (!read_number(&p, &first)) return false;
+        last = first;
+        if (*p == '-' && (p++, !read_number(&p, &last))) return false;
+        if (*p == ':' && (p++, !read_number(&p, &step))) return false;
+        if (last < first || step < 1) return false;
+        for (int cpu = first; cpu <= last; cpu += step)
+            CPU_SET((size_t)cpu, set);
+        if (*p != ',') return *p == '\0';
+    }
+}
+
+static void run_on(const char *cpus) {
+    cpu_set_t set;
+    if (cpus == NULL || cpus[0] == '\0') return;
+    if (!parse_cpus(cpus, &set) || sched_setaffinity(0, sizeof set, &set) < 0)
+        log_warning("Can't run on the processors '%s'", cpus);
+}
+
+void process_become_child(const char *name, const char *cpus) {
+    static char own_name[32];
+    const char *error;
+    snprintf(own_name, sizeof own_name, "%s", name);
+    title.program = own_name;
+    apply_title(&error);
+    if (options.oom_mode != OOM_NO) write_oom_score(oom_score(options.oom_values[OOM_OF_CHILD]));
+    run_on(cpus);
 }
 
 void process_apply(void) {

@@ -16,5 +16,8 @@ void process_remove_pid_file(void);
 bool process_is_daemon(void);
 /* Apply title, OOM score and huge pages, once the configuration is known. */
 void process_apply(void);
+/* What a forked child does about itself: its name in ps, its OOM score, the processors that it may run on ("0,2-3",
+ * "0-7:2"; NULL or "": all). */
+void process_become_child(const char *name, const char *cpus);
 /* Tell the service manager that connections are welcome, or that the end is near. */
 void process_notify(const char *state);

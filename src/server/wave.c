@@ -30,6 +30,7 @@
 #define WAVE_REPLY_BYTES (1 << 18)
 
 void (*wave_before_send)(void);
+int wave_width = 1;
 
 static struct {
     struct client **items;
@@ -304,7 +305,8 @@ void wave_run(void) {
             struct client *c = ready.items[i++];
             if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
             serve(c);
-            if (wave.clients >= WAVE_CLIENTS || wave.requests >= WAVE_REQUESTS || conn_mark() >= WAVE_REPLY_BYTES)
+            if (wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
+                conn_mark() >= WAVE_REPLY_BYTES)
                 finish_wave();
         }
         finish_wave();

@@ -19,3 +19,6 @@ struct blob *wave_take_blob(struct request *r, int i);
 
 /* Called before replies leave, once a wave: persistence puts the log on disk here. NULL: nothing to do. */
 extern void (*wave_before_send)(void);
+/* How many times the usual number of clients and requests a wave may have: more than 1 where wave_before_send costs so
+ * much that all who are ready should share it. */
+extern int wave_width;

@@ -69,3 +69,16 @@ with_server {appendonly yes aof-timestamp-enabled yes} {
         assert_equal 1 [lindex [check /nonexistent/file] 0]
     }
 }
+
+# An address space that holds the tool and a window over the file, and no dataset.
+with_server {appendonly yes save ""} {
+    test "A big base is read block by block, not kept" {
+        if {[slowness] > 1} { skip "sanitizers need address space" }
+        r DEBUG POPULATE 400000 key 100
+        r BGREWRITEAOF
+        wait_for {[info_field aof_rewrite_in_progress] == 0}
+        assert {[info_field used_memory] > 50000000}
+        set tool [file join [file dirname $::env(KURA_SERVER)] kura-check-aof]
+        assert_match "*400000 keys read*are valid*" [exec sh -c "ulimit -v 50000; $tool [files *.manifest]"]
+    }
+}

@@ -1,25 +1,5 @@
 # Disks that are full or fail: writes are refused with a reason, reads go on, and what was acknowledged is there.
 
-# Runs the body with a server that is started by way of a shell's line: limits, preloads.
-proc with_wrapped_server {line directives body} {
-    set wrapper [string trim [exec mktemp]]
-    set file [open $wrapper w]
-    puts $file "#!/bin/sh\n$line\nexec $::env(KURA_SERVER) \"\$@\""
-    close $file
-    file attributes $wrapper -permissions 0755
-    set mine $::env(KURA_SERVER)
-    set ::env(KURA_SERVER) $wrapper
-    set h [server_start $directives]
-    set ::env(KURA_SERVER) $mine
-    lappend server::stack $h
-    set code [catch {uplevel 1 $body} result options]
-    set server::stack [lrange $server::stack 0 end-1]
-    server_kill $h
-    server_forget $h
-    file delete $wrapper
-    return -options $options $result
-}
-
 proc until_error {command} {
     for {set i 0} {$i < 10000} {incr i} {
         if {[catch {uplevel 1 $command} error]} { return $error }

@@ -12,7 +12,7 @@ proc read_bytes {path} {
 }
 
 proc wait_rewritten {} {
-    wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+    wait_for {[info_field aof_rewrite_scheduled] == 0 && [info_field aof_rewrite_in_progress] == 0}
     assert_equal ok [info_field aof_last_bgrewrite_status]
 }
 

@@ -278,3 +278,23 @@ proc server::with_attached {directives body} {
     set server::stack [lrange $server::stack 0 end-1]
     if {$code && [info exists options]} { return -options $options $result }
 }
+
+# Runs the body with a server that is started by way of a shell's line: limits, preloads.
+proc with_wrapped_server {line directives body} {
+    set wrapper [string trim [exec mktemp]]
+    set file [open $wrapper w]
+    puts $file "#!/bin/sh\n$line\nexec $::env(KURA_SERVER) \"\$@\""
+    close $file
+    file attributes $wrapper -permissions 0755
+    set mine $::env(KURA_SERVER)
+    set ::env(KURA_SERVER) $wrapper
+    set h [server_start $directives]
+    set ::env(KURA_SERVER) $mine
+    lappend server::stack $h
+    set code [catch {uplevel 1 $body} result options]
+    set server::stack [lrange $server::stack 0 end-1]
+    server_kill $h
+    server_forget $h
+    file delete $wrapper
+    return -options $options $result
+}

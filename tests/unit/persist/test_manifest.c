@@ -1,10 +1,17 @@
 /* The manifest: what is written reads back, and what is hostile is refused with the words that Redis has for it. */
+#include "base/alloc.h"
 #include "base/buf.h"
+#include "base/rand.h"
 #include "persist/manifest.h"
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -104,13 +111,115 @@ static void a_rewrite_turns_files_into_history(void **state) {
     manifest_free(&copy);
 }
 
-int main(void) {
+/* --- hostile bytes: tests/fuzz/manifest holds them by hand, the rest is made of these --------- */
+
+#define ROUNDS 20000
+#define TEXT_MAX 8192
+
+static size_t read_corpus_file(const char *name, char *to) {
+    char path[512];
+    snprintf(path, sizeof path, "tests/fuzz/manifest/%s", name);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t n = fread(to, 1, TEXT_MAX / 2, file);
+    fclose(file);
+    return n;
+}
+
+/* What is accepted is printed as a manifest that says the same, and names nothing outside of the directory. */
+static bool is_accepted(struct slice text) {
+    struct manifest m, again;
+    struct manifest_error error;
+    struct buf out = {0}, printed = {0};
+    size_t before = alloc_used();
+    if (!manifest_parse(text, &m, &error)) {
+        assert_non_null(error.text);
+        assert_int_equal(alloc_used(), before);
+        return false;
+    }
+    assert_true(alloc_used() - before <= 1024 + 16 * text.len);
+    for (size_t i = 0; i < m.count; i++)
+        assert_true(m.files[i].name[0] && !strchr(m.files[i].name, '/') && m.files[i].seq > 0);
+    manifest_print(&m, &out);
+    if (m.count) assert_true(manifest_parse(buf_slice(&out), &again, &error));
+    if (m.count) {
+        manifest_print(&again, &printed);
+        assert_true(printed.len == out.len && memcmp(printed.data, out.data, out.len) == 0);
+        manifest_free(&again);
+    }
+    manifest_free(&m);
+    buf_free(&out);
+    buf_free(&printed);
+    assert_int_equal(alloc_used(), before);
+    return true;
+}
+
+static void the_corpus_is_judged_right(void **state) {
+    char text[TEXT_MAX];
+    DIR *dir = opendir("tests/fuzz/manifest");
+    int files = 0;
+    (void)state;
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)); files++) {
+        if (entry->d_name[0] == '.') continue;
+        size_t n = read_corpus_file(entry->d_name, text);
+        if (is_accepted(slice_of(text, n)) != (strncmp(entry->d_name, "good", 4) == 0)) fail_msg("%s", entry->d_name);
+    }
+    closedir(dir);
+    assert_true(files >= 10);
+}
+
+static size_t damage(char *p, size_t n) {
+    static const char odd[] = "\"'\\\n\r\t /#0123456789bhi\0\xff", *const words[] = {"file ", " seq ", " type ",
+                                                                                     "\\x00"};
+    for (uint64_t changes = 1 + rand_below(3); changes > 0 && n > 1; changes--) {
+        size_t at = rand_below(n), len = rand_below(n - at < 40 ? n - at : 40);
+        const char *word = words[rand_below(4)];
+        switch (rand_below(5)) {
+        case 0: p[at] = odd[rand_below(sizeof odd)]; break;
+        case 1: p[at] = (char)rand_u64(); break;
+        case 2: memmove(p + at, p + rand_below(n - len), len); break;
+        case 3:
+            memmove(p + at, p + at + len, n - at - len);
+            n -= len;
+            break;
+        default:
+            len = strlen(word);
+            memmove(p + at + len, p + at, n - at);
+            memcpy(p + at, word, len);
+            n += len;
+        }
+    }
+    return n;
+}
+
+static void anything_is_a_manifest_or_is_not(void **state) {
+    static const char *const seeds[] = {"good-redis", "good-history", "good-quoted", "good-crlf-comment-unknown"};
+    char good[4][TEXT_MAX], copy[TEXT_MAX];
+    size_t lens[4], accepted = 0;
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        lens[i] = read_corpus_file(seeds[i], good[i]);
+    for (int i = 0; i < ROUNDS; i++) {
+        memcpy(copy, good[i % 4], lens[i % 4]);
+        accepted += is_accepted(slice_of(copy, damage(copy, lens[i % 4])));
+    }
+    assert_true(accepted > ROUNDS / 100 && accepted < ROUNDS);
+}
+
+int main(int argc, char **argv) {
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+    printf("seed %llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    rand_seed(seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_ones_are_refused),
         cmocka_unit_test(long_lines_are_refused),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(comments_and_unknown_words_are_passed_over),
         cmocka_unit_test(a_rewrite_turns_files_into_history),
+        cmocka_unit_test(the_corpus_is_judged_right),
+        cmocka_unit_test(anything_is_a_manifest_or_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

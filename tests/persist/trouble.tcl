@@ -1,0 +1,185 @@
+# Saving when something is in the way: children that die, forks that fail, disks that are full, and what the server says,
+# refuses, and goes on doing.
+
+# Where the file should be there is a folder: no snapshot can be renamed to it.
+proc block_saving {} {
+    allow_saving
+    file mkdir [file join [server_folder] dump.rdb x]
+}
+proc allow_saving {} { file delete -force [file join [server_folder] dump.rdb] }
+
+proc bgsave_and_wait {} {
+    r BGSAVE
+    wait_for {[info_field rdb_bgsave_in_progress] == 0}
+}
+
+proc temp_files {} { return [glob -nocomplain [file join [server_folder] temp-*]] }
+
+# A child that does not end by itself. Returns its process id.
+proc begin_slow_save {{command BGSAVE}} {
+    r CONFIG SET rdb-key-save-delay 10000000
+    r DEBUG POPULATE 5
+    r {*}$command
+    set field [expr {$command eq "BGSAVE" ? "rdb_bgsave_in_progress" : "aof_rewrite_in_progress"}]
+    wait_for {[info_field $field] == 1}
+    set children [string trim [exec cat /proc/[server_pid]/task/[server_pid]/children]]
+    r CONFIG SET rdb-key-save-delay 0
+    return $children
+}
+
+with_server {save "3600 1"} {
+    test "A save that fails: writes are refused with the reason, reads are not, and SAVE clears it" {
+        r SET k v
+        block_saving
+        assert_error "ERR*" {r SAVE}
+        assert_equal OK [r SET k v2]
+        bgsave_and_wait
+        assert_equal err [info_field rdb_last_bgsave_status]
+        wait_for {[catch {r SET other v}]}
+        assert_error "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\
+            Commands that may modify the data set are disabled, because this instance is configured to report errors\
+            during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs\
+            for details about the RDB error." {r SET k v3}
+        assert_error "MISCONF*" {r PING}
+        assert_equal v2 [r GET k]
+        assert_equal {} [temp_files]
+        allow_saving
+        assert_equal OK [r SAVE]
+        assert_equal ok [info_field rdb_last_bgsave_status]
+        assert_equal OK [r SET k v3]
+    }
+
+    test "stop-writes-on-bgsave-error no, or no save points: nobody is refused" {
+        block_saving
+        bgsave_and_wait
+        wait_for {[catch {r SET k v}]}
+        r CONFIG SET stop-writes-on-bgsave-error no
+        wait_for {![catch {r SET k v}]}
+        r CONFIG SET stop-writes-on-bgsave-error yes
+        wait_for {[catch {r SET k v}]}
+        r CONFIG SET save ""
+        wait_for {![catch {r SET k v}]}
+        r CONFIG SET save "3600 1"
+        wait_for {[catch {r SET k v}]}
+        allow_saving
+        bgsave_and_wait
+        assert_equal ok [info_field rdb_last_bgsave_status]
+        wait_for {![catch {r SET k v}]}
+    }
+
+    test "A child killed by SIGKILL has failed, one killed by SIGUSR1 has not" {
+        send_signal USR1 [begin_slow_save]
+        wait_for {[info_field rdb_bgsave_in_progress] == 0}
+        assert_equal ok [info_field rdb_last_bgsave_status]
+        assert_match "*Background saving terminated by signal 10*" [server_log]
+        send_signal KILL [begin_slow_save]
+        wait_for {[info_field rdb_bgsave_in_progress] == 0}
+        assert_equal err [info_field rdb_last_bgsave_status]
+        assert_equal {} [temp_files]
+        bgsave_and_wait
+        assert_equal ok [info_field rdb_last_bgsave_status]
+    }
+
+    test "FLUSHALL kills a child that saves, and leaves an empty snapshot" {
+        r SET k v
+        assert_equal OK [r SAVE]
+        begin_slow_save
+        r FLUSHALL
+        assert_equal 0 [info_field rdb_bgsave_in_progress]
+        assert_equal 1 [info_field rdb_changes_since_last_save]
+        assert_equal {} [temp_files]
+        server_restart {save "3600 1"} KILL
+        assert_equal 0 [r DBSIZE]
+        r CONFIG SET save ""
+        r SET k v
+        r SAVE
+        r FLUSHALL
+        server_restart {save ""} KILL
+        assert_equal 1 [r DBSIZE]
+        r CONFIG SET save "3600 1"
+    }
+
+    test "SHUTDOWN whose save fails is answered, and the server goes on" {
+        block_saving
+        set c [client]
+        $c -send SHUTDOWN
+        $c -send ECHO behind
+        assert_error "ERR Errors trying to SHUTDOWN. Check logs." {$c -read}
+        assert_equal behind [$c -read]
+        assert_error "ERR Errors trying to SHUTDOWN. Check logs." {$c SHUTDOWN SAVE}
+        assert_match "*Error trying to save the DB, can't exit.*" [server_log]
+        r SET still there
+        # A signal that asks for it is refused as well, and a second one is not taken for insistence.
+        send_signal TERM [server_pid]
+        wait_for {[string match "*Received SIGTERM*can't exit*" [server_log]]}
+        assert_equal PONG [r PING]
+        r_close
+        set c [client]
+        catch {$c SHUTDOWN SAVE FORCE}
+        assert_equal 0 [server_wait_exit]
+        assert_match "*Error trying to save the DB. Exit anyway.*" [server_log]
+        allow_saving
+        server_restart {save ""}
+    }
+}
+
+with_server {save "1 2"} {
+    test "A save point fires after its time and its changes" {
+        r SET a 1
+        after 2500
+        assert_equal 0 [info_field rdb_saves]
+        r SET b 2
+        wait_for {[info_field rdb_saves] == 1 && [info_field rdb_bgsave_in_progress] == 0}
+        assert_match "*2 changes in 1 seconds. Saving...*" [server_log]
+        assert_equal 0 [info_field rdb_changes_since_last_save]
+        server_restart {save ""} KILL
+        assert_equal 2 [r DBSIZE]
+    }
+}
+
+test "A snapshot for which the disk has no room leaves the old one" {
+    with_wrapped_server "trap '' XFSZ; ulimit -f 64" {save "" logfile ""} {
+        r SET small 1
+        assert_equal OK [r SAVE]
+        for {set i 0} {$i < 200} {incr i} { r SET big:$i [random_bytes 1000] }
+        assert_error "ERR*" {r SAVE}
+        bgsave_and_wait
+        assert_equal err [info_field rdb_last_bgsave_status]
+        assert_match "*Write error saving DB on disk: File too large*" [server_log]
+        assert_equal {} [temp_files]
+        server_restart {save ""} KILL
+        assert_equal 1 [r DBSIZE]
+    }
+}
+
+test "A fork that fails is reported, and tried again" {
+    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
+    set switch [string trim [exec mktemp -u]]
+    with_wrapped_server "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so" {save "" appendonly yes} {
+        r SET k v
+        close [open $switch w]
+        assert_error "ERR*" {r BGSAVE}
+        assert_equal err [info_field rdb_last_bgsave_status]
+        assert_match "*Can't save in background: fork: Cannot allocate memory*" [server_log]
+        assert_error "ERR Can't execute an AOF background rewriting. Please check the server logs for more information." \
+            {r BGREWRITEAOF}
+        assert_equal 1 [info_field aof_rewrites_consecutive_failures]
+        file delete $switch
+        bgsave_and_wait
+        assert_equal ok [info_field rdb_last_bgsave_status]
+    }
+}
+
+with_server {save "" oom-score-adj yes oom-score-adj-values "0 0 123" bgsave_cpulist 0 aof_rewrite_cpulist 0-0:2} {
+    test "A child has its own title, OOM score and processors" {
+        foreach {command name} {BGSAVE kura-rdb-bgsave BGREWRITEAOF kura-aof-rewrite} {
+            set pid [begin_slow_save $command]
+            wait_for {[string match "$name *:[server_port]*" [exec tr \\0 " " < /proc/$pid/cmdline]]}
+            set base [string trim [exec cat /proc/[server_pid]/oom_score_adj]]
+            wait_for {[string trim [exec cat /proc/$pid/oom_score_adj]] == min(1000, $base + 123)}
+            wait_for {[regexp {Cpus_allowed_list:\s0\n} [exec cat /proc/$pid/status]]}
+            send_signal USR1 $pid
+            wait_for {[info_field rdb_bgsave_in_progress] == 0 && [info_field aof_rewrite_in_progress] == 0}
+        }
+    }
+}
