@@ -162,7 +162,9 @@ void exec_unnest(uint64_t began) {
 void exec_run_nested(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
+    bool has_ended = c->flags & CLIENT_CLOSE_AFTER_REPLY; /* it killed itself: the rest is done, and not told */
     call_as_client_wants(r);
     c->flags &= ~(unsigned)CLIENT_FAILED; /* that was this command's failure, not EXEC's */
     exec_mute(c, mark);
+    if (has_ended) conn_truncate(mark);
 }
