@@ -58,7 +58,8 @@ static void client_ready(struct loop_source *source, uint32_t events) {
 static void reset_session(struct client *c) {
     c->db = db_at(0);
     c->resp = 2;
-    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP;
+    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP | CLIENT_UNPARSED |
+                CLIENT_SOFT_LIMIT;
     if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
 }
 

@@ -132,11 +132,11 @@ void exec_run(struct request *r) {
             call_as_client_wants(r);
         }
     }
-    if (__builtin_expect(c->flags & REPLY_HIDDEN, 0)) {
+    if (__builtin_expect(c->flags & (REPLY_HIDDEN | CLIENT_CACHING), 0)) {
         bool is_settled = admitted && (r->command->flags & CMD_EXEC);
-        hide_reply(c, is_settled ? conn_mark() : mark);
+        if (c->flags & REPLY_HIDDEN) hide_reply(c, is_settled ? conn_mark() : mark);
+        if (c->flags & CLIENT_CACHING) end_caching(r);
     }
-    if (__builtin_expect(c->flags & CLIENT_CACHING, 0)) end_caching(r);
     if (__builtin_expect(push_kept, 0)) push_settle(c);
     if (__builtin_expect(block_ready, 0) && !exec_nested) {
         block_serve();

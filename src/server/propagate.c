@@ -9,6 +9,7 @@
 #include <assert.h>
 
 bool propagate_wanted;
+struct propagate_call propagate_call;
 
 static propagate_sink_fn sink;
 static void *sink_ctx;
@@ -27,15 +28,11 @@ struct copied {
 static struct {
     struct copied *items;
     size_t count, cap;
-    bool replaced; /* even by nothing */
-    bool always;   /* changed or not */
 } call;
 
 static struct {
-    int depth;          /* calls and units that are open */
     size_t count;       /* commands since the outermost was opened */
     int last_db;        /* database of the last one */
-    bool apart;         /* no MULTI around it */
     struct copied held; /* the first one, until there is a second */
 } unit;
 
@@ -86,11 +83,12 @@ static void send_held(void) {
 
 /* `last`: nothing can follow in this unit. */
 static void emit(int db_id, const struct slice *argv, int argc, struct slice raw, bool last) {
-    if (unit.apart || (unit.count == 0 && last)) {
+    if (propagate_call.apart || (unit.count == 0 && last)) {
         send(db_id, argv, argc, raw);
         return;
     }
     unit.count++;
+    propagate_call.pending = true;
     unit.last_db = db_id;
     if (unit.count == 1) {
         unit.held = copy(db_id, argv, argc, raw);
@@ -104,9 +102,9 @@ static void emit(int db_id, const struct slice *argv, int argc, struct slice raw
 }
 
 static void leave(void) {
-    assert(unit.depth > 0);
-    if (--unit.depth > 0) return;
-    unit.apart = false;
+    assert(propagate_call.depth > 0);
+    if (--propagate_call.depth > 0) return;
+    propagate_call.apart = propagate_call.pending = false;
     if (__builtin_expect(unit.count == 0, 1)) return;
     if (unit.count == 1) {
         send_held();
@@ -117,7 +115,7 @@ static void leave(void) {
 }
 
 void propagate_unit_begin(void) {
-    unit.depth++;
+    propagate_call.depth++;
 }
 
 void propagate_unit_end(void) {
@@ -125,32 +123,27 @@ void propagate_unit_end(void) {
 }
 
 bool propagate_in_unit(void) {
-    return unit.depth > 0;
+    return propagate_call.depth > 0;
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
-void propagate_begin(void) {
-    call.replaced = call.always = false;
-    assert(call.count == 0);
-    unit.depth++;
-}
-
 void propagate_nothing(void) {
-    call.replaced = true;
+    propagate_call.replaced = true;
 }
 
 void propagate_always(void) {
-    call.always = true;
+    propagate_call.always = true;
 }
 
 void propagate_apart(void) {
-    unit.apart = unit.depth == 1 && unit.count == 0;
+    propagate_call.apart = propagate_call.depth == 1 && unit.count == 0;
 }
 
 void propagate_as(const struct slice *argv, int argc) {
-    call.replaced = true;
+    propagate_call.replaced = true;
     if (!propagate_wanted) return;
+    propagate_call.pending = true;
     if (call.count == call.cap) {
         size_t cap = call.cap ? call.cap * 2 : 4;
         call.items = alloc_resize(call.items, call.cap * sizeof *call.items, cap * sizeof *call.items);
@@ -160,13 +153,13 @@ void propagate_as(const struct slice *argv, int argc) {
 }
 
 void propagate_extra(struct db *db, const struct slice *argv, int argc) {
-    if (propagate_wanted) emit(db->id, argv, argc, slice_of(NULL, 0), unit.depth == 0);
+    if (propagate_wanted) emit(db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
 }
 
-void propagate_end(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
     if (propagate_wanted || call.count) {
-        bool told = propagate_wanted && (changed || call.always), outermost = unit.depth == 1;
-        if (told && !call.replaced) emit(db->id, argv, argc, raw, outermost);
+        bool told = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
+        if (told && !propagate_call.replaced) emit(db->id, argv, argc, raw, outermost);
         for (size_t i = 0; i < call.count; i++) {
             struct copied *c = &call.items[i];
             if (told) emit(db->id, c->argv, c->argc, c->raw, outermost && i + 1 == call.count);

@@ -36,6 +36,27 @@ void propagate_unit_begin(void);
 void propagate_unit_end(void);
 bool propagate_in_unit(void);
 
-/* For exec: around each call. */
-void propagate_begin(void);
-void propagate_end(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed);
+/* For exec: around each call. While no sink is attached, that is a few instructions. */
+struct propagate_call {
+    int depth;     /* calls and units that are open */
+    bool replaced; /* the request is not to be propagated as it came */
+    bool always;   /* changed or not */
+    bool apart;    /* no MULTI around what the unit says */
+    bool pending;  /* something was kept or sent since the outermost was opened */
+};
+extern struct propagate_call propagate_call;
+void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed);
+
+static inline void propagate_begin(void) {
+    propagate_call.replaced = propagate_call.always = false;
+    propagate_call.depth++;
+}
+
+static inline void propagate_end(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+    if (__builtin_expect(propagate_wanted | propagate_call.pending, 0)) {
+        propagate_settle(db, argv, argc, raw, changed);
+        return;
+    }
+    propagate_call.depth--;
+    propagate_call.apart = false;
+}

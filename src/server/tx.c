@@ -128,6 +128,7 @@ void tx_refuse(struct request *r, const char *error) {
         return;
     }
     tx_forget(r->client);
+    if (strncmp(error, "ERR ", 4) == 0) error += 4; /* any other code of an error stays */
     reply_errorf(r->client, "EXECABORT Transaction discarded because of: %s", error);
 }
 

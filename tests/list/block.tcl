@@ -93,6 +93,17 @@ with_server {} {
         foreach c $clients { $c -close }
     }
 
+    test "a long pipeline behind a wait that begins with RESET" {
+        set a [client]
+        set bytes [resp_encode BLPOP k 0][resp_encode RESET]
+        $a -raw $bytes[string repeat [resp_encode PING] 200]
+        wait_for {[info_field blocked_clients] == 1}
+        r RPUSH k 1
+        assert_equal {k 1} [$a -read]
+        assert_equal RESET [$a -read]
+        for {set i 0} {$i < 200} {incr i} { assert_equal PONG [$a -read] }
+    }
+
     test "a long pipeline behind a wait" {
         set a [client]
         set id [$a CLIENT ID]
