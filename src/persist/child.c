@@ -136,8 +136,8 @@ static void reap(void) {
     child_metrics.keys_done = child_metrics.keys_total = child_metrics.cow_bytes = child_metrics.cow_peak = 0;
     parent.job.kind = CHILD_NONE;
     parent.pid = -1;
-    if (child_changed) child_changed(false);
     job.done(job.ctx, &end);
+    if (child_changed && parent.job.kind == CHILD_NONE) child_changed(false); /* what it left behind is known now */
 }
 
 static void pipe_ready(struct loop_source *source, uint32_t events) {

@@ -80,10 +80,14 @@ void durability_tick(void) {
     fit_gate();
 }
 
-/* While a child lives, every page that is written to is copied: leave alone what need not be written. */
+/* While a child lives, every page that is written to is copied: leave alone what need not be written.
+ * Nothing may wait for the next tick: a rewrite begins a file that collects from the very next command on, whoever
+ * asked for it, and the first write after a failed save is refused. */
 static void child_comes_or_goes(bool lives) {
     table_set_resizing(!lives);
     evict_freeze(lives);
+    fit_sink();
+    fit_gate();
 }
 
 static void child_begins(enum child_kind kind) {

@@ -78,6 +78,25 @@ with_server {appendonly no} {
         assert_equal $before [dataset]
     }
 
+    test "Whoever asks for the first rewrite: the very next command is in the log" {
+        r CONFIG SET appendonly no
+        r CONFIG SET hz 1
+        r CONFIG SET rdb-key-save-delay 1000
+        r BGSAVE
+        r CONFIG SET appendonly yes
+        r CONFIG SET rdb-key-save-delay 0
+        wait_for {[info_field rdb_bgsave_in_progress] == 0}
+        set c [client]
+        $c -send BGREWRITEAOF
+        $c -send SET next 1
+        $c -read
+        $c -read
+        r CONFIG SET hz 10
+        wait_rewritten
+        server_restart {appendonly yes} KILL
+        assert_equal 1 [r GET next]
+    }
+
     test "A second rewrite is refused, BGSAVE has to wait, and SCHEDULE does" {
         r CONFIG SET rdb-key-save-delay 10000
         r BGREWRITEAOF
@@ -117,6 +136,16 @@ with_server {appendonly yes appendfsync always} {
         after 150
         assert_equal (nil) [r GET k]
         r DEBUG SET-ACTIVE-EXPIRE 1
+    }
+}
+
+with_server {appendonly yes} {
+    test "A command that reads, and keeps in the key what it found, is read back" {
+        r PFADD hll a b c
+        r PFCOUNT hll
+        set before [r GET hll]
+        server_restart {appendonly yes} KILL
+        assert_equal $before [r GET hll]
     }
 }
 

@@ -35,7 +35,7 @@ with_server {save "3600 1"} {
         assert_equal OK [r SET k v2]
         bgsave_and_wait
         assert_equal err [info_field rdb_last_bgsave_status]
-        wait_for {[catch {r SET other v}]}
+        assert_error "MISCONF*" {r SET other v}
         assert_error "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.\
             Commands that may modify the data set are disabled, because this instance is configured to report errors\
             during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs\
