@@ -223,15 +223,18 @@ static bool apply_appendonly(const char **error) {
     return fine;
 }
 
-static bool is_name(const char *name) {
-    return name == NULL || (name[0] && strchr(name, '/') == NULL);
+static bool is_name(const char *name, const char *const errors[2], const char **error) {
+    if (name == NULL || (name[0] && strchr(name, '/') == NULL)) return true;
+    *error = errors[name[0] != '\0'];
+    return false;
 }
 
 static bool check_append_names(const char **error) {
-    *error = "appendfilename can't be a path, just a filename";
-    if (!is_name(aof_options.filename)) return false;
-    *error = "appenddirname can't be a path, just a dirname";
-    return is_name(aof_options.dirname);
+    static const char *const file[] = {"appendfilename can't be empty",
+                                       "appendfilename can't be a path, just a filename"};
+    static const char *const folder[] = {"appenddirname can't be empty",
+                                         "appenddirname can't be a path, just a dirname"};
+    return is_name(aof_options.filename, file, error) && is_name(aof_options.dirname, folder, error);
 }
 
 /* What was promised from now on holds for what was written before, too. */
