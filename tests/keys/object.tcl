@@ -54,6 +54,7 @@ with_server {} {
         r TOUCH k
         assert {[r OBJECT IDLETIME k] <= 1}
         r CONFIG SET maxmemory-policy allkeys-lfu
+        r CONFIG SET lfu-decay-time 0 ;# else a full minute that passes just now takes one off
         r SET new v
         for {set i 0} {$i < 50} {incr i} { r GET new }
         assert_equal 5 [r OBJECT FREQ new]
