@@ -222,6 +222,7 @@ with_server {} {
         r RESTORE b 0 $payload IDLETIME 500
         assert {[r OBJECT IDLETIME b] in {500 501}}
         r CONFIG SET maxmemory-policy allkeys-lfu
+        r CONFIG SET lfu-decay-time 0 ;# else a full minute that passes just now takes one off
         r RESTORE c 0 $payload FREQ 77
         assert_equal 77 [r OBJECT FREQ c]
         r SAVE
