@@ -106,7 +106,8 @@ bool args_cursor(struct client *c, struct slice arg, uint64_t *out) {
     return false;
 }
 
-bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count) {
+bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count,
+               struct slice *type) {
     for (int i = 0; i < argc; i += 2) {
         if (i + 1 == argc) goto syntax_error;
         struct slice value = argv[i + 1];
@@ -115,6 +116,8 @@ bool args_scan(struct client *c, const struct slice *argv, int argc, struct slic
             if (*count < 1) goto syntax_error;
         } else if (slice_is(argv[i], "match")) {
             *pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
+        } else if (type && slice_is(argv[i], "type")) {
+            *type = value;
         } else {
             goto syntax_error;
         }

@@ -14,8 +14,10 @@ bool args_signed(struct client *c, struct slice arg, int64_t *out);
 bool args_at_least(struct client *c, struct slice arg, int64_t min, const char *error, int64_t *out);
 bool args_count(struct client *c, struct slice arg, int64_t *out);   /* how many: 0 or more */
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN and its kin */
-/* COUNT and MATCH behind the cursor of HSCAN, SSCAN, ZSCAN. What is not given stays; a pattern without ptr matches all. */
-bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count);
+/* COUNT and MATCH behind the cursor of SCAN, HSCAN, SSCAN, ZSCAN, and TYPE where `type` is not NULL. What is not
+ * given stays; a pattern without ptr matches all. */
+bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count,
+               struct slice *type);
 /* The timeout of a blocking command: seconds, perhaps with a fraction; 0 is for ever. */
 bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms);
 /* The same in whole milliseconds. */

@@ -1,11 +1,9 @@
 /* SCAN: cmd/walk.h over the keyspace. */
-#include "base/glob.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/walk.h"
 #include "server/client.h"
 #include "server/propagate.h"
-#include "server/reply.h"
 
 #define ANY_TYPE (-1)
 
@@ -24,25 +22,10 @@ static int type_named(struct slice name) {
 }
 
 static bool parse_options(struct request *r, struct scan *s) {
-    struct client *c = r->client;
-    for (int i = 2; i < r->argc; i += 2) {
-        struct slice value = i + 1 < r->argc ? r->argv[i + 1] : SLICE("");
-        if (i + 1 == r->argc) goto syntax_error;
-        if (slice_is(r->argv[i], "count")) {
-            if (!args_i64(c, value, &s->walk.count)) return false;
-            if (s->walk.count < 1) goto syntax_error;
-        } else if (slice_is(r->argv[i], "match")) {
-            s->walk.pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
-        } else if (slice_is(r->argv[i], "type")) {
-            s->type = type_named(value);
-        } else {
-            goto syntax_error;
-        }
-    }
+    struct slice type = {NULL, 0};
+    if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->walk.pattern, &s->walk.count, &type)) return false;
+    if (type.ptr) s->type = type_named(type);
     return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
 }
 
 static void visit(void *ctx, void *record) {

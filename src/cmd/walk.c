@@ -50,7 +50,7 @@ void walk_value(struct request *r, enum entry_type type, walk_step_fn step) {
     struct entry *e = db_read(c->db, &r->key);
     if (!e) { /* what the options say is not looked at then */
         walk_reply(&w, c, 0);
-    } else if (lookup_is(c, e, type) && args_scan(c, r->argv + 3, r->argc - 3, &w.pattern, &w.count)) {
+    } else if (lookup_is(c, e, type) && args_scan(c, r->argv + 3, r->argc - 3, &w.pattern, &w.count, NULL)) {
         cursor = walk_run(&w, e, cursor, step);
         walk_reply(&w, c, cursor);
     }
