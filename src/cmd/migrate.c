@@ -11,6 +11,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "net/resp.h"
 #include "persist/rdb.h"
 #include "server/client.h"
 #include "server/propagate.h"
@@ -103,26 +104,15 @@ static void find_present(struct migration *m) {
 
 /* --- Requests ---------------------------------------------------------------------------------- */
 
-static void put_word(struct buf *out, struct slice word) {
-    buf_printf(out, "$%zu\r\n", word.len);
-    buf_append_slice(out, word);
-    buf_append_cstr(out, "\r\n");
-}
-
-static void put_number(struct buf *out, int64_t n) {
-    char digits[NUM_I64_MAX];
-    put_word(out, slice_of(digits, (size_t)num_print_i64(digits, n)));
-}
-
 static void put_introduction(struct buf *out, const struct migration *m, const struct target *t) {
     if (m->password.ptr) {
         buf_append_cstr(out, m->user.ptr ? "*3\r\n$4\r\nAUTH\r\n" : "*2\r\n$4\r\nAUTH\r\n");
-        if (m->user.ptr) put_word(out, m->user);
-        put_word(out, m->password);
+        if (m->user.ptr) resp_put_word(out, m->user);
+        resp_put_word(out, m->password);
     }
     if (t->db == m->db) return;
     buf_append_cstr(out, "*2\r\n$6\r\nSELECT\r\n");
-    put_number(out, m->db);
+    resp_put_int(out, m->db);
 }
 
 static void put_restore(struct buf *out, const struct migration *m, const struct key *key) {
@@ -137,10 +127,10 @@ static void put_restore(struct buf *out, const struct migration *m, const struct
     writer_to_memory(&w, true);
     rdb_dump(&w, e);
     buf_append_cstr(out, m->replace ? "*5\r\n$7\r\nRESTORE\r\n" : "*4\r\n$7\r\nRESTORE\r\n");
-    put_word(out, key->name);
-    put_number(out, ttl_ms);
-    put_word(out, writer_slice(&w));
-    if (m->replace) put_word(out, SLICE("REPLACE"));
+    resp_put_word(out, key->name);
+    resp_put_int(out, ttl_ms);
+    resp_put_word(out, writer_slice(&w));
+    if (m->replace) resp_put_word(out, SLICE("REPLACE"));
     writer_free(&w);
 }
 

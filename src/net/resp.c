@@ -6,6 +6,7 @@
  * decides between "not all here yet" and the error text that Redis gives. */
 #include "net/resp.h"
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/num.h"
 #include <assert.h>
 #include <stdio.h>
@@ -322,4 +323,25 @@ int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap
         reserve_args(words, words_cap, (uint64_t)count + 1);
         (*words)[count++] = slice_of(word, (size_t)(to - word));
     }
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+void resp_put_header(struct buf *out, char prefix, int64_t n) {
+    char *to = buf_reserve(out, 1 + NUM_I64_MAX + 2);
+    to[0] = prefix;
+    int len = 1 + num_print_i64(to + 1, n);
+    memcpy(to + len, "\r\n", 2);
+    out->len += (size_t)len + 2;
+}
+
+void resp_put_word(struct buf *out, struct slice word) {
+    resp_put_header(out, '$', (int64_t)word.len);
+    buf_append_slice(out, word);
+    buf_append(out, "\r\n", 2);
+}
+
+void resp_put_int(struct buf *out, int64_t n) {
+    char digits[NUM_I64_MAX];
+    resp_put_word(out, slice_of(digits, (size_t)num_print_i64(digits, n)));
 }

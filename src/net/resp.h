@@ -1,4 +1,4 @@
-/* The request side of the Redis protocol: a pure, resumable parser from bytes to slices.
+/* The request side of the Redis protocol: a pure, resumable parser from bytes to slices, and the way back.
  *
  * Input is a contiguous region; argv are slices of it. A parser that runs out of bytes keeps its place, so
  * that feeding a request byte by byte costs linear time; resp_rebase() moves it along when the region moves.
@@ -7,6 +7,8 @@
 #include "base/slice.h"
 #include <stddef.h>
 #include <stdint.h>
+
+struct buf;
 
 #define RESP_LINE_MAX 65536          /* bytes of an inline request, or of a line that holds a length */
 #define RESP_UNAUTHENTICATED_ARGS 10 /* limits before authentication */
@@ -53,3 +55,9 @@ void resp_move(struct resp_parser *to, struct resp_parser *from);
  * configuration files. The words' bytes go to *storage (alloc'd, *storage_cap).
  * Returns the number of words, or -1 for unbalanced quotes. The line ends at a NUL. */
 int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap, char **storage, size_t *storage_cap);
+
+/* --- Writing requests: to the append-only file, to another server ----------------------------- */
+
+void resp_put_header(struct buf *out, char prefix, int64_t n); /* "<prefix><n>\r\n" */
+void resp_put_word(struct buf *out, struct slice word);        /* an argument, as a bulk */
+void resp_put_int(struct buf *out, int64_t n);                 /* its digits as an argument */

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "ds/quicklist.h"
+#include "net/resp.h"
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "persist/files.h"
@@ -55,25 +56,11 @@ static void write_block(struct rewriting *w) {
     begin_block(w);
 }
 
-static void put_number(struct buf *out, char prefix, int64_t n) {
-    char *to = buf_reserve(out, 1 + NUM_I64_MAX + 2);
-    to[0] = prefix;
-    int len = 1 + num_print_i64(to + 1, n);
-    memcpy(to + len, "\r\n", 2);
-    out->len += (size_t)len + 2;
-}
-
-static void put_word(struct buf *out, struct slice word) {
-    put_number(out, '$', (int64_t)word.len);
-    buf_append_slice(out, word);
-    buf_append(out, "\r\n", 2);
-}
-
 static void end_command(struct rewriting *w) {
     if (w->count == 0) return;
-    put_number(&w->out, '*', 2 + w->count);
-    put_word(&w->out, w->verb);
-    put_word(&w->out, w->key);
+    resp_put_header(&w->out, '*', 2 + w->count);
+    resp_put_word(&w->out, w->verb);
+    resp_put_word(&w->out, w->key);
     buf_append_slice(&w->out, buf_slice(&w->items));
     w->items.len = 0;
     w->count = 0;
@@ -82,14 +69,14 @@ static void end_command(struct rewriting *w) {
 
 static void add_item(struct rewriting *w, struct slice item) {
     if (w->count == ITEMS_A_COMMAND) end_command(w);
-    put_word(&w->items, item);
+    resp_put_word(&w->items, item);
     w->count++;
 }
 
 static void add_pair(struct rewriting *w, struct slice a, struct slice b) {
     if (w->count == ITEMS_A_COMMAND * 2) end_command(w);
-    put_word(&w->items, a);
-    put_word(&w->items, b);
+    resp_put_word(&w->items, a);
+    resp_put_word(&w->items, b);
     w->count += 2;
 }
 
@@ -160,13 +147,12 @@ static void write_entry(struct rewriting *w, const struct entry *e) {
 }
 
 static void write_db(struct rewriting *w, struct db *db) {
-    char digits[NUM_I64_MAX];
     struct table_iter it;
     const struct entry *e;
     if (db_size(db) == 0) return;
-    put_number(&w->out, '*', 2);
-    put_word(&w->out, SLICE("SELECT"));
-    put_word(&w->out, slice_of(digits, (size_t)num_print_i64(digits, db->id)));
+    resp_put_header(&w->out, '*', 2);
+    resp_put_word(&w->out, SLICE("SELECT"));
+    resp_put_int(&w->out, db->id);
     table_iter_init(&it, &db->keys);
     while (!w->error && (e = table_iter_next(&it)))
         write_entry(w, e);

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/crc64.h"
 #include "base/log.h"
-#include "base/num.h"
 #include "base/worker.h"
+#include "net/resp.h"
 #include "persist/child.h"
 #include <assert.h>
 #include <errno.h>
@@ -82,28 +82,18 @@ static void begin_frame(void) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static void append_number(char prefix, int64_t n) {
-    char *to = buf_reserve(&out.waiting, 1 + NUM_I64_MAX + 2);
-    to[0] = prefix;
-    int len = 1 + num_print_i64(to + 1, n);
-    memcpy(to + len, "\r\n", 2);
-    out.waiting.len += (size_t)len + 2;
-}
-
 static void append_args(const struct slice *argv, int argc) {
-    append_number('*', argc);
-    for (int i = 0; i < argc; i++) {
-        append_number('$', (int64_t)argv[i].len);
-        buf_append_slice(&out.waiting, argv[i]);
-        buf_append(&out.waiting, "\r\n", 2);
-    }
+    resp_put_header(&out.waiting, '*', argc);
+    for (int i = 0; i < argc; i++)
+        resp_put_word(&out.waiting, argv[i]);
 }
 
 static void select_db(int db_id) {
-    char digits[NUM_I64_MAX];
     if (db_id == out.db_id) return;
     out.db_id = db_id;
-    append_args((struct slice[]){SLICE("SELECT"), slice_of(digits, (size_t)num_print_i64(digits, db_id))}, 2);
+    resp_put_header(&out.waiting, '*', 2);
+    resp_put_word(&out.waiting, SLICE("SELECT"));
+    resp_put_int(&out.waiting, db_id);
 }
 
 /* Between units only, so that a tool that cuts here cuts no transaction in two. */
