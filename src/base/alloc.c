@@ -285,6 +285,12 @@ void *alloc_resize(void *p, size_t old, size_t n) {
     return moved;
 }
 
+void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first) {
+    size_t old = *cap;
+    *cap = old ? old * 2 : first;
+    return alloc_resize(items, old * item_bytes, *cap * item_bytes);
+}
+
 void alloc_put(void *p, size_t n) {
     if (!p) return;
     count(-(int64_t)alloc_class(n));

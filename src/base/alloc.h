@@ -22,6 +22,8 @@ void *alloc_lines(size_t n); /* aligned to 64 bytes; n is a multiple of 64; free
 /* Grow or shrink; old is the size it was allocated with. p may be NULL when old is 0. */
 void *alloc_resize(void *p, size_t old, size_t n);
 void alloc_put(void *p, size_t n); /* p may be NULL */
+/* A full array gets twice the room, or `first` items if it has none; returns where it is, and sets *cap. */
+void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first);
 
 /* Live bytes of all threads. A thread other than the main one may lag by its current operation. */
 size_t alloc_used(void);

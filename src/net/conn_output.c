@@ -55,11 +55,7 @@ char *conn_arena_grow(size_t n) {
 }
 
 void conn_write_blob(struct blob *blob) {
-    if (refs.count == refs.cap) {
-        size_t cap = refs.cap ? refs.cap * 2 : 16;
-        refs.items = alloc_resize(refs.items, refs.cap * sizeof *refs.items, cap * sizeof *refs.items);
-        refs.cap = cap;
-    }
+    if (refs.count == refs.cap) refs.items = alloc_grow(refs.items, &refs.cap, sizeof *refs.items, 16);
     refs.items[refs.count++] = (struct arena_ref){.at = conn_arena.len, .blob = blob_share(blob)};
 }
 
@@ -196,11 +192,7 @@ static void move_range(struct conn *c, size_t start, size_t end, size_t skip) {
 
 static void enqueue(struct conn *c) {
     if (c->flags & CONN_QUEUED) return;
-    if (queue.count == queue.cap) {
-        size_t cap = queue.cap ? queue.cap * 2 : 64;
-        queue.items = alloc_resize(queue.items, queue.cap * sizeof *queue.items, cap * sizeof *queue.items);
-        queue.cap = cap;
-    }
+    if (queue.count == queue.cap) queue.items = alloc_grow(queue.items, &queue.cap, sizeof *queue.items, 64);
     c->flags |= CONN_QUEUED;
     queue.items[queue.count++] = c;
 }

@@ -23,11 +23,7 @@ static void free_name(char *name) {
 }
 
 static void add_file(struct manifest *m, struct manifest_file file) {
-    if (m->count == m->cap) {
-        size_t cap = m->cap ? m->cap * 2 : 8;
-        m->files = alloc_resize(m->files, m->cap * sizeof *m->files, cap * sizeof *m->files);
-        m->cap = cap;
-    }
+    if (m->count == m->cap) m->files = alloc_grow(m->files, &m->cap, sizeof *m->files, 8);
     m->files[m->count++] = file;
 }
 

@@ -42,11 +42,7 @@ static struct prefixes prefixes;
 static struct list changed; /* struct prefix *: those with changes */
 
 static void list_add(struct list *l, void *item) {
-    if (l->count == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 4;
-        l->items = alloc_resize(l->items, l->cap * sizeof *l->items, cap * sizeof *l->items);
-        l->cap = cap;
-    }
+    if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 4);
     l->items[l->count++] = item;
 }
 
@@ -174,11 +170,7 @@ static void add_member(struct broadcast_listener *l, struct prefix *p) {
     struct broadcast_member *m = alloc_get(sizeof *m);
     *m = (struct broadcast_member){p, p->members.count, l};
     list_add(&p->members, m);
-    if (l->count == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 1;
-        l->items = alloc_resize(l->items, l->cap * sizeof *l->items, cap * sizeof *l->items);
-        l->cap = cap;
-    }
+    if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 1);
     l->items[l->count++] = m;
 }
 

@@ -16,11 +16,7 @@ static struct client **monitors;
 static size_t count, cap;
 
 void monitor_add(struct client *c) {
-    if (count == cap) {
-        size_t more = cap ? cap * 2 : 4;
-        monitors = alloc_resize(monitors, cap * sizeof *monitors, more * sizeof *monitors);
-        cap = more;
-    }
+    if (count == cap) monitors = alloc_grow(monitors, &cap, sizeof *monitors, 4);
     monitors[count++] = c;
     c->flags |= CLIENT_MONITOR;
     monitor_wanted = true;

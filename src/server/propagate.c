@@ -144,11 +144,7 @@ void propagate_as(const struct slice *argv, int argc) {
     propagate_call.replaced = true;
     if (!propagate_wanted) return;
     propagate_call.pending = true;
-    if (call.count == call.cap) {
-        size_t cap = call.cap ? call.cap * 2 : 4;
-        call.items = alloc_resize(call.items, call.cap * sizeof *call.items, cap * sizeof *call.items);
-        call.cap = cap;
-    }
+    if (call.count == call.cap) call.items = alloc_grow(call.items, &call.cap, sizeof *call.items, 4);
     call.items[call.count++] = copy(0, argv, argc, slice_of(NULL, 0));
 }
 

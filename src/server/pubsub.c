@@ -293,11 +293,7 @@ static void collect(void *ctx, void *value) {
     const struct group *g = value;
     for (uint32_t i = 0; i < g->count; i++) {
         if (!glob_match(topic_name(g->items[i]), m->channel)) continue;
-        if (m->count == m->cap) {
-            size_t cap = m->cap ? m->cap * 2 : 16;
-            m->items = alloc_resize(m->items, m->cap * sizeof m->items[0], cap * sizeof m->items[0]);
-            m->cap = cap;
-        }
+        if (m->count == m->cap) m->items = alloc_grow(m->items, &m->cap, sizeof m->items[0], 16);
         m->items[m->count++] = g->items[i];
     }
 }

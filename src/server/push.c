@@ -20,11 +20,7 @@ static struct kept *find(const struct client *c) {
 static struct kept *find_or_add(struct client *c) {
     struct kept *k = find(c);
     if (k) return k;
-    if (kept_count == kept_cap) {
-        size_t cap = kept_cap ? kept_cap * 2 : 4;
-        kept = alloc_resize(kept, kept_cap * sizeof *kept, cap * sizeof *kept);
-        kept_cap = cap;
-    }
+    if (kept_count == kept_cap) kept = alloc_grow(kept, &kept_cap, sizeof *kept, 4);
     push_kept = true;
     kept[kept_count] = (struct kept){.client = c};
     return &kept[kept_count++];

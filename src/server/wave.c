@@ -50,11 +50,7 @@ static struct {
 } wave;
 
 void wave_add(struct client *c) {
-    if (ready.count == ready.cap) {
-        size_t cap = ready.cap ? ready.cap * 2 : 64;
-        ready.items = alloc_resize(ready.items, ready.cap * sizeof *ready.items, cap * sizeof *ready.items);
-        ready.cap = cap;
-    }
+    if (ready.count == ready.cap) ready.items = alloc_grow(ready.items, &ready.cap, sizeof *ready.items, 64);
     ready.items[ready.count++] = c;
 }
 

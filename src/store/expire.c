@@ -40,11 +40,7 @@ void expire_adopt(struct db *db) {
     for (size_t i = 0; i < n_waiting; i++) {
         if (waiting[i] == db) return;
     }
-    if (n_waiting == waiting_cap) {
-        size_t cap = waiting_cap ? waiting_cap * 2 : 16;
-        waiting = alloc_resize(waiting, waiting_cap * sizeof *waiting, cap * sizeof *waiting);
-        waiting_cap = cap;
-    }
+    if (n_waiting == waiting_cap) waiting = alloc_grow(waiting, &waiting_cap, sizeof *waiting, 16);
     waiting[n_waiting++] = db;
 }
 
