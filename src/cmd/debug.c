@@ -243,7 +243,7 @@ static void debug_reload(struct request *r) {
         return;
     }
     if (flush) empty_everything();
-    if (snapshot_load(merge) != SNAPSHOT_LOADED) {
+    if (loading_snapshot(merge) != LOADING_DONE) {
         reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
         return;
     }

@@ -1,7 +1,7 @@
 /* What all list commands share. */
 #pragma once
 #include "cmd/lookup.h"
-#include "server/exec.h"
+#include "server/request.h"
 #include "store/list.h"
 
 /* e, which may be NULL, is a list or nothing. False: the error was replied. */

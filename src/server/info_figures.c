@@ -8,7 +8,6 @@
 #include "persist/child.h"
 #include "server/broadcast.h"
 #include "server/catalog.h"
-#include "server/exec.h"
 #include "server/info.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
