@@ -1,10 +1,11 @@
 # kura. `make run` and `make test` are all one needs; `make help` lists the rest.
 #
-# Every folder of src/ is a layer and becomes a static archive; a unit test links the archive of its
-# own layer and of those below, so a dependency that points upwards does not even link. Each kind of
-# build has a folder of its own under build/, and src/kura-server is a link to the one made last.
+# Every folder of src/ is a layer and becomes a static archive; src/layers tells their order. A unit test
+# links the archive of its own layer and of those below, so a dependency that points upwards does not even
+# link. Each kind of build has a folder of its own under build/, and src/kura-server is a link to the one
+# made last.
 
-LAYERS := base ds net store persist repl server cmd
+LAYERS := $(shell sed -n 's/^\([a-z_]*\) .*/\1/p' src/layers)
 SAN    ?=
 LTO    ?= $(if $(SAN),0,1)
 N      ?= 1000000
@@ -95,7 +96,7 @@ $(foreach l,$(present),$(eval $(call layer_rule,$l)))
 
 $B/kura-server: $B/obj/main.o $(archives)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SERVER_LDFLAGS) $(LDFLAGS) -o $@ $< $(call up_to,cmd) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SERVER_LDFLAGS) $(LDFLAGS) -o $@ $< $(call reversed,$(archives)) $(LIBS)
 
 src/kura-server: $B/kura-server FORCE
 	@[ $@ -ef $< ] || ln -f $< $@
