@@ -73,7 +73,7 @@ help:
 	@echo 'make run             install what is missing, build, serve redis-compat.conf on port 6379 (or PORT=)'
 	@echo 'make test            everything; ONLY=regex picks tests, SAN=address,undefined runs them sanitized'
 	@echo 'make compat N=...    N random commands to kura and to redis-server, replies compared'
-	@echo 'make fuzz            damaged files of tests/fuzz, then hostile bytes to a sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz            damaged files of tests/corpus, then hostile bytes to a sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench           a quick look with redis-benchmark'
 	@echo 'make format          clang-format all C; check-format only checks; check-layers checks the includes'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR honoured'
