@@ -11,7 +11,6 @@
 #include "server/loading.h"
 #include "server/reply.h"
 #include "server/stats.h"
-#include "store/db.h"
 #include <errno.h>
 #include <string.h>
 #include <strings.h>

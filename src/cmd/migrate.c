@@ -10,7 +10,6 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/lookup.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
 #include "server/client.h"

@@ -3,6 +3,7 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
+#include "server/exec.h"
 #include "server/reply.h"
 #include "server/snapshot.h"
 

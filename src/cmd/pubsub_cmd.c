@@ -2,7 +2,6 @@
 #include "base/glob.h"
 #include "cmd/families.h"
 #include "server/client.h"
-#include "server/propagate.h"
 #include "server/pubsub.h"
 #include "server/push.h"
 #include "server/reply.h"

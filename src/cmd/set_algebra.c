@@ -7,7 +7,6 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "cmd/sets.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/set.h"
