@@ -7,6 +7,7 @@
 #include "server/info.h"
 #include "server/pubsub.h"
 #include "server/reply.h"
+#include "server/request.h"
 
 static void ping(struct request *r) {
     if (r->argc > 2) {

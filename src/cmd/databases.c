@@ -4,6 +4,7 @@
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/db.h"
 
 static void select_command(struct request *r) {

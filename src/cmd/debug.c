@@ -16,7 +16,6 @@
 #include "server/reply.h"
 #include "server/settings.h"
 #include "server/snapshot.h"
-#include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
 #include <limits.h>

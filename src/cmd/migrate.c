@@ -10,12 +10,12 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/lookup.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "server/targets.h"
 #include <errno.h>
 

@@ -3,7 +3,6 @@
 #include "cmd/families.h"
 #include "server/call.h"
 #include "server/client.h"
-#include "server/propagate.h"
 #include "server/pubsub.h"
 #include "server/push.h"
 #include "server/reply.h"
