@@ -1,7 +1,7 @@
 #include "persist/manifest.h"
 #include "base/alloc.h"
 #include "base/log.h"
-#include "net/resp.h"
+#include "base/words.h"
 #include "persist/files.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -136,18 +136,18 @@ static int64_t read_seq(struct slice word) {
 }
 
 /* Pairs of a key and a value; keys that a later version may add are passed over. */
-static const char *read_pairs(const struct slice *words, int count, struct manifest_file *file, struct slice *name) {
-    if (count < 6 || count % 2) return wrong_format;
+static const char *read_pairs(const struct words *words, struct manifest_file *file, struct slice *name) {
+    if (words->count < 6 || words->count % 2) return wrong_format;
     char type = '\0';
-    for (int i = 0; i < count; i += 2) {
-        struct slice value = words[i + 1];
-        if (slice_is(words[i], "file")) {
+    for (int i = 0; i < words->count; i += 2) {
+        struct slice key = words_slice(words->at[i]), value = words_slice(words->at[i + 1]);
+        if (slice_is(key, "file")) {
             const char *wrong = check_name(value);
             if (wrong) return wrong;
             *name = value;
-        } else if (slice_is(words[i], "seq")) {
+        } else if (slice_is(key, "seq")) {
             file->seq = read_seq(value);
-        } else if (slice_is(words[i], "type")) {
+        } else if (slice_is(key, "type")) {
             type = value.len ? value.ptr[0] : '\0';
         }
     }
@@ -183,21 +183,15 @@ static struct slice trim(struct slice line) {
     return line;
 }
 
-struct words {
-    struct slice *items;
-    uint32_t cap;
-    char *storage;
-    size_t storage_cap;
-};
-
-static const char *read_line(struct manifest *m, struct slice line, struct words *words) {
-    if (line.len == 0) return wrong_format;
-    int count = resp_split_line(line, &words->items, &words->cap, &words->storage, &words->storage_cap);
-    if (count < 0) return wrong_format;
+static const char *read_line(struct manifest *m, struct slice line) {
+    struct words words;
     struct manifest_file file = {0};
     struct slice name = {NULL, 0};
-    const char *wrong = read_pairs(words->items, count, &file, &name);
-    return wrong ? wrong : add_read(m, file, name);
+    if (line.len == 0 || !words_split(&words, line)) return wrong_format;
+    const char *wrong = read_pairs(&words, &file, &name);
+    if (!wrong) wrong = add_read(m, file, name);
+    words_free(&words);
+    return wrong;
 }
 
 static void show_line(struct manifest_error *error, int number, struct slice line) {
@@ -208,7 +202,6 @@ static void show_line(struct manifest_error *error, int number, struct slice lin
 }
 
 bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error *error) {
-    struct words words = {0};
     const char *p = text.ptr, *end = text.ptr + text.len;
     *m = (struct manifest){0};
     *error = (struct manifest_error){.text = text.len ? NULL : "Found an empty AOF manifest"};
@@ -222,11 +215,9 @@ bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error
             error->text = "The AOF manifest file contains too long line";
             break;
         }
-        error->text = read_line(m, line, &words);
+        error->text = read_line(m, line);
         if (error->text) show_line(error, number, line);
     }
-    alloc_put(words.items, words.cap * sizeof *words.items);
-    alloc_put(words.storage, words.storage_cap);
     if (error->text) manifest_free(m);
     return error->text == NULL;
 }

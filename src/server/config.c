@@ -1,9 +1,9 @@
 #include "server/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "server/directive.h"
 #include "server/settings.h"
-#include "server/words.h"
 #include <assert.h>
 #include <strings.h>
 

@@ -3,9 +3,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "base/words.h"
 #include "server/config.h"
 #include "server/directive.h"
-#include "server/words.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>

@@ -1,7 +1,7 @@
 #include "server/directive.h"
 #include "base/alloc.h"
 #include "base/num.h"
-#include "server/words.h"
+#include "base/words.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
