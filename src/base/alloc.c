@@ -296,3 +296,18 @@ void alloc_put(void *p, size_t n) {
     count(-(int64_t)alloc_class(n));
     put_raw(p, n);
 }
+
+char *alloc_copy_text(const char *text, size_t n) {
+    char *copy = alloc_get(n + 1);
+    if (n) memcpy(copy, text, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+char *alloc_copy_string(const char *s) {
+    return alloc_copy_text(s, strlen(s));
+}
+
+void alloc_put_string(char *s) {
+    if (s) alloc_put(s, strlen(s) + 1);
+}

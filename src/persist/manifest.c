@@ -13,15 +13,6 @@
 
 /* --- the list -------------------------------------------------------------------------------- */
 
-static char *copy_name(const char *name) {
-    size_t n = strlen(name) + 1;
-    return memcpy(alloc_get(n), name, n);
-}
-
-static void free_name(char *name) {
-    if (name) alloc_put(name, strlen(name) + 1);
-}
-
 static void add_file(struct manifest *m, struct manifest_file file) {
     if (m->count == m->cap) m->files = alloc_grow(m->files, &m->cap, sizeof *m->files, 8);
     m->files[m->count++] = file;
@@ -29,7 +20,7 @@ static void add_file(struct manifest *m, struct manifest_file file) {
 
 void manifest_free(struct manifest *m) {
     for (size_t i = 0; i < m->count; i++)
-        free_name(m->files[i].name);
+        alloc_put_string(m->files[i].name);
     alloc_put(m->files, m->cap * sizeof *m->files);
     *m = (struct manifest){0};
 }
@@ -38,7 +29,7 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
     *to = (struct manifest){.base_seq = from->base_seq, .incr_seq = from->incr_seq};
     for (size_t i = 0; i < from->count; i++) {
         struct manifest_file file = from->files[i];
-        file.name = copy_name(file.name);
+        file.name = alloc_copy_string(file.name);
         add_file(to, file);
     }
 }
@@ -70,7 +61,7 @@ static const char *add_named(struct manifest *m, const char *prefix, int64_t seq
     struct buf name = {0};
     buf_printf(&name, "%s.%lld%s", prefix, (long long)seq, suffix);
     buf_append(&name, "", 1);
-    add_file(m, (struct manifest_file){copy_name(name.data), seq, type});
+    add_file(m, (struct manifest_file){alloc_copy_string(name.data), seq, type});
     buf_free(&name);
     return m->files[m->count - 1].name;
 }
@@ -84,7 +75,7 @@ const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb) 
 void manifest_adopt_base(struct manifest *m, const char *name) {
     manifest_free(m);
     m->base_seq = 1;
-    add_file(m, (struct manifest_file){copy_name(name), 1, MANIFEST_BASE});
+    add_file(m, (struct manifest_file){alloc_copy_string(name), 1, MANIFEST_BASE});
 }
 
 const char *manifest_new_incr(struct manifest *m, const char *prefix) {
@@ -105,7 +96,7 @@ void manifest_drop_history(struct manifest *m) {
     size_t kept = 0;
     for (size_t i = 0; i < m->count; i++) {
         if (m->files[i].type == MANIFEST_HISTORY)
-            free_name(m->files[i].name);
+            alloc_put_string(m->files[i].name);
         else
             m->files[kept++] = m->files[i];
     }
@@ -168,8 +159,7 @@ static const char *add_read(struct manifest *m, struct manifest_file file, struc
     case MANIFEST_HISTORY: break;
     default: return "Unknown AOF file type";
     }
-    file.name = memcpy(alloc_get(name.len + 1), name.ptr, name.len);
-    file.name[name.len] = '\0';
+    file.name = alloc_copy_text(name.ptr, name.len);
     add_file(m, file);
     return NULL;
 }
