@@ -13,6 +13,7 @@
  * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc stands in. It is asked for the whole class,
  * since callers may use the slack. */
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include <assert.h>
 #include <pthread.h>
@@ -32,7 +33,6 @@
 #endif
 
 #define LINE 64
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* --- The count ------------------------------------------------------------------------------- */
 

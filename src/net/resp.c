@@ -7,6 +7,7 @@
 #include "net/resp.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "base/words.h"
 #include <assert.h>
@@ -43,7 +44,7 @@ static void reserve_args(struct slice **argv, uint32_t *cap, uint64_t wanted) {
 }
 
 static inline void add_argument(struct resp_parser *parser, struct slice bytes) {
-    if (__builtin_expect(parser->argc == parser->argv_cap, 0))
+    if (unlikely(parser->argc == parser->argv_cap))
         reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)parser->argc + 1);
     parser->argv[parser->argc++] = bytes;
 }
