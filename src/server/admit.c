@@ -1,6 +1,7 @@
 /* See admit.h. An error that keeps a request out also spoils the transaction that the request belongs to. */
 #include "server/admit.h"
 #include "base/buf.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "server/block.h"
 #include "server/catalog.h"
@@ -103,14 +104,14 @@ static bool ask_gates(struct request *r) {
 }
 
 bool admit(struct request *r) {
-    if (__builtin_expect(r->command == NULL, 0)) {
+    if (unlikely(r->command == NULL)) {
         refuse_unknown(r);
         return false;
     }
     int arity = r->command->arity;
-    if (__builtin_expect(arity > 0 ? r->argc != arity : r->argc < -arity, 0)) {
+    if (unlikely(arity > 0 ? r->argc != arity : r->argc < -arity)) {
         refuse_arity(r);
         return false;
     }
-    return __builtin_expect(!gates_any_closed, 1) || ask_gates(r);
+    return likely(!gates_any_closed) || ask_gates(r);
 }

@@ -1,6 +1,7 @@
 /* See call.h. */
 #include "server/call.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "server/client.h"
 #include "server/command_stats.h"
 #include "server/propagate.h"
@@ -37,8 +38,8 @@ static __attribute__((noinline)) uint64_t tell_listeners(const struct request *r
 /* The cached clock is refreshed after a long command, so that the next one does not live in the past. */
 static void catch_up(uint64_t spent) {
     static uint64_t long_ticks;
-    if (__builtin_expect(long_ticks == 0, 0)) long_ticks = clock_ns_to_ticks(1000000);
-    if (__builtin_expect(spent > long_ticks, 0)) clock_update();
+    if (unlikely(long_ticks == 0)) long_ticks = clock_ns_to_ticks(1000000);
+    if (unlikely(spent > long_ticks)) clock_update();
 }
 
 static inline void call_body(struct request *r) {
@@ -49,8 +50,8 @@ static inline void call_body(struct request *r) {
     propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
     uint64_t now = clock_ticks(), spent = now - began;
     began = now;
-    if (__builtin_expect(any_listener, 0)) began = tell_listeners(r, spent);
-    if (__builtin_expect(c->flags & CLIENT_WAITS, 0)) return;
+    if (unlikely(any_listener)) began = tell_listeners(r, spent);
+    if (unlikely(c->flags & CLIENT_WAITS)) return;
     command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
     stats.commands++;
     catch_up(spent);
@@ -64,7 +65,7 @@ static __attribute__((noinline)) void call_untouching(struct request *r) {
 }
 
 void call(struct request *r) {
-    if (__builtin_expect(r->client->flags & CLIENT_NO_TOUCH, 0)) {
+    if (unlikely(r->client->flags & CLIENT_NO_TOUCH)) {
         call_untouching(r);
     } else {
         call_body(r);

@@ -1,5 +1,6 @@
 /* See exec.h. */
 #include "server/exec.h"
+#include "base/likely.h"
 #include "server/admit.h"
 #include "server/block.h"
 #include "server/call.h"
@@ -19,7 +20,7 @@ static __attribute__((noinline)) void end_caching(const struct request *r) {
 static void call_or_queue(struct request *r) {
     struct client *c = r->client;
     c->last_command = r->command;
-    if (__builtin_expect((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED), 0)) {
+    if (unlikely((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED))) {
         tx_queue(r);
     } else {
         call(r);
@@ -32,13 +33,13 @@ void exec_run(struct request *r) {
     client_clear(c, CLIENT_FAILED);
     bool admitted = admit(r);
     if (admitted) call_or_queue(r);
-    if (__builtin_expect(c->flags & (CALL_REPLY_HIDDEN | CLIENT_CACHING), 0)) {
+    if (unlikely(c->flags & (CALL_REPLY_HIDDEN | CLIENT_CACHING))) {
         bool is_settled = admitted && (r->command->flags & CMD_EXEC);
         if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, is_settled ? conn_mark() : mark);
         if (c->flags & CLIENT_CACHING) end_caching(r);
     }
-    if (__builtin_expect(push_kept, 0)) push_settle(c);
-    if (__builtin_expect(block_ready, 0) && !call_is_nested) {
+    if (unlikely(push_kept)) push_settle(c);
+    if (unlikely(block_ready) && !call_is_nested) {
         block_serve(exec_run);
         if (push_kept) push_settle(c);
     }

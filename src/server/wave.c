@@ -11,6 +11,7 @@
  * with the other. */
 #include "server/wave.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "server/auth.h"
@@ -81,7 +82,7 @@ void wave_send(void) {
 /* --- a batch --------------------------------------------------------------------------------- */
 
 static void close_range(struct client *c, size_t mark) {
-    if (__builtin_expect(push_kept, 0)) push_settle(c);
+    if (unlikely(push_kept)) push_settle(c);
     conn_keep(&c->conn, mark);
     if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
@@ -95,7 +96,7 @@ static void run_requests(void) {
         struct request *r = &batch.requests[i];
         struct client *c = r->client;
         if (client_is_leaving(c)) continue;
-        if (__builtin_expect(c->waiter != NULL, 0) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
+        if (unlikely(c->waiter != NULL) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
             block_hold(r);
             continue;
         }
@@ -162,7 +163,7 @@ static void prefetch_members(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_batch();
-    if (__builtin_expect(prefetcher != NULL, 0)) prefetch_for_listener();
+    if (unlikely(prefetcher != NULL)) prefetch_for_listener();
     if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
