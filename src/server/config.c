@@ -2,13 +2,25 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/directive.h"
-#include "server/settings.h"
+#include "server/permit.h"
 #include "server/words.h"
 #include <assert.h>
 #include <strings.h>
 
 #define ROWS_MAX 512
 #define UNSUPPORTED_MAX 32
+
+static int protected_permit; /* enum permit: who may set OPTION_PROTECTED at run time */
+
+const struct option config_rows[] = {
+    {.name = "enable-protected-configs",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE,
+     .address = &protected_permit,
+     .initial = "no",
+     .names = permit_names},
+    {.name = NULL},
+};
 
 static const struct option *rows[ROWS_MAX];
 static bool warned[ROWS_MAX]; /* the log has named this planned option */
@@ -132,8 +144,7 @@ static bool same_name(struct slice a, struct slice b) {
 static const char *why_forbidden(const struct change *list, int i, bool local) {
     unsigned flags = list[i].row->flags;
     if (flags & OPTION_IMMUTABLE) return "can't set immutable config";
-    if ((flags & OPTION_PROTECTED) && !settings_allow(settings.enable_protected_configs, local))
-        return "can't set protected config";
+    if ((flags & OPTION_PROTECTED) && !permit_allows(protected_permit, local)) return "can't set protected config";
     for (int earlier = 0; earlier < i; earlier++) {
         if (same_name(list[earlier].name, list[i].name)) return "duplicate parameter";
     }

@@ -8,6 +8,8 @@
 #include "base/option.h"
 #include "base/slice.h"
 
+extern const struct option config_rows[]; /* enable-protected-configs */
+
 /* Make rows known (they end with a row whose name is NULL) and bring them to their
  * initial values. Asserts unique names. */
 void config_register(const struct option *rows);

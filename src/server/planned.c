@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "server/config.h"
+#include "server/permit.h"
 #include <string.h>
 #include <strings.h>
 
@@ -204,6 +204,7 @@ const struct option planned_rows[] = {
     KEPT_STRING("bio_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
     KEPT_STRING("bind-source-addr", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
     KEPT_I64("socket-mark-id", NULL, "0", 0, UINT32_MAX, OPTION_IMMUTABLE | OPTION_PLANNED),
+    KEPT_ENUM("enable-module-command", NULL, "no", permit_names, OPTION_IMMUTABLE | OPTION_PLANNED),
     KEPT_STRING("ignore-warnings", NULL, "", 0),
     KEPT_BOOL("crash-memcheck-enabled", NULL, "yes", 0),
     KEPT_INT("watchdog-period", NULL, "0", 0, INT32_MAX, OPTION_PLANNED | OPTION_HIDDEN),
