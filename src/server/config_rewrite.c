@@ -64,9 +64,7 @@ static ssize_t option_of(struct slice line, bool *broken) {
     if (blanks == line.len || line.ptr[blanks] == '#') return -1;
     *broken = !words_split(&w, line);
     const struct option *o = w.count > 0 ? config_find(words_slice(w.at[0])) : NULL;
-    for (size_t i = 0; o && i < config_count(); i++) {
-        if (config_at(i) == o) found = (ssize_t)i;
-    }
+    if (o) found = (ssize_t)config_index(o);
     words_free(&w);
     return found;
 }

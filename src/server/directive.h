@@ -1,25 +1,25 @@
-/* The value of one option row in text: read, printed, compared. Which rows there are and who may set them is
- * server/config's business; this knows only the types. */
+/* The value of one option as text: read, printed, compared. This knows the types of options; config knows which options
+ * there are and when they may be set. Every function expects a row that has an address or is OPTION_CUSTOM. */
 #pragma once
 #include "base/buf.h"
 #include "base/option.h"
 #include "base/slice.h"
 
-/* Read words into the row's address. False with *error, a text that is valid until
- * the next call; nothing changed then. */
+/* Read words into the row's address; apply() is not called. The words come from words_split() and its kin, since a word
+ * knows its length. False with *error, valid until the next call: nothing has changed. */
 bool directive_read(const struct option *o, const char *const *words, int count, const char **error);
-/* Bring the address to the row's initial value. Asserts that the initial value is a valid one. */
+/* Set the row to its default, if it has one. Asserts that the default is valid. */
 void directive_reset(const struct option *o);
 
-/* As CONFIG GET shows it: memory in bytes, nothing quoted. */
+/* The form of CONFIG GET: memory in bytes, nothing quoted. */
 void directive_print(const struct option *o, struct buf *out);
-/* As it stands behind the name in a file: memory with its unit, strings quoted. */
+/* The form of the file, behind the name: memory with a unit, strings quoted. */
 void directive_print_file(const struct option *o, struct buf *out);
 
-/* A size as it stands in a file: "64mb". */
+/* Bytes in the form of the file: with the largest unit that loses nothing, "64mb". */
 void directive_print_memory(int64_t n, struct buf *out);
 
-/* The value is what the row's initial text means. */
+/* The value equals the default. A row without a default: false. */
 bool directive_is_initial(const struct option *o);
-/* The row takes several words where it takes one argument of CONFIG SET. */
+/* One argument of CONFIG SET is several words for this row. */
 bool directive_takes_words(const struct option *o);

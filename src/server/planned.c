@@ -15,12 +15,9 @@ static struct {
 } primary;
 
 static bool set_replicaof(const char *const *words, int count, const char **error) {
-    static bool registered;
     int64_t port;
-    bool initial = !registered;
-    registered = true;
     *error = "wrong number of arguments";
-    if (count != 2) return initial;
+    if (count != 2) return false;
     if (strcasecmp(words[0], "no") == 0 && strcasecmp(words[1], "one") == 0) {
         primary.host[0] = '\0';
         return true;
@@ -52,163 +49,178 @@ static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients",
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
 static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetchannels", 0}, {NULL, 0}};
 
-/* A kept value has no other home than its row: an unnamed static object. */
-#define KEPT(n, a, t, i, f) .name = n, .alias = a, .type = t, .initial = i, .flags = f
-#define KEPT_BOOL(n, a, i, f)                               \
-    {                                                       \
-        KEPT(n, a, OPTION_BOOL, i, f), .address = &(bool) { \
-            0                                               \
-        }                                                   \
-    }
-#define KEPT_INT(n, a, i, lo, hi, f) \
-    { KEPT(n, a, OPTION_INT, i, f), .address = &(int){0}, .min = lo, .max = hi }
-#define KEPT_I64(n, a, i, lo, hi, f) \
-    { KEPT(n, a, OPTION_I64, i, f), .address = &(int64_t){0}, .min = lo, .max = hi }
-#define KEPT_MEMORY(n, a, i, lo, hi, f) \
-    { KEPT(n, a, OPTION_MEMORY, i, f), .address = &(int64_t){0}, .min = lo, .max = hi }
-#define KEPT_STRING(n, a, i, f)                                 \
-    {                                                           \
-        KEPT(n, a, OPTION_STRING, i, f), .address = &(char *) { \
-            NULL                                                \
-        }                                                       \
-    }
-#define KEPT_BYTES(n, a, i, f)                                       \
-    {                                                                \
-        KEPT(n, a, OPTION_BYTES, i, f), .address = &(struct slice) { \
-            NULL, 0                                                  \
-        }                                                            \
-    }
-#define KEPT_ENUM(n, a, i, list, f) \
-    { KEPT(n, a, OPTION_ENUM, i, f), .address = &(int){0}, .names = list }
-
 const struct option planned_rows[] = {
     /* memory */
-    KEPT_MEMORY("maxmemory", NULL, "0", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_MEMORY("maxmemory-clients", NULL, "0", -100, INT64_MAX, OPTION_PLANNED | OPTION_PERCENT),
-    KEPT_INT("maxmemory-samples", NULL, "5", 1, INT32_MAX, 0),
-    KEPT_INT("maxmemory-eviction-tenacity", NULL, "10", 0, 100, 0),
-    KEPT_BOOL("lazyfree-lazy-eviction", NULL, "no", 0),
-    KEPT_BOOL("lazyfree-lazy-server-del", NULL, "no", 0),
-    KEPT_BOOL("lazyfree-lazy-user-del", NULL, "no", 0),
-    KEPT_BOOL("lazyfree-lazy-user-flush", NULL, "no", 0),
-    KEPT_INT("active-expire-effort", NULL, "1", 1, 10, 0),
-    KEPT_BOOL("activerehashing", NULL, "yes", 0),
-    KEPT_BOOL("activedefrag", NULL, "no", OPTION_PLANNED),
-    KEPT_MEMORY("active-defrag-ignore-bytes", NULL, "104857600", 1, INT64_MAX, 0),
-    KEPT_INT("active-defrag-threshold-lower", NULL, "10", 0, 1000, 0),
-    KEPT_INT("active-defrag-threshold-upper", NULL, "100", 0, 1000, 0),
-    KEPT_INT("active-defrag-cycle-min", NULL, "1", 1, 99, 0),
-    KEPT_INT("active-defrag-cycle-max", NULL, "25", 1, 99, 0),
-    KEPT_I64("active-defrag-max-scan-fields", NULL, "1000", 1, INT64_MAX, 0),
+    {.name = "maxmemory", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "0"},
+    {.name = "maxmemory-clients",
+     .type = OPTION_MEMORY,
+     .flags = OPTION_PLANNED | OPTION_PERCENT,
+     .initial = "0",
+     .min = -100},
+    {.name = "maxmemory-samples", .type = OPTION_INT, .initial = "5", .min = 1},
+    {.name = "maxmemory-eviction-tenacity", .type = OPTION_INT, .initial = "10", .max = 100},
+    {.name = "lazyfree-lazy-eviction", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-server-del", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-user-del", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-user-flush", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "active-expire-effort", .type = OPTION_INT, .initial = "1", .min = 1, .max = 10},
+    {.name = "activerehashing", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "activedefrag", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "active-defrag-ignore-bytes", .type = OPTION_MEMORY, .initial = "104857600", .min = 1},
+    {.name = "active-defrag-threshold-lower", .type = OPTION_INT, .initial = "10", .max = 1000},
+    {.name = "active-defrag-threshold-upper", .type = OPTION_INT, .initial = "100", .max = 1000},
+    {.name = "active-defrag-cycle-min", .type = OPTION_INT, .initial = "1", .min = 1, .max = 99},
+    {.name = "active-defrag-cycle-max", .type = OPTION_INT, .initial = "25", .min = 1, .max = 99},
+    {.name = "active-defrag-max-scan-fields", .type = OPTION_I64, .initial = "1000", .min = 1},
 
     /* streams */
-    KEPT_MEMORY("stream-node-max-bytes", NULL, "4096", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("stream-node-max-entries", NULL, "100", 0, INT64_MAX, OPTION_PLANNED),
+    {.name = "stream-node-max-bytes", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "4096"},
+    {.name = "stream-node-max-entries", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "100"},
 
     /* persistence */
-    KEPT_ENUM("sanitize-dump-payload", NULL, "no", sanitize, 0),
-    KEPT_BOOL("rdb-del-sync-files", NULL, "no", 0),
-    KEPT_ENUM("propagation-error-behavior", NULL, "ignore", propagation_errors, 0),
+    {.name = "sanitize-dump-payload", .type = OPTION_ENUM, .initial = "no", .names = sanitize},
+    {.name = "rdb-del-sync-files", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "propagation-error-behavior", .type = OPTION_ENUM, .initial = "ignore", .names = propagation_errors},
 
     /* replication */
     {.name = "replicaof",
      .alias = "slaveof",
      .type = OPTION_CUSTOM,
      .flags = OPTION_MULTI | OPTION_IMMUTABLE | OPTION_PLANNED,
-     .initial = "",
+     .initial = "no one",
      .set = set_replicaof,
      .get = get_replicaof,
      .lines = write_replicaof_line},
-    KEPT_STRING("masteruser", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_BYTES("masterauth", NULL, "", OPTION_PLANNED | OPTION_SENSITIVE | OPTION_EMPTY_IS_NULL),
-    KEPT_BOOL("replica-read-only", "slave-read-only", "yes", 0),
-    KEPT_BOOL("replica-serve-stale-data", "slave-serve-stale-data", "yes", 0),
-    KEPT_BOOL("replica-ignore-maxmemory", "slave-ignore-maxmemory", "yes", 0),
-    KEPT_BOOL("replica-lazy-flush", "slave-lazy-flush", "no", 0),
-    KEPT_BOOL("replica-announced", NULL, "yes", 0),
-    KEPT_BOOL("replica-ignore-disk-write-errors", NULL, "no", 0),
-    KEPT_INT("replica-priority", "slave-priority", "100", 0, INT32_MAX, 0),
-    KEPT_STRING("replica-announce-ip", "slave-announce-ip", "", OPTION_EMPTY_IS_NULL),
-    KEPT_INT("replica-announce-port", "slave-announce-port", "0", 0, 65535, 0),
-    KEPT_BOOL("repl-diskless-sync", NULL, "yes", 0),
-    KEPT_INT("repl-diskless-sync-delay", NULL, "5", 0, INT32_MAX, 0),
-    KEPT_INT("repl-diskless-sync-max-replicas", NULL, "0", 0, INT32_MAX, 0),
-    KEPT_ENUM("repl-diskless-load", NULL, "disabled", diskless_load, OPTION_DENY_LOADING),
-    KEPT_BOOL("repl-disable-tcp-nodelay", NULL, "no", 0),
-    KEPT_INT("repl-timeout", NULL, "60", 1, INT32_MAX, 0),
-    KEPT_INT("repl-ping-replica-period", "repl-ping-slave-period", "10", 1, INT32_MAX, 0),
-    KEPT_MEMORY("repl-backlog-size", NULL, "1048576", 1, INT64_MAX, 0),
-    KEPT_I64("repl-backlog-ttl", NULL, "3600", 0, INT64_MAX, 0),
-    KEPT_INT("min-replicas-to-write", "min-slaves-to-write", "0", 0, INT32_MAX, OPTION_PLANNED),
-    KEPT_INT("min-replicas-max-lag", "min-slaves-max-lag", "10", 0, INT32_MAX, 0),
+    {.name = "masteruser", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "masterauth", .type = OPTION_BYTES, .flags = OPTION_PLANNED | OPTION_SENSITIVE, .initial = ""},
+    {.name = "replica-read-only", .alias = "slave-read-only", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-serve-stale-data", .alias = "slave-serve-stale-data", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-ignore-maxmemory", .alias = "slave-ignore-maxmemory", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-lazy-flush", .alias = "slave-lazy-flush", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "replica-announced", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-ignore-disk-write-errors", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "replica-priority", .alias = "slave-priority", .type = OPTION_INT, .initial = "100"},
+    {.name = "replica-announce-ip", .alias = "slave-announce-ip", .type = OPTION_STRING, .initial = ""},
+    {.name = "replica-announce-port", .alias = "slave-announce-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "repl-diskless-sync", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "repl-diskless-sync-delay", .type = OPTION_INT, .initial = "5"},
+    {.name = "repl-diskless-sync-max-replicas", .type = OPTION_INT, .initial = "0"},
+    {.name = "repl-diskless-load",
+     .type = OPTION_ENUM,
+     .flags = OPTION_DENY_LOADING,
+     .initial = "disabled",
+     .names = diskless_load},
+    {.name = "repl-disable-tcp-nodelay", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "repl-timeout", .type = OPTION_INT, .initial = "60", .min = 1},
+    {.name = "repl-ping-replica-period",
+     .alias = "repl-ping-slave-period",
+     .type = OPTION_INT,
+     .initial = "10",
+     .min = 1},
+    {.name = "repl-backlog-size", .type = OPTION_MEMORY, .initial = "1048576", .min = 1},
+    {.name = "repl-backlog-ttl", .type = OPTION_I64, .initial = "3600"},
+    {.name = "min-replicas-to-write",
+     .alias = "min-slaves-to-write",
+     .type = OPTION_INT,
+     .flags = OPTION_PLANNED,
+     .initial = "0"},
+    {.name = "min-replicas-max-lag", .alias = "min-slaves-max-lag", .type = OPTION_INT, .initial = "10"},
 
     /* cluster */
-    KEPT_BOOL("cluster-enabled", NULL, "no", OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_STRING("cluster-config-file", NULL, "nodes.conf", OPTION_IMMUTABLE),
-    KEPT_I64("cluster-node-timeout", NULL, "15000", 0, INT64_MAX, 0),
-    KEPT_INT("cluster-port", NULL, "0", 0, 65535, OPTION_IMMUTABLE),
-    KEPT_INT("cluster-migration-barrier", NULL, "1", 0, INT32_MAX, 0),
-    KEPT_INT("cluster-replica-validity-factor", "cluster-slave-validity-factor", "10", 0, INT32_MAX, 0),
-    KEPT_BOOL("cluster-replica-no-failover", "cluster-slave-no-failover", "no", 0),
-    KEPT_BOOL("cluster-require-full-coverage", NULL, "yes", 0),
-    KEPT_BOOL("cluster-allow-reads-when-down", NULL, "no", 0),
-    KEPT_BOOL("cluster-allow-pubsubshard-when-down", NULL, "yes", 0),
-    KEPT_BOOL("cluster-allow-replica-migration", NULL, "yes", 0),
-    KEPT_MEMORY("cluster-link-sendbuf-limit", NULL, "0", 0, INT64_MAX, 0),
-    KEPT_ENUM("cluster-preferred-endpoint-type", NULL, "ip", endpoints, 0),
-    KEPT_STRING("cluster-announce-ip", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("cluster-announce-hostname", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("cluster-announce-human-nodename", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_INT("cluster-announce-port", NULL, "0", 0, 65535, 0),
-    KEPT_INT("cluster-announce-tls-port", NULL, "0", 0, 65535, 0),
-    KEPT_INT("cluster-announce-bus-port", NULL, "0", 0, 65535, 0),
+    {.name = "cluster-enabled", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = "no"},
+    {.name = "cluster-config-file", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .initial = "nodes.conf"},
+    {.name = "cluster-node-timeout", .type = OPTION_I64, .initial = "15000"},
+    {.name = "cluster-port", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .initial = "0", .max = 65535},
+    {.name = "cluster-migration-barrier", .type = OPTION_INT, .initial = "1"},
+    {.name = "cluster-replica-validity-factor",
+     .alias = "cluster-slave-validity-factor",
+     .type = OPTION_INT,
+     .initial = "10"},
+    {.name = "cluster-replica-no-failover", .alias = "cluster-slave-no-failover", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "cluster-require-full-coverage", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-allow-reads-when-down", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "cluster-allow-pubsubshard-when-down", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-allow-replica-migration", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-link-sendbuf-limit", .type = OPTION_MEMORY, .initial = "0"},
+    {.name = "cluster-preferred-endpoint-type", .type = OPTION_ENUM, .initial = "ip", .names = endpoints},
+    {.name = "cluster-announce-ip", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-hostname", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-human-nodename", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "cluster-announce-tls-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "cluster-announce-bus-port", .type = OPTION_INT, .initial = "0", .max = 65535},
 
     /* TLS */
-    KEPT_INT("tls-port", NULL, "0", 0, 65535, OPTION_PLANNED),
-    KEPT_BOOL("tls-cluster", NULL, "no", OPTION_PLANNED),
-    KEPT_BOOL("tls-replication", NULL, "no", OPTION_PLANNED),
-    KEPT_ENUM("tls-auth-clients", NULL, "yes", auth_clients, 0),
-    KEPT_STRING("tls-cert-file", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-key-file", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-key-file-pass", NULL, "", OPTION_SENSITIVE | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-client-cert-file", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-client-key-file", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-client-key-file-pass", NULL, "", OPTION_SENSITIVE | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-dh-params-file", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-ca-cert-file", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-ca-cert-dir", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-protocols", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-ciphers", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("tls-ciphersuites", NULL, "", OPTION_EMPTY_IS_NULL),
-    KEPT_BOOL("tls-prefer-server-ciphers", NULL, "no", 0),
-    KEPT_BOOL("tls-session-caching", NULL, "yes", 0),
-    KEPT_INT("tls-session-cache-size", NULL, "20480", 0, INT32_MAX, 0),
-    KEPT_INT("tls-session-cache-timeout", NULL, "300", 0, INT32_MAX, 0),
+    {.name = "tls-port", .type = OPTION_INT, .flags = OPTION_PLANNED, .initial = "0", .max = 65535},
+    {.name = "tls-cluster", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "tls-replication", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "tls-auth-clients", .type = OPTION_ENUM, .initial = "yes", .names = auth_clients},
+    {.name = "tls-cert-file", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "tls-key-file", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "tls-key-file-pass", .type = OPTION_STRING, .flags = OPTION_SENSITIVE, .initial = ""},
+    {.name = "tls-client-cert-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-client-key-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-client-key-file-pass", .type = OPTION_STRING, .flags = OPTION_SENSITIVE, .initial = ""},
+    {.name = "tls-dh-params-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ca-cert-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ca-cert-dir", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-protocols", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ciphers", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ciphersuites", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-prefer-server-ciphers", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "tls-session-caching", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "tls-session-cache-size", .type = OPTION_INT, .initial = "20480"},
+    {.name = "tls-session-cache-timeout", .type = OPTION_INT, .initial = "300"},
 
     /* users */
-    KEPT_STRING("aclfile", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_I64("acllog-max-len", NULL, "128", 0, INT64_MAX, 0),
-    KEPT_ENUM("acl-pubsub-default", NULL, "resetchannels", pubsub_default, 0),
+    {.name = "aclfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "acllog-max-len", .type = OPTION_I64, .initial = "128"},
+    {.name = "acl-pubsub-default", .type = OPTION_ENUM, .initial = "resetchannels", .names = pubsub_default},
 
     /* slow log, latency, scripts */
-    KEPT_I64("slowlog-log-slower-than", NULL, "10000", -1, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("slowlog-max-len", NULL, "128", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("latency-monitor-threshold", NULL, "0", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_I64("busy-reply-threshold", "lua-time-limit", "5000", 0, INT64_MAX, OPTION_PLANNED),
-    KEPT_BOOL("lua-enable-deprecated-api", NULL, "no", OPTION_IMMUTABLE | OPTION_HIDDEN),
+    {.name = "slowlog-log-slower-than", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "10000", .min = -1},
+    {.name = "slowlog-max-len", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "128"},
+    {.name = "latency-monitor-threshold", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "0"},
+    {.name = "busy-reply-threshold",
+     .alias = "lua-time-limit",
+     .type = OPTION_I64,
+     .flags = OPTION_PLANNED,
+     .initial = "5000"},
+    {.name = "lua-enable-deprecated-api",
+     .type = OPTION_BOOL,
+     .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
+     .initial = "no"},
 
     /* threads and the machine */
-    KEPT_INT("io-threads", NULL, "1", 1, 128, OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_BOOL("io-threads-do-reads", NULL, "no", OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_STRING("server_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("bio_cpulist", NULL, "", OPTION_IMMUTABLE | OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_STRING("bind-source-addr", NULL, "", OPTION_PLANNED | OPTION_EMPTY_IS_NULL),
-    KEPT_I64("socket-mark-id", NULL, "0", 0, UINT32_MAX, OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_ENUM("enable-module-command", NULL, "no", permit_names, OPTION_IMMUTABLE | OPTION_PLANNED),
-    KEPT_STRING("ignore-warnings", NULL, "", 0),
-    KEPT_BOOL("crash-memcheck-enabled", NULL, "yes", 0),
-    KEPT_INT("watchdog-period", NULL, "0", 0, INT32_MAX, OPTION_PLANNED | OPTION_HIDDEN),
-    KEPT_MEMORY("loading-process-events-interval-bytes", NULL, "2097152", 1024, INT32_MAX, OPTION_HIDDEN),
-    KEPT_BOOL("use-exit-on-panic", NULL, "no", OPTION_HIDDEN),
+    {.name = "io-threads",
+     .type = OPTION_INT,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "1",
+     .min = 1,
+     .max = 128},
+    {.name = "io-threads-do-reads", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = "no"},
+    {.name = "server_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "bio_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "bind-source-addr", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "socket-mark-id",
+     .type = OPTION_I64,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "0",
+     .max = UINT32_MAX},
+    {.name = "enable-module-command",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "no",
+     .names = permit_names},
+    {.name = "ignore-warnings", .type = OPTION_STRING, .initial = ""},
+    {.name = "crash-memcheck-enabled", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "watchdog-period", .type = OPTION_INT, .flags = OPTION_PLANNED | OPTION_HIDDEN, .initial = "0"},
+    {.name = "loading-process-events-interval-bytes",
+     .type = OPTION_MEMORY,
+     .flags = OPTION_HIDDEN,
+     .initial = "2097152",
+     .min = 1024,
+     .max = INT32_MAX},
+    {.name = "use-exit-on-panic", .type = OPTION_BOOL, .flags = OPTION_HIDDEN, .initial = "no"},
     {.name = NULL},
 };
