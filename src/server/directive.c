@@ -1,4 +1,4 @@
-/* See directive.h. Invariants: what directive_print() writes, directive_read() takes and gives the same value; a read that
+/* See directive.h. Invariants: directive_read() of what directive_print() has written gives the same value; a read that
  * fails leaves the value alone. CONFIG SET depends on both when it brings former values back.
  *
  * Error texts are Redis's; those that name bounds or names are put together in one static buffer. */
