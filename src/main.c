@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "base/version.h"
 #include "base/worker.h"
 #include "cmd/debug.h"
 #include "cmd/families.h"
@@ -79,8 +80,8 @@ static const struct command *const families[] = {
 
 /* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", INFO_REDIS_VERSION, alloc_library(),
-           INFO_KURA_VERSION);
+    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
+           VERSION_KURA);
     return 0;
 }
 
@@ -134,7 +135,7 @@ static void read_configuration(int argc, char **argv) {
 
 static void open_log(void) {
     if (log_start()) return;
-    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", INFO_REDIS_VERSION,
+    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", VERSION_REDIS,
             strerror(errno));
     exit(1);
 }

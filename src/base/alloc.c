@@ -13,6 +13,7 @@
  * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc stands in. It is asked for the whole class,
  * since callers may use the slack. */
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include <assert.h>
 #include <pthread.h>
@@ -32,7 +33,6 @@
 #endif
 
 #define LINE 64
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* --- The count ------------------------------------------------------------------------------- */
 
@@ -295,4 +295,19 @@ void alloc_put(void *p, size_t n) {
     if (!p) return;
     count(-(int64_t)alloc_class(n));
     put_raw(p, n);
+}
+
+char *alloc_copy_text(const char *text, size_t n) {
+    char *copy = alloc_get(n + 1);
+    if (n) memcpy(copy, text, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+char *alloc_copy_string(const char *s) {
+    return alloc_copy_text(s, strlen(s));
+}
+
+void alloc_put_string(char *s) {
+    if (s) alloc_put(s, strlen(s) + 1);
 }

@@ -25,6 +25,11 @@ void alloc_put(void *p, size_t n); /* p may be NULL */
 /* A full array gets twice the room, or `first` items if it has none; returns where it is, and sets *cap. */
 void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first);
 
+/* C strings. A text may hold NULs; its copy of n + 1 bytes ends in one more. */
+char *alloc_copy_string(const char *s);
+char *alloc_copy_text(const char *text, size_t n);
+void alloc_put_string(char *s); /* a copy without NULs inside; s may be NULL */
+
 /* Live bytes of all threads. A thread other than the main one may lag by its current operation. */
 size_t alloc_used(void);
 size_t alloc_peak(void); /* the largest alloc_used() that alloc_sample_peak() has seen */

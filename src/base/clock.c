@@ -4,6 +4,7 @@
  * time since boot has doubled, until 64 s (good to about 1e-8). Nanoseconds are ticks times a 32.32
  * fixed-point factor, taken in 128 bits, so no difference of ticks can overflow. */
 #include "base/clock.h"
+#include "base/likely.h"
 #include <time.h>
 
 #define CALIBRATE_NS 2000000
@@ -82,7 +83,7 @@ static __attribute__((noinline, cold)) void refine(void) {
 void clock_update(void) {
     clock_cached_us = clock_wall_us();
     clock_cached_ms = clock_cached_us / 1000;
-    if (__builtin_expect(refine_at_ticks && clock_ticks() > refine_at_ticks, 0)) refine();
+    if (unlikely(refine_at_ticks && clock_ticks() > refine_at_ticks)) refine();
 }
 
 int64_t clock_wall_us(void) {

@@ -2,6 +2,7 @@
  * steps (the construction of wyhash by Wang Yi), with a secret drawn at boot so that nobody
  * outside can aim at one slot. All 64 bits are good, the high ones too. Never stored on disk. */
 #pragma once
+#include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -27,7 +28,7 @@ static inline uint64_t hash_load32(const char *p) {
 
 static inline uint64_t hash_bytes(const char *p, size_t len) {
     uint64_t a, b, seed = hash_secret[0] ^ len;
-    if (__builtin_expect(len > 16, 0)) return hash_long(p, len, seed);
+    if (unlikely(len > 16)) return hash_long(p, len, seed);
     if (len >= 8) {
         a = hash_load64(p);
         b = hash_load64(p + len - 8);

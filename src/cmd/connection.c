@@ -1,10 +1,10 @@
 /* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
 #include "base/num.h"
+#include "base/version.h"
 #include "cmd/client_cmd.h"
 #include "cmd/families.h"
 #include "server/auth.h"
 #include "server/client.h"
-#include "server/info.h"
 #include "server/pubsub.h"
 #include "server/reply.h"
 
@@ -105,7 +105,7 @@ static void hello_describe(struct client *c) {
     reply_bulk_cstr(c, "server");
     reply_bulk_cstr(c, "redis");
     reply_bulk_cstr(c, "version");
-    reply_bulk_cstr(c, INFO_REDIS_VERSION);
+    reply_bulk_cstr(c, VERSION_REDIS);
     reply_bulk_cstr(c, "proto");
     reply_int(c, c->resp);
     reply_bulk_cstr(c, "id");

@@ -3,6 +3,7 @@
  * waited for what the command did. */
 #include "server/exec.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "server/block.h"
 #include "server/catalog.h"
 #include "server/client.h"
@@ -46,17 +47,17 @@ static void call(struct request *r) {
     int64_t dirty = db_metrics.dirty;
     propagate_begin();
     r->command->body(r);
-    if (__builtin_expect(c->flags & CLIENT_TRACKS, 0) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
+    if (unlikely(c->flags & CLIENT_TRACKS) && (r->command->flags & CMD_READONLY)) tracking_remember(r);
     propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
-    if (__builtin_expect(monitor_wanted, 0) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
+    if (unlikely(monitor_wanted) && !(r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))) monitor_feed(r);
     uint64_t now = clock_ticks(), spent = now - call_began;
     call_began = now;
-    if (__builtin_expect(c->waiter != NULL, 0) && block_is_waiting(c)) return; /* it counts when it is over */
+    if (unlikely(c->waiter != NULL) && block_is_waiting(c)) return; /* it counts when it is over */
     command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
     stats.commands++;
     static uint64_t long_ticks;
-    if (__builtin_expect(long_ticks == 0, 0)) long_ticks = clock_ns_to_ticks(1000000);
-    if (__builtin_expect(spent > long_ticks, 0)) clock_update(); /* what follows must not live in the past */
+    if (unlikely(long_ticks == 0)) long_ticks = clock_ns_to_ticks(1000000);
+    if (unlikely(spent > long_ticks)) clock_update(); /* what follows must not live in the past */
 }
 
 /* A command of a client that wants to leave no traces: CLIENT NO-TOUCH. */
@@ -79,7 +80,7 @@ bool exec_replay(struct request *r) {
 }
 
 static inline void call_as_client_wants(struct request *r) {
-    if (__builtin_expect(r->client->flags & CLIENT_NO_TOUCH, 0)) {
+    if (unlikely(r->client->flags & CLIENT_NO_TOUCH)) {
         call_untouching(r);
     } else {
         call(r);
@@ -126,19 +127,19 @@ void exec_run(struct request *r) {
     bool admitted = gates_admit(r);
     if (admitted) {
         c->last_command = r->command;
-        if (__builtin_expect((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED), 0)) {
+        if (unlikely((c->flags & CLIENT_MULTI) && !(r->command->flags & CMD_UNQUEUED))) {
             tx_queue(r);
         } else {
             call_as_client_wants(r);
         }
     }
-    if (__builtin_expect(c->flags & (REPLY_HIDDEN | CLIENT_CACHING), 0)) {
+    if (unlikely(c->flags & (REPLY_HIDDEN | CLIENT_CACHING))) {
         bool is_settled = admitted && (r->command->flags & CMD_EXEC);
         if (c->flags & REPLY_HIDDEN) hide_reply(c, is_settled ? conn_mark() : mark);
         if (c->flags & CLIENT_CACHING) end_caching(r);
     }
-    if (__builtin_expect(push_kept, 0)) push_settle(c);
-    if (__builtin_expect(block_ready, 0) && !exec_nested) {
+    if (unlikely(push_kept)) push_settle(c);
+    if (unlikely(block_ready) && !exec_nested) {
         block_serve();
         if (push_kept) push_settle(c);
     }

@@ -1,5 +1,6 @@
 #include "server/gates.h"
 #include "base/buf.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "server/block.h"
 #include "server/catalog.h"
@@ -152,17 +153,17 @@ static bool postpone(struct request *r, unsigned flags) {
 }
 
 bool gates_admit(struct request *r) {
-    if (__builtin_expect(r->command == NULL, 0)) {
+    if (unlikely(r->command == NULL)) {
         refuse_unknown(r);
         tx_spoil(r->client);
         return false;
     }
     int arity = r->command->arity;
-    if (__builtin_expect(arity > 0 ? r->argc != arity : r->argc < -arity, 0)) {
+    if (unlikely(arity > 0 ? r->argc != arity : r->argc < -arity)) {
         refuse_arity(r);
         return false;
     }
-    if (__builtin_expect(armed == 0, 1)) return true;
+    if (likely(armed == 0)) return true;
     unsigned flags = flags_of(r);
     const char *error = closed_gate(r, flags);
     if (error == NULL) return !postpone(r, flags);

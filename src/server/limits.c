@@ -4,9 +4,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/words.h"
 #include "net/socket.h"
 #include "server/directive.h"
-#include "server/words.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -37,15 +37,6 @@ static struct listener local = {.source.fd = -1};
 static struct loop_timer retry;
 static bool running;
 
-static void put_string(char *s) {
-    if (s) alloc_put(s, strlen(s) + 1);
-}
-
-static char *copy_string(const char *s) {
-    size_t n = strlen(s) + 1;
-    return memcpy(alloc_get(n), s, n);
-}
-
 /* --- accepting ------------------------------------------------------------------------------- */
 
 static const char denied[] =
@@ -120,7 +111,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
     close(l->source.fd);
-    put_string(l->address);
+    alloc_put_string(l->address);
     *l = (struct listener){.source.fd = -1};
 }
 
@@ -170,7 +161,7 @@ static bool open_address(const char *address) {
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
         if (tcp[i].address) continue;
         if (!watch(&tcp[i], fd)) return false;
-        tcp[i].address = copy_string(address);
+        tcp[i].address = alloc_copy_string(address);
         tcp[i].port = options.port;
         return true;
     }
@@ -273,10 +264,10 @@ static bool set_bind(const char *const *words, int count, const char **error) {
     }
     char *addresses[LISTEN_ADDRESSES];
     for (int i = 0; i < count; i++) {
-        addresses[i] = copy_string(words[i]);
+        addresses[i] = alloc_copy_string(words[i]);
     }
     for (size_t i = 0; i < options.address_count; i++) {
-        put_string(options.addresses[i]);
+        alloc_put_string(options.addresses[i]);
     }
     memcpy(options.addresses, addresses, (size_t)count * sizeof addresses[0]);
     options.address_count = (size_t)count;

@@ -12,6 +12,7 @@
 #include "server/wave.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "server/auth.h"
 #include "server/block.h"
@@ -61,7 +62,7 @@ struct blob *wave_take_blob(struct request *r, int i) {
 /* --- a batch --------------------------------------------------------------------------------- */
 
 static void close_range(struct client *c, size_t mark) {
-    if (__builtin_expect(push_kept, 0)) push_settle(c);
+    if (unlikely(push_kept)) push_settle(c);
     conn_keep(&c->conn, mark);
     if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
@@ -75,7 +76,7 @@ static void run_requests(void) {
         struct request *r = &batch.requests[i];
         struct client *c = r->client;
         if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
-        if (__builtin_expect(c->waiter != NULL, 0) && (c != wave.resuming || block_is_waiting(c))) {
+        if (unlikely(c->waiter != NULL) && (c != wave.resuming || block_is_waiting(c))) {
             block_hold(r);
             continue;
         }
@@ -141,7 +142,7 @@ static void prefetch_members(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_batch();
-    if (__builtin_expect(tracking_metrics.clients > 0, 0)) prefetch_tracked();
+    if (unlikely(tracking_metrics.clients > 0)) prefetch_tracked();
     if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
@@ -186,7 +187,7 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
 }
 
 void wave_send(void) {
-    if (__builtin_expect(tracking_metrics.known > 0, 0)) tracking_settle();
+    if (unlikely(tracking_metrics.known > 0)) tracking_settle();
     if (wave_before_send) wave_before_send();
     conn_flush(client_sent);
 }
