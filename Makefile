@@ -4,7 +4,7 @@
 # own layer and of those below, so a dependency that points upwards does not even link. Each kind of
 # build has a folder of its own under build/, and src/kura-server is a link to the one made last.
 
-LAYERS := base ds net store persist repl server cmd
+LAYERS := base ds net store persist conf repl server cmd
 SAN    ?=
 LTO    ?= $(if $(SAN),0,1)
 N      ?= 1000000

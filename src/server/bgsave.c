@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "conf/config.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "server/config.h"
 #include "server/durability.h"
 #include "server/snapshot.h"
 #include <errno.h>

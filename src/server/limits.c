@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/words.h"
+#include "conf/directive.h"
 #include "net/socket.h"
-#include "server/directive.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "server/config.h"
+#include "conf/config.h"
 #include "server/listen.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -3,12 +3,12 @@
  * lines and directives that are no options stay. Options that the file does not name and that have another
  * value than the initial one follow at the end, under a line that says who wrote them. The result goes to a
  * temporary file beside the old one, is synced and renamed over it: a crash leaves the one or the other. */
-#include "server/config_rewrite.h"
+#include "conf/config_rewrite.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/words.h"
-#include "server/config.h"
-#include "server/directive.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>

@@ -2,7 +2,7 @@
  * fails leaves the value alone. CONFIG SET depends on both when it brings former values back.
  *
  * Error texts are Redis's; those that name bounds or names are put together in one static buffer. */
-#include "server/directive.h"
+#include "conf/directive.h"
 #include "base/alloc.h"
 #include "base/num.h"
 #include "base/words.h"

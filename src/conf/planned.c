@@ -1,9 +1,9 @@
-#include "server/planned.h"
+#include "conf/planned.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "server/permit.h"
+#include "conf/permit.h"
 #include <string.h>
 #include <strings.h>
 

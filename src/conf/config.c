@@ -1,11 +1,11 @@
 /* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of main's list,
  * which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
-#include "server/config.h"
+#include "conf/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/words.h"
-#include "server/directive.h"
-#include "server/permit.h"
+#include "conf/directive.h"
+#include "conf/permit.h"
 #include <assert.h>
 #include <strings.h>
 
