@@ -4,7 +4,7 @@
 # own layer and of those below, so a dependency that points upwards does not even link. Each kind of
 # build has a folder of its own under build/, and src/kura-server is a link to the one made last.
 
-LAYERS := base ds net store persist repl server cmd
+LAYERS := base ds net store persist check repl server cmd
 SAN    ?=
 LTO    ?= $(if $(SAN),0,1)
 N      ?= 1000000
@@ -141,9 +141,9 @@ compat:
 fuzz:
 	@utils/install-deps build test
 	@$(MAKE) SAN=address,undefined all tools
-	@$(MAKE) SAN=address,undefined build/san-address-undefined/unit/persist/test_rdb_corpus
+	@$(MAKE) SAN=address,undefined build/san-address-undefined/unit/check/test_rdb_corpus
 	@ASAN_OPTIONS=allocator_may_return_null=1 KURA_FUZZ_ROUNDS=2000 \
-	    build/san-address-undefined/unit/persist/test_rdb_corpus $(SEED)
+	    build/san-address-undefined/unit/check/test_rdb_corpus $(SEED)
 	@build/tools/fuzz build/san-address-undefined/kura-server $(FUZZ_SECONDS) $(or $(SEED),0) tests/compat/*.grammar
 
 bench:
