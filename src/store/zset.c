@@ -7,6 +7,7 @@
  * score no longer fits its short form. */
 #include "store/zset.h"
 #include "ds/pack.h"
+#include "store/value.h"
 #include <math.h>
 
 #define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
