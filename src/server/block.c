@@ -17,9 +17,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "net/loop.h"
-#include "server/changes.h"
 #include "server/reply.h"
 #include "server/wave.h"
+#include "store/changes.h"
 #include <assert.h>
 
 /* A copy of a request, in one allocation: the slices of its arguments and their bytes follow. */

@@ -1,8 +1,8 @@
 #include "server/notify.h"
 #include "base/buf.h"
-#include "server/changes.h"
 #include "server/pubsub.h"
 #include "server/settings.h"
+#include "store/changes.h"
 
 /* "<prefix><db>__:<topic>" gets the message. */
 static void publish(const char *prefix, int db_id, struct slice topic, struct slice message) {

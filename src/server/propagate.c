@@ -5,7 +5,7 @@
  * others go straight to the sink. The usual unit, one request without anything else, is never copied. */
 #include "server/propagate.h"
 #include "base/alloc.h"
-#include "server/changes.h"
+#include "store/changes.h"
 #include <assert.h>
 
 bool propagate_wanted;

@@ -3,7 +3,7 @@
 #include "server/watch.h"
 #include "base/alloc.h"
 #include "ds/table.h"
-#include "server/changes.h"
+#include "store/changes.h"
 
 /* One key, of one database. */
 struct watched {

@@ -7,9 +7,9 @@
 #include "cmd/families.h"
 #include "server/block.h"
 #include "server/catalog.h"
-#include "server/changes.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "store/changes.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,10 +9,10 @@
 #include "base/rand.h"
 #include "cmd/families.h"
 #include "server/catalog.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/propagate.h"
+#include "store/changes.h"
 #include "store/string.h"
 #include <ctype.h>
 #include <fcntl.h>
