@@ -6,6 +6,7 @@
 #include "store/expire.h"
 #include "base/clock.h"
 #include "ds/wheel.h"
+#include "store/prefetch.h"
 
 #define SEQUENCE_BITS 3
 #define SEQUENCE_MASK ((1u << SEQUENCE_BITS) - 1)
@@ -13,6 +14,7 @@
 #define STALE_MIN 1000     /* not worth a sweep */
 #define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
 #define TTL_SAMPLES 64
+static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once");
 
 struct expire_metrics expire_metrics;
 bool expire_held, expire_suspended;
@@ -145,11 +147,11 @@ struct pass {
 /* All table lines first, then all entries, so that a batch waits for memory about twice and not 32 times. */
 static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
     struct pass *pass = ctx;
-    const struct table *keys = &pass->db->keys;
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (size_t i = 0; i < n; i++)
-        table_prefetch_line(keys, prefix_of(marks[i]));
-    for (size_t i = 0; i < n; i++)
-        table_prefetch_record(keys, prefix_of(marks[i]));
+        prefetch_key(&ahead, pass->db, prefix_of(marks[i]));
+    prefetch_records(&ahead);
     for (size_t i = 0; i < n; i++) {
         /* Of equal marks one is enough, wherever they came from: it will be filed by the answer given here. */
         size_t twin = 0;

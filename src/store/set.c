@@ -11,6 +11,7 @@
 #include "base/worker.h"
 #include "ds/intset.h"
 #include "ds/pack.h"
+#include "store/prefetch.h"
 #include "store/set_record.h"
 #include "store/value.h"
 
@@ -94,12 +95,13 @@ bool set_has_value(const struct entry *e, struct listpack_value member) {
 }
 
 static void fetch_batch(const struct table *t, const struct slice *members, int n, uint64_t hashes[AHEAD]) {
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (int i = 0; i < n; i++) {
         hashes[i] = hash_bytes(members[i].ptr, members[i].len);
-        table_prefetch_line(t, hashes[i]);
+        prefetch_member(&ahead, t, hashes[i]);
     }
-    for (int i = 0; n > 1 && i < n; i++)
-        table_prefetch_record(t, hashes[i]);
+    if (n > 1) prefetch_records(&ahead);
 }
 
 void set_prefetch(const struct entry *e, const struct slice *members, int n) {

@@ -7,10 +7,12 @@
  * score no longer fits its short form. */
 #include "store/zset.h"
 #include "ds/pack.h"
+#include "store/prefetch.h"
 #include "store/value.h"
 #include <math.h>
 
 #define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
+#define AHEAD 16         /* members that zset_prefetch() takes at most */
 
 static int64_t max_entries = 128, max_value = 64;
 
@@ -259,15 +261,12 @@ bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double 
 }
 
 void zset_prefetch(const struct entry *e, const struct slice *members, int n, int step) {
-    uint64_t hashes[16];
+    struct prefetch ahead;
     if (is_packed(e)) return;
-    if (n > 16) n = 16;
-    for (int i = 0; i < n; i++) {
-        hashes[i] = hash_bytes(members[i * step].ptr, members[i * step].len);
-        table_prefetch_line(&big(e)->members, hashes[i]);
-    }
-    for (int i = 0; i < n; i++)
-        table_prefetch_record(&big(e)->members, hashes[i]);
+    prefetch_begin(&ahead);
+    for (int i = 0; i < n && i < AHEAD; i++)
+        prefetch_member(&ahead, &big(e)->members, hash_bytes(members[i * step].ptr, members[i * step].len));
+    prefetch_records(&ahead);
 }
 
 /* What becomes of a member that has the score `old`; *score is what was asked for and becomes what it gets. */
