@@ -510,21 +510,21 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *zset_encoding_name(unsigned encoding) {
     return encoding == ZSET_LISTPACK ? "listpack" : "skiplist";
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_zset(void *value, unsigned encoding) {
     (void)encoding;
     zset_free(value);
 }
 
-static bool is_heavy(const void *value, unsigned encoding) {
+static bool zset_is_heavy(const void *value, unsigned encoding) {
     (void)encoding;
     return ((const struct zset *)value)->order.count > VALUE_HEAVY_PARTS;
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static size_t zset_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
     const struct zset *z = value;
     size_t count = z->order.count, records = 0, n = samples && samples < count ? samples : count;
@@ -535,7 +535,7 @@ static size_t memory(const void *value, unsigned encoding, size_t samples) {
     return alloc_class(sizeof *z) + table_memory(&z->members) + skiplist_memory(&z->order) + records;
 }
 
-static void *copy(const void *value, unsigned encoding) {
+static void *copy_zset(const void *value, unsigned encoding) {
     (void)encoding;
     const struct zset *from = value;
     struct zset *z = zset_new();
@@ -554,8 +554,13 @@ static void *copy(const void *value, unsigned encoding) {
     return z;
 }
 
-static const struct table *members(const void *value) {
+static const struct table *zset_members(const void *value) {
     return &((const struct zset *)value)->members;
 }
 
-const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy, members};
+const struct value_ops zset_ops = {.encoding_name = zset_encoding_name,
+                                   .drop = drop_zset,
+                                   .is_heavy = zset_is_heavy,
+                                   .memory = zset_memory,
+                                   .copy = copy_zset,
+                                   .members = zset_members};
