@@ -1,7 +1,7 @@
 #include "server/notify.h"
 #include "base/buf.h"
-#include "server/changes.h"
 #include "server/pubsub.h"
+#include "store/changes.h"
 
 /* The classes of events that are published (enum db_class), and where to. */
 static int events;

@@ -8,12 +8,12 @@
 #include "base/alloc.h"
 #include "server/broadcast.h"
 #include "server/call.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/command_info.h"
 #include "server/invalidation.h"
 #include "server/tracked.h"
 #include "server/wave.h"
+#include "store/changes.h"
 
 #define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
 #define KEYS_MAX 64    /* keys of a command that need no allocation */
