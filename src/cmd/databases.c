@@ -1,10 +1,10 @@
 /* Numbered databases: choosing, swapping, counting and emptying them. */
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/db.h"
 
 static void select_command(struct request *r) {

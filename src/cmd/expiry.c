@@ -2,14 +2,14 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/num.h"
+#include "catalog/catalog.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/expire.h"
 
 enum condition {

@@ -4,11 +4,11 @@
 #include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
-#include "server/block.h"
-#include "server/call.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/block.h"
+#include "exec/call.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 
 static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;

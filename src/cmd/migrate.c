@@ -10,13 +10,13 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 
 #include <errno.h>
 

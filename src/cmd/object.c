@@ -1,8 +1,8 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/db.h"
 #include "store/evict.h"
 
