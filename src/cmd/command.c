@@ -145,8 +145,8 @@ static void reply_info(struct client *c, const struct command *command) {
     reply_int(c, command->arity);
     reply_names(c, names, command_info_flags(command, names));
     reply_int(c, command->first_key);
-    reply_int(c, command->last_key);
-    reply_int(c, command->key_step);
+    reply_int(c, command_last_key(command));
+    reply_int(c, command_key_step(command));
     reply_names(c, names, command_info_acl(command, names));
     reply_tips(c, command->tips);
     reply_key_specs(c, command);

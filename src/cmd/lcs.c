@@ -179,7 +179,6 @@ const struct command lcs_commands[] = {
      .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "7.0.0",
      .summary = "Find longest common substring",

@@ -49,7 +49,6 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_TRANSACTIONS,
      .since = "2.2.0",
      .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
