@@ -36,8 +36,8 @@ static void usage(struct request *r) {
 static void help(struct request *r) {
     static const char *const lines[] = {
         "USAGE <key> [SAMPLES <count>]",
-        "    Return memory in bytes used by <key> and its value. Nested values are",
-        "    sampled up to <count> times (default: 5, 0 means sample all).",
+        "    Estimate how many bytes <key> takes with its value, by looking at <count>",
+        "    elements of a collection: 5 if nothing is said, all for 0.",
         NULL,
     };
     reply_help(r->client, "MEMORY", lines);
@@ -50,7 +50,7 @@ static const struct command memory_subcommands[] = {
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "Show helpful text about the different subcommands",
+     .summary = "Describe the subcommands.",
      .complexity = "O(1)"},
     {.name = "usage",
      .body = usage,
@@ -59,8 +59,8 @@ static const struct command memory_subcommands[] = {
      .first_key = 2,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "Estimate the memory usage of a key",
-     .complexity = "O(N) where N is the number of samples.",
+     .summary = "Estimate how many bytes a key takes with its value.",
+     .complexity = "O(n) for n samples, or blocks of a list",
      .syntax = "key:key [SAMPLES count:integer]",
      .key_flags = "RO"},
     {.name = NULL},
@@ -71,8 +71,8 @@ const struct command memory_cmd_commands[] = {
      .arity = -2,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "A container for memory diagnostics commands",
-     .complexity = "Depends on subcommand.",
+     .summary = "Ask how memory is used.",
+     .complexity = "Depends on the subcommand",
      .subcommands = memory_subcommands},
     {.name = NULL},
 };

@@ -345,9 +345,8 @@ const struct command zset_algebra_commands[] = {
      .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Subtract multiple sorted sets",
-     .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the "
-                   "size of the first set, and K is the size of the result set.",
+     .summary = "List the members that only the first of these sorted sets has.",
+     .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
      .syntax = "numkeys:integer key:key... [WITHSCORES]",
      .keys = zdiff_keys},
     {.name = "zdiffstore",
@@ -358,9 +357,8 @@ const struct command zset_algebra_commands[] = {
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Subtract multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the "
-                   "size of the first set, and K is the size of the result set.",
+     .summary = "Store the members that only the first of these sorted sets has.",
+     .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
      .syntax = "destination:key numkeys:integer key:key#1...",
      .keys = zdiffstore_keys},
     {.name = "zinter",
@@ -370,9 +368,8 @@ const struct command zset_algebra_commands[] = {
      .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Intersect multiple sorted sets",
-     .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
-                   "input sorted sets and M being the number of elements in the resulting sorted set.",
+     .summary = "List the members that all of these sorted sets have.",
+     .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
      .keys = zinter_keys},
@@ -383,9 +380,8 @@ const struct command zset_algebra_commands[] = {
      .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
-     .summary = "Intersect multiple sorted sets and return the cardinality of the result",
-     .complexity =
-         "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
+     .summary = "Count the members that all of these sorted sets have.",
+     .complexity = "O(n * k) for n members of the smallest of k sets",
      .syntax = "numkeys:integer key:key... [LIMIT limit:integer]",
      .keys = zintercard_keys},
     {.name = "zinterstore",
@@ -396,9 +392,8 @@ const struct command zset_algebra_commands[] = {
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
-     .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
-                   "input sorted sets and M being the number of elements in the resulting sorted set.",
+     .summary = "Store the members that all of these sorted sets have.",
+     .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
      .keys = zinterstore_keys},
@@ -409,9 +404,8 @@ const struct command zset_algebra_commands[] = {
      .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Add multiple sorted sets",
-     .complexity = "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the "
-                   "number of elements in the resulting sorted set.",
+     .summary = "List the members that any of these sorted sets has.",
+     .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
      .keys = zunion_keys},
@@ -423,9 +417,8 @@ const struct command zset_algebra_commands[] = {
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
-     .summary = "Add multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the "
-                   "number of elements in the resulting sorted set.",
+     .summary = "Store the members that any of these sorted sets has.",
+     .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
      .keys = zunionstore_keys},

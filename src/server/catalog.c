@@ -78,8 +78,23 @@ void catalog_register(const struct command *rows) {
     families[family_count++] = rows;
 }
 
+/* The text, or the part of it behind a version, is still to be written: utils/command-row leaves such blanks. */
+static bool has_blank(const char *text) {
+    if (text == NULL) return false;
+    size_t len = strlen(text);
+    return len == 0 || text[len - 1] == '|' || strstr(text, "|\n") != NULL;
+}
+
+static void check_prose(const struct command *row) {
+    assert(row->summary && !has_blank(row->summary));
+    assert(!has_blank(row->complexity) && !has_blank(row->history) && !has_blank(row->deprecated));
+    for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
+        assert(!has_blank(keys->notes));
+}
+
 static void check_row(const struct command *row, bool is_sub) {
-    assert(row->arity != 0 && row->summary && row->since);
+    check_prose(row);
+    assert(row->arity != 0 && row->since);
     assert(row->body || row->subcommands);
     assert(!(row->flags & CMD_WRITE) || !(row->flags & CMD_READONLY));
     assert(row->first_key || (!row->last_key && !row->key_step));
