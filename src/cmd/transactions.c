@@ -32,7 +32,7 @@ const struct command transactions_commands[] = {
      .group = GROUP_TRANSACTIONS,
      .since = "1.2.0",
      .summary = "Run the queued requests, with no other client's between them.",
-     .complexity = "That of the queued requests"},
+     .complexity = "The sum of the queued requests"},
     {.name = "discard",
      .body = discard,
      .arity = 1,
@@ -62,7 +62,7 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "2.2.0",
-     .summary = "Watch no keys any more.",
+     .summary = "Stop watching keys.",
      .complexity = "O(n) for n watched keys"},
     {.name = NULL},
 };
