@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "base/version.h"
 #include "base/worker.h"
 #include "cmd/families.h"
 #include "net/loop.h"
@@ -13,6 +14,7 @@
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/bgsave.h"
+#include "server/block.h"
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/config.h"
@@ -24,13 +26,17 @@
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/listen.h"
+#include "server/monitor.h"
 #include "server/planned.h"
 #include "server/process.h"
 #include "server/propagate.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/settings.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/tx.h"
 #include "store/db.h"
 #include "store/fieldmap.h"
 #include "store/hll.h"
@@ -60,12 +66,16 @@ static const struct command *const families[] = {
     geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
 };
 
+static const struct client_part *const client_parts[] = {
+    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
+};
+
 #define COUNT(list) (sizeof list / sizeof list[0])
 
 /* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", INFO_REDIS_VERSION, alloc_library(),
-           INFO_KURA_VERSION);
+    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
+           VERSION_KURA);
     return 0;
 }
 
@@ -120,7 +130,7 @@ static void read_configuration(int argc, char **argv) {
 static void open_log(void) {
     if (settings.syslog_enabled) log_syslog(true, settings.syslog_ident, settings.syslog_facility);
     if (log_open(settings.logfile)) return;
-    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", INFO_REDIS_VERSION,
+    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", VERSION_REDIS,
             strerror(errno));
     exit(1);
 }
@@ -139,6 +149,9 @@ static void start_base(void) {
         catalog_register(families[i]);
     }
     catalog_ready();
+    for (size_t i = 0; i < COUNT(client_parts); i++) {
+        client_register(client_parts[i]);
+    }
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */

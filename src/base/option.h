@@ -1,9 +1,7 @@
-/* One configuration directive is one row, kept by the module that obeys it. CONFIG
- * GET, SET and REWRITE, the configuration file and the command line all work from
- * the rows; server/config knows how, this is only the shape. */
+/* The shape of a configuration directive: one row, which belongs to the module that obeys it. CONFIG GET, SET and
+ * REWRITE, the configuration file and the command line all work from these rows. */
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum option_type {

@@ -1,6 +1,6 @@
 #include "server/banner.h"
 #include "base/log.h"
-#include "server/info.h"
+#include "base/version.h"
 #include "server/listen.h"
 #include "server/process.h"
 #include "server/settings.h"
@@ -9,9 +9,9 @@
 
 void banner_starting(const char *program, bool configured) {
     log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
-    log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", INFO_REDIS_VERSION,
+    log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", VERSION_REDIS,
                (int)getpid());
-    log_notice("kura version=%s", INFO_KURA_VERSION);
+    log_notice("kura version=%s", VERSION_KURA);
     if (configured)
         log_notice("Configuration loaded");
     else
@@ -42,6 +42,6 @@ void banner_show(void) {
         return;
     }
     char text[1024];
-    snprintf(text, sizeof text, picture, INFO_KURA_VERSION, INFO_REDIS_VERSION, listen_port(), (int)getpid());
+    snprintf(text, sizeof text, picture, VERSION_KURA, VERSION_REDIS, listen_port(), (int)getpid());
     log_raw(text);
 }

@@ -1,9 +1,9 @@
 #include "server/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "server/directive.h"
 #include "server/settings.h"
-#include "server/words.h"
 #include <assert.h>
 #include <strings.h>
 
@@ -68,8 +68,7 @@ void config_note_unsupported(const char *name) {
         if (strcasecmp(unsupported.names[i], name) == 0) return;
     }
     if (unsupported.count == UNSUPPORTED_MAX) return;
-    size_t bytes = strlen(name) + 1;
-    unsupported.names[unsupported.count++] = memcpy(alloc_get(bytes), name, bytes);
+    unsupported.names[unsupported.count++] = alloc_copy_string(name);
 }
 
 /* An empty value asks for nothing: no reason to warn. */
@@ -103,9 +102,9 @@ const char *config_path(void) {
 }
 
 void config_set_path(const char *to) {
-    size_t bytes = strlen(to) + 1;
-    if (path) alloc_put(path, strlen(path) + 1);
-    path = memcpy(alloc_get(bytes), to, bytes);
+    char *copy = alloc_copy_string(to);
+    alloc_put_string(path);
+    path = copy;
 }
 
 /* --- CONFIG SET ------------------------------------------------------------------------------ */

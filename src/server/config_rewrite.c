@@ -6,9 +6,9 @@
 #include "server/config_rewrite.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/words.h"
 #include "server/config.h"
 #include "server/directive.h"
-#include "server/words.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>

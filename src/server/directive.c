@@ -1,7 +1,7 @@
 #include "server/directive.h"
 #include "base/alloc.h"
 #include "base/num.h"
-#include "server/words.h"
+#include "base/words.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -102,17 +102,15 @@ static bool read_names(const struct option *o, const char *const *words, int cou
 
 static bool read_string(const struct option *o, const char *word) {
     char **at = o->address;
-    size_t bytes = strlen(word) + 1;
-    char *copy = memcpy(alloc_get(bytes), word, bytes);
-    if (*at) alloc_put(*at, strlen(*at) + 1);
+    char *copy = alloc_copy_string(word);
+    alloc_put_string(*at);
     *at = copy;
     return true;
 }
 
 static bool read_bytes(const struct option *o, struct slice value) {
     struct slice *at = o->address;
-    char *copy = memcpy(alloc_get(value.len + 1), value.ptr, value.len);
-    copy[value.len] = '\0';
+    char *copy = alloc_copy_text(value.ptr, value.len);
     if (at->ptr) alloc_put((char *)at->ptr, at->len + 1);
     *at = slice_of(copy, value.len);
     return true;

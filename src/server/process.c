@@ -42,22 +42,17 @@ static struct {
     bool ready; /* process_apply() has run */
 } title;
 
-static char *copy_string(const char *s) {
-    size_t n = strlen(s) + 1;
-    return memcpy(alloc_get(n), s, n);
-}
-
 /* ps shows the bytes where the kernel put argv, so the environment behind it is moved away to make room. */
 void process_init(int argc, char **argv) {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
-    title.executable = copy_string(path);
-    title.program = copy_string(argv[0]);
+    title.executable = alloc_copy_string(path);
+    title.program = alloc_copy_string(argv[0]);
     char *end = argv[0];
     for (int i = 0; i < argc; i++) {
         if (argv[i] == end) end += strlen(argv[i]) + 1;
-        if (i > 0) argv[i] = copy_string(argv[i]);
+        if (i > 0) argv[i] = alloc_copy_string(argv[i]);
     }
     size_t count = 0;
     while (environ[count])
@@ -65,7 +60,7 @@ void process_init(int argc, char **argv) {
     char **moved = alloc_zero((count + 1) * sizeof *moved);
     for (size_t i = 0; i < count; i++) {
         if (environ[i] == end) end += strlen(environ[i]) + 1;
-        moved[i] = copy_string(environ[i]);
+        moved[i] = alloc_copy_string(environ[i]);
     }
     environ = moved;
     title.area = argv[0];
@@ -219,7 +214,7 @@ void process_write_pid_file(void) {
     if (!process_is_daemon() && options.pidfile[0] == '\0') return;
     if (options.pidfile[0] == '\0') {
         alloc_put(options.pidfile, 1);
-        options.pidfile = copy_string("/var/run/redis.pid");
+        options.pidfile = alloc_copy_string("/var/run/redis.pid");
     }
     FILE *file = fopen(options.pidfile, "we");
     if (!file) {

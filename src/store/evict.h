@@ -1,6 +1,7 @@
 /* Access information of entries: a 24-bit LRU clock in seconds, or an LFU counter (8-bit logarithmic
  * counter over 16 bits of minutes) when the policy asks for it. Eviction itself comes with maxmemory. */
 #pragma once
+#include "base/likely.h"
 #include "store/entry.h"
 #include <stdint.h>
 
@@ -39,7 +40,7 @@ void evict_set_frequency(struct entry *e, unsigned counter);
 
 /* A read or write of the entry. Writes memory only when the clock has moved on. */
 static inline void evict_touch(struct entry *e) {
-    if (__builtin_expect(evict_clock == 0, 0)) {
+    if (unlikely(evict_clock == 0)) {
         evict_touch_slowly(e);
         return;
     }
