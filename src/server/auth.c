@@ -41,7 +41,7 @@ bool auth_login(struct client *c, struct slice user, struct slice given) {
     return known && right;
 }
 
-const struct option auth_options[] = {
+const struct option auth_rows[] = {
     {.name = "requirepass",
      .type = OPTION_BYTES,
      .flags = OPTION_SENSITIVE,

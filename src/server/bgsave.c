@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "conf/config.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
 #include "server/changes.h"
-#include "server/config.h"
 #include "server/loading.h"
 #include "server/snapshot.h"
 #include <errno.h>

@@ -261,11 +261,6 @@ static bool apply_appendfsync(const char **error) {
 static const struct option_name fsync_modes[] = {
     {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
 
-#define SWITCH(n, a, i) \
-    { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
-#define CPUS(n, a) \
-    { .name = n, .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL, .address = a, .initial = "" }
-
 const struct option durability_rows[] = {
     {.name = "appendonly",
      .type = OPTION_BOOL,
@@ -291,7 +286,10 @@ const struct option durability_rows[] = {
      .initial = "everysec",
      .names = fsync_modes,
      .apply = apply_appendfsync},
-    SWITCH("no-appendfsync-on-rewrite", &aof_write_options.no_sync_meanwhile, "no"),
+    {.name = "no-appendfsync-on-rewrite",
+     .type = OPTION_BOOL,
+     .address = &aof_write_options.no_sync_meanwhile,
+     .initial = "no"},
     {.name = "auto-aof-rewrite-percentage",
      .type = OPTION_INT,
      .address = &aof_options.rewrite_percent,
@@ -302,12 +300,23 @@ const struct option durability_rows[] = {
      .address = &aof_options.rewrite_min_size,
      .initial = "67108864",
      .max = INT64_MAX},
-    SWITCH("aof-load-truncated", &aof_options.load_truncated, "yes"),
-    SWITCH("aof-use-rdb-preamble", &aof_options.base_is_rdb, "yes"),
-    SWITCH("aof-timestamp-enabled", &aof_write_options.timestamps, "no"),
-    SWITCH("aof-rewrite-incremental-fsync", &aof_options.incremental_sync, "yes"),
-    SWITCH("aof-disable-auto-gc", &aof_options.keep_history, "no"),
-    CPUS("aof_rewrite_cpulist", &cpus.of_rewrite),
-    CPUS("bgsave_cpulist", &cpus.of_bgsave),
+    {.name = "aof-load-truncated", .type = OPTION_BOOL, .address = &aof_options.load_truncated, .initial = "yes"},
+    {.name = "aof-use-rdb-preamble", .type = OPTION_BOOL, .address = &aof_options.base_is_rdb, .initial = "yes"},
+    {.name = "aof-timestamp-enabled", .type = OPTION_BOOL, .address = &aof_write_options.timestamps, .initial = "no"},
+    {.name = "aof-rewrite-incremental-fsync",
+     .type = OPTION_BOOL,
+     .address = &aof_options.incremental_sync,
+     .initial = "yes"},
+    {.name = "aof-disable-auto-gc", .type = OPTION_BOOL, .address = &aof_options.keep_history, .initial = "no"},
+    {.name = "aof_rewrite_cpulist",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &cpus.of_rewrite,
+     .initial = ""},
+    {.name = "bgsave_cpulist",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &cpus.of_bgsave,
+     .initial = ""},
     {.name = NULL},
 };

@@ -323,7 +323,7 @@ const struct option listen_rows[] = {
     {.name = "protected-mode", .type = OPTION_BOOL, .address = &options.protected_mode, .initial = "yes"},
     {.name = "unixsocket",
      .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL,
+     .flags = OPTION_IMMUTABLE,
      .address = &options.unix_path,
      .initial = ""},
     {.name = "unixsocketperm",

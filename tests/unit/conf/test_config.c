@@ -1,6 +1,6 @@
 /* Option rows: every type is read, printed and refused as it should, and a change of several is all or nothing. */
-#include "server/config.h"
-#include "server/directive.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,11 +1,11 @@
-#include "server/config_file.h"
+#include "conf/config_file.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "base/words.h"
-#include "server/config.h"
-#include "server/directive.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
