@@ -18,7 +18,6 @@
 #include "exec/exec.h"
 #include "exec/tx.h"
 #include "net/loop.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/push.h"
@@ -221,7 +220,7 @@ static bool stop_parsing(struct client *c, struct resp_parser *parser, const cha
 static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
     struct resp_limits limits = {.max_bulk = limits_max_bulk()};
     for (;;) {
-        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !auth_required();
+        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !client_needs_password;
         switch (resp_parse(parser, end, &limits)) {
         case RESP_MORE: return true;
         case RESP_ERROR:
