@@ -2,6 +2,3 @@
  * another way: read, kept and shown exactly as Redis does, with its bounds and defaults, so
  * that a configuration made for Redis loads. When a module comes it takes its rows along. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option planned_rows[];

@@ -5,7 +5,6 @@
  * connection that the old and the new setting both allow. A burst of connections is taken in
  * portions, one a turn, so that those who are connected already keep being served. */
 #pragma once
-#include "base/option.h"
 #include <stddef.h>
 
 struct buf;
@@ -13,10 +12,6 @@ struct buf;
 #define LISTEN_ADDRESSES 16 /* addresses that bind may name */
 #define LISTEN_BURST 64     /* connections taken from one socket in one turn */
 
-extern const struct option listen_rows[];
-
-/* Open what is configured. Logs the reason and exits with 1 if something cannot be opened, or nothing is to be. */
-void listen_start(void);
 /* Log the lines that say that connections are welcome. */
 void listen_announce(void);
 /* Close all; removes the Unix socket's file. */

@@ -6,9 +6,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/module.h"
 #include "base/rand.h"
 #include "catalog/catalog.h"
-#include "cmd/families.h"
 #include "exec/call.h"
 #include "exec/exec.h"
 #include "exec/propagate.h"
@@ -26,6 +26,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+extern const struct module counters_module, databases_module, expiry_module, geo_module, geo_search_module,
+    hyperloglog_module, keys_module, lcs_module, list_pop_module, lists_module, object_module, ranges_module,
+    scan_module, set_algebra_module, set_walk_module, sets_module, strings_module, transactions_module;
 
 #define START_MS 1700000000000
 #define WAIT \
@@ -611,24 +615,24 @@ int main(void) {
     clock_init();
     rand_init();
     hash_init();
-    catalog_register(strings_commands);
-    catalog_register(ranges_commands);
-    catalog_register(counters_commands);
-    catalog_register(lcs_commands);
-    catalog_register(lists_commands);
-    catalog_register(list_pop_commands);
-    catalog_register(keys_commands);
-    catalog_register(expiry_commands);
-    catalog_register(scan_commands);
-    catalog_register(object_commands);
-    catalog_register(databases_commands);
-    catalog_register(sets_commands);
-    catalog_register(set_walk_commands);
-    catalog_register(set_algebra_commands);
-    catalog_register(hyperloglog_commands);
-    catalog_register(geo_commands);
-    catalog_register(geo_search_commands);
-    catalog_register(transactions_commands);
+    catalog_register(strings_module.commands);
+    catalog_register(ranges_module.commands);
+    catalog_register(counters_module.commands);
+    catalog_register(lcs_module.commands);
+    catalog_register(lists_module.commands);
+    catalog_register(list_pop_module.commands);
+    catalog_register(keys_module.commands);
+    catalog_register(expiry_module.commands);
+    catalog_register(scan_module.commands);
+    catalog_register(object_module.commands);
+    catalog_register(databases_module.commands);
+    catalog_register(sets_module.commands);
+    catalog_register(set_walk_module.commands);
+    catalog_register(set_algebra_module.commands);
+    catalog_register(hyperloglog_module.commands);
+    catalog_register(geo_module.commands);
+    catalog_register(geo_search_module.commands);
+    catalog_register(transactions_module.commands);
     catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),
