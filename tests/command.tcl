@@ -1,9 +1,9 @@
-# COMMAND: what it tells about each command we have is what Redis tells, and its subcommands answer as Redis's.
+# COMMAND describes each command as Redis does, and its subcommands answer as those of Redis.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
 
-# Rows that Redis 7.0 does not know, or knows differently: why is said at each.
+# Rows that Redis 7.0 does not have, or has otherwise; each one with the reason.
 set new_in_7_2 {client|no-touch client|setinfo}
 array set differs {
     client|list {7.2 added lib-name and lib-ver, and says so in the history}
@@ -21,8 +21,8 @@ proc start_oracle {} {
     return $handle
 }
 
-# A tagged RESP3 value without the display_text of arguments, which 7.2 has and 7.0 has not, and without subcommands,
-# which are compared by themselves.
+# A tagged RESP3 value without the display_text of arguments, which only 7.2 has, and without subcommands, which are
+# compared by themselves.
 proc comparable {value} {
     lassign $value type content
     if {$type ni {map array set}} { return $value }
@@ -65,7 +65,7 @@ with_server {} {
     set names [lsort [$ours COMMAND LIST]]
     foreach c [list $ours $theirs] { $c -tagged 1 }
 
-    test "COMMAND INFO of each command is Redis's" {
+    test "COMMAND INFO of each command equals that of Redis" {
         foreach name $names {
             if {$name in $new_in_7_2 || [info exists differs($name)]} { continue }
             set expected [info_of $theirs $name]
@@ -75,7 +75,7 @@ with_server {} {
         if {[info exists wrong]} { error [join $wrong \n] }
     }
 
-    test "COMMAND DOCS of each command is Redis's" {
+    test "COMMAND DOCS of each command equals that of Redis" {
         foreach name $names {
             if {$name in $new_in_7_2 || [info exists differs($name)]} { continue }
             set expected [docs_of $theirs $name]
@@ -87,7 +87,7 @@ with_server {} {
 
     foreach c [list $ours $theirs] { $c -tagged 0 }
 
-    test "subcommands of a container are listed with it" {
+    test "A container lists its subcommands" {
         set info [lindex [$ours COMMAND INFO config] 0]
         assert_equal {config|get config|set} [lmap sub [lindex $info 9] {
             if {[lindex $sub 0] ni {config|get config|set}} { continue }
@@ -96,7 +96,7 @@ with_server {} {
         assert {[dict exists [$ours COMMAND DOCS config] config subcommands config|get arguments]}
     }
 
-    test "arguments have a display_text, groups have none" {
+    test "Arguments have a display_text, and groups have none" {
         set arguments [dict get [$ours COMMAND DOCS set] set arguments]
         assert_equal {name key type key display_text key key_spec_index 0} [lindex $arguments 0]
         assert {![dict exists [lindex $arguments 2] display_text]}
@@ -111,7 +111,7 @@ with_server {} {
         assert_equal $names [lsort -unique $names]
     }
 
-    test "COMMAND LIST filters" {
+    test "COMMAND LIST filters by module, category and pattern" {
         assert_equal {config|get config|help} [lmap name [lsort [$ours COMMAND LIST FILTERBY PATTERN CONFIG|*e*]] {
             if {$name ni {config|get config|help}} { continue }
             set name
@@ -125,7 +125,7 @@ with_server {} {
         }
     }
 
-    test "COMMAND GETKEYS and GETKEYSANDFLAGS answer as Redis's" {
+    test "COMMAND GETKEYS and GETKEYSANDFLAGS answer as those of Redis" {
         foreach request {
             {GET k} {SET k v} {SET k v GET} {SET k v EX 1 get} {GETEX k} {GETDEL k} {APPEND k v} {STRLEN k} {MGET a}
             {MGET a b c} {MSET a 1 b 2} {MSET a 1 b} {MSET a} {MSETNX a 1} {LCS a b} {LCS a b IDX} {COPY a b}
@@ -139,7 +139,7 @@ with_server {} {
         }
     }
 
-    test "unknown names, wrong numbers of arguments and HELP" {
+    test "COMMAND answers unknown names, wrong numbers of arguments and HELP as Redis does" {
         foreach request {{INFO nosuch} {INFO nosuch get x|y} {INFO config|nosuch} {INFO |} {INFO config|} {INFO get|set}
                          {DOCS nosuch} {DOCS config|nosuch nosuch} {COUNT x} {HELP x} nosuch {INFO ""} {DOCS ""}} {
             same_everywhere $ours $theirs COMMAND {*}$request
