@@ -76,7 +76,8 @@ with_server {} {
                 [string repeat "\x3f" 300] [string repeat "\xff" 5000] "\x7f\xff\x40"] {
             r SET h [hll $runs]
             r SETRANGE h 15 "\x80"
-            foreach command {{PFCOUNT h} {PFCOUNT h h} {PFMERGE d h} {PFMERGE h} {PFDEBUG TODENSE h} {PFDEBUG GETREG h}} {
+            foreach command {{PFCOUNT h} {PFCOUNT h h} {PFMERGE d h} {PFMERGE h} {PFDEBUG TODENSE h}
+                             {PFDEBUG GETREG h}} {
                 assert_error "INVALIDOBJ Corrupted HLL object detected" {r {*}$command}
             }
             assert_equal 0 [r EXISTS d]

@@ -14,8 +14,8 @@ if {[attached]} return
 
 with_server {} {
     test "The log has the lines that scripts wait for" {
-        foreach line {"oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo" "Redis version=7.2.6, bits=64" "Configuration loaded"
-                      "Server initialized" "Ready to accept connections tcp"} {
+        foreach line {"oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo" "Redis version=7.2.6, bits=64"
+                      "Configuration loaded" "Server initialized" "Ready to accept connections tcp"} {
             assert_match "*$line*" [server_log]
         }
     }
@@ -39,9 +39,8 @@ with_server {} {
     test "CONFIG SET refuses a port in use, and the old one stays" {
         set listener [socket -server {} -myaddr 127.0.0.1 0]
         set taken [lindex [fconfigure $listener -sockname] 2]
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs." {
-            r CONFIG SET port $taken
-        }
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port.\
+            Check server logs." {r CONFIG SET port $taken}
         close $listener
         assert_equal [server_port] [config port]
         assert_equal PONG [[client] PING]
@@ -50,7 +49,8 @@ with_server {} {
     test "A second server on the same port says so and exits with 1" {
         set code [catch {exec [server_binary] --port [server_port] --bind 127.0.0.1 2>@1} output]
         assert_equal 1 $code
-        assert_match "*Warning: Could not create server TCP listening socket 127.0.0.1:[server_port]: bind: Address already in use*" $output
+        assert_match "*Warning: Could not create server TCP listening socket 127.0.0.1:[server_port]: bind: Address\
+            already in use*" $output
         assert_match "*Failed listening on port [server_port] (tcp), aborting.*" $output
     }
 
@@ -178,14 +178,16 @@ test "A crash leaves a report with a stack trace" {
     set h [server_start {}]
     send_signal SEGV [server_pid $h]
     assert {[server_wait_exit 20000 $h] ni {0 ""}}
-    assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK TRACE*BUG REPORT END*" [server_log $h]
+    assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK\
+        TRACE*BUG REPORT END*" [server_log $h]
     server_forget $h
 }
 
 test "With daemonize the parent returns, and the server writes its log and its pid file" {
     set folder [string trim [exec mktemp -d]]
     set port [free_port]
-    exec [server_binary] --port $port --bind 127.0.0.1 --daemonize yes --dir $folder --logfile $folder/log --pidfile $folder/pid --save {}
+    exec [server_binary] --port $port --bind 127.0.0.1 --daemonize yes --dir $folder --logfile $folder/log \
+        --pidfile $folder/pid --save {}
     wait_for {[file exists $folder/pid] && [file size $folder/pid]}
     wait_for {![catch {resp_connect 127.0.0.1 $port} c]}
     assert_equal PONG [$c PING]

@@ -4,7 +4,9 @@ proc config {name} { return [lindex [r CONFIG GET $name] 1] }
 
 proc assert_refused {why args} {
     set name [lindex $args end-1]
-    assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - $why" { uplevel 1 [list r CONFIG SET {*}$args] }
+    assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - $why" {
+        uplevel 1 [list r CONFIG SET {*}$args]
+    }
 }
 
 with_server {enable-protected-configs yes} {
@@ -51,7 +53,8 @@ with_server {enable-protected-configs yes} {
             notify-keyspace-events {} {}
             save {60 5 10 2} {60 5 10 2}
             save {} {}
-            client-output-buffer-limit {normal 1mb 2 3} {normal 1048576 2 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60}
+            client-output-buffer-limit {normal 1mb 2 3}
+                {normal 1048576 2 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60}
             client-output-buffer-limit {replica 5 6 7} {normal 1048576 2 3 slave 5 6 7 pubsub 33554432 8388608 60}
             latency-tracking-info-percentiles {50 100.0 99.99} {50 100 99.99}
             shutdown-on-sigint {nosave now} {nosave now}
@@ -84,13 +87,15 @@ with_server {enable-protected-configs yes} {
         assert_refused "Invalid save parameters" save "1 2 3"
         assert_refused "Invalid save parameters" save "1 1 "
         assert_refused "Wrong number of arguments in buffer limit configuration." client-output-buffer-limit "normal 1"
-        assert_refused "Invalid client class specified in buffer limit configuration." client-output-buffer-limit "x 1 2 3"
+        assert_refused "Invalid client class specified in buffer limit configuration." \
+            client-output-buffer-limit "x 1 2 3"
         assert_refused "Error in hard, soft or soft_seconds setting in buffer limit configuration." \
             client-output-buffer-limit "normal -1 2 3"
         assert_refused "template format is invalid or contains unknown variables" proc-title-template "{foo}"
         assert_refused "shutdown options SAVE and NOSAVE can't be used simultaneously" shutdown-on-sigint "save nosave"
         assert_refused "Invalid event class character. Use 'Ag\$lshzxeKEtmdn'." notify-keyspace-events "K!"
-        assert_refused "The operating system is not able to handle the specified number of clients, try with *" maxclients 4000000000
+        assert_refused "The operating system is not able to handle the specified number of clients, try with *" \
+            maxclients 4000000000
         assert_refused "dbfilename can't be a path, just a filename" hz 10 dbfilename a/b
     }
 

@@ -170,8 +170,11 @@ with_server {requirepass foobar} {
         $d CONFIG SET masterauth $bytes
         assert_equal [list masterauth $bytes] [$d CONFIG GET masterauth]
         assert_equal [list requirepass $bytes] [$d CONFIG GET requirepass]
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'timeout') - *" { $d CONFIG SET timeout "1\x002" }
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'save') - *" { $d CONFIG SET save "1 2\x003" }
+        foreach {name value} [list timeout "1\x002" save "1 2\x003"] {
+            assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - *" {
+                $d CONFIG SET $name $value
+            }
+        }
         $c CONFIG SET requirepass foobar
         $c -close
         $d -close

@@ -149,9 +149,8 @@ foreach {value allowed} {no 0 local 1} {
             if {$allowed} {
                 assert_equal OK [r DEBUG SLEEP 0]
             } else {
-                assert_error "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", *" {
-                    r DEBUG SLEEP 0
-                }
+                assert_error "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\",\
+                    *" {r DEBUG SLEEP 0}
             }
             assert_error "ERR *" { r CONFIG SET enable-debug-command yes }
         }

@@ -106,7 +106,9 @@ with_server {enable-debug-command yes} {
         set full [r DEBUG HTSTATS 0 FULL]
         assert {[regexp {different slots: (\d+)} $full -> lines] && $lines >= 125}
         set records 0
-        foreach {- length count} [regexp -all -inline {\n   (\d): (\d+)} $full] { incr records [expr {$length * $count}] }
+        foreach {- length count} [regexp -all -inline {\n   (\d): (\d+)} $full] {
+            incr records [expr {$length * $count}]
+        }
         assert_equal 1000 $records
         assert_match {*No stats available for empty dictionaries*} [r DEBUG HTSTATS 5]
         assert_error "ERR Out of range database" { r DEBUG HTSTATS 16 }

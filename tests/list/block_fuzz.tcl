@@ -15,7 +15,10 @@ proc some_wait {} {
         2 { return [list BRPOP {*}$several $timeout] }
         3 { return [list BLMOVE [some_key] [some_key] [some_end] [some_end] $timeout] }
         4 { return [list BRPOPLPUSH [some_key] [some_key] $timeout] }
-        5 { return [list BLMPOP $timeout [llength $several] {*}$several [some_end] COUNT [expr {1 + [random_below 3]}]] }
+        5 {
+            set count [expr {1 + [random_below 3]}]
+            return [list BLMPOP $timeout [llength $several] {*}$several [some_end] COUNT $count]
+        }
         6 { return [list BZPOPMIN {*}$several $timeout] }
     }
 }

@@ -36,7 +36,10 @@ proc command_for {type key} {
     set words {}
     switch $type {
         string { return [list SET $key [string repeat [text] [pick {1 1 1 10 1000}]]] }
-        list { for {set i 0} {$i < $n} {incr i} { lappend words [text] } ; return [list [pick {RPUSH LPUSH}] $key {*}$words] }
+        list {
+            for {set i 0} {$i < $n} {incr i} { lappend words [text] }
+            return [list [pick {RPUSH LPUSH}] $key {*}$words]
+        }
         set { for {set i 0} {$i < $n} {incr i} { lappend words [text] } ; return [list SADD $key {*}$words] }
         ints { for {set i 0} {$i < $n} {incr i} { lappend words [below 100000] } ; return [list SADD $key {*}$words] }
         hash { for {set i 0} {$i < $n} {incr i} { lappend words [text] [text] } ; return [list HSET $key {*}$words] }

@@ -47,7 +47,10 @@ proc random_text {max} {
         0 { return [expr {int(rand() * 100000) - 50000}] }
         1 { return [expr {int((rand() - 0.5) * pow(2, 62))}] }
         2 { return [string repeat [format %c [expr {97 + int(rand() * 26)}]] [expr {int(rand() * $max)}]] }
-        3 { return [binary format wwcu [expr {int(rand() * pow(2, 62))}] [clock microseconds] [expr {int(rand() * 256)}]] }
+        3 {
+            set byte [expr {int(rand() * 256)}]
+            return [binary format wwcu [expr {int(rand() * pow(2, 62))}] [clock microseconds] $byte]
+        }
         default { return "element:[expr {int(rand() * 1000)}]" }
     }
 }
@@ -93,7 +96,7 @@ with_server {} {
     if {[attached]} { return }
     set kura [lindex $server::stack end]
     foreach {what directives} [list "redis-server" {} "redis-server with small limits" $small \
-                                    "redis-server without compression and checksum" {rdbcompression no rdbchecksum no}] {
+            "redis-server without compression and checksum" {rdbcompression no rdbchecksum no}] {
         set redis [start_oracle $directives]
         test "The snapshot of kura is loaded by $what" {
             r FLUSHALL

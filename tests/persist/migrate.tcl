@@ -54,7 +54,8 @@ proc story {source target} {
         {from SET a 1} {from SET b 2} {from SET k 3} {to SELECT 0} {to FLUSHALL} {to SET b other}
         {from MIGRATE 127.0.0.1 PORT "" 0 1000 KEYS a b k} {from EXISTS a b k} {to MGET a b k}
         {from MIGRATE 127.0.0.1 PORT "" 0 0 REPLACE KEYS b none} {to GET b}
-        {from SET t 1 PX 100000} {from MIGRATE 127.0.0.1 PORT t 0 1000} {to PERSIST t} {to CONFIG SET requirepass secret}
+        {from SET t 1 PX 100000} {from MIGRATE 127.0.0.1 PORT t 0 1000} {to PERSIST t}
+        {to CONFIG SET requirepass secret}
         {from COMMAND GETKEYS MIGRATE 127.0.0.1 PORT "" 0 5 AUTH2 keys keys REPLACE KEYS a b}
         {from SET m 1} {from MIGRATE 127.0.0.1 9 m 0 1000}
         {from MIGRATE 127.0.0.1 PORT m 0 1000 AUTH bad} {from EXISTS m}

@@ -84,9 +84,9 @@ if {![attached]} {
         set folder [server_folder $h]
         server_stop $h
         set size [string length $good]
+        set flipped [binary format c [expr {[scan [string index $good 150] %c] ^ 1}]]
         foreach {what bytes message} [list \
-                "a flipped bit" [string replace $good 150 150 [binary format c [expr {[scan [string index $good 150] %c] ^ 1}]]] \
-                    {*dump.rdb, offset *} \
+                "a flipped bit" [string replace $good 150 150 $flipped] {*dump.rdb, offset *} \
                 "a cut file" [string range $good 0 [expr {$size / 2}]] {*dump.rdb, offset * keys before it are sound*} \
                 "a later version" [string replace $good 5 8 0099] {*offset 9: Can't handle RDB format version 99*} \
                 "another file" "this is no such file" {*Wrong signature*}] {

@@ -155,14 +155,15 @@ test "A snapshot that finds the disk full leaves the old one" {
 test "A failing fork is reported, and the next one may work" {
     need_preload
     set switch [string trim [exec mktemp -u]]
-    with_wrapped_server "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so" {save "" appendonly yes} {
+    set line "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so"
+    with_wrapped_server $line {save "" appendonly yes} {
         r SET k v
         close [open $switch w]
         assert_error "ERR*" {r BGSAVE}
         assert_equal err [info_field rdb_last_bgsave_status]
         assert_match "*Can't save in background: fork: Cannot allocate memory*" [server_log]
-        assert_error "ERR Can't execute an AOF background rewriting. Please check the server logs for more information." \
-            {r BGREWRITEAOF}
+        assert_error "ERR Can't execute an AOF background rewriting. Please check the server logs for more\
+            information." {r BGREWRITEAOF}
         assert_equal 1 [info_field aof_rewrites_consecutive_failures]
         file delete $switch
         bgsave_and_wait
