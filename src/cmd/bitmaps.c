@@ -8,9 +8,10 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/bitmap.h"
 #include "store/string.h"
 

@@ -3,8 +3,9 @@
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 #include <math.h>
 

@@ -4,10 +4,11 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "exec/propagate.h"
 #include "persist/rdb.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/evict.h"
 
 static void dump(struct request *r) {

@@ -5,7 +5,7 @@
 #include "base/num.h"
 #include "cmd/families.h"
 #include "cmd/zsets.h"
-#include "server/propagate.h"
+#include "exec/propagate.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

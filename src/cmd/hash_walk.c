@@ -3,8 +3,8 @@
 #include "cmd/families.h"
 #include "cmd/hashes.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/fieldmap.h"
 
 /* --- HRANDFIELD ------------------------------------------------------------------------------ */

@@ -1,13 +1,13 @@
 /* Hashes: fields by name, all of them, and as numbers. */
 #include "cmd/hashes.h"
 #include "base/num.h"
+#include "catalog/catalog.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/fieldmap.h"
 #include <math.h>
 

@@ -8,8 +8,9 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/hll.h"
 #include "store/string.h"
 #include <math.h>

@@ -3,9 +3,11 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
+#include "store/db.h"
 #include "store/value.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */
@@ -168,7 +170,7 @@ static void copy(struct request *r) {
         return;
     }
     const struct entry *e = db_peek(from, &r->key);
-    value_copy(to, &name, e, entry_deadline_ms(e));
+    db_copy(to, &name, e, entry_deadline_ms(e));
     db_changed(to, &name, DB_GENERIC, "copy_to");
     reply_int(c, 1);
 }

@@ -6,9 +6,10 @@
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 
 struct lcs {

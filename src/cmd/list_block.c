@@ -4,9 +4,11 @@
 #include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
-#include "server/block.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/block.h"
+#include "exec/call.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 
 static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;
@@ -47,7 +49,7 @@ static void blmpop(struct request *r) {
 static bool move(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return list_pop_move(r, source, from, to);
-    if (exec_nested) {
+    if (call_is_nested) {
         reply_null(r->client);
     } else {
         block_on(r, ENTRY_LIST, r->argv + 1, 1, timeout_ms, reply_null_array);

@@ -4,13 +4,13 @@
  * own, since it may push to the list that it pops from. */
 #include "cmd/list_pop.h"
 #include "base/alloc.h"
+#include "catalog/catalog.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lists.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/list.h"
 
 #define CARRIED_INLINE 256 /* bytes of an element that LMOVE carries on the stack */

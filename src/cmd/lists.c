@@ -4,8 +4,8 @@
 #include "cmd/lists.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/list.h"
 
 /* --- Arguments ------------------------------------------------------------------------------- */

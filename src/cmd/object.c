@@ -1,7 +1,9 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
+#include "store/db.h"
 #include "store/evict.h"
 
 #define SHARED_INTEGERS 10000  /* Redis keeps integers below once, */

@@ -2,9 +2,10 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 
 static bool fits(struct request *r, size_t at, size_t len) {

@@ -2,8 +2,9 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/propagate.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/request.h"
 
 #define ANY_TYPE (-1)
 

@@ -7,8 +7,9 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/set.h"
 #include <stdlib.h>
 

@@ -5,9 +5,9 @@
 #include "cmd/families.h"
 #include "cmd/sets.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/set.h"
 
 static void reply_member(void *client, struct listpack_value member) {

@@ -2,8 +2,8 @@
 #include "cmd/sets.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/set.h"
 
 #define AHEAD 16 /* members that set_prefetch() takes at a time */

@@ -1,6 +1,6 @@
-/* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see server/tx.h. */
+/* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see exec/tx.h. */
 #include "cmd/families.h"
-#include "server/tx.h"
+#include "exec/tx.h"
 
 static void multi(struct request *r) {
     tx_multi(r->client);

@@ -2,8 +2,8 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/zsets.h"
-#include "server/block.h"
-#include "server/propagate.h"
+#include "exec/block.h"
+#include "exec/propagate.h"
 
 static void pop(struct request *r, bool last) {
     struct client *c = r->client;

@@ -3,7 +3,7 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/propagate.h"
+#include "exec/propagate.h"
 
 #define AHEAD 16         /* members whose cache misses overlap */
 #define SCORES_INLINE 64 /* scores of one ZADD that need no allocation */

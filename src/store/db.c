@@ -8,12 +8,12 @@
 #include "store/db.h"
 #include "base/blob.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "base/worker.h"
 #include "ds/wheel.h"
 #include "store/evict.h"
 #include "store/expire.h"
-#include "store/string.h"
 #include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
@@ -25,16 +25,6 @@ struct db_metrics db_metrics;
 static const struct table_type keyspace = {entry_hash};
 static struct db *dbs;
 static int n_dbs;
-
-void db_init(int databases) {
-    assert(!dbs && databases > 0);
-    n_dbs = databases;
-    dbs = alloc_zero((size_t)databases * sizeof *dbs);
-    for (int i = 0; i < databases; i++) {
-        table_init(&dbs[i].keys, &keyspace);
-        dbs[i].id = i;
-    }
-}
 
 int db_count(void) {
     return n_dbs;
@@ -63,7 +53,7 @@ static inline __attribute__((always_inline)) bool key_equal(const void *record, 
     const struct entry *e = record;
     const struct slice *name = arg;
     size_t len = name->len;
-    if (__builtin_expect(len >= 255, 0)) return slice_eq(entry_key(e), *name);
+    if (unlikely(len >= 255)) return slice_eq(entry_key(e), *name);
     if (e->key_len != len) return false;
     const char *key = e->body + entry_ttl_bytes(e);
     if (len >= 8 && len <= 32) return same_words(key, name->ptr, len);
@@ -84,18 +74,27 @@ static __attribute__((noinline)) struct entry *read_miss(struct db *db, const st
     return NULL;
 }
 
+static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
+    struct key key = {entry_key(e), hash};
+    db_detach(db, &key, e);
+    db_metrics.expired++;
+    if (db_hooks.expired) db_hooks.expired(db, &key);
+    db_notify(db, &key, DB_EXPIRED, "expired");
+    entry_free(e);
+}
+
 static inline struct entry *find_live(struct db *db, const struct key *key) {
     struct entry *e = find(db, key);
-    if (e && entry_has_ttl(e) && __builtin_expect(db_is_due(e), 0)) {
-        expire_remove(db, key, e);
+    if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
+        remove_expired(db, e, key->hash);
         return NULL;
     }
     return e;
 }
 
 struct entry *db_read(struct db *db, const struct key *key) {
-    struct entry *e = __builtin_expect(expire_held, 0) ? db_peek(db, key) : find_live(db, key);
-    if (__builtin_expect(!e, 0)) return read_miss(db, key);
+    struct entry *e = unlikely(expire_held) ? db_peek(db, key) : find_live(db, key);
+    if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
     evict_touch(e);
     return e;
@@ -130,7 +129,7 @@ const struct table *db_members(const struct db *db, const struct key *key) {
 struct entry *db_random(struct db *db) {
     struct entry *e;
     for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
-        expire_remove(db, &(struct key){entry_key(e), entry_hash(e)}, e);
+        remove_expired(db, e, entry_hash(e));
     return e;
 }
 
@@ -212,7 +211,7 @@ static inline __attribute__((always_inline)) struct entry *place(struct db *db, 
         db_notify(db, key, DB_NEW, "new");
         return e;
     }
-    if (__builtin_expect(entry_owns_memory(old), 0)) entry_drop_value(old);
+    if (unlikely(entry_owns_memory(old))) entry_drop_value(old);
     int64_t old_ms = entry_deadline_ms(old);
     if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
     e = reshape(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
@@ -223,7 +222,7 @@ static inline __attribute__((always_inline)) struct entry *place(struct db *db, 
 
 struct entry *db_set_text(struct db *db, const struct key *key, struct entry *old, struct slice value,
                           int64_t deadline_ms) {
-    if (__builtin_expect(value.len >= BLOB_MIN, 0)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
+    if (unlikely(value.len >= BLOB_MIN)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
     unsigned encoding = value.len <= STRING_EMBSTR_MAX ? STRING_EMBSTR : STRING_RAW;
     struct entry *e = place(db, key, old, ENTRY_STRING, encoding, value.len, deadline_ms);
     memcpy(entry_value(e), value.ptr, value.len);
@@ -299,6 +298,14 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     return to;
 }
 
+struct entry *db_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms) {
+    enum entry_type type = entry_type(e);
+    unsigned encoding = entry_encoding(e);
+    if (!entry_owns_memory(e)) return db_put(to, key, NULL, type, encoding, entry_value(e), e->value_len, deadline_ms);
+    void *value = value_types[type]->copy(entry_pointer(e), encoding);
+    return db_put(to, key, NULL, type, encoding, &value, sizeof value, deadline_ms);
+}
+
 void db_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     db_metrics.dirty++;
     if (db_hooks.changed) db_hooks.changed(db, key, class, event);
@@ -309,6 +316,17 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 }
 
 /* --- Whole databases ------------------------------------------------------------------------- */
+
+void db_init(int databases) {
+    assert(!dbs && databases > 0);
+    expire_init(remove_expired);
+    n_dbs = databases;
+    dbs = alloc_zero((size_t)databases * sizeof *dbs);
+    for (int i = 0; i < databases; i++) {
+        table_init(&dbs[i].keys, &keyspace);
+        dbs[i].id = i;
+    }
+}
 
 /* What a flushed database leaves behind. */
 struct remains {
@@ -336,7 +354,7 @@ static void empty(struct db *db, bool in_background) {
     *db = (struct db){.id = db->id};
     table_init(&db->keys, &keyspace);
     if (in_background) {
-        db_metrics.lazyfreed += keys;
+        entry_lazyfreed += keys;
         worker_submit(bury, r);
     } else {
         bury(r);

@@ -13,6 +13,7 @@
  * A 16-byte key with a 32-byte value is 56 bytes, and 64 with a TTL: one size class for both. */
 #pragma once
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/slice.h"
 #include <assert.h>
 #include <stdint.h>
@@ -26,10 +27,11 @@ enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, E
 /* Encodings of a string; other types number theirs in their own modules. */
 enum string_encoding {
     STRING_INT,      /* int64_t inline; OBJECT ENCODING says int */
-    STRING_EMBSTR,   /* bytes inline, at most 44 when they were set; says embstr */
+    STRING_EMBSTR,   /* bytes inline, at most STRING_EMBSTR_MAX when they were set; says embstr */
     STRING_RAW,      /* bytes inline; says raw */
     STRING_BLOB = 8, /* struct blob *; says raw */
 };
+#define STRING_EMBSTR_MAX 44 /* bytes: a string that is set to at most this many reports "embstr" */
 
 enum entry_flag {
     ENTRY_HAS_TTL = 1 << 0,
@@ -69,7 +71,7 @@ static inline int64_t entry_deadline_ms(const struct entry *e) {
 }
 static inline struct slice entry_key(const struct entry *e) {
     const char *p = e->body + entry_ttl_bytes(e);
-    if (__builtin_expect(e->key_len != 255, 1)) return slice_of(p, e->key_len);
+    if (likely(e->key_len != 255)) return slice_of(p, e->key_len);
     uint32_t len;
     memcpy(&len, p, sizeof len);
     return slice_of(p + sizeof len, len);
@@ -125,6 +127,8 @@ static inline void entry_free_shell(struct entry *e) {
 static inline bool entry_owns_memory(const struct entry *e) {
     return e->type_encoding & ENTRY_OUT_OF_LINE << 4;
 }
+/* Values that were left to the worker to free, a flushed database's keys included: INFO's lazyfreed_objects. */
+extern uint64_t entry_lazyfreed;
 /* Bytes of memory, the value's own included; `samples` bounds the walk of a collection (0: all). */
 size_t entry_memory(const struct entry *e, size_t samples);
 const char *entry_type_name(enum entry_type type);      /* "string", ... */
