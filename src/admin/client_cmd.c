@@ -339,11 +339,11 @@ static void client_help(struct request *r) {
         "CACHING (YES|NO)",
         "    Say whether the keys of the next command are tracked, in OPTIN or OPTOUT mode.",
         "GETNAME",
-        "    Return the name of the current connection.",
+        "    Read the name of this connection.",
         "GETREDIR",
-        "    Return the ID of the client that invalidations are redirected to.",
+        "    Tell which client gets the invalidations meant for this one.",
         "ID",
-        "    Return the ID of the current connection.",
+        "    Tell the ID of this connection.",
         "INFO",
         "    Return the line of CLIENT LIST about the current connection.",
         "KILL <ip:port>",
@@ -403,7 +403,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.0.0",
-     .summary = "Instruct the server about tracking or not keys in the next request",
+     .summary = "Have the keys of the next command tracked, or not.",
      .complexity = "O(1)",
      .syntax = "mode:(YES | NO)"},
     {.name = "getname",
@@ -413,7 +413,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "2.6.9",
-     .summary = "Get the current connection name",
+     .summary = "Read the name of this connection.",
      .complexity = "O(1)"},
     {.name = "getredir",
      .body = tracking_cmd_getredir,
@@ -422,7 +422,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.0.0",
-     .summary = "Get tracking notifications redirection client ID if any",
+     .summary = "Tell which client gets the invalidations meant for this one.",
      .complexity = "O(1)"},
     {.name = "help",
      .body = client_help,
@@ -431,7 +431,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "5.0.0",
-     .summary = "Show helpful text about the different subcommands",
+     .summary = "Describe the subcommands.",
      .complexity = "O(1)"},
     {.name = "id",
      .body = client_id,
@@ -440,7 +440,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "5.0.0",
-     .summary = "Returns the client ID for the current connection",
+     .summary = "Tell the ID of this connection.",
      .complexity = "O(1)"},
     {.name = "info",
      .body = client_info,
@@ -449,7 +449,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.2.0",
-     .summary = "Returns information about the current client connection.",
+     .summary = "Describe this connection.",
      .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = "kill",
@@ -459,16 +459,16 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "2.4.0",
-     .summary = "Kill the connection of a client",
-     .complexity = "O(N) where N is the number of client connections",
+     .summary = "Close connections: the one with an address, or all that fit some filters.",
+     .complexity = "O(n) for n clients",
      .syntax = "filter:(ip:port:string!2.8.12 | new-format:([ID client-id:integer@2.8.12] | [TYPE "
                "normal_master_slave_pubsub:(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB)@2.8.12] | [USER "
                "username] | [ADDR ip:port:string] | [LADDR ip:port:string@6.2.0] | [SKIPME yes/no])...)",
-     .history = "2.8.12|Added new filter format.\n"
-                "2.8.12|`ID` option.\n"
-                "3.2.0|Added `master` type in for `TYPE` option.\n"
-                "5.0.0|Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.\n"
-                "6.2.0|`LADDR` option."},
+     .history = "2.8.12|New: filters, each a name and a value.\n"
+                "2.8.12|New: `ID`.\n"
+                "3.2.0|New: `TYPE MASTER`.\n"
+                "5.0.0|New: `TYPE REPLICA`; `SLAVE` means the same.\n"
+                "6.2.0|New: `LADDR`."},
     {.name = "list",
      .body = client_list,
      .arity = -2,
@@ -476,18 +476,18 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "2.4.0",
-     .summary = "Get the list of client connections",
-     .complexity = "O(N) where N is the number of client connections",
+     .summary = "Describe all connections, or some, in a line each.",
+     .complexity = "O(n) for n clients",
      .syntax = "[TYPE normal_master_replica_pubsub:(NORMAL | MASTER | REPLICA | PUBSUB)@5.0.0] [ID "
                "id:(client-id:integer...)@6.2.0]",
      .tips = "nondeterministic_output",
-     .history = "2.8.12|Added unique client `id` field.\n"
-                "5.0.0|Added optional `TYPE` filter.\n"
-                "6.0.0|Added `user` field.\n"
-                "6.2.0|Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.\n"
-                "7.0.0|Added `resp`, `multi-mem`, `rbs` and `rbp` fields.\n"
-                "7.0.3|Added `ssub` field.\n"
-                "7.2.0|Added `lib-name` and `lib-ver` fields."},
+     .history = "2.8.12|New: `id`.\n"
+                "5.0.0|New: `TYPE`.\n"
+                "6.0.0|New: `user`.\n"
+                "6.2.0|New: `argv-mem`, `tot-mem`, `laddr`, `redir`; `ID`.\n"
+                "7.0.0|New: `resp`, `multi-mem`, `rbs`, `rbp`.\n"
+                "7.0.3|New: `ssub`.\n"
+                "7.2.0|New: `lib-name`, `lib-ver`."},
     {.name = "no-evict",
      .body = client_no_evict,
      .arity = 3,
@@ -495,7 +495,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "7.0.0",
-     .summary = "Set client eviction mode for the current connection",
+     .summary = "Spare this connection when memory runs short and clients are closed.",
      .complexity = "O(1)",
      .syntax = "enabled:(ON | OFF)"},
     {.name = "no-touch",
@@ -505,7 +505,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "7.2.0",
-     .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+     .summary = "Let this connection use keys without moving their access times.",
      .complexity = "O(1)",
      .syntax = "enabled:(ON | OFF)"},
     {.name = "pause",
@@ -515,10 +515,10 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "2.9.50",
-     .summary = "Stop processing commands from clients for some time",
+     .summary = "Let the requests of all clients wait for some time.",
      .complexity = "O(1)",
      .syntax = "timeout:integer [mode:(WRITE | ALL)@6.2.0]",
-     .history = "6.2.0|`CLIENT PAUSE WRITE` mode added along with the `mode` option."},
+     .history = "6.2.0|New: `WRITE`, `ALL`."},
     {.name = "reply",
      .body = client_reply,
      .arity = 3,
@@ -526,7 +526,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "3.2.0",
-     .summary = "Instruct the server whether to reply to commands",
+     .summary = "Turn the replies to this connection off or on, or skip one.",
      .complexity = "O(1)",
      .syntax = "on_off_skip:(ON | OFF | SKIP)"},
     {.name = "setinfo",
@@ -536,7 +536,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "7.2.0",
-     .summary = "Sets information specific to the client or connection.",
+     .summary = "Tell the server which library this client uses, or its version.",
      .complexity = "O(1)",
      .syntax = "attr:(LIB-NAME libname | LIB-VER libver)",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
@@ -547,7 +547,7 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "2.6.9",
-     .summary = "Set the current connection name",
+     .summary = "Give this connection a name.",
      .complexity = "O(1)",
      .syntax = "connection-name"},
     {.name = "tracking",
@@ -557,8 +557,8 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.0.0",
-     .summary = "Enable or disable server assisted client side caching support",
-     .complexity = "O(1). Some options may introduce additional complexity.",
+     .summary = "Begin or end being told when keys change.",
+     .complexity = "O(1), O(n) with n prefixes",
      .syntax = "status:(ON | OFF) [REDIRECT client-id:integer] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
     {.name = "trackinginfo",
      .body = tracking_cmd_trackinginfo,
@@ -567,8 +567,8 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.2.0",
-     .summary = "Return information about server assisted client side caching for the current connection",
-     .complexity = "O(1)"},
+     .summary = "Tell how this connection tracks keys.",
+     .complexity = "O(1), O(n) with n prefixes"},
     {.name = "unblock",
      .body = client_unblock,
      .arity = -3,
@@ -576,8 +576,8 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "5.0.0",
-     .summary = "Unblock a client blocked in a blocking command from a different connection",
-     .complexity = "O(log N) where N is the number of client connections",
+     .summary = "End the wait of another client.",
+     .complexity = "O(n) for n clients that came later",
      .syntax = "client-id:integer [timeout_error:(TIMEOUT | ERROR)]"},
     {.name = "unpause",
      .body = client_unpause,
@@ -586,8 +586,8 @@ static const struct command client_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.2.0",
-     .summary = "Resume processing of clients that were paused",
-     .complexity = "O(N) Where N is the number of paused clients"},
+     .summary = "End CLIENT PAUSE.",
+     .complexity = "O(n) for n clients that wait"},
     {.name = NULL},
 };
 
@@ -597,8 +597,8 @@ const struct command client_cmd_commands[] = {
      .flags = CMD_KEEPS_CACHING,
      .group = GROUP_CONNECTION,
      .since = "2.4.0",
-     .summary = "A container for client connection commands",
-     .complexity = "Depends on subcommand.",
+     .summary = "Ask about connections and control them.",
+     .complexity = "Depends on the subcommand",
      .subcommands = client_subcommands},
     {.name = NULL},
 };

@@ -382,7 +382,7 @@ const struct command debug_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "A container for debugging commands",
-     .complexity = "Depends on subcommand."},
+     .summary = "Look into the server and put it to the test.",
+     .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };

@@ -78,11 +78,26 @@ void catalog_register(const struct command *rows) {
     families[family_count++] = rows;
 }
 
+/* The text, or the part of it behind a version, is still to be written: utils/command-row leaves such blanks. */
+static bool has_blank(const char *text) {
+    if (text == NULL) return false;
+    size_t len = strlen(text);
+    return len == 0 || text[len - 1] == '|' || strstr(text, "|\n") != NULL;
+}
+
+static void check_prose(const struct command *row) {
+    assert(row->summary && !has_blank(row->summary));
+    assert(!has_blank(row->complexity) && !has_blank(row->history) && !has_blank(row->deprecated));
+    for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
+        assert(!has_blank(keys->notes));
+}
+
 static void check_row(const struct command *row, bool is_sub) {
-    assert(row->arity != 0 && row->summary && row->since);
+    check_prose(row);
+    assert(row->arity != 0 && row->since);
     assert(row->body || row->subcommands);
     assert(!(row->flags & CMD_WRITE) || !(row->flags & CMD_READONLY));
-    assert((row->first_key == 0) == (row->key_step == 0));
+    assert(row->first_key || (!row->last_key && !row->key_step));
     assert(!is_sub || row->subcommands == NULL);
     (void)row;
     (void)is_sub;
@@ -181,8 +196,9 @@ const char *catalog_full_name(const struct command *command) {
 int catalog_find_keys(const struct command *command, const struct slice *argv, int argc, int *positions, int max) {
     if (command->find_keys) return command->find_keys(argv, argc, positions, max);
     if (command->first_key == 0) return 0;
-    int last = command->last_key >= 0 ? command->last_key : argc + command->last_key, count = 0;
-    for (int i = command->first_key; i <= last && i < argc; i += command->key_step, count++)
+    int last = command_last_key(command), step = command_key_step(command), count = 0;
+    if (last < 0) last += argc;
+    for (int i = command->first_key; i <= last && i < argc; i += step, count++)
         if (count < max) positions[count] = i;
     return count;
 }

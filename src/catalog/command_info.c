@@ -126,11 +126,12 @@ const struct command_keys *command_info_keys(const struct command *command, stru
     derived[0] = derived[1] = (struct command_keys){.flags = NULL};
     if (command->first_key == 0) return derived;
     const char *flags = command->flags & CMD_WRITE ? "RW update" : "RO access";
+    int last = command_last_key(command);
     derived[0] = (struct command_keys){
         .flags = command->key_flags ? command->key_flags : flags,
         .begin = command->first_key,
-        .last = command->last_key < 0 ? command->last_key : command->last_key - command->first_key,
-        .step = command->key_step,
+        .last = last < 0 ? last : last - command->first_key,
+        .step = command_key_step(command),
         .keynum_at = -1,
     };
     return derived;

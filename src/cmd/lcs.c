@@ -180,11 +180,10 @@ const struct command lcs_commands[] = {
      .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "7.0.0",
-     .summary = "Find longest common substring",
-     .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+     .summary = "Find the longest common subsequence of two strings.",
+     .complexity = "O(n * m) for strings of n and m bytes",
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
     {.name = NULL},
 };

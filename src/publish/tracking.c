@@ -181,7 +181,7 @@ static void remember_keys(const struct request *r, uint64_t spent) {
     if (!(c->flags & CLIENT_TRACKS) || !(command->flags & CMD_READONLY)) return;
     bool caching = c->flags & CLIENT_CACHING;
     if (c->tracker->flags & (caching ? TRACKING_OPTOUT : TRACKING_OPTIN)) return;
-    bool one = command->first_key > 0 && command->last_key == command->first_key;
+    bool one = command->first_key > 0 && command_last_key(command) == command->first_key;
     if (one && !(command->flags & CMD_MOVABLE_KEYS))
         remember(&r->key, c->id);
     else

@@ -287,5 +287,5 @@ void reply_help(struct client *c, const char *container_upper, const char *const
     for (size_t i = 0; i < count; i++)
         reply_status(c, lines[i]);
     reply_status(c, "HELP");
-    reply_status(c, "    Prints this help.");
+    reply_status(c, "    Print this text.");
 }

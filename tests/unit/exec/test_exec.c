@@ -50,10 +50,10 @@ static const struct command config_subcommands[] = {
 
 /* Names of all lengths, with digits and dashes, with common beginnings and ends. */
 static const struct command first_family[] = {
-    ROW("get", count, 2, .flags = CMD_READONLY, .first_key = 1, .last_key = 1, .key_step = 1),
+    ROW("get", count, 2, .flags = CMD_READONLY, .first_key = 1),
     ROW("set", count, -3, .flags = CMD_WRITE, .first_key = 1, .last_key = 1, .key_step = 1),
     ROW("mset", count, -1, .flags = CMD_WRITE, .first_key = 1, .last_key = -1, .key_step = 2),
-    ROW("lcs", count, -1, .first_key = 1, .last_key = 2, .key_step = 1),
+    ROW("lcs", count, -1, .first_key = 1, .last_key = 2),
     ROW("sort", count, -1, .flags = CMD_MOVABLE_KEYS, .find_keys = second_and_last),
     ROW("auth", count, -1, .flags = CMD_NO_AUTH),
     ROW("hello", count, -1, .flags = CMD_NO_AUTH | CMD_LOADING),
@@ -187,6 +187,8 @@ static void keys_of_a_request(void **state) {
                      3); /* as many as there are */
     assert_int_equal(catalog_find_keys(catalog_find(SLICE("lcs")), argv, 3, positions, 8), 2);
     assert_int_equal(catalog_find_keys(catalog_find(SLICE("get")), argv, 1, positions, 8), 0);
+    assert_int_equal(catalog_find_keys(catalog_find(SLICE("get")), argv, 3, positions, 8), 1);
+    assert_int_equal(positions[0], 1);
     assert_int_equal(catalog_find_keys(catalog_find(SLICE("auth")), argv, 3, positions, 8), 0);
     assert_int_equal(catalog_find_keys(catalog_find(SLICE("sort")), argv, 5, positions, 8), 2);
     assert_int_equal(positions[1], 4);

@@ -162,7 +162,7 @@ static void help(void **state) {
     static const char *const text[] = {"ONE", "    What one does.", NULL};
     EXPECT_BOTH(reply_help(c, "X", text),
                 "*5\r\n+X <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n+ONE\r\n+    What one does.\r\n"
-                "+HELP\r\n+    Prints this help.\r\n");
+                "+HELP\r\n+    Print this text.\r\n");
 }
 
 int main(void) {
