@@ -1,5 +1,5 @@
-/* Waiting for keys, seen from inside: which events are published and what is propagated, in which order, when one client's
- * command serves others (the expectations are what redis-server 7.0.15 did), and what is left when a wait has ended. */
+/* Waiting for keys, seen from inside: the order of events and propagated commands when the command of one client serves
+ * others (redis-server 7.0.15 did the same), and what is left when a wait has ended. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
