@@ -64,6 +64,7 @@ const struct option planned_rows[] = {
     {.name = "lazyfree-lazy-user-del", .type = OPTION_BOOL, .initial = "no"},
     {.name = "lazyfree-lazy-user-flush", .type = OPTION_BOOL, .initial = "no"},
     {.name = "active-expire-effort", .type = OPTION_INT, .initial = "1", .min = 1, .max = 10},
+    {.name = "dynamic-hz", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activerehashing", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activedefrag", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
     {.name = "active-defrag-ignore-bytes", .type = OPTION_MEMORY, .initial = "104857600", .min = 1},

@@ -26,7 +26,6 @@
 #define REPORT_MS 5000 /* between the log's lines about databases and clients */
 
 static int hz;
-static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
@@ -120,6 +119,5 @@ static bool apply_hz(const char **error) {
 
 const struct option cron_rows[] = {
     {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .max = INT32_MAX, .apply = apply_hz},
-    {.name = "dynamic-hz", .type = OPTION_BOOL, .address = &dynamic_hz, .initial = "yes"},
     {.name = NULL},
 };

@@ -2,7 +2,7 @@
 #pragma once
 #include "base/option.h"
 
-extern const struct option cron_rows[]; /* hz, dynamic-hz */
+extern const struct option cron_rows[]; /* hz */
 
 void cron_start(void); /* start the timer */
 /* The loop's turn: the wave, expiry, the end of closed clients. Returns how long the loop may sleep in ms. */
