@@ -18,6 +18,7 @@
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/bgsave.h"
+#include "server/block.h"
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/crash.h"
@@ -27,12 +28,16 @@
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/listen.h"
+#include "server/monitor.h"
 #include "server/notify.h"
 #include "server/process.h"
 #include "server/propagate.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/tx.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/fieldmap.h"
@@ -74,6 +79,10 @@ static const struct command *const families[] = {
     memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
     zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
     geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
+};
+
+static const struct client_part *const client_parts[] = {
+    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -154,6 +163,9 @@ static void start_base(void) {
         catalog_register(families[i]);
     }
     catalog_ready();
+    for (size_t i = 0; i < COUNT(client_parts); i++) {
+        client_register(client_parts[i]);
+    }
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */

@@ -1,6 +1,7 @@
-/* A keyed 64-bit hash of bytes for in-memory tables: folded 64x64 multiplications over 16-byte
- * steps (the construction of wyhash by Wang Yi), with a secret drawn at boot so that nobody
- * outside can aim at one slot. All 64 bits are good, the high ones too. Never stored on disk. */
+/* A keyed 64-bit hash of bytes for tables in memory: folded 64x64 multiplications over steps of 16 bytes (the
+ * construction of wyhash by Wang Yi). The secret is drawn at boot, so that nobody outside can aim at one slot.
+ *
+ * All 64 bits are good, the high ones too. Hashes are never stored on disk. Any thread may call hash_bytes(). O(n). */
 #pragma once
 #include "base/likely.h"
 #include "base/slice.h"

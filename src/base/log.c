@@ -1,8 +1,8 @@
-/* The log. A file is opened for each line and closed again, so that logrotate may rename it at any time;
- * each line is one write(2) with O_APPEND, so that lines of the server, its worker and its children
- * never mix. Nothing here allocates: the log must work when memory is out. */
+/* The log. The file is opened for each line and closed again, so that logrotate may rename it at any time. Each line is
+ * one write(2) with O_APPEND, so that lines of the server, its worker and its children never mix. Nothing here
+ * allocates: the log must work when there is no memory left. */
 #include <syslog.h>
-/* syslog.h and log.h both name levels LOG_...: keep syslog's numbers, then make room. */
+/* syslog.h and log.h both have names LOG_...: keep syslog's numbers, then undefine its names. */
 enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_WARNING = LOG_WARNING };
 #undef LOG_DEBUG
 #undef LOG_NOTICE
@@ -12,7 +12,6 @@ enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -34,8 +33,8 @@ static struct {
     int facility; /* syslog's number */
 } options;
 
-/* localtime_r takes a lock inside libc that fork does not know of. This one around it is held across a
- * fork, so that a child never inherits libc's in the locked state. */
+/* localtime_r() takes a lock inside libc that fork() does not know. This mutex around it is held across a fork, so that
+ * no child inherits libc's lock in the locked state. */
 static pthread_mutex_t tz_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -100,8 +99,8 @@ bool log_is_on_screen(void) {
     return file_path[0] == '\0' && !to_syslog;
 }
 
-/* Where the log cannot be written there is nobody to tell, so failures are dropped. */
-static void emit(const char *line, size_t n) {
+/* If the log cannot be written there is nobody to tell, so failures are ignored. */
+static void log_emit(const char *line, size_t n) {
     int fd = file_path[0] ? open_file() : STDOUT_FILENO;
     if (fd < 0) return;
     while (n > 0) {
@@ -143,15 +142,15 @@ void log_write(enum log_level level, const char *format, ...) {
         size_t end = head + (size_t)n;
         if (to_syslog) syslog(sys_level[level], "%s", line + head);
         line[end] = '\n';
-        emit(line, end + 1);
+        log_emit(line, end + 1);
     }
     errno = reason;
 }
 
 void log_raw(const char *text) {
     size_t n = strlen(text);
-    emit(text, n);
-    if (n == 0 || text[n - 1] != '\n') emit("\n", 1);
+    log_emit(text, n);
+    if (n == 0 || text[n - 1] != '\n') log_emit("\n", 1);
     if (to_syslog) syslog(SYS_NOTICE, "%s", text);
 }
 

@@ -3,7 +3,6 @@
  * `<module>_rows`, an array that ends with a row without a name, and keeps the values in `<module>_options`. */
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum option_type {

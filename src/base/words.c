@@ -1,8 +1,9 @@
+/* A word as a C string has its length in the bytes before it, where words_slice() finds it. */
 #include "base/words.h"
 #include "base/alloc.h"
 #include <assert.h>
 
-/* --- cutting a line ---------------------------------------------------------------------------- */
+/* --- Cutting a line -------------------------------------------------------------------------- */
 
 static bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -93,7 +94,7 @@ int words_cut(struct slice line, struct slice **list, uint32_t *cap, char **stor
     }
 }
 
-/* --- words as C strings ------------------------------------------------------------------------ */
+/* --- Words as C strings ---------------------------------------------------------------------- */
 
 /* One allocation: the pointers, then for each word its length, its bytes and a NUL. */
 static void copy_words(struct words *w, const struct slice *list, int count) {

@@ -10,8 +10,8 @@
 #include "server/client.h"
 #include "server/loading.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "server/stats.h"
-#include "store/db.h"
 #include <errno.h>
 #include <string.h>
 #include <strings.h>

@@ -7,11 +7,12 @@
 #include "server/client.h"
 #include "server/pubsub.h"
 #include "server/reply.h"
+#include "server/request.h"
 
 static void ping(struct request *r) {
     if (r->argc > 2) {
         reply_wrong_arity(r->client, "ping");
-    } else if (pubsub_restricts(r->client)) {
+    } else if (client_has_only_messages(r->client)) {
         reply_array(r->client, 2); /* in the form of a message */
         reply_bulk_cstr(r->client, "pong");
         reply_bulk(r->client, r->argc == 2 ? r->argv[1] : SLICE(""));
@@ -134,7 +135,7 @@ static void hello(struct request *r) {
                "at the same time");
         return;
     }
-    if (asked.name.ptr) client_label(c, &client_labels(c)->name, asked.name);
+    if (asked.name.ptr) client_set_label(&client_labels(c)->name, asked.name);
     if (asked.protocol) c->resp = (uint8_t)asked.protocol;
     hello_describe(c);
 }

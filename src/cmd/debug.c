@@ -17,7 +17,6 @@
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/snapshot.h"
-#include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
 #include <limits.h>
@@ -244,7 +243,7 @@ static void debug_reload(struct request *r) {
         return;
     }
     if (flush) empty_everything();
-    if (snapshot_load(merge) != SNAPSHOT_LOADED) {
+    if (loading_snapshot(merge) != LOADING_DONE) {
         reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
         return;
     }

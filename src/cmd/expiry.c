@@ -9,6 +9,7 @@
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/expire.h"
 
 enum condition {

@@ -13,7 +13,7 @@
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
-#include "server/wave.h"
+#include "server/request.h"
 #include "store/expire.h"
 #include "store/string.h"
 
@@ -114,7 +114,7 @@ static bool reply_current(struct request *r) {
 static inline void store(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
     struct db *db = r->client->db;
     if (unlikely(r->argv[i].len >= BLOB_MIN)) {
-        struct blob *blob = wave_take_blob(r, i);
+        struct blob *blob = request_take_blob(r, i);
         if (blob) {
             db_set_blob(db, key, old, blob, deadline_ms);
             db_changed(db, key, DB_STRING, "set");

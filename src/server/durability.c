@@ -5,7 +5,8 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
-#include "server/client.h"
+#include "server/call.h"
+#include "server/cron.h"
 #include "server/gates.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
@@ -42,24 +43,32 @@ static void fit_sink(void) {
     propagate_attach(collects ? sink : NULL, NULL);
 }
 
-/* Writes are refused, with a reason, while nobody can say that they would survive. */
-static void fit_gate(void) {
-    struct aof_write_metrics m = aof_write_metrics();
-    bool by_snapshot = bgsave_stops_writes(), by_aof = aof_collects() && aof_write_failing(m);
-    if (by_snapshot)
-        snprintf(gates_disk_error, sizeof gates_disk_error,
-                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
-                 "Commands that may modify the data set are disabled, because this instance is configured to report "
-                 "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
-                 "the Redis logs for details about the RDB error.");
-    else if (by_aof)
-        snprintf(gates_disk_error, sizeof gates_disk_error, "MISCONF Errors writing to the AOF file: %s",
-                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
-    gates_arm(GATES_DISK_ERROR, by_snapshot || by_aof);
+/* Probes fail too, so that health checks notice; a queued probe does not. */
+static bool is_write_or_probe(const struct request *r, unsigned flags) {
+    return (flags & CMD_WRITE) || (r->command->flags & CMD_PROBE);
 }
 
-void durability_look(void) {
-    fit_gate();
+static const struct gate snapshot_gate = {
+    .holds = is_write_or_probe,
+    .error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+             "Commands that may modify the data set are disabled, because this instance is configured to report "
+             "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+             "the Redis logs for details about the RDB error."};
+static char aof_error[256];
+static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
+
+/* Writes are refused, with a reason, while they might not survive. */
+static void fit_gate(void) {
+    struct aof_write_metrics m = aof_write_metrics();
+    const struct gate *gate = NULL;
+    if (bgsave_stops_writes()) {
+        gate = &snapshot_gate;
+    } else if (aof_collects() && aof_write_failing(m)) {
+        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s",
+                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
+        gate = &aof_gate;
+    }
+    gates_set(GATES_DISK, gate);
 }
 
 static void before_send(void) {
@@ -69,7 +78,7 @@ static void before_send(void) {
     if (aof_write_metrics().write_errno != before) fit_gate();
 }
 
-void durability_tick(void) {
+static void tick(void) {
     if (!started) return;
     before_send(); /* what waits for its sync */
     if (!lifecycle_is_ending()) {
@@ -186,12 +195,16 @@ void durability_write_info(struct buf *out) {
 /* --- starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
+    static const struct wave_hooks wave = {.before_send = before_send};
     child_changed = child_comes_or_goes;
     child_inside = child_begins;
     lifecycle_before_end = before_end;
     snapshot_figures.saved_s = stats.started_ms / 1000;
+    bgsave_ended = fit_gate;
+    bgsave_listen();
     loading_start_up(wanted);
-    wave_before_send = before_send;
+    wave_listen(WAVE_DURABILITY, &wave);
+    cron_add(tick);
     started = true;
     fit_sink();
 }
@@ -215,7 +228,7 @@ static bool apply_appendonly(const char **error) {
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(exec_nested);
+        fine = aof_start(call_is_nested);
     else
         aof_stop();
     fit_sink();
@@ -237,7 +250,7 @@ static bool check_append_names(const char **error) {
     return is_name(aof_options.filename, file, error) && is_name(aof_options.dirname, folder, error);
 }
 
-/* What was promised from now on holds for what was written before, too. */
+/* The new policy also covers what is already buffered. */
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) before_send();

@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/stats.h"
+#include "server/wave.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static void admit(int fd) {
         refuse(fd, denied);
         return;
     }
-    client_new(fd);
+    client_new(fd, wave_ready);
 }
 
 static bool out_of_resources(int reason) {

@@ -34,7 +34,7 @@ static void drop(struct kept *k) {
 }
 
 void push_copy(struct client *to, size_t start, size_t end) {
-    if (unlikely(to->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY))) return;
+    if (unlikely(client_is_leaving(to))) return;
     if (unlikely(to == client_current || to == client_writing)) {
         conn_copy(start, end, &find_or_add(to)->bytes);
         return;
@@ -50,7 +50,9 @@ void push_settle(struct client *c) {
     drop(k);
 }
 
-void push_forget(struct client *c) {
+static void push_forget(struct client *c) {
     struct kept *k = find(c);
     if (k) drop(k);
 }
+
+const struct client_part push_part = {.forget = push_forget};

@@ -55,7 +55,8 @@ struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
     void (*evicted)(struct db *db, const struct key *key);
-    void (*flushed)(struct db *db); /* about to be emptied: everything changes; NULL means all of them */
+    void (*flushed)(struct db *db);                    /* about to be emptied: everything changes */
+    void (*emptied)(void);                             /* all databases have been emptied by one command */
     void (*swapped)(struct db *one, struct db *other); /* about to swap their contents */
 };
 extern struct db_hooks db_hooks;
