@@ -1,7 +1,8 @@
+/* See planned.h. Invariant: nothing reads these values but the register, so the rows have no address. OPTION_PLANNED
+ * marks those whose absence an operator would notice: the log warns of them. The others tune a feature that is absent,
+ * or ask for what kura always does. */
 #include "conf/planned.h"
-#include "base/alloc.h"
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/num.h"
 #include "conf/permit.h"
 #include <string.h>

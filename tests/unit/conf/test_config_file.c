@@ -56,7 +56,7 @@ static const char *file_of(const char *name, const char *content) {
 }
 
 static void load(const char *content) {
-    config_load(file_of("a.conf", content), 0, 0, NULL);
+    config_load(file_of("a.conf", content), false, 0, NULL);
 }
 
 static void lines_hold_words_quotes_comments_and_blanks(void **state) {
@@ -86,7 +86,7 @@ static void the_command_line_comes_last(void **state) {
     (void)state;
     char *words[] = {"--t-int", "2", "--t-text", "--two words", "--t-mode b", "--save"};
     saved[0] = '\0';
-    config_load(file_of("a.conf", "t-int 1\nsave 9"), 0, 6, words);
+    config_load(file_of("a.conf", "t-int 1\nsave 9"), false, 6, words);
     assert_int_equal(number, 2);
     assert_string_equal(text, "--two words");
     assert_int_equal(mode, 2);
@@ -96,7 +96,7 @@ static void the_command_line_comes_last(void **state) {
 static void standard_input_comes_behind_the_file(void **state) {
     (void)state;
     assert_non_null(freopen(file_of("stdin", "t-int 5\n"), "r", stdin));
-    config_load(file_of("a.conf", "t-int 1\nt-text file\n"), 1, 0, NULL);
+    config_load(file_of("a.conf", "t-int 1\nt-text file\n"), true, 0, NULL);
     assert_int_equal(number, 5);
     assert_string_equal(text, "file");
 }
@@ -123,7 +123,7 @@ static void the_path_is_remembered_as_an_absolute_one(void **state) {
     assert_non_null(getcwd(before, sizeof before));
     file_of("rel.conf", "");
     assert_int_equal(chdir(folder), 0);
-    config_load("rel.conf", 0, 0, NULL);
+    config_load("rel.conf", false, 0, NULL);
     char expected[128];
     snprintf(expected, sizeof expected, "%s/rel.conf", folder);
     assert_string_equal(config_path(), expected);
@@ -140,7 +140,7 @@ static void ends_with(const char *content, const char *told) {
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
         dup2(ends[1], STDOUT_FILENO); /* the log */
-        config_load(path, 0, 0, NULL);
+        config_load(path, false, 0, NULL);
         _exit(0);
     }
     close(ends[1]);

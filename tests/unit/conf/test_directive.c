@@ -1,4 +1,5 @@
-/* Each type of option: what is read, how it is shown and written, what is refused, and that a refusal changes nothing. */
+/* Each type of option: what is read, how it is shown and written, what is refused, and that a refusal changes
+ * nothing. */
 #include "base/words.h"
 #include "conf/directive.h"
 #include <setjmp.h>
