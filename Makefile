@@ -142,9 +142,9 @@ compat:
 fuzz:
 	@utils/install-deps build test
 	@$(MAKE) SAN=address,undefined all tools
-	@$(MAKE) SAN=address,undefined build/san-address-undefined/unit/persist/test_rdb_corpus
+	@$(MAKE) SAN=address,undefined build/san-address-undefined/unit/check/test_rdb_corpus
 	@ASAN_OPTIONS=allocator_may_return_null=1 KURA_FUZZ_ROUNDS=2000 \
-	    build/san-address-undefined/unit/persist/test_rdb_corpus $(SEED)
+	    build/san-address-undefined/unit/check/test_rdb_corpus $(SEED)
 	@build/tools/fuzz build/san-address-undefined/kura-server $(FUZZ_SECONDS) $(or $(SEED),0) tests/compat/*.grammar
 
 bench:

@@ -6,14 +6,14 @@
 #include "base/rand.h"
 #include "base/version.h"
 #include "base/worker.h"
+#include "check/check_aof.h"
+#include "check/check_rdb.h"
 #include "cmd/debug.h"
 #include "cmd/families.h"
 #include "conf/config.h"
 #include "conf/config_file.h"
 #include "conf/planned.h"
 #include "net/loop.h"
-#include "persist/check_aof.h"
-#include "persist/check_rdb.h"
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
@@ -60,8 +60,7 @@ static const struct option main_rows[] = {
      .flags = OPTION_IMMUTABLE,
      .address = &databases,
      .initial = "16",
-     .min = 1,
-     .max = INT32_MAX},
+     .min = 1},
     {.name = NULL},
 };
 static const struct option *const option_lists[] = {

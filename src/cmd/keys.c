@@ -7,6 +7,7 @@
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/request.h"
+#include "store/db.h"
 #include "store/value.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */
@@ -169,7 +170,7 @@ static void copy(struct request *r) {
         return;
     }
     const struct entry *e = db_peek(from, &r->key);
-    value_copy(to, &name, e, entry_deadline_ms(e));
+    db_copy(to, &name, e, entry_deadline_ms(e));
     db_changed(to, &name, DB_GENERIC, "copy_to");
     reply_int(c, 1);
 }

@@ -7,9 +7,9 @@
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "server/changes.h"
 #include "server/loading.h"
 #include "server/snapshot.h"
+#include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

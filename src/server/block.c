@@ -18,9 +18,11 @@
 #include "base/clock.h"
 #include "net/loop.h"
 #include "server/call.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/ready.h"
+#include "server/reply.h"
+#include "server/wave.h"
+#include "store/changes.h"
 #include <assert.h>
 
 /* A copy of a request, in one allocation: the copy of its arguments follows. */

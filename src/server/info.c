@@ -203,7 +203,7 @@ static void write_memory(struct buf *out) {
         "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\n"
         "mem_clients_slaves:0\r\nmem_clients_normal:%zu\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\n"
         "mem_allocator:%s\r\nactive_defrag_running:0\r\nlazyfree_pending_objects:%zu\r\nlazyfreed_objects:%llu\r\n",
-        clients_bytes(), alloc_library(), worker_pending(), (unsigned long long)db_metrics.lazyfreed);
+        clients_bytes(), alloc_library(), worker_pending(), (unsigned long long)entry_lazyfreed);
 }
 
 /* --- replication: until its module brings its own ---------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "server/stats.h"
 #include "server/tracking.h"
 #include "store/db.h"
+#include "store/expire.h"
 #include <math.h>
 
 /* --- options --------------------------------------------------------------------------------- */
@@ -199,8 +200,8 @@ static void write_keys(struct buf *out) {
     };
     write_count(out, "expired_keys", db_metrics.expired);
     buf_printf(out, "expired_stale_perc:%.2f\r\n", (double)db_metrics.expired_stale_permille / 10);
-    write_count(out, "expired_time_cap_reached_count", db_metrics.expire_capped);
-    write_count(out, "expire_cycle_cpu_milliseconds", clock_ticks_to_ns(db_metrics.expire_ticks) / 1000000);
+    write_count(out, "expired_time_cap_reached_count", expire_metrics.capped);
+    write_count(out, "expire_cycle_cpu_milliseconds", clock_ticks_to_ns(expire_metrics.ticks) / 1000000);
     write_zeros(out, eviction);
     write_count(out, "keyspace_hits", db_metrics.hits);
     write_count(out, "keyspace_misses", db_metrics.misses);

@@ -337,7 +337,6 @@ const struct option listen_rows[] = {
      .type = OPTION_INT,
      .flags = OPTION_IMMUTABLE,
      .address = &options.backlog,
-     .initial = "511",
-     .max = INT32_MAX},
+     .initial = "511"},
     {.name = NULL},
 };

@@ -14,13 +14,13 @@
 #include "server/wave.h"
 #include "store/db.h"
 #include "store/expire.h"
+#include "store/prefetch.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #define TURN_EVERY_US 10000 /* how long clients may have to wait for their -LOADING */
-#define AHEAD 64            /* requests whose memory is fetched together */
 
 static struct {
     bool active, serving; /* serving: the loop may be turned, as nobody else is doing it */
@@ -106,14 +106,16 @@ static bool belongs_in_log(const struct command *command) {
     return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
 }
 
-static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count) {
+static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count,
+                      struct prefetch *ahead) {
     struct client *c = replayer();
+    prefetch_begin(ahead);
     for (size_t i = 0; i < count; i++) {
         struct request *r = &requests[i];
         *r = (struct request){.client = c, .argv = commands[i].argv, .argc = commands[i].argc};
         request_prepare(r);
         if (!belongs_in_log(r->command)) return i;
-        if (r->key.name.ptr) db_prefetch_line(c->db, r->key.hash);
+        if (r->key.name.ptr) prefetch_key(ahead, c->db, r->key.hash);
     }
     return count;
 }
@@ -125,14 +127,13 @@ static void linger(size_t commands) {
 }
 
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
-    struct request requests[AHEAD];
-    struct client *c = replayer();
+    struct request requests[PREFETCH_MAX];
+    struct prefetch ahead;
     (void)ctx;
     for (size_t done = 0; done < count;) {
-        size_t some = count - done < AHEAD ? count - done : AHEAD;
-        size_t known = prepare(requests, commands + done, some);
-        for (size_t i = 0; i < known; i++)
-            if (requests[i].key.name.ptr) db_prefetch_entry(c->db, requests[i].key.hash);
+        size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
+        size_t known = prepare(requests, commands + done, some, &ahead);
+        prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
             if (!call_replay(&requests[i])) return done + i;
             if (rdb_options.key_load_delay_us) linger(done + i);

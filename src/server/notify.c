@@ -2,8 +2,8 @@
  * nothing here otherwise. */
 #include "server/notify.h"
 #include "base/buf.h"
-#include "server/changes.h"
 #include "server/pubsub.h"
+#include "store/changes.h"
 
 /* notify-keyspace-events: the classes of events to publish (enum db_class), and the kinds of channels. */
 static int events;

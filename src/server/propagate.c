@@ -6,7 +6,7 @@
 #include "server/propagate.h"
 #include "base/alloc.h"
 #include "base/likely.h"
-#include "server/changes.h"
+#include "store/changes.h"
 #include <assert.h>
 
 bool propagate_wanted;

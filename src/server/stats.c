@@ -5,6 +5,7 @@
 #include "net/conn.h"
 #include "server/catalog.h"
 #include "store/db.h"
+#include "store/expire.h"
 
 #define ERROR_CODES 128
 #define ERROR_CODE_MAX 64
@@ -81,6 +82,6 @@ void stats_reset(void) {
     catalog_reset_stats();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
-    db_metrics.lazyfreed = 0;
-    db_metrics.expire_ticks = db_metrics.expire_capped = 0;
+    entry_lazyfreed = 0;
+    expire_metrics.ticks = expire_metrics.capped = 0;
 }

@@ -8,12 +8,12 @@
 #include "base/alloc.h"
 #include "server/broadcast.h"
 #include "server/call.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/command_info.h"
 #include "server/invalidation.h"
 #include "server/tracked.h"
 #include "server/wave.h"
+#include "store/changes.h"
 
 #define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
 #define KEYS_MAX 64    /* keys of a command that need no allocation */
@@ -325,10 +325,6 @@ static void tracking_describe(const struct client *c, struct client_line *line) 
 const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory, tracking_describe};
 
 const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys",
-     .type = OPTION_I64,
-     .address = &max_keys,
-     .initial = "1000000",
-     .max = INT64_MAX},
+    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
     {.name = NULL},
 };

@@ -3,7 +3,7 @@
 #include "server/watch.h"
 #include "base/alloc.h"
 #include "ds/table.h"
-#include "server/changes.h"
+#include "store/changes.h"
 
 /* One key, of one database. */
 struct watched {
@@ -198,8 +198,7 @@ static void replace_all(const struct db *db, const struct db *by) {
 }
 
 static void flushed(struct db *db) {
-    for (int i = 0; i < table_count; i++)
-        if (db == NULL || db->id == i) replace_all(db_at(i), NULL);
+    replace_all(db, NULL);
 }
 
 static void swapped(struct db *one, struct db *other) {

@@ -8,11 +8,11 @@
 #include "server/block.h"
 #include "server/call.h"
 #include "server/catalog.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/exec.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "store/changes.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,11 +10,11 @@
 #include "cmd/families.h"
 #include "server/call.h"
 #include "server/catalog.h"
-#include "server/changes.h"
 #include "server/client.h"
 #include "server/exec.h"
 #include "server/limits.h"
 #include "server/propagate.h"
+#include "store/changes.h"
 #include "store/string.h"
 #include <ctype.h>
 #include <fcntl.h>

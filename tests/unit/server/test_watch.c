@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/rand.h"
-#include "server/changes.h"
 #include "server/watch.h"
+#include "store/changes.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

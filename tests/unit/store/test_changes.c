@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "server/changes.h"
+#include "store/changes.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

@@ -1,6 +1,6 @@
 /* Each of the hooks is set only while somebody listens to it. A listener registers once and is armed
  * by the first who needs it (a WATCH, a subscription with events on, a blocked client), disarmed by the last. */
-#include "server/changes.h"
+#include "store/changes.h"
 
 static const struct db_hooks *listeners[CHANGES_LISTENERS];
 

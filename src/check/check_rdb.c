@@ -1,14 +1,14 @@
 /* Values are decoded as the server does it and dropped one by one, so that memory is bounded by the largest of them;
  * what kura has no type for is passed over (rdb_skip.c). Whether a key is there twice is not looked at: that would need
  * memory for all of them. */
-#include "persist/check_rdb.h"
+#include "check/check_rdb.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/rand.h"
 #include "base/version.h"
-#include "persist/check_bar.h"
+#include "check/check_bar.h"
 #include "persist/rdb_decode.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* The same reader as the server's, with nobody to apply the commands. What --fix cuts off is put into a file beside it,
  * which redis-check-aof does not do. */
-#include "persist/check_aof.h"
+#include "check/check_aof.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "check/check_bar.h"
 #include "persist/aof_load.h"
 #include "persist/aof_read.h"
-#include "persist/check_bar.h"
 #include "persist/files.h"
 #include "persist/manifest.h"
 #include "persist/rdb.h"

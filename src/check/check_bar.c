@@ -1,5 +1,5 @@
 /* The bar is on standard error, so that what the tools print can be kept in a file. */
-#include "persist/check_bar.h"
+#include "check/check_bar.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>

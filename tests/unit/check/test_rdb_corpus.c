@@ -2,10 +2,10 @@
  * tool, which also says whether a file is sound as the loader does. KURA_FUZZ_ROUNDS is how often each is damaged. */
 #include "base/crc64.h"
 #include "base/log.h"
-#include "persist/check_rdb.h"
+#include "check/check_rdb.h"
 #include "persist/rdb_format.h"
 #define LAB_DBS 16
-#include "rdb_lab.h"
+#include "persist/rdb_lab.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
