@@ -1,4 +1,5 @@
-# COMMAND: what it tells about each command we have is what Redis tells, and its subcommands answer as Redis's.
+# COMMAND: what it tells about each command we have is what Redis tells, and its subcommands answer as Redis's. Only the
+# prose of COMMAND DOCS and of HELP is our own.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
@@ -21,8 +22,19 @@ proc start_oracle {} {
     return $handle
 }
 
-# A tagged RESP3 value without the display_text of arguments, which 7.2 has and 7.0 has not, and without subcommands,
-# which are compared by themselves.
+# What is to be the same of a field of COMMAND DOCS or of a key spec: prose is only to be there, but the versions in the
+# history are Redis's, and so are the words in capitals (commands, options) of what replaces a command.
+proc without_prose {name value} {
+    switch $name {
+        summary - complexity - notes { return prose }
+        history { return [lmap change [lindex $value 1] { lindex $change 1 0 }] }
+        replaced_by { return [regexp -all -inline {[A-Z]{2,}} [lindex $value 1]] }
+        default { return [comparable $value] }
+    }
+}
+
+# A tagged RESP3 value without prose, without the display_text of arguments, which 7.2 has and 7.0 has not, and without
+# subcommands, which are compared by themselves.
 proc comparable {value} {
     lassign $value type content
     if {$type ni {map array set}} { return $value }
@@ -30,7 +42,7 @@ proc comparable {value} {
     if {$type eq "map"} {
         foreach {name field} $content {
             if {[lindex $name 1] in {display_text subcommands}} { continue }
-            lappend kept $name [comparable $field]
+            lappend kept $name [without_prose [lindex $name 1] $field]
         }
     } else {
         foreach member $content { lappend kept [comparable $member] }
@@ -46,6 +58,32 @@ proc info_of {c name} {
 
 proc docs_of {c name} {
     return [comparable [$c COMMAND DOCS $name]]
+}
+
+# The sentences that COMMAND tells about a command, in a form in which equal ones are equal. A single word is none.
+proc prose_of {c name} {
+    if {[dict size [$c COMMAND DOCS $name]] == 0} { return {} }
+    set docs [lindex [$c COMMAND DOCS $name] 1]
+    foreach field {summary complexity replaced_by} {
+        if {[dict exists $docs $field]} { lappend texts [dict get $docs $field] }
+    }
+    if {[dict exists $docs history]} { lappend texts {*}[lmap change [dict get $docs history] { lindex $change 1 }] }
+    foreach spec [lindex [$c COMMAND INFO $name] 0 8] {
+        if {[dict exists $spec notes]} { lappend texts [dict get $spec notes] }
+    }
+    return [lmap text $texts {
+        if {[string first " " $text] < 0} { continue }
+        string trimright [string tolower $text] .
+    }]
+}
+
+# The lines of HELP that name a subcommand or an option of one, and those that explain it.
+proc help_syntax {c container} {
+    return [lsearch -all -inline -regexp [lrange [$c $container HELP] 0 end-1] {^\S|^    \*}]
+}
+
+proc help_prose {c container} {
+    return [lsearch -all -inline -regexp [$c $container HELP] {^ +[^ *]}]
 }
 
 proc same_everywhere {ours theirs args} {
@@ -86,6 +124,39 @@ with_server {} {
     }
 
     foreach c [list $ours $theirs] { $c -tagged 0 }
+
+    test "each command has a summary, a sentence" {
+        foreach name $names {
+            set summary [dict get [lindex [$ours COMMAND DOCS $name] 1] summary]
+            if {![regexp {^[A-Z].* .*\.$} $summary]} { lappend wrong "$name: $summary" }
+        }
+        if {[info exists wrong]} { error [join $wrong \n] }
+    }
+
+    test "the prose of COMMAND DOCS and of key specs is our own" {
+        foreach name $names {
+            foreach text [prose_of $theirs $name] { set taken($text) "" }
+        }
+        assert {[array size taken] > 300}
+        foreach name $names {
+            foreach text [prose_of $ours $name] {
+                if {[info exists taken($text)]} { lappend wrong "$name: $text" }
+            }
+        }
+        if {[info exists wrong]} { error [join $wrong \n] }
+    }
+
+    test "HELP lists what Redis's lists, and explains it in words of our own" {
+        foreach container {CLIENT COMMAND CONFIG DEBUG MEMORY OBJECT PUBSUB} {
+            if {$container in {COMMAND CONFIG OBJECT PUBSUB}} {
+                assert_equal [help_syntax $theirs $container] [help_syntax $ours $container]
+            }
+            set taken_lines [help_prose $theirs $container]
+            foreach line [help_prose $ours $container] {
+                if {$line in $taken_lines} { error "$container HELP: $line" }
+            }
+        }
+    }
 
     test "subcommands of a container are listed with it" {
         set info [lindex [$ours COMMAND INFO config] 0]
@@ -139,12 +210,11 @@ with_server {} {
         }
     }
 
-    test "unknown names, wrong numbers of arguments and HELP" {
+    test "unknown names and wrong numbers of arguments" {
         foreach request {{INFO nosuch} {INFO nosuch get x|y} {INFO config|nosuch} {INFO |} {INFO config|} {INFO get|set}
                          {DOCS nosuch} {DOCS config|nosuch nosuch} {COUNT x} {HELP x} nosuch {INFO ""} {DOCS ""}} {
             same_everywhere $ours $theirs COMMAND {*}$request
         }
-        same_everywhere $ours $theirs COMMAND HELP
     }
 
     test "redis-cli reads COMMAND DOCS for its help" {
