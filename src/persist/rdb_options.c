@@ -28,15 +28,13 @@ static const struct option rdb_rows[] = {
      .flags = OPTION_HIDDEN,
      .address = &rdb_options.key_save_delay_us,
      .initial = "0",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
     {.name = "key-load-delay",
      .type = OPTION_INT,
      .flags = OPTION_HIDDEN,
      .address = &rdb_options.key_load_delay_us,
      .initial = "0",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
     {.name = NULL},
 };
 

@@ -26,7 +26,6 @@
 #define REPORT_MS 5000 /* between the log's lines about databases and clients */
 
 static int hz;
-static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 

@@ -1,4 +1,4 @@
-/* Passwords. One user, "default", until ACLs come. */
+/* Passwords. There is one user, "default", until ACLs come. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>

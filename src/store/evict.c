@@ -125,16 +125,8 @@ static const struct option evict_rows[] = {
      .initial = "noeviction",
      .names = policies,
      .apply = apply_policy},
-    {.name = "lfu-log-factor",
-     .type = OPTION_INT,
-     .address = &evict_options.lfu_log_factor,
-     .initial = "10",
-     .max = INT32_MAX},
-    {.name = "lfu-decay-time",
-     .type = OPTION_INT,
-     .address = &evict_options.lfu_decay_min,
-     .initial = "1",
-     .max = INT32_MAX},
+    {.name = "lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
+    {.name = "lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
     {.name = NULL},
 };
 
