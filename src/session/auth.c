@@ -1,5 +1,7 @@
 /* See auth.h. The password itself is kept, not a hash of it, since CONFIG GET requirepass shows it, as in Redis. */
 #include "session/auth.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
@@ -36,7 +38,7 @@ bool auth_login(struct client *c, struct slice user, struct slice given) {
     return known && right;
 }
 
-const struct option auth_rows[] = {
+static const struct option auth_rows[] = {
     {.name = "requirepass",
      .type = OPTION_BYTES,
      .flags = OPTION_SENSITIVE,
@@ -45,3 +47,5 @@ const struct option auth_rows[] = {
      .apply = password_changed},
     {.name = NULL},
 };
+
+const struct module auth_module = {.options = auth_rows};

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "session/client.h"
 
 /* The clients with kept messages. At most as many as commands that run inside each other: one or two. */
@@ -57,4 +58,6 @@ static void push_forget(struct client *c) {
     if (k) drop_kept(k);
 }
 
-const struct client_part push_part = {.forget = push_forget};
+static const struct client_part push_part = {.forget = push_forget};
+
+const struct module push_module = {.part = &push_part};

@@ -17,4 +17,3 @@ extern bool push_kept; /* a message is kept for at least one client */
 void push_copy(struct client *to, size_t start, size_t end);
 /* The client's reply is complete, and its range is the one at the arena's tail: write what was kept for it. */
 void push_settle(struct client *c);
-extern const struct client_part push_part;
