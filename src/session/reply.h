@@ -1,9 +1,9 @@
 /* Replies: what bodies of commands say, in the protocol that the client chose, RESP2 or RESP3.
  *
  * A reply goes to the tail of the output arena, which is the client's open range; all replies of a wave to one client
- * are sent with one system call. A client is needed even where both protocols agree: what is for no client in particular
- * is written with net/resp_out.h. Error texts begin with their code ("ERR syntax error"), without the dash and the line
- * end; CR and LF in them become blanks. All are O(bytes written), and none can fail. */
+ * are sent with one system call. The client must be given even where both protocols agree: elements for no client in
+ * particular are written with net/resp_out.h. Error texts begin with their code ("ERR syntax error"), without the dash
+ * and the line end; CR and LF in them become blanks. All are O(bytes written), and none can fail. */
 #pragma once
 #include "base/blob.h"
 #include "base/slice.h"
