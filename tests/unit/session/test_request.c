@@ -32,7 +32,7 @@ static const struct command rows[] = {
 /* --- look-up --------------------------------------------------------------------------------- */
 
 static void prepare(struct request *r, struct slice *argv, int argc) {
-    *r = (struct request){.argv = argv, .argc = argc, .redacted = 5, .key = {.hash = 1}};
+    *r = (struct request){.argv = argv, .argc = argc, .redacted = 5, .key = key_of(SLICE("old"))};
     request_prepare(r);
     assert_int_equal(r->redacted, 0);
 }
