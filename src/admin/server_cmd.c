@@ -52,6 +52,7 @@ static const struct command server_cmd_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "1.0.0",
+     .complexity = "",
      .summary = "Show this connection every request that the server executes."},
     {.name = "time",
      .body = time_command,
@@ -60,7 +61,6 @@ static const struct command server_cmd_commands[] = {
      .group = GROUP_SERVER,
      .since = "2.6.0",
      .summary = "Read the server's clock.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
