@@ -1,7 +1,6 @@
 /* The server's log, in Redis's format: "pid:role DD Mon YYYY HH:MM:SS.mmm level message".
  *
- * log_write() and log_raw() may be called by any thread and in a forked child; the main thread calls the rest. errno
- * stays as it is, so that a failure can be logged before it is handled. */
+ * log_write() and log_raw() may be called by any thread and in a forked child; the main thread calls the rest. */
 #pragma once
 #include <stdbool.h>
 
@@ -16,7 +15,8 @@ void log_set_role(char role);
 /* Send each message to syslog too. ident is copied; facility is syslog's number. */
 void log_syslog(bool enabled, const char *ident, int facility);
 
-/* One line; a message is cut off after 1023 bytes. */
+/* One line; a message is cut off after 1023 bytes. errno stays, so that a failure can be logged before it is
+ * handled. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One line without its head, at any level: for the banner. */
 void log_raw(const char *text);
