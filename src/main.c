@@ -1,4 +1,6 @@
 /* Arguments, configuration, the modules in their order, the loop. */
+#include "admin/debug.h"
+#include "admin/info.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -6,33 +8,38 @@
 #include "base/rand.h"
 #include "base/version.h"
 #include "base/worker.h"
+#include "catalog/catalog.h"
+#include "check/check_aof.h"
+#include "check/check_rdb.h"
 #include "cmd/families.h"
+#include "conf/config.h"
+#include "conf/config_file.h"
+#include "conf/planned.h"
+#include "durable/bgsave.h"
+#include "durable/durability.h"
+#include "durable/snapshot.h"
+#include "exec/block.h"
+#include "exec/propagate.h"
+#include "exec/tx.h"
 #include "net/loop.h"
-#include "persist/check_aof.h"
-#include "persist/check_rdb.h"
 #include "persist/rdb.h"
-#include "server/auth.h"
-#include "server/banner.h"
-#include "server/bgsave.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/config.h"
-#include "server/config_file.h"
-#include "server/crash.h"
-#include "server/cron.h"
-#include "server/durability.h"
-#include "server/info.h"
-#include "server/lifecycle.h"
-#include "server/limits.h"
-#include "server/listen.h"
-#include "server/planned.h"
-#include "server/process.h"
-#include "server/propagate.h"
-#include "server/settings.h"
-#include "server/snapshot.h"
-#include "server/stats.h"
-#include "server/tracking.h"
+#include "process/banner.h"
+#include "process/crash.h"
+#include "process/cron.h"
+#include "process/lifecycle.h"
+#include "process/listen.h"
+#include "process/process.h"
+#include "publish/monitor.h"
+#include "publish/notify.h"
+#include "publish/pubsub.h"
+#include "publish/tracking.h"
+#include "session/auth.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/push.h"
+#include "session/stats.h"
 #include "store/db.h"
+#include "store/evict.h"
 #include "store/fieldmap.h"
 #include "store/hll.h"
 #include "store/list.h"
@@ -45,10 +52,23 @@
 #include <string.h>
 #include <time.h>
 
+static int databases;
+
+static const struct option main_rows[] = {
+    {.name = "databases",
+     .type = OPTION_INT,
+     .flags = OPTION_IMMUTABLE,
+     .address = &databases,
+     .initial = "16",
+     .min = 1,
+     .max = INT32_MAX},
+    {.name = NULL},
+};
 static const struct option *const option_lists[] = {
-    listen_rows,    limits_rows, auth_options,    settings_rows,  cron_rows, crash_rows,    process_rows,
-    lifecycle_rows, info_rows,   list_rows,       fieldmap_rows,  set_rows,  zset_rows,     rdb_rows,
-    snapshot_rows,  bgsave_rows, durability_rows, propagate_rows, hll_rows,  tracking_rows, planned_rows,
+    listen_rows, limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
+    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
+    info_rows,   list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
+    bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
     strings_commands,    ranges_commands,     counters_commands,    lcs_commands,          keys_commands,
@@ -59,6 +79,10 @@ static const struct command *const families[] = {
     memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
     zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
     geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
+};
+
+static const struct client_part *const client_parts[] = {
+    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])
@@ -119,8 +143,7 @@ static void read_configuration(int argc, char **argv) {
 }
 
 static void open_log(void) {
-    if (settings.syslog_enabled) log_syslog(true, settings.syslog_ident, settings.syslog_facility);
-    if (log_open(settings.logfile)) return;
+    if (log_start()) return;
     fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", VERSION_REDIS,
             strerror(errno));
     exit(1);
@@ -140,6 +163,9 @@ static void start_base(void) {
         catalog_register(families[i]);
     }
     catalog_ready();
+    for (size_t i = 0; i < COUNT(client_parts); i++) {
+        client_register(client_parts[i]);
+    }
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */
@@ -148,14 +174,13 @@ static void start_server(void) {
     crash_watch();
     limits_fit_files();
     worker_start();
-    settings_start_threads();
     if (!loop_init((int)limits_options.max_clients + LIMITS_RESERVED_FDS)) {
         log_warning("Failed creating the event loop. Error message: '%s'", strerror(errno));
         exit(1);
     }
     clock_update();
     stats.started_ms = clock_now_ms();
-    db_init(settings.databases);
+    db_init(databases);
     listen_start();
     process_write_pid_file();
     process_apply();

@@ -21,11 +21,17 @@ enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_
 #define MESSAGE_MAX 1024 /* bytes of a message with its terminator; the rest is cut off */
 #define HEAD_MAX 64      /* bytes of "pid:role date time level " */
 
-static char file_path[4096]; /* "" for standard output */
-static enum log_level threshold = LOG_NOTICE;
+static char file_path[4096];       /* "" for standard output */
+static int threshold = LOG_NOTICE; /* enum log_level: loglevel */
 static char role_letter = 'M';
 static bool to_syslog;
-static char syslog_ident[256]; /* openlog() keeps the pointer */
+
+static struct {
+    char *file;
+    bool syslog;
+    char *ident;
+    int facility; /* syslog's number */
+} options;
 
 /* localtime_r() takes a lock inside libc that fork() does not know. This mutex around it is held across a fork, so that
  * no child inherits libc's lock in the locked state. */
@@ -75,19 +81,22 @@ void log_set_level(enum log_level level) {
 }
 
 enum log_level log_level(void) {
-    return threshold;
+    return (enum log_level)threshold;
 }
 
 void log_set_role(char role) {
     role_letter = role;
 }
 
-void log_syslog(bool enabled, const char *ident, int facility) {
-    if (to_syslog) closelog();
-    to_syslog = enabled;
-    if (!enabled) return;
-    snprintf(syslog_ident, sizeof syslog_ident, "%s", ident);
-    openlog(syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility);
+/* openlog() keeps the pointer to the name; that option is immutable. */
+bool log_start(void) {
+    to_syslog = options.syslog;
+    if (to_syslog) openlog(options.ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, options.facility);
+    return log_open(options.file);
+}
+
+bool log_is_on_screen(void) {
+    return file_path[0] == '\0' && !to_syslog;
 }
 
 /* If the log cannot be written there is nobody to tell, so failures are ignored. */
@@ -120,7 +129,7 @@ static size_t print_head(char to[HEAD_MAX], enum log_level level) {
 
 void log_write(enum log_level level, const char *format, ...) {
     static const int sys_level[] = {SYS_DEBUG, SYS_INFO, SYS_NOTICE, SYS_WARNING};
-    if (level < threshold || level >= LOG_NOTHING) return;
+    if ((int)level < threshold || level >= LOG_NOTHING) return;
     int reason = errno; /* callers log between a failure and its handling */
     char line[HEAD_MAX + MESSAGE_MAX + 1];
     size_t head = print_head(line, level);
@@ -148,3 +157,35 @@ void log_raw(const char *text) {
 int log_crash_fd(void) {
     return file_path[0] ? open_file() : STDOUT_FILENO;
 }
+
+/* --- Options --------------------------------------------------------------------------------- */
+
+static const struct option_name levels[] = {{"debug", LOG_DEBUG},     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE},
+                                            {"warning", LOG_WARNING}, {"nothing", LOG_NOTHING}, {NULL, 0}};
+static const struct option_name facilities[] = {{"user", LOG_USER},     {"local0", LOG_LOCAL0},
+                                                {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},
+                                                {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+                                                {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
+                                                {"local7", LOG_LOCAL7}, {NULL, 0}};
+
+const struct option log_rows[] = {
+    {.name = "loglevel", .type = OPTION_ENUM, .address = &threshold, .initial = "notice", .names = levels},
+    {.name = "logfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.file, .initial = ""},
+    {.name = "syslog-enabled",
+     .type = OPTION_BOOL,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.syslog,
+     .initial = "no"},
+    {.name = "syslog-ident",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.ident,
+     .initial = "redis"},
+    {.name = "syslog-facility",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.facility,
+     .initial = "local0",
+     .names = facilities},
+    {.name = NULL},
+};

@@ -3,8 +3,9 @@
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 #include <math.h>
 
@@ -85,11 +86,9 @@ const struct command counters_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Increment the integer value of a key by one",
+     .summary = "Add 1 to a number.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access update"},
@@ -99,11 +98,9 @@ const struct command counters_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Decrement the integer value of a key by one",
+     .summary = "Subtract 1 from a number.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access update"},
@@ -113,11 +110,9 @@ const struct command counters_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Increment the integer value of a key by the given amount",
+     .summary = "Add an integer to a number.",
      .complexity = "O(1)",
      .syntax = "key:key increment:integer",
      .key_flags = "RW access update"},
@@ -127,11 +122,9 @@ const struct command counters_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Decrement the integer value of a key by the given number",
+     .summary = "Subtract an integer from a number.",
      .complexity = "O(1)",
      .syntax = "key:key decrement:integer",
      .key_flags = "RW access update"},
@@ -141,11 +134,9 @@ const struct command counters_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
-     .summary = "Increment the float value of a key by the given amount",
+     .summary = "Add a decimal to a number.",
      .complexity = "O(1)",
      .syntax = "key:key increment:double",
      .key_flags = "RW access update"},

@@ -1,11 +1,10 @@
 /* Numbered databases: choosing, swapping, counting and emptying them. */
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/bgsave.h"
-#include "server/client.h"
-#include "server/loading.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/db.h"
 
 static void select_command(struct request *r) {
@@ -59,7 +58,7 @@ static void flushall(struct request *r) {
     if (!parse_flush(r, &in_background)) return;
     for (int i = 0; i < db_count(); i++)
         empty(db_at(i), in_background);
-    if (!loading_is_active()) bgsave_forget();
+    if (db_hooks.emptied) db_hooks.emptied();
     propagate_always();
     reply_ok(r->client);
 }
@@ -72,7 +71,7 @@ const struct command databases_commands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
-     .summary = "Change the selected database for the current connection",
+     .summary = "Choose the database for this connection.",
      .complexity = "O(1)",
      .syntax = "index:integer"},
     {.name = "swapdb",
@@ -82,8 +81,8 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "Swaps two Redis databases",
-     .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+     .summary = "Exchange the contents of two databases.",
+     .complexity = "O(n) for n keys that clients watch or wait for",
      .syntax = "index1:integer index2:integer"},
     {.name = "dbsize",
      .body = dbsize,
@@ -92,7 +91,7 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Return the number of keys in the selected database",
+     .summary = "Count the keys of this database.",
      .complexity = "O(1)",
      .tips = "request_policy:all_shards,response_policy:agg_sum"},
     {.name = "flushdb",
@@ -102,12 +101,12 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Remove all keys from the current database",
-     .complexity = "O(N) where N is the number of keys in the selected database",
+     .summary = "Empty this database.",
+     .complexity = "O(1), O(n) for n keys with SYNC",
      .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
-     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
-                "6.2.0|Added the `SYNC` flushing mode modifier."},
+     .history = "4.0.0|New: `ASYNC`.\n"
+                "6.2.0|New: `SYNC`."},
     {.name = "flushall",
      .body = flushall,
      .arity = -1,
@@ -115,11 +114,11 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Remove all keys from all databases",
-     .complexity = "O(N) where N is the total number of keys in all databases",
+     .summary = "Empty all databases.",
+     .complexity = "O(1) for each database, O(n) for n keys with SYNC",
      .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
-     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
-                "6.2.0|Added the `SYNC` flushing mode modifier."},
+     .history = "4.0.0|New: `ASYNC`.\n"
+                "6.2.0|New: `SYNC`."},
     {.name = NULL},
 };

@@ -8,8 +8,9 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/hll.h"
 #include "store/string.h"
 #include <math.h>
@@ -319,7 +320,7 @@ static void pfselftest(struct request *r) {
 
 static const struct command_keys pfcount_keys[] = {
     {.flags = "RW access",
-     .notes = "RW because it may change the internal representation of the key, and propagate to replicas",
+     .notes = "The estimate is kept in the value",
      .begin = 1,
      .last = -1,
      .step = 1,
@@ -340,12 +341,10 @@ const struct command hyperloglog_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Adds the specified elements to the specified HyperLogLog.",
-     .complexity = "O(1) to add every element.",
+     .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
+     .complexity = "O(n) for n elements, O(n * m) while it is sparse and m bytes long",
      .syntax = "key:key [element...]",
      .key_flags = "RW insert"},
     {.name = "pfcount",
@@ -355,12 +354,10 @@ const struct command hyperloglog_commands[] = {
      .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Return the approximated cardinality of the set(s) observed by the HyperLogLog at key(s).",
-     .complexity = "O(1) with a very small average constant time when called with a single key. O(N) with N being the "
-                   "number of keys, and much bigger constant times, when called with multiple keys.",
+     .summary = "Estimate how many distinct elements HyperLogLogs were shown.",
+     .complexity = "O(1), O(n) for n keys",
      .syntax = "key:key...",
      .keys = pfcount_keys},
     {.name = "pfdebug",
@@ -369,12 +366,10 @@ const struct command hyperloglog_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN | CMD_SYSCMD,
      .acl = ACL_HYPERLOGLOG,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Internal commands for debugging HyperLogLog values",
-     .complexity = "N/A",
+     .summary = "Look into a HyperLogLog.",
+     .complexity = "O(1)",
      .syntax = "subcommand key:key",
      .key_flags = "RW access"},
     {.name = "pfmerge",
@@ -384,11 +379,10 @@ const struct command hyperloglog_commands[] = {
      .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Merge N different HyperLogLogs into a single one.",
-     .complexity = "O(N) to merge N HyperLogLogs, but with high constant times.",
+     .summary = "Make one HyperLogLog of several.",
+     .complexity = "O(n) for n keys",
      .syntax = "destkey:key sourcekey:key#1...",
      .keys = pfmerge_keys},
     {.name = "pfselftest",
@@ -398,7 +392,7 @@ const struct command hyperloglog_commands[] = {
      .acl = ACL_HYPERLOGLOG,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "An internal command for testing HyperLogLog values",
-     .complexity = "N/A"},
+     .summary = "Check HyperLogLog's arithmetic against exact counts.",
+     .complexity = "O(1)"},
     {.name = NULL},
 };

@@ -3,9 +3,11 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
+#include "store/db.h"
 #include "store/value.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */
@@ -168,7 +170,7 @@ static void copy(struct request *r) {
         return;
     }
     const struct entry *e = db_peek(from, &r->key);
-    value_copy(to, &name, e, entry_deadline_ms(e));
+    db_copy(to, &name, e, entry_deadline_ms(e));
     db_changed(to, &name, DB_GENERIC, "copy_to");
     reply_int(c, 1);
 }
@@ -199,13 +201,10 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Delete a key",
-     .complexity = "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other "
-                   "than a string, the individual complexity for this key is O(M) where M is the number of elements in "
-                   "the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
+     .summary = "Remove keys with their values.",
+     .complexity = "O(n) for n keys; large values are freed in the background",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard,response_policy:agg_sum",
      .key_flags = "RM delete"},
@@ -216,13 +215,10 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "4.0.0",
-     .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
-     .complexity =
-         "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in "
-         "order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
+     .summary = "Remove keys with their values, just as DEL does.",
+     .complexity = "O(n) for n keys; large values are freed in the background",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard,response_policy:agg_sum",
      .key_flags = "RM delete"},
@@ -233,14 +229,13 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Determine if a key exists",
-     .complexity = "O(N) where N is the number of keys to check.",
+     .summary = "Count how many of these keys exist.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard,response_policy:agg_sum",
-     .history = "3.0.3|Accepts multiple `key` arguments.",
+     .history = "3.0.3|Takes several keys.",
      .key_flags = "RO"},
     {.name = "touch",
      .body = touch,
@@ -249,11 +244,10 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "3.2.1",
-     .summary = "Alters the last access time of a key(s). Returns the number of existing keys specified.",
-     .complexity = "O(N) where N is the number of keys that will be touched.",
+     .summary = "Mark keys as used just now, and count those that exist.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard,response_policy:agg_sum",
      .key_flags = "RO"},
@@ -263,11 +257,9 @@ const struct command keys_commands[] = {
      .flags = CMD_READONLY | CMD_FAST,
      .acl = ACL_KEYSPACE,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Determine the type stored at key",
+     .summary = "Tell the type of a value.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
@@ -278,7 +270,7 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Return a random key from the keyspace",
+     .summary = "Draw a key at random.",
      .complexity = "O(1)",
      .tips = "request_policy:all_shards,nondeterministic_output"},
     {.name = "keys",
@@ -288,9 +280,8 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Find all keys matching the given pattern",
-     .complexity = "O(N) with N being the number of keys in the database, under the assumption that the key names in "
-                   "the database and the given pattern have limited length.",
+     .summary = "List the keys that match a pattern.",
+     .complexity = "O(n) for n keys in the database",
      .syntax = "pattern:pattern",
      .tips = "request_policy:all_shards,nondeterministic_output_order"},
     {.name = "rename",
@@ -300,10 +291,9 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Rename a key",
+     .summary = "Give a value another key.",
      .complexity = "O(1)",
      .syntax = "key:key newkey:key#1",
      .keys = rename_command_keys},
@@ -314,13 +304,12 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Rename a key, only if the new key does not exist",
+     .summary = "Give a value another key, if that is free.",
      .complexity = "O(1)",
      .syntax = "key:key newkey:key#1",
-     .history = "3.2.0|The command no longer returns an error when source and destination names are the same.",
+     .history = "3.2.0|The same key twice is no error.",
      .keys = renamenx_keys},
     {.name = "move",
      .body = move,
@@ -328,11 +317,9 @@ const struct command keys_commands[] = {
      .flags = CMD_WRITE | CMD_FAST,
      .acl = ACL_KEYSPACE,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Move a key to another database",
+     .summary = "Put a key into another database.",
      .complexity = "O(1)",
      .syntax = "key:key db:integer",
      .key_flags = "RW access update"},
@@ -343,11 +330,10 @@ const struct command keys_commands[] = {
      .acl = ACL_KEYSPACE,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "6.2.0",
-     .summary = "Copy a key",
-     .complexity = "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
+     .summary = "Give another key the same value.",
+     .complexity = "O(n) for n bytes of the value; long strings are shared",
      .syntax = "source:key destination:key#1 [DB destination-db:integer] [REPLACE]",
      .keys = copy_keys},
     {.name = NULL},

@@ -6,9 +6,10 @@
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 
 struct lcs {
@@ -179,11 +180,10 @@ const struct command lcs_commands[] = {
      .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "7.0.0",
-     .summary = "Find longest common substring",
-     .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+     .summary = "Find the longest common subsequence of two strings.",
+     .complexity = "O(n * m) for strings of n and m bytes",
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
     {.name = NULL},
 };

@@ -4,9 +4,11 @@
 #include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
-#include "server/block.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/block.h"
+#include "exec/call.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 
 static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;
@@ -47,7 +49,7 @@ static void blmpop(struct request *r) {
 static bool move(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return list_pop_move(r, source, from, to);
-    if (exec_nested) {
+    if (call_is_nested) {
         reply_null(r->client);
     } else {
         block_on(r, ENTRY_LIST, r->argv + 1, 1, timeout_ms, reply_null_array);
@@ -90,13 +92,12 @@ const struct command list_block_commands[] = {
      .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.0.0",
-     .summary = "Remove and get the first element in a list, or block until one is available",
-     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Take the first element of the first list that has any, or wait for one.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "brpop",
      .body = brpop,
@@ -105,13 +106,12 @@ const struct command list_block_commands[] = {
      .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.0.0",
-     .summary = "Remove and get the last element in a list, or block until one is available",
-     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Take the last element of the first list that has any, or wait for one.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "blmove",
      .body = blmove,
@@ -120,10 +120,9 @@ const struct command list_block_commands[] = {
      .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "6.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
+     .summary = "Move an element between the ends of two lists, or wait for one.",
      .complexity = "O(1)",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT) timeout:double",
      .keys = move_keys},
@@ -134,8 +133,8 @@ const struct command list_block_commands[] = {
      .acl = ACL_LIST,
      .group = GROUP_LIST,
      .since = "7.0.0",
-     .summary = "Pop elements from a list, or block until one is available",
-     .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
+     .summary = "Take elements from the first list that has any, or wait for some.",
+     .complexity = "O(n + m) for n keys and m elements taken",
      .syntax = "timeout:double numkeys:integer key:key... where:(LEFT | RIGHT) [COUNT count:integer]",
      .keys = blmpop_keys},
     {.name = "brpoplpush",
@@ -145,14 +144,13 @@ const struct command list_block_commands[] = {
      .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
+     .summary = "Move the last element of a list to the front of another, or wait for one.",
      .complexity = "O(1)",
      .syntax = "source:key destination:key#1 timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
-     .deprecated = "6.2.0|`BLMOVE` with the `RIGHT` and `LEFT` arguments",
+     .history = "6.0.0|The timeout may be a fraction.",
+     .deprecated = "6.2.0|`BLMOVE`: `RIGHT`, `LEFT`",
      .keys = move_keys},
     {.name = NULL},
 };

@@ -1,8 +1,9 @@
 /* Look-ups that several families share. */
 #pragma once
 #include "base/likely.h"
-#include "server/reply.h"
+#include "session/reply.h"
 #include "store/db.h"
+#include "store/prefetch.h"
 
 #define LOOKUP_AHEAD 16 /* keys whose cache misses overlap: about what a core can have under way */
 
@@ -31,11 +32,12 @@ static inline int lookup_ahead(const struct db *db, const struct slice *argv, in
                                struct key keys[LOOKUP_AHEAD]) {
     int n = (left + step - 1) / step;
     if (n > LOOKUP_AHEAD) n = LOOKUP_AHEAD;
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (int i = 0; i < n; i++) {
         keys[i] = key_of(argv[i * step]);
-        db_prefetch_line(db, keys[i].hash);
+        prefetch_key(&ahead, db, keys[i].hash);
     }
-    for (int i = 0; i < n; i++)
-        db_prefetch_entry(db, keys[i].hash);
+    prefetch_records(&ahead);
     return n;
 }

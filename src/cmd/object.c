@@ -1,10 +1,10 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
 #include "cmd/families.h"
-#include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
+#include "store/db.h"
 #include "store/evict.h"
-#include "store/string.h"
 
 #define SHARED_INTEGERS 10000  /* Redis keeps integers below once, */
 #define SHARED_COUNT INT32_MAX /* and this is the count it shows for them */
@@ -60,17 +60,13 @@ static void freq(struct request *r) {
 static void help(struct request *r) {
     static const char *const lines[] = {
         "ENCODING <key>",
-        "    Return the kind of internal representation used in order to store the value",
-        "    associated with a <key>.",
+        "    Tell how the value of <key> is kept in memory.",
         "FREQ <key>",
-        "    Return the access frequency index of the <key>. The returned integer is",
-        "    proportional to the logarithm of the recent access frequency of the key.",
+        "    Tell how often <key> is used, on a logarithmic scale. Needs an LFU policy.",
         "IDLETIME <key>",
-        "    Return the idle time of the <key>, that is the approximated number of",
-        "    seconds elapsed since the last access to the key.",
+        "    Tell for how many seconds <key> has not been used.",
         "REFCOUNT <key>",
-        "    Return the number of references of the value associated with the specified",
-        "    <key>.",
+        "    Tell how often the value of <key> is referred to.",
         NULL,
     };
     reply_help(r->client, "OBJECT", lines);
@@ -83,11 +79,9 @@ static const struct command object_subcommands[] = {
      .flags = CMD_READONLY,
      .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Inspect the internal encoding of a Redis object",
+     .summary = "Tell how a value is kept in memory.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
@@ -98,11 +92,9 @@ static const struct command object_subcommands[] = {
      .flags = CMD_READONLY,
      .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "4.0.0",
-     .summary = "Get the logarithmic access frequency counter of a Redis object",
+     .summary = "Tell how often a key is used, on a logarithmic scale.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
@@ -114,7 +106,7 @@ static const struct command object_subcommands[] = {
      .acl = ACL_KEYSPACE,
      .group = GROUP_GENERIC,
      .since = "6.2.0",
-     .summary = "Show helpful text about the different subcommands",
+     .summary = "Describe the subcommands.",
      .complexity = "O(1)"},
     {.name = "idletime",
      .body = idletime,
@@ -122,11 +114,9 @@ static const struct command object_subcommands[] = {
      .flags = CMD_READONLY,
      .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Get the time since a Redis object was last accessed",
+     .summary = "Tell for how many seconds a key has not been used.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
@@ -137,11 +127,9 @@ static const struct command object_subcommands[] = {
      .flags = CMD_READONLY,
      .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Get the number of references to the value of the key",
+     .summary = "Tell how often a value is referred to: once, but for small integers.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
@@ -154,8 +142,8 @@ const struct command object_commands[] = {
      .arity = -2,
      .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "A container for object introspection commands",
-     .complexity = "Depends on subcommand.",
+     .summary = "Ask how a value is kept and used.",
+     .complexity = "Depends on the subcommand",
      .subcommands = object_subcommands},
     {.name = NULL},
 };

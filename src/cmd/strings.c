@@ -6,14 +6,14 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/num.h"
+#include "catalog/catalog.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/wave.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/expire.h"
 #include "store/string.h"
 
@@ -114,7 +114,7 @@ static bool reply_current(struct request *r) {
 static inline void store(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
     struct db *db = r->client->db;
     if (unlikely(r->argv[i].len >= BLOB_MIN)) {
-        struct blob *blob = wave_take_blob(r, i);
+        struct blob *blob = request_take_blob(r, i);
         if (blob) {
             db_set_blob(db, key, old, blob, deadline_ms);
             db_changed(db, key, DB_STRING, "set");
@@ -296,7 +296,7 @@ static const char *set_key_flags(const struct slice *argv, int argc) {
 
 static const struct command_keys set_keys[] = {
     {.flags = "RW access update variable_flags",
-     .notes = "RW and ACCESS due to the optional `GET` argument",
+     .notes = "`GET` reads what is there",
      .begin = 1,
      .step = 1,
      .keynum_at = -1,
@@ -305,11 +305,7 @@ static const struct command_keys set_keys[] = {
 };
 
 static const struct command_keys getex_keys[] = {
-    {.flags = "RW access update",
-     .notes = "RW and UPDATE because it changes the TTL",
-     .begin = 1,
-     .step = 1,
-     .keynum_at = -1},
+    {.flags = "RW access update", .notes = "The deadline may change", .begin = 1, .step = 1, .keynum_at = -1},
     {.flags = NULL},
 };
 
@@ -320,11 +316,9 @@ const struct command strings_commands[] = {
      .flags = CMD_READONLY | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Get the value of a key",
+     .summary = "Read a string.",
      .complexity = "O(1)",
      .syntax = "key:key"},
     {.name = "set",
@@ -333,19 +327,17 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the string value of a key",
+     .summary = "Write a string.",
      .complexity = "O(1)",
      .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
                "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
                "unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
-     .history = "2.6.12|Added the `EX`, `PX`, `NX` and `XX` options.\n"
-                "6.0.0|Added the `KEEPTTL` option.\n"
-                "6.2.0|Added the `GET`, `EXAT` and `PXAT` option.\n"
-                "7.0.0|Allowed the `NX` and `GET` options to be used together.",
+     .history = "2.6.12|New: `EX`, `PX`, `NX`, `XX`.\n"
+                "6.0.0|New: `KEEPTTL`.\n"
+                "6.2.0|New: `GET`, `EXAT`, `PXAT`.\n"
+                "7.0.0|`NX` and `GET` go together.",
      .keys = set_keys},
     {.name = "setnx",
      .body = setnx,
@@ -353,11 +345,9 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the value of a key, only if the key does not exist",
+     .summary = "Write a string, if the key is free.",
      .complexity = "O(1)",
      .syntax = "key:key value",
      .key_flags = "OW insert"},
@@ -367,11 +357,9 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
-     .summary = "Set the value and expiration of a key",
+     .summary = "Write a string that expires after some seconds.",
      .complexity = "O(1)",
      .syntax = "key:key seconds:integer value",
      .key_flags = "OW update"},
@@ -381,11 +369,9 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
-     .summary = "Set the value and expiration in milliseconds of a key",
+     .summary = "Write a string that expires after some milliseconds.",
      .complexity = "O(1)",
      .syntax = "key:key milliseconds:integer value",
      .key_flags = "OW update"},
@@ -395,14 +381,12 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the string value of a key and return its old value",
+     .summary = "Write a string, and read what was there before.",
      .complexity = "O(1)",
      .syntax = "key:key value",
-     .deprecated = "6.2.0|`SET` with the `!GET` argument",
+     .deprecated = "6.2.0|`SET`: `GET`",
      .key_flags = "RW access update"},
     {.name = "getdel",
      .body = getdel,
@@ -410,11 +394,9 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
-     .summary = "Get the value of a key and delete the key",
+     .summary = "Read a string, and remove its key.",
      .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access delete"},
@@ -424,11 +406,9 @@ const struct command strings_commands[] = {
      .flags = CMD_WRITE | CMD_FAST,
      .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
-     .summary = "Get the value of a key and optionally set its expiration",
+     .summary = "Read a string, and change when it expires.",
      .complexity = "O(1)",
      .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
                "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
@@ -440,11 +420,10 @@ const struct command strings_commands[] = {
      .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Get the values of all the given keys",
-     .complexity = "O(N) where N is the number of keys to retrieve.",
+     .summary = "Read several strings.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard"},
     {.name = "mset",
@@ -457,8 +436,8 @@ const struct command strings_commands[] = {
      .key_step = 2,
      .group = GROUP_STRING,
      .since = "1.0.1",
-     .summary = "Set multiple keys to multiple values",
-     .complexity = "O(N) where N is the number of keys to set.",
+     .summary = "Write several strings.",
+     .complexity = "O(n) for n keys",
      .syntax = "key_value:(key:key value)...",
      .tips = "request_policy:multi_shard,response_policy:all_succeeded",
      .key_flags = "OW update"},
@@ -472,8 +451,8 @@ const struct command strings_commands[] = {
      .key_step = 2,
      .group = GROUP_STRING,
      .since = "1.0.1",
-     .summary = "Set multiple keys to multiple values, only if none of the keys exist",
-     .complexity = "O(N) where N is the number of keys to set.",
+     .summary = "Write several strings, if all keys are free.",
+     .complexity = "O(n) for n keys",
      .syntax = "key_value:(key:key value)...",
      .tips = "request_policy:multi_shard,response_policy:agg_min",
      .key_flags = "OW insert"},

@@ -1,6 +1,6 @@
-/* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see server/tx.h. */
+/* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see exec/tx.h. */
 #include "cmd/families.h"
-#include "server/tx.h"
+#include "exec/tx.h"
 
 static void multi(struct request *r) {
     tx_multi(r->client);
@@ -22,7 +22,7 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "1.2.0",
-     .summary = "Mark the start of a transaction block",
+     .summary = "Begin a transaction: requests are queued until EXEC.",
      .complexity = "O(1)"},
     {.name = "exec",
      .body = tx_exec,
@@ -31,8 +31,8 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "1.2.0",
-     .summary = "Execute all commands issued after MULTI",
-     .complexity = "Depends on commands in the transaction"},
+     .summary = "Run the queued requests, with no other client's between them.",
+     .complexity = "The sum of the queued requests"},
     {.name = "discard",
      .body = discard,
      .arity = 1,
@@ -40,8 +40,8 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "2.0.0",
-     .summary = "Discard all commands issued after MULTI",
-     .complexity = "O(N), when N is the number of queued commands"},
+     .summary = "End a transaction without running what is queued.",
+     .complexity = "O(n) for n queued requests and watched keys"},
     {.name = "watch",
      .body = tx_watch,
      .arity = -2,
@@ -49,11 +49,10 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_TRANSACTIONS,
      .since = "2.2.0",
-     .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
-     .complexity = "O(1) for every key.",
+     .summary = "Let the next EXEC fail if one of these keys has changed by then.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key...",
      .key_flags = "RO"},
     {.name = "unwatch",
@@ -63,7 +62,7 @@ const struct command transactions_commands[] = {
      .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "2.2.0",
-     .summary = "Forget about all watched keys",
-     .complexity = "O(1)"},
+     .summary = "Stop watching keys.",
+     .complexity = "O(n) for n watched keys"},
     {.name = NULL},
 };

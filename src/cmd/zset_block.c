@@ -2,8 +2,8 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/zsets.h"
-#include "server/block.h"
-#include "server/propagate.h"
+#include "exec/block.h"
+#include "exec/propagate.h"
 
 static void pop(struct request *r, bool last) {
     struct client *c = r->client;
@@ -51,14 +51,12 @@ const struct command zset_block_commands[] = {
      .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
-     .summary = "Remove and return the member with the highest score from one or more sorted sets, or block until one "
-                "is available",
-     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Take the member with the highest score of the first sorted set that has any, or wait for one.",
+     .complexity = "O(k + log n) for k keys and n members",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "bzpopmin",
      .body = bzpopmin,
@@ -67,14 +65,12 @@ const struct command zset_block_commands[] = {
      .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
-     .summary = "Remove and return the member with the lowest score from one or more sorted sets, or block until one "
-                "is available",
-     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Take the member with the lowest score of the first sorted set that has any, or wait for one.",
+     .complexity = "O(k + log n) for k keys and n members",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "bzmpop",
      .body = bzmpop,
@@ -83,9 +79,8 @@ const struct command zset_block_commands[] = {
      .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
-     .summary = "Remove and return members with scores in a sorted set or block until one is available",
-     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
-                   "sorted set, and M being the number of elements popped.",
+     .summary = "Take members from an end of the first sorted set that has any, or wait for some.",
+     .complexity = "O(k + log n + m) for k keys and n members, m of them taken",
      .syntax = "timeout:double numkeys:integer key:key... where:(MIN | MAX) [COUNT count:integer]",
      .keys = bzmpop_keys},
     {.name = NULL},

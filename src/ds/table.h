@@ -169,14 +169,15 @@ static inline void table_fetch(const void *p) {
     __asm__ volatile("");
 }
 
-/* Two steps that hide the cache misses of a later table_find(). The first fetches the home line. The second, some time
- * later, fetches the first 64 bytes of the record that is probably meant. */
-static inline void table_prefetch_line(const struct table *t, uint64_t hash) {
+/* Two steps that hide the cache misses of a later table_find(). The first fetches the home line and returns its place.
+ * The second, some time later, fetches the first 64 bytes of the record that is probably meant. */
+static inline struct table_place table_prefetch_line(const struct table *t, uint64_t hash) {
     struct table_place p = table_place(t, hash);
     if (p.segment) table_fetch(p.segment + 8 * (size_t)p.line);
+    return p;
 }
-static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
-    struct table_place p = table_place(t, hash);
+/* The second step, with the place that the first one returned; the table must not have changed since. */
+static inline void table_prefetch_place(struct table_place p) {
     if (!p.segment) return;
     const uint64_t *line = p.segment + 8 * (size_t)p.line;
     unsigned match = table_match(line, p.tag);
@@ -187,4 +188,7 @@ static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
     } else if (table_pushed(line)) {
         table_fetch(p.segment + 8 * (size_t)(p.line + 1 == p.lines ? 0 : p.line + 1));
     }
+}
+static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
+    table_prefetch_place(table_place(t, hash));
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "persist/aof_load.h"
+#include "persist/aof_rewrite.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/manifest.h"
@@ -18,8 +19,6 @@
 
 #define FAILURES_TOLERATED 3 /* in a row, before automatic rewrites slow down: 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
-
-struct aof_options aof_options;
 
 static struct manifest manifest;
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file that is written to */

@@ -5,21 +5,10 @@
  * replaced, and only then are the former files history, which is removed. Switching the file on at run time is the
  * same, but for an increment that stays a temporary file until the base is there. */
 #pragma once
-#include "persist/aof_read.h"
+#include "persist/aof_load.h"
 #include "persist/aof_write.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-struct aof_options {
-    char *filename, *dirname; /* appendfilename, appenddirname */
-    bool base_is_rdb;         /* aof-use-rdb-preamble */
-    bool load_truncated;      /* aof-load-truncated */
-    bool incremental_sync;    /* aof-rewrite-incremental-fsync */
-    bool keep_history;        /* aof-disable-auto-gc */
-    int rewrite_percent;      /* auto-aof-rewrite-percentage; 0: never */
-    int64_t rewrite_min_size; /* auto-aof-rewrite-min-size */
-};
-extern struct aof_options aof_options;
 
 /* Waiting: switched on at run time, and the base is not there yet. */
 enum aof_state { AOF_OFF, AOF_ON, AOF_WAITING };
@@ -35,12 +24,6 @@ struct aof_status {
 };
 struct aof_status aof_status(void);
 
-enum aof_load { AOF_LOAD_NOTHING, AOF_LOAD_FINE, AOF_LOAD_FAILED };
-struct aof_load_hooks {
-    struct aof_reader_hooks reader;
-    void (*sized)(void *ctx, uint64_t bytes);   /* of all files together, before the first is read */
-    void (*begun)(void *ctx, const char *name); /* a file is about to be read */
-};
 /* Read all files that the manifest names, in order. AOF_LOAD_FAILED has been logged: at start-up, the process must end. */
 enum aof_load aof_load(const struct aof_load_hooks *hooks);
 /* At start-up, after loading: go on writing. Ends the process if that is impossible. */
@@ -59,6 +42,3 @@ void aof_schedule_rewrite(bool by_hand); /* as soon as it can be; by hand: forme
 void aof_tick(void);
 /* At the end of the process: write and sync what there is. */
 void aof_end(void);
-
-/* The dataset as commands instead of a snapshot (persist/aof_rewrite.c). errno if false. */
-bool aof_rewrite_commands(int fd, bool incremental_sync);

@@ -14,6 +14,8 @@
 
 #define COPY_STEP (1 << 20)
 
+struct aof_options aof_options;
+
 bool aof_load_manifest(const char *name, struct manifest *m) {
     struct manifest_error error;
     switch (manifest_load(aof_options.dirname, name, m, &error)) {

@@ -1,10 +1,11 @@
 /* The dataset as commands: what `aof-use-rdb-preamble no` asks for. A key is one command, or several of up to
  * ITEMS_A_COMMAND items, so that no reader needs much memory for one, and then PEXPIREAT if it has a deadline. */
+#include "persist/aof_rewrite.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "ds/quicklist.h"
 #include "net/resp.h"
-#include "persist/aof.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "store/db.h"

@@ -8,6 +8,7 @@
 #include "store/fieldmap.h"
 #include "store/set.h"
 #include "store/set_record.h"
+#include "store/value_table.h"
 #include <stdlib.h>
 
 #define TABLE_BYTES 2 /* of the input that a member of a table takes at least: what its room is bounded by */
@@ -21,13 +22,6 @@ struct build {
     uint64_t expected;   /* elements or pairs in all */
     struct rdb_gather gather;
 };
-
-static struct table *new_table(const struct table_type *type, uint64_t room) {
-    struct table *t = alloc_get(sizeof *t);
-    table_init(t, type);
-    table_reserve(t, room);
-    return t;
-}
 
 static void begin(struct build *b, struct rdb_in *in, uint64_t expected) {
     *b = (struct build){.in = in, .integers = true, .expected = expected};
@@ -58,14 +52,14 @@ static bool finish_table(struct build *b, bool ok, struct rdb_value *v, enum ent
 /* --- Sets -------------------------------------------------------------------------------------- */
 
 static void add_record(struct build *b, struct slice member) {
-    rdb_gather_add(&b->gather, hash_of(member), record_new(member));
+    rdb_gather_add(&b->gather, hash_of(member), set_record_new(member));
     b->count++;
 }
 
 static void set_to_table(struct build *b, const uint8_t *lp) {
     char scratch[NUM_I64_MAX];
     uint64_t bound = reader_left(b->in->reader) / TABLE_BYTES + listpack_count(lp);
-    b->table = new_table(&record_table, b->expected < bound ? b->expected : bound);
+    b->table = value_table_new(&set_record_table, b->expected < bound ? b->expected : bound);
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_member_records);
     for (const uint8_t *at = listpack_first(lp); !listpack_at_end(at); at = listpack_next(at))
@@ -196,7 +190,7 @@ static void add_field(struct build *b, struct slice name, struct slice value) {
 static void hash_to_table(struct build *b, const uint8_t *lp) {
     char name[NUM_I64_MAX], value[NUM_I64_MAX];
     uint64_t bound = reader_left(b->in->reader) / TABLE_BYTES + listpack_count(lp) / 2;
-    b->table = new_table(&fieldmap_table, b->expected < bound ? b->expected : bound);
+    b->table = value_table_new(&fieldmap_table, b->expected < bound ? b->expected : bound);
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_field_records);
     for (const uint8_t *at = listpack_first(lp), *next; !listpack_at_end(at); at = listpack_next(next)) {

@@ -5,13 +5,13 @@
 #include "store/set_record.h"
 
 static struct slice set_name(const void *record) {
-    return record_slice(record);
+    return set_record_slice(record);
 }
 static bool set_equal(const void *record, const void *name) {
-    return record_equal(record, name);
+    return set_record_equal(record, name);
 }
 static void set_drop(void *record) {
-    record_free(record);
+    set_record_free(record);
 }
 const struct rdb_kind rdb_member_records = {set_name, set_equal, set_drop};
 

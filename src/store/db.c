@@ -14,7 +14,6 @@
 #include "ds/wheel.h"
 #include "store/evict.h"
 #include "store/expire.h"
-#include "store/string.h"
 #include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
@@ -26,16 +25,6 @@ struct db_metrics db_metrics;
 static const struct table_type keyspace = {entry_hash};
 static struct db *dbs;
 static int n_dbs;
-
-void db_init(int databases) {
-    assert(!dbs && databases > 0);
-    n_dbs = databases;
-    dbs = alloc_zero((size_t)databases * sizeof *dbs);
-    for (int i = 0; i < databases; i++) {
-        table_init(&dbs[i].keys, &keyspace);
-        dbs[i].id = i;
-    }
-}
 
 int db_count(void) {
     return n_dbs;
@@ -85,10 +74,19 @@ static __attribute__((noinline)) struct entry *read_miss(struct db *db, const st
     return NULL;
 }
 
+static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
+    struct key key = {entry_key(e), hash};
+    db_detach(db, &key, e);
+    db_metrics.expired++;
+    if (db_hooks.expired) db_hooks.expired(db, &key);
+    db_notify(db, &key, DB_EXPIRED, "expired");
+    entry_free(e);
+}
+
 static inline struct entry *find_live(struct db *db, const struct key *key) {
     struct entry *e = find(db, key);
     if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
-        expire_remove(db, key, e);
+        remove_expired(db, e, key->hash);
         return NULL;
     }
     return e;
@@ -131,7 +129,7 @@ const struct table *db_members(const struct db *db, const struct key *key) {
 struct entry *db_random(struct db *db) {
     struct entry *e;
     for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
-        expire_remove(db, &(struct key){entry_key(e), entry_hash(e)}, e);
+        remove_expired(db, e, entry_hash(e));
     return e;
 }
 
@@ -300,6 +298,14 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     return to;
 }
 
+struct entry *db_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms) {
+    enum entry_type type = entry_type(e);
+    unsigned encoding = entry_encoding(e);
+    if (!entry_owns_memory(e)) return db_put(to, key, NULL, type, encoding, entry_value(e), e->value_len, deadline_ms);
+    void *value = value_types[type]->copy(entry_pointer(e), encoding);
+    return db_put(to, key, NULL, type, encoding, &value, sizeof value, deadline_ms);
+}
+
 void db_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     db_metrics.dirty++;
     if (db_hooks.changed) db_hooks.changed(db, key, class, event);
@@ -310,6 +316,17 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 }
 
 /* --- Whole databases ------------------------------------------------------------------------- */
+
+void db_init(int databases) {
+    assert(!dbs && databases > 0);
+    expire_init(remove_expired);
+    n_dbs = databases;
+    dbs = alloc_zero((size_t)databases * sizeof *dbs);
+    for (int i = 0; i < databases; i++) {
+        table_init(&dbs[i].keys, &keyspace);
+        dbs[i].id = i;
+    }
+}
 
 /* What a flushed database leaves behind. */
 struct remains {
@@ -337,7 +354,7 @@ static void empty(struct db *db, bool in_background) {
     *db = (struct db){.id = db->id};
     table_init(&db->keys, &keyspace);
     if (in_background) {
-        db_metrics.lazyfreed += keys;
+        entry_lazyfreed += keys;
         worker_submit(bury, r);
     } else {
         bury(r);

@@ -6,7 +6,7 @@
 #pragma once
 #include "base/hash.h"
 #include "base/slice.h"
-#include "ds/table.h"
+#include "store/db_layout.h"
 #include "store/entry.h"
 #include <stdint.h>
 
@@ -20,18 +20,7 @@ static inline struct key key_of(struct slice name) {
     return (struct key){name, hash_bytes(name.ptr, name.len)};
 }
 
-struct wheel;
 struct blob;
-
-struct db {
-    struct table keys;
-    struct wheel *wheel; /* NULL until a key has a TTL */
-    size_t expiring;     /* keys with a TTL; what the wheel has in marks beyond these is stale */
-    size_t sweep_above;  /* stale marks left by the last sweep, doubled: no new sweep before there are more */
-    int64_t ttl_sum_ms;  /* sampled estimate: INFO's avg_ttl */
-    int id;
-    bool sweeping; /* a sweep of the wheel is under way */
-};
 
 /* Classes of keyspace events, as in notify-keyspace-events. */
 enum db_class {
@@ -55,15 +44,15 @@ struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
     void (*evicted)(struct db *db, const struct key *key);
-    void (*flushed)(struct db *db); /* about to be emptied: everything changes; NULL means all of them */
+    void (*flushed)(struct db *db);                    /* about to be emptied: all its keys change */
+    void (*emptied)(void);                             /* all databases have been emptied by one command */
     void (*swapped)(struct db *one, struct db *other); /* about to swap their contents */
 };
 extern struct db_hooks db_hooks;
 
 struct db_metrics {
-    uint64_t hits, misses, expired, expired_stale_permille, lazyfreed;
-    uint64_t expire_ticks, expire_capped; /* active expiry: time spent, and how often it ran out of its slice */
-    int64_t dirty;                        /* changes since the last save */
+    uint64_t hits, misses, expired, expired_stale_permille;
+    int64_t dirty; /* changes since the last save */
 };
 extern struct db_metrics db_metrics;
 
@@ -120,6 +109,8 @@ void db_remove(struct db *db, const struct key *key, struct entry *e);
 struct entry *db_detach(struct db *db, const struct key *key, struct entry *e);
 /* Insert under another name a detached entry's value and TTL; frees `e`. The new key must be absent. */
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e);
+/* Insert an equal, independent value under a key that is absent, with this deadline. e may be in any database. */
+struct entry *db_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms);
 
 /* Insert an entry that was made elsewhere (in a snapshot being loaded), with the access clock that it has. No event.
  * NULL: done; else the entry that has its key already (past its deadline or not), and nothing was done. */

@@ -3,8 +3,9 @@
 #include "store/entry.h"
 #include "base/hash.h"
 #include "base/worker.h"
-#include "store/db.h"
 #include "store/value.h"
+
+uint64_t entry_lazyfreed;
 
 #define LONG_KEY 255 /* key_len from which a field of 4 bytes tells the length */
 
@@ -54,7 +55,7 @@ void entry_drop_value(struct entry *e) {
     }
     struct dropped *job = alloc_get(sizeof *job);
     *job = d;
-    db_metrics.lazyfreed++;
+    entry_lazyfreed++;
     worker_submit(drop_later, job);
 }
 

@@ -27,10 +27,11 @@ enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, E
 /* Encodings of a string; other types number theirs in their own modules. */
 enum string_encoding {
     STRING_INT,      /* int64_t inline; OBJECT ENCODING says int */
-    STRING_EMBSTR,   /* bytes inline, at most 44 when they were set; says embstr */
+    STRING_EMBSTR,   /* bytes inline, at most STRING_EMBSTR_MAX when they were set; says embstr */
     STRING_RAW,      /* bytes inline; says raw */
     STRING_BLOB = 8, /* struct blob *; says raw */
 };
+#define STRING_EMBSTR_MAX 44 /* bytes: a string that is set to at most this many reports "embstr" */
 
 enum entry_flag {
     ENTRY_HAS_TTL = 1 << 0,
@@ -126,6 +127,8 @@ static inline void entry_free_shell(struct entry *e) {
 static inline bool entry_owns_memory(const struct entry *e) {
     return e->type_encoding & ENTRY_OUT_OF_LINE << 4;
 }
+/* Values that were left to the worker to free, a flushed database's keys included: INFO's lazyfreed_objects. */
+extern uint64_t entry_lazyfreed;
 /* Bytes of memory, the value's own included; `samples` bounds the walk of a collection (0: all). */
 size_t entry_memory(const struct entry *e, size_t samples);
 const char *entry_type_name(enum entry_type type);      /* "string", ... */

@@ -6,6 +6,7 @@
 #include "store/expire.h"
 #include "base/clock.h"
 #include "ds/wheel.h"
+#include "store/prefetch.h"
 
 #define SEQUENCE_BITS 3
 #define SEQUENCE_MASK ((1u << SEQUENCE_BITS) - 1)
@@ -13,7 +14,9 @@
 #define STALE_MIN 1000     /* not worth a sweep */
 #define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
 #define TTL_SAMPLES 64
+static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once");
 
+struct expire_metrics expire_metrics;
 bool expire_held, expire_suspended;
 
 static struct db **waiting; /* databases that have a wheel, or had one lately */
@@ -21,6 +24,11 @@ static size_t n_waiting, waiting_cap;
 static size_t turn;                 /* index of the one that goes first next time */
 static int64_t next_ms = INT64_MAX; /* no wheel has work before this */
 static bool disabled;
+static expire_remove_fn remove_entry;
+
+void expire_init(expire_remove_fn remove) {
+    remove_entry = remove;
+}
 
 static uint64_t mark_of(uint64_t hash, unsigned sequence) {
     return hash >> (64 - PREFIX_BITS) << SEQUENCE_BITS | sequence;
@@ -86,14 +94,6 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     if (due_ms < next_ms) next_ms = earlier(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }
 
-void expire_remove(struct db *db, const struct key *key, struct entry *e) {
-    db_detach(db, key, e);
-    db_metrics.expired++;
-    if (db_hooks.expired) db_hooks.expired(db, key);
-    db_notify(db, key, DB_EXPIRED, "expired");
-    entry_free(e);
-}
-
 /* --- What a mark stands for ------------------------------------------------------------------ */
 
 struct search {
@@ -134,7 +134,7 @@ static int64_t resolve_one(struct db *db, uint64_t mark, int64_t now_ms) {
     do {
         s = (struct search){.mark = mark, .now_ms = now_ms};
         table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, visit, &s);
-        if (s.due) expire_remove(db, &(struct key){entry_key(s.due), s.hash}, s.due);
+        if (s.due) remove_entry(db, s.due, s.hash);
     } while (s.more);
     return s.pending ? due_ms_of(s.earliest_ms) : WHEEL_DROP;
 }
@@ -147,11 +147,11 @@ struct pass {
 /* All table lines first, then all entries, so that a batch waits for memory about twice and not 32 times. */
 static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
     struct pass *pass = ctx;
-    const struct table *keys = &pass->db->keys;
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (size_t i = 0; i < n; i++)
-        table_prefetch_line(keys, prefix_of(marks[i]));
-    for (size_t i = 0; i < n; i++)
-        table_prefetch_record(keys, prefix_of(marks[i]));
+        prefetch_key(&ahead, pass->db, prefix_of(marks[i]));
+    prefetch_records(&ahead);
     for (size_t i = 0; i < n; i++) {
         /* Of equal marks one is enough, wherever they came from: it will be filed by the answer given here. */
         size_t twin = 0;
@@ -202,8 +202,8 @@ int64_t expire_run(int64_t now_ms) {
     }
     if (left > 0) earliest_ms = now_ms; /* those that had no turn go first next time */
     uint64_t now = clock_ticks();
-    db_metrics.expire_ticks += now - began;
-    db_metrics.expire_capped += now > until_ticks;
+    expire_metrics.ticks += now - began;
+    expire_metrics.capped += now > until_ticks;
     return next_ms = earliest_ms;
 }
 

@@ -12,10 +12,21 @@
  * came later. Both are harmless, since a mark stands for all entries that it fits: it
  * removes those that are due and comes back at the earliest deadline of the others. */
 #pragma once
-#include "store/db.h"
+#include "store/db_layout.h"
+#include "store/entry.h"
 #include <stdint.h>
 
 #define EXPIRE_SLICE_US 500 /* the most that one call of expire_run may take, about */
+
+/* How to remove an entry whose time has come: statistics, hooks, "expired" event. For db.c, which calls this. */
+typedef void (*expire_remove_fn)(struct db *db, struct entry *e, uint64_t hash);
+void expire_init(expire_remove_fn remove);
+
+struct expire_metrics {
+    uint64_t ticks;  /* of the clock (base/clock.h), spent on active expiry */
+    uint64_t capped; /* calls of expire_run that ran out of their slice */
+};
+extern struct expire_metrics expire_metrics;
 
 /* An entry got a TTL, or one that is due earlier than before: file a mark. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
@@ -34,8 +45,6 @@ void expire_hold(bool held);
 void expire_suspend(bool suspended);
 extern bool expire_held, expire_suspended;
 
-/* Remove a key whose time has come: statistics, hooks, "expired" event. */
-void expire_remove(struct db *db, const struct key *key, struct entry *e);
 size_t expire_stale_marks(const struct db *db);
 /* For db.c: a wheel came to this database by a swap; the databases themselves go away. */
 void expire_adopt(struct db *db);

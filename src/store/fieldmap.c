@@ -5,6 +5,7 @@
 #include "store/fieldmap.h"
 #include "ds/pack.h"
 #include "store/value.h"
+#include "store/value_table.h"
 
 struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
 
@@ -32,13 +33,6 @@ static bool is_table(const struct entry *e) {
 }
 static uint8_t *pack_of(const struct entry *e) {
     return (uint8_t *)entry_value(e);
-}
-
-static struct table *new_table(size_t room) {
-    struct table *t = alloc_get(sizeof *t);
-    table_init(t, &fieldmap_table);
-    table_reserve(t, room);
-    return t;
 }
 
 static uint64_t hash_of(struct slice name) {
@@ -72,7 +66,7 @@ bool fieldmap_get(const struct entry *e, struct slice name, char scratch[NUM_I64
 /* Make e's pack a table with room for so many fields. */
 static struct entry *convert(struct db *db, struct entry *e, size_t room) {
     size_t count = fieldmap_count(e);
-    struct table *t = new_table(room > count ? room : count);
+    struct table *t = value_table_new(&fieldmap_table, room > count ? room : count);
     struct fieldmap_iter it;
     struct field_pair pair;
     fieldmap_iter_init(&it, e);
@@ -135,7 +129,7 @@ static bool is_big(const struct slice *pairs, size_t n) {
 /* A hash without fields, but with room for these. */
 static struct entry *create(struct db *db, const struct key *key, const struct slice *pairs, size_t n, bool big) {
     if (big) {
-        struct table *t = new_table(n);
+        struct table *t = value_table_new(&fieldmap_table, n);
         return db_put(db, key, NULL, ENTRY_HASH, FIELDMAP_TABLE, &t, sizeof t, ENTRY_NO_TTL);
     }
     size_t room = PACK_EMPTY;
@@ -241,57 +235,42 @@ uint64_t fieldmap_scan(const struct entry *e, uint64_t cursor, table_visit_fn vi
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *fieldmap_encoding_name(unsigned encoding) {
     return encoding == FIELDMAP_LISTPACK ? "listpack" : "hashtable";
 }
 
-static void drop_record(void *ctx, void *record) {
+static void free_record(void *ctx, void *record) {
     (void)ctx;
     field_free(record);
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_fieldmap(void *value, unsigned encoding) {
     (void)encoding;
-    table_clear(value, drop_record, NULL);
-    alloc_put(value, sizeof(struct table));
+    value_table_free(value, free_record);
 }
 
-static bool is_heavy(const void *value, unsigned encoding) {
+static size_t record_memory(const void *record) {
+    return field_memory(record);
+}
+
+static size_t fieldmap_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
-    return ((const struct table *)value)->count > VALUE_HEAVY_PARTS;
+    return value_table_memory(value, samples, record_memory);
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static void *copy_record(const void *record) {
+    struct field_pair pair = field_pair(record);
+    return field_new(pair.name, pair.value);
+}
+
+static void *copy_fieldmap(const void *value, unsigned encoding) {
     (void)encoding;
-    const struct table *t = value;
-    size_t bytes = 0, seen = 0;
-    struct table_iter it;
-    const struct field *f;
-    table_iter_init(&it, t);
-    while ((samples == 0 || seen < samples) && (f = table_iter_next(&it))) {
-        bytes += field_memory(f);
-        seen++;
-    }
-    if (seen) bytes = (size_t)((double)bytes / (double)seen * (double)t->count);
-    return alloc_class(sizeof *t) + table_memory(t) + bytes;
+    return value_table_copy(value, copy_record);
 }
 
-static void *copy(const void *value, unsigned encoding) {
-    (void)encoding;
-    const struct table *from = value;
-    struct table *to = new_table(from->count);
-    struct table_iter it;
-    const struct field *f;
-    table_iter_init(&it, from);
-    while ((f = table_iter_next(&it))) {
-        struct field_pair pair = field_pair(f);
-        table_insert(to, hash_of(pair.name), field_new(pair.name, pair.value));
-    }
-    return to;
-}
-
-static const struct table *members(const void *value) {
-    return value;
-}
-
-const struct value_ops fieldmap_ops = {encoding_name, drop, is_heavy, memory, copy, members};
+const struct value_ops fieldmap_ops = {.encoding_name = fieldmap_encoding_name,
+                                       .drop = drop_fieldmap,
+                                       .is_heavy = value_table_is_heavy,
+                                       .memory = fieldmap_memory,
+                                       .copy = copy_fieldmap,
+                                       .members = value_table_members};

@@ -335,29 +335,33 @@ struct entry *list_remove_equal(struct db *db, const struct key *key, struct ent
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *list_encoding_name(unsigned encoding) {
     return encoding == LIST_QUICKLIST ? "quicklist" : "listpack";
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_list(void *value, unsigned encoding) {
     (void)encoding;
     quicklist_free(value);
 }
 
-static bool is_heavy(const void *value, unsigned encoding) {
+static bool list_is_heavy(const void *value, unsigned encoding) {
     (void)encoding;
     return ((const struct quicklist *)value)->used > VALUE_HEAVY_PARTS;
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static size_t list_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
     (void)samples;
     return quicklist_memory(value);
 }
 
-static void *copy(const void *value, unsigned encoding) {
+static void *copy_list(const void *value, unsigned encoding) {
     (void)encoding;
     return quicklist_copy(value);
 }
 
-const struct value_ops list_ops = {encoding_name, drop, is_heavy, memory, copy, NULL};
+const struct value_ops list_ops = {.encoding_name = list_encoding_name,
+                                   .drop = drop_list,
+                                   .is_heavy = list_is_heavy,
+                                   .memory = list_memory,
+                                   .copy = copy_list};

@@ -11,8 +11,10 @@
 #include "base/worker.h"
 #include "ds/intset.h"
 #include "ds/pack.h"
+#include "store/prefetch.h"
 #include "store/set_record.h"
 #include "store/value.h"
+#include "store/value_table.h"
 
 #define INLINE_MAX PACK_MAX /* bytes of an inline value, less than an entry can hold */
 #define INTEGER_MAX 9       /* bytes of an integer in a pack, at most */
@@ -39,14 +41,14 @@ const struct option set_rows[] = {
     {.name = NULL},
 };
 
-const struct table_type record_table = {record_hash};
+const struct table_type set_record_table = {set_record_hash};
 
 static void free_record(void *ctx, void *record) {
     (void)ctx;
-    record_free(record);
+    set_record_free(record);
 }
 
-void record_clear(struct table *t) {
+void set_record_clear(struct table *t) {
     table_clear(t, free_record, NULL);
 }
 
@@ -83,7 +85,7 @@ bool set_has(const struct entry *e, struct slice member) {
     switch (encoding_of(e)) {
     case SET_INTSET: return num_parse_i64(member, &number) && intset_has(block_of(e), number);
     case SET_LISTPACK: return find_in_pack(e, e->value_len, member) != NULL;
-    default: return record_find(entry_pointer(e), member, hash_bytes(member.ptr, member.len)) != NULL;
+    default: return set_record_find(entry_pointer(e), member, hash_bytes(member.ptr, member.len)) != NULL;
     }
 }
 
@@ -94,12 +96,13 @@ bool set_has_value(const struct entry *e, struct listpack_value member) {
 }
 
 static void fetch_batch(const struct table *t, const struct slice *members, int n, uint64_t hashes[AHEAD]) {
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (int i = 0; i < n; i++) {
         hashes[i] = hash_bytes(members[i].ptr, members[i].len);
-        table_prefetch_line(t, hashes[i]);
+        prefetch_member(&ahead, t, hashes[i]);
     }
-    for (int i = 0; n > 1 && i < n; i++)
-        table_prefetch_record(t, hashes[i]);
+    if (n > 1) prefetch_records(&ahead);
 }
 
 void set_prefetch(const struct entry *e, const struct slice *members, int n) {
@@ -119,8 +122,8 @@ void set_iter_init(struct set_iter *it, const struct entry *e) {
     }
 }
 
-static struct listpack_value value_of_record(const struct record *r) {
-    struct slice s = record_slice(r);
+static struct listpack_value value_of_record(const struct set_record *r) {
+    struct slice s = set_record_slice(r);
     return (struct listpack_value){s.ptr, s.len, 0};
 }
 
@@ -129,7 +132,7 @@ static struct listpack_value value_of_int(int64_t number) {
 }
 
 bool set_iter_next(struct set_iter *it, struct listpack_value *member) {
-    const struct record *r;
+    const struct set_record *r;
     switch ((enum set_encoding)it->encoding) {
     case SET_INTSET:
         if (it->index == intset_count(it->block)) return false;
@@ -177,7 +180,7 @@ uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, vo
 
 struct set_pick set_random(const struct entry *e) {
     if (encoding_of(e) == SET_HASHTABLE) {
-        struct record *r = table_random(entry_pointer(e));
+        struct set_record *r = table_random(entry_pointer(e));
         return (struct set_pick){value_of_record(r), r, 0};
     }
     size_t index = rand_below(set_count(e));
@@ -190,12 +193,12 @@ struct set_pick set_random(const struct entry *e) {
 /* Few of many: draw, and draw again what came before. */
 static void sample_by_drawing(const struct table *t, size_t wanted, set_visit_fn visit, void *ctx) {
     struct table drawn;
-    table_init(&drawn, &record_table);
+    table_init(&drawn, &set_record_table);
     while (drawn.count < wanted) {
-        struct record *r = table_random(t);
-        struct slice member = record_slice(r);
-        uint64_t hash = record_hash(r);
-        if (record_find(&drawn, member, hash)) continue;
+        struct set_record *r = table_random(t);
+        struct slice member = set_record_slice(r);
+        uint64_t hash = set_record_hash(r);
+        if (set_record_find(&drawn, member, hash)) continue;
         table_insert(&drawn, hash, r);
         visit(ctx, value_of_record(r));
     }
@@ -221,21 +224,14 @@ void set_sample(const struct entry *e, size_t wanted, set_visit_fn visit, void *
 
 /* --- Changing encodings ---------------------------------------------------------------------- */
 
-static struct table *table_new(size_t room) {
-    struct table *t = alloc_get(sizeof *t);
-    table_init(t, &record_table);
-    if (room > AHEAD) table_reserve(t, room);
-    return t;
-}
-
 static void add_text(void *ctx, struct listpack_value member) {
     char scratch[NUM_I64_MAX];
     struct slice text = listpack_value_text(member, scratch);
-    table_insert(ctx, hash_bytes(text.ptr, text.len), record_new(text));
+    table_insert(ctx, hash_bytes(text.ptr, text.len), set_record_new(text));
 }
 
 static struct entry *to_table(struct db *db, struct entry *e) {
-    struct table *t = table_new(set_count(e) + 1);
+    struct table *t = value_table_new(&set_record_table, set_count(e) + 1);
     visit_all(e, add_text, t);
     e = db_resize_value(db, e, SET_HASHTABLE, sizeof t);
     entry_set_pointer(e, t);
@@ -276,7 +272,7 @@ static bool fits_pack(size_t others, struct slice member) {
 /* --- Adding ---------------------------------------------------------------------------------- */
 
 static struct entry *add_to_table(struct entry *e, struct slice member, bool *added) {
-    *added = record_add(entry_pointer(e), member, hash_bytes(member.ptr, member.len));
+    *added = set_record_add(entry_pointer(e), member, hash_bytes(member.ptr, member.len));
     return e;
 }
 
@@ -328,7 +324,7 @@ static int64_t add_all_to_table(struct table *t, const struct slice *members, in
         batch = n - i < AHEAD ? n - i : AHEAD;
         fetch_batch(t, members + i, batch, hashes);
         for (int k = 0; k < batch; k++)
-            added += record_add(t, members[i + k], hashes[k]);
+            added += set_record_add(t, members[i + k], hashes[k]);
     }
     return added;
 }
@@ -345,7 +341,7 @@ static struct entry *new_for(struct db *db, const struct key *key, struct slice 
         pack_init(block);
         return db_put(db, key, NULL, ENTRY_SET, SET_LISTPACK, block, PACK_EMPTY, ENTRY_NO_TTL);
     }
-    struct table *t = table_new((size_t)n);
+    struct table *t = value_table_new(&set_record_table, (size_t)n);
     return db_put(db, key, NULL, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
 }
 
@@ -373,9 +369,9 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
 
 /* --- Removing -------------------------------------------------------------------------------- */
 
-static void remove_record(struct table *t, uint64_t hash, struct record *r) {
+static void remove_record(struct table *t, uint64_t hash, struct set_record *r) {
     table_remove(t, hash, r);
-    record_free(r);
+    set_record_free(r);
 }
 
 static int64_t remove_from_table(struct table *t, const struct slice *members, int n) {
@@ -385,7 +381,7 @@ static int64_t remove_from_table(struct table *t, const struct slice *members, i
         batch = n - i < AHEAD ? n - i : AHEAD;
         fetch_batch(t, members + i, batch, hashes);
         for (int k = 0; k < batch; k++) {
-            struct record *r = record_find(t, members[i + k], hashes[k]);
+            struct set_record *r = set_record_find(t, members[i + k], hashes[k]);
             if (!r) continue;
             remove_record(t, hashes[k], r);
             removed++;
@@ -424,7 +420,7 @@ struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pi
     case SET_LISTPACK:
         return db_resize_value(db, e, SET_LISTPACK,
                                pack_remove(block, e->value_len, pack_seek(block, (int64_t)pick.index), 1));
-    default: remove_record(entry_pointer(e), record_hash(pick.record), pick.record); return e;
+    default: remove_record(entry_pointer(e), set_record_hash(pick.record), pick.record); return e;
     }
 }
 
@@ -432,14 +428,14 @@ struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pi
 struct remains {
     struct table table;
     size_t n, room;
-    struct record *records[];
+    struct set_record *records[];
 };
 
 static void bury(void *arg) {
     struct remains *rest = arg;
     for (size_t i = 0; i < rest->n; i++) {
         if (i + AHEAD < rest->n) __builtin_prefetch(rest->records[i + AHEAD]);
-        record_free(rest->records[i]);
+        set_record_free(rest->records[i]);
     }
     table_clear(&rest->table, NULL, NULL);
     alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
@@ -451,14 +447,14 @@ static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void 
     size_t left = t->count, room = left - keep;
     struct remains *rest = alloc_get(sizeof *rest + room * sizeof *rest->records);
     *rest = (struct remains){.table = *t, .room = room};
-    table_init(t, &record_table);
+    table_init(t, &set_record_table);
     table_reserve(t, keep);
     struct table_iter it;
-    struct record *r;
+    struct set_record *r;
     table_iter_init(&it, &rest->table);
     for (; (r = table_iter_next(&it)); left--) {
         if (rand_below(left) < keep) {
-            table_insert(t, record_hash(r), r);
+            table_insert(t, set_record_hash(r), r);
             keep--;
         } else {
             gone(ctx, value_of_record(r));
@@ -486,7 +482,7 @@ struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_v
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *set_encoding_name(unsigned encoding) {
     switch ((enum set_encoding)encoding) {
     case SET_INTSET: return "intset";
     case SET_LISTPACK: return "listpack";
@@ -495,47 +491,32 @@ static const char *encoding_name(unsigned encoding) {
     return "unknown";
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_set(void *value, unsigned encoding) {
     (void)encoding;
-    struct table *t = value;
-    record_clear(t);
-    alloc_put(t, sizeof *t);
+    value_table_free(value, free_record);
 }
 
-static bool is_heavy(const void *value, unsigned encoding) {
+static size_t record_memory(const void *record) {
+    return set_record_class(set_record_slice(record).len);
+}
+
+static size_t set_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
-    return ((const struct table *)value)->count > VALUE_HEAVY_PARTS;
+    return value_table_memory(value, samples, record_memory);
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static void *copy_record(const void *record) {
+    return set_record_new(set_record_slice(record));
+}
+
+static void *copy_set(const void *value, unsigned encoding) {
     (void)encoding;
-    const struct table *t = value;
-    const struct record *r;
-    struct table_iter it;
-    size_t seen = 0, bytes = 0;
-    table_iter_init(&it, t);
-    while ((samples == 0 || seen < samples) && (r = table_iter_next(&it))) {
-        bytes += record_class(record_slice(r).len);
-        seen++;
-    }
-    if (seen > 0 && seen < t->count) bytes = (size_t)((double)bytes / (double)seen * (double)t->count);
-    return alloc_class(sizeof *t) + table_memory(t) + bytes;
+    return value_table_copy(value, copy_record);
 }
 
-static void *copy(const void *value, unsigned encoding) {
-    (void)encoding;
-    const struct table *from = value;
-    struct table *to = table_new(from->count);
-    struct table_iter it;
-    const struct record *r;
-    table_iter_init(&it, from);
-    while ((r = table_iter_next(&it)))
-        table_insert(to, record_hash(r), record_new(record_slice(r)));
-    return to;
-}
-
-static const struct table *members(const void *value) {
-    return value;
-}
-
-const struct value_ops set_ops = {encoding_name, drop, is_heavy, memory, copy, members};
+const struct value_ops set_ops = {.encoding_name = set_encoding_name,
+                                  .drop = drop_set,
+                                  .is_heavy = value_table_is_heavy,
+                                  .memory = set_memory,
+                                  .copy = copy_set,
+                                  .members = value_table_members};

@@ -23,7 +23,6 @@ struct set_options {
 };
 extern struct set_options set_options;
 extern const struct option set_rows[];
-struct value_ops;
 extern const struct value_ops set_ops;
 
 /* --- Reading --------------------------------------------------------------------------------- */

@@ -12,12 +12,12 @@
 
 void set_draft_init(struct set_draft *d) {
     *d = (struct set_draft){.integers = true};
-    table_init(&d->members, &record_table);
+    table_init(&d->members, &set_record_table);
 }
 
 bool set_draft_add(struct set_draft *d, struct slice member) {
     int64_t number;
-    if (!record_add(&d->members, member, hash_bytes(member.ptr, member.len))) return false;
+    if (!set_record_add(&d->members, member, hash_bytes(member.ptr, member.len))) return false;
     if (d->integers) d->integers = num_parse_i64(member, &number);
     if (d->longest < member.len) d->longest = member.len;
     d->bytes += member.len;
@@ -25,21 +25,21 @@ bool set_draft_add(struct set_draft *d, struct slice member) {
 }
 
 bool set_draft_has(const struct set_draft *d, struct slice member) {
-    return record_find(&d->members, member, hash_bytes(member.ptr, member.len)) != NULL;
+    return set_record_find(&d->members, member, hash_bytes(member.ptr, member.len)) != NULL;
 }
 
 void set_draft_each(const struct set_draft *d, set_visit_fn visit, void *ctx) {
     struct table_iter it;
-    const struct record *r;
+    const struct set_record *r;
     table_iter_init(&it, &d->members);
     while ((r = table_iter_next(&it))) {
-        struct slice member = record_slice(r);
+        struct slice member = set_record_slice(r);
         visit(ctx, (struct listpack_value){member.ptr, member.len, 0});
     }
 }
 
 void set_draft_drop(struct set_draft *d) {
-    record_clear(&d->members);
+    set_record_clear(&d->members);
 }
 
 void set_draft_held(struct set_draft *d, const struct entry *e) {
@@ -61,7 +61,7 @@ void set_draft_held(struct set_draft *d, const struct entry *e) {
 static void store_table(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
     struct table *t = alloc_get(sizeof *t);
     *t = d->members;
-    table_init(&d->members, &record_table);
+    table_init(&d->members, &set_record_table);
     db_put(db, key, old, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
 }
 
@@ -79,10 +79,10 @@ static void store_small(struct db *db, const struct key *key, struct entry *old,
     }
     struct entry *e = db_put(db, key, old, ENTRY_SET, encoding, block, bytes, ENTRY_NO_TTL);
     struct table_iter it;
-    const struct record *r;
+    const struct set_record *r;
     table_iter_init(&it, &d->members);
     while ((r = table_iter_next(&it))) {
-        struct slice member = record_slice(r);
+        struct slice member = set_record_slice(r);
         int64_t added;
         e = set_add(db, key, e, &member, 1, &added);
     }

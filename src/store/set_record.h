@@ -13,60 +13,60 @@
 #include "ds/table.h"
 #include <assert.h>
 
-#define RECORD_LONG 255u
+#define SET_RECORD_LONG 255u
 
-struct record {
+struct set_record {
     uint8_t head;
     char rest[];
 };
 
-extern const struct table_type record_table;
+extern const struct table_type set_record_table;
 
-static inline __attribute__((always_inline)) struct slice record_slice(const struct record *r) {
+static inline __attribute__((always_inline)) struct slice set_record_slice(const struct set_record *r) {
     uint32_t len = r->head;
-    if (likely(len != RECORD_LONG)) return slice_of(r->rest, len);
+    if (likely(len != SET_RECORD_LONG)) return slice_of(r->rest, len);
     memcpy(&len, r->rest, sizeof len);
     return slice_of(r->rest + sizeof len, len);
 }
 /* Bytes of the allocation: not below 16, for the alignment that a table's slots need. */
-static inline size_t record_class(size_t len) {
-    size_t n = sizeof(struct record) + (len >= RECORD_LONG ? sizeof(uint32_t) : 0) + len;
+static inline size_t set_record_class(size_t len) {
+    size_t n = sizeof(struct set_record) + (len >= SET_RECORD_LONG ? sizeof(uint32_t) : 0) + len;
     return n <= 16 ? 16 : alloc_class(n);
 }
-static inline struct record *record_new(struct slice member) {
+static inline struct set_record *set_record_new(struct slice member) {
     assert(member.len <= UINT32_MAX);
-    struct record *r = alloc_get(record_class(member.len));
+    struct set_record *r = alloc_get(set_record_class(member.len));
     char *p = r->rest;
     uint32_t len = (uint32_t)member.len;
-    r->head = (uint8_t)(len < RECORD_LONG ? len : RECORD_LONG);
-    if (len >= RECORD_LONG) {
+    r->head = (uint8_t)(len < SET_RECORD_LONG ? len : SET_RECORD_LONG);
+    if (len >= SET_RECORD_LONG) {
         memcpy(p, &len, sizeof len);
         p += sizeof len;
     }
     if (len) memcpy(p, member.ptr, len);
     return r;
 }
-static inline void record_free(struct record *r) {
-    alloc_put(r, record_class(record_slice(r).len));
+static inline void set_record_free(struct set_record *r) {
+    alloc_put(r, set_record_class(set_record_slice(r).len));
 }
-static inline uint64_t record_hash(const void *record) {
-    struct slice s = record_slice(record);
+static inline uint64_t set_record_hash(const void *record) {
+    struct slice s = set_record_slice(record);
     return hash_bytes(s.ptr, s.len);
 }
-static inline __attribute__((always_inline)) bool record_equal(const void *record, const void *arg) {
-    const struct record *r = record;
+static inline __attribute__((always_inline)) bool set_record_equal(const void *record, const void *arg) {
+    const struct set_record *r = record;
     const struct slice *s = arg;
-    if (unlikely(s->len >= RECORD_LONG)) return slice_eq(record_slice(r), *s);
+    if (unlikely(s->len >= SET_RECORD_LONG)) return slice_eq(set_record_slice(r), *s);
     return r->head == s->len && memcmp(r->rest, s->ptr, s->len) == 0;
 }
-static inline __attribute__((always_inline)) struct record *record_find(const struct table *t, struct slice member,
-                                                                        uint64_t hash) {
-    return table_find(t, hash, record_equal, &member);
+static inline __attribute__((always_inline)) struct set_record *set_record_find(const struct table *t,
+                                                                                struct slice member, uint64_t hash) {
+    return table_find(t, hash, set_record_equal, &member);
 }
 /* False: it is there already. */
-static inline bool record_add(struct table *t, struct slice member, uint64_t hash) {
-    if (record_find(t, member, hash)) return false;
-    table_insert(t, hash, record_new(member));
+static inline bool set_record_add(struct table *t, struct slice member, uint64_t hash) {
+    if (set_record_find(t, member, hash)) return false;
+    table_insert(t, hash, set_record_new(member));
     return true;
 }
-void record_clear(struct table *t); /* all of them */
+void set_record_clear(struct table *t); /* all of them */

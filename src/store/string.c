@@ -132,7 +132,7 @@ struct entry *string_set_i64(struct db *db, const struct key *key, struct entry 
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *string_encoding_name(unsigned encoding) {
     switch ((enum string_encoding)encoding) {
     case STRING_INT: return "int";
     case STRING_EMBSTR: return "embstr";
@@ -142,28 +142,32 @@ static const char *encoding_name(unsigned encoding) {
     return "unknown";
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_string(void *value, unsigned encoding) {
     (void)encoding;
     blob_drop(value);
 }
 
 /* Only the main thread raises a count, so that a blob with one holder is this entry's alone. */
-static bool is_heavy(const void *value, unsigned encoding) {
+static bool string_is_heavy(const void *value, unsigned encoding) {
     (void)encoding;
     const struct blob *b = value;
     return __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1 && blob_size(b) > HEAVY_BYTES;
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static size_t string_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
     (void)samples;
     return blob_size(value);
 }
 
 /* Shared: whoever writes into a blob makes it his own first. */
-static void *copy(const void *value, unsigned encoding) {
+static void *copy_string(const void *value, unsigned encoding) {
     (void)encoding;
     return blob_share((struct blob *)value);
 }
 
-const struct value_ops string_ops = {encoding_name, drop, is_heavy, memory, copy, NULL};
+const struct value_ops string_ops = {.encoding_name = string_encoding_name,
+                                     .drop = drop_string,
+                                     .is_heavy = string_is_heavy,
+                                     .memory = string_memory,
+                                     .copy = copy_string};

@@ -3,7 +3,6 @@
 #include "base/num.h"
 #include "store/db.h"
 
-#define STRING_EMBSTR_MAX 44                     /* bytes: a set string up to here reports "embstr" */
 #define STRING_MAX_DEFAULT (512LL * 1024 * 1024) /* proto-max-bulk-len */
 
 /* The bytes of a string entry; an integer is printed into scratch (NUM_I64_MAX bytes). */

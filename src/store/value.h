@@ -1,7 +1,8 @@
 /* What every type of value can do, whatever its encoding: one row a type, kept by the module of the type. Inline values are
  * bytes of their entry and need none of it but the name; the rest is for values out of line (ENTRY_OUT_OF_LINE). */
 #pragma once
-#include "store/entry.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 struct table;
 
@@ -19,9 +20,5 @@ struct value_ops {
 
 #define VALUE_HEAVY_PARTS 64 /* allocations from which a collection is heavy, as Redis's lazyfree has it */
 
-extern const struct value_ops *const value_types[ENTRY_TYPES]; /* NULL: a type that does not exist yet */
-
-/* A copy of e under another key, which must be absent. */
-struct db;
-struct key;
-struct entry *value_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms);
+/* One row for each enum entry_type; the table is in types.c. */
+extern const struct value_ops *const value_types[];

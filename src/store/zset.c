@@ -7,9 +7,12 @@
  * score no longer fits its short form. */
 #include "store/zset.h"
 #include "ds/pack.h"
+#include "store/prefetch.h"
+#include "store/value.h"
 #include <math.h>
 
 #define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
+#define AHEAD 16         /* members that zset_prefetch() takes at most */
 
 static int64_t max_entries = 128, max_value = 64;
 
@@ -258,15 +261,12 @@ bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double 
 }
 
 void zset_prefetch(const struct entry *e, const struct slice *members, int n, int step) {
-    uint64_t hashes[16];
+    struct prefetch ahead;
     if (is_packed(e)) return;
-    if (n > 16) n = 16;
-    for (int i = 0; i < n; i++) {
-        hashes[i] = hash_bytes(members[i * step].ptr, members[i * step].len);
-        table_prefetch_line(&big(e)->members, hashes[i]);
-    }
-    for (int i = 0; i < n; i++)
-        table_prefetch_record(&big(e)->members, hashes[i]);
+    prefetch_begin(&ahead);
+    for (int i = 0; i < n && i < AHEAD; i++)
+        prefetch_member(&ahead, &big(e)->members, hash_bytes(members[i * step].ptr, members[i * step].len));
+    prefetch_records(&ahead);
 }
 
 /* What becomes of a member that has the score `old`; *score is what was asked for and becomes what it gets. */
@@ -510,21 +510,21 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
 
 /* --- What every type can do ------------------------------------------------------------------ */
 
-static const char *encoding_name(unsigned encoding) {
+static const char *zset_encoding_name(unsigned encoding) {
     return encoding == ZSET_LISTPACK ? "listpack" : "skiplist";
 }
 
-static void drop(void *value, unsigned encoding) {
+static void drop_zset(void *value, unsigned encoding) {
     (void)encoding;
     zset_free(value);
 }
 
-static bool is_heavy(const void *value, unsigned encoding) {
+static bool zset_is_heavy(const void *value, unsigned encoding) {
     (void)encoding;
     return ((const struct zset *)value)->order.count > VALUE_HEAVY_PARTS;
 }
 
-static size_t memory(const void *value, unsigned encoding, size_t samples) {
+static size_t zset_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
     const struct zset *z = value;
     size_t count = z->order.count, records = 0, n = samples && samples < count ? samples : count;
@@ -535,7 +535,7 @@ static size_t memory(const void *value, unsigned encoding, size_t samples) {
     return alloc_class(sizeof *z) + table_memory(&z->members) + skiplist_memory(&z->order) + records;
 }
 
-static void *copy(const void *value, unsigned encoding) {
+static void *copy_zset(const void *value, unsigned encoding) {
     (void)encoding;
     const struct zset *from = value;
     struct zset *z = zset_new();
@@ -554,8 +554,13 @@ static void *copy(const void *value, unsigned encoding) {
     return z;
 }
 
-static const struct table *members(const void *value) {
+static const struct table *zset_members(const void *value) {
     return &((const struct zset *)value)->members;
 }
 
-const struct value_ops zset_ops = {encoding_name, drop, is_heavy, memory, copy, members};
+const struct value_ops zset_ops = {.encoding_name = zset_encoding_name,
+                                   .drop = drop_zset,
+                                   .is_heavy = zset_is_heavy,
+                                   .memory = zset_memory,
+                                   .copy = copy_zset,
+                                   .members = zset_members};

@@ -10,7 +10,6 @@
 #include "base/option.h"
 #include "ds/skiplist.h"
 #include "store/db.h"
-#include "store/value.h"
 
 enum zset_encoding { ZSET_LISTPACK, ZSET_SKIPLIST = ENTRY_OUT_OF_LINE };
 

@@ -5,6 +5,7 @@
  * the worker's. What a member costs here is the cache misses of its record and of its line in the table, so members are
  * taken in batches, of which first all records and then all lines are fetched. */
 #include "base/worker.h"
+#include "store/value.h"
 #include "store/zset.h"
 
 #define BATCH 16 /* members whose cache misses overlap */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/wheel.h"
+#include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
 #include <setjmp.h>

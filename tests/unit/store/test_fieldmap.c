@@ -181,7 +181,7 @@ static void copies_are_independent(void **state) {
     (void)state;
     for (size_t n = 10; n <= 1000; n *= 10) {
         struct key other = key_of(SLICE("copy"));
-        value_copy(db, &other, make(n), ENTRY_NO_TTL);
+        db_copy(db, &other, make(n), ENTRY_NO_TTL);
         struct entry *e = db_peek(db, &key), *copy = db_peek(db, &other);
         size_t removed;
         assert_int_equal(fieldmap_count(copy), n);

@@ -251,7 +251,7 @@ static void copies_are_independent(void **state) {
     struct key other = key_of(SLICE("copy"));
     for (int count = 50; count <= 1000; count += 950) {
         struct entry *e = make(1, count);
-        struct entry *copy = value_copy(db, &other, e, ENTRY_NO_TTL);
+        struct entry *copy = db_copy(db, &other, e, ENTRY_NO_TTL);
         remove_key();
         assert_int_equal(set_count(copy), count);
         assert_true(set_has(copy, SLICE("m0")));

@@ -98,7 +98,7 @@ static void shared_blobs_are_copied_before_a_write(void **state) {
     (void)state;
     struct slice value = slice_of(text, 20000);
     struct key other = key_of(SLICE("other"));
-    struct entry *e = set(value), *copy = value_copy(db, &other, e, clock_now_ms() + 1000);
+    struct entry *e = set(value), *copy = db_copy(db, &other, e, clock_now_ms() + 1000);
     assert_ptr_equal(string_blob(copy), string_blob(e));
     struct blob *reply = blob_share(string_blob(e));
     e = string_set_range(db, &key, e, 0, SLICE("changed"));

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "store/value.h"
 #include "store/zset.h"
 #include <setjmp.h>
 #include <stdarg.h>

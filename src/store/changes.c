@@ -1,0 +1,57 @@
+/* Each of the hooks is set only while somebody listens to it. A listener registers once and is armed
+ * by the first who needs it (a WATCH, a subscription with events on, a blocked client), disarmed by the last. */
+#include "store/changes.h"
+
+static const struct db_hooks *listeners[CHANGES_LISTENERS];
+
+static void changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->changed) listeners[i]->changed(db, key, class, event);
+}
+
+static void expired(struct db *db, const struct key *key) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->expired) listeners[i]->expired(db, key);
+}
+
+static void evicted(struct db *db, const struct key *key) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->evicted) listeners[i]->evicted(db, key);
+}
+
+static void flushed(struct db *db) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->flushed) listeners[i]->flushed(db);
+}
+
+static void emptied(void) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->emptied) listeners[i]->emptied();
+}
+
+static void swapped(struct db *one, struct db *other) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++) {
+        const struct db_hooks *l = listeners[i];
+        if (l && l->swapped) {
+            l->swapped(one, other);
+        } else if (l && l->flushed) {
+            l->flushed(one);
+            l->flushed(other);
+        }
+    }
+}
+
+void changes_listen(enum changes_listener listener, const struct db_hooks *hooks) {
+    listeners[listener] = hooks;
+    db_hooks = (struct db_hooks){0};
+    for (int i = 0; i < CHANGES_LISTENERS; i++) {
+        const struct db_hooks *l = listeners[i];
+        if (l == NULL) continue;
+        if (l->changed) db_hooks.changed = changed;
+        if (l->expired) db_hooks.expired = expired;
+        if (l->evicted) db_hooks.evicted = evicted;
+        if (l->flushed) db_hooks.flushed = flushed;
+        if (l->emptied) db_hooks.emptied = emptied;
+        if (l->flushed || l->swapped) db_hooks.swapped = swapped;
+    }
+}
