@@ -177,11 +177,32 @@ static void mutations(void **state) {
     }
 }
 
+static void written_requests_read_back(void **state) {
+    (void)state;
+    struct buf out = {0};
+    resp_put_header(&out, '*', 5);
+    resp_put_word(&out, SLICE("SET"));
+    resp_put_word(&out, SLICE(""));
+    resp_put_word(&out, SLICE("a\r\nb"));
+    resp_put_int(&out, 0);
+    resp_put_int(&out, INT64_MIN);
+    struct slice wire =
+        SLICE("*5\r\n$3\r\nSET\r\n$0\r\n\r\n$4\r\na\r\nb\r\n$1\r\n0\r\n$20\r\n-9223372036854775808\r\n");
+    assert_true(slice_eq(buf_slice(&out), wire));
+    expect_limited(wire, "[SET||a\r\nb|0|-9223372036854775808]", &open_limits);
+    buf_free(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests),      cmocka_unit_test(inline_requests),     cmocka_unit_test(refusals),
-        cmocka_unit_test(endless_lines), cmocka_unit_test(bulk_from_elsewhere), cmocka_unit_test(mutations),
+        cmocka_unit_test(requests),
+        cmocka_unit_test(inline_requests),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(endless_lines),
+        cmocka_unit_test(bulk_from_elsewhere),
+        cmocka_unit_test(mutations),
         cmocka_unit_test(longest_bulk),
+        cmocka_unit_test(written_requests_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
