@@ -2,7 +2,8 @@
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "publish/monitor.h"
 #include "session/client.h"
@@ -32,7 +33,7 @@ static void monitor(struct request *r) {
     }
 }
 
-const struct command server_cmd_commands[] = {
+static const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
      .arity = -1,
@@ -63,3 +64,5 @@ const struct command server_cmd_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module server_cmd_module = {.commands = server_cmd_commands};

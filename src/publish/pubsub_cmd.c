@@ -1,6 +1,7 @@
 /* Publish and subscribe: the commands, and the replies of (un)subscribing, which are messages of their own. */
 #include "base/glob.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
@@ -249,7 +250,7 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command pubsub_cmd_commands[] = {
+static const struct command pubsub_cmd_commands[] = {
     {.name = "publish",
      .body = publish,
      .arity = 3,
@@ -339,3 +340,5 @@ const struct command pubsub_cmd_commands[] = {
      .syntax = "[channel...]"},
     {.name = NULL},
 };
+
+const struct module pubsub_cmd_module = {.commands = pubsub_cmd_commands};
