@@ -12,8 +12,8 @@ const char *process_executable(void); /* absolute path of the program; "" if unk
 void process_settle(void);
 void process_remove_pid_file(void);
 bool process_is_daemon(void);
-/* What a forked child does about itself: its name in ps, its OOM score, the processors that it may run on ("0,2-3",
- * "0-7:2"; NULL or "": all). */
+/* In a forked child: set its name in ps, its OOM score, and the processors that it may run on ("0,2-3", "0-7:2"; NULL
+ * or "": all). */
 void process_become_child(const char *name, const char *cpus);
 /* Send a state to the service manager, in systemd's form: "READY=1\n". */
 void process_notify(const char *state);
