@@ -126,7 +126,7 @@ static enum verdict offer_cut(const struct aof_finding *found) {
     return CUT;
 }
 
-static enum verdict check_file(const char *name, bool is_last) {
+static enum verdict check_one_file(const char *name, bool is_last) {
     static const struct aof_reader_hooks hooks = {
         .read_base = check_base, .progress = check_bar, .stamp = look_at_stamp, .ctx = &check.size};
     struct aof_finding found;
@@ -157,7 +157,7 @@ static enum verdict check_file(const char *name, bool is_last) {
     return found.good < found.size ? offer_cut(&found) : VALID;
 }
 
-static void tell(const char *what, const char *name, enum verdict verdict) {
+static void tell_verdict(const char *what, const char *name, enum verdict verdict) {
     switch (verdict) {
     case VALID: printf("%s%s is valid\n", what, name); break;
     case EMPTY: printf("%s%s is empty\n", what, name); break;
@@ -188,7 +188,7 @@ static void check_type(const struct manifest *m, enum manifest_type type, size_t
         const char *name = m->files[i].name;
         if (type == MANIFEST_BASE)
             printf("Start to check BASE AOF (%s format).\n", begins_with(name, "REDIS") ? "RDB" : "RESP");
-        tell(type == MANIFEST_BASE ? "BASE AOF " : "INCR AOF ", name, check_file(name, --*left == 0));
+        tell_verdict(type == MANIFEST_BASE ? "BASE AOF " : "INCR AOF ", name, check_one_file(name, --*left == 0));
     }
 }
 
@@ -212,12 +212,12 @@ static void check_manifest(const char *name) {
 
 static void check_single(const char *name) {
     printf("Start checking Old-Style AOF\n");
-    tell("AOF ", name, check_file(name, true));
+    tell_verdict("AOF ", name, check_one_file(name, true));
 }
 
 /* --- arguments ------------------------------------------------------------------------------- */
 
-static int usage(const char *program) {
+static int print_usage(const char *program) {
     printf("Usage: %s [--fix|--truncate-to-timestamp $timestamp] <AOF/manifest>\n", program);
     return 1;
 }
@@ -243,7 +243,7 @@ static const char *split_path(const char *path) {
 }
 
 int check_aof_main(int argc, char **argv) {
-    if (!read_arguments(argc, argv)) return usage(argv[0]);
+    if (!read_arguments(argc, argv)) return print_usage(argv[0]);
     clock_init();
     rand_init();
     hash_init();

@@ -72,11 +72,11 @@ static struct {
     uint64_t of_type[TYPES];
 } check;
 
-static bool known(unsigned type) {
+static bool is_known_type(unsigned type) {
     return type < TYPES && types[type].name != NULL;
 }
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static void print_line(const char *format, ...) {
     va_list args;
     check_bar_wipe();
     printf("[offset %llu] ", (unsigned long long)reader_offset(&check.reader));
@@ -125,7 +125,7 @@ static bool check_value(unsigned type) {
 }
 
 static bool check_key(unsigned type) {
-    if (!known(type)) return rdb_refuse(&check.in, RDB_CORRUPT, "Invalid object type: %u", type);
+    if (!is_known_type(type)) return rdb_refuse(&check.in, RDB_CORRUPT, "Invalid object type: %u", type);
     uint64_t from = reader_offset(&check.reader);
     check.type = (int)type;
     check.doing = "read-key";
@@ -172,7 +172,7 @@ static bool check_select(void) {
     uint64_t id;
     check.doing = "read-len";
     if (!rdb_get_length(&check.in, &id)) return false;
-    say("Selecting DB ID %llu", (unsigned long long)id);
+    print_line("Selecting DB ID %llu", (unsigned long long)id);
     return true;
 }
 
@@ -193,7 +193,7 @@ static bool check_module_aux(void) {
     char name[RDB_MODULE_NAME];
     check.doing = "read-module-aux";
     if (!rdb_skip_module_aux(&check.in, name)) return false;
-    say("MODULE AUX for: %s", name);
+    print_line("MODULE AUX for: %s", name);
     check.module_aux++;
     return true;
 }
@@ -249,11 +249,11 @@ static bool check_sum(void) {
     check.doing = "check-sum";
     if (!rdb_get_bytes(&check.in, &told, sizeof told)) return false;
     if (told == 0) {
-        say("RDB file was saved with checksum disabled: no check performed.");
+        print_line("RDB file was saved with checksum disabled: no check performed.");
         return true;
     }
     if (told != crc) return rdb_refuse(&check.in, RDB_CHECKSUM, "RDB CRC error");
-    say("Checksum OK");
+    print_line("Checksum OK");
     return true;
 }
 
@@ -306,7 +306,7 @@ static void tell_error(void) {
     if (check.in.result == RDB_CUT && check.reader.error == 0 && reader_left(&check.reader) == 0) {
         what = "Unexpected EOF reading RDB file";
     }
-    say("%s", what);
+    print_line("%s", what);
     printf("[additional info] While doing: %s\n", check.doing);
     if (check.key.ptr) {
         printf("[additional info] Reading key ");
@@ -336,10 +336,10 @@ static int check_file(const char *path) {
     reader_from_fd(&check.reader, fd, 0, true);
     check.reader.progress = check_bar;
     check.reader.progress_ctx = &check.size;
-    say("Checking RDB file %s", path);
+    print_line("Checking RDB file %s", path);
     bool ok = check_all();
     if (ok) {
-        say("\\o/ RDB looks OK! \\o/");
+        print_line("\\o/ RDB looks OK! \\o/");
     } else {
         tell_error();
     }

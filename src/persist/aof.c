@@ -69,7 +69,7 @@ static bool save_manifest(const struct manifest *m) {
 
 /* A file that was to be named by a manifest that could not be saved: it may be named all the same, if the last step failed.
  * So it goes only once the former manifest has been put back. */
-static void discard(const char *name) {
+static void discard_file(const char *name) {
     if (save_manifest(&manifest)) files_remove_later(aof_options.dirname, name);
 }
 
@@ -96,7 +96,7 @@ static bool is_upgrade(void) {
            !files_exists(aof_options.dirname, aof_options.filename);
 }
 
-static bool upgrade(void) {
+static bool upgrade_old_file(void) {
     if (!make_dir()) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
     if (!save_manifest(&manifest)) return false;
@@ -113,7 +113,7 @@ static bool upgrade(void) {
 enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     manifest_free(&manifest);
     if (!aof_load_manifest(manifest_name(), &manifest)) return AOF_LOAD_FAILED;
-    if (is_upgrade() && !upgrade()) return AOF_LOAD_FAILED;
+    if (is_upgrade() && !upgrade_old_file()) return AOF_LOAD_FAILED;
     if (manifest_live(&manifest) == 0) return AOF_LOAD_NOTHING;
     enum aof_load result = aof_load_files(&manifest, hooks);
     const struct manifest_file *base = manifest_base(&manifest);
@@ -232,8 +232,8 @@ static bool put_in_place(struct manifest *m, pid_t pid) {
     }
     manifest_retire_incrs(m, status.state == AOF_OFF ? 0 : 1);
     if (files_sync_dir(aof_options.dirname) && save_manifest(m)) return true;
-    discard(manifest_base(m)->name);
-    if (waiting) discard(manifest_last_incr(m)->name);
+    discard_file(manifest_base(m)->name);
+    if (waiting) discard_file(manifest_last_incr(m)->name);
     return false;
 }
 
@@ -323,7 +323,7 @@ static bool open_next_incr(void) {
     }
     if (fd >= 0) {
         close(fd);
-        discard(name);
+        discard_file(name);
     }
     manifest_free(&next);
     return false;
@@ -368,7 +368,7 @@ void aof_schedule_rewrite(bool by_hand) {
 }
 
 /* After some failures in a row, wait: a full disk is not helped by a server that keeps it busy. */
-static bool must_wait(int64_t now_s) {
+static bool rewrite_must_wait(int64_t now_s) {
     if (status.failures < FAILURES_TOLERATED) {
         backoff.delay_minutes = 0;
         backoff.next_s = 0;
@@ -391,14 +391,14 @@ void aof_tick(void) {
     int64_t now_s = clock_now_ms() / 1000;
     if (child_running() != CHILD_NONE) return;
     if (status.rewrite_scheduled) {
-        if (!must_wait(now_s)) aof_rewrite();
+        if (!rewrite_must_wait(now_s)) aof_rewrite();
         return;
     }
     if (status.state != AOF_ON || aof_options.rewrite_percent == 0) return;
     int64_t size = aof_status().current_size, base = status.base_size ? status.base_size : 1;
     if (size <= aof_options.rewrite_min_size) return;
     double growth = (double)size * 100 / (double)base - 100;
-    if (growth < aof_options.rewrite_percent || must_wait(now_s) || !aof_write_sync_ahead()) return;
+    if (growth < aof_options.rewrite_percent || rewrite_must_wait(now_s) || !aof_write_sync_ahead()) return;
     log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
     aof_rewrite();
 }

@@ -63,7 +63,7 @@ static void grow_window(struct reading *r, size_t room) {
 
 /* Drop what is done and read on, until n bytes from `at` are there or the file ends. False: it has ended, or
  * found->error is set. No slices of the window may be in use. */
-static bool want(struct reading *r, size_t n) {
+static bool want_bytes(struct reading *r, size_t n) {
     if (r->len - r->at >= n) return true;
     drop_done(r);
     uint64_t left = r->found->size > r->start ? r->found->size - r->start : 0;
@@ -113,7 +113,7 @@ static enum aof_read_result add_command(struct reading *r) {
 
 /* --- what is wrong --------------------------------------------------------------------------- */
 
-static enum aof_read_result torn(struct reading *r, const char *what, uint64_t missing) {
+static enum aof_read_result report_torn(struct reading *r, const char *what, uint64_t missing) {
     struct aof_finding *f = r->found;
     unsigned long long at = offset_of(r);
     if (f->error) return AOF_READ_FAILED;
@@ -125,7 +125,7 @@ static enum aof_read_result torn(struct reading *r, const char *what, uint64_t m
     return AOF_READ_TORN;
 }
 
-static enum aof_read_result rotten(struct reading *r, const char *what) {
+static enum aof_read_result report_rotten(struct reading *r, const char *what) {
     if (r->found->error) return AOF_READ_FAILED;
     snprintf(r->found->reason, sizeof r->found->reason, "%s at offset %llu", what, (unsigned long long)offset_of(r));
     return r->found->frames ? AOF_READ_ROTTEN : AOF_READ_FOREIGN;
@@ -153,15 +153,15 @@ static bool read_frame_line(const char *line, uint64_t *crc, uint64_t *len) {
 /* At "#K:": the frame behind it has to be what was written. */
 static enum aof_read_result enter_frame(struct reading *r) {
     uint64_t crc, len;
-    if (!want(r, AOF_FRAME_LINE)) return torn(r, "the annotation", 0);
+    if (!want_bytes(r, AOF_FRAME_LINE)) return report_torn(r, "the annotation", 0);
     r->found->frames++;
-    if (!read_frame_line(r->window + r->at, &crc, &len)) return rotten(r, "a damaged annotation");
+    if (!read_frame_line(r->window + r->at, &crc, &len)) return report_rotten(r, "a damaged annotation");
     uint64_t begin = offset_of(r) + AOF_FRAME_LINE;
     if (begin >= r->verified) {
-        if (len > r->found->size - begin) return torn(r, "the write", begin + len - r->found->size);
-        if (!want(r, AOF_FRAME_LINE + (size_t)len)) return torn(r, "the write", 0);
+        if (len > r->found->size - begin) return report_torn(r, "the write", begin + len - r->found->size);
+        if (!want_bytes(r, AOF_FRAME_LINE + (size_t)len)) return report_torn(r, "the write", 0);
         if (crc64(0, r->window + r->at + AOF_FRAME_LINE, (size_t)len) != crc)
-            return rotten(r, "wrong checksum of the write");
+            return report_rotten(r, "wrong checksum of the write");
         r->verified = begin + len;
     }
     r->at += AOF_FRAME_LINE;
@@ -178,12 +178,13 @@ static enum aof_read_result read_stamp(struct reading *r, const char *line, size
 }
 
 static enum aof_read_result read_annotation(struct reading *r) {
-    want(r, LINE_MAX_BYTES);
+    want_bytes(r, LINE_MAX_BYTES);
     size_t have = r->len - r->at, most = have < LINE_MAX_BYTES ? have : LINE_MAX_BYTES;
     const char *line = r->window + r->at;
     if (have >= 3 && memcmp(line, "#K:", 3) == 0) return enter_frame(r);
     const char *lf = memchr(line, '\n', most);
-    if (lf == NULL) return have < LINE_MAX_BYTES ? torn(r, "the annotation", 0) : rotten(r, "a line without end");
+    if (lf == NULL)
+        return have < LINE_MAX_BYTES ? report_torn(r, "the annotation", 0) : report_rotten(r, "a line without end");
     enum aof_read_result result = read_stamp(r, line, (size_t)(lf - line));
     if (result == AOF_READ_OK) r->at += (size_t)(lf + 1 - line);
     return result;
@@ -192,7 +193,7 @@ static enum aof_read_result read_annotation(struct reading *r) {
 /* --- commands -------------------------------------------------------------------------------- */
 
 /* MULTI and EXEC, on the way through a unit that will be applied when its end is there. */
-static enum aof_read_result bracket(struct reading *r, uint64_t began) {
+static enum aof_read_result take_command(struct reading *r, uint64_t began) {
     struct slice name = r->parser.argv[0];
     bool alone = r->parser.argc == 1;
     if (!r->in_multi && alone && slice_is(name, "multi")) {
@@ -211,7 +212,7 @@ static enum aof_read_result bracket(struct reading *r, uint64_t began) {
 }
 
 /* The second time through a unit: everything but its brackets is applied. */
-static enum aof_read_result replay(struct reading *r) {
+static enum aof_read_result replay_command(struct reading *r) {
     struct slice name = r->parser.argv[0];
     bool is_bracket = r->parser.argc == 1 && (slice_is(name, "multi") || slice_is(name, "exec"));
     enum aof_read_result result = is_bracket ? AOF_READ_OK : add_command(r);
@@ -224,12 +225,12 @@ static enum aof_read_result replay(struct reading *r) {
 
 /* A command that is not here completely: read on, or say what is wrong. */
 static enum aof_read_result read_more(struct reading *r) {
-    if (r->frame_end) return rotten(r, "a command beyond the end of its write");
+    if (r->frame_end) return report_rotten(r, "a command beyond the end of its write");
     enum aof_read_result result = apply_batch(r);
     if (result != AOF_READ_OK) return result;
     size_t have = r->len - r->at;
-    if (want(r, have + (have > WINDOW ? have : WINDOW)) || r->len - r->at > have) return AOF_READ_OK;
-    return torn(r, "the command", 0);
+    if (want_bytes(r, have + (have > WINDOW ? have : WINDOW)) || r->len - r->at > have) return AOF_READ_OK;
+    return report_torn(r, "the command", 0);
 }
 
 static enum aof_read_result read_command(struct reading *r) {
@@ -239,19 +240,19 @@ static enum aof_read_result read_command(struct reading *r) {
     resp_begin(&r->parser, r->window + r->at);
     switch (resp_parse(&r->parser, end, &limits)) {
     case RESP_MORE: return read_more(r);
-    case RESP_ERROR: return rotten(r, "a malformed command");
+    case RESP_ERROR: return report_rotten(r, "a malformed command");
     case RESP_REQUEST: break;
     }
-    if (r->parser.argc == 0) return rotten(r, "a command without arguments");
+    if (r->parser.argc == 0) return report_rotten(r, "a command without arguments");
     r->at = (size_t)(r->parser.next - r->window);
     if (!r->unit_end) r->found->lines += 1 + 2 * (uint64_t)r->parser.argc;
-    return r->unit_end ? replay(r) : bracket(r, began);
+    return r->unit_end ? replay_command(r) : take_command(r, began);
 }
 
 static enum aof_read_result read_item(struct reading *r) {
     char first = r->window[r->at];
     if (first == '*') return read_command(r);
-    if (first != '#') return rotten(r, "neither a command nor an annotation");
+    if (first != '#') return report_rotten(r, "neither a command nor an annotation");
     enum aof_read_result result = apply_batch(r);
     return result == AOF_READ_OK ? read_annotation(r) : result;
 }
@@ -265,7 +266,7 @@ static enum aof_read_result read_items(struct reading *r) {
         if (r->at == r->len) {
             result = apply_batch(r);
             if (result != AOF_READ_OK) return result;
-            if (!want(r, 1)) return r->found->error ? AOF_READ_FAILED : AOF_READ_OK;
+            if (!want_bytes(r, 1)) return r->found->error ? AOF_READ_FAILED : AOF_READ_OK;
         }
         result = read_item(r);
     }
@@ -276,7 +277,7 @@ static enum aof_read_result read_file(struct reading *r) {
     char magic[5];
     if (pread(r->fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "REDIS", 5) == 0) {
         uint64_t end = 0;
-        if (r->hooks->read_base == NULL) return rotten(r, "a snapshot");
+        if (r->hooks->read_base == NULL) return report_rotten(r, "a snapshot");
         if (!r->hooks->read_base(r->hooks->ctx, r->fd, &end)) return AOF_READ_BASE;
         r->start = r->found->good = r->found->base = end;
     }
@@ -285,7 +286,7 @@ static enum aof_read_result read_file(struct reading *r) {
     if (last != AOF_READ_OK) result = last;
     if (result == AOF_READ_OK && r->in_multi) {
         r->at = (size_t)(r->multi - r->start);
-        result = torn(r, "the transaction", 0);
+        result = report_torn(r, "the transaction", 0);
     }
     if (result == AOF_READ_TORN) r->found->in_multi = r->in_multi;
     return result;

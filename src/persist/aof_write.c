@@ -82,13 +82,13 @@ static void begin_frame(void) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static void append_args(const struct slice *argv, int argc) {
+static void put_args(const struct slice *argv, int argc) {
     resp_put_header(&out.waiting, '*', argc);
     for (int i = 0; i < argc; i++)
         resp_put_word(&out.waiting, argv[i]);
 }
 
-static void select_db(int db_id) {
+static void put_select(int db_id) {
     if (db_id == out.db_id) return;
     out.db_id = db_id;
     resp_put_header(&out.waiting, '*', 2);
@@ -97,7 +97,7 @@ static void select_db(int db_id) {
 }
 
 /* Between units only, so that a tool that cuts here cuts no transaction in two. */
-static void stamp(void) {
+static void put_stamp(void) {
     int64_t now_s = clock_now_ms() / 1000;
     if (now_s <= out.stamped_s) return;
     out.stamped_s = now_s;
@@ -107,21 +107,21 @@ static void stamp(void) {
 
 void aof_write_append(int db_id, const struct slice *argv, int argc, struct slice raw) {
     if (out.fd < 0) return;
-    if (aof_write_options.timestamps && !out.in_unit) stamp();
+    if (aof_write_options.timestamps && !out.in_unit) put_stamp();
     begin_frame();
     if (__builtin_expect(argc == 1, 0)) {
         if (slice_is(argv[0], "multi")) {
-            select_db(db_id);
+            put_select(db_id);
             out.in_unit = true;
         } else if (slice_is(argv[0], "exec")) {
             out.in_unit = false;
         }
     }
-    if (__builtin_expect(db_id != out.db_id, 0)) select_db(db_id);
+    if (__builtin_expect(db_id != out.db_id, 0)) put_select(db_id);
     if (raw.len)
         buf_append_slice(&out.waiting, raw);
     else
-        append_args(argv, argc);
+        put_args(argv, argc);
     if (out.waiting.len - out.frame > AOF_FRAME_MAX && !out.in_unit) end_frame();
 }
 

@@ -121,7 +121,7 @@ static void take_reports(void) {
     }
 }
 
-static void reap(void) {
+static void reap_child(void) {
     struct child_job job = parent.job;
     struct child_end end = {.pid = parent.pid};
     int status = 0;
@@ -145,10 +145,10 @@ static void pipe_ready(struct loop_source *source, uint32_t events) {
     struct report report;
     take_reports();
     if (events & ~(uint32_t)LOOP_READ) { /* a hang-up: the writing end is gone, and so is the child */
-        reap();
+        reap_child();
         return;
     }
-    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap();
+    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap_child();
 }
 
 static bool make_pipe(int ends[2]) {
@@ -199,5 +199,5 @@ pid_t child_pid(void) {
 void child_kill(void) {
     if (parent.job.kind == CHILD_NONE) return;
     kill(parent.pid, SIGUSR1);
-    reap();
+    reap_child();
 }

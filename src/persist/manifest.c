@@ -174,7 +174,7 @@ static const char *add_read(struct manifest *m, struct manifest_file file, struc
     return NULL;
 }
 
-static struct slice trim(struct slice line) {
+static struct slice trim_line(struct slice line) {
     const char *blanks = " \t\r\n";
     while (line.len && memchr(blanks, line.ptr[0], 4))
         line = slice_of(line.ptr + 1, line.len - 1);
@@ -214,7 +214,7 @@ bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error
     *error = (struct manifest_error){.text = text.len ? NULL : "Found an empty AOF manifest"};
     for (int number = 1; p < end && !error->text; number++) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
-        struct slice line = trim(slice_of(p, (size_t)((lf ? lf : end) - p)));
+        struct slice line = trim_line(slice_of(p, (size_t)((lf ? lf : end) - p)));
         bool complete = lf && lf - p < MANIFEST_LINE_MAX, comment = *p == '#';
         p = lf ? lf + 1 : end;
         if (comment) continue;

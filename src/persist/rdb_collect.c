@@ -23,7 +23,7 @@ struct build {
     struct rdb_gather gather;
 };
 
-static void begin(struct build *b, struct rdb_in *in, uint64_t expected) {
+static void begin_build(struct build *b, struct rdb_in *in, uint64_t expected) {
     *b = (struct build){.in = in, .integers = true, .expected = expected};
     rdb_pack_begin(in);
 }
@@ -51,7 +51,7 @@ static bool finish_table(struct build *b, bool ok, struct rdb_value *v, enum ent
 
 /* --- Sets -------------------------------------------------------------------------------------- */
 
-static void add_record(struct build *b, struct slice member) {
+static void add_set_record(struct build *b, struct slice member) {
     rdb_gather_add(&b->gather, hash_of(member), set_record_new(member));
     b->count++;
 }
@@ -63,7 +63,7 @@ static void set_to_table(struct build *b, const uint8_t *lp) {
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_member_records);
     for (const uint8_t *at = listpack_first(lp); !listpack_at_end(at); at = listpack_next(at))
-        add_record(b, listpack_text(at, scratch));
+        add_set_record(b, listpack_text(at, scratch));
 }
 
 static bool add_member(struct build *b, struct slice member) {
@@ -77,7 +77,7 @@ static bool add_member(struct build *b, struct slice member) {
         }
         set_to_table(b, b->in->pack.bytes);
     }
-    add_record(b, member);
+    add_set_record(b, member);
     return true;
 }
 
@@ -128,7 +128,7 @@ static bool get_members(struct rdb_in *in, struct rdb_value *v) {
     struct slice s;
     uint64_t count;
     if (!rdb_get_count(in, &count, 1)) return false;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     if (count > (uint64_t)set_options.max_intset_entries) set_to_table(&b, in->pack.bytes);
     bool ok = true;
     while (ok && count-- > 0)
@@ -149,10 +149,10 @@ static bool get_intset(struct rdb_in *in, struct rdb_value *v) {
     }
     struct build b;
     char digits[NUM_I64_MAX];
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     set_to_table(&b, in->pack.bytes);
     for (size_t i = 0; i < count; i++)
-        add_record(&b, slice_of(digits, (size_t)num_print_i64(digits, intset_get(block, i))));
+        add_set_record(&b, slice_of(digits, (size_t)num_print_i64(digits, intset_get(block, i))));
     return finish_table(&b, true, v, ENTRY_SET, SET_HASHTABLE);
 }
 
@@ -167,7 +167,7 @@ static bool get_set_listpack(struct rdb_in *in, struct rdb_value *v) {
         return true;
     }
     struct build b;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     set_to_table(&b, lp);
     return finish_table(&b, true, v, ENTRY_SET, SET_HASHTABLE);
 }
@@ -219,7 +219,7 @@ static bool get_pairs(struct rdb_in *in, struct rdb_value *v) {
     struct slice name, value;
     uint64_t count;
     if (!rdb_get_count(in, &count, 2)) return false;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     if (count > (uint64_t)fieldmap_options.max_entries) hash_to_table(&b, in->pack.bytes);
     bool ok = true;
     while (ok && count-- > 0)

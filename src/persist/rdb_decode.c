@@ -86,7 +86,7 @@ bool rdb_get_length(struct rdb_in *in, uint64_t *n) {
 }
 
 /* Does the input still have so many bytes? */
-static bool within(struct rdb_in *in, uint64_t n) {
+static bool has_bytes(struct rdb_in *in, uint64_t n) {
     if (n <= reader_left(in->reader)) return true;
     return rdb_refuse(in, RDB_CUT, "a length of %llu bytes where %llu are left", (unsigned long long)n,
                       (unsigned long long)reader_left(in->reader));
@@ -113,7 +113,7 @@ static bool get_number(struct rdb_in *in, uint64_t kind, int64_t *number) {
 
 static bool get_lzf_head(struct rdb_in *in, struct rdb_string_head *head) {
     uint64_t compressed, len;
-    if (!rdb_get_length(in, &compressed) || !rdb_get_length(in, &len) || !within(in, compressed)) return false;
+    if (!rdb_get_length(in, &compressed) || !rdb_get_length(in, &len) || !has_bytes(in, compressed)) return false;
     if (compressed == 0 || len == 0 || compressed > STRING_MAX || len > STRING_MAX ||
         len > compressed * LZF_GAIN_MAX + 3 * LZF_GAIN_MAX) {
         return rdb_refuse(in, RDB_CORRUPT, "LZF: %llu bytes cannot become %llu", (unsigned long long)compressed,
@@ -130,7 +130,7 @@ bool rdb_get_head(struct rdb_in *in, struct rdb_string_head *head) {
     if (!encoded) {
         *head = (struct rdb_string_head){.kind = RDB_PLAIN, .len = n};
         if (n > STRING_MAX) return rdb_refuse(in, RDB_CORRUPT, "a string of %llu bytes", (unsigned long long)n);
-        return within(in, n);
+        return has_bytes(in, n);
     }
     if (n <= RDB_STRING_INT32) {
         *head = (struct rdb_string_head){.kind = RDB_NUMBER};
@@ -144,7 +144,7 @@ bool rdb_get_head(struct rdb_in *in, struct rdb_string_head *head) {
     ((in)->reader->error = ENOMEM, rdb_refuse(in, RDB_CUT, "no memory for a string of %zu bytes", n))
 
 /* n bytes in a row: where the reader has them, or in the scratch. */
-static const uint8_t *take(struct rdb_in *in, struct rdb_scratch *scratch, size_t n) {
+static const uint8_t *take_bytes(struct rdb_in *in, struct rdb_scratch *scratch, size_t n) {
     const uint8_t *p;
     if (n <= READER_BLOCK / 2 || !in->reader->block) {
         p = reader_take(in->reader, n);
@@ -162,7 +162,7 @@ static const uint8_t *take(struct rdb_in *in, struct rdb_scratch *scratch, size_
 bool rdb_get_body(struct rdb_in *in, const struct rdb_string_head *head, void *to) {
     assert(head->kind != RDB_NUMBER);
     if (head->kind == RDB_PLAIN) return rdb_get_bytes(in, to, head->len);
-    const uint8_t *p = take(in, &in->lzf, head->compressed);
+    const uint8_t *p = take_bytes(in, &in->lzf, head->compressed);
     if (!p) return false;
     if (lzf_decompress(p, (unsigned)head->compressed, to, (unsigned)head->len) == head->len) return true;
     return rdb_refuse(in, RDB_CORRUPT, "LZF: the compressed bytes are broken");
@@ -172,7 +172,7 @@ bool rdb_get_string(struct rdb_in *in, struct rdb_scratch *scratch, struct slice
     struct rdb_string_head head;
     if (!rdb_get_head(in, &head)) return false;
     if (head.kind == RDB_PLAIN) {
-        const uint8_t *p = take(in, scratch, head.len);
+        const uint8_t *p = take_bytes(in, scratch, head.len);
         *s = slice_of((const char *)p, head.len);
         return p != NULL;
     }

@@ -79,7 +79,7 @@ void rdb_put_int(struct rdb_out *out, int64_t n) {
 /* --- Compression ------------------------------------------------------------------------------- */
 
 /* Scratch memory of n bytes or more. */
-static uint8_t *room(uint8_t **scratch, size_t *has, size_t n) {
+static uint8_t *scratch_room(uint8_t **scratch, size_t *has, size_t n) {
     if (*has < n) {
         alloc_put(*scratch, *has);
         *has = n < 1024 ? 1024 : n;
@@ -90,16 +90,17 @@ static uint8_t *room(uint8_t **scratch, size_t *has, size_t n) {
 
 /* What compressed bytes may be at most to be worth it: seven eighths, of a short string three quarters, since the time is
  * mostly that of each attempt. */
-static size_t worth(size_t n) {
+static size_t worthwhile_bytes(size_t n) {
     return n - n / (n < SHORT ? 4 : 8);
 }
 
 /* The compressed bytes are in out->lzf then. 0: it does not pay. */
-static size_t compress(struct rdb_out *out, struct slice s) {
-    uint8_t *to = room(&out->lzf, &out->lzf_room, worth(s.len));
-    if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worth(s.len));
-    if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worth(LZF_SAMPLE))) return 0;
-    return lzf_compress(s.ptr, (unsigned)s.len, to, (unsigned)worth(s.len));
+static size_t compress_string(struct rdb_out *out, struct slice s) {
+    uint8_t *to = scratch_room(&out->lzf, &out->lzf_room, worthwhile_bytes(s.len));
+    if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worthwhile_bytes(s.len));
+    if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worthwhile_bytes(LZF_SAMPLE)))
+        return 0;
+    return lzf_compress(s.ptr, (unsigned)s.len, to, (unsigned)worthwhile_bytes(s.len));
 }
 
 static bool put_compressed(struct rdb_out *out, struct slice s) {
@@ -108,7 +109,7 @@ static bool put_compressed(struct rdb_out *out, struct slice s) {
         out->tried[size].left--;
         return false;
     }
-    size_t n = compress(out, s);
+    size_t n = compress_string(out, s);
     unsigned wait = out->tried[size].wait;
     wait = n ? wait / 2 : wait < LZF_WAIT_MAX ? 2 * wait + 1 : wait;
     out->tried[size].wait = (uint8_t)wait;
@@ -169,7 +170,7 @@ unsigned rdb_type_of(const struct entry *e) {
 static void put_pack(struct rdb_out *out, const struct entry *e) {
     const uint8_t *pack = (const uint8_t *)entry_value(e);
     size_t n = pack_listpack_bytes(pack, e->value_len);
-    uint8_t *listpack = room(&out->listpack, &out->listpack_room, n);
+    uint8_t *listpack = scratch_room(&out->listpack, &out->listpack_room, n);
     pack_to_listpack(pack, e->value_len, listpack);
     put_text(out, listpack, n);
 }

@@ -40,7 +40,7 @@ static bool refuse_twice(struct load *l, struct slice name) {
     return false;
 }
 
-static bool insert(struct load *l, struct entry *e, uint64_t hash) {
+static bool insert_key(struct load *l, struct entry *e, uint64_t hash) {
     struct key key = {entry_key(e), hash};
     struct entry *other = db_insert_new(l->db, &key, e);
     if (!other) return true;
@@ -58,13 +58,13 @@ static bool insert(struct load *l, struct entry *e, uint64_t hash) {
 static bool insert_waiting(struct load *l) {
     bool ok = true;
     for (unsigned i = 0; i < l->n_waiting; i++)
-        ok &= insert(l, l->waiting[i].entry, l->waiting[i].hash);
+        ok &= insert_key(l, l->waiting[i].entry, l->waiting[i].hash);
     l->job->keys += l->n_waiting;
     l->n_waiting = 0;
     return ok;
 }
 
-static bool add(struct load *l, struct slice name, const struct rdb_value *v) {
+static bool add_key(struct load *l, struct slice name, const struct rdb_value *v) {
     struct entry *e = rdb_value_entry(v, name, l->deadline_ms);
     uint64_t hash = hash_bytes(name.ptr, name.len);
     if (l->idle_s >= 0) evict_set_idle(e, (uint64_t)l->idle_s);
@@ -76,7 +76,7 @@ static bool add(struct load *l, struct slice name, const struct rdb_value *v) {
 }
 
 /* For tests that need loading to take its time. */
-static void delay(const struct load *l) {
+static void delay_load(const struct load *l) {
     rdb_load_delay(l->job->keys + l->n_waiting);
     if (l->job->progress) l->job->progress(l->job->ctx, reader_offset(l->in.reader));
 }
@@ -105,12 +105,12 @@ static bool read_key(struct load *l, unsigned type) {
         rdb_value_drop(&v);
         l->job->expired++;
     } else {
-        ok = add(l, name, &v);
+        ok = add_key(l, name, &v);
     }
     rdb_in_trim(&l->in);
     l->deadline_ms = ENTRY_NO_TTL;
     l->idle_s = l->frequency = -1;
-    if (rdb_options.key_load_delay_us) delay(l);
+    if (rdb_options.key_load_delay_us) delay_load(l);
     return ok;
 }
 
@@ -134,7 +134,7 @@ static bool read_aux(struct load *l) {
     return true;
 }
 
-static bool select_db(struct load *l) {
+static bool read_select(struct load *l) {
     uint64_t id;
     if (!insert_waiting(l) || !rdb_get_length(&l->in, &id)) return false;
     if (id >= (uint64_t)db_count()) {
@@ -186,7 +186,7 @@ static bool skip_slot_hint(struct load *l) {
 
 static bool read_opcode(struct load *l, unsigned opcode) {
     switch (opcode) {
-    case RDB_OP_SELECT: return select_db(l);
+    case RDB_OP_SELECT: return read_select(l);
     case RDB_OP_RESIZE: return read_sizes(l);
     case RDB_OP_AUX: return read_aux(l);
     case RDB_OP_DEADLINE_S:

@@ -247,7 +247,7 @@ static bool get_list(struct rdb_in *in, unsigned type, struct rdb_value *v) {
 
 /* --- All types --------------------------------------------------------------------------------- */
 
-static bool unsupported(struct rdb_in *in, unsigned type) {
+static bool refuse_type(struct rdb_in *in, unsigned type) {
     switch (type) {
     case RDB_TYPE_STREAM_1:
     case RDB_TYPE_STREAM_2:
@@ -276,7 +276,7 @@ bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     case RDB_TYPE_ZSET_2:
     case RDB_TYPE_ZSET_ZIPLIST:
     case RDB_TYPE_ZSET_LISTPACK: return rdb_get_zset(in, type, v);
-    default: return unsupported(in, type);
+    default: return refuse_type(in, type);
     }
 }
 

@@ -75,7 +75,7 @@ static void put_entry(struct rdb_out *out, const struct entry *e) {
 }
 
 /* For tests that need a save that takes its time. */
-static void delay(uint64_t keys) {
+static void delay_save(uint64_t keys) {
     int us = rdb_options.key_save_delay_us;
     if (us > 0) usleep((useconds_t)us);
     if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
@@ -93,7 +93,7 @@ static void put_db(struct rdb_out *out, struct rdb_write *job, const struct db *
     while ((e = table_iter_next(&it)) && !out->w->error) {
         put_entry(out, e);
         job->keys++;
-        if (rdb_options.key_save_delay_us) delay(job->keys);
+        if (rdb_options.key_save_delay_us) delay_save(job->keys);
         if (job->keys % PROGRESS_KEYS == 0 && job->progress) job->progress(job->ctx, job->keys, writer_bytes(out->w));
     }
 }

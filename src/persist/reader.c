@@ -28,7 +28,7 @@ void reader_free(struct reader *r) {
     r->at = r->end = r->summed = NULL;
 }
 
-static void fail(struct reader *r, int error) {
+static void fail_reading(struct reader *r, int error) {
     r->failed = true;
     if (!r->error) r->error = error;
     r->summed = r->at = r->end; /* nothing is left */
@@ -61,7 +61,7 @@ static size_t read_some(struct reader *r, void *to, size_t n) {
         ssize_t got = read(r->fd, to, n);
         if (got >= 0) return (size_t)got;
         if (errno == EINTR) continue;
-        fail(r, errno);
+        fail_reading(r, errno);
         return 0;
     }
 }
@@ -73,7 +73,7 @@ static void tell_progress(struct reader *r) {
 const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     assert(n <= READER_BLOCK / 2 || !r->block);
     if (!r->block || r->failed) {
-        fail(r, 0);
+        fail_reading(r, 0);
         return NULL;
     }
     reader_crc(r);
@@ -85,7 +85,7 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     while (unread < n) {
         size_t got = read_some(r, r->block + unread, r->room - unread);
         if (got == 0) {
-            fail(r, 0);
+            fail_reading(r, 0);
             return NULL;
         }
         unread += got;
@@ -104,7 +104,7 @@ static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
     while (n > 0) {
         size_t got = read_some(r, to, n < READER_BLOCK ? n : READER_BLOCK);
         if (got == 0) {
-            fail(r, 0);
+            fail_reading(r, 0);
             return false;
         }
         if (r->checksum) r->crc = crc64(r->crc, to, got);
@@ -125,7 +125,7 @@ bool reader_get(struct reader *r, void *to, size_t n) {
     n -= first;
     if (!r->block || r->failed || n > READER_BLOCK / 2) {
         if (r->block && !r->failed) return get_direct(r, rest, n);
-        fail(r, 0);
+        fail_reading(r, 0);
         return false;
     }
     const uint8_t *p = reader_take_slowly(r, n);

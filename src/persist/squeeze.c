@@ -60,8 +60,8 @@ static size_t match_length(const uint8_t *a, const uint8_t *b, size_t max) {
     return n;
 }
 
-static inline __attribute__((always_inline)) size_t run(const uint8_t *in, size_t n, struct output *out, uint16_t *seen,
-                                                        unsigned bits) {
+static inline __attribute__((always_inline)) size_t squeeze_with(const uint8_t *in, size_t n, struct output *out,
+                                                                 uint16_t *seen, unsigned bits) {
     const uint8_t *begin = out->at;
     size_t literals = 0, i = 0; /* the first byte that is not out yet; where we are */
     while (i + MATCH_MIN <= n) {
@@ -87,8 +87,8 @@ size_t squeeze(const void *bytes, size_t n, void *to, size_t room) {
     struct output out = {to, (uint8_t *)to + room};
     if (n <= SHORT) {
         uint16_t seen[1 << SMALL_BITS] = {0};
-        return run(bytes, n, &out, seen, SMALL_BITS);
+        return squeeze_with(bytes, n, &out, seen, SMALL_BITS);
     }
     uint16_t seen[1 << LARGE_BITS] = {0};
-    return run(bytes, n, &out, seen, LARGE_BITS);
+    return squeeze_with(bytes, n, &out, seen, LARGE_BITS);
 }

@@ -9,19 +9,19 @@
 
 #define MEMORY_ROOM 512 /* bytes, to begin with */
 
-static void begin(struct writer *w, int fd, size_t room, bool checksum) {
+static void begin_writing(struct writer *w, int fd, size_t room, bool checksum) {
     *w = (struct writer){.fd = fd, .room = room, .checksum = checksum, .block = alloc_get(room)};
     w->at = w->summed = w->block;
     w->end = w->block + room;
 }
 
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync) {
-    begin(w, fd, WRITER_BLOCK, checksum);
+    begin_writing(w, fd, WRITER_BLOCK, checksum);
     w->sync_step = incremental_sync ? WRITER_SYNC_STEP : 0;
 }
 
 void writer_to_memory(struct writer *w, bool checksum) {
-    begin(w, -1, MEMORY_ROOM, checksum);
+    begin_writing(w, -1, MEMORY_ROOM, checksum);
 }
 
 void writer_free(struct writer *w) {
@@ -71,7 +71,7 @@ static void empty_block(struct writer *w) {
     w->at = w->summed = w->block;
 }
 
-static void enlarge(struct writer *w, size_t n) {
+static void enlarge_block(struct writer *w, size_t n) {
     size_t used = (size_t)(w->at - w->block), summed = (size_t)(w->summed - w->block), room = w->room;
     while (room - used < n)
         room *= 2;
@@ -84,7 +84,7 @@ static void enlarge(struct writer *w, size_t n) {
 
 void writer_make_room(struct writer *w, size_t n) {
     if (w->fd < 0) {
-        enlarge(w, n);
+        enlarge_block(w, n);
     } else {
         assert(n <= WRITER_BLOCK);
         empty_block(w);

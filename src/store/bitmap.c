@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-static inline uint64_t load(const char *p) {
+static inline uint64_t load_word(const char *p) {
     uint64_t word;
     memcpy(&word, p, sizeof word);
     return word;
@@ -32,7 +32,7 @@ static uint64_t count_word(uint64_t w) {
 static uint64_t count_portable(const char *p, size_t len) {
     uint64_t sum = 0, word = 0;
     for (; len >= 8; p += 8, len -= 8)
-        sum += count_word(load(p));
+        sum += count_word(load_word(p));
     memcpy(&word, p, len);
     return sum + count_word(word);
 }
@@ -41,11 +41,11 @@ static uint64_t count_portable(const char *p, size_t len) {
 __attribute__((target("popcnt"))) static uint64_t count_popcnt(const char *p, size_t len) {
     uint64_t sum = 0, word = 0;
     for (; len >= 32; p += 32, len -= 32) {
-        sum += (uint64_t)_mm_popcnt_u64(load(p)) + (uint64_t)_mm_popcnt_u64(load(p + 8)) +
-               (uint64_t)_mm_popcnt_u64(load(p + 16)) + (uint64_t)_mm_popcnt_u64(load(p + 24));
+        sum += (uint64_t)_mm_popcnt_u64(load_word(p)) + (uint64_t)_mm_popcnt_u64(load_word(p + 8)) +
+               (uint64_t)_mm_popcnt_u64(load_word(p + 16)) + (uint64_t)_mm_popcnt_u64(load_word(p + 24));
     }
     for (; len >= 8; p += 8, len -= 8)
-        sum += (uint64_t)_mm_popcnt_u64(load(p));
+        sum += (uint64_t)_mm_popcnt_u64(load_word(p));
     memcpy(&word, p, len);
     return sum + (uint64_t)_mm_popcnt_u64(word);
 }
@@ -127,15 +127,15 @@ uint64_t bitmap_count_bits(const char *bytes, uint64_t first, uint64_t last) {
 /* --- Searching ------------------------------------------------------------------------------- */
 
 /* The first of bytes `at` to `end` (exclusive) that is not all `skipped`, which is eight equal bytes; or `end`. */
-static size_t skip(const char *bytes, size_t at, size_t end, uint64_t skipped) {
+static size_t skip_equal(const char *bytes, size_t at, size_t end, uint64_t skipped) {
     while (end - at >= 64) {
         uint64_t others = 0;
         for (int i = 0; i < 64; i += 8)
-            others |= load(bytes + at + i) ^ skipped;
+            others |= load_word(bytes + at + i) ^ skipped;
         if (others) break;
         at += 64;
     }
-    while (end - at >= 8 && load(bytes + at) == skipped)
+    while (end - at >= 8 && load_word(bytes + at) == skipped)
         at += 8;
     while (at < end && (uint8_t)bytes[at] == (uint8_t)skipped)
         at++;
@@ -148,7 +148,7 @@ uint64_t bitmap_find(const char *bytes, uint64_t first, uint64_t last, bool bit)
     uint64_t skipped = bit ? 0 : UINT64_MAX;
     unsigned hits = (uint8_t)((uint8_t)bytes[at] ^ skipped) & (0xffu >> first % 8);
     if (!hits) {
-        at = skip(bytes, at + 1, end, skipped);
+        at = skip_equal(bytes, at + 1, end, skipped);
         if (at == end) return BITMAP_NONE;
         hits = (uint8_t)((uint8_t)bytes[at] ^ skipped);
     }
@@ -174,13 +174,13 @@ static void xor_with(char *restrict to, const char *restrict from, size_t len) {
         to[i] ^= from[i];
 }
 
-static void invert(char *to, size_t len) {
+static void invert_bytes(char *to, size_t len) {
     for (size_t i = 0; i < len; i++)
         to[i] = (char)~to[i];
 }
 
 /* What a source has of bytes at to at + len: possibly nothing. */
-static struct slice part(struct slice source, size_t at, size_t len) {
+static struct slice part_of_source(struct slice source, size_t at, size_t len) {
     if (at >= source.len) return SLICE("");
     return slice_of(source.ptr + at, source.len - at < len ? source.len - at : len);
 }
@@ -190,15 +190,15 @@ static struct slice part(struct slice source, size_t at, size_t len) {
 void bitmap_combine(enum bitmap_op op, char *to, size_t len, const struct slice *sources, size_t count) {
     for (size_t at = 0, n; at < len; at += n, to += n) {
         n = len - at < BLOCK ? len - at : BLOCK;
-        struct slice s = part(sources[0], at, n);
+        struct slice s = part_of_source(sources[0], at, n);
         memcpy(to, s.ptr, s.len);
         memset(to + s.len, 0, n - s.len);
         if (op == BITMAP_NOT) {
-            invert(to, n);
+            invert_bytes(to, n);
             continue;
         }
         for (size_t i = 1; i < count; i++) {
-            s = part(sources[i], at, n);
+            s = part_of_source(sources[i], at, n);
             if (op == BITMAP_AND) {
                 and_with(to, s.ptr, s.len);
                 memset(to + s.len, 0, n - s.len);
@@ -225,7 +225,7 @@ static unsigned window_shift(struct bitmap_field f) {
 }
 
 /* The low bits of a number as the field's value. */
-static int64_t narrow(struct bitmap_field f, uint64_t value) {
+static int64_t narrow_to_field(struct bitmap_field f, uint64_t value) {
     unsigned unused = 64u - f.bits;
     value <<= unused;
     return f.is_signed ? (int64_t)value >> unused : (int64_t)(value >> unused);
@@ -236,7 +236,7 @@ int64_t bitmap_field_get(struct slice bytes, struct bitmap_field f) {
     window_int window = 0;
     for (unsigned i = 0; i < window_bytes(f); i++)
         window = window << 8 | (at + i < bytes.len ? (uint8_t)bytes.ptr[at + i] : 0);
-    return narrow(f, (uint64_t)(window >> window_shift(f)));
+    return narrow_to_field(f, (uint64_t)(window >> window_shift(f)));
 }
 
 void bitmap_field_put(char *bytes, struct bitmap_field f, int64_t value) {
@@ -252,7 +252,7 @@ void bitmap_field_put(char *bytes, struct bitmap_field f, int64_t value) {
 
 /* Which end of its range a sum is beyond: 1, -1 or 0. Redis computes the room above a value in 64 bits, so that what
  * is far below a narrow signed field wraps round and counts as above it. Its clients see that with SAT: so do ours. */
-static int beyond(struct bitmap_field f, int64_t value, int64_t increment, int64_t min, int64_t max) {
+static int end_exceeded(struct bitmap_field f, int64_t value, int64_t increment, int64_t min, int64_t max) {
     if (!f.is_signed) {
         if (value < 0 || value > max) return 1; /* a negative number is a large one to an unsigned field */
         return increment > max - value ? 1 : increment < -value ? -1 : 0;
@@ -265,12 +265,12 @@ static int beyond(struct bitmap_field f, int64_t value, int64_t increment, int64
 bool bitmap_field_add(struct bitmap_field f, int64_t value, int64_t increment, enum bitmap_overflow how,
                       int64_t *result) {
     int64_t max = (int64_t)(UINT64_MAX >> (64 - f.bits) >> f.is_signed), min = f.is_signed ? -max - 1 : 0;
-    int side = beyond(f, value, increment, min, max);
+    int side = end_exceeded(f, value, increment, min, max);
     if (side && how == BITMAP_FAIL) return false;
     if (side && how == BITMAP_SATURATE) {
         *result = side > 0 ? max : min;
     } else {
-        *result = narrow(f, (uint64_t)value + (uint64_t)increment);
+        *result = narrow_to_field(f, (uint64_t)value + (uint64_t)increment);
     }
     return true;
 }

@@ -4,27 +4,27 @@
 
 static const struct db_hooks *listeners[CHANGES_LISTENERS];
 
-static void changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+static void changes_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     for (int i = 0; i < CHANGES_LISTENERS; i++)
         if (listeners[i] && listeners[i]->changed) listeners[i]->changed(db, key, class, event);
 }
 
-static void expired(struct db *db, const struct key *key) {
+static void changes_expired(struct db *db, const struct key *key) {
     for (int i = 0; i < CHANGES_LISTENERS; i++)
         if (listeners[i] && listeners[i]->expired) listeners[i]->expired(db, key);
 }
 
-static void evicted(struct db *db, const struct key *key) {
+static void changes_evicted(struct db *db, const struct key *key) {
     for (int i = 0; i < CHANGES_LISTENERS; i++)
         if (listeners[i] && listeners[i]->evicted) listeners[i]->evicted(db, key);
 }
 
-static void flushed(struct db *db) {
+static void changes_flushed(struct db *db) {
     for (int i = 0; i < CHANGES_LISTENERS; i++)
         if (listeners[i] && listeners[i]->flushed) listeners[i]->flushed(db);
 }
 
-static void swapped(struct db *one, struct db *other) {
+static void changes_swapped(struct db *one, struct db *other) {
     for (int i = 0; i < CHANGES_LISTENERS; i++) {
         const struct db_hooks *l = listeners[i];
         if (l && l->swapped) {
@@ -42,10 +42,10 @@ void changes_listen(enum changes_listener listener, const struct db_hooks *hooks
     for (int i = 0; i < CHANGES_LISTENERS; i++) {
         const struct db_hooks *l = listeners[i];
         if (l == NULL) continue;
-        if (l->changed) db_hooks.changed = changed;
-        if (l->expired) db_hooks.expired = expired;
-        if (l->evicted) db_hooks.evicted = evicted;
-        if (l->flushed) db_hooks.flushed = flushed;
-        if (l->flushed || l->swapped) db_hooks.swapped = swapped;
+        if (l->changed) db_hooks.changed = changes_changed;
+        if (l->expired) db_hooks.expired = changes_expired;
+        if (l->evicted) db_hooks.evicted = changes_evicted;
+        if (l->flushed) db_hooks.flushed = changes_flushed;
+        if (l->flushed || l->swapped) db_hooks.swapped = changes_swapped;
     }
 }

@@ -39,7 +39,7 @@ static int64_t due_ms_of(int64_t deadline_ms) {
     return deadline_ms < INT64_MAX ? deadline_ms + 1 : deadline_ms;
 }
 
-static int64_t earlier(int64_t a_ms, int64_t b_ms) {
+static int64_t earlier_ms(int64_t a_ms, int64_t b_ms) {
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
@@ -91,7 +91,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
-    if (due_ms < next_ms) next_ms = earlier(due_ms, clock_now_ms() + STALE_CHECK_MS);
+    if (due_ms < next_ms) next_ms = earlier_ms(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }
 
 /* --- What a mark stands for ------------------------------------------------------------------ */
@@ -105,7 +105,7 @@ struct search {
     bool pending, more;  /* there is one that is not due; there are more that are */
 };
 
-static void visit(void *ctx, void *record) {
+static void search_entry(void *ctx, void *record) {
     struct search *s = ctx;
     struct entry *e = record;
     unsigned sequence = (unsigned)(s->mark & SEQUENCE_MASK);
@@ -133,7 +133,7 @@ static int64_t resolve_one(struct db *db, uint64_t mark, int64_t now_ms) {
     struct search s;
     do {
         s = (struct search){.mark = mark, .now_ms = now_ms};
-        table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, visit, &s);
+        table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, search_entry, &s);
         if (s.due) remove_entry(db, s.due, s.hash);
     } while (s.more);
     return s.pending ? due_ms_of(s.earliest_ms) : WHEEL_DROP;
@@ -145,7 +145,7 @@ struct pass {
 };
 
 /* All table lines first, then all entries, so that a batch waits for memory about twice and not 32 times. */
-static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
+static void resolve_marks(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
     struct pass *pass = ctx;
     struct prefetch ahead;
     prefetch_begin(&ahead);
@@ -165,11 +165,11 @@ static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms)
 
 /* True while a sweep has more to do. Marks of former lives that happen to fit may
  * survive a sweep, so the next one begins only when their number has doubled. */
-static bool sweep(struct db *db, int64_t now_ms, uint64_t until_ticks) {
+static bool sweep_marks(struct db *db, int64_t now_ms, uint64_t until_ticks) {
     size_t stale = expire_stale_marks(db);
     if (!db->sweeping && (stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above)) return false;
     db->sweeping = true;
-    if (!wheel_sweep(db->wheel, until_ticks, resolve, &(struct pass){db, now_ms})) return true;
+    if (!wheel_sweep(db->wheel, until_ticks, resolve_marks, &(struct pass){db, now_ms})) return true;
     db->sweeping = false;
     db->sweep_above = 2 * expire_stale_marks(db);
     return false;
@@ -177,10 +177,10 @@ static bool sweep(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 
 /* One database's share of a turn; when has it work again? */
 static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
-    bool done = wheel_advance(db->wheel, now_ms, until_ticks, resolve, &(struct pass){db, now_ms});
-    if (!done || sweep(db, now_ms, until_ticks)) return now_ms;
+    bool done = wheel_advance(db->wheel, now_ms, until_ticks, resolve_marks, &(struct pass){db, now_ms});
+    if (!done || sweep_marks(db, now_ms, until_ticks)) return now_ms;
     int64_t ms = wheel_next_ms(db->wheel);
-    return wheel_marks(db->wheel) > 0 ? earlier(ms, now_ms + STALE_CHECK_MS) : ms;
+    return wheel_marks(db->wheel) > 0 ? earlier_ms(ms, now_ms + STALE_CHECK_MS) : ms;
 }
 
 int64_t expire_run(int64_t now_ms) {
@@ -197,7 +197,7 @@ int64_t expire_run(int64_t now_ms) {
             waiting[turn] = waiting[--n_waiting];
             continue;
         }
-        earliest_ms = earlier(earliest_ms, run_one(db, now_ms, until_ticks));
+        earliest_ms = earlier_ms(earliest_ms, run_one(db, now_ms, until_ticks));
         turn++;
     }
     if (left > 0) earliest_ms = now_ms; /* those that had no turn go first next time */

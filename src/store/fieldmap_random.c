@@ -4,21 +4,21 @@
 #include "ds/pack.h"
 #include "store/fieldmap.h"
 
-static void visit_at(const uint8_t *at, fieldmap_visit_fn visit, void *ctx) {
+static void visit_field_at(const uint8_t *at, fieldmap_visit_fn visit, void *ctx) {
     char name[NUM_I64_MAX], value[NUM_I64_MAX];
     struct field_pair pair = {listpack_text(at, name), listpack_text(pack_next(at), value)};
     visit(ctx, &pair);
 }
 
-static void visit_record(const struct field *f, fieldmap_visit_fn visit, void *ctx) {
+static void visit_field(const struct field *f, fieldmap_visit_fn visit, void *ctx) {
     struct field_pair pair = field_pair(f);
     visit(ctx, &pair);
 }
 
-static void draw_packed(const uint8_t *pack, size_t n, fieldmap_visit_fn visit, void *ctx) {
+static void draw_from_pack(const uint8_t *pack, size_t n, fieldmap_visit_fn visit, void *ctx) {
     size_t count = pack_count(pack) / 2;
     if (n == 1) {
-        visit_at(pack_seek(pack, 2 * (int64_t)rand_below(count)), visit, ctx);
+        visit_field_at(pack_seek(pack, 2 * (int64_t)rand_below(count)), visit, ctx);
         return;
     }
     uint16_t *offsets = alloc_get(count * sizeof *offsets); /* an entry holds no pack of more than 64 KB */
@@ -28,17 +28,17 @@ static void draw_packed(const uint8_t *pack, size_t n, fieldmap_visit_fn visit, 
         at = pack_next(pack_next(at));
     }
     while (n-- > 0)
-        visit_at(pack + offsets[rand_below(count)], visit, ctx);
+        visit_field_at(pack + offsets[rand_below(count)], visit, ctx);
     alloc_put(offsets, count * sizeof *offsets);
 }
 
 void fieldmap_draw(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
     if (!entry_owns_memory(e)) {
-        draw_packed((const uint8_t *)entry_value(e), n, visit, ctx);
+        draw_from_pack((const uint8_t *)entry_value(e), n, visit, ctx);
         return;
     }
     while (n-- > 0)
-        visit_record(table_random(entry_pointer(e)), visit, ctx);
+        visit_field(table_random(entry_pointer(e)), visit, ctx);
 }
 
 /* Each field is taken with the probability (still wanted) / (still to come): Knuth's algorithm S. */
@@ -71,7 +71,7 @@ static void sample_by_draw(const struct table *t, size_t n, fieldmap_visit_fn vi
         uint64_t hash = address_hash(record);
         if (table_find(&seen, hash, is_record, record)) continue;
         table_insert(&seen, hash, record);
-        visit_record(record, visit, ctx);
+        visit_field(record, visit, ctx);
     }
     table_clear(&seen, NULL, NULL);
 }

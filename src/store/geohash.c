@@ -25,7 +25,7 @@ struct cell {
 };
 
 /* Bits of x to the even positions of a word (S. E. Anderson's "Bit Twiddling Hacks" has the method), and back. */
-static uint64_t spread(uint32_t n) {
+static uint64_t spread_bits(uint32_t n) {
     uint64_t x = n;
     x = (x | x << 16) & 0x0000ffff0000ffff;
     x = (x | x << 8) & 0x00ff00ff00ff00ff;
@@ -34,7 +34,7 @@ static uint64_t spread(uint32_t n) {
     return (x | x << 1) & LATITUDE_BITS;
 }
 
-static uint32_t gather(uint64_t x) {
+static uint32_t gather_bits(uint64_t x) {
     x &= LATITUDE_BITS;
     x = (x | x >> 1) & 0x3333333333333333;
     x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0f;
@@ -54,20 +54,20 @@ static struct interval part_at(uint32_t part, struct interval of, unsigned steps
 }
 
 static struct cell cell_of(struct geohash_point p, struct interval latitudes, unsigned steps) {
-    uint64_t latitude = spread(part_of(p.latitude, latitudes, steps));
-    return (struct cell){latitude | spread(part_of(p.longitude, longitudes, steps)) << 1, steps};
+    uint64_t latitude = spread_bits(part_of(p.latitude, latitudes, steps));
+    return (struct cell){latitude | spread_bits(part_of(p.longitude, longitudes, steps)) << 1, steps};
 }
 
 static struct interval latitudes_of(struct cell cell) {
-    return part_at(gather(cell.bits), latitudes, cell.steps);
+    return part_at(gather_bits(cell.bits), latitudes, cell.steps);
 }
 
 static struct interval longitudes_of(struct cell cell) {
-    return part_at(gather(cell.bits >> 1), longitudes, cell.steps);
+    return part_at(gather_bits(cell.bits >> 1), longitudes, cell.steps);
 }
 
 /* One step along the axis whose bits these are. Filling the gaps between them lets a carry or a borrow through. */
-static struct cell move(struct cell cell, uint64_t axis, int direction) {
+static struct cell move_cell(struct cell cell, uint64_t axis, int direction) {
     uint64_t all = UINT64_MAX >> (64 - 2 * cell.steps), gaps = ~axis & all;
     uint64_t along = cell.bits & axis;
     if (direction > 0) {
@@ -80,8 +80,8 @@ static struct cell move(struct cell cell, uint64_t axis, int direction) {
     return cell;
 }
 
-static struct cell neighbour(struct cell cell, int east, int north) {
-    return move(move(cell, LONGITUDE_BITS, east), LATITUDE_BITS, north);
+static struct cell neighbour_of(struct cell cell, int east, int north) {
+    return move_cell(move_cell(cell, LONGITUDE_BITS, east), LATITUDE_BITS, north);
 }
 
 /* --- Points ---------------------------------------------------------------------------------- */
@@ -99,15 +99,15 @@ static uint64_t bits_of(double score) {
     return (uint64_t)(int64_t)score;
 }
 
-static double middle(struct interval i, double limit) {
+static double middle_of(struct interval i, double limit) {
     double x = (i.min + i.max) / 2;
     return x > limit ? limit : x < -limit ? -limit : x;
 }
 
 struct geohash_point geohash_decode(double score) {
     struct cell cell = {bits_of(score), STEPS};
-    return (struct geohash_point){middle(longitudes_of(cell), GEOHASH_LONGITUDE_MAX),
-                                  middle(latitudes_of(cell), GEOHASH_LATITUDE_MAX)};
+    return (struct geohash_point){middle_of(longitudes_of(cell), GEOHASH_LONGITUDE_MAX),
+                                  middle_of(latitudes_of(cell), GEOHASH_LATITUDE_MAX)};
 }
 
 /* 52 bits make 10 letters and two bits of the eleventh, which Redis has as zero since it lost them once. */
@@ -186,10 +186,11 @@ static unsigned steps_for(const struct geohash_shape *shape) {
 }
 
 /* Do the cells around reach the bounds? Where they do not, the shape is too near to an edge of its cell. */
-static bool reaches(struct cell cell, const struct bounds *b) {
-    return !(latitudes_of(neighbour(cell, 0, 1)).max < b->north ||
-             latitudes_of(neighbour(cell, 0, -1)).min > b->south ||
-             longitudes_of(neighbour(cell, 1, 0)).max < b->east || longitudes_of(neighbour(cell, -1, 0)).min > b->west);
+static bool cells_reach(struct cell cell, const struct bounds *b) {
+    return !(latitudes_of(neighbour_of(cell, 0, 1)).max < b->north ||
+             latitudes_of(neighbour_of(cell, 0, -1)).min > b->south ||
+             longitudes_of(neighbour_of(cell, 1, 0)).max < b->east ||
+             longitudes_of(neighbour_of(cell, -1, 0)).min > b->west);
 }
 
 int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges[GEOHASH_RANGES]) {
@@ -198,7 +199,7 @@ int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges
     } order[GEOHASH_RANGES] = {{0, 0}, {0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, 1}, {1, -1}, {-1, -1}};
     struct bounds b = bounds_of(shape);
     struct cell center = cell_of(shape->center, latitudes, steps_for(shape));
-    if (center.steps > 1 && !reaches(center, &b)) center = cell_of(shape->center, latitudes, center.steps - 1);
+    if (center.steps > 1 && !cells_reach(center, &b)) center = cell_of(shape->center, latitudes, center.steps - 1);
     struct interval x = longitudes_of(center), y = latitudes_of(center);
     bool all = center.steps < 2;
     bool no_south = !all && y.min < b.south, no_north = !all && y.max > b.north;
@@ -209,7 +210,7 @@ int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges
         int east = order[i].east, north = order[i].north;
         if ((east < 0 && no_west) || (east > 0 && no_east) || (north < 0 && no_south) || (north > 0 && no_north))
             continue;
-        struct cell cell = neighbour(center, east, north);
+        struct cell cell = neighbour_of(center, east, north);
         if (cell.steps == last.steps && cell.bits == last.bits) continue; /* around the world */
         if (i > 0) last = cell;
         unsigned shift = 2 * (STEPS - cell.steps);

@@ -32,7 +32,7 @@ const struct option hll_rows[] = {
 /* --- Elements -------------------------------------------------------------------------------- */
 
 /* MurmurHash64A of Austin Appleby. Like the whole of this file it takes words to be little-endian. */
-static uint64_t hash(struct slice s) {
+static uint64_t hash_element(struct slice s) {
     const uint64_t m = 0xc6a4a7935bd1e995;
     uint64_t h = HASH_SEED ^ s.len * m;
     size_t i = 0;
@@ -93,7 +93,7 @@ void hll_make_stale(char *bytes) {
 #define BLOCK_BYTES 6 /* that they take */
 
 /* A block as a word of 8 bytes, the first register in the lowest: halves of halves of halves move apart. */
-static uint64_t unpack(const uint8_t *p) {
+static uint64_t unpack_block(const uint8_t *p) {
     uint64_t x = 0;
     memcpy(&x, p, BLOCK_BYTES);
     x = (x & 0x000000ffffff) | (x & 0xffffff000000) << 8;
@@ -101,23 +101,23 @@ static uint64_t unpack(const uint8_t *p) {
     return (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
 }
 
-static void pack(uint8_t *p, uint64_t x) {
+static void pack_block(uint8_t *p, uint64_t x) {
     x = (x & 0x003f003f003f003f) | (x & 0x3f003f003f003f00) >> 2;
     x = (x & 0x00000fff00000fff) | (x & 0x0fff00000fff0000) >> 4;
     x = (x & 0x000000ffffff) | (x & 0x00ffffff00000000) >> 8;
     memcpy(p, &x, BLOCK_BYTES);
 }
 
-static void pack_all(uint8_t *dense, const uint8_t *registers) {
+static void pack_registers(uint8_t *dense, const uint8_t *registers) {
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++) {
         uint64_t x;
         memcpy(&x, registers + i * BLOCK, BLOCK);
-        pack(dense + i * BLOCK_BYTES, x);
+        pack_block(dense + i * BLOCK_BYTES, x);
     }
 }
 
 /* Raise one register. False: it was as high already. Only the last bits of the string have no byte behind them. */
-static bool raise(uint8_t *dense, unsigned index, unsigned value) {
+static bool raise_register(uint8_t *dense, unsigned index, unsigned value) {
     unsigned bit = index * 6, shift = bit % 8;
     uint8_t *p = dense + bit / 8;
     bool two = shift > 2;
@@ -130,8 +130,8 @@ static bool raise(uint8_t *dense, unsigned index, unsigned value) {
 }
 
 bool hll_add_dense(char *bytes, struct slice element) {
-    uint64_t h = hash(element);
-    return raise((uint8_t *)bytes + HLL_HEADER, register_of(h), value_of(h));
+    uint64_t h = hash_element(element);
+    return raise_register((uint8_t *)bytes + HLL_HEADER, register_of(h), value_of(h));
 }
 
 /* --- Runs ------------------------------------------------------------------------------------ */
@@ -231,9 +231,9 @@ static void join_neighbours(struct hll *h, size_t at) {
 
 static const struct place start = {HLL_HEADER, 0};
 
-static enum hll_outcome promote(struct hll *h, unsigned index, unsigned value) {
+static enum hll_outcome promote_to_dense(struct hll *h, unsigned index, unsigned value) {
     if (!hll_make_dense(h)) return HLL_CORRUPT;
-    raise(h->bytes + HLL_HEADER, index, value);
+    raise_register(h->bytes + HLL_HEADER, index, value);
     return HLL_CHANGED;
 }
 
@@ -242,7 +242,7 @@ static enum hll_outcome promote(struct hll *h, unsigned index, unsigned value) {
 static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned value, struct place *hint) {
     struct place here, before;
     struct hll_run run;
-    if (value > VALUE_MAX) return promote(h, index, value);
+    if (value > VALUE_MAX) return promote_to_dense(h, index, value);
     if (!find_run(h, index, *hint, &here, &before, &run)) return HLL_CORRUPT;
     if (run.value >= value) return HLL_SAME;
     /* In the very run of the hint: which one is before it is not known, and joining has to begin there. */
@@ -253,7 +253,8 @@ static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned val
     n += put_value(new + n, 1, value);
     n += put_run(new + n, here.first + run.registers - 1 - index, run.value);
     size_t len = h->len - run.bytes + n;
-    if (len > h->len && (len > (uint64_t)sparse_max_bytes || len > sizeof h->bytes)) return promote(h, index, value);
+    if (len > h->len && (len > (uint64_t)sparse_max_bytes || len > sizeof h->bytes))
+        return promote_to_dense(h, index, value);
     size_t behind = here.at + run.bytes;
     memmove(h->bytes + here.at + n, h->bytes + behind, h->len - behind);
     memcpy(h->bytes + here.at, new, n);
@@ -289,7 +290,7 @@ bool hll_make_dense(struct hll *h) {
     if (!hll_merge(registers, slice_of_hll(h))) return false;
     h->bytes[AT_ENCODING] = HLL_DENSE;
     h->len = HLL_DENSE_BYTES;
-    pack_all(h->bytes + HLL_HEADER, registers);
+    pack_registers(h->bytes + HLL_HEADER, registers);
     return true;
 }
 
@@ -297,13 +298,13 @@ enum hll_outcome hll_add(struct hll *h, struct slice element) {
     if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) {
         return hll_add_dense((char *)h->bytes, element) ? HLL_CHANGED : HLL_SAME;
     }
-    uint64_t bits = hash(element);
+    uint64_t bits = hash_element(element);
     struct place from = start;
     return raise_sparse(h, register_of(bits), value_of(bits), &from);
 }
 
 /* The larger of each of 8 bytes below 128: the top bit of each byte of the difference says which. */
-static inline uint64_t larger(uint64_t a, uint64_t b) {
+static inline uint64_t larger_bytes(uint64_t a, uint64_t b) {
     uint64_t a_wins = (((a | 0x8080808080808080) - b) & 0x8080808080808080) >> 7;
     uint64_t mask = a_wins * 255;
     return (a & mask) | (b & ~mask);
@@ -313,7 +314,7 @@ static void merge_dense(uint8_t *registers, const uint8_t *dense) {
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++) {
         uint64_t x;
         memcpy(&x, registers + i * BLOCK, BLOCK);
-        x = larger(x, unpack(dense + i * BLOCK_BYTES));
+        x = larger_bytes(x, unpack_block(dense + i * BLOCK_BYTES));
         memcpy(registers + i * BLOCK, &x, BLOCK);
     }
 }
@@ -337,7 +338,7 @@ void hll_write(struct hll *h, const uint8_t registers[HLL_REGISTERS]) {
     struct place hint = start;
     for (unsigned i = 0; i < HLL_REGISTERS && hll_encoding(slice_of_hll(h)) == HLL_SPARSE; i++)
         if (registers[i]) raise_sparse(h, i, registers[i], &hint);
-    if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) pack_all(h->bytes + HLL_HEADER, registers);
+    if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) pack_registers(h->bytes + HLL_HEADER, registers);
 }
 
 /* --- The estimate ---------------------------------------------------------------------------- */
@@ -376,7 +377,7 @@ static double tau(double x) {
     return z / 3;
 }
 
-static uint64_t estimate(const struct histogram *h) {
+static uint64_t estimate_histogram(const struct histogram *h) {
     const double m = HLL_REGISTERS, alpha = 0.721347520444481703680; /* 1 / (2 ln 2) */
     double with[64];
     for (int i = 0; i < 64; i++)
@@ -399,7 +400,7 @@ static bool estimate_sparse(struct slice s, uint64_t *cardinality) {
     while (next_within(s, &at, &index, &run))
         h.count[0][run.value] += run.registers;
     if (!is_complete(s, at, index)) return false;
-    *cardinality = estimate(&h);
+    *cardinality = estimate_histogram(&h);
     return true;
 }
 
@@ -407,8 +408,8 @@ bool hll_estimate(struct slice s, uint64_t *cardinality) {
     if (hll_encoding(s) == HLL_SPARSE) return estimate_sparse(s, cardinality);
     struct histogram h = {0};
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++)
-        count_block(&h, unpack((const uint8_t *)s.ptr + HLL_HEADER + i * BLOCK_BYTES));
-    *cardinality = estimate(&h);
+        count_block(&h, unpack_block((const uint8_t *)s.ptr + HLL_HEADER + i * BLOCK_BYTES));
+    *cardinality = estimate_histogram(&h);
     return true;
 }
 
@@ -419,5 +420,5 @@ uint64_t hll_estimate_registers(const uint8_t registers[HLL_REGISTERS]) {
         memcpy(&block, registers + i, BLOCK);
         count_block(&h, block);
     }
-    return estimate(&h);
+    return estimate_histogram(&h);
 }

@@ -89,7 +89,7 @@ static unsigned encoding_for_inline(const struct entry *e, size_t added_bytes, s
     return encoding_for(pack_listpack_bytes(pack_of(e), e->value_len), count, added_bytes, added);
 }
 
-static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding) {
+static struct entry *move_list_out(struct db *db, struct entry *e, unsigned encoding) {
     uint8_t lp[LIST_INLINE_MAX];
     struct quicklist *q = new_quicklist();
     pack_to_listpack(pack_of(e), e->value_len, lp);
@@ -99,7 +99,7 @@ static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding)
     return e;
 }
 
-static struct entry *move_in(struct db *db, struct entry *e) {
+static struct entry *move_list_in(struct db *db, struct entry *e) {
     struct quicklist *q = entry_pointer(e);
     uint8_t pack[LIST_INLINE_MAX];
     size_t len = pack_from_listpack(pack, quicklist_only_listpack(q));
@@ -113,7 +113,7 @@ struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t e
     if (entry_encoding(e) == LIST_QUICKLIST) return e;
     if (is_inline(e)) {
         unsigned encoding = encoding_for_inline(e, bytes, elements);
-        return encoding == LIST_INLINE ? e : move_out(db, e, encoding);
+        return encoding == LIST_INLINE ? e : move_list_out(db, e, encoding);
     }
     const struct quicklist *q = entry_pointer(e);
     unsigned encoding = encoding_for(packed_bytes(q), q->count, bytes, elements);
@@ -121,7 +121,7 @@ struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t e
 }
 
 /* After elements went away: a quicklist may have become short enough for a listpack again. */
-static __attribute__((noinline)) struct entry *settle_short(struct db *db, struct entry *e) {
+static __attribute__((noinline)) struct entry *settle_short_list(struct db *db, struct entry *e) {
     const struct quicklist *q = entry_pointer(e);
     const uint8_t *lp = quicklist_only_listpack(q);
     if (!lp) return e;
@@ -132,11 +132,11 @@ static __attribute__((noinline)) struct entry *settle_short(struct db *db, struc
         if (quicklist_exceeds(fill, fill < 0 ? 2 * bytes : 0, 2 * q->count)) return e;
         e = db_resize_value(db, e, LIST_PACKED, sizeof q);
     }
-    return bytes <= LIST_INLINE_MAX / 2 ? move_in(db, e) : e;
+    return bytes <= LIST_INLINE_MAX / 2 ? move_list_in(db, e) : e;
 }
-static inline struct entry *settle(struct db *db, struct entry *e) {
+static inline struct entry *settle_list(struct db *db, struct entry *e) {
     if (is_inline(e) || ((const struct quicklist *)entry_pointer(e))->used > 1) return e;
-    return settle_short(db, e);
+    return settle_short_list(db, e);
 }
 
 /* --- Inline packs ---------------------------------------------------------------------------- */
@@ -180,8 +180,8 @@ static size_t total_bytes(const struct slice *elements, size_t n) {
 }
 
 /* A list of this one element, in an encoding that has room for all that come. */
-static struct entry *create(struct db *db, const struct key *key, struct entry *old, struct slice first, size_t bytes,
-                            size_t n) {
+static struct entry *create_list(struct db *db, const struct key *key, struct entry *old, struct slice first,
+                                 size_t bytes, size_t n) {
     unsigned encoding = encoding_for(LISTPACK_EMPTY, 0, bytes, n);
     if (encoding != LIST_INLINE) {
         struct quicklist *q = new_quicklist();
@@ -194,8 +194,8 @@ static struct entry *create(struct db *db, const struct key *key, struct entry *
     return db_put(db, key, old, ENTRY_LIST, LIST_INLINE, pack, pack_append(pack, PACK_EMPTY, &item), ENTRY_NO_TTL);
 }
 
-static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
-                          size_t n) {
+static struct entry *push_elements(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
+                                   size_t n) {
     if (entry_encoding(e) == LIST_INLINE) {
         for (size_t i = 0; i < n; i++)
             e = inline_push(db, e, end, elements[i]);
@@ -209,14 +209,16 @@ static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end
 
 struct entry *list_push(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end,
                         const struct slice *elements, size_t n) {
-    if (!e) return push(db, create(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1, n - 1);
-    return push(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
+    if (!e)
+        return push_elements(db, create_list(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1,
+                             n - 1);
+    return push_elements(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
 }
 
 struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
                          size_t n) {
-    struct entry *e = create(db, key, old, *elements, total_bytes(elements, n), n);
-    return push(db, e, QUICKLIST_TAIL, elements + 1, n - 1);
+    struct entry *e = create_list(db, key, old, *elements, total_bytes(elements, n), n);
+    return push_elements(db, e, QUICKLIST_TAIL, elements + 1, n - 1);
 }
 
 struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bool after, struct slice element,
@@ -250,7 +252,7 @@ struct entry *list_set(struct db *db, struct entry *e, int64_t index, struct sli
     *found = quicklist_start(&it, q, index);
     if (*found) quicklist_replace(q, &it, element);
     quicklist_stop(&it);
-    return *found ? settle(db, e) : e;
+    return *found ? settle_list(db, e) : e;
 }
 
 /* --- Removing -------------------------------------------------------------------------------- */
@@ -259,7 +261,7 @@ static void free_trash(void *list) {
     quicklist_free(list);
 }
 
-static void cut(struct quicklist *q, size_t index, size_t n) {
+static void cut_quicklist(struct quicklist *q, size_t index, size_t n) {
     struct quicklist *trash;
     quicklist_remove(q, index, n, &trash);
     if (trash) worker_submit(free_trash, trash);
@@ -267,15 +269,15 @@ static void cut(struct quicklist *q, size_t index, size_t n) {
 
 struct entry *list_trim(struct db *db, struct entry *e, size_t index, size_t n) {
     size_t length = list_length(e);
-    if (n == length) return settle(db, e);
+    if (n == length) return settle_list(db, e);
     if (is_inline(e)) {
         if (index + n < length) e = inline_remove(db, e, index + n, length - index - n);
         return index > 0 ? inline_remove(db, e, 0, index) : e;
     }
     struct quicklist *q = entry_pointer(e);
-    cut(q, index + n, length - index - n);
-    cut(q, 0, index);
-    return settle(db, e);
+    cut_quicklist(q, index + n, length - index - n);
+    cut_quicklist(q, 0, index);
+    return settle_list(db, e);
 }
 
 struct entry *list_remove(struct db *db, const struct key *key, struct entry *e, size_t index, size_t n) {
@@ -284,15 +286,15 @@ struct entry *list_remove(struct db *db, const struct key *key, struct entry *e,
         return NULL;
     }
     if (is_inline(e)) return inline_remove(db, e, index, n);
-    cut(entry_pointer(e), index, n);
-    return settle(db, e);
+    cut_quicklist(entry_pointer(e), index, n);
+    return settle_list(db, e);
 }
 
 struct entry *list_drop(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end) {
     if (is_inline(e) || ((const struct quicklist *)entry_pointer(e))->count == 1)
         return list_remove(db, key, e, end == QUICKLIST_HEAD ? 0 : list_length(e) - 1, 1);
     quicklist_drop(entry_pointer(e), end);
-    return settle(db, e);
+    return settle_list(db, e);
 }
 
 /* The first max of them seen from the tail are the last: skip the others. Returns how many it removed. */
@@ -327,7 +329,7 @@ struct entry *list_remove_equal(struct db *db, const struct key *key, struct ent
     } else {
         struct quicklist *q = entry_pointer(e);
         *removed = quicklist_remove_equal(q, element, from, max);
-        if (q->count > 0) return *removed > 0 ? settle(db, e) : e;
+        if (q->count > 0) return *removed > 0 ? settle_list(db, e) : e;
     }
     db_remove(db, key, e);
     return NULL;

@@ -50,7 +50,7 @@ bool string_to_ld(const struct entry *e, long double *out) {
 
 /* The room to give a blob that has `cap` and needs `need`. A jump gets just what it asks for: it says nothing
  * about what comes next, while growth in small steps does. */
-static size_t grown(size_t cap, size_t need) {
+static size_t blob_room_for(size_t cap, size_t need) {
     if (need / 2 > cap) return need;
     if (need < GROW_DOUBLE_MAX) return need * 2;
     return need + (need / 4 > GROW_DOUBLE_MAX ? need / 4 : GROW_DOUBLE_MAX);
@@ -60,12 +60,12 @@ static size_t grown(size_t cap, size_t need) {
 static struct entry *own_blob(struct db *db, const struct key *key, struct entry *e, size_t need) {
     struct blob *b = string_blob(e);
     if (b && __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1) {
-        if (b->cap < need) entry_set_pointer(e, blob_resize(b, grown(b->cap, need)));
+        if (b->cap < need) entry_set_pointer(e, blob_resize(b, blob_room_for(b->cap, need)));
         return e;
     }
     char scratch[NUM_I64_MAX];
     struct slice old = string_bytes(e, scratch);
-    struct blob *copy = blob_new(need > old.len ? grown(old.len, need) : need);
+    struct blob *copy = blob_new(need > old.len ? blob_room_for(old.len, need) : need);
     memcpy(copy->data, old.ptr, old.len);
     copy->len = old.len;
     return db_set_blob(db, key, e, copy, DB_KEEP_TTL);
@@ -83,7 +83,7 @@ static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
 }
 
 /* A raw value of exactly `length` bytes, which is not less than what it has, and where they are. */
-static struct entry *extend(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
+static struct entry *extend_string(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
     if (length < BLOB_MIN && encoding_of(e) != STRING_BLOB) {
         e = own_inline(db, e, length);
         *bytes = entry_value(e);
@@ -100,7 +100,7 @@ struct entry *string_append(struct db *db, const struct key *key, struct entry *
     if (!e) return db_set_string(db, key, NULL, tail, ENTRY_NO_TTL);
     size_t old_len = string_length(e);
     char *bytes;
-    e = extend(db, key, e, old_len + tail.len, &bytes);
+    e = extend_string(db, key, e, old_len + tail.len, &bytes);
     memcpy(bytes + old_len, tail.ptr, tail.len);
     return e;
 }
@@ -109,7 +109,7 @@ struct entry *string_make_mutable(struct db *db, const struct key *key, struct e
     if (!e) e = db_put(db, key, NULL, ENTRY_STRING, STRING_RAW, NULL, 0, ENTRY_NO_TTL);
     size_t old_len = string_length(e);
     if (length < old_len) length = old_len;
-    e = extend(db, key, e, length, bytes);
+    e = extend_string(db, key, e, length, bytes);
     memset(*bytes + old_len, 0, length - old_len);
     return e;
 }

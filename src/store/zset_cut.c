@@ -25,7 +25,7 @@ static void records_put(struct records *list) {
     alloc_put(list, sizeof *list + list->room * sizeof *list->items);
 }
 
-static void add_record(void *list, struct member *m) {
+static void collect_record(void *list, struct member *m) {
     struct records *to = list;
     to->items[to->n++] = m;
 }
@@ -54,7 +54,7 @@ static size_t hash_batch(const struct records *list, size_t from, const struct t
 static void unlink_range(struct zset *z, size_t first, size_t n) {
     uint64_t hashes[BATCH];
     struct records *list = records_new(n);
-    skiplist_remove_ranks(&z->order, first, n, add_record, list);
+    skiplist_remove_ranks(&z->order, first, n, collect_record, list);
     for (size_t i = 0, batch; i < list->n; i += batch) {
         batch = hash_batch(list, i, &z->members, hashes);
         for (size_t k = 0; k < batch; k++)
@@ -75,8 +75,8 @@ static void free_rest(void *z) {
 static struct zset *move_others(struct zset *old, size_t first, size_t n) {
     uint64_t hashes[BATCH];
     struct records *list = records_new(old->order.count - n);
-    skiplist_remove_ranks(&old->order, 0, first, add_record, list);
-    skiplist_remove_ranks(&old->order, n, list->room - first, add_record, list);
+    skiplist_remove_ranks(&old->order, 0, first, collect_record, list);
+    skiplist_remove_ranks(&old->order, n, list->room - first, collect_record, list);
     struct zset *z = zset_new();
     if (list->n > 0) {
         table_reserve(&z->members, list->n);
