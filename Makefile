@@ -1,10 +1,11 @@
 # kura. `make run` and `make test` are all one needs; `make help` lists the rest.
 #
-# Every folder of src/ is a layer and becomes a static archive; a unit test links the archive of its
-# own layer and of those below, so a dependency that points upwards does not even link. Each kind of
-# build has a folder of its own under build/, and src/kura-server is a link to the one made last.
+# Every folder of src/ is a layer and becomes a static archive; src/layers tells their order. A unit test
+# links the archive of its own layer and of those below, so a dependency that points upwards does not even
+# link. Each kind of build has a folder of its own under build/, and src/kura-server is a link to the one
+# made last.
 
-LAYERS := base ds net store persist check repl server cmd
+LAYERS := $(shell sed -n 's/^\([a-z_]*\) .*/\1/p' src/layers)
 SAN    ?=
 LTO    ?= $(if $(SAN),0,1)
 N      ?= 1000000
@@ -72,7 +73,7 @@ help:
 	@echo 'make run             install what is missing, build, serve redis-compat.conf on port 6379 (or PORT=)'
 	@echo 'make test            everything; ONLY=regex picks tests, SAN=address,undefined runs them sanitized'
 	@echo 'make compat N=...    N random commands to kura and to redis-server, replies compared'
-	@echo 'make fuzz            damaged files of tests/fuzz, then hostile bytes to a sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz            damaged files of tests/corpus, then hostile bytes to a sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench           a quick look with redis-benchmark'
 	@echo 'make format          clang-format all C; check-format only checks; check-layers checks the includes'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR honoured'
@@ -95,7 +96,7 @@ $(foreach l,$(present),$(eval $(call layer_rule,$l)))
 
 $B/kura-server: $B/obj/main.o $(archives)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SERVER_LDFLAGS) $(LDFLAGS) -o $@ $< $(call up_to,cmd) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SERVER_LDFLAGS) $(LDFLAGS) -o $@ $< $(call reversed,$(archives)) $(LIBS)
 
 src/kura-server: $B/kura-server FORCE
 	@[ $@ -ef $< ] || ln -f $< $@

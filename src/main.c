@@ -4,19 +4,23 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "base/version.h"
 #include "base/worker.h"
 #include "check/check_aof.h"
 #include "check/check_rdb.h"
+#include "cmd/debug.h"
 #include "cmd/families.h"
+#include "conf/config.h"
+#include "conf/config_file.h"
+#include "conf/planned.h"
 #include "net/loop.h"
 #include "persist/rdb.h"
 #include "server/auth.h"
 #include "server/banner.h"
 #include "server/bgsave.h"
+#include "server/block.h"
 #include "server/catalog.h"
 #include "server/client.h"
-#include "server/config.h"
-#include "server/config_file.h"
 #include "server/crash.h"
 #include "server/cron.h"
 #include "server/durability.h"
@@ -24,14 +28,18 @@
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/listen.h"
-#include "server/planned.h"
+#include "server/monitor.h"
+#include "server/notify.h"
 #include "server/process.h"
 #include "server/propagate.h"
-#include "server/settings.h"
+#include "server/pubsub.h"
+#include "server/push.h"
 #include "server/snapshot.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/tx.h"
 #include "store/db.h"
+#include "store/evict.h"
 #include "store/fieldmap.h"
 #include "store/hll.h"
 #include "store/list.h"
@@ -44,10 +52,23 @@
 #include <string.h>
 #include <time.h>
 
+static int databases;
+
+static const struct option main_rows[] = {
+    {.name = "databases",
+     .type = OPTION_INT,
+     .flags = OPTION_IMMUTABLE,
+     .address = &databases,
+     .initial = "16",
+     .min = 1,
+     .max = INT32_MAX},
+    {.name = NULL},
+};
 static const struct option *const option_lists[] = {
-    listen_rows,    limits_rows, auth_options,    settings_rows,  cron_rows, crash_rows,    process_rows,
-    lifecycle_rows, info_rows,   list_rows,       fieldmap_rows,  set_rows,  zset_rows,     rdb_rows,
-    snapshot_rows,  bgsave_rows, durability_rows, propagate_rows, hll_rows,  tracking_rows, planned_rows,
+    listen_rows, limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
+    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
+    info_rows,   list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
+    bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
     strings_commands,    ranges_commands,     counters_commands,    lcs_commands,          keys_commands,
@@ -60,12 +81,16 @@ static const struct command *const families[] = {
     geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
 };
 
+static const struct client_part *const client_parts[] = {
+    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
+};
+
 #define COUNT(list) (sizeof list / sizeof list[0])
 
 /* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", INFO_REDIS_VERSION, alloc_library(),
-           INFO_KURA_VERSION);
+    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
+           VERSION_KURA);
     return 0;
 }
 
@@ -118,9 +143,8 @@ static void read_configuration(int argc, char **argv) {
 }
 
 static void open_log(void) {
-    if (settings.syslog_enabled) log_syslog(true, settings.syslog_ident, settings.syslog_facility);
-    if (log_open(settings.logfile)) return;
-    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", INFO_REDIS_VERSION,
+    if (log_start()) return;
+    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n", VERSION_REDIS,
             strerror(errno));
     exit(1);
 }
@@ -139,6 +163,9 @@ static void start_base(void) {
         catalog_register(families[i]);
     }
     catalog_ready();
+    for (size_t i = 0; i < COUNT(client_parts); i++) {
+        client_register(client_parts[i]);
+    }
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */
@@ -147,14 +174,13 @@ static void start_server(void) {
     crash_watch();
     limits_fit_files();
     worker_start();
-    settings_start_threads();
     if (!loop_init((int)limits_options.max_clients + LIMITS_RESERVED_FDS)) {
         log_warning("Failed creating the event loop. Error message: '%s'", strerror(errno));
         exit(1);
     }
     clock_update();
     stats.started_ms = clock_now_ms();
-    db_init(settings.databases);
+    db_init(databases);
     listen_start();
     process_write_pid_file();
     process_apply();

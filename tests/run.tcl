@@ -4,7 +4,8 @@
 #
 # What there is to run, each by its name, which --only matches:
 #   unit/<layer>/<test>     a cmocka program in build/<variant>/unit
-#   <family>/<file>         tests/<family>/<file>.tcl, in a process of its own with the servers it starts
+#   <family>                tests/<family>.tcl, in a process of its own with the servers it starts
+#   <family>/<file>         the same for tests/<family>/<file>.tcl, where a family has several files
 #   compat/<file>           tests/compat/<file>.cmds, sent to kura and to redis-server
 #   compat/<file>-clients   tests/compat/<file>.clients: several connections to each of the two
 #   compat/random-resp<n>   random commands for the same two
@@ -63,10 +64,10 @@ proc list_tests {} {
     foreach file [lsort [glob -nocomplain $root/tests/compat/*.clients]] {
         lappend all [list compat/[file rootname [file tail $file]]-clients [concat $compat clients $file $grammars]]
     }
-    foreach file [lsort [glob -nocomplain $root/tests/*/*.tcl]] {
-        set family [file tail [file dirname $file]]
-        if {$family in {harness tools compat unit}} { continue }
-        lappend all [list $family/[file rootname [file tail $file]] \
+    foreach file [lsort [glob -nocomplain $root/tests/*.tcl $root/tests/*/*.tcl]] {
+        set name [string range [file rootname $file] [string length $root/tests/] end]
+        if {$name eq "run" || [string match harness/* $name]} { continue }
+        lappend all [list $name \
             [list [info nameofexecutable] $root/tests/harness/main.tcl $file -seed $seed -test $option(--test)]]
     }
     foreach source [lsort [glob -nocomplain $root/tests/unit/*/test_*.c]] {

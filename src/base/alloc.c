@@ -1,18 +1,20 @@
 /* Counted memory over jemalloc.
  *
- * The count of live bytes is one number a thread, so that the hot path has no locked instruction: an
- * allocation is malloc's fast path and one add to a cell that only this thread writes. The cells form a
- * list that only grows. A thread takes a cell at its first allocation and gives it back, with its
- * balance, when it ends; the next thread goes on counting from there. So a reader walks the list without
- * a lock, nothing has to be folded or freed, and a fork in the middle of it is harmless. A single
- * balance may be negative (the worker frees what the main thread allocated); only the sum means anything.
+ * Each thread has a counter of its own, so that the hot path has no locked instruction: an allocation is malloc's fast
+ * path and one addition to a cell that only this thread writes. The cells form a list that only grows. A thread takes a
+ * cell at its first allocation and gives it back, with its balance, when it ends; the next thread continues from that
+ * balance. So a reader walks the list without a lock, and a fork in the middle of a walk is harmless.
  *
- * Sizes are counted in jemalloc's classes, computed by alloc_class() without asking jemalloc;
- * tests/unit/base/test_alloc.c holds the two against each other.
+ * Invariant: the sum of all cells is the number of live bytes. A single cell may be negative (the worker frees what the
+ * main thread allocated); only the sum has a meaning.
  *
- * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc stands in. It is asked for the whole class,
- * since callers may use the slack. */
+ * Sizes are counted in jemalloc's classes, which alloc_class() computes without asking jemalloc;
+ * tests/unit/base/test_alloc.c compares the two.
+ *
+ * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc is used instead. It is asked for the whole class, since
+ * callers may use the slack. */
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include <assert.h>
 #include <pthread.h>
@@ -32,12 +34,11 @@
 #endif
 
 #define LINE 64
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* --- The count ------------------------------------------------------------------------------- */
 
 struct cell {
-    int64_t live; /* bytes; written by the owner, read by anybody */
+    int64_t live; /* bytes; written by the owner, read by all threads */
     int taken;    /* a running thread owns it */
     struct cell *next;
 } __attribute__((aligned(LINE)));
@@ -54,14 +55,14 @@ static void cell_give_back(void *arg) {
     __atomic_store_n(&cell->taken, 0, __ATOMIC_RELEASE);
 }
 
-static void make_end_key(void) {
+static void cell_make_end_key(void) {
     if (pthread_key_create(&end_key, cell_give_back) != 0) abort();
 }
 
 static void *lines_raw(size_t n);
 static void out_of_memory(size_t n) __attribute__((noreturn, cold));
 
-/* A cell for this thread: one that an ended thread left, or a new one. */
+/* A cell for this thread: one that an ended thread gave back, or a new one. */
 static __attribute__((noinline, cold)) struct cell *cell_take(void) {
     struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE);
     for (; cell; cell = cell->next) {
@@ -76,15 +77,15 @@ static __attribute__((noinline, cold)) struct cell *cell_take(void) {
         }
     }
     my_cell = cell;
-    pthread_once(&end_once, make_end_key);
+    pthread_once(&end_once, cell_make_end_key);
     pthread_setspecific(end_key, cell);
     return cell;
 }
 
-static inline void count(int64_t delta) {
+static inline void count_bytes(int64_t delta) {
     struct cell *cell = my_cell;
     if (unlikely(!cell)) cell = cell_take();
-    /* A load and a store, not an atomic add: nobody else writes here. */
+    /* A load and a store, not an atomic add: no other thread writes here. */
     __atomic_store_n(&cell->live, __atomic_load_n(&cell->live, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
 }
 
@@ -92,7 +93,7 @@ size_t alloc_used(void) {
     int64_t sum = 0;
     for (struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE); cell; cell = cell->next)
         sum += __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
-    return sum > 0 ? (size_t)sum : 0; /* a free seen before its allocation */
+    return sum > 0 ? (size_t)sum : 0; /* below 0: a free was seen before its allocation */
 }
 
 static size_t peak_bytes;
@@ -153,31 +154,32 @@ void alloc_background(int enabled) {
 
 #include <jemalloc/jemalloc.h>
 
-/* Read by jemalloc before main.
- *   narenas:1   One thread does nearly all the allocating and the worker mostly frees, so more arenas buy
- *               nothing, and each keeps its own half-filled slabs. Thread caches absorb the contention.
- *   background_thread:false   No thread may exist before the server has gone to the background; see
- *               alloc_background().
- *   dirty_decay_ms:1000   Freed pages go back within a second (default 10 s), with alloc_decay() as the clock: RSS
+/* jemalloc reads this before main() runs.
+ *
+ *   narenas:1   One thread does nearly all the allocating and the worker mostly frees. More arenas would gain nothing,
+ *               and each keeps its own half-filled slabs. Thread caches absorb the contention.
+ *   background_thread:false   No thread may exist before the server has gone to the background; see alloc_background().
+ *   dirty_decay_ms:1000   Freed pages return to the kernel within a second (default: 10 s), driven by alloc_decay(): RSS
  *               follows what is stored, and a workload that reuses its pages still finds them.
- *   slab_sizes  Classes of 32 to 128 bytes, where most entries live, are cut from slabs of 32 KB, not of one to
- *               seven pages: jemalloc keeps 128 bytes of account a slab, which is 2 bytes of each 64-byte entry
- *               in a slab of 4 KB. Measured on 2M keys: metadata 6.8 MB before, 3.6 MB after.
- * Huge pages are not mentioned: main turns them off for the process, while thp:never here would
- * cost an madvise a mapping. */
+ *   slab_sizes  Classes of 32 to 128 bytes, which hold most entries, are cut from slabs of 32 KB, not of one to seven
+ *               pages: jemalloc keeps 128 bytes of metadata per slab, which is 2 bytes per 64-byte entry in a slab
+ *               of 4 KB. Measured with 2M keys: metadata 6.8 MB before, 3.6 MB after.
+ *
+ * Huge pages are not mentioned: main() turns them off for the process, and thp:never here would cost an madvise(2) per
+ * mapping. */
 __attribute__((used, visibility("default"))) const char *malloc_conf =
     "narenas:1,background_thread:false,dirty_decay_ms:1000,slab_sizes:32-128:8";
 
 #define ALL_ARENAS "4096" /* MALLCTL_ARENAS_ALL as text, for names of controls */
 
-/* The compiler takes malloc(n) for an object of n bytes, and with link-time optimisation it sees into the
- * callers, who may use the slack of the class: so it must forget where the pointer comes from. */
+/* Make the compiler forget where the pointer comes from. It takes malloc(n) for an object of n bytes, and with
+ * link-time optimisation it sees into the callers, which may use the slack of the class. */
 static inline void *launder(void *p) {
     __asm__("" : "+r"(p));
     return p;
 }
 
-/* malloc and calloc, not mallocx: only those have jemalloc's short path without flags. */
+/* malloc and calloc, not mallocx: only those two have jemalloc's short path without flags. */
 static inline void *get_raw(size_t n) {
     return launder(malloc(n));
 }
@@ -238,7 +240,7 @@ void alloc_background(int enabled) {
 
 #endif
 
-/* --- What everybody calls -------------------------------------------------------------------- */
+/* --- The public functions -------------------------------------------------------------------- */
 
 static void out_of_memory(size_t n) {
     log_warning("Out Of Memory allocating %zu bytes!", n);
@@ -249,21 +251,21 @@ static void out_of_memory(size_t n) {
 void *alloc_get(size_t n) {
     void *p = get_raw(n);
     if (unlikely(!p)) out_of_memory(n);
-    count((int64_t)alloc_class(n));
+    count_bytes((int64_t)alloc_class(n));
     return p;
 }
 
 void *alloc_zero(size_t n) {
     void *p = zero_raw(n);
     if (unlikely(!p)) out_of_memory(n);
-    count((int64_t)alloc_class(n));
+    count_bytes((int64_t)alloc_class(n));
     return p;
 }
 
 void *alloc_try(size_t n) {
     if (n > PTRDIFF_MAX) return NULL;
     void *p = get_raw(n);
-    if (p) count((int64_t)alloc_class(n));
+    if (p) count_bytes((int64_t)alloc_class(n));
     return p;
 }
 
@@ -271,7 +273,7 @@ void *alloc_lines(size_t n) {
     assert(n > 0 && n % LINE == 0);
     void *p = lines_raw(n);
     if (unlikely(!p)) out_of_memory(n);
-    count((int64_t)alloc_class(n));
+    count_bytes((int64_t)alloc_class(n));
     return p;
 }
 
@@ -281,7 +283,7 @@ void *alloc_resize(void *p, size_t old, size_t n) {
     if (n <= PTRDIFF_MAX && alloc_class(old) == alloc_class(n)) return p;
     void *moved = resize_raw(p, n);
     if (unlikely(!moved)) out_of_memory(n);
-    count((int64_t)alloc_class(n) - (int64_t)alloc_class(old));
+    count_bytes((int64_t)alloc_class(n) - (int64_t)alloc_class(old));
     return moved;
 }
 
@@ -293,6 +295,21 @@ void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first) {
 
 void alloc_put(void *p, size_t n) {
     if (!p) return;
-    count(-(int64_t)alloc_class(n));
+    count_bytes(-(int64_t)alloc_class(n));
     put_raw(p, n);
+}
+
+char *alloc_copy_text(const char *text, size_t n) {
+    char *copy = alloc_get(n + 1);
+    if (n) memcpy(copy, text, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+char *alloc_copy_string(const char *s) {
+    return alloc_copy_text(s, strlen(s));
+}
+
+void alloc_put_string(char *s) {
+    if (s) alloc_put(s, strlen(s) + 1);
 }

@@ -1,13 +1,13 @@
-/* Counted memory over jemalloc (libc's malloc under sanitizers).
+/* Counted memory over jemalloc (libc's malloc under sanitizers). Any thread may call.
  *
- * Every caller knows the size of what it frees, so no header is stored and jemalloc's sdallocx
- * skips its size look-up. The count of live bytes is kept in size classes, per thread, and is
- * what INFO calls used_memory. Running out of memory is fatal: the process logs and aborts. */
+ * Every caller knows the size of what it frees, so no header is stored and jemalloc's sdallocx skips its size look-up.
+ * The live bytes are counted in size classes, per thread; their sum is used_memory in INFO. Running out of memory is
+ * fatal: the process logs and aborts. All calls are O(1) unless they say otherwise. */
 #pragma once
 #include <stddef.h>
 
-/* The bytes that an allocation of n really takes: 16-byte steps up to 128, then four steps a
- * doubling. n and alloc_class(n) are interchangeable in every call below. O(1), inline. */
+/* The bytes that an allocation of n takes: 8, then steps of 16 up to 128, then four steps per doubling. n and
+ * alloc_class(n) are interchangeable in every call below. */
 static inline size_t alloc_class(size_t n) {
     if (n <= 128) return n <= 8 ? 8 : (n + 15) & ~(size_t)15;
     unsigned shift = 63u - (unsigned)__builtin_clzl(n - 1) - 2u;
@@ -17,26 +17,32 @@ static inline size_t alloc_class(size_t n) {
 
 void *alloc_get(size_t n);   /* uninitialised; never NULL; n > 0 */
 void *alloc_zero(size_t n);  /* zeroed */
-void *alloc_try(size_t n);   /* NULL when there is no memory: for sizes that come from outside */
+void *alloc_try(size_t n);   /* NULL if there is no memory: for sizes that come from outside */
 void *alloc_lines(size_t n); /* aligned to 64 bytes; n is a multiple of 64; freed with alloc_put */
-/* Grow or shrink; old is the size it was allocated with. p may be NULL when old is 0. */
+/* Grow or shrink; old is the size it was allocated with. p may be NULL if old is 0. O(n) if it moves. */
 void *alloc_resize(void *p, size_t old, size_t n);
 void alloc_put(void *p, size_t n); /* p may be NULL */
-/* A full array gets twice the room, or `first` items if it has none; returns where it is, and sets *cap. */
+/* Double the room of a full array, or make room for `first` items if it has none. Returns where it is now; sets
+ * *cap. */
 void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first);
 
-/* Live bytes of all threads. A thread other than the main one may lag by its current operation. */
+/* Copies of text, with a NUL behind them: to be freed with the length plus 1. */
+char *alloc_copy_string(const char *s);
+char *alloc_copy_text(const char *text, size_t n);
+void alloc_put_string(char *s); /* for a copy that holds no NUL; s may be NULL */
+
+/* Live bytes of all threads. The share of another thread may lag by its current operation. O(threads). */
 size_t alloc_used(void);
 size_t alloc_peak(void); /* the largest alloc_used() that alloc_sample_peak() has seen */
 void alloc_sample_peak(void);
 
-/* What the allocator itself says, in bytes; zeros where it cannot tell. O(arenas). */
+/* The allocator's own figures, in bytes; zeros under libc. O(arenas). */
 struct alloc_stats {
     size_t allocated, active, resident, retained, muzzy;
 };
 void alloc_read_stats(struct alloc_stats *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
 void alloc_purge(void);          /* give unused pages back to the kernel */
-void alloc_decay(void); /* the same for those that have been unused for long enough: call some times a second */
-/* Allow a background thread of jemalloc to return pages (Redis: jemalloc-bg-thread). */
+void alloc_decay(void);          /* the same for pages unused for a second; call it some times per second */
+/* Let a background thread of jemalloc return pages too: the option jemalloc-bg-thread. */
 void alloc_background(int enabled);

@@ -1,13 +1,12 @@
-/* Large byte strings with a count of holders. The capacity is the whole of the allocator's class, so
- * sizeof(struct blob) + cap is always the size to free with. */
+/* Invariant: the capacity fills the allocator's class, so sizeof(struct blob) + cap is always the size to free with. */
 #include "base/blob.h"
 #include "base/alloc.h"
 #include "base/worker.h"
 #include <assert.h>
 #include <stdlib.h>
 
-/* From this many bytes on a free is the kernel's work (pages unmapped one by one, about 0.1 ms a megabyte)
- * and goes to the worker; below, handing it over would cost more than it saves. */
+/* From this many bytes on, freeing takes the kernel long (it unmaps page by page, about 0.1 ms per megabyte), so the
+ * worker does it. For less, handing it over would cost more than it saves. */
 #define BLOB_FREE_ASYNC (4u << 20)
 
 static size_t size_for(size_t cap) {
@@ -29,7 +28,7 @@ struct blob *blob_try_new(size_t cap) {
 
 struct blob *blob_new(size_t cap) {
     size_t size = size_for(cap);
-    if (!size) abort(); /* a bug: sizes from outside are bounded before */
+    if (!size) abort(); /* a bug: sizes from outside have been checked */
     return blob_init(alloc_get(size), size);
 }
 

@@ -1,6 +1,8 @@
-/* A large byte string with a count of holders: a value of BLOB_MIN bytes or more lives in one, a
- * bulk of that size is received straight into one, and a reply refers to it until it is sent.
- * Counts are atomic, since the worker frees whole databases while replies still refer to blobs. */
+/* A large byte string with a count of holders. A value of BLOB_MIN bytes or more lives in one, a bulk of that size is
+ * received straight into one, and a reply refers to it until it has been sent.
+ *
+ * Bytes may be written only while there is a single holder. Counts are atomic, since the worker frees whole databases
+ * while replies still refer to blobs. */
 #pragma once
 #include "base/slice.h"
 #include <stdint.h>
@@ -15,11 +17,11 @@ struct blob {
 };
 
 struct blob *blob_new(size_t cap);                    /* one holder, len 0 */
-struct blob *blob_try_new(size_t cap);                /* NULL when memory is out */
+struct blob *blob_try_new(size_t cap);                /* NULL if there is no memory */
 struct blob *blob_from(struct slice bytes);           /* one holder, a copy */
-struct blob *blob_resize(struct blob *b, size_t cap); /* sole holder only; may move */
-struct blob *blob_share(struct blob *b);              /* one holder more */
-void blob_drop(struct blob *b);                       /* one holder less; frees the last */
+struct blob *blob_resize(struct blob *b, size_t cap); /* for the only holder; may move; cap >= len. O(n) */
+struct blob *blob_share(struct blob *b);              /* one holder more; returns b */
+void blob_drop(struct blob *b);                       /* one holder less; frees it with the last one */
 size_t blob_size(const struct blob *b);               /* bytes of memory it takes */
 
 static inline struct slice blob_slice(const struct blob *b) {

@@ -1,5 +1,5 @@
-/* A growable byte buffer. Capacity at least doubles and is rounded up to the allocator's class, so that
- * no byte of an allocation lies idle and n appends cost O(n). */
+/* The capacity at least doubles and is rounded up to the allocator's class: no byte of an allocation is wasted, and n
+ * appends cost O(n). */
 #include "base/buf.h"
 #include "base/alloc.h"
 #include "base/num.h"
@@ -62,7 +62,7 @@ void buf_printf(struct buf *b, const char *format, ...) {
     va_end(args);
 }
 
-/* The letter after the backslash, or 0 where c needs none. */
+/* The letter after the backslash, or 0 if c has no short escape. */
 static char short_escape(unsigned char c) {
     switch (c) {
     case '\\':

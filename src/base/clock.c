@@ -1,9 +1,10 @@
 /* Time stamp counter against CLOCK_MONOTONIC.
  *
- * The rate is measured over 2 ms at boot (good to about 1e-4), then again by clock_update() whenever the
- * time since boot has doubled, until 64 s (good to about 1e-8). Nanoseconds are ticks times a 32.32
- * fixed-point factor, taken in 128 bits, so no difference of ticks can overflow. */
+ * The rate is measured over 2 ms at boot (good to about 1e-4). Then clock_update() measures it again whenever the time
+ * since boot has doubled, until 64 s (good to about 1e-8). Nanoseconds are ticks times a 32.32 fixed-point factor; the
+ * product has 128 bits, so no difference of ticks can overflow. */
 #include "base/clock.h"
+#include "base/likely.h"
 #include <time.h>
 
 #define CALIBRATE_NS 2000000
@@ -12,7 +13,7 @@
 int64_t clock_cached_ms;
 int64_t clock_cached_us;
 
-/* 32.32 fixed point; other threads may convert while the main thread refines. */
+/* 32.32 fixed point. Other threads may convert while the main thread refines the rate. */
 static uint64_t ns_per_tick = (uint64_t)1 << 32;
 static uint64_t ticks_per_ns = (uint64_t)1 << 32;
 
@@ -37,7 +38,7 @@ uint64_t clock_ticks_slow(void) {
 }
 #endif
 
-/* Both clocks at one moment: of a few readings the one that was disturbed least. */
+/* Both clocks at one moment: the least disturbed of a few readings. */
 static struct instant read_both(void) {
     struct instant best = {0, 0};
     uint64_t best_width = UINT64_MAX;
@@ -53,7 +54,7 @@ static struct instant read_both(void) {
 }
 
 /* Set the rate from the time since boot. */
-static void calibrate(struct instant now) {
+static void clock_calibrate(struct instant now) {
     uint64_t ticks = now.ticks - boot.ticks, ns = (uint64_t)(now.ns - boot.ns);
     if (ticks == 0 || ns == 0 || (int64_t)ticks < 0) return; /* a broken counter: keep the rate */
     uint64_t to_ns = (uint64_t)(((__uint128_t)ns << 32) / ticks);
@@ -68,21 +69,21 @@ void clock_init(void) {
     do
         now = read_both();
     while (now.ns - boot.ns < CALIBRATE_NS);
-    calibrate(now);
+    clock_calibrate(now);
     refine_at_ticks = boot.ticks + 2 * (now.ticks - boot.ticks);
     clock_update();
 }
 
-static __attribute__((noinline, cold)) void refine(void) {
+static __attribute__((noinline, cold)) void clock_refine(void) {
     struct instant now = read_both();
-    calibrate(now);
+    clock_calibrate(now);
     refine_at_ticks = now.ns - boot.ns < REFINE_UNTIL_NS ? boot.ticks + 2 * (now.ticks - boot.ticks) : 0;
 }
 
 void clock_update(void) {
     clock_cached_us = clock_wall_us();
     clock_cached_ms = clock_cached_us / 1000;
-    if (__builtin_expect(refine_at_ticks && clock_ticks() > refine_at_ticks, 0)) refine();
+    if (unlikely(refine_at_ticks && clock_ticks() > refine_at_ticks)) clock_refine();
 }
 
 int64_t clock_wall_us(void) {

@@ -1,16 +1,18 @@
-/* Time. The wall clock is read once a wave and cached (clock_now_ms); durations come from the time
- * stamp counter, calibrated against the monotonic clock, since two system calls a command would
- * cost more than the command. Where there is no usable counter, CLOCK_MONOTONIC stands in. */
+/* Time. The wall clock is read once per wave and cached (clock_now_ms). Durations come from the time stamp counter,
+ * calibrated against the monotonic clock, since two system calls per command would cost more than the command. On
+ * machines without a usable counter CLOCK_MONOTONIC is read instead.
+ *
+ * The main thread calls clock_init() and clock_update(); any thread may call the rest. */
 #pragma once
 #include <stdint.h>
 
-void clock_init(void);
-void clock_update(void); /* refresh the cached times */
+void clock_init(void);   /* calibrates for 2 ms */
+void clock_update(void); /* refreshes the cached times */
 
 extern int64_t clock_cached_ms; /* read through clock_now_ms(); set by clock_update() */
 extern int64_t clock_cached_us;
 
-/* Wall time since 1970, cached by the last clock_update(). */
+/* Wall time since 1970 at the last clock_update(). */
 static inline int64_t clock_now_ms(void) {
     return clock_cached_ms;
 }
@@ -21,7 +23,7 @@ static inline int64_t clock_now_us(void) {
 int64_t clock_wall_us(void); /* wall time, read now */
 int64_t clock_mono_us(void); /* monotonic time, read now */
 
-/* Counter ticks: monotonic, cheap, of unspecified unit. */
+/* Ticks of the counter: monotonic, cheap, of unspecified unit. */
 static inline uint64_t clock_ticks(void) {
 #if defined(__x86_64__)
     return __builtin_ia32_rdtsc();

@@ -1,10 +1,10 @@
-/* Two ways to the same number, chosen once when the program starts.
+/* Two ways to compute the same number; one is chosen when the program starts.
  *
  * Folding (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009): the
- * message is a polynomial, and the 128 bits A with n bits behind them may be replaced by A * x^n mod P added to those n
- * bits. Four accumulators of 128 bits advance by 512 bits a step, so that multiplications overlap; in the end they are
- * folded into one, whose 16 bytes go through the table. Bits are reflected: the first bit of the message, the one of
- * the highest power, is bit 0. A product of two reflected numbers comes out a power of x too high, hence the odd
+ * message is a polynomial, and its first 128 bits A, followed by n bits, may be replaced by adding A * x^n mod P to
+ * those n bits. Four accumulators of 128 bits advance by 512 bits per step, so that multiplications overlap. In the end
+ * they are folded into one, whose 16 bytes go through the table. Bits are reflected: the first bit of the message,
+ * which has the highest power, is bit 0. The product of two reflected numbers is a power of x too high, hence the odd
  * exponents below.
  *
  * The table: eight bytes at a time, each looked up in the table of its distance (Kounavis and Berry, 2005).
@@ -53,9 +53,9 @@ uint64_t crc64_portable(uint64_t crc, const void *bytes, size_t n) {
 }
 
 #if defined(__x86_64__)
-#define FOLD_MIN 256 /* bytes below which the table is as fast */
+#define FOLD_MIN 256 /* bytes; for fewer the table is as fast */
 
-/* Factors that carry 128 bits over 512 and over 128 bits of message: for their first and their second half. */
+/* Factors that move 128 bits forward by 512 and by 128 bits of message: for their first and their second half. */
 static uint64_t over_512[2], over_128[2];
 static int folds;
 
@@ -90,7 +90,7 @@ __attribute__((target("pclmul,sse4.1"))) static uint64_t crc64_folding(uint64_t 
 }
 #endif
 
-__attribute__((constructor)) static void prepare(void) {
+__attribute__((constructor)) static void crc64_prepare(void) {
     fill_tables();
 #if defined(__x86_64__)
     over_512[0] = power_of_x(512 + 64 - 1);

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Go on with the checksum of what came before (0: nothing did). Any thread. About 10 GB/s where the processor
- * multiplies polynomials, 1 GB/s elsewhere. */
+/* Continue the checksum `crc` of the bytes before (0 if there are none). Any thread may call. O(n): about 10 GB/s if
+ * the processor has a carry-less multiplication (PCLMULQDQ), else 1 GB/s. */
 uint64_t crc64(uint64_t crc, const void *bytes, size_t n);
-/* The same without the processor's help: what crc64() is on others, and is tested against. */
+/* The same without that instruction: crc64() on other processors, and its test reference. */
 uint64_t crc64_portable(uint64_t crc, const void *bytes, size_t n);

@@ -1,18 +1,19 @@
-/* Glob matching, Redis's dialect.
+/* Glob matching in Redis's dialect.
  *
- * Every element but '*' takes exactly one byte of text. So when an element fails, only the last
- * star needs to be retried, one byte further on: what an earlier star could gain, the last one
- * has already. That is the whole algorithm, with two positions to remember and no stack.
+ * Every element except '*' takes exactly one byte of text. So if an element fails, only the last star must be retried,
+ * one byte further on: whatever an earlier star could reach, the last one reaches too. That is the whole algorithm,
+ * with two positions to remember and no stack.
  *
  * Facts of the dialect that are easy to get wrong, all of them tested:
- *   - the empty text is matched by the empty pattern only, not by "*";
+ *   - only the empty pattern matches the empty text; "*" does not;
  *   - a class may be left open at the end of the pattern; "[" matches nothing, "[^" any byte;
  *   - "[]" is an empty class, not a class that begins with ']';
- *   - a range takes any byte as its end, ']' too, in either order, and compares signed chars;
- *   - inside a class an escaped byte is compared exactly, whatever the case folding;
- *   - a backslash that ends the pattern stands for itself;
- *   - what needs more than STARS_MAX stars to be matched, not counting one that ends the pattern, is not matched:
- *     Redis 7.2.6's bound on the cost of a hostile pattern. */
+ *   - a range takes any byte as its end, even ']', in either order, and compares signed chars;
+ *   - inside a class an escaped byte is compared exactly, even if case is ignored;
+ *   - a backslash at the end of the pattern stands for itself;
+ *   - a match that needs more than STARS_MAX stars, not counting one at the end of the pattern, fails: Redis 7.2.6
+ *     bounds the
+ * cost of a hostile pattern in this way. */
 #include "base/glob.h"
 
 #define STARS_MAX 1000
@@ -21,7 +22,7 @@ static signed char fold(char c, bool nocase) {
     return (signed char)(nocase && c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-/* The class that begins behind '[' at p. Returns the position behind it and says whether c is in. */
+/* The class that begins behind '[' at p. Returns the position behind it and sets *matched. */
 static size_t match_class(struct slice pattern, size_t p, char c, bool nocase, bool *matched) {
     const char *s = pattern.ptr;
     bool negated = p < pattern.len && s[p] == '^', in = false;
@@ -50,7 +51,7 @@ static size_t match_class(struct slice pattern, size_t p, char c, bool nocase, b
     return p < pattern.len ? p + 1 : p;
 }
 
-/* One element other than '*'. Returns the position behind it and says whether c matches. */
+/* One element other than '*'. Returns the position behind it and sets *matched. */
 static size_t match_one(struct slice pattern, size_t p, char c, bool nocase, bool *matched) {
     switch (pattern.ptr[p]) {
     case '?': *matched = true; return p + 1;
@@ -64,11 +65,11 @@ static size_t match_one(struct slice pattern, size_t p, char c, bool nocase, boo
     return p + 1;
 }
 
-static bool match(struct slice pattern, struct slice text, bool nocase) {
+static bool glob_match_folded(struct slice pattern, struct slice text, bool nocase) {
     if (text.len == 0) return pattern.len == 0;
     size_t p = 0, t = 0;
     int stars = 0;
-    size_t star_p = 0, star_t = 0; /* behind the last star, and the text it was tried at */
+    size_t star_p = 0, star_t = 0; /* the position behind the last star; where its text ended */
     while (t < text.len) {
         if (p < pattern.len && pattern.ptr[p] == '*') {
             while (p < pattern.len && pattern.ptr[p] == '*')
@@ -95,11 +96,11 @@ static bool match(struct slice pattern, struct slice text, bool nocase) {
 }
 
 bool glob_match(struct slice pattern, struct slice text) {
-    return match(pattern, text, false);
+    return glob_match_folded(pattern, text, false);
 }
 
 bool glob_match_nocase(struct slice pattern, struct slice text) {
-    return match(pattern, text, true);
+    return glob_match_folded(pattern, text, true);
 }
 
 bool glob_is_all(struct slice pattern) {

@@ -1,13 +1,13 @@
-/* The secret and the long form of the keyed hash. See hash.h. */
+/* The secret, and the hash of long keys. See hash.h. */
 #include "base/hash.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* Usable before hash_init(), so that nothing depends on the order of start-up. */
+/* These values serve until hash_init(), so that nothing depends on the order of start-up. */
 uint64_t hash_secret[4] = {0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3, 0x589965cc75374cc3};
 
-/* Odd multipliers: an even one would shift bits of the product away for nothing. */
+/* Multipliers are odd: an even one would only shift bits of the product away. */
 static void make_odd(void) {
     for (int i = 0; i < 4; i++)
         hash_secret[i] |= 1;
@@ -17,7 +17,7 @@ void hash_init(void) {
     size_t done = 0;
     while (done < sizeof hash_secret) {
         ssize_t got = getrandom((char *)hash_secret + done, sizeof hash_secret - done, 0);
-        if (got < 0 && errno != EINTR) abort(); /* every kernel since 3.17 has it */
+        if (got < 0 && errno != EINTR) abort(); /* every kernel since 3.17 has getrandom(2) */
         if (got > 0) done += (size_t)got;
     }
     make_odd();
@@ -33,8 +33,8 @@ void hash_seed(uint64_t seed) {
     make_odd();
 }
 
-/* Each step folds 16 bytes into the seed; the last 16 bytes are read whole, overlapping the step before
- * them, and finished as a short key is. */
+/* Each step folds 16 bytes into the seed. The last 16 bytes are read as a whole, overlapping the step before them, and
+ * finished like a short key. */
 uint64_t hash_long(const char *p, size_t len, uint64_t seed) {
     size_t left = len;
     for (; left > 16; left -= 16, p += 16)

@@ -1,7 +1,9 @@
-/* A keyed 64-bit hash of bytes for in-memory tables: folded 64x64 multiplications over 16-byte
- * steps (the construction of wyhash by Wang Yi), with a secret drawn at boot so that nobody
- * outside can aim at one slot. All 64 bits are good, the high ones too. Never stored on disk. */
+/* A keyed 64-bit hash of bytes for tables in memory: folded 64x64 multiplications over steps of 16 bytes (the
+ * construction of wyhash by Wang Yi). The secret is drawn at boot, so that nobody outside can aim at one slot.
+ *
+ * All 64 bits are good, the high ones too. Hashes are never stored on disk. Any thread may call hash_bytes(). O(n). */
 #pragma once
+#include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -27,7 +29,7 @@ static inline uint64_t hash_load32(const char *p) {
 
 static inline uint64_t hash_bytes(const char *p, size_t len) {
     uint64_t a, b, seed = hash_secret[0] ^ len;
-    if (__builtin_expect(len > 16, 0)) return hash_long(p, len, seed);
+    if (unlikely(len > 16)) return hash_long(p, len, seed);
     if (len >= 8) {
         a = hash_load64(p);
         b = hash_load64(p + len - 8);

@@ -1,8 +1,8 @@
-/* The log. A file is opened for each line and closed again, so that logrotate may rename it at any time;
- * each line is one write(2) with O_APPEND, so that lines of the server, its worker and its children
- * never mix. Nothing here allocates: the log must work when memory is out. */
+/* The log. The file is opened for each line and closed again, so that logrotate may rename it at any time. Each line is
+ * one write(2) with O_APPEND, so that lines of the server, its worker and its children never mix. Nothing here
+ * allocates: the log must work when there is no memory left. */
 #include <syslog.h>
-/* syslog.h and log.h both name levels LOG_...: keep syslog's numbers, then make room. */
+/* syslog.h and log.h both have names LOG_...: keep syslog's numbers, then undefine its names. */
 enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_WARNING = LOG_WARNING };
 #undef LOG_DEBUG
 #undef LOG_NOTICE
@@ -12,7 +12,6 @@ enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -22,14 +21,20 @@ enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_
 #define MESSAGE_MAX 1024 /* bytes of a message with its terminator; the rest is cut off */
 #define HEAD_MAX 64      /* bytes of "pid:role date time level " */
 
-static char file_path[4096]; /* "" for standard output */
-static enum log_level threshold = LOG_NOTICE;
+static char file_path[4096];       /* "" for standard output */
+static int threshold = LOG_NOTICE; /* enum log_level: loglevel */
 static char role_letter = 'M';
 static bool to_syslog;
-static char syslog_ident[256]; /* openlog() keeps the pointer */
 
-/* localtime_r takes a lock inside libc that fork does not know of. This one around it is held across a
- * fork, so that a child never inherits libc's in the locked state. */
+static struct {
+    char *file;
+    bool syslog;
+    char *ident;
+    int facility; /* syslog's number */
+} options;
+
+/* localtime_r() takes a lock inside libc that fork() does not know. This mutex around it is held across a fork, so that
+ * no child inherits libc's lock in the locked state. */
 static pthread_mutex_t tz_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -76,23 +81,26 @@ void log_set_level(enum log_level level) {
 }
 
 enum log_level log_level(void) {
-    return threshold;
+    return (enum log_level)threshold;
 }
 
 void log_set_role(char role) {
     role_letter = role;
 }
 
-void log_syslog(bool enabled, const char *ident, int facility) {
-    if (to_syslog) closelog();
-    to_syslog = enabled;
-    if (!enabled) return;
-    snprintf(syslog_ident, sizeof syslog_ident, "%s", ident);
-    openlog(syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility);
+/* openlog() keeps the pointer to the name; the option that it is of cannot change. */
+bool log_start(void) {
+    to_syslog = options.syslog;
+    if (to_syslog) openlog(options.ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, options.facility);
+    return log_open(options.file);
 }
 
-/* Where the log cannot be written there is nobody to tell, so failures are dropped. */
-static void emit(const char *line, size_t n) {
+bool log_is_on_screen(void) {
+    return file_path[0] == '\0' && !to_syslog;
+}
+
+/* If the log cannot be written there is nobody to tell, so failures are ignored. */
+static void log_emit(const char *line, size_t n) {
     int fd = file_path[0] ? open_file() : STDOUT_FILENO;
     if (fd < 0) return;
     while (n > 0) {
@@ -121,7 +129,7 @@ static size_t print_head(char to[HEAD_MAX], enum log_level level) {
 
 void log_write(enum log_level level, const char *format, ...) {
     static const int sys_level[] = {SYS_DEBUG, SYS_INFO, SYS_NOTICE, SYS_WARNING};
-    if (level < threshold || level >= LOG_NOTHING) return;
+    if ((int)level < threshold || level >= LOG_NOTHING) return;
     int reason = errno; /* callers log between a failure and its handling */
     char line[HEAD_MAX + MESSAGE_MAX + 1];
     size_t head = print_head(line, level);
@@ -134,18 +142,50 @@ void log_write(enum log_level level, const char *format, ...) {
         size_t end = head + (size_t)n;
         if (to_syslog) syslog(sys_level[level], "%s", line + head);
         line[end] = '\n';
-        emit(line, end + 1);
+        log_emit(line, end + 1);
     }
     errno = reason;
 }
 
 void log_raw(const char *text) {
     size_t n = strlen(text);
-    emit(text, n);
-    if (n == 0 || text[n - 1] != '\n') emit("\n", 1);
+    log_emit(text, n);
+    if (n == 0 || text[n - 1] != '\n') log_emit("\n", 1);
     if (to_syslog) syslog(SYS_NOTICE, "%s", text);
 }
 
 int log_crash_fd(void) {
     return file_path[0] ? open_file() : STDOUT_FILENO;
 }
+
+/* --- Options --------------------------------------------------------------------------------- */
+
+static const struct option_name levels[] = {{"debug", LOG_DEBUG},     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE},
+                                            {"warning", LOG_WARNING}, {"nothing", LOG_NOTHING}, {NULL, 0}};
+static const struct option_name facilities[] = {{"user", LOG_USER},     {"local0", LOG_LOCAL0},
+                                                {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},
+                                                {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+                                                {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
+                                                {"local7", LOG_LOCAL7}, {NULL, 0}};
+
+const struct option log_rows[] = {
+    {.name = "loglevel", .type = OPTION_ENUM, .address = &threshold, .initial = "notice", .names = levels},
+    {.name = "logfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.file, .initial = ""},
+    {.name = "syslog-enabled",
+     .type = OPTION_BOOL,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.syslog,
+     .initial = "no"},
+    {.name = "syslog-ident",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.ident,
+     .initial = "redis"},
+    {.name = "syslog-facility",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE,
+     .address = &options.facility,
+     .initial = "local0",
+     .names = facilities},
+    {.name = NULL},
+};

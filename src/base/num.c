@@ -1,11 +1,11 @@
 /* Numbers and text.
  *
- * Printing a double: the shortest digits that read back as the same double, laid out as Redis 7.2 does
- * (which uses Night Shift's fpconv for the digits). With the digits d and the value d * 10^k:
+ * A double prints as the shortest digits that read back as the same double, laid out as in Redis 7.2 (which uses Night
+ * Shift's fpconv for the digits). With the digits d and the value d * 10^k:
  *   - an integer of magnitude at most 2^62 prints as an integer, "-0" keeps its sign;
  *   - 0 <= k < 8 prints the digits and k zeros (2^63 is 9223372036854776000);
  *   - k < 0 with k > -7, or a decimal exponent of magnitude below 4, prints a decimal point in place;
- *   - all else is d.ddde+X: the sign always, the exponent without padding. */
+ *   - all other values print as d.ddde+X: always with the sign, the exponent without padding. */
 #include "base/num.h"
 #include "base/alloc.h"
 #include <assert.h>
@@ -70,7 +70,7 @@ int num_digits_u64(uint64_t value) {
         UINT64_C(1000000000000000000),
         UINT64_C(10000000000000000000),
     };
-    /* bits * log10(2), then one up where the power is reached. */
+    /* bits * log10(2), then one more if the power is reached. */
     int guess = (64 - __builtin_clzll(value | 1)) * 1233 >> 12;
     return guess + (value >= power[guess]);
 }
@@ -103,8 +103,8 @@ int num_print_i64(char *to, int64_t value) {
 static const double exact_power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Up to 15 digits with a point somewhere: both the digits and the power of ten are exact doubles, so one
- * division rounds as strtod would (Clinger 1990). That is nearly every score. */
+/* Up to 15 digits with a point somewhere, which nearly all scores have: both the digits and the power of ten are exact
+ * doubles, so one division rounds as strtod() would (Clinger 1990). */
 static bool parse_simple_f64(struct slice s, double *out) {
     size_t i = s.len > 0 && s.ptr[0] == '-';
     bool negative = i, point = false;
@@ -185,9 +185,9 @@ static void drop_zeros(struct decimal *d) {
     }
 }
 
-/* Prices, coordinates and the like, without snprintf: the value is an integer of up to 15 digits over
- * 10^k for a small k. That quotient is what strtod computes for it, and with at most 15 digits no shorter
- * text reads back as the same double but its own without zeros. */
+/* A fast way for prices, coordinates and the like, without snprintf(): the value is an integer of up to 15 digits over
+ * 10^k for a small k. strtod() computes that same quotient from the text, and with at most 15 digits no other text,
+ * except for trailing zeros, is as short and reads back as the same double. */
 static bool find_simple(struct decimal *d, double value) {
     for (int k = 1; k <= 9; k++) {
         double scaled = value * exact_power[k];
@@ -202,8 +202,8 @@ static bool find_simple(struct decimal *d, double value) {
     return false;
 }
 
-/* The shortest digits of a positive finite value. A normal double is settled at 15 to 17 digits, since
- * 15 always survive; a subnormal one may need fewer. */
+/* The shortest digits of a positive finite value. A normal double needs 15 to 17 digits, since 15 always survive; a
+ * subnormal one may need fewer. */
 static void find_digits(struct decimal *d, double value) {
     if (find_simple(d, value)) return;
     char text[32];
@@ -278,7 +278,7 @@ int num_print_ld(char *to, long double value) {
     int n = snprintf(to, NUM_LD_MAX, "%.17Lf", value);
     assert(n > 0 && n < NUM_LD_MAX);
     while (to[n - 1] == '0')
-        n--; /* ends at the point */
+        n--; /* stops at the point */
     if (to[n - 1] == '.') n--;
     if (n == 2 && to[0] == '-' && to[1] == '0') return put_text(to, "0");
     return n;
@@ -300,7 +300,7 @@ bool num_parse_memory(struct slice s, uint64_t *bytes) {
         if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value))
             return false;
-    /* No digits count as 0 ("kb", ""): Redis's reader does so, and files may rely on it. */
+    /* No digits count as 0 ("kb", ""), as in Redis: files may rely on it. */
     for (size_t u = 0; u < sizeof units / sizeof *units; u++)
         if (slice_is(slice_of(s.ptr + i, s.len - i), units[u].name))
             return !__builtin_mul_overflow(value, units[u].factor, bytes);

@@ -1,5 +1,4 @@
-/* xoshiro256** 1.0 (Blackman and Vigna, 2018): 256 bits of state, period 2^256 - 1. Not for secrets:
- * those come from getrandom(2), as in rand_hex(). */
+/* xoshiro256** 1.0 (Blackman and Vigna, 2018): 256 bits of state, period 2^256 - 1. The state is never all zeros. */
 #include "base/rand.h"
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +16,7 @@ static void from_kernel(void *to, size_t n) {
     while (n > 0) {
         ssize_t got = getrandom(p, n, 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) abort(); /* every kernel since 3.17 has it */
+        if (got <= 0) abort(); /* every kernel since 3.17 has getrandom(2) */
         p += got;
         n -= (size_t)got;
     }
@@ -25,7 +24,7 @@ static void from_kernel(void *to, size_t n) {
 
 void rand_init(void) {
     from_kernel(state, sizeof state);
-    state[0] |= 1; /* all zeros is the one state it never leaves */
+    state[0] |= 1; /* all zeros would be left never again */
 }
 
 /* The state is filled by splitmix64, as its authors advise. */
@@ -50,8 +49,8 @@ uint64_t rand_u64(void) {
     return result;
 }
 
-/* Lemire 2019, "Fast random integer generation in an interval": the high half of a product, and the
- * division only for the few draws that might be biased. */
+/* Lemire 2019, "Fast random integer generation in an interval": the result is the high half of a product, and only the
+ * few draws that might be biased need a division. */
 uint64_t rand_below(uint64_t limit) {
     assert(limit > 0);
     __uint128_t product = (__uint128_t)rand_u64() * limit;

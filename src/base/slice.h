@@ -1,6 +1,6 @@
-/* A slice names bytes that somebody else owns: a pointer and a length, never a terminator.
- * It is the currency of the whole server: arguments, keys and values travel as slices of the
- * buffer they arrived in, and whoever keeps one beyond the request copies it. */
+/* A slice names bytes that somebody else owns: a pointer and a length, never a terminator. Arguments, keys and values
+ * travel through the server as slices of the buffer they arrived in. A slice is valid as long as those bytes stay where
+ * they are; code that keeps one beyond its request copies it. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ static inline struct slice slice_of(const char *ptr, size_t len) {
     return (struct slice){ptr, len};
 }
 
-/* The slice of a C string, which may be NULL (an empty slice then). */
+/* The slice of a C string; NULL gives an empty slice. */
 static inline struct slice slice_cstr(const char *s) {
     return (struct slice){s ? s : "", s ? strlen(s) : 0};
 }
@@ -27,7 +27,7 @@ static inline bool slice_eq(struct slice a, struct slice b) {
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-/* Equal to `word` without regard to ASCII case. `word` must be all lower case. */
+/* Equal to `word` if ASCII case is ignored. `word` must be all lower case. */
 static inline bool slice_is(struct slice a, const char *word) {
     for (size_t i = 0; i < a.len; i++) {
         unsigned char c = (unsigned char)a.ptr[i];

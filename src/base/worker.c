@@ -1,8 +1,7 @@
-/* One background thread and a queue under a mutex. It is for work of milliseconds, so the queue need not
- * be clever; it must be simple to reason about at a fork and at the end.
+/* One thread and a queue under a mutex. Its jobs take milliseconds, so the queue need not be clever; but a fork and the
+ * end of the process must be simple to reason about. The thread takes no signals: those are for the main thread.
  *
- * Where no thread runs (before worker_start, after worker_stop, in a forked child) a job runs at once in
- * the caller, so that nobody has to ask. The thread takes no signals: those are the main thread's. */
+ * Invariant: `pending` counts the jobs in the queue and the one that runs; the mutex is not held while a job runs. */
 #include "base/worker.h"
 #include "base/alloc.h"
 #include <pthread.h>
@@ -17,31 +16,31 @@ struct job {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER; /* a job came, or stopping */
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER; /* a job was queued, or `stopping` was set */
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER; /* pending fell to 0 */
 static struct job *first, **last = &first;             /* guarded by the mutex */
 static size_t pending;                                 /* guarded by the mutex */
 static bool stopping;                                  /* guarded by the mutex */
 
-static bool running; /* changes only while there is no worker */
+static bool running; /* changes only while there is no thread */
 static pthread_t thread;
 
-/* The child has no worker, and what the parent queued is the parent's to run. */
-static void after_fork_child(void) {
+/* The child has no worker, and the queued jobs are the parent's to run. */
+static void worker_after_fork_child(void) {
     running = stopping = false;
     first = NULL;
     last = &first;
     pending = 0;
-    pthread_cond_init(&wake, NULL); /* a waiter of the parent's is counted in it */
+    pthread_cond_init(&wake, NULL); /* the old one may count a waiter of the parent */
     pthread_cond_init(&idle, NULL);
     pthread_mutex_unlock(&mutex);
 }
 
-static void before_fork(void) {
+static void worker_before_fork(void) {
     pthread_mutex_lock(&mutex);
 }
 
-static void after_fork_parent(void) {
+static void worker_after_fork_parent(void) {
     pthread_mutex_unlock(&mutex);
 }
 
@@ -69,12 +68,13 @@ static void *worker_main(void *unused) {
 void worker_start(void) {
     static bool fork_handled;
     if (running) return;
-    if (!fork_handled) fork_handled = pthread_atfork(before_fork, after_fork_parent, after_fork_child) == 0;
+    if (!fork_handled)
+        fork_handled = pthread_atfork(worker_before_fork, worker_after_fork_parent, worker_after_fork_child) == 0;
     stopping = false;
     running = true;
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the new thread */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
     int failed = pthread_create(&thread, NULL, worker_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) running = false; /* jobs run in the caller: slower, never wrong */

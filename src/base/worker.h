@@ -1,10 +1,13 @@
-/* One background thread that runs jobs in the order they were given: freeing what is large,
- * closing and syncing files. A job must not touch what the main thread can see. */
+/* One background thread that runs jobs in the order in which they were submitted: freeing large things, closing and
+ * syncing files. A job must not touch what the main thread can see.
+ *
+ * The main thread calls these. If no thread runs (before worker_start(), after worker_stop(), in a forked child), jobs
+ * run at once in the caller. */
 #pragma once
 #include <stddef.h>
 
-void worker_start(void);
-void worker_stop(void); /* runs what is queued, then joins */
+void worker_start(void); /* no thread can be made: jobs run in the caller */
+void worker_stop(void);  /* runs the queued jobs, then joins */
 void worker_submit(void (*job)(void *), void *arg);
 size_t worker_pending(void); /* jobs queued or running */
-void worker_drain(void);     /* wait until pending is 0: for tests and shutdown */
+void worker_drain(void);     /* waits until worker_pending() is 0: for tests and shutdown */

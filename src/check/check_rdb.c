@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "base/version.h"
 #include "check/check_bar.h"
 #include "persist/rdb_decode.h"
 #include <errno.h>
@@ -356,7 +357,7 @@ int check_rdb_main(int argc, char **argv) {
         return 1;
     }
     if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
-        printf("kura-check-rdb %s\n", RDB_WRITER);
+        printf("kura-check-rdb %s\n", VERSION_REDIS);
         return 0;
     }
     clock_init();

@@ -1,6 +1,7 @@
 #include "cmd/args.h"
 #include "base/clock.h"
 #include "base/glob.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "server/reply.h"
 #include "store/db.h"
@@ -8,7 +9,7 @@
 #include <math.h>
 
 bool args_i64(struct client *c, struct slice arg, int64_t *out) {
-    if (__builtin_expect(num_parse_i64(arg, out), 1)) return true;
+    if (likely(num_parse_i64(arg, out))) return true;
     reply_not_integer(c);
     return false;
 }

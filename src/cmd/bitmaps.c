@@ -11,6 +11,7 @@
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/bitmap.h"
 #include "store/string.h"
 

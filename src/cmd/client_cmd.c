@@ -122,7 +122,7 @@ static void client_setname(struct request *r) {
         reply_error(c, CLIENT_CMD_BAD_NAME);
         return;
     }
-    client_label(c, &client_labels(c)->name, r->argv[2]);
+    client_set_label(&client_labels(c)->name, r->argv[2]);
     reply_ok(c);
 }
 
@@ -139,7 +139,7 @@ static void client_setinfo(struct request *r) {
         return;
     }
     struct client_labels *labels = client_labels(c);
-    client_label(c, is_name ? &labels->lib_name : &labels->lib_version, r->argv[3]);
+    client_set_label(is_name ? &labels->lib_name : &labels->lib_version, r->argv[3]);
     reply_ok(c);
 }
 
@@ -253,7 +253,7 @@ static void client_kill_command(struct request *r) {
 static void client_reply(struct request *r) {
     struct client *c = r->client;
     if (slice_is(r->argv[2], "on")) {
-        c->flags &= ~(unsigned)(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        client_clear(c, CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
         reply_ok(c);
     } else if (slice_is(r->argv[2], "off")) {
         c->flags |= CLIENT_REPLY_OFF;

@@ -11,6 +11,7 @@
 #include "server/command_info.h"
 #include "server/docs.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include <assert.h>
 
 /* The number of rows in an array that ends with a nameless one; 0 for NULL. */

@@ -1,17 +1,18 @@
 /* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
 #include "base/num.h"
+#include "base/version.h"
 #include "cmd/client_cmd.h"
 #include "cmd/families.h"
 #include "server/auth.h"
 #include "server/client.h"
-#include "server/info.h"
 #include "server/pubsub.h"
 #include "server/reply.h"
+#include "server/request.h"
 
 static void ping(struct request *r) {
     if (r->argc > 2) {
         reply_wrong_arity(r->client, "ping");
-    } else if (pubsub_restricts(r->client)) {
+    } else if (client_has_only_messages(r->client)) {
         reply_array(r->client, 2); /* in the form of a message */
         reply_bulk_cstr(r->client, "pong");
         reply_bulk(r->client, r->argc == 2 ? r->argv[1] : SLICE(""));
@@ -105,7 +106,7 @@ static void hello_describe(struct client *c) {
     reply_bulk_cstr(c, "server");
     reply_bulk_cstr(c, "redis");
     reply_bulk_cstr(c, "version");
-    reply_bulk_cstr(c, INFO_REDIS_VERSION);
+    reply_bulk_cstr(c, VERSION_REDIS);
     reply_bulk_cstr(c, "proto");
     reply_int(c, c->resp);
     reply_bulk_cstr(c, "id");
@@ -134,7 +135,7 @@ static void hello(struct request *r) {
                "at the same time");
         return;
     }
-    if (asked.name.ptr) client_label(c, &client_labels(c)->name, asked.name);
+    if (asked.name.ptr) client_set_label(&client_labels(c)->name, asked.name);
     if (asked.protocol) c->resp = (uint8_t)asked.protocol;
     hello_describe(c);
 }

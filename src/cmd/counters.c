@@ -5,6 +5,7 @@
 #include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/string.h"
 #include <math.h>
 

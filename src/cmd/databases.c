@@ -1,11 +1,10 @@
 /* Numbered databases: choosing, swapping, counting and emptying them. */
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/bgsave.h"
 #include "server/client.h"
-#include "server/loading.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/db.h"
 
 static void select_command(struct request *r) {
@@ -59,7 +58,7 @@ static void flushall(struct request *r) {
     if (!parse_flush(r, &in_background)) return;
     for (int i = 0; i < db_count(); i++)
         empty(db_at(i), in_background);
-    if (!loading_is_active()) bgsave_forget();
+    if (db_hooks.emptied) db_hooks.emptied();
     propagate_always();
     reply_ok(r->client);
 }

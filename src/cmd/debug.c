@@ -1,4 +1,5 @@
 /* DEBUG: what tests and developers need to look inside, behind the option enable-debug-command. */
+#include "cmd/debug.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -6,6 +7,7 @@
 #include "cmd/args.h"
 #include "cmd/debug_values.h"
 #include "cmd/families.h"
+#include "conf/permit.h"
 #include "ds/quicklist.h"
 #include "net/socket.h"
 #include "persist/rdb.h"
@@ -14,9 +16,7 @@
 #include "server/loading.h"
 #include "server/propagate.h"
 #include "server/reply.h"
-#include "server/settings.h"
 #include "server/snapshot.h"
-#include "store/evict.h"
 #include "store/expire.h"
 #include "store/string.h"
 #include <limits.h>
@@ -243,7 +243,7 @@ static void debug_reload(struct request *r) {
         return;
     }
     if (flush) empty_everything();
-    if (snapshot_load(merge) != SNAPSHOT_LOADED) {
+    if (loading_snapshot(merge) != LOADING_DONE) {
         reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
         return;
     }
@@ -346,8 +346,20 @@ static const struct debug_action {
     {"stringmatch-len", 4, 4, debug_stringmatch},
 };
 
+static int debug_permit; /* enum permit */
+
+const struct option debug_rows[] = {
+    {.name = "enable-debug-command",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE,
+     .address = &debug_permit,
+     .initial = "no",
+     .names = permit_names},
+    {.name = NULL},
+};
+
 static void debug(struct request *r) {
-    if (!settings_allow(settings.enable_debug_command, socket_is_loopback(r->client->conn.source.fd))) {
+    if (!permit_allows(debug_permit, socket_is_loopback(r->client->conn.source.fd))) {
         reply_error(r->client,
                     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
                     "can run it from a local connection, otherwise you need to set this option in the "

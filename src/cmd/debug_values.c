@@ -12,8 +12,6 @@
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/evict.h"
-#include "store/expire.h"
-#include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
 #include "store/string.h"

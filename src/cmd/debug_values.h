@@ -1,6 +1,6 @@
 /* The part of DEBUG that looks into keys and their values. */
 #pragma once
-#include "server/exec.h"
+#include "server/request.h"
 
 void debug_values_digest(struct request *r);       /* DIGEST */
 void debug_values_digest_value(struct request *r); /* DIGEST-VALUE key [key ...] */

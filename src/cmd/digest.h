@@ -4,7 +4,7 @@
  * Two ways to put bytes into a digest: xor with their SHA-1, after which order is forgotten; and mixing, which is
  * the same and then the SHA-1 of the digest, after which it is not. */
 #pragma once
-#include "store/db.h"
+#include "store/entry.h"
 #include <stdint.h>
 
 #define DIGEST_BYTES 20

@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/evict.h"
 
 static void dump(struct request *r) {

@@ -1,5 +1,6 @@
 /* Deadlines: giving, taking and asking for them. Everything is propagated as absolute milliseconds. */
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
@@ -8,6 +9,7 @@
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/expire.h"
 
 enum condition {
@@ -58,7 +60,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
     struct client *c = r->client;
     unsigned conditions = 0;
     int64_t ms;
-    if (__builtin_expect(r->argc > 3, 0) && !parse_conditions(r, &conditions)) return;
+    if (unlikely(r->argc > 3) && !parse_conditions(r, &conditions)) return;
     if (!args_i64(c, r->argv[2], &ms)) return;
     if (!num_mul_i64(ms, unit_ms, &ms) || !num_add_i64(ms, base_ms, &ms)) {
         reply_errorf(c, "ERR invalid expire time in '%s' command", catalog_full_name(r->command));
@@ -69,7 +71,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
         reply_int(c, 0);
         return;
     }
-    if (__builtin_expect(ms <= clock_now_ms() && !expire_suspended, 0)) {
+    if (unlikely(ms <= clock_now_ms() && !expire_suspended)) {
         db_remove(c->db, &r->key, e);
         db_changed(c->db, &r->key, DB_GENERIC, "del");
         effect_delete(r->key.name);

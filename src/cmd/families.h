@@ -1,6 +1,6 @@
 /* The families of commands: each file of this folder exports its rows, and main hands them to catalog_register(). */
 #pragma once
-#include "server/exec.h"
+#include "server/command_row.h"
 
 extern const struct command client_cmd_commands[];
 extern const struct command command_commands[];

@@ -2,7 +2,6 @@
  * searches are in geo_search.c. As any sorted set may be asked, its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/num.h"
 #include "cmd/families.h"
 #include "cmd/zsets.h"

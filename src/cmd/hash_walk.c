@@ -5,6 +5,7 @@
 #include "cmd/walk.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "store/fieldmap.h"
 
 /* --- HRANDFIELD ------------------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* Hashes: fields by name, all of them, and as numbers. */
 #include "cmd/hashes.h"
+#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
@@ -7,6 +8,7 @@
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "store/fieldmap.h"
 #include <math.h>
 
 bool hashes_find(struct request *r, struct entry **e) {

@@ -1,7 +1,6 @@
 /* What the two files of hash commands share. */
 #pragma once
-#include "server/exec.h"
-#include "store/fieldmap.h"
+#include "server/request.h"
 
 /* The key's hash, to be read; *e is NULL if there is none. False: the key is something else; the error was replied. */
 bool hashes_find(struct request *r, struct entry **e);

@@ -10,6 +10,7 @@
 #include "cmd/families.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/hll.h"
 #include "store/string.h"
 #include <math.h>

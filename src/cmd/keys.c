@@ -6,6 +6,7 @@
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/db.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */

@@ -9,6 +9,7 @@
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/string.h"
 
 struct lcs {

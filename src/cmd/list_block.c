@@ -5,6 +5,8 @@
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
 #include "server/block.h"
+#include "server/call.h"
+#include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 
@@ -47,7 +49,7 @@ static void blmpop(struct request *r) {
 static bool move(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return list_pop_move(r, source, from, to);
-    if (exec_nested) {
+    if (call_is_nested) {
         reply_null(r->client);
     } else {
         block_on(r, ENTRY_LIST, r->argv + 1, 1, timeout_ms, reply_null_array);

@@ -4,7 +4,6 @@
 #include "cmd/lists.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
 #include "store/list.h"

@@ -1,8 +1,8 @@
 /* What all list commands share. */
 #pragma once
 #include "cmd/lookup.h"
-#include "server/exec.h"
-#include "store/list.h"
+#include "ds/quicklist.h"
+#include "server/request.h"
 
 /* e, which may be NULL, is a list or nothing. False: the error was replied. */
 static inline bool lists_check(struct request *r, const struct entry *e) {

@@ -1,5 +1,6 @@
 /* Look-ups that several families share. */
 #pragma once
+#include "base/likely.h"
 #include "server/reply.h"
 #include "store/db.h"
 #include "store/prefetch.h"
@@ -8,7 +9,7 @@
 
 /* Is e a value of this type, or NULL? False: the error was replied. */
 static inline bool lookup_is(struct client *c, const struct entry *e, enum entry_type type) {
-    if (__builtin_expect(!e || entry_type(e) == type, 1)) return true;
+    if (likely(!e || entry_type(e) == type)) return true;
     reply_wrong_type(c);
     return false;
 }

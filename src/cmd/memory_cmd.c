@@ -3,6 +3,7 @@
 #include "cmd/families.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/db.h"
 
 #define SAMPLES_DEFAULT 5 /* elements of a large collection that are looked at */

@@ -10,13 +10,14 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/lookup.h"
+#include "net/links.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
 #include "server/client.h"
 #include "server/propagate.h"
 #include "server/reply.h"
-#include "server/targets.h"
+#include "server/request.h"
+
 #include <errno.h>
 
 #define DEFAULT_TIMEOUT_MS 1000
@@ -104,13 +105,13 @@ static void find_present(struct migration *m) {
 
 /* --- Requests ---------------------------------------------------------------------------------- */
 
-static void put_introduction(struct buf *out, const struct migration *m, const struct target *t) {
+static void put_introduction(struct buf *out, const struct migration *m, const struct peer_link *link) {
     if (m->password.ptr) {
         buf_append_cstr(out, m->user.ptr ? "*3\r\n$4\r\nAUTH\r\n" : "*2\r\n$4\r\nAUTH\r\n");
         if (m->user.ptr) resp_put_word(out, m->user);
         resp_put_word(out, m->password);
     }
-    if (t->db == m->db) return;
+    if (link->db == m->db) return;
     buf_append_cstr(out, "*2\r\n$6\r\nSELECT\r\n");
     resp_put_int(out, m->db);
 }
@@ -137,9 +138,9 @@ static void put_restore(struct buf *out, const struct migration *m, const struct
 /* --- Answers ----------------------------------------------------------------------------------- */
 
 /* False: the connection failed. A refusal is kept, the first of them. */
-static bool read_answer(struct migration *m, struct target *t, bool *fine) {
+static bool read_answer(struct migration *m, struct peer_link *link, bool *fine) {
     struct slice line;
-    if (!peer_read_line(&t->peer, &line, m->timeout_ms)) return false;
+    if (!peer_read_line(&link->peer, &line, m->timeout_ms)) return false;
     *fine = line.len == 0 || line.ptr[0] != '-';
     if (!*fine && !m->error[0]) {
         size_t n = line.len - 1 < sizeof m->error - 1 ? line.len - 1 : sizeof m->error - 1;
@@ -159,36 +160,36 @@ static void remove_key(struct migration *m, const struct key *key) {
 }
 
 /* After AUTH or SELECT was refused all keys stay, though the other side may have taken them: so it is with Redis. */
-static enum outcome read_answers(struct migration *m, struct target *t) {
+static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     bool welcome = true, fine;
     if (m->password.ptr) {
-        if (!read_answer(m, t, &fine)) return RETRY;
+        if (!read_answer(m, link, &fine)) return RETRY;
         welcome &= fine;
     }
-    if (t->db != m->db) {
-        if (!read_answer(m, t, &fine)) return RETRY;
+    if (link->db != m->db) {
+        if (!read_answer(m, link, &fine)) return RETRY;
         welcome &= fine;
     }
     for (int i = 0; i < m->n_keys; i++) {
-        if (!read_answer(m, t, &fine)) return i == 0 && !m->error[0] ? RETRY : NOT_READ;
+        if (!read_answer(m, link, &fine)) return i == 0 && !m->error[0] ? RETRY : NOT_READ;
         if (fine && welcome && !m->copy) remove_key(m, &m->keys[i]);
     }
-    t->db = m->error[0] ? -1 : (int)m->db;
+    link->db = m->error[0] ? -1 : (int)m->db;
     return DONE;
 }
 
 /* --- The command ------------------------------------------------------------------------------- */
 
-static enum outcome talk(struct migration *m, struct target *t) {
+static enum outcome talk(struct migration *m, struct peer_link *link) {
     struct buf out = {0};
-    put_introduction(&out, m, t);
+    put_introduction(&out, m, link);
     for (int i = 0; i < m->n_keys; i++)
         put_restore(&out, m, &m->keys[i]);
-    bool written = peer_write(&t->peer, buf_slice(&out), m->timeout_ms);
+    bool written = peer_write(&link->peer, buf_slice(&out), m->timeout_ms);
     int error = errno;
     buf_free(&out);
     errno = error;
-    return written ? read_answers(m, t) : NOT_WRITTEN;
+    return written ? read_answers(m, link) : NOT_WRITTEN;
 }
 
 /* A kept connection may have been closed by the other side: then once more, with a new one. */
@@ -198,16 +199,16 @@ static void migrate_keys(struct migration *m) {
     num_parse_i64(r->argv[2], &port);
     enum outcome outcome = NOT_READ;
     for (int attempt = 0; attempt < 2; attempt++) {
-        struct target *t = targets_get(r->argv[1], (int)(port & UINT16_MAX), m->timeout_ms);
-        if (!t) {
+        struct peer_link *link = links_get(r->argv[1], (int)(port & UINT16_MAX), m->timeout_ms);
+        if (!link) {
             reply_error(r->client, errno == ECONNREFUSED ? "IOERR error or timeout writing to target instance"
                                                          : "IOERR error or timeout connecting to the client");
             return;
         }
-        outcome = talk(m, t);
+        outcome = talk(m, link);
         if (outcome == DONE) break;
         int error = errno;
-        targets_drop(t);
+        links_drop(link);
         if (outcome == NOT_READ || error == ETIMEDOUT) break;
     }
     if (m->error[0]) {

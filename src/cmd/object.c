@@ -1,10 +1,10 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
 #include "cmd/families.h"
-#include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
+#include "store/db.h"
 #include "store/evict.h"
-#include "store/string.h"
 
 #define SHARED_INTEGERS 10000  /* Redis keeps integers below once, */
 #define SHARED_COUNT INT32_MAX /* and this is the count it shows for them */

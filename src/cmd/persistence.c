@@ -3,6 +3,7 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
+#include "server/call.h"
 #include "server/reply.h"
 #include "server/snapshot.h"
 
@@ -32,7 +33,7 @@ static void bgsave(struct request *r) {
     } else if (child != CHILD_NONE && !schedule) {
         reply_error(c, "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
                        "order to schedule a BGSAVE whenever possible.");
-    } else if (child != CHILD_NONE || exec_nested) {
+    } else if (child != CHILD_NONE || call_is_nested) {
         bgsave_schedule();
         reply_status(c, "Background saving scheduled");
     } else if (bgsave_start()) {
@@ -47,7 +48,7 @@ static void bgrewriteaof(struct request *r) {
     enum child_kind child = child_running();
     if (child == CHILD_AOF) {
         reply_error(c, "ERR Background append only file rewriting already in progress");
-    } else if (child != CHILD_NONE || exec_nested) {
+    } else if (child != CHILD_NONE || call_is_nested) {
         aof_schedule_rewrite(true);
         reply_status(c, "Background append only file rewriting scheduled");
     } else if (aof_rewrite()) {

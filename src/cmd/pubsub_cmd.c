@@ -1,12 +1,12 @@
 /* Publish and subscribe: the commands, and the replies of (un)subscribing, which are messages of their own. */
 #include "base/glob.h"
 #include "cmd/families.h"
+#include "server/call.h"
 #include "server/client.h"
-#include "server/propagate.h"
 #include "server/pubsub.h"
 #include "server/push.h"
 #include "server/reply.h"
-#include "server/wave.h"
+#include "server/request.h"
 
 /* --- subscribing ----------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ static void psubscribe(struct request *r) {
 
 /* Redis makes an exception for transactions with the other two, and not with this one. */
 static void ssubscribe(struct request *r) {
-    if (exec_nested) {
+    if (call_is_nested) {
         reply_error(r->client, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
         return;
     }
@@ -107,7 +107,7 @@ static void sunsubscribe(struct request *r) {
 
 /* Replicas have subscribers of their own, and so get every message; the append-only file has no use for them. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {
-    struct blob *blob = wave_take_blob(r, 2);
+    struct blob *blob = request_take_blob(r, 2);
     int64_t receivers = pubsub_publish(kind, r->argv[1], r->argv[2], blob);
     if (blob) blob_drop(blob);
     reply_int(r->client, receivers);

@@ -5,6 +5,7 @@
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/string.h"
 
 static bool fits(struct request *r, size_t at, size_t len) {

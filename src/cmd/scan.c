@@ -4,6 +4,7 @@
 #include "cmd/walk.h"
 #include "server/client.h"
 #include "server/propagate.h"
+#include "server/request.h"
 
 #define ANY_TYPE (-1)
 

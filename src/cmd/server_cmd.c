@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cmd/families.h"
+#include "server/call.h"
 #include "server/client.h"
 #include "server/info.h"
 #include "server/monitor.h"
@@ -23,7 +24,7 @@ static void info(struct request *r) {
 
 static void monitor(struct request *r) {
     struct client *c = r->client;
-    if (exec_nested) {
+    if (call_is_nested) {
         reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
     } else if (!(c->flags & CLIENT_MONITOR)) { /* asked again, Redis says nothing */
         monitor_add(c);

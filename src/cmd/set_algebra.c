@@ -7,9 +7,9 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "cmd/sets.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/set.h"
 #include <stdlib.h>
 

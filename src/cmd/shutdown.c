@@ -2,6 +2,7 @@
  * until that is known, and if there is still somebody to run the request again, it has failed. */
 #include "cmd/families.h"
 #include "server/block.h"
+#include "server/client.h"
 #include "server/lifecycle.h"
 #include "server/reply.h"
 
@@ -26,7 +27,7 @@ static bool read_options(const struct request *r, unsigned *flags, bool *abort) 
 }
 
 static void failed(struct client *c) {
-    c->flags &= ~(unsigned)CLIENT_ENDING;
+    client_clear(c, CLIENT_ENDING);
     reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
 }
 

@@ -13,6 +13,7 @@
 #include "cmd/sort_pattern.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/list.h"
 #include "store/set.h"
 #include "store/zset.h"

@@ -3,6 +3,7 @@
  * items are wanted (LIMIT), a heap of that many picks them first: most of the others are turned away by one
  * comparison. */
 #include "cmd/sort_order.h"
+#include "base/likely.h"
 #include <endian.h>
 #include <stdbool.h>
 #include <string.h>
@@ -20,7 +21,7 @@ struct order {
 };
 
 static inline bool is_before(const struct order *o, const struct sort_item *a, const struct sort_item *b) {
-    if (__builtin_expect(a->code != b->code, 1)) return a->code < b->code;
+    if (likely(a->code != b->code)) return a->code < b->code;
     int tie = o->tie(o->ctx, a->index, b->index);
     return tie < 0 || (tie == 0 && a->index < b->index);
 }

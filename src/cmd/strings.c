@@ -4,6 +4,7 @@
  * bodies and do nothing for options that are not there. A value that is a blob travels by
  * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
@@ -12,7 +13,7 @@
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/reply.h"
-#include "server/wave.h"
+#include "server/request.h"
 #include "store/expire.h"
 #include "store/string.h"
 
@@ -82,7 +83,7 @@ static bool parse_deadline(struct request *r, unsigned flags, struct slice time,
 static void reply_value(struct client *c, const struct entry *e) {
     struct blob *blob = string_blob(e);
     char digits[NUM_I64_MAX];
-    if (__builtin_expect(blob != NULL, 0)) {
+    if (unlikely(blob != NULL)) {
         reply_bulk_blob(c, blob);
     } else {
         reply_bulk(c, string_bytes(e, digits));
@@ -94,7 +95,7 @@ static bool find_string(struct request *r, struct entry **e) {
     *e = db_read(r->client->db, &r->key);
     if (!*e) {
         reply_null(r->client);
-    } else if (__builtin_expect(entry_type(*e) != ENTRY_STRING, 0)) {
+    } else if (unlikely(entry_type(*e) != ENTRY_STRING)) {
         reply_wrong_type(r->client);
         return false;
     }
@@ -112,8 +113,8 @@ static bool reply_current(struct request *r) {
 /* The key becomes argument i, which is adopted if it came in a blob. */
 static inline void store(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
     struct db *db = r->client->db;
-    if (__builtin_expect(r->argv[i].len >= BLOB_MIN, 0)) {
-        struct blob *blob = wave_take_blob(r, i);
+    if (unlikely(r->argv[i].len >= BLOB_MIN)) {
+        struct blob *blob = request_take_blob(r, i);
         if (blob) {
             db_set_blob(db, key, old, blob, deadline_ms);
             db_changed(db, key, DB_STRING, "set");
@@ -144,7 +145,7 @@ static bool assign(struct request *r, int i, unsigned flags, int64_t deadline_ms
 static void set(struct request *r) {
     int64_t deadline_ms = ENTRY_NO_TTL;
     unsigned flags = 0;
-    if (__builtin_expect(r->argc > 3, 0)) {
+    if (unlikely(r->argc > 3)) {
         struct slice time;
         if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
         if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;

@@ -4,6 +4,7 @@
 #include "server/broadcast.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "server/tracking.h"
 
 struct options {

@@ -5,6 +5,7 @@
 #include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 
 #define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
 #define LINES_PER_COUNT 10

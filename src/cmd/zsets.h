@@ -3,6 +3,7 @@
 #include "cmd/lookup.h"
 #include "server/client.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "store/zset.h"
 
 /* e, which may be NULL, is a sorted set or nothing. False: the error was replied. */

@@ -13,6 +13,7 @@
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -33,7 +34,7 @@ struct field_pair {
 static inline struct field_pair field_pair(const struct field *f) {
     const char *p = f->rest;
     size_t name_len, value_len;
-    if (__builtin_expect(f->flags & FIELD_WIDE, 0)) {
+    if (unlikely(f->flags & FIELD_WIDE)) {
         memcpy(&name_len, p, sizeof name_len);
         memcpy(&value_len, p + sizeof name_len, sizeof value_len);
         p += sizeof name_len + sizeof value_len;
@@ -42,7 +43,7 @@ static inline struct field_pair field_pair(const struct field *f) {
         value_len = (uint8_t)p[1];
         p += 2;
     }
-    if (__builtin_expect(f->flags & FIELD_TTL, 0)) p += sizeof(int64_t);
+    if (unlikely(f->flags & FIELD_TTL)) p += sizeof(int64_t);
     return (struct field_pair){slice_of(p, name_len), slice_of(p + name_len, value_len)};
 }
 

@@ -17,6 +17,7 @@
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/likely.h"
 #include "base/slice.h"
 #include <assert.h>
 #include <math.h>
@@ -50,7 +51,7 @@ static inline double member_score(const struct member *m) {
 static inline struct slice member_slice(const struct member *m) {
     const char *p = m->rest + (m->head & MEMBER_SHORT ? 4 : 8);
     uint32_t len = m->head & MEMBER_LONG;
-    if (__builtin_expect(len == MEMBER_LONG, 0)) {
+    if (unlikely(len == MEMBER_LONG)) {
         memcpy(&len, p, sizeof len);
         p += sizeof len;
     }

@@ -5,6 +5,7 @@
  *     incompressible, or too small. settle() sees to it after every change of the row of nodes. */
 #include "ds/quicklist.h"
 #include "base/alloc.h"
+#include "base/likely.h"
 #include <assert.h>
 
 #define SAFE_BYTES 8192 /* of a node whose limit is a number of elements */
@@ -196,7 +197,7 @@ static void node_push_front(struct quicknode *n, const struct listpack_item *ite
 }
 
 void quicklist_push(struct quicklist *q, enum quicklist_end end, struct slice element) {
-    if (__builtin_expect(is_large(q, element.len), 0)) {
+    if (unlikely(is_large(q, element.len))) {
         push_plain(q, end == QUICKLIST_HEAD ? 0 : q->used, element);
         return;
     }

@@ -339,7 +339,7 @@ static void insert_at(struct skiplist *s, struct path *p, uint64_t key, struct m
 }
 
 void skiplist_insert(struct skiplist *s, struct member *m) {
-    struct target t = target_of(m, TIE_MEMBER_BEHIND);
+    struct gap t = gap_of(m, TIE_MEMBER_BEHIND);
     struct path p;
     assert(!isnan(member_score(m)));
     assert(!((uintptr_t)m & ~(uintptr_t)0xfffffffffff0));
@@ -476,7 +476,7 @@ void skiplist_clear(struct skiplist *s, skiplist_visit_fn drop, void *ctx) {
 
 /* Both ways are gone down before anything is changed, so that the cache misses of the two leaves overlap. */
 void skiplist_update(struct skiplist *s, struct member *m, double score) {
-    struct target old = target_of(m, TIE_MEMBER_BEHIND), new = old;
+    struct gap old = gap_of(m, TIE_MEMBER_BEHIND), new = old;
     struct path from, to;
     assert(!isnan(score));
     new.key = key_of_score(score);

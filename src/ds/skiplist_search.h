@@ -8,7 +8,7 @@
 
 /* What a search looks for: the gap before or behind a score's members, or that of a member. */
 enum tie { TIE_BEFORE, TIE_BEHIND, TIE_MEMBER_BEFORE, TIE_MEMBER_BEHIND };
-struct target {
+struct gap {
     uint64_t key;
     struct slice member;
     enum tie tie;
@@ -22,16 +22,16 @@ struct path {
     unsigned index; /* of the gap in the leaf, or of a record */
 };
 
-static inline struct target target_of(const struct member *m, enum tie tie) {
-    return (struct target){key_of(m), member_slice(m), tie};
+static inline struct gap gap_of(const struct member *m, enum tie tie) {
+    return (struct gap){key_of(m), member_slice(m), tie};
 }
-/* Is the record, whose key is the target's, before the target's gap? */
-static inline bool tied_before(const struct target *t, const struct member *m) {
+/* Is the record, whose key is that of the gap, before the gap? */
+static inline bool tied_before(const struct gap *t, const struct member *m) {
     if (t->tie == TIE_BEFORE || t->tie == TIE_BEHIND) return t->tie == TIE_BEHIND;
     int order = compare(member_slice(m), t->member);
     return order < 0 || (order == 0 && t->tie == TIE_MEMBER_BEHIND);
 }
-static inline bool is_before(const struct target *t, const struct member *m) {
+static inline bool is_before(const struct gap *t, const struct member *m) {
     uint64_t key = key_of(m);
     return key < t->key || (key == t->key && tied_before(t, m));
 }
@@ -61,8 +61,8 @@ static inline void leaf_tied(const struct leaf *l, uint64_t key, unsigned *low, 
     *high = last;
 }
 
-/* How many of the leaf's members are before the target. */
-static inline unsigned leaf_find(const struct leaf *l, const struct target *t) {
+/* How many of the leaf's members are before the gap. */
+static inline unsigned leaf_find(const struct leaf *l, const struct gap *t) {
     unsigned low, high;
     leaf_tied(l, t->key, &low, &high);
     while (low < high) {
@@ -86,8 +86,8 @@ static inline unsigned leaf_index(const struct leaf *l, uint64_t key, const stru
     return low;
 }
 
-/* How many of the children's first members are before the target. */
-static inline unsigned inner_find(const struct inner *n, const struct target *t) {
+/* How many of the children's first members are before the gap. */
+static inline unsigned inner_find(const struct inner *n, const struct gap *t) {
     const uint64_t *key = keys(n);
     unsigned low = count_below(key, n->count, t->key), high = low;
     if (low == n->count || key[low] != t->key || t->tie == TIE_BEFORE) return low;
@@ -112,9 +112,9 @@ static inline void leaf_fetch(const void *leaf, size_t count) {
         __builtin_prefetch(p);
 }
 
-/* The way to the leaf of the target's gap, which is being fetched; returns how many members are before
+/* The way to the leaf of the gap, which is being fetched; returns how many members are before
  * the leaf, if asked to. The skiplist is not empty. */
-static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct target *t,
+static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct gap *t,
                                                             struct path *p, bool ranked) {
     void *block = s->root;
     size_t rank = 0;
@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) size_t descend(const struct skiplis
 /* The way to a record that is present: index is the record's. Returns its rank if asked to. */
 static inline __attribute__((always_inline)) size_t locate(const struct skiplist *s, const struct member *m,
                                                            struct path *p, bool ranked) {
-    struct target t = target_of(m, TIE_MEMBER_BEHIND);
+    struct gap t = gap_of(m, TIE_MEMBER_BEHIND);
     assert(s->root);
     size_t rank = descend(s, &t, p, ranked);
     p->index = leaf_index(p->leaf, t.key, m);

@@ -25,7 +25,7 @@ struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
     return place_make(s, &p, rank);
 }
 
-static struct skiplist_place seek(const struct skiplist *s, const struct target *t) {
+static struct skiplist_place seek(const struct skiplist *s, const struct gap *t) {
     struct path p = {0};
     if (!s->root) return place_make(s, &p, 0);
     size_t before = descend(s, t, &p, true);
@@ -34,12 +34,12 @@ static struct skiplist_place seek(const struct skiplist *s, const struct target 
 }
 
 struct skiplist_place skiplist_at_score(const struct skiplist *s, double score, bool after) {
-    struct target t = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
+    struct gap t = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
     return seek(s, &t);
 }
 
 struct skiplist_place skiplist_at_member(const struct skiplist *s, double score, struct slice member, bool after) {
-    struct target t = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
+    struct gap t = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
     return seek(s, &t);
 }
 

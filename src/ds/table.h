@@ -24,6 +24,7 @@
  * A table never owns its records and may be moved in memory by whoever holds it. Hashes must be well
  * mixed in their top 48 bits: the table cannot hold thousands of records that agree in all of them. */
 #pragma once
+#include "base/likely.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -156,7 +157,7 @@ static inline __attribute__((always_inline)) void *table_find(const struct table
             void *record = table_record(line[(unsigned)__builtin_ctz(match) / 2]);
             if (record && equal(record, key)) return record;
         }
-        if (__builtin_expect(!table_pushed(line), 1) || --left == 0) return NULL;
+        if (likely(!table_pushed(line)) || --left == 0) return NULL;
         if (++p.line == p.lines) p.line = 0;
     }
 }

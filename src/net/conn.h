@@ -10,6 +10,7 @@
  * connection's own chunks when it is closed. Ranges nest. Large values are referred to, not copied. */
 #pragma once
 #include "base/blob.h"
+#include "base/likely.h"
 #include "net/loop.h"
 #include "net/resp.h"
 #include <stdbool.h>
@@ -57,7 +58,7 @@ extern struct conn_arena conn_arena;
 /* Room for n bytes at the arena's tail: write there, then add what was written to conn_arena.len. */
 char *conn_arena_grow(size_t n);
 static inline char *conn_reserve(size_t n) {
-    if (__builtin_expect(conn_arena.cap - conn_arena.len < n, 0)) return conn_arena_grow(n);
+    if (unlikely(conn_arena.cap - conn_arena.len < n)) return conn_arena_grow(n);
     return conn_arena.data + conn_arena.len;
 }
 static inline void conn_write(const void *bytes, size_t n) {

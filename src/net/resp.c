@@ -7,7 +7,9 @@
 #include "net/resp.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/likely.h"
 #include "base/num.h"
+#include "base/words.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -42,7 +44,7 @@ static void reserve_args(struct slice **argv, uint32_t *cap, uint64_t wanted) {
 }
 
 static inline void add_argument(struct resp_parser *parser, struct slice bytes) {
-    if (__builtin_expect(parser->argc == parser->argv_cap, 0))
+    if (unlikely(parser->argc == parser->argv_cap))
         reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)parser->argc + 1);
     parser->argv[parser->argc++] = bytes;
 }
@@ -186,7 +188,7 @@ static enum resp_status parse_inline(struct resp_parser *parser, const char *end
     if (lf == NULL) return have > RESP_LINE_MAX ? fail(parser, "too big inline request") : RESP_MORE;
     struct slice line = slice_of(parser->next, (size_t)(lf - parser->next));
     if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
-    int words = resp_split_line(line, &parser->argv, &parser->argv_cap, &parser->words, &parser->words_cap);
+    int words = words_cut(line, &parser->argv, &parser->argv_cap, &parser->words, &parser->words_cap);
     if (words < 0) return fail(parser, "unbalanced quotes in request");
     parser->next = lf + 1;
     parser->argc = (uint32_t)words;
@@ -238,91 +240,6 @@ void resp_move(struct resp_parser *to, struct resp_parser *from) {
     to->argv = argv;
     to->argv_cap = cap;
     resp_begin(from, from->next);
-}
-
-/* --- lines of words -------------------------------------------------------------------------- */
-
-static bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-/* The byte that an escape inside double quotes stands for; *p is behind the backslash and moves on. */
-static char unescape(const char **p, const char *end) {
-    const char *s = *p;
-    if (*s == 'x' && end - s >= 3 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
-        *p = s + 3;
-        return (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
-    }
-    *p = s + 1;
-    switch (*s) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return *s;
-    }
-}
-
-/* Copy one word from *p to *to, unquoted. False for unbalanced quotes. */
-static bool copy_word(const char **p, const char *end, char **to) {
-    const char *s = *p;
-    char *out = *to, quote = '\0';
-    for (;;) {
-        if (s == end) {
-            if (quote) return false;
-            break;
-        }
-        if (quote == '\0' && is_blank(*s)) break;
-        if (quote == '\0' && (*s == '"' || *s == '\'')) {
-            quote = *s++;
-        } else if (quote && *s == quote) {
-            s++;
-            if (s < end && !is_blank(*s)) return false; /* a closing quote must end the word */
-            break;
-        } else if (quote == '"' && *s == '\\' && s + 1 < end) {
-            s++;
-            *out++ = unescape(&s, end);
-        } else if (quote == '\'' && *s == '\\' && s + 1 < end && s[1] == '\'') {
-            *out++ = '\'';
-            s += 2;
-        } else {
-            *out++ = *s++;
-        }
-    }
-    *p = s;
-    *to = out;
-    return true;
-}
-
-int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap, char **storage, size_t *storage_cap) {
-    const char *nul = memchr(line.ptr, '\0', line.len);
-    if (nul) line.len = (size_t)(nul - line.ptr);
-    if (*storage_cap < line.len) {
-        size_t cap = line.len < 256 ? 256 : line.len; /* words are never longer than the line */
-        alloc_put(*storage, *storage_cap);
-        *storage = alloc_get(cap);
-        *storage_cap = cap;
-    }
-    const char *p = line.ptr, *end = line.ptr + line.len;
-    char *to = *storage;
-    uint32_t count = 0;
-    for (;;) {
-        while (p < end && is_blank(*p))
-            p++;
-        if (p == end) return (int)count;
-        char *word = to;
-        if (!copy_word(&p, end, &to)) return -1;
-        reserve_args(words, words_cap, (uint64_t)count + 1);
-        (*words)[count++] = slice_of(word, (size_t)(to - word));
-    }
 }
 
 /* --- writing --------------------------------------------------------------------------------- */

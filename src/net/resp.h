@@ -51,11 +51,6 @@ void resp_rebase(struct resp_parser *parser, const char *new_start);
 /* Make `to` a copy of a parser in the middle of a request; `from` is between requests afterwards. */
 void resp_move(struct resp_parser *to, struct resp_parser *from);
 
-/* Split a line into words with quotes and escapes, as in inline requests and
- * configuration files. The words' bytes go to *storage (alloc'd, *storage_cap).
- * Returns the number of words, or -1 for unbalanced quotes. The line ends at a NUL. */
-int resp_split_line(struct slice line, struct slice **words, uint32_t *words_cap, char **storage, size_t *storage_cap);
-
 /* --- Writing requests: to the append-only file, to another server ----------------------------- */
 
 void resp_put_header(struct buf *out, char prefix, int64_t n); /* "<prefix><n>\r\n" */

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/crc64.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/worker.h"
 #include "net/resp.h"
@@ -109,7 +110,7 @@ void aof_write_append(int db_id, const struct slice *argv, int argc, struct slic
     if (out.fd < 0) return;
     if (aof_write_options.timestamps && !out.in_unit) put_stamp();
     begin_frame();
-    if (__builtin_expect(argc == 1, 0)) {
+    if (unlikely(argc == 1)) {
         if (slice_is(argv[0], "multi")) {
             put_select(db_id);
             out.in_unit = true;
@@ -117,7 +118,7 @@ void aof_write_append(int db_id, const struct slice *argv, int argc, struct slic
             out.in_unit = false;
         }
     }
-    if (__builtin_expect(db_id != out.db_id, 0)) put_select(db_id);
+    if (unlikely(db_id != out.db_id)) put_select(db_id);
     if (raw.len)
         buf_append_slice(&out.waiting, raw);
     else

@@ -1,7 +1,7 @@
 #include "persist/manifest.h"
 #include "base/alloc.h"
 #include "base/log.h"
-#include "net/resp.h"
+#include "base/words.h"
 #include "persist/files.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +13,6 @@
 
 /* --- the list -------------------------------------------------------------------------------- */
 
-static char *copy_name(const char *name) {
-    size_t n = strlen(name) + 1;
-    return memcpy(alloc_get(n), name, n);
-}
-
-static void free_name(char *name) {
-    if (name) alloc_put(name, strlen(name) + 1);
-}
-
 static void add_file(struct manifest *m, struct manifest_file file) {
     if (m->count == m->cap) m->files = alloc_grow(m->files, &m->cap, sizeof *m->files, 8);
     m->files[m->count++] = file;
@@ -29,7 +20,7 @@ static void add_file(struct manifest *m, struct manifest_file file) {
 
 void manifest_free(struct manifest *m) {
     for (size_t i = 0; i < m->count; i++)
-        free_name(m->files[i].name);
+        alloc_put_string(m->files[i].name);
     alloc_put(m->files, m->cap * sizeof *m->files);
     *m = (struct manifest){0};
 }
@@ -38,7 +29,7 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
     *to = (struct manifest){.base_seq = from->base_seq, .incr_seq = from->incr_seq};
     for (size_t i = 0; i < from->count; i++) {
         struct manifest_file file = from->files[i];
-        file.name = copy_name(file.name);
+        file.name = alloc_copy_string(file.name);
         add_file(to, file);
     }
 }
@@ -70,7 +61,7 @@ static const char *add_named(struct manifest *m, const char *prefix, int64_t seq
     struct buf name = {0};
     buf_printf(&name, "%s.%lld%s", prefix, (long long)seq, suffix);
     buf_append(&name, "", 1);
-    add_file(m, (struct manifest_file){copy_name(name.data), seq, type});
+    add_file(m, (struct manifest_file){alloc_copy_string(name.data), seq, type});
     buf_free(&name);
     return m->files[m->count - 1].name;
 }
@@ -84,7 +75,7 @@ const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb) 
 void manifest_adopt_base(struct manifest *m, const char *name) {
     manifest_free(m);
     m->base_seq = 1;
-    add_file(m, (struct manifest_file){copy_name(name), 1, MANIFEST_BASE});
+    add_file(m, (struct manifest_file){alloc_copy_string(name), 1, MANIFEST_BASE});
 }
 
 const char *manifest_new_incr(struct manifest *m, const char *prefix) {
@@ -105,7 +96,7 @@ void manifest_drop_history(struct manifest *m) {
     size_t kept = 0;
     for (size_t i = 0; i < m->count; i++) {
         if (m->files[i].type == MANIFEST_HISTORY)
-            free_name(m->files[i].name);
+            alloc_put_string(m->files[i].name);
         else
             m->files[kept++] = m->files[i];
     }
@@ -136,18 +127,18 @@ static int64_t read_seq(struct slice word) {
 }
 
 /* Pairs of a key and a value; keys that a later version may add are passed over. */
-static const char *read_pairs(const struct slice *words, int count, struct manifest_file *file, struct slice *name) {
-    if (count < 6 || count % 2) return wrong_format;
+static const char *read_pairs(const struct words *words, struct manifest_file *file, struct slice *name) {
+    if (words->count < 6 || words->count % 2) return wrong_format;
     char type = '\0';
-    for (int i = 0; i < count; i += 2) {
-        struct slice value = words[i + 1];
-        if (slice_is(words[i], "file")) {
+    for (int i = 0; i < words->count; i += 2) {
+        struct slice key = words_slice(words->at[i]), value = words_slice(words->at[i + 1]);
+        if (slice_is(key, "file")) {
             const char *wrong = check_name(value);
             if (wrong) return wrong;
             *name = value;
-        } else if (slice_is(words[i], "seq")) {
+        } else if (slice_is(key, "seq")) {
             file->seq = read_seq(value);
-        } else if (slice_is(words[i], "type")) {
+        } else if (slice_is(key, "type")) {
             type = value.len ? value.ptr[0] : '\0';
         }
     }
@@ -168,8 +159,7 @@ static const char *add_read(struct manifest *m, struct manifest_file file, struc
     case MANIFEST_HISTORY: break;
     default: return "Unknown AOF file type";
     }
-    file.name = memcpy(alloc_get(name.len + 1), name.ptr, name.len);
-    file.name[name.len] = '\0';
+    file.name = alloc_copy_text(name.ptr, name.len);
     add_file(m, file);
     return NULL;
 }
@@ -183,21 +173,15 @@ static struct slice trim_line(struct slice line) {
     return line;
 }
 
-struct words {
-    struct slice *items;
-    uint32_t cap;
-    char *storage;
-    size_t storage_cap;
-};
-
-static const char *read_line(struct manifest *m, struct slice line, struct words *words) {
-    if (line.len == 0) return wrong_format;
-    int count = resp_split_line(line, &words->items, &words->cap, &words->storage, &words->storage_cap);
-    if (count < 0) return wrong_format;
+static const char *read_line(struct manifest *m, struct slice line) {
+    struct words words;
     struct manifest_file file = {0};
     struct slice name = {NULL, 0};
-    const char *wrong = read_pairs(words->items, count, &file, &name);
-    return wrong ? wrong : add_read(m, file, name);
+    if (line.len == 0 || !words_split(&words, line)) return wrong_format;
+    const char *wrong = read_pairs(&words, &file, &name);
+    if (!wrong) wrong = add_read(m, file, name);
+    words_free(&words);
+    return wrong;
 }
 
 static void show_line(struct manifest_error *error, int number, struct slice line) {
@@ -208,7 +192,6 @@ static void show_line(struct manifest_error *error, int number, struct slice lin
 }
 
 bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error *error) {
-    struct words words = {0};
     const char *p = text.ptr, *end = text.ptr + text.len;
     *m = (struct manifest){0};
     *error = (struct manifest_error){.text = text.len ? NULL : "Found an empty AOF manifest"};
@@ -222,11 +205,9 @@ bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error
             error->text = "The AOF manifest file contains too long line";
             break;
         }
-        error->text = read_line(m, line, &words);
+        error->text = read_line(m, line);
         if (error->text) show_line(error, number, line);
     }
-    alloc_put(words.items, words.cap * sizeof *words.items);
-    alloc_put(words.storage, words.storage_cap);
     if (error->text) manifest_free(m);
     return error->text == NULL;
 }

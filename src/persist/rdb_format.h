@@ -19,7 +19,6 @@
 #define RDB_VERSION_READ 12    /* Redis 7.4 */
 #define RDB_HEAD 9             /* bytes of magic and version */
 #define RDB_FOOTER 10          /* bytes of a payload's version and checksum */
-#define RDB_WRITER "7.2.6"     /* the redis-ver field: what kura says it is */
 
 enum rdb_type {
     RDB_TYPE_STRING = 0,

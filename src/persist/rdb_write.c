@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/version.h"
 #include "persist/rdb.h"
 #include "persist/rdb_encode.h"
 #include "store/evict.h"
@@ -31,7 +32,7 @@ static void put_head(struct rdb_out *out, const struct rdb_write *job) {
     char head[16];
     int n = snprintf(head, sizeof head, RDB_MAGIC "%04d", RDB_VERSION_WRITTEN);
     writer_put(out->w, head, (size_t)n);
-    put_aux(out, "redis-ver", SLICE(RDB_WRITER));
+    put_aux(out, "redis-ver", SLICE(VERSION_REDIS));
     put_aux_int(out, "redis-bits", 64);
     put_aux_int(out, "ctime", clock_wall_us() / 1000000);
     put_aux_int(out, "used-mem", (int64_t)alloc_used());

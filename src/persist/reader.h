@@ -4,6 +4,7 @@
  *
  * The first failure is kept: from then on there is nothing left to read, so that a loop over a broken file ends. */
 #pragma once
+#include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -37,7 +38,7 @@ void reader_free(struct reader *r);
 /* n bytes in a row, valid until the next call; n is at most READER_BLOCK / 2. NULL: there are not so many. */
 const uint8_t *reader_take_slowly(struct reader *r, size_t n);
 static inline const uint8_t *reader_take(struct reader *r, size_t n) {
-    if (__builtin_expect((size_t)(r->end - r->at) < n, 0)) return reader_take_slowly(r, n);
+    if (unlikely((size_t)(r->end - r->at) < n)) return reader_take_slowly(r, n);
     const uint8_t *p = r->at;
     r->at += n;
     return p;

@@ -5,6 +5,7 @@
  * end. With a sync step the file is synced every so many bytes while it grows, so that the fsync at its
  * end finds little to do and the disk's queue stays short for everybody else. */
 #pragma once
+#include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -36,11 +37,11 @@ void writer_make_room(struct writer *w, size_t n);
 void writer_put_long(struct writer *w, const void *bytes, size_t n);
 
 static inline uint8_t *writer_reserve(struct writer *w, size_t n) {
-    if (__builtin_expect((size_t)(w->end - w->at) < n, 0)) writer_make_room(w, n);
+    if (unlikely((size_t)(w->end - w->at) < n)) writer_make_room(w, n);
     return w->at;
 }
 static inline void writer_put(struct writer *w, const void *bytes, size_t n) {
-    if (__builtin_expect((size_t)(w->end - w->at) < n, 0)) {
+    if (unlikely((size_t)(w->end - w->at) < n)) {
         writer_put_long(w, bytes, n);
         return;
     }

@@ -2,14 +2,22 @@
  * requirepass is readable by CONFIG GET in Redis and so it is here. */
 #include "server/auth.h"
 #include "server/client.h"
-#include "server/exec.h"
 #include "server/gates.h"
+#include "server/request.h"
 
 static struct slice password; /* empty: none */
 
+static bool lacks_password(const struct request *r, unsigned flags) {
+    (void)flags;
+    return !(r->client->flags & CLIENT_AUTHENTICATED);
+}
+
+static const struct gate gate = {
+    .passes = CMD_NO_AUTH, .holds = lacks_password, .error = "NOAUTH Authentication required."};
+
 static bool password_changed(const char **error) {
     (void)error;
-    gates_arm(GATES_NEEDS_AUTH, auth_required());
+    gates_set(GATES_AUTH, auth_required() ? &gate : NULL);
     return true;
 }
 
@@ -33,7 +41,7 @@ bool auth_login(struct client *c, struct slice user, struct slice given) {
     return known && right;
 }
 
-const struct option auth_options[] = {
+const struct option auth_rows[] = {
     {.name = "requirepass",
      .type = OPTION_BYTES,
      .flags = OPTION_SENSITIVE,

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 struct client;
-extern const struct option auth_options[]; /* requirepass */
-bool auth_required(void);                  /* a password is set */
+extern const struct option auth_rows[]; /* requirepass */
+bool auth_required(void);               /* a password is set */
 /* Check, in time that does not depend on where they differ; on success the client is authenticated. */
 bool auth_login(struct client *c, struct slice user, struct slice password);

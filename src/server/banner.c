@@ -1,17 +1,18 @@
 #include "server/banner.h"
 #include "base/log.h"
-#include "server/info.h"
+#include "base/version.h"
 #include "server/listen.h"
 #include "server/process.h"
-#include "server/settings.h"
 #include <stdio.h>
 #include <unistd.h>
 
+static bool always_show; /* the picture, in log files too */
+
 void banner_starting(const char *program, bool configured) {
     log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
-    log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", INFO_REDIS_VERSION,
+    log_notice("Redis version=%s, bits=64, commit=00000000, modified=0, pid=%d, just started", VERSION_REDIS,
                (int)getpid());
-    log_notice("kura version=%s", INFO_KURA_VERSION);
+    log_notice("kura version=%s", VERSION_KURA);
     if (configured)
         log_notice("Configuration loaded");
     else
@@ -35,13 +36,21 @@ static const char picture[] = "\n"
                               "   ______|_____|____|_____|______\n\n";
 
 void banner_show(void) {
-    bool terminal =
-        settings.logfile[0] == '\0' && !settings.syslog_enabled && !process_is_daemon() && isatty(STDOUT_FILENO);
-    if (!settings.always_show_logo && !terminal) {
+    bool terminal = log_is_on_screen() && !process_is_daemon() && isatty(STDOUT_FILENO);
+    if (!always_show && !terminal) {
         log_notice("Running mode=standalone, port=%d.", listen_port());
         return;
     }
     char text[1024];
-    snprintf(text, sizeof text, picture, INFO_KURA_VERSION, INFO_REDIS_VERSION, listen_port(), (int)getpid());
+    snprintf(text, sizeof text, picture, VERSION_KURA, VERSION_REDIS, listen_port(), (int)getpid());
     log_raw(text);
 }
+
+const struct option banner_rows[] = {
+    {.name = "always-show-logo",
+     .type = OPTION_BOOL,
+     .flags = OPTION_IMMUTABLE,
+     .address = &always_show,
+     .initial = "no"},
+    {.name = NULL},
+};

@@ -3,12 +3,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "conf/config.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "server/config.h"
-#include "server/durability.h"
+#include "server/loading.h"
 #include "server/snapshot.h"
+#include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define RETRY_S 5 /* after a failure */
 
 struct bgsave_status bgsave_status = {.took_s = -1};
+void (*bgsave_ended)(void);
 
 static struct {
     int64_t seconds[SAVE_POINTS];
@@ -70,7 +72,7 @@ static void save_done(void *ctx, const struct child_end *end) {
     }
     bgsave_status.took_s = now_s - bgsave_status.began_s;
     bgsave_status.began_s = 0;
-    durability_look();
+    if (bgsave_ended) bgsave_ended();
 }
 
 static size_t count_keys(void) {
@@ -83,7 +85,7 @@ static size_t count_keys(void) {
 bool bgsave_now(void) {
     if (!snapshot_save()) return false;
     bgsave_status.failed = false;
-    durability_look();
+    if (bgsave_ended) bgsave_ended();
     return true;
 }
 
@@ -104,11 +106,18 @@ bool bgsave_start(void) {
     return true;
 }
 
-void bgsave_forget(void) {
+/* FLUSHALL: neither the snapshot on disk nor the one under way may bring the keys back. */
+static void all_emptied(void) {
+    if (loading_is_active()) return;
     if (child_running() == CHILD_RDB) child_kill();
     if (save.count == 0) return;
     bgsave_now();
     db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
+}
+
+void bgsave_listen(void) {
+    static const struct db_hooks hooks = {.emptied = all_emptied};
+    changes_listen(CHANGES_SNAPSHOT, &hooks);
 }
 
 void bgsave_schedule(void) {

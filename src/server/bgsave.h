@@ -13,6 +13,7 @@ struct bgsave_status {
     int64_t took_s;         /* the last one; -1: there was none */
 };
 extern struct bgsave_status bgsave_status;
+extern void (*bgsave_ended)(void); /* a save has succeeded or failed; NULL: nobody listens */
 
 bool bgsave_has_points(void); /* is any save point set? */
 /* Writes are to be refused: the last one failed, and nobody may rely on the next. */
@@ -23,6 +24,5 @@ bool bgsave_stops_writes(void);
 bool bgsave_now(void);
 bool bgsave_start(void); /* false has been logged. A child may be running: ask first */
 void bgsave_schedule(void);
-/* FLUSHALL: what is being saved, and what was, must not come back. */
-void bgsave_forget(void);
-void bgsave_tick(void); /* some times a second: save points and what was scheduled, when no child is running */
+void bgsave_listen(void); /* at the start: hear of FLUSHALL, which the snapshot has to follow */
+void bgsave_tick(void);   /* some times a second: save points and what was scheduled, when no child is running */

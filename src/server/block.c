@@ -17,12 +17,13 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "net/loop.h"
-#include "server/reply.h"
-#include "server/wave.h"
+#include "server/call.h"
+#include "server/client.h"
+#include "server/ready.h"
 #include "store/changes.h"
 #include <assert.h>
 
-/* A copy of a request, in one allocation: the slices of its arguments and their bytes follow. */
+/* A copy of a request, in one allocation: the copy of its arguments follows. */
 struct held_request {
     struct held_request *next;
     size_t bytes;
@@ -84,20 +85,12 @@ static struct again {
 /* --- Held requests --------------------------------------------------------------------------- */
 
 static struct held_request *hold(const struct request *r) {
-    size_t bytes = sizeof(struct held_request) + (size_t)r->argc * sizeof *r->argv;
-    for (int i = 0; i < r->argc; i++)
-        bytes += r->argv[i].len;
+    size_t bytes = sizeof(struct held_request) + request_args_size(r->argv, r->argc, r->raw);
     struct held_request *held = alloc_get(bytes);
     *held = (struct held_request){.bytes = bytes, .request = *r};
-    char *to = (char *)(held->argv + r->argc);
-    for (int i = 0; i < r->argc; i++) {
-        memcpy(to, r->argv[i].ptr, r->argv[i].len);
-        held->argv[i] = slice_of(to, r->argv[i].len);
-        to += r->argv[i].len;
-    }
     held->request.argv = held->argv;
-    held->request.raw = slice_of((char *)held->argv, 0);
-    if (held->request.argc) exec_prepare(&held->request); /* the key's name is elsewhere now */
+    held->request.raw = request_copy_args(held->argv, r->argv, r->argc, r->raw);
+    if (held->request.argc) request_prepare(&held->request); /* the key's name is elsewhere now */
     return held;
 }
 
@@ -270,7 +263,7 @@ static void go_on(struct client *c) {
     if (c->waiter && c->waiter->state != IDLE) return; /* it waits again */
     bool heard = c->conn.source.events & LOOP_HANGUP;
     if (heard) loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_READ);
-    if (heard || c->waiter || c->flags & CLIENT_UNPARSED) wave_add(c);
+    if (heard || c->waiter || c->flags & CLIENT_UNPARSED) ready_add(c);
 }
 
 /* The wait is over; what it waited with is still the first of the held requests. */
@@ -291,6 +284,7 @@ static void stop_waiting(struct waiter *w) {
         block_metrics.clients--;
     }
     w->state = IDLE;
+    client_clear(w->client, CLIENT_WAITS);
 }
 
 /* End the wait with a reply instead of the call. */
@@ -299,7 +293,7 @@ static void finish(struct client *c, block_reply_fn reply) {
     stop_waiting(w);
     struct held_request *held = take_first(w);
     size_t mark = conn_open();
-    exec_end(&held->request, reply);
+    call_end(&held->request, reply);
     conn_push(&c->conn, mark);
     block_release(held);
     go_on(c);
@@ -338,7 +332,7 @@ static void start_timer(struct waiter *w, int64_t timeout_ms) {
 void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
               block_reply_fn timed_out) {
     struct client *c = r->client;
-    if (exec_nested) {
+    if (call_is_nested) {
         timed_out(c);
         return;
     }
@@ -346,6 +340,7 @@ void block_on(struct request *r, enum entry_type type, const struct slice *keys,
     assert(w->state == IDLE && n > 0);
     prepend(w, hold(r));
     w->state = WAITING;
+    c->flags |= CLIENT_WAITS;
     w->type = type;
     w->timed_out = timed_out;
     wait_for_keys(w, c->db, keys, n);
@@ -359,7 +354,7 @@ bool block_end(struct client *c, block_reply_fn error) {
     return true;
 }
 
-void block_forget(struct client *c) {
+static void waiter_forget(struct client *c) {
     struct waiter *w = c->waiter;
     if (!w) return;
     stop_waiting(w);
@@ -375,6 +370,7 @@ void block_postpone(struct request *r) {
     assert(w->state == IDLE);
     prepend(w, hold(r));
     w->state = POSTPONED;
+    r->client->flags |= CLIENT_WAITS;
     w->prev = postponed_last;
     *(w->prev ? &w->prev->next : &postponed_first) = w;
     postponed_last = w;
@@ -392,14 +388,14 @@ void block_resume_all(void) {
 /* --- Serving --------------------------------------------------------------------------------- */
 
 /* Run its request again. */
-static void serve(struct waiter *w) {
+static void serve(struct waiter *w, void (*run)(struct request *r)) {
     struct client *c = w->client, *current = client_current;
     again = (struct again){c, w->timer.due_us};
     stop_waiting(w);
     struct held_request *held = take_first(w);
     size_t mark = conn_open();
     client_current = c;
-    exec_run(&held->request);
+    run(&held->request);
     client_current = current;
     conn_push(&c->conn, mark);
     again.client = NULL;
@@ -407,8 +403,9 @@ static void serve(struct waiter *w) {
     go_on(c);
 }
 
-/* Those who wait now, until there is nothing left for them. Who waits for another type is passed over. */
-static void serve_key(struct awaited *a) {
+/* Serve the clients that wait for the key now, until nothing is left for them. Those that wait for another type are
+ * passed over. */
+static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
     size_t left = a->waits;
     a->served = true;
     a->cursor = a->first;
@@ -417,7 +414,7 @@ static void serve_key(struct awaited *a) {
         a->cursor = wait->next;
         const struct entry *e = db_look(a->db, &a->key);
         if (!e) break;
-        if (entry_type(e) == wait->waiter->type) serve(wait->waiter);
+        if (entry_type(e) == wait->waiter->type) serve(wait->waiter, run);
     }
     a->cursor = NULL;
     a->served = false;
@@ -434,7 +431,7 @@ static void find_ready(void) {
     all_ready = false;
 }
 
-void block_serve(void) {
+void block_serve(void (*run)(struct request *r)) {
     if (serving) return;
     serving = true;
     for (;;) {
@@ -444,18 +441,14 @@ void block_serve(void) {
         ready_first = a->next_ready;
         if (!ready_first) ready_last = NULL;
         a->ready = false;
-        serve_key(a);
+        serve_key(a, run);
     }
     serving = block_ready = false;
 }
 
 /* --- What others ask ------------------------------------------------------------------------- */
 
-bool block_is_waiting(const struct client *c) {
-    return c->waiter && c->waiter->state != IDLE;
-}
-
-size_t block_memory(const struct client *c) {
+static size_t waiter_memory(const struct client *c) {
     const struct waiter *w = c->waiter;
     if (!w) return 0;
     size_t bytes = sizeof *w + (size_t)w->wait_room * sizeof *w->waits;
@@ -463,3 +456,9 @@ size_t block_memory(const struct client *c) {
         bytes += held->bytes;
     return bytes;
 }
+
+static void waiter_describe(const struct client *c, struct client_line *line) {
+    if (c->flags & CLIENT_WAITS) client_line_flag(line, 'b');
+}
+
+const struct client_part block_part = {waiter_forget, NULL, waiter_memory, waiter_describe};

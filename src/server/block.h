@@ -1,12 +1,16 @@
-/* Clients that wait: for a key (BLPOP and its kin), or for a pause to end.
+/* Clients that wait: for a key (BLPOP and others), or for a pause to end.
  *
  * A body that finds nothing calls block_on(). From then on the client has a waiter, which owns a copy of that request
- * and of whatever was parsed behind it; nothing more is read from the client, and only its hang-up is noticed. When a
- * key that it waits for may have become ready, the request is run again from the start: what a blocking command does
- * when it is served is exactly what it does when it need not wait. */
+ * and of all requests that were parsed behind it. Nothing more is read from the client, and only its hang-up is noticed.
+ * When a key that it waits for may have become ready, the request is run again from the start: a blocking command does
+ * the same when it is served as when it need not wait.
+ *
+ * CLIENT_WAITS is set while the client waits. Afterwards it may still have a waiter, with the held requests that the
+ * wave has yet to run. */
 #pragma once
-#include "server/client.h"
+#include "server/request.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define BLOCK_FOR_EVER 0
@@ -14,31 +18,29 @@
 typedef void (*block_reply_fn)(struct client *c);
 
 /* Called by a body that has replied nothing: wait until one of the keys (the same one may be there twice) holds a value
- * of this type, or until timeout_ms are over, which `timed_out` answers. Where nothing may block (exec_nested) it is
- * answered at once. A request that is run again keeps its first deadline. O(n). */
+ * of this type, or until timeout_ms are over; then `timed_out` replies. Where nothing may block (call_is_nested), it
+ * replies at once. A request that is run again keeps its first deadline. O(n). */
 void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
               block_reply_fn timed_out);
-/* Put off a request, and everything behind it, until block_resume_all(): CLIENT PAUSE. For a gate, which has replied
- * nothing and whose command then does not run. */
+/* Hold a request, and everything behind it, until block_resume_all(): CLIENT PAUSE. Nothing was replied to it yet, and
+ * its command must not run now. */
 void block_postpone(struct request *r);
 void block_resume_all(void);
-/* CLIENT UNBLOCK: end the wait with this reply, or if it is NULL, as if its time were over. False: it waits for no key. */
+/* CLIENT UNBLOCK: end the wait with this reply, or with that of a timeout if it is NULL. False: it waits for no key. */
 bool block_end(struct client *c, block_reply_fn error);
 
-/* Keys became ready: serve who waits for them, first come first served, until nothing is ready. Called by exec_run()
- * after the outermost command, so that clients see what they are served behind the reply of who made it possible. */
+/* Keys became ready: run the requests that wait for them, first come first served, until nothing is ready. To be called
+ * after the outermost command, so that the client that made a key ready gets its reply first. */
 extern bool block_ready;
-void block_serve(void);
+void block_serve(void (*run)(struct request *r));
 
 /* --- For the wave: a client with a waiter executes nothing but through it --------------------- */
 
 /* Its socket is ready, for more than writing, while it waits. Input stays where it is; a hang-up closes the client. */
 void block_heard(struct client *c, uint32_t events);
-/* Is it waiting now? Else a client with a waiter has requests that came behind the one it waited with. */
-bool block_is_waiting(const struct client *c);
 void block_hold(struct request *r); /* keep a copy, behind the others */
-/* The next of the requests that were held, once it no longer waits; NULL, and no waiter any more, after the last. Valid
- * until block_release(). */
+/* The next of the held requests, once the client no longer waits. NULL after the last, which ends the waiter. Valid until
+ * block_release(). */
 struct held_request;
 struct held_request *block_next(struct client *c);
 struct request *block_request(struct held_request *held);
@@ -46,13 +48,12 @@ void block_release(struct held_request *held);
 
 /* --- For the others --------------------------------------------------------------------------- */
 
-void block_forget(struct client *c); /* the client goes */
-size_t block_memory(const struct client *c);
+extern const struct client_part block_part;
 
 struct block_metrics {
     size_t clients;   /* that wait for keys */
     size_t postponed; /* that wait for the end of a pause */
-    size_t deadlines; /* of them, those that will not wait for ever */
-    size_t keys;      /* that somebody waits for */
+    size_t deadlines; /* waits for keys that end by themselves */
+    size_t keys;      /* with at least one client that waits for them */
 };
 extern struct block_metrics block_metrics;

@@ -10,16 +10,10 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "server/auth.h"
-#include "server/block.h"
 #include "server/catalog.h"
 #include "server/limits.h"
-#include "server/monitor.h"
-#include "server/pubsub.h"
-#include "server/push.h"
 #include "server/stats.h"
-#include "server/tracking.h"
-#include "server/tx.h"
-#include "server/wave.h"
+#include "store/db.h"
 #include <assert.h>
 
 struct client *client_first;
@@ -32,28 +26,20 @@ static size_t clients;
 static uint64_t last_id;
 static struct client *closed; /* linked by next: to be freed at the end of the turn */
 
+#define PARTS_MAX 16
+static const struct client_part *parts[PARTS_MAX];
+static size_t part_count;
+
+void client_register(const struct client_part *part) {
+    assert(part_count < PARTS_MAX);
+    parts[part_count++] = part;
+}
+
 size_t client_count(void) {
     return clients;
 }
 
 /* --- birth and death ------------------------------------------------------------------------- */
-
-static void client_ready(struct loop_source *source, uint32_t events) {
-    struct client *c = (struct client *)source;
-    if (events & LOOP_WRITE) {
-        c->active_ms = clock_now_ms(); /* who reads slowly is not idle */
-        conn_writable(&c->conn);
-        client_sent(&c->conn);
-        if (c->flags & CLIENT_CLOSE_NOW) return;
-    }
-    if (!(events & ~(uint32_t)LOOP_WRITE)) return;
-    if (block_is_waiting(c))
-        block_heard(c, events);
-    else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
-        client_close(c); /* a hang-up, which would be reported for ever: nobody is there for what is unsent */
-    else
-        wave_add(c);
-}
 
 static void reset_session(struct client *c) {
     c->db = db_at(0);
@@ -63,9 +49,9 @@ static void reset_session(struct client *c) {
     if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
 }
 
-struct client *client_new(int fd) {
+struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
     struct client *c = alloc_zero(sizeof *c);
-    conn_init(&c->conn, fd, client_ready);
+    conn_init(&c->conn, fd, ready);
     if (!loop_add(&c->conn.source, LOOP_READ)) {
         log_warning("Error registering fd event for the new client: fd=%d", fd);
         conn_close(&c->conn);
@@ -94,7 +80,7 @@ static void free_labels(struct client *c) {
     if (c->labels == NULL) return;
     char **texts[] = {&c->labels->name, &c->labels->lib_name, &c->labels->lib_version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        client_label(c, texts[i], slice_of("", 0));
+        client_set_label(texts[i], slice_of("", 0));
     alloc_put(c->labels, sizeof *c->labels);
     c->labels = NULL;
 }
@@ -103,13 +89,9 @@ void client_close(struct client *c) {
     if (c->flags & CLIENT_CLOSE_NOW) return;
     c->flags |= CLIENT_CLOSE_NOW;
     conn_close(&c->conn);
-    block_forget(c);
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->forget) parts[i]->forget(c);
     free_labels(c);
-    pubsub_forget(c);
-    monitor_forget(c);
-    tracking_forget(c);
-    push_forget(c);
-    tx_forget(c);
     if (client_cursor == c) client_cursor = c->next;
     if (c->prev)
         c->prev->next = c->next;
@@ -162,7 +144,7 @@ static bool over_output_limit(struct client *c) {
     int64_t soft = limits_options.output_limit[class].soft;
     if (over_hard_limit(c, unsent)) return true;
     if (soft == 0 || unsent <= OUTPUT_UNCOUNTED || unsent <= (size_t)soft) {
-        c->flags &= ~(unsigned)CLIENT_SOFT_LIMIT;
+        client_clear(c, CLIENT_SOFT_LIMIT);
         return false;
     }
     int32_t now_s = (int32_t)(clock_now_ms() / 1000);
@@ -216,12 +198,10 @@ void client_sent(struct conn *conn) {
 /* --- what a client says of itself ------------------------------------------------------------ */
 
 void client_reset(struct client *c) {
-    monitor_forget(c);
-    pubsub_forget(c);
-    tracking_stop(c);
-    tx_forget(c);
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->reset) parts[i]->reset(c);
     reset_session(c);
-    if (c->labels) client_label(c, &c->labels->name, slice_of("", 0));
+    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
 }
 
 struct client_labels *client_labels(struct client *c) {
@@ -229,8 +209,7 @@ struct client_labels *client_labels(struct client *c) {
     return c->labels;
 }
 
-void client_label(struct client *c, char **label, struct slice value) {
-    (void)c;
+void client_set_label(char **label, struct slice value) {
     if (*label) alloc_put(*label, strlen(*label) + 1);
     *label = NULL;
     if (value.len == 0) return;
@@ -251,49 +230,54 @@ void client_peer(const struct client *c, char name[]) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    return bytes + tracking_client_memory(c) + (c->labels ? sizeof *c->labels : 0) + block_memory(c) + tx_memory(c) +
-           pubsub_client_memory(c);
+    if (c->labels) bytes += sizeof *c->labels;
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->memory) bytes += parts[i]->memory(c);
+    return bytes;
 }
 
-static void describe_flags(const struct client *c, char flags[16]) {
-    char *p = flags;
-    if (c->flags & CLIENT_MONITOR) *p++ = 'O';
-    if (c->subscriber) *p++ = 'P';
-    if (c->flags & CLIENT_MULTI) *p++ = 'x';
-    if (block_is_waiting(c)) *p++ = 'b';
-    unsigned tracking = tracking_flags(c);
-    if (tracking & TRACKING_ON) *p++ = 't';
-    if (tracking & TRACKING_BROKEN) *p++ = 'R';
-    if (tracking & TRACKING_BCAST) *p++ = 'B';
-    if (tx_is_doomed(c)) *p++ = 'd';
-    if (c->flags & CLIENT_CLOSE_AFTER_REPLY) *p++ = 'c';
-    if (c->flags & CLIENT_UNIX_SOCKET) *p++ = 'U';
-    if (c->flags & CLIENT_NO_EVICT) *p++ = 'e';
-    if (c->flags & CLIENT_NO_TOUCH) *p++ = 'T';
-    if (p == flags) *p++ = 'N';
+/* Letters of flags=, in the order in which Redis prints them. */
+static const char letters_in_order[] = "OPxbtRBdcUeT";
+
+static void write_letters(uint64_t letters, char text[sizeof letters_in_order]) {
+    char *p = text;
+    for (const char *letter = letters_in_order; *letter; letter++)
+        if (letters >> (*letter - 'A') & 1) *p++ = *letter;
+    if (p == text) *p++ = 'N';
     *p = '\0';
 }
 
+static struct client_line line_of(const struct client *c) {
+    struct client_line line = {.queued = -1, .redirect = -1};
+    if (c->flags & CLIENT_CLOSE_AFTER_REPLY) client_line_flag(&line, 'c');
+    if (c->flags & CLIENT_UNIX_SOCKET) client_line_flag(&line, 'U');
+    if (c->flags & CLIENT_NO_EVICT) client_line_flag(&line, 'e');
+    if (c->flags & CLIENT_NO_TOUCH) client_line_flag(&line, 'T');
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->describe) parts[i]->describe(c, &line);
+    return line;
+}
+
 void client_describe(const struct client *c, size_t executing, struct buf *out) {
-    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[16];
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[sizeof letters_in_order];
+    struct client_line line = line_of(c);
     socket_peer_name(c->conn.source.fd, peer);
     socket_local_name(c->conn.source.fd, local);
-    describe_flags(c, flags);
+    write_letters(line.letters, flags);
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     int64_t now_ms = clock_now_ms();
     size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
     buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
                peer, local, c->conn.source.fd, labels->name ? labels->name : "",
                (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu", c->db->id, pubsub_count(c, PUBSUB_CHANNEL),
-               pubsub_count(c, PUBSUB_PATTERN), pubsub_count(c, PUBSUB_SHARD));
-    buf_printf(out, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu", tx_queued(c), query,
-               memory > query ? memory - query : 0, tx_memory(c));
+    buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+               c->db->id, line.channels, line.patterns, line.shard_channels, line.queued, query,
+               memory > query ? memory - query : 0, line.queue_bytes);
     buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
                c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
                c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
                c->conn.source.events & LOOP_WRITE ? "w" : "");
     buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)tracking_redirection(c),
-               c->resp, labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)line.redirect, c->resp,
+               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
 }

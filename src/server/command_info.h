@@ -6,7 +6,7 @@
  * says): https://redis.io/docs/latest/develop/reference/key-specs. A row without
  * specs of its own has one, made of first_key, last_key and key_step. */
 #pragma once
-#include "server/exec.h"
+#include "server/command_row.h"
 
 /* Names in the order in which COMMAND INFO lists them; returns how many. */
 #define COMMAND_INFO_NAMES 24

@@ -2,6 +2,7 @@
  * call, as most of the commands are never called. */
 #include "server/command_stats.h"
 #include "base/alloc.h"
+#include "base/likely.h"
 #include <string.h>
 
 unsigned command_stats_bucket(uint64_t ticks) {
@@ -21,8 +22,7 @@ void command_stats_add(struct command_stats *s, uint64_t ticks, bool failed) {
     s->calls++;
     s->ticks += ticks;
     s->failed += failed;
-    if (__builtin_expect(s->histogram == NULL, 0))
-        s->histogram = alloc_zero(COMMAND_STATS_BUCKETS * sizeof *s->histogram);
+    if (unlikely(s->histogram == NULL)) s->histogram = alloc_zero(COMMAND_STATS_BUCKETS * sizeof *s->histogram);
     s->histogram[command_stats_bucket(ticks)]++;
 }
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/version.h"
 #include <execinfo.h>
 #include <signal.h>
 #include <string.h>
@@ -62,8 +63,8 @@ static void say_registers(int fd, const ucontext_t *context) {
 
 static void report(int fd, int number, const siginfo_t *info, const ucontext_t *context) {
     void *frames[FRAMES_MAX];
-    say(fd, "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\nRedis 7.2.6 (kura 0.1.0) crashed by "
-            "signal: ");
+    say(fd, "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\nRedis " VERSION_REDIS
+            " (kura " VERSION_KURA ") crashed by signal: ");
     say_number(fd, number);
     say(fd, ", si_code: ");
     say_number(fd, info->si_code);

@@ -7,18 +7,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/loop.h"
-#include "server/block.h"
 #include "server/client.h"
-#include "server/durability.h"
 #include "server/lifecycle.h"
 #include "server/limits.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
-#include "server/tracking.h"
 #include "server/wave.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
+#include <assert.h>
 
 #define CLIENTS_A_TICK 200
 #define HZ_MIN 1
@@ -30,13 +28,22 @@ static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
-/* Subscribers listen for as long as they like. */
+#define TICKS_MAX 8
+static void (*ticks[TICKS_MAX])(void);
+static size_t tick_count;
+
+void cron_add(void (*fn)(void)) {
+    assert(tick_count < TICKS_MAX);
+    ticks[tick_count++] = fn;
+}
+
+/* Subscribers may listen for ever. */
 static bool idle_too_long(const struct client *c, int64_t now_ms) {
-    return limits_options.timeout_s && !c->subscriber && !block_is_waiting(c) &&
+    return limits_options.timeout_s && !c->subscriber && !(c->flags & CLIENT_WAITS) &&
            now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
-/* May somebody be over a soft limit? Subscribers have one unless it is taken away, but mostly there are none. */
+/* True if a soft limit is set for a class that has clients. */
 static bool has_soft_limits(void) {
     if (limits_options.output_limit[LIMITS_NORMAL].soft) return true;
     return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
@@ -78,12 +85,13 @@ static void tick(struct loop_timer *self) {
     alloc_decay();
     inspect_clients(now_ms);
     report(now_ms);
-    durability_tick();
+    for (size_t i = 0; i < tick_count; i++)
+        ticks[i]();
     loop_timer_start(self, 1000000 / hz);
 }
 
 void cron_start(void) {
-    evict_tick(clock_now_ms()); /* no request may meet a clock that was never set */
+    evict_tick(clock_now_ms()); /* set the clock before the first request */
     loop_timer_init(&timer, tick);
     loop_timer_start(&timer, 1000000 / hz);
 }
@@ -97,15 +105,12 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    if (conn_flush_wanted() || tracking_is_unsettled())
-        wave_send(); /* what expiry published */
-    else if (wave_before_send)
-        wave_before_send(); /* what has expired is in the log before we sleep */
+    wave_send(); /* messages about keys that expired, which have to be in the log before we sleep */
     lifecycle_turn();
     client_reap();
     stats.turns++;
     stats.turn_ticks += clock_ticks() - began;
-    if (tracking_is_unsettled()) return 0;
+    if (wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();
     return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;

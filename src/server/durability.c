@@ -5,7 +5,8 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
-#include "server/client.h"
+#include "server/call.h"
+#include "server/cron.h"
 #include "server/gates.h"
 #include "server/lifecycle.h"
 #include "server/loading.h"
@@ -42,24 +43,32 @@ static void fit_sink(void) {
     propagate_attach(collects ? sink : NULL, NULL);
 }
 
-/* Writes are refused, with a reason, while nobody can say that they would survive. */
-static void fit_gate(void) {
-    struct aof_write_metrics m = aof_write_metrics();
-    bool by_snapshot = bgsave_stops_writes(), by_aof = aof_collects() && aof_write_failing(m);
-    if (by_snapshot)
-        snprintf(gates_disk_error, sizeof gates_disk_error,
-                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
-                 "Commands that may modify the data set are disabled, because this instance is configured to report "
-                 "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
-                 "the Redis logs for details about the RDB error.");
-    else if (by_aof)
-        snprintf(gates_disk_error, sizeof gates_disk_error, "MISCONF Errors writing to the AOF file: %s",
-                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
-    gates_arm(GATES_DISK_ERROR, by_snapshot || by_aof);
+/* Probes fail too, so that health checks notice; a queued probe does not. */
+static bool is_write_or_probe(const struct request *r, unsigned flags) {
+    return (flags & CMD_WRITE) || (r->command->flags & CMD_PROBE);
 }
 
-void durability_look(void) {
-    fit_gate();
+static const struct gate snapshot_gate = {
+    .holds = is_write_or_probe,
+    .error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+             "Commands that may modify the data set are disabled, because this instance is configured to report "
+             "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+             "the Redis logs for details about the RDB error."};
+static char aof_error[256];
+static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
+
+/* Writes are refused, with a reason, while they might not survive. */
+static void fit_gate(void) {
+    struct aof_write_metrics m = aof_write_metrics();
+    const struct gate *gate = NULL;
+    if (bgsave_stops_writes()) {
+        gate = &snapshot_gate;
+    } else if (aof_collects() && aof_write_failing(m)) {
+        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s",
+                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
+        gate = &aof_gate;
+    }
+    gates_set(GATES_DISK, gate);
 }
 
 static void before_send(void) {
@@ -69,7 +78,7 @@ static void before_send(void) {
     if (aof_write_metrics().write_errno != before) fit_gate();
 }
 
-void durability_tick(void) {
+static void tick(void) {
     if (!started) return;
     before_send(); /* what waits for its sync */
     if (!lifecycle_is_ending()) {
@@ -186,12 +195,16 @@ void durability_write_info(struct buf *out) {
 /* --- starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
+    static const struct wave_hooks wave = {.before_send = before_send};
     child_changed = child_comes_or_goes;
     child_inside = child_begins;
     lifecycle_before_end = before_end;
     snapshot_figures.saved_s = stats.started_ms / 1000;
+    bgsave_ended = fit_gate;
+    bgsave_listen();
     loading_start_up(wanted);
-    wave_before_send = before_send;
+    wave_listen(WAVE_DURABILITY, &wave);
+    cron_add(tick);
     started = true;
     fit_sink();
 }
@@ -215,7 +228,7 @@ static bool apply_appendonly(const char **error) {
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(exec_nested);
+        fine = aof_start(call_is_nested);
     else
         aof_stop();
     fit_sink();
@@ -237,7 +250,7 @@ static bool check_append_names(const char **error) {
     return is_name(aof_options.filename, file, error) && is_name(aof_options.dirname, folder, error);
 }
 
-/* What was promised from now on holds for what was written before, too. */
+/* The new policy also covers what is already buffered. */
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) before_send();
@@ -247,11 +260,6 @@ static bool apply_appendfsync(const char **error) {
 
 static const struct option_name fsync_modes[] = {
     {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
-
-#define SWITCH(n, a, i) \
-    { .name = n, .type = OPTION_BOOL, .address = a, .initial = i }
-#define CPUS(n, a) \
-    { .name = n, .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL, .address = a, .initial = "" }
 
 const struct option durability_rows[] = {
     {.name = "appendonly",
@@ -278,7 +286,10 @@ const struct option durability_rows[] = {
      .initial = "everysec",
      .names = fsync_modes,
      .apply = apply_appendfsync},
-    SWITCH("no-appendfsync-on-rewrite", &aof_write_options.no_sync_meanwhile, "no"),
+    {.name = "no-appendfsync-on-rewrite",
+     .type = OPTION_BOOL,
+     .address = &aof_write_options.no_sync_meanwhile,
+     .initial = "no"},
     {.name = "auto-aof-rewrite-percentage",
      .type = OPTION_INT,
      .address = &aof_options.rewrite_percent,
@@ -289,12 +300,23 @@ const struct option durability_rows[] = {
      .address = &aof_options.rewrite_min_size,
      .initial = "67108864",
      .max = INT64_MAX},
-    SWITCH("aof-load-truncated", &aof_options.load_truncated, "yes"),
-    SWITCH("aof-use-rdb-preamble", &aof_options.base_is_rdb, "yes"),
-    SWITCH("aof-timestamp-enabled", &aof_write_options.timestamps, "no"),
-    SWITCH("aof-rewrite-incremental-fsync", &aof_options.incremental_sync, "yes"),
-    SWITCH("aof-disable-auto-gc", &aof_options.keep_history, "no"),
-    CPUS("aof_rewrite_cpulist", &cpus.of_rewrite),
-    CPUS("bgsave_cpulist", &cpus.of_bgsave),
+    {.name = "aof-load-truncated", .type = OPTION_BOOL, .address = &aof_options.load_truncated, .initial = "yes"},
+    {.name = "aof-use-rdb-preamble", .type = OPTION_BOOL, .address = &aof_options.base_is_rdb, .initial = "yes"},
+    {.name = "aof-timestamp-enabled", .type = OPTION_BOOL, .address = &aof_write_options.timestamps, .initial = "no"},
+    {.name = "aof-rewrite-incremental-fsync",
+     .type = OPTION_BOOL,
+     .address = &aof_options.incremental_sync,
+     .initial = "yes"},
+    {.name = "aof-disable-auto-gc", .type = OPTION_BOOL, .address = &aof_options.keep_history, .initial = "no"},
+    {.name = "aof_rewrite_cpulist",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &cpus.of_rewrite,
+     .initial = ""},
+    {.name = "bgsave_cpulist",
+     .type = OPTION_STRING,
+     .flags = OPTION_IMMUTABLE,
+     .address = &cpus.of_bgsave,
+     .initial = ""},
     {.name = NULL},
 };

@@ -1,22 +1,32 @@
-/* What may keep a request from being executed: it is unknown, has too few or too many arguments, or a gate is closed.
+/* Gates: conditions under which requests are refused or postponed, whatever their command does.
  *
- * Gates are an array of conditions, and one mask says which of them are armed at all, so that a server that
- * is neither loading nor protected nor paused pays one AND. The modules that know arm and disarm them. */
+ * A module closes its gate by setting a row, and opens it with NULL. While all gates are open, a request pays one
+ * branch. A closed gate still lets commands pass that have one of the flags in `passes`, and requests for which it does
+ * not hold. The enum is the order in which gates are asked: the first that stops a request gives the error. */
 #pragma once
 #include <stdbool.h>
 
 struct request;
 
-enum gates_condition {
-    GATES_NEEDS_AUTH = 1 << 0, /* a password is set: per client, CLIENT_AUTHENTICATED */
-    GATES_LOADING = 1 << 1,
-    GATES_PAUSED = 1 << 2,     /* requests wait rather than fail: server/pause.h */
-    GATES_SUBSCRIBED = 1 << 3, /* somebody has subscriptions: per client, server/pubsub.h */
-    GATES_MONITORED = 1 << 4,  /* there are monitors: per client, CLIENT_MONITOR */
-    GATES_DISK_ERROR = 1 << 5, /* writes are refused: gates_disk_error says why */
+enum gates_place {
+    GATES_AUTH,       /* a password is set */
+    GATES_SUBSCRIBED, /* there are subscribers */
+    GATES_DISK,       /* writes might not survive */
+    GATES_MONITOR,    /* there are monitors */
+    GATES_LOADING,    /* the dataset is being loaded */
+    GATES_PAUSE,      /* CLIENT PAUSE. The last one: errors are told at once */
+    GATES_PLACES
 };
-void gates_arm(unsigned condition, bool on);
-extern char gates_disk_error[512]; /* a whole error, with its code */
 
-/* May a prepared request (see exec.h) run? If not, it has been answered, or put off until the end of a pause. */
-bool gates_admit(struct request *r);
+/* `flags` are those of the request's command or, for EXEC, of all that it would run. */
+struct gate {
+    unsigned passes;                                        /* enum command_flag */
+    bool (*holds)(const struct request *r, unsigned flags); /* NULL: for every request */
+    const char *error; /* with its code; "%s" is the command's name. NULL: the request waits */
+};
+
+extern bool gates_any_closed;
+/* Close the gate with this row, which must live on, or open it with NULL. */
+void gates_set(enum gates_place place, const struct gate *gate);
+/* The first gate that stops the request, or NULL. O(gates). */
+const struct gate *gates_find_closed(const struct request *r, unsigned flags);

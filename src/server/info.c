@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "base/version.h"
 #include "base/worker.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include "ds/wheel.h"
 #include "server/block.h"
 #include "server/client.h"
-#include "server/config.h"
 #include "server/cron.h"
-#include "server/directive.h"
 #include "server/durability.h"
 #include "server/info_figures.h"
 #include "server/limits.h"
@@ -66,7 +67,7 @@ static void write_server(struct buf *out) {
         out,
         "redis_version:%s\r\nserver_name:kura\r\nkura_version:%s\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"
         "redis_build_id:0\r\nredis_mode:standalone\r\nos:%s %s %s\r\narch_bits:%zu\r\n",
-        INFO_REDIS_VERSION, INFO_KURA_VERSION, os.sysname, os.release, os.machine, sizeof(void *) * 8);
+        VERSION_REDIS, VERSION_KURA, os.sysname, os.release, os.machine, sizeof(void *) * 8);
     buf_printf(out,
                "monotonic_clock:%s\r\nmultiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n"
                "process_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\ntcp_port:%d\r\nserver_time_usec:%lld\r\n",

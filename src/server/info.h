@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INFO_REDIS_VERSION "7.2.6" /* whose behaviour this is */
-#define INFO_KURA_VERSION "0.1.0"
-
 struct buf;
 
 /* At start-up, when all modules are up: from here on memory in use counts as data. */

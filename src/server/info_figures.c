@@ -4,15 +4,14 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "net/conn.h"
+#include "net/links.h"
 #include "net/loop.h"
 #include "persist/child.h"
 #include "server/broadcast.h"
 #include "server/catalog.h"
-#include "server/exec.h"
 #include "server/info.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
-#include "server/targets.h"
 #include "server/tracking.h"
 #include "store/db.h"
 #include "store/expire.h"
@@ -211,7 +210,7 @@ static void write_keys(struct buf *out) {
     write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
     write_count(out, "latest_fork_usec", (uint64_t)child_metrics.fork_us);
     write_count(out, "total_forks", child_metrics.forks);
-    write_count(out, "migrate_cached_sockets", targets_count());
+    write_count(out, "migrate_cached_sockets", links_count());
     write_zeros(out, others);
     write_count(out, "tracking_total_keys", tracking_keys());
     write_count(out, "tracking_total_items", tracking_items());

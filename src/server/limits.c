@@ -1,9 +1,12 @@
+/* See limits.h. Invariants: once limits_fit_files() has run, max_clients never exceeds what the limit on open files
+ * leaves for clients, so accept() does not run out of descriptors; output_limit[] changes as a whole or not at all. */
 #include "server/limits.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/words.h"
+#include "conf/directive.h"
 #include "net/socket.h"
-#include "server/directive.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +16,11 @@
 
 struct limits_options limits_options;
 
-static const char *const class_names[LIMITS_CLASSES] = {"normal", "slave", "pubsub"};
-
 /* --- maxclients ------------------------------------------------------------------------------ */
 
-static bool files_fit; /* limits_fit_files() has run: from now on a change is refused, not bent */
+static bool files_fit; /* limits_fit_files() has run: a maxclients that is too high is now refused, not lowered */
 
-/* What the limit on open files leaves for clients, having tried to raise it. Logs where that is less than asked for. */
+/* Raise the limit on open files for this many clients, and return how many it allows; logs if that is fewer. */
 static int64_t clients_possible(int64_t wanted) {
     struct rlimit before;
     bool known = getrlimit(RLIMIT_NOFILE, &before) == 0;
@@ -71,77 +72,87 @@ static bool apply_max_clients(const char **error) {
 
 /* --- client-output-buffer-limit: any number of "class hard soft seconds" --------------------- */
 
+#define MEGABYTE 1048576
+#define OUTPUT_LIMITS "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
+
+/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica", and both are read. */
+static const struct {
+    const char *shown, *written;
+} class_names[LIMITS_CLASSES] = {{"normal", "normal"}, {"slave", "replica"}, {"pubsub", "pubsub"}};
+
 static int class_of(const char *name) {
-    if (strcasecmp(name, "replica") == 0) return LIMITS_REPLICA;
     for (int i = 0; i < LIMITS_CLASSES; i++) {
-        if (strcasecmp(name, class_names[i]) == 0) return i;
+        if (strcasecmp(name, class_names[i].shown) == 0 || strcasecmp(name, class_names[i].written) == 0) return i;
     }
     return -1;
 }
 
-static bool parse_limit(const char *word, int64_t *bytes) {
+static bool parse_bytes(const char *word, int64_t *bytes) {
     uint64_t n;
     if (!num_parse_memory(slice_cstr(word), &n) || n > INT64_MAX) return false;
     *bytes = (int64_t)n;
     return true;
 }
 
-/* All or nothing: a class that is not named keeps its limits. */
-static bool set_output_limits(const char *const *words, int count, const char **error) {
-    struct limits_options changed = limits_options;
-    if (count % 4 != 0) {
-        *error = "Wrong number of arguments in buffer limit configuration.";
-        return false;
-    }
+static bool parse_seconds(const char *word, int *seconds) {
+    int64_t n;
+    if (!num_parse_i64(slice_cstr(word), &n) || n < 0 || n > INT32_MAX) return false;
+    *seconds = (int)n;
+    return true;
+}
+
+/* Set the classes that the words name; the others keep their limits. False with *error: some may have been set. */
+static bool parse_limits(const char *const *words, int count, struct limits_output *limits, const char **error) {
+    *error = "Wrong number of arguments in buffer limit configuration.";
+    if (count % 4 != 0) return false;
     for (int i = 0; i < count; i += 4) {
         int class = class_of(words[i]);
-        if (class < 0) {
-            *error = "Invalid client class specified in buffer limit configuration.";
+        *error = "Invalid client class specified in buffer limit configuration.";
+        if (class < 0) return false;
+        struct limits_output *l = &limits[class];
+        *error = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        if (!parse_bytes(words[i + 1], &l->hard) || !parse_bytes(words[i + 2], &l->soft) ||
+            !parse_seconds(words[i + 3], &l->soft_s))
             return false;
-        }
-        int64_t hard, soft, seconds;
-        if (!parse_limit(words[i + 1], &hard) || !parse_limit(words[i + 2], &soft) ||
-            !num_parse_i64(slice_cstr(words[i + 3]), &seconds) || seconds < 0 || seconds > INT32_MAX) {
-            *error = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
-            return false;
-        }
-        changed.output_limit[class].hard = hard;
-        changed.output_limit[class].soft = soft;
-        changed.output_limit[class].soft_s = (int)seconds;
     }
+    return true;
+}
+
+static bool set_output_limits(const char *const *words, int count, const char **error) {
+    struct limits_options changed = limits_options;
+    if (!parse_limits(words, count, changed.output_limit, error)) return false;
     limits_options = changed;
     return true;
 }
 
 static void get_output_limits(struct buf *out) {
     for (int i = 0; i < LIMITS_CLASSES; i++) {
-        buf_printf(out, "%s%s %lld %lld %d", i ? " " : "", class_names[i],
-                   (long long)limits_options.output_limit[i].hard, (long long)limits_options.output_limit[i].soft,
-                   limits_options.output_limit[i].soft_s);
+        const struct limits_output *l = &limits_options.output_limit[i];
+        buf_printf(out, "%s%s %lld %lld %d", i ? " " : "", class_names[i].shown, (long long)l->hard, (long long)l->soft,
+                   l->soft_s);
     }
 }
 
-#define OUTPUT_LIMITS "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
-#define MEGABYTE 1048576
+static void initial_limits(struct limits_output *limits) {
+    struct words w;
+    const char *error;
+    words_split_blanks(&w, SLICE(OUTPUT_LIMITS));
+    parse_limits((const char *const *)w.at, w.count, limits, &error);
+    words_free(&w);
+}
 
-/* A line for each class that has not its initial limits. */
+/* One line for each class whose limits are not the default. */
 static void write_output_limit_lines(struct buf *out) {
-    static const struct {
-        const char *name;
-        int64_t hard, soft;
-        int soft_s;
-    } initial[LIMITS_CLASSES] = {{"normal", 0, 0, 0},
-                                 {"replica", 256 * MEGABYTE, 64 * MEGABYTE, 60},
-                                 {"pubsub", 32 * MEGABYTE, 8 * MEGABYTE, 60}};
+    struct limits_output initial[LIMITS_CLASSES];
+    initial_limits(initial);
     for (int i = 0; i < LIMITS_CLASSES; i++) {
-        int64_t hard = limits_options.output_limit[i].hard, soft = limits_options.output_limit[i].soft;
-        int soft_s = limits_options.output_limit[i].soft_s;
-        if (hard == initial[i].hard && soft == initial[i].soft && soft_s == initial[i].soft_s) continue;
-        buf_printf(out, "client-output-buffer-limit %s ", initial[i].name);
-        directive_print_memory(hard, out);
+        const struct limits_output *l = &limits_options.output_limit[i];
+        if (l->hard == initial[i].hard && l->soft == initial[i].soft && l->soft_s == initial[i].soft_s) continue;
+        buf_printf(out, "client-output-buffer-limit %s ", class_names[i].written);
+        directive_print_memory(l->hard, out);
         buf_append_cstr(out, " ");
-        directive_print_memory(soft, out);
-        buf_printf(out, " %d\n", soft_s);
+        directive_print_memory(l->soft, out);
+        buf_printf(out, " %d\n", l->soft_s);
     }
 }
 
@@ -153,24 +164,18 @@ const struct option limits_rows[] = {
      .min = 1,
      .max = UINT32_MAX,
      .apply = apply_max_clients},
-    {.name = "timeout", .type = OPTION_INT, .address = &limits_options.timeout_s, .initial = "0", .max = INT32_MAX},
-    {.name = "tcp-keepalive",
-     .type = OPTION_INT,
-     .address = &limits_options.keepalive_s,
-     .initial = "300",
-     .max = INT32_MAX},
+    {.name = "timeout", .type = OPTION_INT, .address = &limits_options.timeout_s, .initial = "0"},
+    {.name = "tcp-keepalive", .type = OPTION_INT, .address = &limits_options.keepalive_s, .initial = "300"},
     {.name = "proto-max-bulk-len",
      .type = OPTION_MEMORY,
      .address = &limits_options.max_bulk,
      .initial = "536870912",
-     .min = MEGABYTE,
-     .max = INT64_MAX},
+     .min = MEGABYTE},
     {.name = "client-query-buffer-limit",
      .type = OPTION_MEMORY,
      .address = &limits_options.query_buffer_limit,
      .initial = "1073741824",
-     .min = MEGABYTE,
-     .max = INT64_MAX},
+     .min = MEGABYTE},
     {.name = "client-output-buffer-limit",
      .type = OPTION_CUSTOM,
      .flags = OPTION_MULTI,

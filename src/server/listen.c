@@ -8,6 +8,7 @@
 #include "server/client.h"
 #include "server/limits.h"
 #include "server/stats.h"
+#include "server/wave.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,15 +37,6 @@ static struct listener tcp[LISTEN_ADDRESSES];
 static struct listener local = {.source.fd = -1};
 static struct loop_timer retry;
 static bool running;
-
-static void put_string(char *s) {
-    if (s) alloc_put(s, strlen(s) + 1);
-}
-
-static char *copy_string(const char *s) {
-    size_t n = strlen(s) + 1;
-    return memcpy(alloc_get(n), s, n);
-}
 
 /* --- accepting ------------------------------------------------------------------------------- */
 
@@ -76,7 +68,7 @@ static void admit(int fd) {
         refuse(fd, denied);
         return;
     }
-    client_new(fd);
+    client_new(fd, wave_ready);
 }
 
 static bool out_of_resources(int reason) {
@@ -120,7 +112,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
     close(l->source.fd);
-    put_string(l->address);
+    alloc_put_string(l->address);
     *l = (struct listener){.source.fd = -1};
 }
 
@@ -170,7 +162,7 @@ static bool open_address(const char *address) {
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
         if (tcp[i].address) continue;
         if (!watch(&tcp[i], fd)) return false;
-        tcp[i].address = copy_string(address);
+        tcp[i].address = alloc_copy_string(address);
         tcp[i].port = options.port;
         return true;
     }
@@ -273,10 +265,10 @@ static bool set_bind(const char *const *words, int count, const char **error) {
     }
     char *addresses[LISTEN_ADDRESSES];
     for (int i = 0; i < count; i++) {
-        addresses[i] = copy_string(words[i]);
+        addresses[i] = alloc_copy_string(words[i]);
     }
     for (size_t i = 0; i < options.address_count; i++) {
-        put_string(options.addresses[i]);
+        alloc_put_string(options.addresses[i]);
     }
     memcpy(options.addresses, addresses, (size_t)count * sizeof addresses[0]);
     options.address_count = (size_t)count;
@@ -331,7 +323,7 @@ const struct option listen_rows[] = {
     {.name = "protected-mode", .type = OPTION_BOOL, .address = &options.protected_mode, .initial = "yes"},
     {.name = "unixsocket",
      .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE | OPTION_EMPTY_IS_NULL,
+     .flags = OPTION_IMMUTABLE,
      .address = &options.unix_path,
      .initial = ""},
     {.name = "unixsocketperm",

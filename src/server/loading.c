@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "net/loop.h"
 #include "persist/aof.h"
+#include "persist/files.h"
 #include "persist/rdb.h"
+#include "server/call.h"
 #include "server/client.h"
 #include "server/gates.h"
 #include "server/lifecycle.h"
@@ -13,6 +15,8 @@
 #include "store/db.h"
 #include "store/expire.h"
 #include "store/prefetch.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +27,8 @@ static struct {
     int64_t started_s, turned_us;
     uint64_t total_bytes, files_bytes, file_bytes; /* of all; of files that are done; of the one at hand */
 } loading;
+
+static const struct gate gate = {.passes = CMD_LOADING, .error = "LOADING Redis is loading the dataset in memory"};
 
 bool loading_is_active(void) {
     return loading.active;
@@ -56,13 +62,13 @@ void loading_begin(uint64_t total_bytes) {
     loading.started_s = clock_wall_us() / 1000000;
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
-    gates_arm(GATES_LOADING, true);
+    gates_set(GATES_LOADING, &gate);
     expire_suspend(true);
 }
 
 void loading_end(void) {
     loading.active = false;
-    gates_arm(GATES_LOADING, false);
+    gates_set(GATES_LOADING, NULL);
     expire_suspend(false);
     clock_update();
 }
@@ -107,7 +113,7 @@ static size_t prepare(struct request *requests, const struct aof_command *comman
     for (size_t i = 0; i < count; i++) {
         struct request *r = &requests[i];
         *r = (struct request){.client = c, .argv = commands[i].argv, .argc = commands[i].argc};
-        exec_prepare(r);
+        request_prepare(r);
         if (!belongs_in_log(r->command)) return i;
         if (r->key.name.ptr) prefetch_key(ahead, c->db, r->key.hash);
     }
@@ -129,7 +135,7 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
         size_t known = prepare(requests, commands + done, some, &ahead);
         prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
-            if (!exec_replay(&requests[i])) return done + i;
+            if (!call_replay(&requests[i])) return done + i;
             if (rdb_options.key_load_delay_us) linger(done + i);
         }
         done += known;
@@ -184,12 +190,34 @@ bool loading_again(void) {
     return load_aof() == AOF_LOAD_FINE;
 }
 
+/* --- the snapshot ---------------------------------------------------------------------------- */
+
+enum loading_result loading_snapshot(bool merge) {
+    struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
+    int64_t began_us = clock_mono_us();
+    const char *name = snapshot_name();
+    job.fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (job.fd < 0) {
+        if (errno == ENOENT) return LOADING_ABSENT;
+        log_warning("Can't open %s: %s", name, strerror(errno));
+        return LOADING_BROKEN;
+    }
+    int64_t size = files_size("", name);
+    loading_begin(size > 0 ? (uint64_t)size : 0);
+    bool fine = snapshot_read(&job, name);
+    loading_end();
+    close(job.fd);
+    if (!fine) return LOADING_BROKEN;
+    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+    return LOADING_DONE;
+}
+
 void loading_start_up(bool from_aof) {
     loading.serving = true;
     if (from_aof) {
         if (load_aof() == AOF_LOAD_FAILED) _exit(1);
         aof_open();
-    } else if (snapshot_load(false) == SNAPSHOT_BROKEN) {
+    } else if (loading_snapshot(false) == LOADING_BROKEN) {
         log_warning("Fatal error loading the DB, check server logs. Exiting.");
         _exit(1);
     }

@@ -12,6 +12,10 @@ struct buf;
 struct aof_command;
 
 void loading_start_up(bool from_aof);
+enum loading_result { LOADING_DONE, LOADING_ABSENT, LOADING_BROKEN };
+/* Add the keys of the snapshot to the databases. merge: keys that are there already are overwritten, else they are an
+ * error. BROKEN: logged, with the reason, the place and the number of keys that were loaded. */
+enum loading_result loading_snapshot(bool merge);
 bool loading_again(void); /* empty the databases, and read the append-only file. False has been logged. */
 bool loading_is_active(void);
 /* The fields of INFO persistence that are there only meanwhile. */

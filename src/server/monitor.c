@@ -6,33 +6,15 @@
 #include "base/clock.h"
 #include "net/conn.h"
 #include "net/socket.h"
+#include "server/call.h"
 #include "server/client.h"
 #include "server/gates.h"
 #include "server/push.h"
 
-bool monitor_wanted;
-
 static struct client **monitors;
 static size_t count, cap;
 
-void monitor_add(struct client *c) {
-    if (count == cap) monitors = alloc_grow(monitors, &cap, sizeof *monitors, 4);
-    monitors[count++] = c;
-    c->flags |= CLIENT_MONITOR;
-    monitor_wanted = true;
-    gates_arm(GATES_MONITORED, true);
-}
-
-void monitor_forget(struct client *c) {
-    if (!(c->flags & CLIENT_MONITOR)) return;
-    c->flags &= ~(unsigned)CLIENT_MONITOR;
-    size_t i = 0;
-    while (monitors[i] != c)
-        i++;
-    memmove(&monitors[i], &monitors[i + 1], (--count - i) * sizeof *monitors);
-    monitor_wanted = count > 0;
-    gates_arm(GATES_MONITORED, monitor_wanted);
-}
+/* --- lines ----------------------------------------------------------------------------------- */
 
 static void write_line(const struct request *r, struct buf *line) {
     char peer[SOCKET_NAME_MAX];
@@ -50,7 +32,9 @@ static void write_line(const struct request *r, struct buf *line) {
     buf_append_cstr(line, "\r\n");
 }
 
-void monitor_feed(const struct request *r) {
+static void monitor_feed(const struct request *r, uint64_t spent) {
+    (void)spent;
+    if (r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) return;
     static struct buf line; /* kept: monitors watch many requests */
     line.len = 0;
     write_line(r, &line);
@@ -61,3 +45,41 @@ void monitor_feed(const struct request *r) {
         push_copy(monitors[i], start, end);
     conn_truncate(start);
 }
+
+/* --- monitors -------------------------------------------------------------------------------- */
+
+/* To Redis a monitor is a kind of replica. */
+static bool is_monitor(const struct request *r, unsigned flags) {
+    return (r->client->flags & CLIENT_MONITOR) && (flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE));
+}
+
+static const struct gate gate = {.holds = is_monitor, .error = "ERR Replica can't interact with the keyspace"};
+
+/* While there are monitors, every call is told to them, and their own requests are restricted. */
+static void fit(void) {
+    gates_set(GATES_MONITOR, count ? &gate : NULL);
+    call_listen(CALL_MONITOR, count ? monitor_feed : NULL);
+}
+
+void monitor_add(struct client *c) {
+    if (count == cap) monitors = alloc_grow(monitors, &cap, sizeof *monitors, 4);
+    monitors[count++] = c;
+    c->flags |= CLIENT_MONITOR;
+    fit();
+}
+
+static void monitor_forget(struct client *c) {
+    if (!(c->flags & CLIENT_MONITOR)) return;
+    client_clear(c, CLIENT_MONITOR);
+    size_t i = 0;
+    while (monitors[i] != c)
+        i++;
+    memmove(&monitors[i], &monitors[i + 1], (--count - i) * sizeof *monitors);
+    fit();
+}
+
+static void monitor_describe(const struct client *c, struct client_line *line) {
+    if (c->flags & CLIENT_MONITOR) client_line_flag(line, 'O');
+}
+
+const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};

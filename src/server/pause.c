@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "net/loop.h"
 #include "server/block.h"
-#include "server/exec.h"
 #include "server/gates.h"
+#include "server/request.h"
 #include "store/expire.h"
 
 static struct {
@@ -18,6 +18,13 @@ static void time_over(struct loop_timer *timer) {
     pause_end();
 }
 
+static bool stops(const struct request *r, unsigned flags) {
+    (void)r;
+    return pause.mode == PAUSE_ALL || (flags & (CMD_WRITE | CMD_MAY_REPLICATE));
+}
+
+static const struct gate gate = {.holds = stops};
+
 void pause_begin(enum pause_mode mode, int64_t duration_ms) {
     int64_t now_ms = clock_now_ms();
     if (!pause.on) {
@@ -30,7 +37,7 @@ void pause_begin(enum pause_mode mode, int64_t duration_ms) {
     if (duration_ms > INT64_MAX / 2000) duration_ms = INT64_MAX / 2000; /* as microseconds, and added to a time */
     if (now_ms + duration_ms > pause.until_ms) pause.until_ms = now_ms + duration_ms;
     loop_timer_start(&pause.timer, (pause.until_ms - now_ms) * 1000);
-    gates_arm(GATES_PAUSED, true);
+    gates_set(GATES_PAUSE, &gate);
     expire_hold(true);
 }
 
@@ -38,11 +45,7 @@ void pause_end(void) {
     if (!pause.on) return;
     pause.on = false;
     loop_timer_stop(&pause.timer);
-    gates_arm(GATES_PAUSED, false);
+    gates_set(GATES_PAUSE, NULL);
     expire_hold(false);
     block_resume_all();
-}
-
-bool pause_stops(unsigned flags) {
-    return pause.mode == PAUSE_ALL || (flags & (CMD_WRITE | CMD_MAY_REPLICATE));
 }

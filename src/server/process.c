@@ -3,11 +3,12 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "server/config.h"
+#include "conf/config.h"
 #include "server/listen.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static struct {
     bool disable_thp;
     int oom_mode;
     int oom_values[3]; /* by enum oom_role */
+    char *locale_collate;
+    bool background_purge;
 } options;
 
 /* --- title ----------------------------------------------------------------------------------- */
@@ -39,25 +42,21 @@ static struct {
     size_t len;
     char *program; /* argv[0] */
     char *executable;
-    bool ready; /* process_apply() has run */
 } title;
 
-static char *copy_string(const char *s) {
-    size_t n = strlen(s) + 1;
-    return memcpy(alloc_get(n), s, n);
-}
+static bool applied; /* process_apply() has run */
 
 /* ps shows the bytes where the kernel put argv, so the environment behind it is moved away to make room. */
 void process_init(int argc, char **argv) {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
-    title.executable = copy_string(path);
-    title.program = copy_string(argv[0]);
+    title.executable = alloc_copy_string(path);
+    title.program = alloc_copy_string(argv[0]);
     char *end = argv[0];
     for (int i = 0; i < argc; i++) {
         if (argv[i] == end) end += strlen(argv[i]) + 1;
-        if (i > 0) argv[i] = copy_string(argv[i]);
+        if (i > 0) argv[i] = alloc_copy_string(argv[i]);
     }
     size_t count = 0;
     while (environ[count])
@@ -65,7 +64,7 @@ void process_init(int argc, char **argv) {
     char **moved = alloc_zero((count + 1) * sizeof *moved);
     for (size_t i = 0; i < count; i++) {
         if (environ[i] == end) end += strlen(environ[i]) + 1;
-        moved[i] = copy_string(environ[i]);
+        moved[i] = alloc_copy_string(environ[i]);
     }
     environ = moved;
     title.area = argv[0];
@@ -116,7 +115,7 @@ static bool apply_title(const char **error) {
     struct buf text = {0};
     *error = "template format is invalid or contains unknown variables";
     bool fine = expand_title(&text);
-    if (fine && title.ready && options.set_title && title.len > 0) {
+    if (fine && applied && options.set_title && title.len > 0) {
         size_t n = text.len < title.len - 1 ? text.len : title.len - 1;
         memset(title.area, 0, title.len);
         if (n) memcpy(title.area, text.data, n);
@@ -219,7 +218,7 @@ void process_write_pid_file(void) {
     if (!process_is_daemon() && options.pidfile[0] == '\0') return;
     if (options.pidfile[0] == '\0') {
         alloc_put(options.pidfile, 1);
-        options.pidfile = copy_string("/var/run/redis.pid");
+        options.pidfile = alloc_copy_string("/var/run/redis.pid");
     }
     FILE *file = fopen(options.pidfile, "we");
     if (!file) {
@@ -250,6 +249,33 @@ void process_notify(const char *state) {
     if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, len) < 0)
         log_warning("Can't notify the service manager: %s", strerror(errno));
     close(fd);
+}
+
+/* --- working directory, locale, allocator ---------------------------------------------------- */
+
+/* The working directory itself keeps the value of `dir`. */
+static bool set_dir(const char *const *words, int count, const char **error) {
+    (void)count;
+    if (chdir(words[0]) == 0) return true;
+    *error = strerror(errno);
+    return false;
+}
+
+static void get_dir(struct buf *out) {
+    char path[PATH_MAX];
+    buf_append_cstr(out, getcwd(path, sizeof path) ? path : "");
+}
+
+static bool apply_locale(const char **error) {
+    *error = "Invalid locale name";
+    return setlocale(LC_COLLATE, options.locale_collate) != NULL;
+}
+
+/* A thread must not be started before the process has gone to the background: a fork leaves it behind. */
+static bool apply_background_purge(const char **error) {
+    (void)error;
+    if (applied) alloc_background(options.background_purge);
+    return true;
 }
 
 /* --- processors ------------------------------------------------------------------------------ */
@@ -298,9 +324,10 @@ void process_become_child(const char *name, const char *cpus) {
 
 void process_apply(void) {
     const char *error;
-    title.ready = true;
+    applied = true;
     apply_title(&error);
     apply_oom(&error);
+    apply_background_purge(&error);
     /* A fork copies a page when it is written to: 2 MB instead of 4 KB for each would be a disaster. */
     if (options.disable_thp && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
         log_warning("Unable to disable THP for this process: %s", strerror(errno));
@@ -357,5 +384,20 @@ const struct option process_rows[] = {
      .apply = apply_oom,
      .set = set_oom_values,
      .get = get_oom_values},
+    {.name = "dir",
+     .type = OPTION_CUSTOM,
+     .flags = OPTION_PROTECTED | OPTION_DENY_LOADING,
+     .set = set_dir,
+     .get = get_dir},
+    {.name = "locale-collate",
+     .type = OPTION_STRING,
+     .address = &options.locale_collate,
+     .initial = "",
+     .apply = apply_locale},
+    {.name = "jemalloc-bg-thread",
+     .type = OPTION_BOOL,
+     .address = &options.background_purge,
+     .initial = "yes",
+     .apply = apply_background_purge},
     {.name = NULL},
 };

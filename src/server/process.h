@@ -14,7 +14,7 @@ void process_settle(void);
 void process_write_pid_file(void);
 void process_remove_pid_file(void);
 bool process_is_daemon(void);
-/* Apply title, OOM score and huge pages, once the configuration is known. */
+/* Apply title, OOM score, huge pages and the allocator's thread, once the configuration is known. */
 void process_apply(void);
 /* What a forked child does about itself: its name in ps, its OOM score, the processors that it may run on ("0,2-3",
  * "0-7:2"; NULL or "": all). */

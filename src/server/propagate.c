@@ -5,6 +5,7 @@
  * others go straight to the sink. The usual unit, one request without anything else, is never copied. */
 #include "server/propagate.h"
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "store/changes.h"
 #include <assert.h>
 
@@ -105,7 +106,7 @@ static void leave(void) {
     assert(propagate_call.depth > 0);
     if (--propagate_call.depth > 0) return;
     propagate_call.apart = propagate_call.pending = false;
-    if (__builtin_expect(unit.count == 0, 1)) return;
+    if (likely(unit.count == 0)) return;
     if (unit.count == 1) {
         send_held();
     } else {

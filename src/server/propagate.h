@@ -10,6 +10,7 @@
  * MULTI and EXEC, one of a single command as it is, and one that changed nothing not at all. The sink hears of
  * a unit while it is going on: who forks in the middle of one must wait for propagate_in_unit() to end. */
 #pragma once
+#include "base/likely.h"
 #include "base/option.h"
 #include "base/slice.h"
 #include "store/db.h"
@@ -53,7 +54,7 @@ static inline void propagate_begin(void) {
 }
 
 static inline void propagate_end(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
-    if (__builtin_expect(propagate_wanted | propagate_call.pending, 0)) {
+    if (unlikely(propagate_wanted | propagate_call.pending)) {
         propagate_settle(db, argv, argc, raw, changed);
         return;
     }

@@ -16,6 +16,7 @@
 #include "server/gates.h"
 #include "server/push.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -212,9 +213,20 @@ bool pubsub_any(void) {
     return links.count > 0;
 }
 
-/* Clients with subscriptions arm the gate that keeps those of RESP2 to a few commands. */
-static void arm_gate(void) {
-    gates_arm(GATES_SUBSCRIBED, pubsub_any());
+/* A subscriber in RESP2 cannot tell replies from messages, so it may only send the commands whose replies are messages. */
+static bool is_restricted(const struct request *r, unsigned flags) {
+    (void)flags;
+    return client_has_only_messages(r->client) && !(r->command->flags & CMD_WHILE_SUBSCRIBED);
+}
+
+static const struct gate gate = {
+    .holds = is_restricted,
+    .error = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+             "context"};
+
+/* Close the gate while there are subscribers. */
+static void fit_gate(void) {
+    gates_set(GATES_SUBSCRIBED, pubsub_any() ? &gate : NULL);
 }
 
 bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
@@ -223,7 +235,7 @@ bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name
     if (t == NULL) t = topic_new(kind, name);
     if (c->subscriber == NULL) c->subscriber = alloc_zero(sizeof *c->subscriber);
     link_new(c, t);
-    arm_gate();
+    fit_gate();
     return true;
 }
 
@@ -232,7 +244,7 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice na
     struct link *l = t ? link_find(c, t) : NULL;
     if (l == NULL) return false;
     link_free(l);
-    arm_gate();
+    fit_gate();
     return true;
 }
 
@@ -241,7 +253,7 @@ bool pubsub_unsubscribe_first(struct client *c, enum pubsub_kind kind, void (*le
     if (l == NULL) return false;
     if (leaving) leaving(c, topic_name(l->topic));
     link_free(l);
-    arm_gate();
+    fit_gate();
     return true;
 }
 
@@ -249,14 +261,10 @@ size_t pubsub_count(const struct client *c, enum pubsub_kind kind) {
     return c->subscriber ? c->subscriber->own[kind].count : 0;
 }
 
-void pubsub_forget(struct client *c) {
+static void pubsub_forget(struct client *c) {
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
         while (pubsub_unsubscribe_first(c, kind, NULL)) {
         }
-}
-
-bool pubsub_restricts(const struct client *c) {
-    return c->subscriber && c->resp == 2;
 }
 
 /* --- publishing ------------------------------------------------------------------------------ */
@@ -362,7 +370,7 @@ void pubsub_each(enum pubsub_kind kind, void (*visit)(void *ctx, struct slice to
         visit(ctx, topic_name(t));
 }
 
-size_t pubsub_client_memory(const struct client *c) {
+static size_t pubsub_client_memory(const struct client *c) {
     if (c->subscriber == NULL) return 0;
     size_t bytes = sizeof *c->subscriber;
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
@@ -376,3 +384,13 @@ size_t pubsub_memory(void) {
         bytes += table_memory(&topics[kind]);
     return bytes;
 }
+
+static void pubsub_describe(const struct client *c, struct client_line *line) {
+    if (c->subscriber == NULL) return;
+    client_line_flag(line, 'P');
+    line->channels = pubsub_count(c, PUBSUB_CHANNEL);
+    line->patterns = pubsub_count(c, PUBSUB_PATTERN);
+    line->shard_channels = pubsub_count(c, PUBSUB_SHARD);
+}
+
+const struct client_part pubsub_part = {pubsub_forget, pubsub_forget, pubsub_client_memory, pubsub_describe};

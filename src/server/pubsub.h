@@ -20,10 +20,7 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice to
 /* End the client's oldest subscription of this kind; `leaving` is told its name while that lasts. False: it had none. */
 bool pubsub_unsubscribe_first(struct client *c, enum pubsub_kind kind, void (*leaving)(struct client *, struct slice));
 size_t pubsub_count(const struct client *c, enum pubsub_kind kind); /* the client's subscriptions */
-void pubsub_forget(struct client *c);                               /* ends them all, and tells nobody */
-size_t pubsub_client_memory(const struct client *c);
-/* The client has subscriptions, and a protocol in which anything but a few commands would be mistaken for a message. */
-bool pubsub_restricts(const struct client *c);
+extern const struct client_part pubsub_part;
 
 /* Send a message to the subscribers of a channel (with PUBSUB_CHANNEL: and of patterns that match it); how many there
  * were. The channel's come first, in the order in which they subscribed, then pattern after pattern in the order in

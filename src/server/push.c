@@ -1,6 +1,7 @@
 #include "server/push.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/likely.h"
 #include "server/client.h"
 
 /* For whom a message was kept. There are as many as commands are under way inside each other: one or two. */
@@ -33,8 +34,8 @@ static void drop(struct kept *k) {
 }
 
 void push_copy(struct client *to, size_t start, size_t end) {
-    if (__builtin_expect(to->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY), 0)) return;
-    if (__builtin_expect(to == client_current || to == client_writing, 0)) {
+    if (unlikely(client_is_leaving(to))) return;
+    if (unlikely(to == client_current || to == client_writing)) {
         conn_copy(start, end, &find_or_add(to)->bytes);
         return;
     }
@@ -49,7 +50,9 @@ void push_settle(struct client *c) {
     drop(k);
 }
 
-void push_forget(struct client *c) {
+static void push_forget(struct client *c) {
     struct kept *k = find(c);
     if (k) drop(k);
 }
+
+const struct client_part push_part = {.forget = push_forget};

@@ -5,7 +5,6 @@
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "server/loading.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -34,6 +33,10 @@ static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
     (void)ctx;
     (void)bytes;
     child_report((size_t)keys);
+}
+
+const char *snapshot_name(void) {
+    return file_name;
 }
 
 bool snapshot_save(void) {
@@ -84,23 +87,4 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
     else
         tell_broken(job, result, name);
     return result == RDB_OK;
-}
-
-enum snapshot_state snapshot_load(bool merge) {
-    struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
-    int64_t began_us = clock_mono_us();
-    job.fd = open(file_name, O_RDONLY | O_CLOEXEC);
-    if (job.fd < 0) {
-        if (errno == ENOENT) return SNAPSHOT_ABSENT;
-        log_warning("Can't open %s: %s", file_name, strerror(errno));
-        return SNAPSHOT_BROKEN;
-    }
-    int64_t size = files_size("", file_name);
-    loading_begin(size > 0 ? (uint64_t)size : 0);
-    bool fine = snapshot_read(&job, file_name);
-    loading_end();
-    close(job.fd);
-    if (!fine) return SNAPSHOT_BROKEN;
-    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
-    return SNAPSHOT_LOADED;
 }

@@ -12,14 +12,10 @@ struct snapshot_figures {
 extern struct snapshot_figures snapshot_figures;
 extern const struct option snapshot_rows[]; /* dbfilename */
 
+const char *snapshot_name(void); /* the value of dbfilename */
 /* Write it now, by this process. False: the log says why; what was there before still is. */
 bool snapshot_save(void);
 
 struct rdb_read;
 /* Read one, from this file, and log how it went. The name is for people. False: it is broken. */
 bool snapshot_read(struct rdb_read *job, const char *name);
-
-enum snapshot_state { SNAPSHOT_LOADED, SNAPSHOT_ABSENT, SNAPSHOT_BROKEN };
-/* Add what it has to the databases. merge: keys that are there already are overwritten, else they are an error. BROKEN: the
- * log says what, where and how much was loaded. */
-enum snapshot_state snapshot_load(bool merge);

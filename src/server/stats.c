@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "net/conn.h"
 #include "server/catalog.h"
-#include "server/exec.h"
 #include "store/db.h"
 #include "store/expire.h"
 

@@ -1,5 +1,6 @@
 #include "server/tracked.h"
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/worker.h"
 
 #define SET_FLAG ((uint64_t)1 << 63) /* in `holders`: it is not an id but the address of a set */
@@ -113,7 +114,7 @@ static bool key_is(const void *record, const void *name) {
 void tracked_add(struct tracked_table *t, const struct key *key, uint64_t id, bool (*is_alive)(uint64_t id)) {
     struct tracked *k = table_find(&t->keys, key->hash, key_is, &key->name);
     if (k) {
-        if (__builtin_expect(k->holders != id, 0)) add_further(t, k, id, is_alive);
+        if (unlikely(k->holders != id)) add_further(t, k, id, is_alive);
         return;
     }
     k = alloc_get(key_bytes(key->name.len));

@@ -7,10 +7,12 @@
 #include "server/tracking.h"
 #include "base/alloc.h"
 #include "server/broadcast.h"
+#include "server/call.h"
 #include "server/client.h"
 #include "server/command_info.h"
 #include "server/invalidation.h"
 #include "server/tracked.h"
+#include "server/wave.h"
 #include "store/changes.h"
 
 #define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
@@ -129,8 +131,8 @@ static void changed(struct db *db, const struct key *key, unsigned class, const 
 static void flushed(struct db *db) {
     static uint64_t told_at = UINT64_MAX;
     (void)db;
-    if (told_at == exec_began()) return;
-    told_at = exec_began();
+    if (told_at == call_began()) return;
+    told_at = call_began();
     struct invalidation message = {.list = {NULL, 0}};
     invalidation_begin(&message);
     struct table_iter it;
@@ -145,93 +147,6 @@ static void flushed(struct db *db) {
 static void swapped(struct db *one, struct db *other) {
     (void)one;
     (void)other;
-}
-
-static void listen(void) {
-    static const struct db_hooks hooks = {.changed = changed, .flushed = flushed, .swapped = swapped};
-    changes_listen(CHANGES_TRACKING, trackers.count ? &hooks : NULL);
-}
-
-/* --- who tracks ------------------------------------------------------------------------------ */
-
-static void tell_list(struct slice list, struct broadcast_listener *const *to, size_t n) {
-    struct invalidation message = {.list = list};
-    invalidation_begin(&message);
-    for (size_t i = 0; i < n; i++)
-        tell(to[i]->owner, &message);
-    invalidation_end(&message);
-}
-
-static struct tracker *tracker_of(struct client *c) {
-    if (c->tracker) return c->tracker;
-    struct tracker *t = alloc_get(sizeof *t);
-    *t = (struct tracker){.id = c->id, .client = c, .listener.owner = t};
-    c->tracker = t;
-    table_insert(&trackers, id_hash(c->id), t);
-    tracking_metrics.known = trackers.count;
-    if (trackers.count == 1) listen();
-    return t;
-}
-
-void tracking_start(struct client *c, unsigned flags, const struct client *redirect, const struct slice *prefixes,
-                    size_t n) {
-    struct tracker *t = tracker_of(c);
-    struct target *before = t->target;
-    if (!(t->flags & TRACKING_ON)) tracking_metrics.clients++;
-    t->target = redirect ? target_of(redirect) : NULL;
-    target_release(before);
-    t->flags = flags | TRACKING_ON;
-    c->flags &= ~(unsigned)CLIENT_TRACKS;
-    if (!(flags & TRACKING_BCAST)) {
-        c->flags |= CLIENT_TRACKS;
-        return;
-    }
-    broadcast_send(tell_list); /* what has changed until now is not for the new prefixes */
-    t->listener.spared = flags & TRACKING_NOLOOP ? t->id : 0;
-    struct slice all = slice_of("", 0);
-    broadcast_join(&t->listener, n ? prefixes : &all, n ? n : 1);
-}
-
-void tracking_stop(struct client *c) {
-    struct tracker *t = c->tracker;
-    if (t == NULL || !(t->flags & TRACKING_ON)) return;
-    broadcast_leave(&t->listener);
-    target_release(t->target);
-    t->target = NULL;
-    t->flags = 0;
-    c->flags &= ~(unsigned)(CLIENT_TRACKS | CLIENT_CACHING);
-    tracking_metrics.clients--;
-}
-
-void tracking_forget(struct client *c) {
-    target_gone(c->id);
-    if (c->tracker == NULL) return;
-    tracking_stop(c);
-    table_remove(&trackers, id_hash(c->id), c->tracker);
-    alloc_put(c->tracker, sizeof *c->tracker);
-    c->tracker = NULL;
-    tracking_metrics.known = trackers.count;
-    if (trackers.count) return;
-    tracked_clear(&tracked);
-    broadcast_send(tell_list); /* to nobody: what was noted is forgotten */
-    listen();
-}
-
-unsigned tracking_flags(const struct client *c) {
-    return c->tracker ? c->tracker->flags : 0;
-}
-
-int64_t tracking_redirection(const struct client *c) {
-    if (!(tracking_flags(c) & TRACKING_ON)) return -1;
-    return c->tracker->target ? (int64_t)c->tracker->target->id : 0;
-}
-
-const struct broadcast_listener *tracking_prefixes(const struct client *c) {
-    return c->tracker ? &c->tracker->listener : NULL;
-}
-
-size_t tracking_client_memory(const struct client *c) {
-    return c->tracker ? sizeof *c->tracker + broadcast_memory(&c->tracker->listener) : 0;
 }
 
 /* --- what is read ---------------------------------------------------------------------------- */
@@ -259,9 +174,11 @@ static void remember_several(const struct request *r) {
     if (keys != some) alloc_put(keys, (size_t)n * sizeof *keys);
 }
 
-void tracking_remember(const struct request *r) {
+static void remember_keys(const struct request *r, uint64_t spent) {
     const struct client *c = r->client;
     const struct command *command = r->command;
+    (void)spent;
+    if (!(c->flags & CLIENT_TRACKS) || !(command->flags & CMD_READONLY)) return;
     bool caching = c->flags & CLIENT_CACHING;
     if (c->tracker->flags & (caching ? TRACKING_OPTOUT : TRACKING_OPTIN)) return;
     bool one = command->first_key > 0 && command->last_key == command->first_key;
@@ -271,28 +188,122 @@ void tracking_remember(const struct request *r) {
         remember_several(r);
 }
 
-void tracking_prefetch_line(uint64_t hash) {
+static void prefetch_line(uint64_t hash) {
     tracked_prefetch_line(&tracked, hash);
 }
 
-void tracking_prefetch_key(uint64_t hash) {
+static void prefetch_key(uint64_t hash) {
     tracked_prefetch_key(&tracked, hash);
+}
+
+/* --- before output is sent ------------------------------------------------------------------- */
+
+static void tell_list(struct slice list, struct broadcast_listener *const *to, size_t n) {
+    struct invalidation message = {.list = list};
+    invalidation_begin(&message);
+    for (size_t i = 0; i < n; i++)
+        tell(to[i]->owner, &message);
+    invalidation_end(&message);
 }
 
 static bool is_over_bound(void) {
     return max_keys && tracked.keys.count > (size_t)max_keys;
 }
 
-bool tracking_is_unsettled(void) {
+static bool is_unsettled(void) {
     return broadcast_is_pending() || is_over_bound();
 }
 
-/* More goes than came, so that the bound is reached in the end, but not all at once where it was lowered. */
-void tracking_settle(void) {
+/* More keys go than came, so that the bound is reached in the end, but not all at once where it was lowered. */
+static void settle(void) {
     broadcast_send(tell_list);
     for (size_t left = remembered + EVICT_MIN; left > 0 && is_over_bound(); left--)
         tell_holders(tracked_take_any(&tracked), false);
     remembered = 0;
+}
+
+/* Listen while there are trackers. Keys are only remembered, and so only fetched, while one of them tracks. */
+static void listen(void) {
+    static const struct db_hooks hooks = {.changed = changed, .flushed = flushed, .swapped = swapped};
+    static const struct wave_hooks wave = {.before_send = settle, .is_unsettled = is_unsettled};
+    static const struct wave_hooks wave_with_keys = {prefetch_line, prefetch_key, settle, is_unsettled};
+    bool known = trackers.count > 0, tracks = tracking_metrics.clients > 0;
+    changes_listen(CHANGES_TRACKING, known ? &hooks : NULL);
+    call_listen(CALL_TRACKING, tracks ? remember_keys : NULL);
+    wave_listen(WAVE_TRACKING, tracks ? &wave_with_keys : known ? &wave : NULL);
+}
+
+/* --- who tracks ------------------------------------------------------------------------------ */
+
+static struct tracker *tracker_of(struct client *c) {
+    if (c->tracker) return c->tracker;
+    struct tracker *t = alloc_get(sizeof *t);
+    *t = (struct tracker){.id = c->id, .client = c, .listener.owner = t};
+    c->tracker = t;
+    table_insert(&trackers, id_hash(c->id), t);
+    return t;
+}
+
+void tracking_start(struct client *c, unsigned flags, const struct client *redirect, const struct slice *prefixes,
+                    size_t n) {
+    struct tracker *t = tracker_of(c);
+    struct target *before = t->target;
+    if (!(t->flags & TRACKING_ON)) tracking_metrics.clients++;
+    listen();
+    t->target = redirect ? target_of(redirect) : NULL;
+    target_release(before);
+    t->flags = flags | TRACKING_ON;
+    client_clear(c, CLIENT_TRACKS);
+    if (!(flags & TRACKING_BCAST)) {
+        c->flags |= CLIENT_TRACKS;
+        return;
+    }
+    broadcast_send(tell_list); /* what has changed until now is not for the new prefixes */
+    t->listener.spared = flags & TRACKING_NOLOOP ? t->id : 0;
+    struct slice all = slice_of("", 0);
+    broadcast_join(&t->listener, n ? prefixes : &all, n ? n : 1);
+}
+
+void tracking_stop(struct client *c) {
+    struct tracker *t = c->tracker;
+    if (t == NULL || !(t->flags & TRACKING_ON)) return;
+    broadcast_leave(&t->listener);
+    target_release(t->target);
+    t->target = NULL;
+    t->flags = 0;
+    client_clear(c, CLIENT_TRACKS | CLIENT_CACHING);
+    tracking_metrics.clients--;
+    listen();
+}
+
+static void tracking_forget(struct client *c) {
+    target_gone(c->id);
+    if (c->tracker == NULL) return;
+    tracking_stop(c);
+    table_remove(&trackers, id_hash(c->id), c->tracker);
+    alloc_put(c->tracker, sizeof *c->tracker);
+    c->tracker = NULL;
+    if (trackers.count) return;
+    tracked_clear(&tracked);
+    broadcast_send(tell_list); /* to nobody: what was noted is forgotten */
+    listen();
+}
+
+unsigned tracking_flags(const struct client *c) {
+    return c->tracker ? c->tracker->flags : 0;
+}
+
+int64_t tracking_redirection(const struct client *c) {
+    if (!(tracking_flags(c) & TRACKING_ON)) return -1;
+    return c->tracker->target ? (int64_t)c->tracker->target->id : 0;
+}
+
+const struct broadcast_listener *tracking_prefixes(const struct client *c) {
+    return c->tracker ? &c->tracker->listener : NULL;
+}
+
+static size_t tracking_client_memory(const struct client *c) {
+    return c->tracker ? sizeof *c->tracker + broadcast_memory(&c->tracker->listener) : 0;
 }
 
 size_t tracking_keys(void) {
@@ -302,6 +313,16 @@ size_t tracking_keys(void) {
 size_t tracking_items(void) {
     return tracked.ids;
 }
+
+static void tracking_describe(const struct client *c, struct client_line *line) {
+    unsigned flags = tracking_flags(c);
+    if (flags & TRACKING_ON) client_line_flag(line, 't');
+    if (flags & TRACKING_BROKEN) client_line_flag(line, 'R');
+    if (flags & TRACKING_BCAST) client_line_flag(line, 'B');
+    line->redirect = tracking_redirection(c);
+}
+
+const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory, tracking_describe};
 
 const struct option tracking_rows[] = {
     {.name = "tracking-table-max-keys",

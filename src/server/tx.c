@@ -1,31 +1,37 @@
 #include "server/tx.h"
 #include "base/alloc.h"
+#include "server/call.h"
 #include "server/client.h"
 #include "server/command_stats.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "server/watch.h"
 
-#define QUEUE_MIN 1024
-#define SPARE_MAX 65536 /* bytes of a queue that is kept for the next transaction, whosever */
+#define CHUNK_MIN 1024
+#define CHUNK_MAX 65536 /* but for a larger request, which has a chunk of its own */
 #define AHEAD 64        /* requests whose keys are fetched together */
 
-/* A queued request: this, its arguments, then the bytes they lie in (the raw request where there
- * is one), padded so that the next one is aligned. Arguments say their offset in those bytes until
- * EXEC makes pointers of them, since the queue moves as it grows. */
+/* A queued request; the copy of its arguments follows. */
 struct queued {
     const struct command *command;
     struct command_stats *stats;
-    uint64_t hash;  /* of the first key */
-    size_t size;    /* of all of it */
-    size_t raw_len; /* 0: the bytes are the arguments' only */
+    uint64_t hash; /* of the first key */
+    size_t size;   /* of all of it, a multiple of 8 */
+    struct slice raw;
     int argc;
     struct slice argv[];
 };
 
-struct queue {
-    char *data;
+/* A queue is a list of chunks: it grows without moving what it has. */
+struct chunk {
+    struct chunk *next;
     size_t len, cap;
+    char data[];
+};
+
+struct queue {
+    struct chunk *first, *last;
+    size_t bytes, memory; /* used, and allocated */
 };
 
 struct tx {
@@ -36,7 +42,7 @@ struct tx {
     struct watching watching;
 };
 
-static struct queue spare;
+static struct chunk *spare; /* one of CHUNK_MIN, for the next transaction of any client */
 
 static struct tx *tx_of(struct client *c) {
     if (c->tx == NULL) c->tx = alloc_zero(sizeof *c->tx);
@@ -45,61 +51,58 @@ static struct tx *tx_of(struct client *c) {
 
 /* --- the queue ------------------------------------------------------------------------------- */
 
-static char *queue_grow(struct queue *q, size_t n) {
-    if (q->data == NULL && spare.data) {
-        *q = spare;
-        spare = (struct queue){.data = NULL};
+static struct chunk *chunk_new(size_t cap) {
+    struct chunk *chunk = spare;
+    if (spare && cap == CHUNK_MIN) {
+        spare = NULL;
+    } else {
+        chunk = alloc_get(sizeof *chunk + cap);
     }
-    if (q->cap - q->len < n) {
-        size_t cap = q->cap ? q->cap : QUEUE_MIN;
-        while (cap - q->len < n)
-            cap *= 2;
-        q->data = alloc_resize(q->data, q->cap, cap);
-        q->cap = cap;
+    *chunk = (struct chunk){.cap = cap};
+    return chunk;
+}
+
+static void chunk_free(struct chunk *chunk) {
+    if (spare == NULL && chunk->cap == CHUNK_MIN) {
+        spare = chunk;
+    } else {
+        alloc_put(chunk, sizeof *chunk + chunk->cap);
     }
-    char *room = q->data + q->len;
-    q->len += n;
-    return room;
+}
+
+static void queue_extend(struct queue *q, size_t n) {
+    size_t cap = q->last ? q->last->cap * 2 : CHUNK_MIN;
+    if (cap > CHUNK_MAX) cap = CHUNK_MAX;
+    if (cap < n) cap = n;
+    struct chunk *chunk = chunk_new(cap);
+    *(q->last ? &q->last->next : &q->first) = chunk;
+    q->last = chunk;
+    q->memory += sizeof *chunk + cap;
 }
 
 static void queue_free(struct queue *q) {
-    if (q->data && spare.data == NULL && q->cap <= SPARE_MAX) {
-        spare = (struct queue){.data = q->data, .cap = q->cap};
-    } else {
-        alloc_put(q->data, q->cap);
+    while (q->first) {
+        struct chunk *chunk = q->first;
+        q->first = chunk->next;
+        chunk_free(chunk);
     }
-    *q = (struct queue){.data = NULL};
+    *q = (struct queue){.first = NULL};
 }
 
 static void queue_add(struct queue *q, const struct request *r) {
-    size_t slices = (size_t)r->argc * sizeof(struct slice), bytes = r->raw.len;
-    for (int i = 0; r->raw.len == 0 && i < r->argc; i++)
-        bytes += r->argv[i].len;
-    size_t size = (sizeof(struct queued) + slices + bytes + 7) & ~(size_t)7;
-    struct queued *to = (struct queued *)queue_grow(q, size);
-    *to = (struct queued){r->command, r->stats, r->key.hash, size, r->raw.len, r->argc};
-    char *base = (char *)(to->argv + r->argc);
-    if (r->raw.len) memcpy(base, r->raw.ptr, r->raw.len);
-    size_t at = 0;
-    for (int i = 0; i < r->argc; i++) {
-        const struct slice *arg = &r->argv[i];
-        if (r->raw.len) {
-            at = (size_t)(arg->ptr - r->raw.ptr);
-        } else {
-            memcpy(base + at, arg->ptr, arg->len);
-        }
-        to->argv[i] = slice_of((const char *)(uintptr_t)at, arg->len);
-        at += arg->len;
-    }
+    size_t size = (sizeof(struct queued) + request_args_size(r->argv, r->argc, r->raw) + 7) & ~(size_t)7;
+    if (q->last == NULL || q->last->cap - q->last->len < size) queue_extend(q, size);
+    struct queued *to = (struct queued *)(q->last->data + q->last->len);
+    q->last->len += size;
+    q->bytes += size;
+    *to = (struct queued){r->command, r->stats, r->key.hash, size, .argc = r->argc};
+    to->raw = request_copy_args(to->argv, r->argv, r->argc, r->raw);
 }
 
-/* The request as it was before it was queued; its slices point into the queue. */
+/* The request as it was before it was queued. Its slices point into the queue. */
 static struct request queue_request(struct client *c, struct queued *q) {
-    char *base = (char *)(q->argv + q->argc);
-    for (int i = 0; i < q->argc; i++)
-        q->argv[i].ptr = base + (uintptr_t)q->argv[i].ptr;
-    struct request r = {.client = c, .command = q->command, .stats = q->stats, .argv = q->argv, .argc = q->argc};
-    r.raw = slice_of(base, q->raw_len);
+    struct request r = {
+        .client = c, .command = q->command, .stats = q->stats, .argv = q->argv, .argc = q->argc, .raw = q->raw};
     int first = q->command->first_key;
     if (first > 0 && first < q->argc) r.key = (struct key){q->argv[first], q->hash};
     return r;
@@ -107,11 +110,11 @@ static struct request queue_request(struct client *c, struct queued *q) {
 
 /* --- its end --------------------------------------------------------------------------------- */
 
-void tx_forget(struct client *c) {
+static void tx_forget(struct client *c) {
     struct tx *tx = c->tx;
     if (tx == NULL) return;
     c->tx = NULL;
-    c->flags &= ~(unsigned)CLIENT_MULTI;
+    client_clear(c, CLIENT_MULTI);
     queue_free(&tx->queue);
     watch_drop_all(&tx->watching);
     alloc_put(tx, sizeof *tx);
@@ -170,13 +173,13 @@ void tx_discard(struct client *c) {
     reply_ok(c);
 }
 
-/* Some of the queue at a time: short loops of independent loads, as prefetch_batch() in wave.c. */
-static void run_queue(struct client *c, const struct queue *q) {
+/* Some requests at a time: their keys are fetched together, as in a wave. */
+static void run_chunk(struct client *c, struct chunk *chunk) {
     static struct request ahead[AHEAD];
-    for (size_t at = 0; at < q->len;) {
+    for (size_t at = 0; at < chunk->len;) {
         int n = 0;
-        for (; n < AHEAD && at < q->len; n++) {
-            struct queued *queued = (struct queued *)(q->data + at);
+        for (; n < AHEAD && at < chunk->len; n++) {
+            struct queued *queued = (struct queued *)(chunk->data + at);
             at += queued->size;
             ahead[n] = queue_request(c, queued);
             if (ahead[n].key.name.ptr) db_prefetch_line(c->db, ahead[n].key.hash);
@@ -184,7 +187,7 @@ static void run_queue(struct client *c, const struct queue *q) {
         for (int i = 0; i < n; i++)
             if (ahead[i].key.name.ptr) db_prefetch_entry(c->db, ahead[i].key.hash);
         for (int i = 0; i < n; i++)
-            exec_run_nested(&ahead[i]);
+            call_nested(&ahead[i]);
     }
 }
 
@@ -192,14 +195,15 @@ static void run_queue(struct client *c, const struct queue *q) {
 static void run(struct client *c) {
     struct tx *tx = c->tx;
     struct queue queue = tx->queue;
-    tx->queue = (struct queue){.data = NULL};
+    tx->queue = (struct queue){.first = NULL};
     watch_drop_all(&tx->watching);
     size_t mark = conn_mark();
     reply_array(c, (size_t)tx->count);
-    exec_mute(c, mark);
-    uint64_t began = exec_nest();
-    run_queue(c, &queue);
-    exec_unnest(began);
+    call_mute(c, mark);
+    uint64_t began = call_nest();
+    for (struct chunk *chunk = queue.first; chunk; chunk = chunk->next)
+        run_chunk(c, chunk);
+    call_unnest(began);
     queue_free(&queue);
     propagate_nothing(); /* its commands have spoken for themselves */
 }
@@ -219,7 +223,7 @@ void tx_exec(struct request *r) {
         tx_forget(c);
         return;
     }
-    exec_mute(c, mark);
+    call_mute(c, mark);
     if (c->flags & CLIENT_MULTI) tx_forget(c);
 }
 
@@ -250,18 +254,22 @@ void tx_flags(const struct client *c, unsigned *any, unsigned *lacking) {
     *lacking = c->tx ? c->tx->lacking : 0;
 }
 
-bool tx_is_doomed(const struct client *c) {
-    return c->tx && c->tx->watching.touched;
-}
-
-int tx_queued(const struct client *c) {
-    return c->flags & CLIENT_MULTI ? c->tx->count : -1;
-}
-
 size_t tx_queue_bytes(const struct client *c) {
-    return c->tx ? c->tx->queue.len : 0;
+    return c->tx ? c->tx->queue.bytes : 0;
 }
 
-size_t tx_memory(const struct client *c) {
-    return c->tx ? sizeof *c->tx + c->tx->queue.cap + watch_memory(&c->tx->watching) : 0;
+static size_t tx_memory(const struct client *c) {
+    return c->tx ? sizeof *c->tx + c->tx->queue.memory + watch_memory(&c->tx->watching) : 0;
 }
+
+static void tx_describe(const struct client *c, struct client_line *line) {
+    if (c->tx == NULL) return;
+    if (c->flags & CLIENT_MULTI) {
+        client_line_flag(line, 'x');
+        line->queued = c->tx->count;
+    }
+    if (c->tx->watching.touched) client_line_flag(line, 'd');
+    line->queue_bytes = tx_memory(c);
+}
+
+const struct client_part tx_part = {tx_forget, tx_forget, tx_memory, tx_describe};

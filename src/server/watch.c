@@ -206,7 +206,8 @@ static void swapped(struct db *one, struct db *other) {
     replace_all(other, one);
 }
 
-static const struct db_hooks hooks = {key_changed, key_expired, key_evicted, flushed, swapped};
+static const struct db_hooks hooks = {
+    .changed = key_changed, .expired = key_expired, .evicted = key_evicted, .flushed = flushed, .swapped = swapped};
 
 static void arm(void) {
     if (armed) return;

@@ -10,16 +10,21 @@
  * was not is stashed. When the wait is over, the client gets another place in the wave and goes on with the one, then
  * with the other. */
 #include "server/wave.h"
-#include "base/alloc.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
+#include "net/loop.h"
 #include "server/auth.h"
 #include "server/block.h"
+#include "server/call.h"
+#include "server/client.h"
+#include "server/exec.h"
 #include "server/limits.h"
 #include "server/push.h"
+#include "server/ready.h"
 #include "server/reply.h"
+#include "server/request.h"
 #include "server/stats.h"
-#include "server/tracking.h"
 #include "server/tx.h"
 #include <assert.h>
 
@@ -29,13 +34,7 @@
 #define WAVE_REQUESTS 512
 #define WAVE_REPLY_BYTES (1 << 18)
 
-void (*wave_before_send)(void);
 int wave_width = 1;
-
-static struct {
-    struct client **items;
-    size_t count, cap;
-} ready;
 
 static struct {
     struct request requests[BATCH_REQUESTS];
@@ -49,19 +48,41 @@ static struct {
     struct client *resuming; /* what it held is being executed */
 } wave;
 
-void wave_add(struct client *c) {
-    if (ready.count == ready.cap) ready.items = alloc_grow(ready.items, &ready.cap, sizeof *ready.items, 64);
-    ready.items[ready.count++] = c;
+/* --- listeners ------------------------------------------------------------------------------- */
+
+static const struct wave_hooks *listeners[WAVE_LISTENERS];
+static const struct wave_hooks *prefetcher; /* the one listener that has keys to prefetch, or NULL */
+
+void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
+    listeners[listener] = hooks;
+    prefetcher = NULL;
+    for (int i = 0; i < WAVE_LISTENERS; i++) {
+        if (listeners[i] == NULL || listeners[i]->prefetch_line == NULL) continue;
+        assert(prefetcher == NULL);
+        prefetcher = listeners[i];
+    }
 }
 
-struct blob *wave_take_blob(struct request *r, int i) {
-    return conn_take_blob(&r->client->conn, r->argv[i].ptr);
+void wave_settle(void) {
+    for (int i = 0; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
+}
+
+bool wave_is_unsettled(void) {
+    for (int i = 0; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->is_unsettled && listeners[i]->is_unsettled()) return true;
+    return false;
+}
+
+void wave_send(void) {
+    wave_settle();
+    conn_flush(client_sent);
 }
 
 /* --- a batch --------------------------------------------------------------------------------- */
 
 static void close_range(struct client *c, size_t mark) {
-    if (__builtin_expect(push_kept, 0)) push_settle(c);
+    if (unlikely(push_kept)) push_settle(c);
     conn_keep(&c->conn, mark);
     if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
@@ -70,12 +91,12 @@ static void close_range(struct client *c, size_t mark) {
 static void run_requests(void) {
     struct client *open = NULL; /* whose range of replies is open */
     size_t mark = 0;
-    exec_start_clock();
+    call_start_clock();
     for (int i = 0; i < batch.count; i++) {
         struct request *r = &batch.requests[i];
         struct client *c = r->client;
-        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
-        if (__builtin_expect(c->waiter != NULL, 0) && (c != wave.resuming || block_is_waiting(c))) {
+        if (client_is_leaving(c)) continue;
+        if (unlikely(c->waiter != NULL) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
             block_hold(r);
             continue;
         }
@@ -93,13 +114,6 @@ static void run_requests(void) {
 
 /* Two passes: by the time the second one looks at the first request's table line, it
  * has come. Short loops of independent loads are what the processor overlaps best. */
-static void prefetch_tracked(void) {
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) tracking_prefetch_line(batch.requests[i].key.hash);
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) tracking_prefetch_key(batch.requests[i].key.hash);
-}
-
 static void prefetch_batch(void) {
     for (int i = 0; i < batch.count; i++) {
         const struct request *r = &batch.requests[i];
@@ -109,6 +123,14 @@ static void prefetch_batch(void) {
         const struct request *r = &batch.requests[i];
         if (r->key.name.ptr) db_prefetch_entry(r->client->db, r->key.hash);
     }
+}
+
+/* The same two passes for the table of a listener. */
+static void prefetch_for_listener(void) {
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_line(batch.requests[i].key.hash);
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_key(batch.requests[i].key.hash);
 }
 
 /* The same two passes for the members that commands will look up in big collections (hget, sismember, zscore): many
@@ -141,7 +163,7 @@ static void prefetch_members(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_batch();
-    if (__builtin_expect(tracking_metrics.clients > 0, 0)) prefetch_tracked();
+    if (unlikely(prefetcher != NULL)) prefetch_for_listener();
     if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
@@ -170,7 +192,7 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
     }
     /* A request that came in pieces may have a bulk elsewhere: then its raw bytes are not in one place. */
     if (c->conn.input == NULL && parser->start[0] == '*') r->raw.len = (size_t)(parser->next - parser->start);
-    exec_prepare(r);
+    request_prepare(r);
     return at_once || batch.count == BATCH_REQUESTS;
 }
 
@@ -185,16 +207,10 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
     conn_keep(&c->conn, mark);
 }
 
-void wave_send(void) {
-    if (__builtin_expect(tracking_metrics.known > 0, 0)) tracking_settle();
-    if (wave_before_send) wave_before_send();
-    conn_flush(client_sent);
-}
-
-/* The client has to wait: the rest, from here on, is stashed and parsed when that is over. An error in a request that
- * began in an earlier region is not to be found there again. */
+/* The client has to wait: the rest of its input, from here on, is stashed and parsed when the wait is over. If the parser
+ * stopped at a protocol error, it starts over there and finds the error again. */
 static bool stop_parsing(struct client *c, struct resp_parser *parser, const char *from) {
-    if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
+    if (client_is_leaving(c)) return false;
     resp_begin(parser, from);
     c->flags |= CLIENT_UNPARSED;
     return true;
@@ -211,7 +227,7 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
         case RESP_ERROR:
             run_batch();
             if (c->waiter) return stop_parsing(c, parser, parser->start);
-            if (!(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY))) refuse_protocol(c, parser);
+            if (!client_is_leaving(c)) refuse_protocol(c, parser);
             return false;
         case RESP_REQUEST: break;
         }
@@ -221,7 +237,7 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
             if (conn_mark() >= WAVE_REPLY_BYTES) wave_send();
             if (c->waiter) return stop_parsing(c, parser, parser->next);
         }
-        if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) return false;
+        if (client_is_leaving(c)) return false;
     }
 }
 
@@ -252,12 +268,12 @@ static bool run_held(struct client *c) {
         block_release(held);
     }
     wave.resuming = NULL;
-    return !c->waiter && !(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY));
+    return !c->waiter && !client_is_leaving(c);
 }
 
 static enum conn_read next_region(struct client *c, struct resp_parser **parser, const char **end) {
     if (!(c->flags & CLIENT_UNPARSED)) return conn_read(&c->conn, parser, end);
-    c->flags &= ~(unsigned)CLIENT_UNPARSED;
+    client_clear(c, CLIENT_UNPARSED);
     return conn_reread(&c->conn, parser, end);
 }
 
@@ -285,7 +301,7 @@ static void serve(struct client *c) {
     bool goes_on = parse_region(c, parser, end);
     if (goes_on && conn_region_is_own(&c->conn)) {
         run_batch();
-        goes_on = !(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY));
+        goes_on = !client_is_leaving(c);
     }
     wave.parsing = NULL;
     if (!goes_on) return;
@@ -293,19 +309,39 @@ static void serve(struct client *c) {
     enforce_query_limit(c);
 }
 
-/* What is executed may add clients that go on. */
+/* --- all clients ----------------------------------------------------------------------------- */
+
+void wave_ready(struct loop_source *source, uint32_t events) {
+    struct client *c = (struct client *)source;
+    if (events & LOOP_WRITE) {
+        c->active_ms = clock_now_ms(); /* a slow reader is not idle */
+        conn_writable(&c->conn);
+        client_sent(&c->conn);
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+    }
+    if (!(events & ~(uint32_t)LOOP_WRITE)) return;
+    if (c->flags & CLIENT_WAITS)
+        block_heard(c, events);
+    else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
+        client_close(c); /* a hang-up, which would be reported for ever: the peer is gone, unsent output is dropped */
+    else
+        ready_add(c);
+}
+
+static bool is_full(void) {
+    return wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
+           conn_mark() >= WAVE_REPLY_BYTES;
+}
+
+/* The last requests of a wave may make further clients ready, whose wait is over. */
 void wave_run(void) {
-    size_t i = 0;
+    struct client *c = ready_take();
     do {
-        while (i < ready.count) {
-            struct client *c = ready.items[i++];
-            if (c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY)) continue;
+        for (; c; c = ready_take()) {
+            if (client_is_leaving(c)) continue;
             serve(c);
-            if (wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
-                conn_mark() >= WAVE_REPLY_BYTES)
-                finish_wave();
+            if (is_full()) finish_wave();
         }
         finish_wave();
-    } while (i < ready.count);
-    ready.count = 0;
+    } while ((c = ready_take()));
 }

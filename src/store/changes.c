@@ -24,6 +24,11 @@ static void changes_flushed(struct db *db) {
         if (listeners[i] && listeners[i]->flushed) listeners[i]->flushed(db);
 }
 
+static void changes_emptied(void) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->emptied) listeners[i]->emptied();
+}
+
 static void changes_swapped(struct db *one, struct db *other) {
     for (int i = 0; i < CHANGES_LISTENERS; i++) {
         const struct db_hooks *l = listeners[i];
@@ -46,6 +51,7 @@ void changes_listen(enum changes_listener listener, const struct db_hooks *hooks
         if (l->expired) db_hooks.expired = changes_expired;
         if (l->evicted) db_hooks.evicted = changes_evicted;
         if (l->flushed) db_hooks.flushed = changes_flushed;
+        if (l->emptied) db_hooks.emptied = changes_emptied;
         if (l->flushed || l->swapped) db_hooks.swapped = changes_swapped;
     }
 }

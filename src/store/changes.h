@@ -10,6 +10,7 @@ enum changes_listener {
     CHANGES_TRACKING,  /* client-side caches */
     CHANGES_NOTIFY,    /* keyspace events */
     CHANGES_BLOCK,     /* clients that wait for a key */
+    CHANGES_SNAPSHOT,  /* the file must not outlive FLUSHALL */
     CHANGES_LISTENERS
 };
 

@@ -8,6 +8,7 @@
 #include "store/db.h"
 #include "base/blob.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/num.h"
 #include "base/worker.h"
 #include "ds/wheel.h"
@@ -52,7 +53,7 @@ static inline __attribute__((always_inline)) bool key_equal(const void *record, 
     const struct entry *e = record;
     const struct slice *name = arg;
     size_t len = name->len;
-    if (__builtin_expect(len >= 255, 0)) return slice_eq(entry_key(e), *name);
+    if (unlikely(len >= 255)) return slice_eq(entry_key(e), *name);
     if (e->key_len != len) return false;
     const char *key = e->body + entry_ttl_bytes(e);
     if (len >= 8 && len <= 32) return same_words(key, name->ptr, len);
@@ -84,7 +85,7 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
 
 static inline struct entry *find_live(struct db *db, const struct key *key) {
     struct entry *e = find_entry(db, key);
-    if (e && entry_has_ttl(e) && __builtin_expect(db_is_due(e), 0)) {
+    if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
         remove_expired(db, e, key->hash);
         return NULL;
     }
@@ -92,8 +93,8 @@ static inline struct entry *find_live(struct db *db, const struct key *key) {
 }
 
 struct entry *db_read(struct db *db, const struct key *key) {
-    struct entry *e = __builtin_expect(expire_held, 0) ? db_peek(db, key) : find_live(db, key);
-    if (__builtin_expect(!e, 0)) return read_miss(db, key);
+    struct entry *e = unlikely(expire_held) ? db_peek(db, key) : find_live(db, key);
+    if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
     evict_touch(e);
     return e;
@@ -210,7 +211,7 @@ static inline __attribute__((always_inline)) struct entry *place_entry(struct db
         db_notify(db, key, DB_NEW, "new");
         return e;
     }
-    if (__builtin_expect(entry_owns_memory(old), 0)) entry_drop_value(old);
+    if (unlikely(entry_owns_memory(old))) entry_drop_value(old);
     int64_t old_ms = entry_deadline_ms(old);
     if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
     e = reshape_entry(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
@@ -221,7 +222,7 @@ static inline __attribute__((always_inline)) struct entry *place_entry(struct db
 
 struct entry *db_set_text(struct db *db, const struct key *key, struct entry *old, struct slice value,
                           int64_t deadline_ms) {
-    if (__builtin_expect(value.len >= BLOB_MIN, 0)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
+    if (unlikely(value.len >= BLOB_MIN)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
     unsigned encoding = value.len <= STRING_EMBSTR_MAX ? STRING_EMBSTR : STRING_RAW;
     struct entry *e = place_entry(db, key, old, ENTRY_STRING, encoding, value.len, deadline_ms);
     memcpy(entry_value(e), value.ptr, value.len);

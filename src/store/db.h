@@ -6,8 +6,8 @@
 #pragma once
 #include "base/hash.h"
 #include "base/slice.h"
-#include "store/db_layout.h"
 #include "store/entry.h"
+#include "store/keyspace.h"
 #include <stdint.h>
 
 /* A key's name with its hash, computed once and carried along. The hash does not depend on the database. */
@@ -45,6 +45,7 @@ struct db_hooks {
     void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
     void (*evicted)(struct db *db, const struct key *key);
     void (*flushed)(struct db *db);                    /* about to be emptied: all its keys change */
+    void (*emptied)(void);                             /* all databases have been emptied by one command */
     void (*swapped)(struct db *one, struct db *other); /* about to swap their contents */
 };
 extern struct db_hooks db_hooks;

@@ -13,6 +13,7 @@
  * A 16-byte key with a 32-byte value is 56 bytes, and 64 with a TTL: one size class for both. */
 #pragma once
 #include "base/alloc.h"
+#include "base/likely.h"
 #include "base/slice.h"
 #include <assert.h>
 #include <stdint.h>
@@ -70,7 +71,7 @@ static inline int64_t entry_deadline_ms(const struct entry *e) {
 }
 static inline struct slice entry_key(const struct entry *e) {
     const char *p = e->body + entry_ttl_bytes(e);
-    if (__builtin_expect(e->key_len != 255, 1)) return slice_of(p, e->key_len);
+    if (likely(e->key_len != 255)) return slice_of(p, e->key_len);
     uint32_t len;
     memcpy(&len, p, sizeof len);
     return slice_of(p + sizeof len, len);

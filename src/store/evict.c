@@ -9,6 +9,7 @@
  * it, and that loses one for every lfu_decay_min minutes since. A new key starts at 5, or it would be
  * the first victim. */
 #include "store/evict.h"
+#include "base/clock.h"
 #include "base/rand.h"
 
 #define LRU_MASK 0xffffffu
@@ -95,3 +96,42 @@ void evict_set_idle(struct entry *e, uint64_t idle_s) {
 void evict_set_frequency(struct entry *e, unsigned counter) {
     if (evict_uses_lfu()) access_store(e, (uint32_t)lfu_minute << 8 | counter);
 }
+
+/* --- Options --------------------------------------------------------------------------------- */
+
+/* The clock must follow a new policy at once: an entry that is touched keeps what evict_clock says. */
+static bool apply_policy(const char **error) {
+    (void)error;
+    evict_tick(clock_now_ms());
+    return true;
+}
+
+static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LRU},
+                                              {"volatile-lfu", EVICT_VOLATILE_LFU},
+                                              {"volatile-random", EVICT_VOLATILE_RANDOM},
+                                              {"volatile-ttl", EVICT_VOLATILE_TTL},
+                                              {"allkeys-lru", EVICT_ALLKEYS_LRU},
+                                              {"allkeys-lfu", EVICT_ALLKEYS_LFU},
+                                              {"allkeys-random", EVICT_ALLKEYS_RANDOM},
+                                              {"noeviction", EVICT_NOEVICTION},
+                                              {NULL, 0}};
+
+const struct option evict_rows[] = {
+    {.name = "maxmemory-policy",
+     .type = OPTION_ENUM,
+     .address = &evict_options.policy,
+     .initial = "noeviction",
+     .names = policies,
+     .apply = apply_policy},
+    {.name = "lfu-log-factor",
+     .type = OPTION_INT,
+     .address = &evict_options.lfu_log_factor,
+     .initial = "10",
+     .max = INT32_MAX},
+    {.name = "lfu-decay-time",
+     .type = OPTION_INT,
+     .address = &evict_options.lfu_decay_min,
+     .initial = "1",
+     .max = INT32_MAX},
+    {.name = NULL},
+};

@@ -1,6 +1,8 @@
 /* Access information of entries: a 24-bit LRU clock in seconds, or an LFU counter (8-bit logarithmic
  * counter over 16 bits of minutes) when the policy asks for it. Eviction itself comes with maxmemory. */
 #pragma once
+#include "base/likely.h"
+#include "base/option.h"
 #include "store/entry.h"
 #include <stdint.h>
 
@@ -21,6 +23,7 @@ struct evict_options {
     int lfu_decay_min;  /* 1: minutes to halve an idle counter */
 };
 extern struct evict_options evict_options;
+extern const struct option evict_rows[];
 extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all there is to do: set by evict_tick() */
 
 void evict_tick(int64_t now_ms); /* once a second or more often */
@@ -39,7 +42,7 @@ void evict_set_frequency(struct entry *e, unsigned counter);
 
 /* A read or write of the entry. Writes memory only when the clock has moved on. */
 static inline void evict_touch(struct entry *e) {
-    if (__builtin_expect(evict_clock == 0, 0)) {
+    if (unlikely(evict_clock == 0)) {
         evict_touch_slowly(e);
         return;
     }

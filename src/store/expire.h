@@ -12,8 +12,8 @@
  * came later. Both are harmless, since a mark stands for all entries that it fits: it
  * removes those that are due and comes back at the earliest deadline of the others. */
 #pragma once
-#include "store/db_layout.h"
 #include "store/entry.h"
+#include "store/keyspace.h"
 #include <stdint.h>
 
 #define EXPIRE_SLICE_US 500 /* the most that one call of expire_run may take, about */

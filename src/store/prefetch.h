@@ -12,7 +12,7 @@
  *
  * The databases may differ. They must not change between the two passes. */
 #pragma once
-#include "store/db_layout.h"
+#include "store/keyspace.h"
 #include <assert.h>
 
 #define PREFETCH_MAX 64 /* look-ups at a time */

@@ -9,6 +9,7 @@
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/likely.h"
 #include "ds/table.h"
 #include <assert.h>
 
@@ -23,7 +24,7 @@ extern const struct table_type set_record_table;
 
 static inline __attribute__((always_inline)) struct slice set_record_slice(const struct set_record *r) {
     uint32_t len = r->head;
-    if (__builtin_expect(len != SET_RECORD_LONG, 1)) return slice_of(r->rest, len);
+    if (likely(len != SET_RECORD_LONG)) return slice_of(r->rest, len);
     memcpy(&len, r->rest, sizeof len);
     return slice_of(r->rest + sizeof len, len);
 }
@@ -55,7 +56,7 @@ static inline uint64_t set_record_hash(const void *record) {
 static inline __attribute__((always_inline)) bool set_record_equal(const void *record, const void *arg) {
     const struct set_record *r = record;
     const struct slice *s = arg;
-    if (__builtin_expect(s->len >= SET_RECORD_LONG, 0)) return slice_eq(set_record_slice(r), *s);
+    if (unlikely(s->len >= SET_RECORD_LONG)) return slice_eq(set_record_slice(r), *s);
     return r->head == s->len && memcmp(r->rest, s->ptr, s->len) == 0;
 }
 static inline __attribute__((always_inline)) struct set_record *set_record_find(const struct table *t,

@@ -36,7 +36,7 @@ test "A full disk under always ends the server before it acknowledges anything t
 }
 
 test "An fsync that fails: writes are refused under everysec until it works again" {
-    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
+    need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FSYNC_FAILS=$switch LD_PRELOAD=$::root/build/tools/fsync_fails.so"
     with_wrapped_server $line {appendonly yes appendfsync everysec} {
@@ -57,7 +57,7 @@ test "An fsync that fails: writes are refused under everysec until it works agai
 }
 
 test "An fsync that fails under always ends the server" {
-    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
+    need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FSYNC_FAILS=$switch LD_PRELOAD=$::root/build/tools/fsync_fails.so"
     with_wrapped_server $line {appendonly yes appendfsync always} {

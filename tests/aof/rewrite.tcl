@@ -105,7 +105,7 @@ with_server {save "" appendonly no} {
 }
 
 test "After three failures automatic rewrites wait, one by hand does not" {
-    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
+    need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so"
     with_wrapped_server $line {appendonly yes auto-aof-rewrite-min-size 1000 auto-aof-rewrite-percentage 10} {
@@ -148,38 +148,18 @@ test "A rewrite for which the disk has no room leaves the log as it was" {
 
 # --- what is on disk -------------------------------------------------------------------------
 
-proc traced {directives body} {
-    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
-    uplevel 1 {set trace [string trim [exec mktemp]]}
-    upvar trace trace
-    set line "export DISK_TRACE=$trace LD_PRELOAD=$::root/build/tools/disk_trace.so"
-    uplevel 1 [list with_wrapped_server $line $directives $body]
-    file delete $trace
-}
-
-# What the server itself, without its children, has done to its files so far.
-proc events {trace pid} {
-    set file [open $trace]
-    set events {}
-    foreach line [split [read $file] \n] {
-        if {[lindex $line 0] eq $pid} { lappend events [lrange $line 1 end] }
-    }
-    close $file
-    return $events
-}
-
 test "An increment is on disk before the manifest names the next one" {
     foreach policy {everysec no always} {
-        traced [list appendonly yes appendfsync $policy] {
+        with_disk_trace [list appendonly yes appendfsync $policy] {
             for {set round 1} {$round <= 3} {incr round} {
                 r SET k $round
-                set before [llength [events $trace [server_pid]]]
+                set before [llength [disk_events 0 [server_pid]]]
                 r MULTI
                 r SET k2 $round
                 r EXEC
                 r BGREWRITEAOF
                 wait_for {[info_field aof_rewrite_in_progress] == 0}
-                set what [lrange [events $trace [server_pid]] $before end]
+                set what [lrange [disk_events 0 [server_pid]] $before end]
                 set incr appendonly.aof.$round.incr.aof
                 set renamed [lsearch $what "rename appendonly.aof.manifest"]
                 set written [lindex [lsearch -all $what "write $incr"] end]
@@ -191,16 +171,16 @@ test "An increment is on disk before the manifest names the next one" {
 }
 
 test "The directory's own name is on disk before anything is acknowledged" {
-    traced {appendonly yes appendfsync always} {
-        set what [events $trace [server_pid]]
+    with_disk_trace {appendonly yes appendfsync always} {
+        set what [disk_events 0 [server_pid]]
         assert {"sync [file tail [server_folder]]" in $what}
         assert {"sync appendonlydir" in $what}
     }
 }
 
 test "no-appendfsync-on-rewrite: nothing is synced while a child writes" {
-    traced {appendonly yes appendfsync always no-appendfsync-on-rewrite yes save ""} {
-        set count {llength [lsearch -all [events $trace [server_pid]] "sync *.incr.aof"]}
+    with_disk_trace {appendonly yes appendfsync always no-appendfsync-on-rewrite yes save ""} {
+        set count {llength [lsearch -all [disk_events 0 [server_pid]] "sync *.incr.aof"]}
         r SET k 1
         slow_save
         r BGSAVE
@@ -215,16 +195,16 @@ test "no-appendfsync-on-rewrite: nothing is synced while a child writes" {
 }
 
 test "Under always, all clients that are ready share one sync" {
-    traced {appendonly yes appendfsync always save ""} {
+    with_disk_trace {appendonly yes appendfsync always save ""} {
         set clients {}
         for {set i 0} {$i < 100} {incr i} { lappend clients [client] }
         foreach c $clients { $c PING }
-        set before [llength [lsearch -all [events $trace [server_pid]] "sync *.incr.aof"]]
+        set before [llength [lsearch -all [disk_events 0 [server_pid]] "sync *.incr.aof"]]
         send_signal STOP [server_pid]
         foreach c $clients { $c -send INCR counter }
         send_signal CONT [server_pid]
         foreach c $clients { $c -read }
-        set syncs [expr {[llength [lsearch -all [events $trace [server_pid]] "sync *.incr.aof"]] - $before}]
+        set syncs [expr {[llength [lsearch -all [disk_events 0 [server_pid]] "sync *.incr.aof"]] - $before}]
         assert {$syncs >= 1 && $syncs <= 2}
     }
 }

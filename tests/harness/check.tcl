@@ -6,6 +6,7 @@
 #   wait_for condition ?ms?               until the expression holds; never a sleep of fixed length
 #   info_field name                       a field of INFO everything
 #   skip why                              leave the test without counting it as passed or failed
+#   need_preload                          skip the test if the server is sanitized, which LD_PRELOAD would break
 #
 # Random tests take their numbers from rand(), seeded by --seed or by the clock; a failing test's report names the seed.
 
@@ -59,6 +60,10 @@ proc where {options} {
 
 proc skip {why} {
     return -code error -errorcode SKIP $why
+}
+
+proc need_preload {} {
+    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
 }
 
 proc shorten {text} {

@@ -279,8 +279,9 @@ proc server::with_attached {directives body} {
     if {$code && [info exists options]} { return -options $options $result }
 }
 
-# Runs the body with a server that is started by way of a shell's line: limits, preloads.
-proc with_wrapped_server {line directives body} {
+# Runs the body with a server that a shell starts after this line, which sets limits or preloads. The options are those
+# of server_start.
+proc with_wrapped_server {line directives body args} {
     set wrapper [string trim [exec mktemp]]
     set file [open $wrapper w]
     puts $file "#!/bin/sh\n$line\nexec $::env(KURA_SERVER) \"\$@\""
@@ -288,7 +289,7 @@ proc with_wrapped_server {line directives body} {
     file attributes $wrapper -permissions 0755
     set mine $::env(KURA_SERVER)
     set ::env(KURA_SERVER) $wrapper
-    set h [server_start $directives]
+    set h [server_start $directives {*}$args]
     set ::env(KURA_SERVER) $mine
     lappend server::stack $h
     set code [catch {uplevel 1 $body} result options]

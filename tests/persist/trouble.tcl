@@ -153,7 +153,7 @@ test "A snapshot for which the disk has no room leaves the old one" {
 }
 
 test "A fork that fails is reported, and tried again" {
-    if {[slowness] > 1} { skip "a sanitized server cannot be preloaded" }
+    need_preload
     set switch [string trim [exec mktemp -u]]
     with_wrapped_server "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so" {save "" appendonly yes} {
         r SET k v

@@ -1,5 +1,6 @@
-/* For LD_PRELOAD: what would survive a power cut is decided by the order of writes, syncs and renames. Each of them adds
- * a line to the file that DISK_TRACE names: "<pid> write|sync|rename <name of the file>". */
+/* For LD_PRELOAD: the order of writes, syncs, renames, cuts and removals decides what a power cut leaves. Each of them
+ * adds a line to the file that DISK_TRACE names: "<pid> write|sync|rename|truncate|remove <name of the file>".
+ * Writes are noted only if they begin a frame of the append-only file. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +55,20 @@ int fdatasync(int fd) {
 ssize_t write(int fd, const void *bytes, size_t n) {
     if (n >= 3 && memcmp(bytes, "#K:", 3) == 0) note_fd("write", fd);
     return real_write(fd, bytes, n);
+}
+
+int ftruncate(int fd, off_t length) {
+    int (*real)(int, off_t) = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate");
+    int result = real(fd, length);
+    note_fd("truncate", fd);
+    return result;
+}
+
+int unlink(const char *path) {
+    int (*real)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    int result = real(path);
+    note("remove", path);
+    return result;
 }
 
 int rename(const char *from, const char *to) {

@@ -70,6 +70,21 @@ static void count_balances(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
+static void texts_are_copied(void **state) {
+    (void)state;
+    size_t before = alloc_used();
+    char *string = alloc_copy_string("12345678"), *text = alloc_copy_text("a\0b", 3), *empty = alloc_copy_text(NULL, 0);
+    assert_int_equal(alloc_used() - before, 16 + 8 + 8);
+    assert_string_equal(string, "12345678");
+    assert_memory_equal(text, "a\0b", 4);
+    assert_string_equal(empty, "");
+    alloc_put_string(string);
+    alloc_put(text, 4);
+    alloc_put_string(empty);
+    alloc_put_string(NULL);
+    assert_int_equal(alloc_used(), before);
+}
+
 static void absurd_sizes_are_refused(void **state) {
     (void)state;
     size_t before = alloc_used();
@@ -133,13 +148,10 @@ static void statistics_are_plausible(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_are_jemallocs),
-        cmocka_unit_test(arena_is_single),
-        cmocka_unit_test(count_balances),
-        cmocka_unit_test(absurd_sizes_are_refused),
-        cmocka_unit_test(threads_that_end_stay_counted),
-        cmocka_unit_test(peak_is_what_was_sampled),
-        cmocka_unit_test(statistics_are_plausible),
+        cmocka_unit_test(classes_are_jemallocs),    cmocka_unit_test(arena_is_single),
+        cmocka_unit_test(count_balances),           cmocka_unit_test(texts_are_copied),
+        cmocka_unit_test(absurd_sizes_are_refused), cmocka_unit_test(threads_that_end_stay_counted),
+        cmocka_unit_test(peak_is_what_was_sampled), cmocka_unit_test(statistics_are_plausible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The files of tests/fuzz: what they promise holds, and no damage to them brings down the loader, RESTORE or the check
+/* The files of tests/corpus: what they promise holds, and no damage to them brings down the loader, RESTORE or the check
  * tool, which also says whether a file is sound as the loader does. KURA_FUZZ_ROUNDS is how often each is damaged. */
 #include "base/crc64.h"
 #include "base/log.h"
@@ -118,12 +118,12 @@ static void try_payload(const struct sample *sample) {
 
 static void snapshots(void **state) {
     (void)state;
-    each_file("tests/fuzz/rdb", try_snapshot);
+    each_file("tests/corpus/rdb", try_snapshot);
 }
 
 static void payloads(void **state) {
     (void)state;
-    each_file("tests/fuzz/dump", try_payload);
+    each_file("tests/corpus/dump", try_payload);
 }
 
 int main(int argc, char **argv) {

@@ -6,7 +6,10 @@
 #include "base/rand.h"
 #include "cmd/families.h"
 #include "server/block.h"
+#include "server/call.h"
 #include "server/catalog.h"
+#include "server/client.h"
+#include "server/exec.h"
 #include "server/propagate.h"
 #include "server/reply.h"
 #include "store/changes.h"
@@ -51,11 +54,11 @@ static void run(int who, const char *text) {
         end = text + strcspn(text, " ");
         argv[r.argc++] = slice_of(text, (size_t)(end - text));
     }
-    exec_prepare(&r);
+    request_prepare(&r);
     assert_non_null(r.command);
     size_t mark = conn_open();
     client_current = r.client;
-    exec_start_clock();
+    call_start_clock();
     exec_run(&r);
     client_current = NULL;
     conn_keep(&r.client->conn, mark);
@@ -106,7 +109,7 @@ static void effects_of_serving(void **state) {
     run(1, "BLMOVE q s LEFT LEFT 0");
     expect("RPUSH q 1", "rpush:q", "RPUSH q 1");
     for (int i = 1; i < CLIENTS; i++)
-        assert_false(block_is_waiting(&clients[i]));
+        assert_false(clients[i].flags & CLIENT_WAITS);
 }
 
 static void nothing_stays_behind(void **state) {
@@ -118,12 +121,12 @@ static void nothing_stays_behind(void **state) {
     assert_int_equal(block_metrics.keys, 3);
     assert_int_equal(block_metrics.deadlines, 2);
     assert_non_null(db_hooks.changed);
-    block_forget(&clients[1]);
+    block_part.forget(&clients[1]);
     assert_true(block_end(&clients[2], NULL));
     assert_false(block_end(&clients[2], NULL));
     assert_string_equal(sent_to(2), "*-1\r\n");
     assert_int_equal(block_metrics.keys, 2);
-    block_forget(&clients[3]);
+    block_part.forget(&clients[3]);
     assert_int_equal(block_metrics.clients, 0);
     assert_int_equal(block_metrics.keys, 0);
     assert_int_equal(block_metrics.deadlines, 0);
@@ -133,7 +136,7 @@ static void nothing_stays_behind(void **state) {
 
 static void nested_is_timed_out(void **state) {
     (void)state;
-    exec_nested = true;
+    call_is_nested = true;
     run(1, "BLPOP none 0");
     assert_string_equal(sent_to(1), "*-1\r\n");
     run(1, "BLMOVE none k LEFT LEFT 0");
@@ -143,7 +146,7 @@ static void nested_is_timed_out(void **state) {
     run(2, "RPUSH k 1");
     run(1, "BLPOP k 0");
     assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n1\r\n");
-    exec_nested = false;
+    call_is_nested = false;
     assert_int_equal(block_metrics.clients, 0);
 }
 
@@ -152,16 +155,16 @@ static void served_behind_what_is_nested(void **state) {
     (void)state;
     run(1, "BLPOP k 0");
     run(3, "BLPOP k 0");
-    exec_nested = true;
+    call_is_nested = true;
     run(DRIVER, "RPUSH k 1");
     run(DRIVER, "DEL k");
     run(DRIVER, "RPUSH k 2");
     assert_string_equal(sent_to(1), "");
-    exec_nested = false;
+    call_is_nested = false;
     run(DRIVER, "EXISTS k");
     assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n2\r\n");
-    assert_true(block_is_waiting(&clients[3]));
-    block_forget(&clients[3]);
+    assert_true(clients[3].flags & CLIENT_WAITS);
+    block_part.forget(&clients[3]);
 }
 
 static void held_requests_come_in_order(void **state) {
@@ -170,12 +173,12 @@ static void held_requests_come_in_order(void **state) {
     struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
     for (int i = 0; i < 3; i++) {
         struct request r = {.client = &clients[1], .argv = words, .argc = i % 2 ? 1 : 2};
-        exec_prepare(&r);
+        request_prepare(&r);
         block_hold(&r);
     }
     assert_null(block_next(&clients[1]));
     run(DRIVER, "RPUSH k 1");
-    assert_false(block_is_waiting(&clients[1]));
+    assert_false(clients[1].flags & CLIENT_WAITS);
     for (int i = 0; i < 3; i++) {
         struct held_request *held = block_next(&clients[1]);
         assert_non_null(held);
@@ -192,13 +195,13 @@ static void postponed_go_on_in_order(void **state) {
     struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
     for (int i = 1; i < CLIENTS; i++) {
         struct request r = {.client = &clients[i], .argv = words, .argc = 2};
-        exec_prepare(&r);
+        request_prepare(&r);
         block_postpone(&r);
-        assert_true(block_is_waiting(&clients[i]));
+        assert_true(clients[i].flags & CLIENT_WAITS);
         assert_false(block_end(&clients[i], NULL));
     }
     assert_int_equal(block_metrics.clients, 0);
-    block_forget(&clients[2]);
+    block_part.forget(&clients[2]);
     block_resume_all();
     for (int i = 1; i < CLIENTS; i += 2) {
         struct held_request *held = block_next(&clients[i]);
@@ -236,7 +239,7 @@ static int teardown(void **state) {
     changes_listen(CHANGES_NOTIFY, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         conn_flush(NULL);
-        block_forget(&clients[i]);
+        block_part.forget(&clients[i]);
         conn_close(&clients[i].conn);
         close(ends[i]);
     }

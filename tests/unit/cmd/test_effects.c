@@ -8,8 +8,10 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "cmd/families.h"
+#include "server/call.h"
 #include "server/catalog.h"
 #include "server/client.h"
+#include "server/exec.h"
 #include "server/limits.h"
 #include "server/propagate.h"
 #include "store/changes.h"
@@ -447,9 +449,9 @@ static void run(const char *text) {
     struct request r = {.client = &client, .argv = argv, .argc = split(text, words)};
     for (int i = 0; i < r.argc; i++)
         argv[i] = buf_slice(&words[i]);
-    exec_prepare(&r);
+    request_prepare(&r);
     assert_non_null(r.command);
-    exec_start_clock();
+    call_start_clock();
     exec_run(&r);
     clock_cached_ms = now_ms; /* exec looks at the clock after what took long */
     conn_truncate(0);
@@ -564,7 +566,7 @@ static void arguments_outlive_the_values_they_became(void **state) {
         if (conn_read(&client.conn, &parser, &end) != CONN_READ_SOME) continue;
         if (resp_parse(parser, end, &limits) == RESP_REQUEST) {
             struct request r = {.client = &client, .argv = parser->argv, .argc = (int)parser->argc};
-            exec_prepare(&r);
+            request_prepare(&r);
             exec_run(&r);
             conn_truncate(0);
             assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);

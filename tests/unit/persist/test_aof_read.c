@@ -1,7 +1,7 @@
 /* Logs that were cut, damaged and made up. Whatever they are: no crash, no more memory than their size justifies; and of a
  * log that kura wrote, what is applied is always the beginning of what was written, in whole units.
  *
- * tests/fuzz/aof holds logs by hand; a file's name begins with what the reader has to say about it. */
+ * tests/corpus/aof holds logs by hand; a file's name begins with what the reader has to say about it. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -323,14 +323,14 @@ static void the_corpus_is_judged_right(void **state) {
                                         [AOF_READ_ROTTEN] = "rotten",
                                         [AOF_READ_FOREIGN] = "foreign"};
     char *bytes = malloc(LOG_MAX), path[512];
-    DIR *dir = opendir("tests/fuzz/aof");
+    DIR *dir = opendir("tests/corpus/aof");
     int files = 0;
     (void)state;
     assert_non_null(dir);
     for (struct dirent *entry; (entry = readdir(dir));) {
         struct aof_finding found;
         if (entry->d_name[0] == '.') continue;
-        snprintf(path, sizeof path, "tests/fuzz/aof/%s", entry->d_name);
+        snprintf(path, sizeof path, "tests/corpus/aof/%s", entry->d_name);
         FILE *file = fopen(path, "re");
         assert_non_null(file);
         size_t n = fread(bytes, 1, LOG_MAX, file);

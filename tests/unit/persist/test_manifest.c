@@ -111,14 +111,14 @@ static void a_rewrite_turns_files_into_history(void **state) {
     manifest_free(&copy);
 }
 
-/* --- hostile bytes: tests/fuzz/manifest holds them by hand, the rest is made of these --------- */
+/* --- hostile bytes: tests/corpus/manifest holds them by hand, the rest is made of these --------- */
 
 #define ROUNDS 20000
 #define TEXT_MAX 8192
 
 static size_t read_corpus_file(const char *name, char *to) {
     char path[512];
-    snprintf(path, sizeof path, "tests/fuzz/manifest/%s", name);
+    snprintf(path, sizeof path, "tests/corpus/manifest/%s", name);
     FILE *file = fopen(path, "re");
     assert_non_null(file);
     size_t n = fread(to, 1, TEXT_MAX / 2, file);
@@ -156,7 +156,7 @@ static bool is_accepted(struct slice text) {
 
 static void the_corpus_is_judged_right(void **state) {
     char text[TEXT_MAX];
-    DIR *dir = opendir("tests/fuzz/manifest");
+    DIR *dir = opendir("tests/corpus/manifest");
     int files = 0;
     (void)state;
     assert_non_null(dir);

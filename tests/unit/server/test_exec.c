@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "net/conn.h"
+#include "server/call.h"
 #include "server/catalog.h"
 #include "server/client.h"
 #include "server/exec.h"
@@ -92,8 +93,8 @@ static const char *run(const char *text) {
     snprintf(copy, sizeof copy, "%s", text);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
         argv[r.argc++] = slice_cstr(word);
-    exec_prepare(&r);
-    exec_start_clock();
+    request_prepare(&r);
+    call_start_clock();
     size_t mark = conn_mark();
     exec_run(&r);
     snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - mark), conn_arena.data + mark);
@@ -226,23 +227,33 @@ static void calls_and_refusals(void **state) {
     assert_int_equal(get->calls + get->rejected + wrong->failed, 0);
 }
 
+static bool lacks_password(const struct request *r, unsigned flags) {
+    (void)flags;
+    return !(r->client->flags & CLIENT_AUTHENTICATED);
+}
+
+static const struct gate auth_gate = {
+    .passes = CMD_NO_AUTH, .holds = lacks_password, .error = "NOAUTH Authentication required."};
+static const struct gate loading_gate = {.passes = CMD_LOADING,
+                                         .error = "LOADING Redis is loading the dataset in memory"};
+
 static void gates(void **state) {
     (void)state;
     static const char *const no_auth = "-NOAUTH Authentication required.\r\n";
     static const char *const loading = "-LOADING Redis is loading the dataset in memory\r\n";
-    gates_arm(GATES_NEEDS_AUTH, true);
+    gates_set(GATES_AUTH, &auth_gate);
     assert_string_equal(run("get k"), ":2\r\n"); /* this client has the password */
     client.flags &= ~(unsigned)CLIENT_AUTHENTICATED;
     assert_string_equal(run("get k"), no_auth);
     assert_string_equal(run("config get x"), no_auth);
     assert_string_equal(run("auth x"), ":2\r\n");
-    gates_arm(GATES_LOADING, true);
+    gates_set(GATES_LOADING, &loading_gate);
     assert_string_equal(run("get k"), no_auth);
     assert_string_equal(run("auth x"), loading);
     assert_string_equal(run("hello"), ":1\r\n");
-    gates_arm(GATES_NEEDS_AUTH, false);
+    gates_set(GATES_AUTH, NULL);
     assert_string_equal(run("get k"), loading);
-    gates_arm(GATES_LOADING, false);
+    gates_set(GATES_LOADING, NULL);
     assert_string_equal(run("get k"), ":2\r\n");
     client.flags |= CLIENT_AUTHENTICATED;
 }

@@ -3,12 +3,12 @@
  * lines and directives that are no options stay. Options that the file does not name and that have another
  * value than the initial one follow at the end, under a line that says who wrote them. The result goes to a
  * temporary file beside the old one, is synced and renamed over it: a crash leaves the one or the other. */
-#include "server/config_rewrite.h"
+#include "conf/config_rewrite.h"
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "server/config.h"
-#include "server/directive.h"
-#include "server/words.h"
+#include "base/words.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -64,9 +64,7 @@ static ssize_t option_of(struct slice line, bool *broken) {
     if (blanks == line.len || line.ptr[blanks] == '#') return -1;
     *broken = !words_split(&w, line);
     const struct option *o = w.count > 0 ? config_find(words_slice(w.at[0])) : NULL;
-    for (size_t i = 0; o && i < config_count(); i++) {
-        if (config_at(i) == o) found = (ssize_t)i;
-    }
+    if (o) found = (ssize_t)config_index(o);
     words_free(&w);
     return found;
 }

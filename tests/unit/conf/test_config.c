@@ -1,7 +1,6 @@
 /* Option rows: every type is read, printed and refused as it should, and a change of several is all or nothing. */
-#include "server/config.h"
-#include "server/directive.h"
-#include "server/words.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,35 +145,9 @@ static void all_or_nothing(void **state) {
     assert_string_equal(error.text, "duplicate parameter");
 }
 
-static void words(void **state) {
-    (void)state;
-    struct words w;
-    assert_true(words_split(&w, SLICE("  a \"b c\" 'd'")));
-    assert_int_equal(w.count, 3);
-    assert_string_equal(w.at[1], "b c");
-    assert_null(w.at[3]);
-    words_free(&w);
-    assert_false(words_split(&w, SLICE("a \"b")));
-    assert_true(words_split(&w, SLICE("a \"b\\x00c\" d")));
-    assert_int_equal(w.count, 3);
-    assert_true(slice_eq(words_slice(w.at[1]), SLICE("b\0c")));
-    assert_string_equal(w.at[2], "d");
-    assert_true(words_hold_nul((const char *const *)w.at, 3));
-    assert_false(words_hold_nul((const char *const *)w.at, 1));
-    words_free(&w);
-    words_split_blanks(&w, SLICE("a  b "));
-    assert_int_equal(w.count, 4);
-    assert_string_equal(w.at[1], "");
-    assert_string_equal(w.at[3], "");
-    words_free(&w);
-    words_split_blanks(&w, SLICE(""));
-    assert_int_equal(w.count, 0);
-    words_free(&w);
-}
-
 int main(void) {
     config_register(rows);
     const struct CMUnitTest tests[] = {cmocka_unit_test(types), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(all_or_nothing), cmocka_unit_test(words)};
+                                       cmocka_unit_test(all_or_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,29 @@
-#include "server/directive.h"
+/* See directive.h. Invariants: directive_read() of what directive_print() has written gives the same value; a read that
+ * fails leaves the value alone. CONFIG SET depends on both when it brings former values back.
+ *
+ * Error texts are Redis's; those that name bounds or names are put together in one static buffer. */
+#include "conf/directive.h"
 #include "base/alloc.h"
 #include "base/num.h"
-#include "server/words.h"
+#include "base/words.h"
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-static char text[512]; /* an error that is more than a constant */
+static char text[512]; /* an error text with the row's bounds or names in it */
+
+/* The default bound of a row that has none is what its type can hold. */
+static int64_t max_of(const struct option *o) {
+    bool wide = o->type == OPTION_I64 || o->type == OPTION_MEMORY;
+    return o->max ? o->max : wide ? INT64_MAX : INT32_MAX;
+}
 
 static bool fail_bounds(const struct option *o, const char **error) {
     const char *format = o->type == OPTION_OCTAL ? "argument must be between %llo and %llo inclusive"
                                                  : "argument must be between %lld and %lld inclusive";
-    snprintf(text, sizeof text, format, (long long)o->min, (long long)o->max);
+    snprintf(text, sizeof text, format, (long long)o->min, (long long)max_of(o));
     *error = text;
     return false;
 }
@@ -29,7 +39,7 @@ static bool read_bool(const struct option *o, const char *word, const char **err
 }
 
 static bool store_integer(const struct option *o, int64_t n, const char **error) {
-    if (n < o->min || n > o->max) return fail_bounds(o, error);
+    if (n < o->min || n > max_of(o)) return fail_bounds(o, error);
     if (o->type == OPTION_INT || o->type == OPTION_OCTAL)
         *(int *)o->address = (int)n;
     else
@@ -50,7 +60,7 @@ static bool read_octal(const struct option *o, const char *word, const char **er
     return end != word && *end == '\0' && isdigit((unsigned char)*word) && store_integer(o, n, error);
 }
 
-/* "5%" is kept as -5. */
+/* "5%" is stored as -5. */
 static bool read_percent(const struct option *o, const char *word, size_t len, const char **error) {
     int64_t n;
     *error = "argument must be a memory or percent value";
@@ -102,17 +112,15 @@ static bool read_names(const struct option *o, const char *const *words, int cou
 
 static bool read_string(const struct option *o, const char *word) {
     char **at = o->address;
-    size_t bytes = strlen(word) + 1;
-    char *copy = memcpy(alloc_get(bytes), word, bytes);
-    if (*at) alloc_put(*at, strlen(*at) + 1);
+    char *copy = alloc_copy_string(word);
+    alloc_put_string(*at);
     *at = copy;
     return true;
 }
 
 static bool read_bytes(const struct option *o, struct slice value) {
     struct slice *at = o->address;
-    char *copy = memcpy(alloc_get(value.len + 1), value.ptr, value.len);
-    copy[value.len] = '\0';
+    char *copy = alloc_copy_text(value.ptr, value.len);
     if (at->ptr) alloc_put((char *)at->ptr, at->len + 1);
     *at = slice_of(copy, value.len);
     return true;
@@ -139,8 +147,7 @@ bool directive_read(const struct option *o, const char *const *words, int count,
     case OPTION_MEMORY: return read_memory(o, words[0], error);
     case OPTION_ENUM:
     case OPTION_FLAGS: return read_names(o, words, count, error);
-    case OPTION_STRING:
-    case OPTION_IGNORED: return read_string(o, words[0]);
+    case OPTION_STRING: return read_string(o, words[0]);
     case OPTION_BYTES: return read_bytes(o, words_slice(words[0]));
     case OPTION_CUSTOM: return o->set(words, count, error);
     }
@@ -195,14 +202,12 @@ void directive_print(const struct option *o, struct buf *out) {
     }
     case OPTION_ENUM: print_enum(o, *(int *)o->address, out); return;
     case OPTION_FLAGS: print_flags(o, *(int *)o->address, out); return;
-    case OPTION_STRING:
-    case OPTION_IGNORED: buf_append_cstr(out, *(char **)o->address); return;
+    case OPTION_STRING: buf_append_cstr(out, *(char **)o->address); return;
     case OPTION_BYTES: buf_append_slice(out, *(struct slice *)o->address); return;
     case OPTION_CUSTOM: o->get(out); return;
     }
 }
 
-/* The largest unit that loses nothing. */
 void directive_print_memory(int64_t n, struct buf *out) {
     static const struct {
         int shift;
@@ -218,7 +223,7 @@ void directive_print_memory(int64_t n, struct buf *out) {
 }
 
 void directive_print_file(const struct option *o, struct buf *out) {
-    bool quoted = o->type == OPTION_STRING || o->type == OPTION_BYTES || o->type == OPTION_IGNORED;
+    bool quoted = o->type == OPTION_STRING || o->type == OPTION_BYTES;
     if (o->type == OPTION_MEMORY && *(int64_t *)o->address >= 0) {
         directive_print_memory(*(int64_t *)o->address, out);
         return;

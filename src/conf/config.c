@@ -1,17 +1,31 @@
-#include "server/config.h"
+/* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of main's list,
+ * which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
+#include "conf/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
-#include "server/directive.h"
-#include "server/settings.h"
-#include "server/words.h"
+#include "base/words.h"
+#include "conf/directive.h"
+#include "conf/permit.h"
 #include <assert.h>
 #include <strings.h>
 
 #define ROWS_MAX 512
 #define UNSUPPORTED_MAX 32
 
+static int protected_permit; /* enum permit: may clients set options that are OPTION_PROTECTED? */
+
+const struct option config_rows[] = {
+    {.name = "enable-protected-configs",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE,
+     .address = &protected_permit,
+     .initial = "no",
+     .names = permit_names},
+    {.name = NULL},
+};
+
 static const struct option *rows[ROWS_MAX];
-static bool warned[ROWS_MAX]; /* the log has named this planned option */
+static bool warned[ROWS_MAX]; /* the log has said that this planned option has no effect */
 static size_t row_count;
 static bool starting = true;
 static char *path;
@@ -26,7 +40,7 @@ static bool is_name(const char *name, struct slice given) {
     return name && strlen(name) == given.len && strncasecmp(name, given.ptr, given.len) == 0;
 }
 
-/* Two hundred comparisons that mostly end at the length: no work for an index to save, CONFIG being what it is. */
+/* Linear: two hundred comparisons, most of which end at the length. CONFIG is too rare for an index. */
 const struct option *config_find(struct slice name) {
     for (size_t i = 0; i < row_count; i++) {
         if (is_name(rows[i]->name, name) || is_name(rows[i]->alias, name)) return rows[i];
@@ -34,13 +48,39 @@ const struct option *config_find(struct slice name) {
     return NULL;
 }
 
+static void check_row(const struct option *o) {
+    bool named = o->type == OPTION_ENUM || o->type == OPTION_FLAGS;
+    assert(!config_find(slice_cstr(o->name)) && "two options have the same name");
+    assert(!o->alias || !config_find(slice_cstr(o->alias)));
+    assert(!named || o->names);
+    assert(o->type == OPTION_CUSTOM ? o->set && o->get : o->initial != NULL);
+}
+
+/* A row without an address gets a place for its value: the register's copy of the row points there. */
+static const struct option *place(const struct option *o) {
+    struct kept {
+        struct option row;
+        union {
+            bool yes;
+            int number;
+            int64_t large;
+            char *text;
+            struct slice bytes;
+        } value;
+    };
+    if (o->address || o->type == OPTION_CUSTOM) return o;
+    struct kept *kept = alloc_zero(sizeof *kept);
+    kept->row = *o;
+    kept->row.address = &kept->value;
+    return &kept->row;
+}
+
 void config_register(const struct option *list) {
     for (; list->name; list++) {
         assert(row_count < ROWS_MAX);
-        assert(!config_find(slice_cstr(list->name)) && "two options have the same name");
-        assert(!list->alias || !config_find(slice_cstr(list->alias)));
-        rows[row_count++] = list;
-        directive_reset(list);
+        check_row(list);
+        rows[row_count] = place(list);
+        directive_reset(rows[row_count++]);
     }
 }
 
@@ -50,6 +90,13 @@ size_t config_count(void) {
 
 const struct option *config_at(size_t i) {
     return rows[i];
+}
+
+size_t config_index(const struct option *o) {
+    size_t i = 0;
+    while (rows[i] != o)
+        i++;
+    return i;
 }
 
 /* --- start-up -------------------------------------------------------------------------------- */
@@ -68,11 +115,10 @@ void config_note_unsupported(const char *name) {
         if (strcasecmp(unsupported.names[i], name) == 0) return;
     }
     if (unsupported.count == UNSUPPORTED_MAX) return;
-    size_t bytes = strlen(name) + 1;
-    unsupported.names[unsupported.count++] = memcpy(alloc_get(bytes), name, bytes);
+    unsupported.names[unsupported.count++] = alloc_copy_string(name);
 }
 
-/* An empty value asks for nothing: no reason to warn. */
+/* An empty value asks for nothing, so there is nothing to warn of. */
 static bool is_empty(const struct option *o) {
     struct buf value = {0};
     directive_print(o, &value);
@@ -103,9 +149,9 @@ const char *config_path(void) {
 }
 
 void config_set_path(const char *to) {
-    size_t bytes = strlen(to) + 1;
-    if (path) alloc_put(path, strlen(path) + 1);
-    path = memcpy(alloc_get(bytes), to, bytes);
+    char *copy = alloc_copy_string(to);
+    alloc_put_string(path);
+    path = copy;
 }
 
 /* --- CONFIG SET ------------------------------------------------------------------------------ */
@@ -113,27 +159,19 @@ void config_set_path(const char *to) {
 struct change {
     const struct option *row;
     struct slice name, value;
-    struct buf before; /* the former value, as directive_print() has it */
-    bool changed;
+    struct buf before; /* the former value, printed by directive_print() */
+    bool changed;      /* the new value prints differently */
 };
-
-static size_t index_of(const struct option *o) {
-    size_t i = 0;
-    while (rows[i] != o)
-        i++;
-    return i;
-}
 
 static bool same_name(struct slice a, struct slice b) {
     return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-/* Why this option may not be set now by whoever asks; NULL if it may. */
+/* The reason why this client must not set option i of the list; NULL if it may. */
 static const char *why_forbidden(const struct change *list, int i, bool local) {
     unsigned flags = list[i].row->flags;
     if (flags & OPTION_IMMUTABLE) return "can't set immutable config";
-    if ((flags & OPTION_PROTECTED) && !settings_allow(settings.enable_protected_configs, local))
-        return "can't set protected config";
+    if ((flags & OPTION_PROTECTED) && !permit_allows(protected_permit, local)) return "can't set protected config";
     for (int earlier = 0; earlier < i; earlier++) {
         if (same_name(list[earlier].name, list[i].name)) return "duplicate parameter";
     }
@@ -173,7 +211,7 @@ static bool read_all(struct change *list, int count, struct config_error *error)
     return true;
 }
 
-/* Options that share what has to be done have it done once. */
+/* Options may share an apply(): it runs once, after the last of them was written. */
 static bool apply_all(struct change *list, int count, struct config_error *error) {
     for (int i = 0; i < count; i++) {
         bool wanted = list[i].changed && list[i].row->apply;
@@ -191,7 +229,7 @@ static bool apply_all(struct change *list, int count, struct config_error *error
     return true;
 }
 
-/* In reverse, so that the first value of an option that was set under both of its names comes back. */
+/* In reverse order: an option may have been set under both of its names, and its first `before` is the former value. */
 static void restore(struct change *list, int count, bool apply) {
     const char *error;
     for (int i = count - 1; i >= 0; i--) {
@@ -216,14 +254,14 @@ bool config_set(const struct slice *pairs, int count, bool local, struct config_
         restore(list, count, false);
     }
     if (fine && !apply_all(list, count, error)) {
-        static char kept[256]; /* the text may be overwritten while the former values are applied */
+        static char kept[256]; /* applying the former values may overwrite the text */
         strncpy(kept, error->text, sizeof kept - 1);
         error->text = kept;
         fine = false;
         restore(list, count, true);
     }
     for (int i = 0; i < count; i++) {
-        if (fine && list[i].changed) warn_planned(index_of(list[i].row));
+        if (fine && list[i].changed) warn_planned(config_index(list[i].row));
         buf_free(&list[i].before);
     }
     alloc_put(list, bytes);

@@ -1,10 +1,11 @@
-#include "server/config_file.h"
+#include "conf/config_file.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
-#include "server/config.h"
-#include "server/directive.h"
-#include "server/words.h"
+#include "base/version.h"
+#include "base/words.h"
+#include "conf/config.h"
+#include "conf/directive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -21,7 +22,7 @@ static int include_depth;
 static void load_text(struct slice text);
 
 static void die(int line, struct slice text, const char *error) {
-    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.6) ***\n");
+    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis " VERSION_REDIS ") ***\n");
     fprintf(stderr, "Reading the configuration file, at line %d\n", line);
     fprintf(stderr, ">>> '%.*s'\n", (int)text.len, text.ptr);
     fprintf(stderr, "%s\n", error);

@@ -1,0 +1,226 @@
+#include "conf/planned.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "conf/permit.h"
+#include <string.h>
+#include <strings.h>
+
+/* --- replicaof: "host port", or "no one" ----------------------------------------------------- */
+
+static struct {
+    char host[256]; /* "": none */
+    int port;
+} primary;
+
+static bool set_replicaof(const char *const *words, int count, const char **error) {
+    int64_t port;
+    *error = "wrong number of arguments";
+    if (count != 2) return false;
+    if (strcasecmp(words[0], "no") == 0 && strcasecmp(words[1], "one") == 0) {
+        primary.host[0] = '\0';
+        return true;
+    }
+    *error = "Invalid master port";
+    if (!num_parse_i64(slice_cstr(words[1]), &port) || port < 0 || port > 65535) return false;
+    *error = "Invalid master host";
+    if (strlen(words[0]) >= sizeof primary.host) return false;
+    strcpy(primary.host, words[0]);
+    primary.port = (int)port;
+    return true;
+}
+
+static void get_replicaof(struct buf *out) {
+    if (primary.host[0]) buf_printf(out, "%s %d", primary.host, primary.port);
+}
+
+static void write_replicaof_line(struct buf *out) {
+    if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
+}
+
+/* --- rows ------------------------------------------------------------------------------------ */
+
+static const struct option_name propagation_errors[] = {
+    {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
+static const struct option_name diskless_load[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
+static const struct option_name endpoints[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
+static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
+static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
+static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetchannels", 0}, {NULL, 0}};
+
+const struct option planned_rows[] = {
+    /* memory */
+    {.name = "maxmemory", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "0"},
+    {.name = "maxmemory-clients",
+     .type = OPTION_MEMORY,
+     .flags = OPTION_PLANNED | OPTION_PERCENT,
+     .initial = "0",
+     .min = -100},
+    {.name = "maxmemory-samples", .type = OPTION_INT, .initial = "5", .min = 1},
+    {.name = "maxmemory-eviction-tenacity", .type = OPTION_INT, .initial = "10", .max = 100},
+    {.name = "lazyfree-lazy-eviction", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-server-del", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-user-del", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "lazyfree-lazy-user-flush", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "active-expire-effort", .type = OPTION_INT, .initial = "1", .min = 1, .max = 10},
+    {.name = "activerehashing", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "activedefrag", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "active-defrag-ignore-bytes", .type = OPTION_MEMORY, .initial = "104857600", .min = 1},
+    {.name = "active-defrag-threshold-lower", .type = OPTION_INT, .initial = "10", .max = 1000},
+    {.name = "active-defrag-threshold-upper", .type = OPTION_INT, .initial = "100", .max = 1000},
+    {.name = "active-defrag-cycle-min", .type = OPTION_INT, .initial = "1", .min = 1, .max = 99},
+    {.name = "active-defrag-cycle-max", .type = OPTION_INT, .initial = "25", .min = 1, .max = 99},
+    {.name = "active-defrag-max-scan-fields", .type = OPTION_I64, .initial = "1000", .min = 1},
+
+    /* streams */
+    {.name = "stream-node-max-bytes", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "4096"},
+    {.name = "stream-node-max-entries", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "100"},
+
+    /* persistence */
+    {.name = "sanitize-dump-payload", .type = OPTION_ENUM, .initial = "no", .names = sanitize},
+    {.name = "rdb-del-sync-files", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "propagation-error-behavior", .type = OPTION_ENUM, .initial = "ignore", .names = propagation_errors},
+
+    /* replication */
+    {.name = "replicaof",
+     .alias = "slaveof",
+     .type = OPTION_CUSTOM,
+     .flags = OPTION_MULTI | OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "no one",
+     .set = set_replicaof,
+     .get = get_replicaof,
+     .lines = write_replicaof_line},
+    {.name = "masteruser", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "masterauth", .type = OPTION_BYTES, .flags = OPTION_PLANNED | OPTION_SENSITIVE, .initial = ""},
+    {.name = "replica-read-only", .alias = "slave-read-only", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-serve-stale-data", .alias = "slave-serve-stale-data", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-ignore-maxmemory", .alias = "slave-ignore-maxmemory", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-lazy-flush", .alias = "slave-lazy-flush", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "replica-announced", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "replica-ignore-disk-write-errors", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "replica-priority", .alias = "slave-priority", .type = OPTION_INT, .initial = "100"},
+    {.name = "replica-announce-ip", .alias = "slave-announce-ip", .type = OPTION_STRING, .initial = ""},
+    {.name = "replica-announce-port", .alias = "slave-announce-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "repl-diskless-sync", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "repl-diskless-sync-delay", .type = OPTION_INT, .initial = "5"},
+    {.name = "repl-diskless-sync-max-replicas", .type = OPTION_INT, .initial = "0"},
+    {.name = "repl-diskless-load",
+     .type = OPTION_ENUM,
+     .flags = OPTION_DENY_LOADING,
+     .initial = "disabled",
+     .names = diskless_load},
+    {.name = "repl-disable-tcp-nodelay", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "repl-timeout", .type = OPTION_INT, .initial = "60", .min = 1},
+    {.name = "repl-ping-replica-period",
+     .alias = "repl-ping-slave-period",
+     .type = OPTION_INT,
+     .initial = "10",
+     .min = 1},
+    {.name = "repl-backlog-size", .type = OPTION_MEMORY, .initial = "1048576", .min = 1},
+    {.name = "repl-backlog-ttl", .type = OPTION_I64, .initial = "3600"},
+    {.name = "min-replicas-to-write",
+     .alias = "min-slaves-to-write",
+     .type = OPTION_INT,
+     .flags = OPTION_PLANNED,
+     .initial = "0"},
+    {.name = "min-replicas-max-lag", .alias = "min-slaves-max-lag", .type = OPTION_INT, .initial = "10"},
+
+    /* cluster */
+    {.name = "cluster-enabled", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = "no"},
+    {.name = "cluster-config-file", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .initial = "nodes.conf"},
+    {.name = "cluster-node-timeout", .type = OPTION_I64, .initial = "15000"},
+    {.name = "cluster-port", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .initial = "0", .max = 65535},
+    {.name = "cluster-migration-barrier", .type = OPTION_INT, .initial = "1"},
+    {.name = "cluster-replica-validity-factor",
+     .alias = "cluster-slave-validity-factor",
+     .type = OPTION_INT,
+     .initial = "10"},
+    {.name = "cluster-replica-no-failover", .alias = "cluster-slave-no-failover", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "cluster-require-full-coverage", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-allow-reads-when-down", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "cluster-allow-pubsubshard-when-down", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-allow-replica-migration", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "cluster-link-sendbuf-limit", .type = OPTION_MEMORY, .initial = "0"},
+    {.name = "cluster-preferred-endpoint-type", .type = OPTION_ENUM, .initial = "ip", .names = endpoints},
+    {.name = "cluster-announce-ip", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-hostname", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-human-nodename", .type = OPTION_STRING, .initial = ""},
+    {.name = "cluster-announce-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "cluster-announce-tls-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+    {.name = "cluster-announce-bus-port", .type = OPTION_INT, .initial = "0", .max = 65535},
+
+    /* TLS */
+    {.name = "tls-port", .type = OPTION_INT, .flags = OPTION_PLANNED, .initial = "0", .max = 65535},
+    {.name = "tls-cluster", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "tls-replication", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
+    {.name = "tls-auth-clients", .type = OPTION_ENUM, .initial = "yes", .names = auth_clients},
+    {.name = "tls-cert-file", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "tls-key-file", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "tls-key-file-pass", .type = OPTION_STRING, .flags = OPTION_SENSITIVE, .initial = ""},
+    {.name = "tls-client-cert-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-client-key-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-client-key-file-pass", .type = OPTION_STRING, .flags = OPTION_SENSITIVE, .initial = ""},
+    {.name = "tls-dh-params-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ca-cert-file", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ca-cert-dir", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-protocols", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ciphers", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-ciphersuites", .type = OPTION_STRING, .initial = ""},
+    {.name = "tls-prefer-server-ciphers", .type = OPTION_BOOL, .initial = "no"},
+    {.name = "tls-session-caching", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "tls-session-cache-size", .type = OPTION_INT, .initial = "20480"},
+    {.name = "tls-session-cache-timeout", .type = OPTION_INT, .initial = "300"},
+
+    /* users */
+    {.name = "aclfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "acllog-max-len", .type = OPTION_I64, .initial = "128"},
+    {.name = "acl-pubsub-default", .type = OPTION_ENUM, .initial = "resetchannels", .names = pubsub_default},
+
+    /* slow log, latency, scripts */
+    {.name = "slowlog-log-slower-than", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "10000", .min = -1},
+    {.name = "slowlog-max-len", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "128"},
+    {.name = "latency-monitor-threshold", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "0"},
+    {.name = "busy-reply-threshold",
+     .alias = "lua-time-limit",
+     .type = OPTION_I64,
+     .flags = OPTION_PLANNED,
+     .initial = "5000"},
+    {.name = "lua-enable-deprecated-api",
+     .type = OPTION_BOOL,
+     .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
+     .initial = "no"},
+
+    /* threads and the machine */
+    {.name = "io-threads",
+     .type = OPTION_INT,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "1",
+     .min = 1,
+     .max = 128},
+    {.name = "io-threads-do-reads", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = "no"},
+    {.name = "server_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "bio_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE | OPTION_PLANNED, .initial = ""},
+    {.name = "bind-source-addr", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = ""},
+    {.name = "socket-mark-id",
+     .type = OPTION_I64,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "0",
+     .max = UINT32_MAX},
+    {.name = "enable-module-command",
+     .type = OPTION_ENUM,
+     .flags = OPTION_IMMUTABLE | OPTION_PLANNED,
+     .initial = "no",
+     .names = permit_names},
+    {.name = "ignore-warnings", .type = OPTION_STRING, .initial = ""},
+    {.name = "crash-memcheck-enabled", .type = OPTION_BOOL, .initial = "yes"},
+    {.name = "watchdog-period", .type = OPTION_INT, .flags = OPTION_PLANNED | OPTION_HIDDEN, .initial = "0"},
+    {.name = "loading-process-events-interval-bytes",
+     .type = OPTION_MEMORY,
+     .flags = OPTION_HIDDEN,
+     .initial = "2097152",
+     .min = 1024,
+     .max = INT32_MAX},
+    {.name = "use-exit-on-panic", .type = OPTION_BOOL, .flags = OPTION_HIDDEN, .initial = "no"},
+    {.name = NULL},
+};
