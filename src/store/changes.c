@@ -1,5 +1,5 @@
-/* Each of the hooks is set only while somebody listens to it. A listener registers once and is armed
- * by the first who needs it (a WATCH, a subscription with events on, a blocked client), disarmed by the last. */
+/* A hook of the store is set if and only if at least one registered listener has it. A listener registers when it gets
+ * its first user (a WATCH, a subscription while events are on, a blocked client), and removes itself with the last. */
 #include "store/changes.h"
 
 static const struct db_hooks *listeners[CHANGES_LISTENERS];

@@ -1,10 +1,10 @@
 /* The keyspace.
  *
- * Look-ups compare the key inside the entry, of which table_prefetch_record has fetched the first line; a hit
- * reads the entry's header, its deadline if it has one, and its key, and nothing else.
+ * A look-up compares the key inside the entry. A hit reads the header, the deadline if there is one, and the key, which
+ * mostly lie in the 64 bytes that table_prefetch_record() fetches.
  *
- * Rewrites go through reshape_entry(): an entry whose size class stays the same is changed where it is, so that
- * overwriting a value, counting up, or giving and taking a TTL neither allocates nor touches the table. */
+ * Rewrites go through reshape_entry(), which changes an entry in place if its size class stays the same. So overwriting
+ * a value, counting, and setting or removing a TTL mostly need no allocation and do not touch the table. */
 #include "store/db.h"
 #include "base/blob.h"
 #include "base/clock.h"
@@ -17,7 +17,7 @@
 #include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
-#define RANDOM_TRIES 1000 /* keys past their deadline that one call of db_random removes: less than 1 ms */
+#define RANDOM_TRIES 1000 /* keys past their deadline that one db_random() removes at most: less than 1 ms */
 
 struct db_hooks db_hooks;
 struct db_metrics db_metrics;
@@ -41,7 +41,7 @@ size_t db_size(const struct db *db) {
 
 /* --- Look-up --------------------------------------------------------------------------------- */
 
-/* memcmp(a, b, n) == 0 for n >= 8 without a call: keys of up to 32 bytes are nearly all there are. */
+/* memcmp(a, b, n) == 0 for n >= 8, without a call: nearly all keys have at most 32 bytes. */
 static inline bool same_words(const char *a, const char *b, size_t n) {
     for (size_t i = 0; i + 8 < n; i += 8) {
         if (hash_load64(a + i) != hash_load64(b + i)) return false;
@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) bool key_equal(const void *record, 
     const struct entry *e = record;
     const struct slice *name = arg;
     size_t len = name->len;
-    if (unlikely(len >= 255)) return slice_eq(entry_key(e), *name);
+    if (unlikely(len >= ENTRY_LONG_KEY)) return slice_eq(entry_key(e), *name);
     if (e->key_len != len) return false;
     const char *key = e->body + entry_ttl_bytes(e);
     if (len >= 8 && len <= 32) return same_words(key, name->ptr, len);
@@ -139,14 +139,13 @@ uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx
 
 /* --- Changes --------------------------------------------------------------------------------- */
 
-/* Bytes of the key in the entry, its long length included. */
+/* Bytes of the key in the entry, with the length field of a long key. */
 static size_t key_field(const struct entry *e) {
-    return e->key_len < 255 ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
+    return e->key_len < ENTRY_LONG_KEY ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
 }
 
-/* Make room for a deadline (or remove it) and for value_len bytes of value, of which
- * the first `keep` are kept. In place if the size class allows. A deadline that was
- * not there before is left for the caller to write. */
+/* Give the entry room for value_len bytes of value, and for a deadline if `ttl`. The first `keep` bytes of the value
+ * and an existing deadline are kept; the caller writes a new deadline. In place if the size class allows. */
 static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct entry *e, bool ttl, size_t value_len,
                                           size_t keep) {
     bool had_ttl = entry_has_ttl(e);
@@ -171,7 +170,7 @@ static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct e
     return to;
 }
 
-/* Write the deadline of an entry that has been shaped for it, and do what follows from the change of it. */
+/* Write the deadline of an entry that was reshaped for it; count and mark the entry for expiry. */
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
@@ -197,7 +196,7 @@ struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *
     return other;
 }
 
-/* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */
+/* An entry under this key with value_len uninitialised inline bytes: a new one, or `old` reshaped. */
 static inline __attribute__((always_inline)) struct entry *place_entry(struct db *db, const struct key *key,
                                                                        struct entry *old, enum entry_type type,
                                                                        unsigned encoding, size_t value_len,
@@ -328,7 +327,7 @@ void db_init(int databases) {
     }
 }
 
-/* What a flushed database leaves behind. */
+/* The contents of a flushed database, to be freed. */
 struct remains {
     struct table keys;
     struct wheel *wheel;
@@ -347,7 +346,7 @@ static void free_remains(void *arg) {
 }
 
 static void empty_db(struct db *db, bool in_background) {
-    if (table_memory(&db->keys) == 0 && !db->wheel) return; /* `databases 100000` has many of these */
+    if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
     *r = (struct remains){db->keys, db->wheel};
     size_t keys = db_size(db);

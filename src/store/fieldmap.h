@@ -1,6 +1,6 @@
 /* Hashes: fields with their values. A small one is a pack (ds/pack.h) of names and values in turn, inside its entry,
- * and says listpack; a big one is a table of field records (ds/field.h). It becomes big by the options, or where an entry cannot hold
- * it, and never small again. No client, no reply.
+ * and says listpack; a big one is a table of field records (ds/field.h). It becomes big by the options, or where an
+ * entry cannot hold it, and never small again. No client, no reply.
  *
  * Slices that come out of here point into the value, or into the scratch that was given for an integer's digits, and
  * are good until the next change. Those that go in must not lie in the value. */

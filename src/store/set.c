@@ -4,8 +4,8 @@
  * come or go, which moves it only when its size class changes. An inline value is at most 65535 bytes, so that what
  * the options let grow beyond INLINE_MAX becomes a table all the same.
  *
- * A table's records are small allocations all over the heap. Where several members are looked up at once their
- * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
+ * A table's records are small allocations all over the heap. Where several members are looked up at once their cache
+ * misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
 #include "store/set.h"
 #include "base/rand.h"
 #include "base/worker.h"

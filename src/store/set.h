@@ -1,8 +1,8 @@
 /* Sets of distinct strings.
  *
- * A set of integers is an intset, a set of few short members a pack (ds/pack.h), both inside the key's entry; any other is a
- * table of records. It goes from the first to the last as it grows or takes in what does not fit, and
- * never back, in the steps of Redis 7.2 (OBJECT ENCODING shows them).
+ * A set of integers is an intset, a set of few short members a pack (ds/pack.h), both inside the key's entry; any other
+ * is a table of records. It goes from the first to the last as it grows or takes in what does not fit, and never back,
+ * in the steps of Redis 7.2 (OBJECT ENCODING shows them).
  *
  * An empty set does not exist: whoever takes the last member away removes the key. What may move the
  * entry returns where it is. */

@@ -1,9 +1,9 @@
 /* Sorted sets across their two encodings. No client, no reply.
  *
- * A small one is a pack (ds/pack.h) in its key's entry: member, score, member, score, in order, and says listpack. A big one, or one with
- * a long member, is a table (by member) and a skiplist (by score, then member) that share their records. Which
- * is which follows zset-max-listpack-entries and -value, as in Redis; nothing turns a big one back but storing
- * a whole new value.
+ * A small one is a pack (ds/pack.h) in its key's entry: member, score, member, score, in order, and says listpack. A
+ * big one, or one with a long member, is a table (by member) and a skiplist (by score, then member) that share their
+ * records. Which is which follows zset-max-listpack-entries and -value, as in Redis; nothing turns a big one back but
+ * storing a whole new value.
  *
  * Whatever asks for a range gets a span of ranks, and walks it from either end. Ranks count from 0. */
 #pragma once
@@ -95,7 +95,8 @@ void zset_insert(struct zset *z, struct slice member, double score); /* must not
 void zset_set_score(struct zset *z, struct member *m, double score); /* the record may move */
 /* Make z, which is not empty and is consumed, the value of a key, in the encoding that fits; no deadline. */
 struct entry *zset_store(struct db *db, const struct key *key, struct entry *old, struct zset *z);
-/* The pack that the options want z to be: *used bytes in memory of *room for the caller to release; NULL: it stays big. */
+/* The pack that the options want z to be: *used bytes in memory of *room for the caller to release; NULL: it stays
+ * big. */
 uint8_t *zset_pack(const struct zset *z, size_t *room, size_t *used);
 /* May a listpack of so many members and bytes, which comes from a snapshot, stay small? */
 bool zset_keeps_listpack(size_t count, size_t bytes);
