@@ -5,6 +5,7 @@
  * and the length too is no change: nobody is told, and nothing is propagated. */
 #include "base/alloc.h"
 #include "base/blob.h"
+#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"

@@ -1,4 +1,5 @@
 /* Strings as numbers: INCR and its kin. */
+#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/families.h"

@@ -4,6 +4,7 @@
  * needs only the one before, so two rows serve LEN; to say which bytes they are, or
  * where, all rows are kept and walked back from the end. */
 #include "base/alloc.h"
+#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "server/client.h"

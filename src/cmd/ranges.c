@@ -1,4 +1,5 @@
 /* Parts of a string, and its length. */
+#include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/lookup.h"

@@ -1,7 +1,7 @@
 /* Hashes in their two encodings.
  *
- * Between two operations an entry's value is exactly as long as its pack. While one goes on it may be longer: a new
- * hash gets the room for all that it is to hold at once, and `used` says how much of it is the pack. */
+ * Invariant: between operations the inline value is exactly as long as its pack. During an operation it may be longer,
+ * since a new hash gets room for all its fields at once; `used` is the length of the pack then. */
 #include "store/fieldmap.h"
 #include "ds/pack.h"
 #include "store/value.h"
@@ -44,7 +44,7 @@ size_t fieldmap_count(const struct entry *e) {
     return pack_count(pack_of(e)) / 2;
 }
 
-/* NULL: there is no such field. */
+/* The name of the field in the pack; NULL: there is no such field. */
 static uint8_t *find_field_in_pack(const struct entry *e, size_t used, struct slice name) {
     struct listpack_item item = listpack_item(name);
     return pack_find(pack_first(pack_of(e)), pack_of(e) + used, &item, 2);
@@ -63,7 +63,7 @@ bool fieldmap_get(const struct entry *e, struct slice name, char scratch[NUM_I64
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
-/* Make e's pack a table with room for so many fields. */
+/* Make the pack a table with room for this many fields. */
 static struct entry *fieldmap_to_table(struct db *db, struct entry *e, size_t room) {
     size_t count = fieldmap_count(e);
     struct table *t = value_table_new(&fieldmap_table, room > count ? room : count);
@@ -90,14 +90,14 @@ static bool set_field_in_table(struct table *t, struct slice name, struct slice 
     return !f;
 }
 
-/* Room for a pack of this length in the entry. False: it has to become a table. */
+/* Make room for a pack of this length. False: an entry cannot hold it, so it must become a table. */
 static bool make_room_in_pack(struct db *db, struct entry **e, size_t bytes) {
     if (bytes > PACK_MAX) return false;
     if (bytes > (*e)->value_len) *e = db_resize_value(db, *e, FIELDMAP_LISTPACK, bytes);
     return true;
 }
 
-/* False: there is no room for the pair, and nothing was changed. */
+/* Set one pair. False: an entry cannot hold it; nothing has changed. */
 static bool set_field_in_pack(struct db *db, struct entry **e, size_t *used, const struct slice *pair,
                               size_t *created) {
     struct listpack_item name = listpack_item(pair[0]), value = listpack_item(pair[1]);
@@ -118,7 +118,7 @@ static bool set_field_in_pack(struct db *db, struct entry **e, size_t *used, con
     return true;
 }
 
-/* What is too long for a listpack, or too much. */
+/* True if these pairs are too many or too long for a pack. */
 static bool is_big(const struct slice *pairs, size_t n) {
     if (n > (uint64_t)fieldmap_options.max_entries) return true;
     for (size_t i = 0; i < 2 * n; i++) {
@@ -127,7 +127,7 @@ static bool is_big(const struct slice *pairs, size_t n) {
     return false;
 }
 
-/* A hash without fields, but with room for these. */
+/* A hash without fields, with room for these pairs. */
 static struct entry *create_fieldmap(struct db *db, const struct key *key, const struct slice *pairs, size_t n,
                                      bool big) {
     if (big) {
@@ -145,7 +145,7 @@ static struct entry *create_fieldmap(struct db *db, const struct key *key, const
     return e;
 }
 
-/* Give back what is not used. */
+/* Shorten the value to the pack. */
 static struct entry *trim_pack(struct db *db, struct entry *e, size_t used) {
     return used == e->value_len ? e : db_resize_value(db, e, FIELDMAP_LISTPACK, used);
 }
@@ -236,7 +236,7 @@ uint64_t fieldmap_scan(const struct entry *e, uint64_t cursor, table_visit_fn vi
     return table_scan(entry_pointer(e), cursor, visit, ctx);
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *fieldmap_encoding_name(unsigned encoding) {
     return encoding == FIELDMAP_LISTPACK ? "listpack" : "hashtable";

@@ -1,5 +1,5 @@
-/* Random fields of a hash. Both ways are uniform at both encodings: a table's lines are drawn from with what
- * does not fit rejected (table_random), and a pack is read once to know where its fields begin. */
+/* Random fields of a hash. All draws are uniform: table_random() rejects until it hits a record, and a pack is read
+ * once to find where its fields begin. */
 #include "base/rand.h"
 #include "ds/pack.h"
 #include "store/fieldmap.h"
@@ -21,7 +21,7 @@ static void draw_from_pack(const uint8_t *pack, size_t n, fieldmap_visit_fn visi
         visit_field_at(pack_seek(pack, 2 * (int64_t)rand_below(count)), visit, ctx);
         return;
     }
-    uint16_t *offsets = alloc_get(count * sizeof *offsets); /* an entry holds no pack of more than 64 KB */
+    uint16_t *offsets = alloc_get(count * sizeof *offsets); /* 16 bits are enough: a pack has at most 64 KB */
     const uint8_t *at = pack_first(pack);
     for (size_t i = 0; i < count; i++) {
         offsets[i] = (uint16_t)(at - pack);
@@ -41,7 +41,7 @@ void fieldmap_draw(const struct entry *e, size_t n, fieldmap_visit_fn visit, voi
         visit_field(table_random(entry_pointer(e)), visit, ctx);
 }
 
-/* Each field is taken with the probability (still wanted) / (still to come): Knuth's algorithm S. */
+/* Take each field with probability (still wanted) / (still to come): Knuth's algorithm S. */
 static void sample_by_walk(const struct entry *e, size_t n, fieldmap_visit_fn visit, void *ctx) {
     struct fieldmap_iter it;
     struct field_pair pair;
@@ -61,7 +61,7 @@ static bool is_record(const void *record, const void *other) {
     return record == other;
 }
 
-/* For few out of many: draw until there are n different ones, remembering the records in a table of their own. */
+/* For few out of many: draw until there are n different ones. A table remembers the addresses of their records. */
 static void sample_by_draw(const struct table *t, size_t n, fieldmap_visit_fn visit, void *ctx) {
     static const struct table_type addresses = {address_hash};
     struct table seen;

@@ -1,6 +1,6 @@
-/* Two ways of writing must give the same bytes as Redis does, since replicas and tests compare them: where a run is
- * split (zeros up to 64 in the short form), and which neighbours are joined afterwards (runs of one value, within
- * five steps from the run before the change). Everything else is free, and done in blocks of 8 registers in a word. */
+/* Sparse strings must equal those of Redis byte by byte, since replicas and tests compare them. Two rules ensure this:
+ * how a run is split (up to 64 zeros take the short form), and which neighbours are joined afterwards (runs of the same
+ * value, within five steps from the run before the change). All else is free, and works on words of 8 registers. */
 #include "store/hll.h"
 #include <assert.h>
 #include <math.h>
@@ -8,12 +8,12 @@
 
 #define HASH_SEED 0xadc83b19u
 #define INDEX_BITS 14
-#define RUN_BITS (64 - INDEX_BITS) /* of the hash; so a register is at most one more */
+#define RUN_BITS (64 - INDEX_BITS) /* bits of the hash in which zeros are counted; a register is at most one more */
 
 #define LONG_ZEROS 0x40
 #define VALUE 0x80
 #define SHORT_ZEROS_MAX 64
-#define VALUE_MAX 32 /* of a run */
+#define VALUE_MAX 32 /* of a register in a sparse run */
 #define VALUE_RUN_MAX 4
 #define JOIN_STEPS 5
 
@@ -31,7 +31,7 @@ const struct option hll_rows[] = {
 
 /* --- Elements -------------------------------------------------------------------------------- */
 
-/* MurmurHash64A of Austin Appleby. Like the whole of this file it takes words to be little-endian. */
+/* MurmurHash64A by Austin Appleby. Like this whole file it assumes a little-endian processor. */
 static uint64_t hash_element(struct slice s) {
     const uint64_t m = 0xc6a4a7935bd1e995;
     uint64_t h = HASH_SEED ^ s.len * m;
@@ -90,9 +90,9 @@ void hll_make_stale(char *bytes) {
 /* --- Dense ----------------------------------------------------------------------------------- */
 
 #define BLOCK 8       /* registers */
-#define BLOCK_BYTES 6 /* that they take */
+#define BLOCK_BYTES 6 /* of these registers */
 
-/* A block as a word of 8 bytes, the first register in the lowest: halves of halves of halves move apart. */
+/* Spread a block to a word of 8 bytes, the first register in the lowest byte: halves move apart, then their halves. */
 static uint64_t unpack_block(const uint8_t *p) {
     uint64_t x = 0;
     memcpy(&x, p, BLOCK_BYTES);
@@ -116,7 +116,8 @@ static void pack_registers(uint8_t *dense, const uint8_t *registers) {
     }
 }
 
-/* Raise one register. False: it was as high already. Only the last bits of the string have no byte behind them. */
+/* Raise one register. False: it was as high already. The second byte is touched only if the register extends into it,
+ * because the last register has no byte behind it. */
 static bool raise_register(uint8_t *dense, unsigned index, unsigned value) {
     unsigned bit = index * 6, shift = bit % 8;
     uint8_t *p = dense + bit / 8;
@@ -136,7 +137,7 @@ bool hll_add_dense(char *bytes, struct slice element) {
 
 /* --- Runs ------------------------------------------------------------------------------------ */
 
-/* False: its second byte is missing. */
+/* False: the second byte is missing. */
 static inline bool read_run(const uint8_t *p, size_t left, struct hll_run *run) {
     unsigned first = p[0];
     if (first & VALUE) {
@@ -156,7 +157,7 @@ bool hll_next(struct slice s, size_t *at, struct hll_run *run) {
     return true;
 }
 
-/* The next run of a walk over all registers; *index is the first of it. False: the end, or corrupt. */
+/* Step to the next run in a walk over all registers; *index is its first register. False: the end, or corrupt. */
 static bool next_within(struct slice s, size_t *at, unsigned *index, struct hll_run *run) {
     size_t here = *at;
     *index += run->registers;
@@ -165,7 +166,7 @@ static bool next_within(struct slice s, size_t *at, unsigned *index, struct hll_
     return true;
 }
 
-/* Did the walk end because it was complete? */
+/* True if the walk ended at the end of a valid string. */
 static bool is_complete(struct slice s, size_t at, unsigned index) {
     return at == s.len && index == HLL_REGISTERS;
 }
@@ -193,13 +194,14 @@ static size_t put_run(uint8_t *to, unsigned registers, unsigned value) {
 
 /* --- Changing runs --------------------------------------------------------------------------- */
 
-/* A place in a sparse one: where a run begins, and with which register. */
+/* A place in a sparse string: the offset of a run, and its first register. */
 struct place {
     size_t at;
     unsigned first;
 };
 
-/* The run that a register is in, and the one before it (itself, if there is none), searched from a known place. */
+/* Search, from a known place, the run of a register (*here) and the run before it (*before; the same if there is
+ * none). */
 static bool find_run(const struct hll *h, unsigned index, struct place from, struct place *here, struct place *before,
                      struct hll_run *run) {
     *here = *before = from;
@@ -237,15 +239,16 @@ static enum hll_outcome promote_to_dense(struct hll *h, unsigned index, unsigned
     return HLL_CHANGED;
 }
 
-/* Raise a register of a sparse one. *hint is where to search from (`start`, or what the call for a smaller index left),
- * and becomes the run before the change, which the change leaves where it is. */
+/* Raise a register of a sparse string. The search begins at *hint: `start`, or the hint left by a call for a smaller
+ * index. *hint becomes the run before the change, which does not move. */
 static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned value, struct place *hint) {
     struct place here, before;
     struct hll_run run;
     if (value > VALUE_MAX) return promote_to_dense(h, index, value);
     if (!find_run(h, index, *hint, &here, &before, &run)) return HLL_CORRUPT;
     if (run.value >= value) return HLL_SAME;
-    /* In the very run of the hint: which one is before it is not known, and joining has to begin there. */
+    /* The register lies in the hint's own run: its predecessor, where joining begins, is unknown. Search from the
+     * start. */
     if (here.at == hint->at) find_run(h, index, start, &here, &before, &run);
 
     uint8_t new[5];
@@ -264,7 +267,7 @@ static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned val
     return HLL_CHANGED;
 }
 
-/* --- Whole ones ------------------------------------------------------------------------------ */
+/* --- Whole strings --------------------------------------------------------------------------- */
 
 static struct slice slice_of_hll(const struct hll *h) {
     return slice_of((const char *)h->bytes, h->len);
@@ -303,7 +306,8 @@ enum hll_outcome hll_add(struct hll *h, struct slice element) {
     return raise_sparse(h, register_of(bits), value_of(bits), &from);
 }
 
-/* The larger of each of 8 bytes below 128: the top bit of each byte of the difference says which. */
+/* The maximum of each of 8 byte pairs, all below 128: the top bit of each byte of the difference tells which is
+ * larger. */
 static inline uint64_t larger_bytes(uint64_t a, uint64_t b) {
     uint64_t a_wins = (((a | 0x8080808080808080) - b) & 0x8080808080808080) >> 7;
     uint64_t mask = a_wins * 255;
@@ -343,7 +347,8 @@ void hll_write(struct hll *h, const uint8_t registers[HLL_REGISTERS]) {
 
 /* --- The estimate ---------------------------------------------------------------------------- */
 
-/* How many registers have each value; four counters of each, so that equal neighbours do not wait for each other. */
+/* The number of registers with each value. Each value has four counters, so that equal neighbours do not wait for each
+ * other. */
 struct histogram {
     uint32_t count[4][64];
 };
@@ -387,7 +392,7 @@ static uint64_t estimate_histogram(const struct histogram *h) {
         z = (z + with[i]) * 0.5;
     z += m * sigma(with[0] / m);
     double cardinality = alpha * m * m / z;
-    /* Only a forged one counts so many. What the x86 makes of them in Redis is the smallest integer. */
+    /* Only a forged string gives such an estimate. Redis converts it on x86, which gives the smallest integer. */
     if (!(cardinality < 0x1p63)) return (uint64_t)1 << 63;
     return (uint64_t)llround(cardinality);
 }

@@ -1,17 +1,19 @@
 /* Lists.
  *
- * What OBJECT ENCODING says follows list-max-listpack-size as in Redis 7.2: "listpack" until an element would exceed
- * the limit of a node, "quicklist" from then on, and "listpack" again once one node is left that is at most half
- * full. Where the bytes are is our own affair: a pack in the entry up to LIST_INLINE_MAX bytes, and behind that a
- * quicklist, the nodes of which grow and shrink at both ends without moving what is between. A listpack of
- * 8 KB that is pushed to at its head, as in Redis, moves 4 KB for each element.
+ * OBJECT ENCODING follows list-max-listpack-size as in Redis 7.2: it reports "listpack" until an element would exceed
+ * the limit of a node, "quicklist" from then on, and "listpack" again when one node is left that is at most half full.
+ * The layout in memory is our own: a pack in the entry up to LIST_INLINE_MAX bytes, beyond that a quicklist, whose
+ * nodes grow and shrink at both ends without moving the bytes between. Redis pushes to the head of a listpack of 8 KB,
+ * which moves 4 KB on average.
  *
- * Between the inline limit and half of it a list stays where it is, so that none moves to and fro. */
+ * A list moves out of the entry above LIST_INLINE_MAX bytes, and back in at half of that, so that it does not move to
+ * and fro. */
 #include "store/list.h"
 #include "base/worker.h"
+#include "ds/pack.h"
 #include "store/value.h"
 
-#define ITEM_EXTRA 11 /* what an entry of a listpack takes beyond the bytes of its text, at most */
+#define ITEM_EXTRA 11 /* bytes that a listpack entry takes beyond its text, at most */
 
 struct list_options list_options;
 
@@ -67,13 +69,13 @@ static struct quicklist *new_quicklist(void) {
     return quicklist_new(list_options.max_listpack_size, list_options.compress_depth);
 }
 
-/* The encoding of a listpack of so many bytes and elements to which others come. */
+/* The encoding of a listpack of `bytes` bytes and `count` elements after others are added. */
 static unsigned encoding_for(size_t bytes, size_t count, size_t added_bytes, size_t added) {
     if (quicklist_exceeds(list_options.max_listpack_size, bytes + added_bytes, count + added)) return LIST_QUICKLIST;
     return bytes + added_bytes + added * ITEM_EXTRA > LIST_INLINE_MAX ? LIST_PACKED : LIST_INLINE;
 }
 
-/* Bytes of the one listpack that the list would be. */
+/* Bytes of one listpack with all elements of the list. */
 static size_t packed_bytes(const struct quicklist *q) {
     size_t bytes = LISTPACK_EMPTY;
     for (size_t i = 0; i < q->used; i++)
@@ -81,7 +83,7 @@ static size_t packed_bytes(const struct quicklist *q) {
     return bytes;
 }
 
-/* The same for a list that is inline. That it stays so is the common case, and seen from what it is at most. */
+/* The same for an inline list. Mostly it stays inline, which an upper bound of its size shows without a walk. */
 static unsigned encoding_for_inline(const struct entry *e, size_t added_bytes, size_t added) {
     size_t count = pack_count(pack_of(e));
     size_t at_most = e->value_len - PACK_EMPTY + LISTPACK_EMPTY + 2 * count;
@@ -120,7 +122,7 @@ struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t e
     return encoding == LIST_QUICKLIST ? db_resize_value(db, e, LIST_QUICKLIST, sizeof q) : e;
 }
 
-/* After elements went away: a quicklist may have become short enough for a listpack again. */
+/* After removals: a quicklist may have become short enough for a listpack again. */
 static __attribute__((noinline)) struct entry *settle_short_list(struct db *db, struct entry *e) {
     const struct quicklist *q = entry_pointer(e);
     const uint8_t *lp = quicklist_only_listpack(q);
@@ -128,7 +130,7 @@ static __attribute__((noinline)) struct entry *settle_short_list(struct db *db, 
     size_t bytes = listpack_bytes(lp);
     int fill = list_options.max_listpack_size;
     if (entry_encoding(e) == LIST_QUICKLIST) {
-        /* Half of the limit. One that is a number of elements does not look at the bytes here. */
+        /* The threshold is half of the limit. A limit in elements does not count bytes here. */
         if (quicklist_exceeds(fill, fill < 0 ? 2 * bytes : 0, 2 * q->count)) return e;
         e = db_resize_value(db, e, LIST_PACKED, sizeof q);
     }
@@ -141,7 +143,7 @@ static inline struct entry *settle_list(struct db *db, struct entry *e) {
 
 /* --- Inline packs ---------------------------------------------------------------------------- */
 
-/* Give back what an edit has made free. */
+/* Shorten the value to `len` bytes. */
 static struct entry *inline_fit(struct db *db, struct entry *e, size_t len) {
     return len == e->value_len ? e : db_resize_value(db, e, LIST_INLINE, len);
 }
@@ -179,7 +181,7 @@ static size_t total_bytes(const struct slice *elements, size_t n) {
     return bytes;
 }
 
-/* A list of this one element, in an encoding that has room for all that come. */
+/* A list of this one element, in the encoding for n elements of `bytes` bytes in all. */
 static struct entry *create_list(struct db *db, const struct key *key, struct entry *old, struct slice first,
                                  size_t bytes, size_t n) {
     unsigned encoding = encoding_for(LISTPACK_EMPTY, 0, bytes, n);
@@ -297,7 +299,8 @@ struct entry *list_drop(struct db *db, const struct key *key, struct entry *e, e
     return settle_list(db, e);
 }
 
-/* The first max of them seen from the tail are the last: skip the others. Returns how many it removed. */
+/* Returns the number of removed elements. From the tail, the last `max` of the equal ones go: the others are
+ * skipped. */
 static size_t inline_remove_equal(struct db *db, struct entry **e, struct slice element, enum quicklist_end from,
                                   size_t max) {
     struct listpack_item item = listpack_item(element);
@@ -335,7 +338,7 @@ struct entry *list_remove_equal(struct db *db, const struct key *key, struct ent
     return NULL;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *list_encoding_name(unsigned encoding) {
     return encoding == LIST_QUICKLIST ? "quicklist" : "listpack";

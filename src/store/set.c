@@ -1,8 +1,8 @@
 /* Sets in their three encodings.
  *
- * The small ones lie in the key's entry: a change is made in the block, and the entry is resized by the bytes that
- * come or go, which moves it only when its size class changes. An inline value is at most 65535 bytes, so that what
- * the options let grow beyond INLINE_MAX becomes a table all the same.
+ * An intset or a pack lies in the entry. A change happens in place, and the entry is resized to the new length, which
+ * moves it only if its size class changes. A set that would exceed INLINE_MAX bytes becomes a table whatever the
+ * options say, since an entry holds at most 65535 bytes.
  *
  * A table's records are small allocations all over the heap. Where several members are looked up at once their cache
  * misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
@@ -16,9 +16,9 @@
 #include "store/value.h"
 #include "store/value_table.h"
 
-#define INLINE_MAX PACK_MAX /* bytes of an inline value, less than an entry can hold */
-#define INTEGER_MAX 9       /* bytes of an integer in a pack, at most */
-#define AHEAD 16            /* members whose cache misses overlap: about what a core can have under way */
+#define INLINE_MAX PACK_MAX /* bytes of an inline value: a little less than an entry can hold */
+#define INTEGER_MAX 9       /* bytes of an integer in a pack at most */
+#define AHEAD 16            /* members whose cache misses overlap: about as many as a core can have under way */
 
 struct set_options set_options = {512, 128, 64};
 
@@ -190,7 +190,7 @@ struct set_pick set_random(const struct entry *e) {
     return (struct set_pick){listpack_get(pack_seek(block_of(e), (int64_t)index)), NULL, index};
 }
 
-/* Few of many: draw, and draw again what came before. */
+/* For few out of many: draw until there are enough different ones. */
 static void sample_by_drawing(const struct table *t, size_t wanted, set_visit_fn visit, void *ctx) {
     struct table drawn;
     table_init(&drawn, &set_record_table);
@@ -216,7 +216,7 @@ void set_sample(const struct entry *e, size_t wanted, set_visit_fn visit, void *
     struct listpack_value member;
     set_iter_init(&it, e);
     for (; wanted > 0 && set_iter_next(&it, &member); left--) {
-        if (rand_below(left) >= wanted) continue; /* takes it with probability wanted / left */
+        if (rand_below(left) >= wanted) continue; /* visit with probability wanted / left */
         visit(ctx, member);
         wanted--;
     }
@@ -255,7 +255,7 @@ static struct entry *set_to_pack(struct db *db, struct entry *e) {
     return e;
 }
 
-/* The longest member of an intset, as text: the smallest or the largest. */
+/* The length of the longest member of an intset as text. It is the smallest or the largest member. */
 static int64_t longest_in_intset(const uint8_t *set) {
     size_t count = intset_count(set);
     char scratch[NUM_I64_MAX];
@@ -316,7 +316,7 @@ static struct entry *add_to_intset(struct db *db, struct entry *e, struct slice 
     return add_to_pack(db, set_to_pack(db, e), member, added);
 }
 
-/* Batches of a large set: nothing of it moves but the table's own lines. */
+/* In batches, whose cache misses overlap. */
 static int64_t add_all_to_table(struct table *t, const struct slice *members, int n) {
     uint64_t hashes[AHEAD];
     int64_t added = 0;
@@ -329,7 +329,7 @@ static int64_t add_all_to_table(struct table *t, const struct slice *members, in
     return added;
 }
 
-/* A set that is about to take in n members: at once in the encoding that has room for so many. */
+/* An empty set that will get n members, in the encoding for that many. */
 static struct entry *create_set(struct db *db, const struct key *key, struct slice first, int n) {
     int64_t number;
     uint8_t block[INTSET_HEAD];
@@ -424,7 +424,7 @@ struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pi
     }
 }
 
-/* A table's lines, and those of its records that nobody has any more. */
+/* A table, and the records to be freed with it; its other records have moved. */
 struct remains {
     struct table table;
     size_t n, room;
@@ -441,8 +441,8 @@ static void free_remains(void *arg) {
     alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
 }
 
-/* One walk, which takes each member with the probability (still to keep) / (still to come). Those that stay move
- * over into new lines, in the order of their hashes; the others and the old lines are the worker's to free. */
+/* One walk, which keeps each member with probability (still to keep) / (still to come). The kept records move to a new
+ * table, in the order of their hashes; the worker frees the others and the old table. */
 static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void *ctx) {
     size_t left = t->count, room = left - keep;
     struct remains *rest = alloc_get(sizeof *rest + room * sizeof *rest->records);
@@ -480,7 +480,7 @@ struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_v
     return e;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *set_encoding_name(unsigned encoding) {
     switch ((enum set_encoding)encoding) {

@@ -6,11 +6,11 @@
  * written only while the entry is its only holder. */
 #include "store/string.h"
 #include "base/blob.h"
+#include "base/num.h"
 #include "store/value.h"
 
-#define HEAVY_BYTES (64 * 1024) /* the worker frees larger blobs */
-#define GROW_DOUBLE_MAX \
-    (1024 * 1024) /* bytes up to which blobs double; larger ones grow by a quarter, at least by this */
+#define HEAVY_BYTES (64 * 1024)       /* the worker frees larger blobs */
+#define GROW_DOUBLE_MAX (1024 * 1024) /* bytes: smaller blobs double, larger ones grow by a quarter, at least by this */
 
 static unsigned encoding_of(const struct entry *e) {
     assert(entry_type(e) == ENTRY_STRING);

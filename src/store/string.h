@@ -3,7 +3,6 @@
  * Functions that return an entry may have moved it: use the result. Slices that go in must not lie in the same
  * entry. */
 #pragma once
-#include "base/num.h"
 #include "store/db.h"
 
 #define STRING_MAX_DEFAULT (512LL * 1024 * 1024) /* proto-max-bulk-len */

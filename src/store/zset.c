@@ -1,18 +1,18 @@
-/* Sorted sets.
+/* Sorted sets in their two encodings.
  *
- * In the pack a score is text as num_print_f64() has it, so that whole ones are integers there. Minus zero is one
- * of these and loses its sign, as in Redis. All operations there are a scan: a pack has a few hundred bytes.
+ * In a pack, scores are text as num_print_f64() prints it, and whole numbers are integers. So minus zero loses its
+ * sign, as in Redis. All operations on a pack scan it: it has a few hundred bytes.
  *
- * In the big encoding a record belongs to the table and the skiplist together. Its address changes only when a
- * score no longer fits its short form. */
+ * In the big encoding the table and the skiplist share each record: every record is in both. Its address changes only
+ * when a new score does not fit its form (ds/member.h). */
 #include "store/zset.h"
 #include "ds/pack.h"
 #include "store/prefetch.h"
 #include "store/value.h"
 #include <math.h>
 
-#define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
-#define AHEAD 16         /* members that zset_prefetch() takes at most */
+#define WHOLE_MAX 0x1p62 /* smaller whole scores are integers in the pack */
+#define AHEAD 16         /* members that zset_prefetch() takes */
 
 static int64_t max_entries = 128, max_value = 64;
 
@@ -62,19 +62,19 @@ static double score_at(const uint8_t *at) {
     return score;
 }
 
-/* The element of a score; its text lives in the buffer. */
+/* The pack's element for a score; `text` may hold its bytes. */
 static struct listpack_item score_item(double score, char text[NUM_F64_MAX]) {
     if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score) return listpack_item_int((int64_t)score);
     return listpack_item(slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-/* The element that is this member, NULL if there is none. */
+/* The element of this member; NULL: there is none. */
 static uint8_t *find_in_pack(const struct entry *e, struct slice member) {
     struct listpack_item item = listpack_item(member);
     return pack_find(pack_first(pack_of(e)), end_of(e), &item, 2);
 }
 
-/* Where (score, member) belongs: the first member that comes behind it. */
+/* The place of (score, member): the first member that sorts behind it, or the end. */
 static uint8_t *place_in_pack(const struct entry *e, struct slice member, double score) {
     char digits[NUM_I64_MAX];
     uint8_t *at = pack_first(pack_of(e));
@@ -97,7 +97,7 @@ static struct entry *insert_in_pack(struct db *db, struct entry *e, struct slice
     return e;
 }
 
-/* The entry's length follows what is left. */
+/* Remove elements and shorten the entry. */
 static struct entry *remove_from_pack(struct db *db, struct entry *e, uint8_t *at, size_t elements) {
     return db_resize_value(db, e, ZSET_LISTPACK, pack_remove(pack_of(e), e->value_len, at, elements));
 }
@@ -162,7 +162,7 @@ static void remove_zset_record(struct zset *z, struct member *m, uint64_t hash) 
     member_free(m);
 }
 
-/* --- From one to the other ------------------------------------------------------------------- */
+/* --- Changing the encoding ------------------------------------------------------------------- */
 
 static struct entry *enlarge_zset(struct db *db, const struct key *key, struct entry *e) {
     struct zset *z = zset_new();
@@ -269,7 +269,7 @@ void zset_prefetch(const struct entry *e, const struct slice *members, int n, in
     prefetch_records(&ahead);
 }
 
-/* What becomes of a member that has the score `old`; *score is what was asked for and becomes what it gets. */
+/* The outcome for a member with the score `old`. *score is the requested score, and becomes the new one. */
 static enum zset_outcome decide_outcome(double old, double *score, unsigned conditions) {
     if (conditions & ZSET_NX) return ZSET_NOTHING;
     double new = conditions &ZSET_INCR ? old + *score : *score;
@@ -386,7 +386,7 @@ static bool before_max(struct slice member, const struct zset_lex_range *r) {
     return r->max_open ? order < 0 : order <= 0;
 }
 
-/* Redis says no more of members with different scores than that the result is unspecified. */
+/* Redis leaves the result unspecified if the members have different scores. */
 static struct zset_span big_span_by_lex(const struct skiplist *s, const struct zset_lex_range *r) {
     struct skiplist_place from = skiplist_at(s, 0);
     const struct member *first_member = skiplist_next(&from);
@@ -433,7 +433,7 @@ void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank) {
     }
 }
 
-/* A pack is read forward only: note where the last members before this place begin. */
+/* A pack is read forward only, so note where the members before this place begin: the last ZSET_WALK_BACK of them. */
 static void look_back(struct zset_walk *w) {
     size_t n = 0;
     for (const uint8_t *at = pack_first(w->pack); at < w->at; at = pack_next(pack_next(at)))
@@ -509,7 +509,7 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
     return 0;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *zset_encoding_name(unsigned encoding) {
     return encoding == ZSET_LISTPACK ? "listpack" : "skiplist";
