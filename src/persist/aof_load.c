@@ -1,6 +1,7 @@
-/* A file with a bad end is cut back to its good part only if it is the last one (what follows would otherwise be
- * applied to a dataset that it was not written for) and `aof-load-truncated` allows it; and what is cut off is
- * kept in a file of its own, which nobody but an administrator ever looks at. */
+/* A file with a bad end is cut back to its good part if and only if
+ *     (1) it is the last one, since later files were written for a dataset that includes all of it, and
+ *     (2) aof-load-truncated allows it.
+ * The bytes that are cut off are kept in a file of their own, for the administrator. */
 #include "persist/aof_load.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -75,7 +76,7 @@ static bool refuse_file(const char *name, bool torn) {
     return false;
 }
 
-/* True if the file's bad end can be lived with, and has been cut off. */
+/* Cut off the bad end of a file if that is allowed. False: not allowed or failed (logged). */
 static bool recover_file(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
     char aside[600];
     unsigned long long good = found->good, bad = found->size - found->good;
@@ -149,7 +150,7 @@ static bool load_type(const struct manifest *m, enum manifest_type type, size_t 
     return true;
 }
 
-/* -1: a file is not there, which has been logged. */
+/* Bytes of all live files. -1: a file is missing (logged). */
 static int64_t total_size(const struct manifest *m) {
     int64_t total = 0;
     for (size_t i = 0; i < m->count; i++) {

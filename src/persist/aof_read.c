@@ -1,7 +1,6 @@
-/* A window over the file moves along: [start, start + len) is in memory, `at` is the next byte to look at, and nothing
- * behind the MULTI whose EXEC has not come may be dropped. Commands are collected in a batch while the window stands
- * still, so that whoever applies them can overlap the cache misses of many; a batch is applied before the window
- * moves. */
+/* A window moves along the file: [start, start + len) is in memory, and `at` is the next byte to read. Bytes from an
+ * unfinished MULTI on must be kept. Commands are collected in a batch, so that the cache misses of many can overlap
+ * when they are applied; their slices point into the window, so a batch is applied before the window moves. */
 #include "persist/aof_read.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -15,7 +14,7 @@
 #include <unistd.h>
 
 #define WINDOW ((size_t)1 << 20) /* bytes read at a time */
-#define LINE_MAX_BYTES 1024      /* of an annotation, as in Redis */
+#define LINE_MAX_BYTES 1024      /* bytes of an annotation, as in Redis */
 #define BATCH_COMMANDS 64
 #define BATCH_ARGS 512
 
@@ -25,14 +24,14 @@ struct reading {
     struct aof_finding *found;
     char *window;
     size_t room, len; /* of the window */
-    uint64_t start;   /* offset in the file of its first byte */
+    uint64_t start;   /* offset of its first byte in the file */
     size_t at;
-    uint64_t frame_end;  /* offset where the frame ends in which `at` is; 0: in none */
-    uint64_t verified;   /* frames that begin before this have been looked at */
-    bool in_multi;       /* looking for the EXEC ... */
-    uint64_t multi;      /* ... of the MULTI at this offset */
-    uint64_t unit_end;   /* a unit is being applied: up to this offset */
-    uint64_t unit_frame; /* the frame_end to go on with behind it */
+    uint64_t frame_end;  /* offset of the end of the frame that contains `at`; 0: none does */
+    uint64_t verified;   /* frames that begin before this offset have been verified */
+    bool in_multi;       /* searching the EXEC of a MULTI ... */
+    uint64_t multi;      /* ... at this offset */
+    uint64_t unit_end;   /* end of the transaction that is being applied; 0: none is */
+    uint64_t unit_frame; /* the frame_end at unit_end */
     struct resp_parser parser;
     struct aof_command commands[BATCH_COMMANDS];
     struct slice args[BATCH_ARGS];
@@ -61,15 +60,15 @@ static void grow_window(struct reading *r, size_t room) {
     r->room = grown;
 }
 
-/* Drop what is done and read on, until n bytes from `at` are there or the file ends. False: it has ended, or
- * found->error is set. No slices of the window may be in use. */
+/* Move the window and read on, until n bytes from `at` on are in memory. False: the file has ended, or found->error is
+ * set. Slices of the window become invalid. */
 static bool want_bytes(struct reading *r, size_t n) {
     if (r->len - r->at >= n) return true;
     drop_done(r);
     uint64_t left = r->found->size > r->start ? r->found->size - r->start : 0;
     size_t wanted = r->at + n < WINDOW ? WINDOW : r->at + n;
     if (r->in_multi && wanted < r->len + WINDOW) wanted = r->len + WINDOW;
-    if (wanted > left) wanted = (size_t)left; /* a claim beyond the file costs no memory */
+    if (wanted > left) wanted = (size_t)left; /* no memory for lengths beyond the end of the file */
     grow_window(r, wanted ? wanted : 1);
     while (r->len < wanted) {
         ssize_t got = pread(r->fd, r->window + r->len, wanted - r->len, (off_t)(r->start + r->len));
@@ -104,14 +103,14 @@ static enum aof_read_result add_command(struct reading *r) {
     struct aof_command *command = &r->commands[r->count++];
     command->argc = (int)argc;
     command->argv = r->parser.argv;
-    if (argc > BATCH_ARGS) return apply_batch(r); /* the parser's own array: gone with the next request */
+    if (argc > BATCH_ARGS) return apply_batch(r); /* the parser reuses this array for the next request */
     command->argv = r->args + r->args_used;
     memcpy(command->argv, r->parser.argv, argc * sizeof *command->argv);
     r->args_used += argc;
     return AOF_READ_OK;
 }
 
-/* --- what is wrong --------------------------------------------------------------------------- */
+/* --- damage ---------------------------------------------------------------------------------- */
 
 static enum aof_read_result report_torn(struct reading *r, const char *what, uint64_t missing) {
     struct aof_finding *f = r->found;
@@ -150,7 +149,7 @@ static bool read_frame_line(const char *line, uint64_t *crc, uint64_t *len) {
            read_hex(line + 20, 10, len) && *len > 0;
 }
 
-/* At "#K:": the frame behind it has to be what was written. */
+/* At "#K:": verify the frame. */
 static enum aof_read_result enter_frame(struct reading *r) {
     uint64_t crc, len;
     if (!want_bytes(r, AOF_FRAME_LINE)) return report_torn(r, "the annotation", 0);
@@ -192,7 +191,8 @@ static enum aof_read_result read_annotation(struct reading *r) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-/* MULTI and EXEC, on the way through a unit that will be applied when its end is there. */
+/* Add a command to the batch. Between MULTI and EXEC only search the end: EXEC sets `at` back to the MULTI, and the
+ * transaction is read a second time, by replay_command(). */
 static enum aof_read_result take_command(struct reading *r, uint64_t began) {
     struct slice name = r->parser.argv[0];
     bool alone = r->parser.argc == 1;
@@ -211,7 +211,7 @@ static enum aof_read_result take_command(struct reading *r, uint64_t began) {
     return AOF_READ_OK;
 }
 
-/* The second time through a unit: everything but its brackets is applied. */
+/* The second pass over a transaction: apply everything except MULTI and EXEC. */
 static enum aof_read_result replay_command(struct reading *r) {
     struct slice name = r->parser.argv[0];
     bool is_bracket = r->parser.argc == 1 && (slice_is(name, "multi") || slice_is(name, "exec"));
@@ -223,7 +223,7 @@ static enum aof_read_result replay_command(struct reading *r) {
     return result;
 }
 
-/* A command that is not here completely: read on, or say what is wrong. */
+/* The command is incomplete: read on, or report the damage. */
 static enum aof_read_result read_more(struct reading *r) {
     if (r->frame_end) return report_rotten(r, "a command beyond the end of its write");
     enum aof_read_result result = apply_batch(r);
@@ -257,7 +257,7 @@ static enum aof_read_result read_item(struct reading *r) {
     return result == AOF_READ_OK ? read_annotation(r) : result;
 }
 
-/* One thing after the other. found->good is where everything before has been applied, or will be with the batch. */
+/* Read item by item. found->good is the offset before which everything was applied or is in the batch. */
 static enum aof_read_result read_items(struct reading *r) {
     enum aof_read_result result = AOF_READ_OK;
     while (result == AOF_READ_OK) {
@@ -282,7 +282,7 @@ static enum aof_read_result read_file(struct reading *r) {
         r->start = r->found->good = r->found->base = end;
     }
     enum aof_read_result result = read_items(r);
-    enum aof_read_result last = apply_batch(r); /* what came before the trouble is good */
+    enum aof_read_result last = apply_batch(r); /* all that came before the damage is good */
     if (last != AOF_READ_OK) result = last;
     if (result == AOF_READ_OK && r->in_multi) {
         r->at = (size_t)(r->multi - r->start);

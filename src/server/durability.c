@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "persist/aof.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "server/bgsave.h"
 #include "server/call.h"
