@@ -1,5 +1,5 @@
-/* The same reader as the server's, with nobody to apply the commands. What --fix cuts off is put into a file beside it,
- * which redis-check-aof does not do. */
+/* Uses the reader of the server, without applying the commands. --fix keeps the bytes that it cuts off in a file beside
+ * the checked one, which redis-check-aof does not do. */
 #include "check/check_aof.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -21,16 +21,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DATABASES 16384 /* more than anybody has: a snapshot must not fail for want of one */
+#define DATABASES 16384 /* more than any server has, so that no snapshot names a database that does not exist */
 
 static struct {
     bool fix;
-    int64_t until_s; /* 0: all of it */
+    int64_t until_s; /* cut at the first later stamp; 0: do not */
     char dir[PATH_MAX];
-    /* The file at hand. */
+    /* The file that is being checked. */
     const char *name;
     bool is_last;
-    uint64_t stamp_at; /* offset of the first stamp behind until_s */
+    uint64_t stamp_at; /* offset of the last stamp read */
     int64_t size;
 } check;
 
@@ -43,7 +43,7 @@ static void drop_keys(void) {
         if (db_size(db_at(i))) db_empty(db_at(i), false);
 }
 
-/* After every block of the snapshot: its keys have been looked at, and nobody needs them. */
+/* After each block of the snapshot: its keys are checked and can be dropped. */
 static void next_block(void *ctx, uint64_t bytes) {
     check_bar(ctx, bytes);
     drop_keys();
@@ -168,7 +168,7 @@ static void tell_verdict(const char *what, const char *name, enum verdict verdic
     }
 }
 
-/* --- what the file is ------------------------------------------------------------------------ */
+/* --- kinds of files -------------------------------------------------------------------------- */
 
 static bool begins_with(const char *name, const char *text) {
     char start[16] = "";
@@ -234,7 +234,7 @@ static bool read_arguments(int argc, char **argv) {
     give_up();
 }
 
-/* Files that a manifest names are beside it. */
+/* Returns the name, and sets check.dir: the files that a manifest names are beside it. */
 static const char *split_path(const char *path) {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) return path;

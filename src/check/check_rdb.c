@@ -1,15 +1,15 @@
-/* Values are decoded as the server does it and dropped one by one, so that memory is bounded by the largest of them;
- * what kura has no type for is passed over (rdb_skip.c). Whether a key is there twice is not looked at: that would need
- * memory for all of them. */
+/* Values are decoded as in the server, and dropped one by one, so memory is bounded by the largest value. Values that
+ * kura has no type for are skipped (rdb_skip.c). Duplicate keys are not detected: that would need memory for all
+ * keys. */
 #include "check/check_rdb.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/num.h"
 #include "base/rand.h"
 #include "base/version.h"
 #include "check/check_bar.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -17,13 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_SHOWN 128 /* bytes of a key or of an aux field that are printed */
+#define NAME_SHOWN 128 /* bytes of a key or an aux field that are printed at most */
 #define NO_TYPE (-1)
 
 #define HOUR_MS (3600 * 1000LL)
 #define DAY_MS (24 * HOUR_MS)
 
-/* What a type number stands for: as redis-check-rdb names it, and the type that a user knows. */
+/* The types of values: their names in redis-check-rdb, and the kind of value that users know. */
 enum kind { STRING, LIST, SET, ZSET, HASH, STREAM, MODULE, KINDS };
 static const char *const kind_names[KINDS] = {"string", "list", "set", "zset", "hash", "stream", "module"};
 static const struct {
@@ -59,12 +59,12 @@ static struct {
     struct rdb_in in;
     int64_t size, now_ms;
     int version;
-    /* What is being done, for the report of an error. */
-    const char *doing;
-    int type;         /* of the last key, or NO_TYPE */
-    struct slice key; /* of the value that is being read; ptr NULL: none */
+    /* For the report of an error. */
+    const char *doing; /* the present step */
+    int type;          /* of the last key, or NO_TYPE */
+    struct slice key;  /* of the value being read; ptr is NULL between values */
     int64_t deadline_ms;
-    /* What was found. */
+    /* Counts. */
     uint64_t keys, expires, expired, empty, functions, module_aux;
     uint64_t within_hour, within_day;
     struct {
@@ -87,7 +87,7 @@ __attribute__((format(printf, 1, 2))) static void print_line(const char *format,
     putchar('\n');
 }
 
-/* Between single quotes; what would upset a terminal is escaped. */
+/* Print between single quotes, with control characters escaped. */
 static void print_name(struct slice name) {
     struct buf text = {0};
     buf_append_quoted(&text, slice_of(name.ptr, name.len < NAME_SHOWN ? name.len : NAME_SHOWN));

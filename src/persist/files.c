@@ -1,5 +1,5 @@
+/* Paths are put together on the stack. Interrupted and short system calls are continued. */
 #include "persist/files.h"
-#include "base/alloc.h"
 #include "base/worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -50,12 +50,12 @@ bool files_make_dir(const char *dir) {
 bool files_sync_dir(const char *dir) {
     int fd = open(dir && dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems have no such thing */
+    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems cannot sync directories */
     close(fd);
     return fine;
 }
 
-/* A file's blocks are freed when its last descriptor is closed: the name goes at once, the blocks later. */
+/* The kernel frees the blocks of a removed file when its last descriptor is closed. */
 static void close_descriptor(void *fd) {
     close((int)(intptr_t)fd);
 }

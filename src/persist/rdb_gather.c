@@ -1,4 +1,4 @@
-/* See rdb_gather.h. */
+/* The kinds of records, and the batches. */
 #include "persist/rdb_gather.h"
 #include "ds/field.h"
 #include "ds/member.h"

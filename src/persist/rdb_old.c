@@ -1,4 +1,5 @@
-/* What Redis kept small collections in before listpacks, made into listpacks. Every byte is checked on the way.
+/* Ziplists and zipmaps, in which Redis kept small collections before listpacks. They are converted to listpacks, and
+ * every byte is checked on the way.
  *
  *     ziplist:  | bytes, 4 | offset of the last entry, 4 | count, 2 | entry | ... | 0xff |         (little endian)
  *     entry:    | length of the entry before: 1 byte, or 0xfe and 4 bytes | head | data |
@@ -7,16 +8,22 @@
  *
  *     zipmap:   | count or 0xfe | name | value | ... | 0xff |
  *     name:     | length: 1 byte, or 0xfe and 4 bytes | bytes |
- *     value:    | length | free bytes, 1 | bytes | that many unused bytes | */
+ *     value:    | length | free bytes, 1 | bytes | this many free bytes |
+ *
+ * A ziplist is valid if and only if (1) its first field is its length, (2) it ends with 0xff, (3) each entry has the
+ * form above and tells the length of the entry before it (0 in the first), (4) the second field is the offset of its
+ * last entry, and (5) the third is the number of entries, or 0xffff. A zipmap is valid if and only if (1) it ends with
+ * 0xff, (2) its names and values have the form above, and (3) its first byte is the number of pairs, or 0xfe and
+ * above. */
 #include "persist/rdb_decode.h"
 #include <stdarg.h>
 
 #define ZIPLIST_HEAD 10
-#define WIDE 0xfe /* a length in four bytes follows */
+#define WIDE 0xfe /* a length of four bytes follows */
 #define END 0xff
 
 struct bytes {
-    const uint8_t *at, *end; /* the end does not include the end byte */
+    const uint8_t *at, *end; /* without the end byte */
 };
 
 static bool refuse_broken(struct rdb_in *in, const char *what) {
@@ -50,7 +57,7 @@ bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item) {
 
 /* --- Ziplists ---------------------------------------------------------------------------------- */
 
-/* A string of n bytes; false: there are not so many. */
+/* A string of n bytes. False: there are fewer. */
 static bool take_text(struct bytes *b, size_t n, struct listpack_item *item) {
     const uint8_t *p = take_bytes(b, n);
     if (p) *item = listpack_item(slice_of((const char *)p, n));
@@ -89,7 +96,7 @@ static bool take_head_and_data(struct bytes *b, struct listpack_item *item) {
     return true;
 }
 
-/* An entry, behind one of so many bytes. */
+/* An entry behind one of `before` bytes. */
 static bool take_entry(struct bytes *b, size_t before, struct listpack_item *item) {
     const uint8_t *p = take_bytes(b, 1);
     if (!p || *p == END) return false;

@@ -1,4 +1,4 @@
-/* The directives that snapshots obey. */
+/* The options of snapshots. */
 #include "persist/rdb.h"
 #include <unistd.h>
 

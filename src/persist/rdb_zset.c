@@ -1,12 +1,14 @@
-/* Sorted sets on their way in. A big one is built from the array of its records, which come in order (Redis and kura
- * write the greatest first) or are sorted: no search for the place of each. */
+/* Reading sorted sets. A big one is built from an array of its records, so that no record needs a search for its place.
+ * Records mostly come in order (Redis and kura write the greatest first); if not, they are sorted. */
 #include "base/alloc.h"
+#include "base/num.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include "persist/rdb_gather.h"
 #include "store/zset.h"
 #include <stdlib.h>
 
-#define MEMBER_BYTES 2 /* of the input that a member takes at least */
+#define MEMBER_BYTES 2 /* bytes of the input that a member takes at least */
 
 struct members {
     struct rdb_in *in;
@@ -73,7 +75,7 @@ static void free_record(void *ctx, void *record) {
     member_free(record);
 }
 
-/* Short enough for a pack, which is put together in in->name; or big. */
+/* Make z the value, as a pack in in->name if it is short enough. Takes over z. */
 static void become_value(struct rdb_in *in, struct zset *z, struct rdb_value *v) {
     size_t room, used;
     uint8_t *pack = zset_pack(z, &room, &used);
@@ -94,7 +96,7 @@ static bool finish_members(struct members *m, bool ok, struct rdb_value *v) {
         sort_members(m);
         skiplist_build(&m->z->order, m->all, m->n);
         become_value(m->in, m->z, v);
-    } else { /* nothing, or no use; the records are only in the table yet */
+    } else { /* empty or broken; the records are only in the table yet */
         table_clear(&m->z->members, free_record, NULL);
         zset_free(m->z);
         rdb_value_empty(v);
@@ -105,7 +107,7 @@ static bool finish_members(struct members *m, bool ok, struct rdb_value *v) {
 
 /* --- Member by member -------------------------------------------------------------------------- */
 
-/* A score as text, with its length in a byte. */
+/* A score as text, with a length of one byte. */
 static bool get_text_score(struct rdb_in *in, double *score) {
     uint8_t len;
     char text[256];
@@ -149,7 +151,7 @@ static bool score_at(const uint8_t *at, double *score) {
     return true;
 }
 
-/* Members in strict order, with scores that are numbers. */
+/* True if the members are in strict order and all scores are numbers; else refuses. */
 static bool in_order(struct rdb_in *in, const uint8_t *lp) {
     char scratch[2][NUM_I64_MAX];
     struct slice before = {NULL, 0};

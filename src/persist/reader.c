@@ -1,4 +1,5 @@
-/* See reader.h. The block holds [at, end) at its front or further on; to get more, what is unread moves to the front. */
+/* The checksum of a block is computed when the block is left. Before that the unread rest moves to its beginning, so
+ * that n bytes in a row can be given. */
 #include "persist/reader.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -31,7 +32,7 @@ void reader_free(struct reader *r) {
 static void fail_reading(struct reader *r, int error) {
     r->failed = true;
     if (!r->error) r->error = error;
-    r->summed = r->at = r->end; /* nothing is left */
+    r->summed = r->at = r->end; /* no bytes are left */
 }
 
 uint64_t reader_crc(struct reader *r) {
@@ -41,7 +42,7 @@ uint64_t reader_crc(struct reader *r) {
     return r->crc;
 }
 
-/* In memory, `start` is the offset of the end: there is no block to count from. */
+/* In memory there is no block, and `size` is the offset of the end. */
 uint64_t reader_offset(const struct reader *r) {
     if (!r->block) return r->size - (uint64_t)(r->end - r->at);
     return r->start + (uint64_t)(r->at - r->block);
@@ -55,7 +56,7 @@ uint64_t reader_left(const struct reader *r) {
     return r->size > offset ? r->size - offset : 0;
 }
 
-/* One read(2), of at most n bytes; 0: that was all. */
+/* One read(2) of at most n bytes. 0: the end, or an error (noted). */
 static size_t read_some(struct reader *r, void *to, size_t n) {
     for (;;) {
         ssize_t got = read(r->fd, to, n);
@@ -96,7 +97,7 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     return r->block;
 }
 
-/* What is longer than a block goes straight to where it is wanted. */
+/* Read n bytes, too many for the block, directly into `to`. */
 static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
     reader_crc(r);
     r->start = reader_offset(r);

@@ -1,4 +1,4 @@
-/* See writer.h. The checksum of a block is computed when the block leaves, while it is still in the cache. */
+/* The checksum of a block is computed when the block is written, while it is still in the cache. */
 #include "persist/writer.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define MEMORY_ROOM 512 /* bytes, to begin with */
+#define MEMORY_ROOM 512 /* bytes at first */
 
 static void begin_writing(struct writer *w, int fd, size_t room, bool checksum) {
     *w = (struct writer){.fd = fd, .room = room, .checksum = checksum, .block = alloc_get(room)};
@@ -36,8 +36,8 @@ uint64_t writer_crc(struct writer *w) {
     return w->crc;
 }
 
-/* Start writing out what is new, and wait for what was started before it: never more than two steps of the file are
- * only in memory, and we do not wait for the newest. What cannot be synced so (a pipe) is left alone. */
+/* Begin to write out the last step, and wait for the step before. So at most two steps of the file are only in memory,
+ * and nothing waits for the newest. A descriptor that cannot be synced in this way (a pipe) is left alone. */
 static void sync_step(struct writer *w) {
     if (w->passed - w->synced < (uint64_t)w->sync_step) return;
     off_t end = lseek(w->fd, 0, SEEK_CUR), step = (off_t)(w->passed - w->synced);
