@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/module.h"
+#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/lookup.h"

@@ -1,5 +1,6 @@
 /* Strings as numbers: INCR and its kin. */
 #include "base/module.h"
+#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"

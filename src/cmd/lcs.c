@@ -5,6 +5,7 @@
  * where, all rows are kept and walked back from the end. */
 #include "base/alloc.h"
 #include "base/module.h"
+#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "session/client.h"

@@ -1,5 +1,6 @@
 /* Parts of a string, and its length. */
 #include "base/module.h"
+#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/lookup.h"

@@ -11,6 +11,7 @@
 #include "exec/propagate.h"
 #include "exec/wave.h"
 #include "persist/aof.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "process/cron.h"
 #include "process/lifecycle.h"

@@ -1,4 +1,4 @@
-/* The directives that snapshots obey. */
+/* The options of snapshots. */
 #include "base/module.h"
 #include "base/option.h"
 #include "persist/rdb.h"
