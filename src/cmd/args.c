@@ -3,7 +3,7 @@
 #include "base/glob.h"
 #include "base/likely.h"
 #include "base/num.h"
-#include "server/reply.h"
+#include "session/reply.h"
 #include "store/db.h"
 #include <limits.h>
 #include <math.h>

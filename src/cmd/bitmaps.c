@@ -5,14 +5,15 @@
  * and the length too is no change: nobody is told, and nothing is propagated. */
 #include "base/alloc.h"
 #include "base/blob.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/bitmap.h"
 #include "store/string.h"
 
@@ -413,7 +414,7 @@ static const char *bitfield_key_flags(const struct slice *argv, int argc) {
 
 static const struct command_keys bitfield_keys[] = {
     {.flags = "RW access update variable_flags",
-     .notes = "This command allows both access and modification of the key",
+     .notes = "`GET` reads, `SET` and `INCRBY` write",
      .begin = 1,
      .step = 1,
      .keynum_at = -1,
@@ -427,33 +428,27 @@ static const struct command_keys bitop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command bitmaps_commands[] = {
+static const struct command bitmaps_commands[] = {
     {.name = "bitcount",
      .body = bitcount,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "2.6.0",
-     .summary = "Count set bits in a string",
-     .complexity = "O(N)",
+     .summary = "Count the bits that are 1 in a string or in a range of it.",
+     .complexity = "O(n) for n bytes",
      .syntax = "key:key [index:(start:integer end:integer [index_unit:(BYTE | BIT)@7.0.0])]",
-     .history = "7.0.0|Added the `BYTE|BIT` option."},
+     .history = "7.0.0|New: `BYTE`, `BIT`."},
     {.name = "bitfield",
      .body = bitfield,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "3.2.0",
-     .summary = "Perform arbitrary bitfield integer operations on strings",
-     .complexity = "O(1) for each subcommand specified",
+     .summary = "Read and change integers of any width at any bit of a string.",
+     .complexity = "O(n) for n operations",
      .syntax = "key:key [operation:(GET encoding_offset:(encoding offset:integer) | write:([OVERFLOW "
                "wrap_sat_fail:(WRAP | SAT | FAIL)] write_operation:(SET encoding_offset_value:(encoding offset:integer "
                "value:integer) | INCRBY encoding_offset_increment:(encoding offset:integer increment:integer))))...]",
@@ -462,69 +457,56 @@ const struct command bitmaps_commands[] = {
      .body = bitfield_ro,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "6.0.0",
-     .summary = "Perform arbitrary bitfield integer operations on strings. Read-only variant of BITFIELD",
-     .complexity = "O(1) for each subcommand specified",
+     .summary = "Read integers of any width at any bit of a string.",
+     .complexity = "O(n) for n operations",
      .syntax = "key:key [GET encoding_offset:(encoding offset:integer)]..."},
     {.name = "bitop",
      .body = bitop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 2,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "2.6.0",
-     .summary = "Perform bitwise operations between strings",
-     .complexity = "O(N)",
+     .summary = "Combine strings bit by bit and store the result.",
+     .complexity = "O(n) for n bytes of all strings",
      .syntax = "operation destkey:key key:key#1...",
      .keys = bitop_keys},
     {.name = "bitpos",
      .body = bitpos,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "2.8.7",
-     .summary = "Find first bit set or clear in a string",
-     .complexity = "O(N)",
+     .summary = "Find the first bit of a string that is 0, or that is 1.",
+     .complexity = "O(n) for n bytes looked at",
      .syntax = "key:key bit:integer [index:(start:integer [end_index:(end:integer [index_unit:(BYTE | BIT)@7.0.0])])]",
-     .history = "7.0.0|Added the `BYTE|BIT` option."},
+     .history = "7.0.0|New: `BYTE`, `BIT`."},
     {.name = "getbit",
      .body = getbit,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
-     .summary = "Returns the bit value at offset in the string value stored at key",
-     .complexity = "O(1)",
+     .summary = "Read one bit of a string.",
      .syntax = "key:key offset:integer"},
     {.name = "setbit",
      .body = setbit,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
-     .summary = "Sets or clears the bit at offset in the string value stored at key",
-     .complexity = "O(1)",
+     .summary = "Change one bit of a string, and reply what it was.",
+     .complexity = "O(1), O(n) if the string grows by n bytes",
      .syntax = "key:key offset:integer value:integer",
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module bitmaps_module = {.commands = bitmaps_commands};

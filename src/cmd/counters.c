@@ -1,12 +1,13 @@
 /* Strings as numbers: INCR and its kin. */
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 #include <math.h>
 
@@ -80,76 +81,58 @@ static void incrbyfloat(struct request *r) {
     effect_set_keeping(r->key.name, value);
 }
 
-const struct command counters_commands[] = {
+static const struct command counters_commands[] = {
     {.name = "incr",
      .body = incr,
      .arity = 2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Increment the integer value of a key by one",
-     .complexity = "O(1)",
+     .summary = "Add 1 to a number.",
      .syntax = "key:key",
      .key_flags = "RW access update"},
     {.name = "decr",
      .body = decr,
      .arity = 2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Decrement the integer value of a key by one",
-     .complexity = "O(1)",
+     .summary = "Subtract 1 from a number.",
      .syntax = "key:key",
      .key_flags = "RW access update"},
     {.name = "incrby",
      .body = incrby,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Increment the integer value of a key by the given amount",
-     .complexity = "O(1)",
+     .summary = "Add an integer to a number.",
      .syntax = "key:key increment:integer",
      .key_flags = "RW access update"},
     {.name = "decrby",
      .body = decrby,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Decrement the integer value of a key by the given number",
-     .complexity = "O(1)",
+     .summary = "Subtract an integer from a number.",
      .syntax = "key:key decrement:integer",
      .key_flags = "RW access update"},
     {.name = "incrbyfloat",
      .body = incrbyfloat,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
-     .summary = "Increment the float value of a key by the given amount",
-     .complexity = "O(1)",
+     .summary = "Add a decimal to a number.",
      .syntax = "key:key increment:double",
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module counters_module = {.commands = counters_commands};

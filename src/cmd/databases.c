@@ -1,10 +1,11 @@
 /* Numbered databases: choosing, swapping, counting and emptying them. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/db.h"
 
 static void select_command(struct request *r) {
@@ -63,16 +64,14 @@ static void flushall(struct request *r) {
     reply_ok(r->client);
 }
 
-const struct command databases_commands[] = {
+static const struct command databases_commands[] = {
     {.name = "select",
      .body = select_command,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE | CMD_FAST | CMD_IN_LOG,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
-     .summary = "Change the selected database for the current connection",
-     .complexity = "O(1)",
+     .summary = "Choose the database for this connection.",
      .syntax = "index:integer"},
     {.name = "swapdb",
      .body = swapdb,
@@ -81,8 +80,8 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "Swaps two Redis databases",
-     .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+     .summary = "Exchange the contents of two databases.",
+     .complexity = "O(n) for n keys that clients watch or wait for",
      .syntax = "index1:integer index2:integer"},
     {.name = "dbsize",
      .body = dbsize,
@@ -91,8 +90,7 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Return the number of keys in the selected database",
-     .complexity = "O(1)",
+     .summary = "Count the keys of this database.",
      .tips = "request_policy:all_shards,response_policy:agg_sum"},
     {.name = "flushdb",
      .body = flushdb,
@@ -101,12 +99,12 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Remove all keys from the current database",
-     .complexity = "O(N) where N is the number of keys in the selected database",
+     .summary = "Empty this database.",
+     .complexity = "O(1), O(n) for n keys with SYNC",
      .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
-     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
-                "6.2.0|Added the `SYNC` flushing mode modifier."},
+     .history = "4.0.0|New: `ASYNC`.\n"
+                "6.2.0|New: `SYNC`."},
     {.name = "flushall",
      .body = flushall,
      .arity = -1,
@@ -114,11 +112,13 @@ const struct command databases_commands[] = {
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .group = GROUP_SERVER,
      .since = "1.0.0",
-     .summary = "Remove all keys from all databases",
-     .complexity = "O(N) where N is the total number of keys in all databases",
+     .summary = "Empty all databases.",
+     .complexity = "O(1) for each database, O(n) for n keys with SYNC",
      .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
-     .history = "4.0.0|Added the `ASYNC` flushing mode modifier.\n"
-                "6.2.0|Added the `SYNC` flushing mode modifier."},
+     .history = "4.0.0|New: `ASYNC`.\n"
+                "6.2.0|New: `SYNC`."},
     {.name = NULL},
 };
+
+const struct module databases_module = {.commands = databases_commands};

@@ -1,14 +1,15 @@
 /* DUMP and RESTORE: one value as bytes that another server understands, and back. */
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
+#include "exec/propagate.h"
 #include "persist/rdb.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/evict.h"
 
 static void dump(struct request *r) {
@@ -142,21 +143,15 @@ static void restore(struct request *r) {
     reply_ok(c);
 }
 
-const struct command dump_commands[] = {
+static const struct command dump_commands[] = {
     {.name = "dump",
      .body = dump,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
-     .summary = "Return a serialized version of the value stored at the specified key.",
-     .complexity = "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis "
-                   "objects composing the value and M their average size. For small string values the time complexity "
-                   "is thus O(1)+O(1*M) where M is small, so simply O(1).",
+     .summary = "Serialize a value, for RESTORE.",
+     .complexity = "O(n) for n bytes of the result",
      .syntax = "key:key",
      .tips = "nondeterministic_output"},
     {.name = "restore",
@@ -165,20 +160,16 @@ const struct command dump_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
-     .summary = "Create a key using the provided serialized value, previously obtained using DUMP.",
-     .complexity = "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is "
-                   "the number of Redis objects composing the value and M their average size. For small string values "
-                   "the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set "
-                   "values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+     .summary = "Give a key the value that DUMP has serialized.",
+     .complexity = "O(n) for n bytes of the payload",
      .syntax = "key:key ttl:integer serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] "
                "[FREQ frequency:integer@5.0.0]",
-     .history = "3.0.0|Added the `REPLACE` modifier.\n"
-                "5.0.0|Added the `ABSTTL` modifier.\n"
-                "5.0.0|Added the `IDLETIME` and `FREQ` options.",
+     .history = "3.0.0|New: `REPLACE`.\n"
+                "5.0.0|New: `ABSTTL`.\n"
+                "5.0.0|New: `IDLETIME`, `FREQ`.",
      .key_flags = "OW update"},
     {.name = NULL},
 };
+
+const struct module dump_module = {.commands = dump_commands};

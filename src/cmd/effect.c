@@ -1,6 +1,6 @@
 #include "cmd/effect.h"
 #include "base/num.h"
-#include "server/propagate.h"
+#include "exec/propagate.h"
 
 static struct slice digits(char *to, int64_t value) {
     return slice_of(to, (size_t)num_print_i64(to, value));

@@ -2,10 +2,11 @@
  * searches are in geo_search.c. As any sorted set may be asked, its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "cmd/zsets.h"
-#include "server/propagate.h"
+#include "exec/propagate.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -187,60 +188,49 @@ static void geopos(struct request *r) {
     }
 }
 
-const struct command geo_commands[] = {
+static const struct command geo_commands[] = {
     {.name = "geoadd",
      .body = geoadd,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Add one or more geospatial items in the geospatial index represented using a sorted set",
-     .complexity = "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
+     .summary = "Put places, by longitude and latitude, into a sorted set.",
+     .complexity = "O(m log n) for m places, put into n",
      .syntax = "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] longitude_latitude_member:(longitude:double "
                "latitude:double member)...",
-     .history = "6.2.0|Added the `CH`, `NX` and `XX` options."},
+     .history = "6.2.0|New: `CH`, `NX`, `XX`."},
     {.name = "geodist",
      .body = geodist,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Returns the distance between two members of a geospatial index",
-     .complexity = "O(log(N))",
+     .summary = "Measure the distance between two places.",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {.name = "geohash",
      .body = geohash,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Returns members of a geospatial index as standard geohash strings",
-     .complexity = "O(log(N)) for each member requested, where N is the number of elements in the sorted set.",
+     .summary = "Read places as geohash text.",
+     .complexity = "O(n) for n places asked for",
      .syntax = "key:key member..."},
     {.name = "geopos",
      .body = geopos,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Returns longitude and latitude of members of a geospatial index",
-     .complexity = "O(N) where N is the number of members requested.",
+     .summary = "Read places as longitude and latitude.",
+     .complexity = "O(n) for n places asked for",
      .syntax = "key:key member..."},
     {.name = NULL},
 };
+
+const struct module geo_module = {.commands = geo_commands};

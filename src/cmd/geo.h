@@ -1,6 +1,6 @@
 /* What the two files of geo commands share. */
 #pragma once
-#include "server/client.h"
+#include "session/client.h"
 #include "store/geohash.h"
 
 /* A longitude and the latitude behind it. False: the error was replied. */

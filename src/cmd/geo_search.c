@@ -5,9 +5,10 @@
  * sorted set, so nothing may change it until all is replied or copied; those that a listpack keeps as integers have
  * no text there, and get one with the hit. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/geo.h"
 #include "cmd/zsets.h"
 #include <math.h>
@@ -342,118 +343,93 @@ static const struct command_keys geosearchstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command geo_search_commands[] = {
+static const struct command geo_search_commands[] = {
     {.name = "georadius",
      .body = georadius,
      .arity = -6,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
-                "from a point",
-     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
-                   "delimited by center and radius and M is the number of items inside the index.",
+     .summary = "Find the places within a circle around a point.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
                "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST "
                "key:key#2]",
-     .history = "6.2.0|Added the `ANY` option for `COUNT`.\n"
-                "7.0.0|Added support for uppercase unit names.",
-     .deprecated = "6.2.0|`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+     .history = "6.2.0|New: `ANY`, with `COUNT`.\n"
+                "7.0.0|Units may be in upper case.",
+     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`",
      .keys = georadius_keys},
     {.name = "georadius_ro",
      .body = georadius_ro,
      .arity = -6,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
-     .summary = "A read-only variant for GEORADIUS",
-     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
-                   "delimited by center and radius and M is the number of items inside the index.",
+     .summary = "Find the places within a circle around a point, without storing them.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
                "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
-     .history = "6.2.0|Added the `ANY` option for `COUNT`.",
-     .deprecated = "6.2.0|`GEOSEARCH` with the `BYRADIUS` argument"},
+     .history = "6.2.0|New: `ANY`, with `COUNT`.",
+     .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
     {.name = "georadiusbymember",
      .body = georadiusbymember,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
-     .summary = "Query a sorted set representing a geospatial index to fetch members matching a given maximum distance "
-                "from a member",
-     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
-                   "delimited by center and radius and M is the number of items inside the index.",
+     .summary = "Find the places within a circle around one of them.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
                "count:integer [ANY])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST key:key#2]",
-     .history = "7.0.0|Added support for uppercase unit names.",
-     .deprecated = "6.2.0|`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+     .history = "7.0.0|Units may be in upper case.",
+     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`, `FROMMEMBER`",
      .keys = georadiusbymember_keys},
     {.name = "georadiusbymember_ro",
      .body = georadiusbymember_ro,
      .arity = -5,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
-     .summary = "A read-only variant for GEORADIUSBYMEMBER",
-     .complexity = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area "
-                   "delimited by center and radius and M is the number of items inside the index.",
+     .summary = "Find the places within a circle around one of them, without storing them.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
                "count:integer [ANY])] [order:(ASC | DESC)]",
-     .deprecated = "6.2.0|`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"},
+     .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`, `FROMMEMBER`"},
     {.name = "geosearch",
      .body = geosearch,
      .arity = -7,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "6.2.0",
-     .summary =
-         "Query a sorted set representing a geospatial index to fetch members inside an area of a box or a circle.",
-     .complexity = "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the "
-                   "shape provided as the filter and M is the number of items inside the shape",
+     .summary = "Find the places within a circle or a box.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to sort k hits",
      .syntax =
          "key:key from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double latitude:double)) "
          "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double unit:(M "
          "| KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]",
-     .history = "7.0.0|Added support for uppercase unit names."},
+     .history = "7.0.0|Units may be in upper case."},
     {.name = "geosearchstore",
      .body = geosearchstore,
      .arity = -8,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_GEO,
      .since = "6.2.0",
-     .summary = "Query a sorted set representing a geospatial index to fetch members inside an area of a box or a "
-                "circle, and store the result in another key.",
-     .complexity = "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the "
-                   "shape provided as the filter and M is the number of items inside the shape",
+     .summary = "Store the places within a circle or a box as a sorted set.",
+     .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to store k hits",
      .syntax =
          "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
          "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
          "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
-     .history = "7.0.0|Added support for uppercase unit names.",
+     .history = "7.0.0|Units may be in upper case.",
      .keys = geosearchstore_keys},
     {.name = NULL},
 };
+
+const struct module geo_search_module = {.commands = geo_search_commands};

@@ -1,10 +1,11 @@
 /* Parts of a hash: HRANDFIELD and HSCAN. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/hashes.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/reply.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/fieldmap.h"
 
 /* --- HRANDFIELD ------------------------------------------------------------------------------ */
@@ -90,35 +91,30 @@ static void hscan(struct request *r) {
     walk_value(r, ENTRY_HASH, step);
 }
 
-const struct command hash_walk_commands[] = {
+static const struct command hash_walk_commands[] = {
     {.name = "hrandfield",
      .body = hrandfield,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_HASH,
      .since = "6.2.0",
-     .summary = "Get one or multiple random fields from a hash",
-     .complexity = "O(N) where N is the number of fields returned",
+     .summary = "Draw fields of a hash at random.",
+     .complexity = "O(n) for n fields drawn",
      .syntax = "key:key [options:(count:integer [WITHVALUES])]",
      .tips = "nondeterministic_output"},
     {.name = "hscan",
      .body = hscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_HASH,
      .since = "2.8.0",
-     .summary = "Incrementally iterate hash fields and associated values",
-     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
-                   "to return back to 0. N is the number of elements inside the collection..",
+     .summary = "Go through the fields of a hash, some at each call.",
+     .complexity = "O(1) a step, O(n) for all of n fields",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module hash_walk_module = {.commands = hash_walk_commands};

@@ -5,12 +5,13 @@
  * but it is propagated, and WATCH sees it, since the bytes change. */
 #include "base/blob.h"
 #include "base/buf.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "base/rand.h"
-#include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "catalog/command_row.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/hll.h"
 #include "store/string.h"
 #include <math.h>
@@ -320,7 +321,7 @@ static void pfselftest(struct request *r) {
 
 static const struct command_keys pfcount_keys[] = {
     {.flags = "RW access",
-     .notes = "RW because it may change the internal representation of the key, and propagate to replicas",
+     .notes = "The estimate is kept in the value",
      .begin = 1,
      .last = -1,
      .step = 1,
@@ -334,72 +335,60 @@ static const struct command_keys pfmerge_keys[] = {
     {.flags = NULL},
 };
 
-const struct command hyperloglog_commands[] = {
+static const struct command hyperloglog_commands[] = {
     {.name = "pfadd",
      .body = pfadd,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Adds the specified elements to the specified HyperLogLog.",
-     .complexity = "O(1) to add every element.",
+     .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
+     .complexity = "O(n) for n elements, O(n * m) while it is sparse and m bytes long",
      .syntax = "key:key [element...]",
      .key_flags = "RW insert"},
     {.name = "pfcount",
      .body = pfcount,
      .arity = -2,
      .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Return the approximated cardinality of the set(s) observed by the HyperLogLog at key(s).",
-     .complexity = "O(1) with a very small average constant time when called with a single key. O(N) with N being the "
-                   "number of keys, and much bigger constant times, when called with multiple keys.",
+     .summary = "Estimate how many distinct elements HyperLogLogs were shown.",
+     .complexity = "O(1), O(n) for n keys",
      .syntax = "key:key...",
      .keys = pfcount_keys},
     {.name = "pfdebug",
      .body = pfdebug,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN | CMD_SYSCMD,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Internal commands for debugging HyperLogLog values",
-     .complexity = "N/A",
+     .summary = "Look into a HyperLogLog.",
      .syntax = "subcommand key:key",
      .key_flags = "RW access"},
     {.name = "pfmerge",
      .body = pfmerge,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Merge N different HyperLogLogs into a single one.",
-     .complexity = "O(N) to merge N HyperLogLogs, but with high constant times.",
+     .summary = "Make one HyperLogLog of several.",
+     .complexity = "O(n) for n keys",
      .syntax = "destkey:key sourcekey:key#1...",
      .keys = pfmerge_keys},
     {.name = "pfselftest",
      .body = pfselftest,
      .arity = 1,
      .flags = CMD_ADMIN | CMD_SYSCMD,
-     .acl = ACL_HYPERLOGLOG,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "An internal command for testing HyperLogLog values",
-     .complexity = "N/A"},
+     .summary = "Check HyperLogLog's arithmetic against exact counts."},
     {.name = NULL},
 };
+
+const struct module hyperloglog_module = {.commands = hyperloglog_commands};

@@ -4,13 +4,14 @@
  * needs only the one before, so two rows serve LEN; to say which bytes they are, or
  * where, all rows are kept and walked back from the end. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 
 struct lcs {
@@ -173,19 +174,19 @@ static void lcs(struct request *r) {
     alloc_put(l.lengths, l.bytes);
 }
 
-const struct command lcs_commands[] = {
+static const struct command lcs_commands[] = {
     {.name = "lcs",
      .body = lcs,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "7.0.0",
-     .summary = "Find longest common substring",
-     .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+     .summary = "Find the longest common subsequence of two strings.",
+     .complexity = "O(n * m) for strings of n and m bytes",
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
     {.name = NULL},
 };
+
+const struct module lcs_module = {.commands = lcs_commands};

@@ -1,14 +1,15 @@
 /* Lists: the commands that wait where there is nothing to be had. What they do once there is, they share with those of
  * list_pop.c, and so it is propagated: as the command that does not wait. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
-#include "server/block.h"
-#include "server/call.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/block.h"
+#include "exec/call.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 
 static void pop(struct request *r, enum quicklist_end end) {
     struct client *c = r->client;
@@ -84,77 +85,68 @@ static const struct command_keys blmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_block_commands[] = {
+static const struct command list_block_commands[] = {
     {.name = "blpop",
      .body = blpop,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.0.0",
-     .summary = "Remove and get the first element in a list, or block until one is available",
-     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Take the first element of the first list that has any, or wait for one.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "brpop",
      .body = brpop,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.0.0",
-     .summary = "Remove and get the last element in a list, or block until one is available",
-     .complexity = "O(N) where N is the number of provided keys.",
+     .summary = "Take the last element of the first list that has any, or wait for one.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "blmove",
      .body = blmove,
      .arity = 6,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "6.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
-     .complexity = "O(1)",
+     .summary = "Move an element between the ends of two lists, or wait for one.",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT) timeout:double",
      .keys = move_keys},
     {.name = "blmpop",
      .body = blmpop,
      .arity = -5,
      .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-     .acl = ACL_LIST,
      .group = GROUP_LIST,
      .since = "7.0.0",
-     .summary = "Pop elements from a list, or block until one is available",
-     .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
+     .summary = "Take elements from the first list that has any, or wait for some.",
+     .complexity = "O(n + m) for n keys and m elements taken",
      .syntax = "timeout:double numkeys:integer key:key... where:(LEFT | RIGHT) [COUNT count:integer]",
      .keys = blmpop_keys},
     {.name = "brpoplpush",
      .body = brpoplpush,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "2.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it; or block until one is available",
-     .complexity = "O(1)",
+     .summary = "Move the last element of a list to the front of another, or wait for one.",
      .syntax = "source:key destination:key#1 timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
-     .deprecated = "6.2.0|`BLMOVE` with the `RIGHT` and `LEFT` arguments",
+     .history = "6.0.0|The timeout may be a fraction.",
+     .deprecated = "6.2.0|`BLMOVE`: `RIGHT`, `LEFT`",
      .keys = move_keys},
     {.name = NULL},
 };
+
+const struct module list_block_module = {.commands = list_block_commands};

@@ -4,13 +4,14 @@
  * own, since it may push to the list that it pops from. */
 #include "cmd/list_pop.h"
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lists.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/list.h"
 
 #define CARRIED_INLINE 256 /* bytes of an element that LMOVE carries on the stack */
@@ -212,76 +213,65 @@ static const struct command_keys rpoplpush_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_pop_commands[] = {
+static const struct command list_pop_commands[] = {
     {.name = "lmove",
      .body = lmove,
      .arity = 5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "6.2.0",
-     .summary = "Pop an element from a list, push it to another list and return it",
-     .complexity = "O(1)",
+     .summary = "Move an element between the ends of two lists.",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)",
      .keys = lmove_keys},
     {.name = "lmpop",
      .body = lmpop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_LIST,
      .group = GROUP_LIST,
      .since = "7.0.0",
-     .summary = "Pop elements from a list",
-     .complexity = "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
+     .summary = "Take elements from the first list that has any.",
+     .complexity = "O(n + m) for n keys and m elements taken",
      .syntax = "numkeys:integer key:key... where:(LEFT | RIGHT) [COUNT count:integer]",
      .keys = lmpop_keys},
     {.name = "lpop",
      .body = lpop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
-     .summary = "Remove and get the first elements in a list",
-     .complexity = "O(N) where N is the number of elements returned",
+     .summary = "Take elements from the front of a list.",
+     .complexity = "O(n) for n elements taken",
      .syntax = "key:key [count:integer@6.2.0]",
-     .history = "6.2.0|Added the `count` argument.",
+     .history = "6.2.0|New: a count.",
      .key_flags = "RW access delete"},
     {.name = "rpop",
      .body = rpop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
-     .summary = "Remove and get the last elements in a list",
-     .complexity = "O(N) where N is the number of elements returned",
+     .summary = "Take elements from the back of a list.",
+     .complexity = "O(n) for n elements taken",
      .syntax = "key:key [count:integer@6.2.0]",
-     .history = "6.2.0|Added the `count` argument.",
+     .history = "6.2.0|New: a count.",
      .key_flags = "RW access delete"},
     {.name = "rpoplpush",
      .body = rpoplpush,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
-     .key_step = 1,
      .group = GROUP_LIST,
      .since = "1.2.0",
-     .summary = "Remove the last element in a list, prepend it to another list and return it",
-     .complexity = "O(1)",
+     .summary = "Move the last element of a list to the front of another.",
      .syntax = "source:key destination:key#1",
-     .deprecated = "6.2.0|`LMOVE` with the `RIGHT` and `LEFT` arguments",
+     .deprecated = "6.2.0|`LMOVE`: `RIGHT`, `LEFT`",
      .keys = rpoplpush_keys},
     {.name = NULL},
 };
+
+const struct module list_pop_module = {.commands = list_pop_commands};

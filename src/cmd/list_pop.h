@@ -1,7 +1,7 @@
 /* What the list commands that block share with those that do not. */
 #pragma once
 #include "ds/quicklist.h"
-#include "server/request.h"
+#include "session/request.h"
 
 bool list_pop_parse_end(struct request *r, struct slice arg, enum quicklist_end *end); /* LEFT or RIGHT */
 

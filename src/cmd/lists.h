@@ -2,7 +2,7 @@
 #pragma once
 #include "cmd/lookup.h"
 #include "ds/quicklist.h"
-#include "server/request.h"
+#include "session/request.h"
 
 /* e, which may be NULL, is a list or nothing. False: the error was replied. */
 static inline bool lists_check(struct request *r, const struct entry *e) {

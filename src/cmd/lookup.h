@@ -1,7 +1,7 @@
 /* Look-ups that several families share. */
 #pragma once
 #include "base/likely.h"
-#include "server/reply.h"
+#include "session/reply.h"
 #include "store/db.h"
 #include "store/prefetch.h"
 

@@ -7,16 +7,17 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
+#include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 
 #include <errno.h>
 
@@ -266,30 +267,27 @@ static const struct command_keys migrate_key_specs[] = {
     {.flags = NULL},
 };
 
-const struct command migrate_commands[] = {
+static const struct command migrate_commands[] = {
     {.name = "migrate",
      .body = migrate,
      .arity = -6,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 3,
-     .last_key = 3,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
-     .summary = "Atomically transfer a key from a Redis instance to another one.",
-     .complexity = "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target "
-                   "instance. See the pages of these commands for time complexity. Also an O(N) data transfer between "
-                   "the two instances is performed.",
+     .summary = "Move keys to another server.",
+     .complexity = "O(n) for n bytes of the values: on both servers, and between them",
      .syntax = "host port:integer key_or_empty_string:(key:key | empty_string='') destination-db:integer "
                "timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] [authentication:([AUTH password@4.0.7] | [AUTH2 "
                "username_password:(username password)@6.0.0])] [KEYS key:key#1...@3.0.6]",
      .tips = "nondeterministic_output",
-     .history = "3.0.0|Added the `COPY` and `REPLACE` options.\n"
-                "3.0.6|Added the `KEYS` option.\n"
-                "4.0.7|Added the `AUTH` option.\n"
-                "6.0.0|Added the `AUTH2` option.",
+     .history = "3.0.0|New: `COPY`, `REPLACE`.\n"
+                "3.0.6|New: `KEYS`.\n"
+                "4.0.7|New: `AUTH`.\n"
+                "6.0.0|New: `AUTH2`.",
      .keys = migrate_key_specs,
      .find_keys = find_keys},
     {.name = NULL},
 };
+
+const struct module migrate_module = {.commands = migrate_commands};

@@ -1,8 +1,9 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
-#include "cmd/families.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/db.h"
 #include "store/evict.h"
 
@@ -60,17 +61,13 @@ static void freq(struct request *r) {
 static void help(struct request *r) {
     static const char *const lines[] = {
         "ENCODING <key>",
-        "    Return the kind of internal representation used in order to store the value",
-        "    associated with a <key>.",
+        "    Tell how the value of <key> is kept in memory.",
         "FREQ <key>",
-        "    Return the access frequency index of the <key>. The returned integer is",
-        "    proportional to the logarithm of the recent access frequency of the key.",
+        "    Tell how often <key> is used, on a logarithmic scale. Needs an LFU policy.",
         "IDLETIME <key>",
-        "    Return the idle time of the <key>, that is the approximated number of",
-        "    seconds elapsed since the last access to the key.",
+        "    Tell for how many seconds <key> has not been used.",
         "REFCOUNT <key>",
-        "    Return the number of references of the value associated with the specified",
-        "    <key>.",
+        "    Tell how often the value of <key> is referred to.",
         NULL,
     };
     reply_help(r->client, "OBJECT", lines);
@@ -81,14 +78,9 @@ static const struct command object_subcommands[] = {
      .body = encoding,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Inspect the internal encoding of a Redis object",
-     .complexity = "O(1)",
+     .summary = "Tell how a value is kept in memory.",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -96,14 +88,9 @@ static const struct command object_subcommands[] = {
      .body = freq,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "4.0.0",
-     .summary = "Get the logarithmic access frequency counter of a Redis object",
-     .complexity = "O(1)",
+     .summary = "Tell how often a key is used, on a logarithmic scale.",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -111,23 +98,15 @@ static const struct command object_subcommands[] = {
      .body = help,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_KEYSPACE,
-     .group = GROUP_GENERIC,
      .since = "6.2.0",
-     .summary = "Show helpful text about the different subcommands",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "idletime",
      .body = idletime,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Get the time since a Redis object was last accessed",
-     .complexity = "O(1)",
+     .summary = "Tell for how many seconds a key has not been used.",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -135,27 +114,23 @@ static const struct command object_subcommands[] = {
      .body = refcount,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .last_key = 2,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "Get the number of references to the value of the key",
-     .complexity = "O(1)",
+     .summary = "Tell how often a value is referred to: once, but for small integers.",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
     {.name = NULL},
 };
 
-const struct command object_commands[] = {
+static const struct command object_commands[] = {
     {.name = "object",
      .arity = -2,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
-     .summary = "A container for object introspection commands",
-     .complexity = "Depends on subcommand.",
+     .summary = "Ask how a value is kept and used.",
+     .complexity = "Depends on the subcommand",
      .subcommands = object_subcommands},
     {.name = NULL},
 };
+
+const struct module object_module = {.commands = object_commands};

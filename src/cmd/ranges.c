@@ -1,12 +1,13 @@
 /* Parts of a string, and its length. */
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/limits.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/string.h"
 
 static bool fits(struct request *r, size_t at, size_t len) {
@@ -74,82 +75,60 @@ static void setrange(struct request *r) {
     reply_int(c, (int64_t)len);
 }
 
-const struct command ranges_commands[] = {
+static const struct command ranges_commands[] = {
     {.name = "append",
      .body = append,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
-     .summary = "Append a value to a key",
-     .complexity = "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already "
-                   "present value is of any size, since the dynamic string library used by Redis will double the free "
-                   "space available on every reallocation.",
+     .summary = "Add bytes at the end of a string.",
+     .complexity = "O(n) for n bytes added, amortized",
      .syntax = "key:key value",
      .key_flags = "RW insert"},
     {.name = "strlen",
      .body = strlen_command,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.2.0",
-     .summary = "Get the length of the value stored in a key",
-     .complexity = "O(1)",
+     .summary = "Measure a string in bytes.",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = "getrange",
      .body = getrange,
      .arity = 4,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.4.0",
-     .summary = "Get a substring of the string stored at a key",
-     .complexity = "O(N) where N is the length of the returned string. The complexity is ultimately determined by the "
-                   "returned length, but because creating a substring from an existing string is very cheap, it can be "
-                   "considered O(1) for small strings.",
+     .summary = "Read the bytes of a string between two offsets.",
+     .complexity = "O(n) for n bytes read",
      .syntax = "key:key start:integer end:integer"},
     {.name = "substr",
      .body = getrange,
      .arity = 4,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Get a substring of the string stored at a key",
-     .complexity = "O(N) where N is the length of the returned string. The complexity is ultimately determined by the "
-                   "returned length, but because creating a substring from an existing string is very cheap, it can be "
-                   "considered O(1) for small strings.",
+     .summary = "Read the bytes of a string between two offsets: GETRANGE's old name.",
+     .complexity = "O(n) for n bytes read",
      .syntax = "key:key start:integer end:integer",
      .deprecated = "2.0.0|`GETRANGE`"},
     {.name = "setrange",
      .body = setrange,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.2.0",
-     .summary = "Overwrite part of a string at key starting at the specified offset",
-     .complexity =
-         "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the "
-         "amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.",
+     .summary = "Overwrite a string from an offset on.",
+     .complexity = "O(n) for n bytes written, those that fill a gap included",
      .syntax = "key:key offset:integer value"},
     {.name = NULL},
 };
+
+const struct module ranges_module = {.commands = ranges_commands};

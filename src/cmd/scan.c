@@ -1,10 +1,11 @@
 /* SCAN: cmd/walk.h over the keyspace. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/request.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/request.h"
 
 #define ANY_TYPE (-1)
 
@@ -70,19 +71,18 @@ static void scan(struct request *r) {
     buf_free(&s.due);
 }
 
-const struct command scan_commands[] = {
+static const struct command scan_commands[] = {
     {.name = "scan",
      .body = scan,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
-     .group = GROUP_GENERIC,
      .since = "2.8.0",
-     .summary = "Incrementally iterate the keys space",
-     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
-                   "to return back to 0. N is the number of elements inside the collection.",
+     .summary = "Go through the keys of this database, some at each call.",
+     .complexity = "O(1) a step, O(n) for all of n keys",
      .syntax = "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type@6.0.0]",
      .tips = "nondeterministic_output,request_policy:special",
-     .history = "6.0.0|Added the `TYPE` subcommand."},
+     .history = "6.0.0|New: `TYPE`."},
     {.name = NULL},
 };
+
+const struct module scan_module = {.commands = scan_commands};

@@ -1,13 +1,14 @@
 /* Members of sets, unnamed: all of them, some at random, some at a time. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/sets.h"
 #include "cmd/walk.h"
-#include "server/client.h"
-#include "server/propagate.h"
-#include "server/reply.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/set.h"
 
 static void reply_member(void *client, struct listpack_value member) {
@@ -192,66 +193,55 @@ static void sscan(struct request *r) {
     walk_value(r, ENTRY_SET, step);
 }
 
-const struct command set_walk_commands[] = {
+static const struct command set_walk_commands[] = {
     {.name = "spop",
      .body = spop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
-     .summary = "Remove and return one or multiple random members from a set",
-     .complexity = "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
+     .summary = "Draw members of a set at random, and take them out.",
+     .complexity = "O(n) for n members taken",
      .syntax = "key:key [count:integer@3.2.0]",
      .tips = "nondeterministic_output",
-     .history = "3.2.0|Added the `count` argument.",
+     .history = "3.2.0|New: a count.",
      .key_flags = "RW access delete"},
     {.name = "srandmember",
      .body = srandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
-     .summary = "Get one or multiple random members from a set",
-     .complexity = "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
+     .summary = "Draw members of a set at random.",
+     .complexity = "O(n) for n members drawn",
      .syntax = "key:key [count:integer@2.6.0]",
      .tips = "nondeterministic_output",
-     .history = "2.6.0|Added the optional `count` argument."},
+     .history = "2.6.0|New: a count."},
     {.name = "smembers",
      .body = smembers,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
-     .summary = "Get all the members in a set",
-     .complexity = "O(N) where N is the set cardinality.",
+     .summary = "List the members of a set.",
+     .complexity = "O(n) for n members",
      .syntax = "key:key",
      .tips = "nondeterministic_output_order"},
     {.name = "sscan",
      .body = sscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SET,
      .since = "2.8.0",
-     .summary = "Incrementally iterate Set elements",
-     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
-                   "to return back to 0. N is the number of elements inside the collection..",
+     .summary = "Go through the members of a set, some at each call.",
+     .complexity = "O(1) a step, O(n) for all of n members",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module set_walk_module = {.commands = set_walk_commands};

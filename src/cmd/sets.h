@@ -1,6 +1,6 @@
 /* What the commands of sets share. */
 #pragma once
-#include "server/request.h"
+#include "session/request.h"
 
 /* The set under the request's first key, *e NULL if there is none. False: it is no set, and that has been replied. */
 bool sets_read(struct request *r, struct entry **e);

@@ -8,12 +8,13 @@
  * visited. A set has no such order: it is sorted by its members as soon as the result is stored, so that replicas
  * store the same. */
 #include "base/buf.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/sort_order.h"
 #include "cmd/sort_pattern.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/list.h"
 #include "store/set.h"
 #include "store/zset.h"
@@ -479,40 +480,27 @@ static int find_key(const struct slice *argv, int argc, int *positions, int max)
 
 static const struct command_keys sort_keys[] = {
     {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RO access",
-     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content "
-              "of the key we sort",
-     .keynum_at = -1},
-    {.flags = "OW update",
-     .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the "
-              "argument array",
-     .keynum_at = -1},
+    {.flags = "RO access", .notes = "`BY` and `GET` make names of keys out of the elements", .keynum_at = -1},
+    {.flags = "OW update", .notes = "`STORE` may stand anywhere behind the key", .keynum_at = -1},
     {.flags = NULL},
 };
 
 static const struct command_keys sort_ro_keys[] = {
     {.flags = "RO access", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RO access",
-     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content "
-              "of the key we sort",
-     .keynum_at = -1},
+    {.flags = "RO access", .notes = "`BY` and `GET` make names of keys out of the elements", .keynum_at = -1},
     {.flags = NULL},
 };
 
-const struct command sort_commands[] = {
+static const struct command sort_commands[] = {
     {.name = "sort",
      .body = sort,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "1.0.0",
-     .summary = "Sort the elements in a list, set or sorted set",
-     .complexity = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of "
-                   "returned elements. When the elements are not sorted, complexity is O(N).",
+     .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
+     .complexity = "O(n log m) for n elements, m of which are wanted",
      .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
                "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
      .keys = sort_keys,
@@ -523,16 +511,14 @@ const struct command sort_commands[] = {
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .group = GROUP_GENERIC,
      .since = "7.0.0",
-     .summary = "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
-     .complexity = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of "
-                   "returned elements. When the elements are not sorted, complexity is O(N).",
+     .summary = "Sort the elements of a list, set or sorted set, and reply them.",
+     .complexity = "O(n log m) for n elements, m of which are wanted",
      .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
                "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
      .keys = sort_ro_keys,
      .find_keys = find_key},
     {.name = NULL},
 };
+
+const struct module sort_module = {.commands = sort_commands};

@@ -5,19 +5,20 @@
  * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
-#include "server/catalog.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/expire.h"
 #include "store/string.h"
 
-enum option {
+enum set_option {
     NX = 1 << 0,
     XX = 1 << 1,
     GET = 1 << 2,
@@ -296,7 +297,7 @@ static const char *set_key_flags(const struct slice *argv, int argc) {
 
 static const struct command_keys set_keys[] = {
     {.flags = "RW access update variable_flags",
-     .notes = "RW and ACCESS due to the optional `GET` argument",
+     .notes = "`GET` reads what is there",
      .begin = 1,
      .step = 1,
      .keynum_at = -1,
@@ -305,131 +306,95 @@ static const struct command_keys set_keys[] = {
 };
 
 static const struct command_keys getex_keys[] = {
-    {.flags = "RW access update",
-     .notes = "RW and UPDATE because it changes the TTL",
-     .begin = 1,
-     .step = 1,
-     .keynum_at = -1},
+    {.flags = "RW access update", .notes = "The deadline may change", .begin = 1, .step = 1, .keynum_at = -1},
     {.flags = NULL},
 };
 
-const struct command strings_commands[] = {
+static const struct command strings_commands[] = {
     {.name = "get",
      .body = get,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Get the value of a key",
-     .complexity = "O(1)",
+     .summary = "Read a string.",
      .syntax = "key:key"},
     {.name = "set",
      .body = set,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the string value of a key",
-     .complexity = "O(1)",
+     .summary = "Write a string.",
      .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
                "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
                "unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
-     .history = "2.6.12|Added the `EX`, `PX`, `NX` and `XX` options.\n"
-                "6.0.0|Added the `KEEPTTL` option.\n"
-                "6.2.0|Added the `GET`, `EXAT` and `PXAT` option.\n"
-                "7.0.0|Allowed the `NX` and `GET` options to be used together.",
+     .history = "2.6.12|New: `EX`, `PX`, `NX`, `XX`.\n"
+                "6.0.0|New: `KEEPTTL`.\n"
+                "6.2.0|New: `GET`, `EXAT`, `PXAT`.\n"
+                "7.0.0|`NX` and `GET` go together.",
      .keys = set_keys},
     {.name = "setnx",
      .body = setnx,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the value of a key, only if the key does not exist",
-     .complexity = "O(1)",
+     .summary = "Write a string, if the key is free.",
      .syntax = "key:key value",
      .key_flags = "OW insert"},
     {.name = "setex",
      .body = setex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
-     .summary = "Set the value and expiration of a key",
-     .complexity = "O(1)",
+     .summary = "Write a string that expires after some seconds.",
      .syntax = "key:key seconds:integer value",
      .key_flags = "OW update"},
     {.name = "psetex",
      .body = psetex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
-     .summary = "Set the value and expiration in milliseconds of a key",
-     .complexity = "O(1)",
+     .summary = "Write a string that expires after some milliseconds.",
      .syntax = "key:key milliseconds:integer value",
      .key_flags = "OW update"},
     {.name = "getset",
      .body = getset,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Set the string value of a key and return its old value",
-     .complexity = "O(1)",
+     .summary = "Write a string, and read what was there before.",
      .syntax = "key:key value",
-     .deprecated = "6.2.0|`SET` with the `!GET` argument",
+     .deprecated = "6.2.0|`SET`: `GET`",
      .key_flags = "RW access update"},
     {.name = "getdel",
      .body = getdel,
      .arity = 2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
-     .summary = "Get the value of a key and delete the key",
-     .complexity = "O(1)",
+     .summary = "Read a string, and remove its key.",
      .syntax = "key:key",
      .key_flags = "RW access delete"},
     {.name = "getex",
      .body = getex,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
-     .summary = "Get the value of a key and optionally set its expiration",
-     .complexity = "O(1)",
+     .summary = "Read a string, and change when it expires.",
      .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
                "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
      .keys = getex_keys},
@@ -437,28 +402,25 @@ const struct command strings_commands[] = {
      .body = mget,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
-     .key_step = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
-     .summary = "Get the values of all the given keys",
-     .complexity = "O(N) where N is the number of keys to retrieve.",
+     .summary = "Read several strings.",
+     .complexity = "O(n) for n keys",
      .syntax = "key:key...",
      .tips = "request_policy:multi_shard"},
     {.name = "mset",
      .body = mset,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
      .group = GROUP_STRING,
      .since = "1.0.1",
-     .summary = "Set multiple keys to multiple values",
-     .complexity = "O(N) where N is the number of keys to set.",
+     .summary = "Write several strings.",
+     .complexity = "O(n) for n keys",
      .syntax = "key_value:(key:key value)...",
      .tips = "request_policy:multi_shard,response_policy:all_succeeded",
      .key_flags = "OW update"},
@@ -466,16 +428,17 @@ const struct command strings_commands[] = {
      .body = msetnx,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
      .group = GROUP_STRING,
      .since = "1.0.1",
-     .summary = "Set multiple keys to multiple values, only if none of the keys exist",
-     .complexity = "O(N) where N is the number of keys to set.",
+     .summary = "Write several strings, if all keys are free.",
+     .complexity = "O(n) for n keys",
      .syntax = "key_value:(key:key value)...",
      .tips = "request_policy:multi_shard,response_policy:agg_min",
      .key_flags = "OW insert"},
     {.name = NULL},
 };
+
+const struct module strings_module = {.commands = strings_commands};

@@ -3,9 +3,9 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 
 #define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
 #define LINES_PER_COUNT 10

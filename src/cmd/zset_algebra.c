@@ -2,9 +2,10 @@
  *
  * A result is put together as a value without a key, from copies of the members, so that the destination may be one of
  * the sources. Intersections ask the smallest source for its members and the others whether they have them. */
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
 #include <math.h>
@@ -337,44 +338,36 @@ static const struct command_keys zunionstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_algebra_commands[] = {
+static const struct command zset_algebra_commands[] = {
     {.name = "zdiff",
      .body = zdiff,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Subtract multiple sorted sets",
-     .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the "
-                   "size of the first set, and K is the size of the result set.",
+     .summary = "List the members that only the first of these sorted sets has.",
+     .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
      .syntax = "numkeys:integer key:key... [WITHSCORES]",
      .keys = zdiff_keys},
     {.name = "zdiffstore",
      .body = zdiffstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Subtract multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the "
-                   "size of the first set, and K is the size of the result set.",
+     .summary = "Store the members that only the first of these sorted sets has.",
+     .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
      .syntax = "destination:key numkeys:integer key:key#1...",
      .keys = zdiffstore_keys},
     {.name = "zinter",
      .body = zinter,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Intersect multiple sorted sets",
-     .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
-                   "input sorted sets and M being the number of elements in the resulting sorted set.",
+     .summary = "List the members that all of these sorted sets have.",
+     .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
      .keys = zinter_keys},
@@ -382,27 +375,21 @@ const struct command zset_algebra_commands[] = {
      .body = zintercard,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
-     .summary = "Intersect multiple sorted sets and return the cardinality of the result",
-     .complexity =
-         "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
+     .summary = "Count the members that all of these sorted sets have.",
+     .complexity = "O(n * k) for n members of the smallest of k sets",
      .syntax = "numkeys:integer key:key... [LIMIT limit:integer]",
      .keys = zintercard_keys},
     {.name = "zinterstore",
      .body = zinterstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
-     .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
-                   "input sorted sets and M being the number of elements in the resulting sorted set.",
+     .summary = "Store the members that all of these sorted sets have.",
+     .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
      .keys = zinterstore_keys},
@@ -410,12 +397,10 @@ const struct command zset_algebra_commands[] = {
      .body = zunion,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Add multiple sorted sets",
-     .complexity = "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the "
-                   "number of elements in the resulting sorted set.",
+     .summary = "List the members that any of these sorted sets has.",
+     .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
      .keys = zunion_keys},
@@ -423,17 +408,15 @@ const struct command zset_algebra_commands[] = {
      .body = zunionstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
-     .summary = "Add multiple sorted sets and store the resulting sorted set in a new key",
-     .complexity = "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the "
-                   "number of elements in the resulting sorted set.",
+     .summary = "Store the members that any of these sorted sets has.",
+     .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
      .keys = zunionstore_keys},
     {.name = NULL},
 };
+
+const struct module zset_algebra_module = {.commands = zset_algebra_commands};

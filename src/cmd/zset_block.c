@@ -1,9 +1,10 @@
 /* Sorted sets: the commands that wait where there is nothing to be had. See list_block.c. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
-#include "server/block.h"
-#include "server/propagate.h"
+#include "exec/block.h"
+#include "exec/propagate.h"
 
 static void pop(struct request *r, bool last) {
     struct client *c = r->client;
@@ -43,50 +44,44 @@ static const struct command_keys bzmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_block_commands[] = {
+static const struct command zset_block_commands[] = {
     {.name = "bzpopmax",
      .body = bzpopmax,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
-     .summary = "Remove and return the member with the highest score from one or more sorted sets, or block until one "
-                "is available",
-     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Take the member with the highest score of the first sorted set that has any, or wait for one.",
+     .complexity = "O(k + log n) for k keys and n members",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "bzpopmin",
      .body = bzpopmin,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
-     .summary = "Remove and return the member with the lowest score from one or more sorted sets, or block until one "
-                "is available",
-     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Take the member with the lowest score of the first sorted set that has any, or wait for one.",
+     .complexity = "O(k + log n) for k keys and n members",
      .syntax = "key:key... timeout:double",
-     .history = "6.0.0|`timeout` is interpreted as a double instead of an integer.",
+     .history = "6.0.0|The timeout may be a fraction.",
      .key_flags = "RW access delete"},
     {.name = "bzmpop",
      .body = bzmpop,
      .arity = -5,
      .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
-     .summary = "Remove and return members with scores in a sorted set or block until one is available",
-     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
-                   "sorted set, and M being the number of elements popped.",
+     .summary = "Take members from an end of the first sorted set that has any, or wait for some.",
+     .complexity = "O(k + log n + m) for k keys and n members, m of them taken",
      .syntax = "timeout:double numkeys:integer key:key... where:(MIN | MAX) [COUNT count:integer]",
      .keys = bzmpop_keys},
     {.name = NULL},
 };
+
+const struct module zset_block_module = {.commands = zset_block_commands};

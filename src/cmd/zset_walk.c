@@ -1,8 +1,9 @@
 /* Sorted sets piece by piece: members drawn at random, and ZSCAN. */
+#include "base/module.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/walk.h"
 #include "cmd/zsets.h"
 #include <limits.h>
@@ -135,35 +136,30 @@ static void zscan(struct request *r) {
     walk_value(r, ENTRY_ZSET, step);
 }
 
-const struct command zset_walk_commands[] = {
+static const struct command zset_walk_commands[] = {
     {.name = "zrandmember",
      .body = zrandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
-     .summary = "Get one or multiple random elements from a sorted set",
-     .complexity = "O(N) where N is the number of elements returned",
+     .summary = "Draw members of a sorted set at random.",
+     .complexity = "O(m log n) for m members drawn out of n",
      .syntax = "key:key [options:(count:integer [WITHSCORES])]",
      .tips = "nondeterministic_output"},
     {.name = "zscan",
      .body = zscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.0",
-     .summary = "Incrementally iterate sorted sets elements and associated scores",
-     .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
-                   "to return back to 0. N is the number of elements inside the collection..",
+     .summary = "Go through the members of a sorted set, some at each call.",
+     .complexity = "O(1) a step, O(n) for all of n members",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module zset_walk_module = {.commands = zset_walk_commands};

@@ -1,9 +1,9 @@
 /* What the three files of sorted set commands share. */
 #pragma once
 #include "cmd/lookup.h"
-#include "server/client.h"
-#include "server/reply.h"
-#include "server/request.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include "session/request.h"
 #include "store/zset.h"
 
 /* e, which may be NULL, is a sorted set or nothing. False: the error was replied. */

@@ -7,7 +7,6 @@
  *
  * The functions work on the databases of store/db.h. They report no events and count no changes. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include "persist/reader.h"
 #include "persist/writer.h"
@@ -23,7 +22,6 @@ struct rdb_options {
     bool skip_checksum;    /* DEBUG SET-SKIP-CHECKSUM-VALIDATION; no option has it */
 };
 extern struct rdb_options rdb_options;
-extern const struct option rdb_rows[];
 void rdb_load_delay(uint64_t keys); /* sleep as key-load-delay says, after this many keys */
 
 /* --- A snapshot of everything ------------------------------------------------------------------ */

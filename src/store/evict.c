@@ -8,6 +8,8 @@
  * lfu_decay_min minutes since the last decay takes one off. A new key starts at 5, or it would be the first victim. */
 #include "store/evict.h"
 #include "base/clock.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/rand.h"
 
 #define LRU_MASK 0xffffffu
@@ -114,22 +116,16 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
                                               {"noeviction", EVICT_NOEVICTION},
                                               {NULL, 0}};
 
-const struct option evict_rows[] = {
+static const struct option evict_rows[] = {
     {.name = "maxmemory-policy",
      .type = OPTION_ENUM,
      .address = &evict_options.policy,
      .initial = "noeviction",
      .names = policies,
      .apply = apply_policy},
-    {.name = "lfu-log-factor",
-     .type = OPTION_INT,
-     .address = &evict_options.lfu_log_factor,
-     .initial = "10",
-     .max = INT32_MAX},
-    {.name = "lfu-decay-time",
-     .type = OPTION_INT,
-     .address = &evict_options.lfu_decay_min,
-     .initial = "1",
-     .max = INT32_MAX},
+    {.name = "lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
+    {.name = "lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
     {.name = NULL},
 };
+
+const struct module evict_module = {.options = evict_rows};

@@ -3,7 +3,6 @@
  * An entry holds 24 bits: under an LFU policy the counter of accesses, else the time of the last access in seconds. */
 #pragma once
 #include "base/likely.h"
-#include "base/option.h"
 #include "store/entry.h"
 #include <stdint.h>
 
@@ -24,7 +23,6 @@ struct evict_options {
     int lfu_decay_min;  /* 1: an idle counter loses one for each period of this many minutes */
 };
 extern struct evict_options evict_options;
-extern const struct option evict_rows[];
 extern uint32_t evict_clock; /* the time that evict_touch() stores; 0: call evict_touch_slowly() instead */
 
 void evict_tick(int64_t now_ms); /* call at least once a second */

@@ -3,25 +3,25 @@
  * Invariant: between operations the inline value is exactly as long as its pack. During an operation it may be longer,
  * since a new hash gets room for all its fields at once; `used` is the length of the pack then. */
 #include "store/fieldmap.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "ds/pack.h"
 #include "store/value.h"
 #include "store/value_table.h"
 
 struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
 
-const struct option fieldmap_rows[] = {
+static const struct option fieldmap_rows[] = {
     {.name = "hash-max-listpack-entries",
      .alias = "hash-max-ziplist-entries",
      .type = OPTION_I64,
      .address = &fieldmap_options.max_entries,
-     .initial = "512",
-     .max = INT64_MAX},
+     .initial = "512"},
     {.name = "hash-max-listpack-value",
      .alias = "hash-max-ziplist-value",
      .type = OPTION_MEMORY,
      .address = &fieldmap_options.max_value,
-     .initial = "64",
-     .max = INT64_MAX},
+     .initial = "64"},
     {.name = NULL},
 };
 
@@ -277,3 +277,5 @@ const struct value_ops fieldmap_ops = {.encoding_name = fieldmap_encoding_name,
                                        .memory = fieldmap_memory,
                                        .copy = copy_fieldmap,
                                        .members = value_table_members};
+
+const struct module fieldmap_module = {.options = fieldmap_rows};

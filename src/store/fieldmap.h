@@ -9,7 +9,6 @@
  * O(fields). */
 #pragma once
 #include "base/num.h"
-#include "base/option.h"
 #include "ds/field.h"
 #include "store/db.h"
 
@@ -23,7 +22,6 @@ struct fieldmap_options {
     int64_t max_value;   /* bytes of a name or a value in a pack */
 };
 extern struct fieldmap_options fieldmap_options;
-extern const struct option fieldmap_rows[];
 extern const struct table_type fieldmap_table; /* for building a table of struct field */
 
 size_t fieldmap_count(const struct entry *e); /* O(1) */

@@ -2,6 +2,8 @@
  * how a run is split (up to 64 zeros take the short form), and which neighbours are joined afterwards (runs of the same
  * value, within five steps from the run before the change). All else is free, and works on words of 8 registers. */
 #include "store/hll.h"
+#include "base/module.h"
+#include "base/option.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -19,13 +21,8 @@
 
 static int64_t sparse_max_bytes = 3000;
 
-const struct option hll_rows[] = {
-    {.name = "hll-sparse-max-bytes",
-     .type = OPTION_MEMORY,
-     .address = &sparse_max_bytes,
-     .initial = "3000",
-     .min = 0,
-     .max = INT64_MAX},
+static const struct option hll_rows[] = {
+    {.name = "hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
     {.name = NULL},
 };
 
@@ -427,3 +424,5 @@ uint64_t hll_estimate_registers(const uint8_t registers[HLL_REGISTERS]) {
     }
     return estimate_histogram(&h);
 }
+
+const struct module hll_module = {.options = hll_rows};

@@ -17,7 +17,6 @@
  * https://arxiv.org/abs/1702.01284. Since a client can SET any bytes, each function that reads runs refuses an invalid
  * string, or reads no further than the register that it wants. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -25,8 +24,6 @@
 #define HLL_HEADER 16                                         /* bytes */
 #define HLL_DENSE_BYTES (HLL_HEADER + HLL_REGISTERS * 6 / 8)  /* exactly */
 #define HLL_SPARSE_BYTES_MAX (HLL_HEADER + HLL_REGISTERS * 2) /* a longer string has too many registers */
-
-extern const struct option hll_rows[]; /* hll-sparse-max-bytes */
 
 enum hll_encoding { HLL_DENSE, HLL_SPARSE };
 enum hll_outcome { HLL_SAME, HLL_CHANGED, HLL_CORRUPT };

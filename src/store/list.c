@@ -9,6 +9,8 @@
  * A list moves out of the entry above LIST_INLINE_MAX bytes, and back in at half of that, so that it does not move to
  * and fro. */
 #include "store/list.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/worker.h"
 #include "ds/pack.h"
 #include "store/value.h"
@@ -17,20 +19,14 @@
 
 struct list_options list_options;
 
-const struct option list_rows[] = {
+static const struct option list_rows[] = {
     {.name = "list-max-listpack-size",
      .alias = "list-max-ziplist-size",
      .type = OPTION_INT,
      .address = &list_options.max_listpack_size,
      .initial = "-2",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
-    {.name = "list-compress-depth",
-     .type = OPTION_INT,
-     .address = &list_options.compress_depth,
-     .initial = "0",
-     .min = 0,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
+    {.name = "list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
     {.name = NULL},
 };
 
@@ -370,3 +366,5 @@ const struct value_ops list_ops = {.encoding_name = list_encoding_name,
                                    .is_heavy = list_is_heavy,
                                    .memory = list_memory,
                                    .copy = copy_list};
+
+const struct module list_module = {.options = list_rows};

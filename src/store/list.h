@@ -4,7 +4,6 @@
  * Writers use the functions here, which keep the encoding that Redis 7.2 would report. Slices that go in must not lie
  * in the same list. Changes at the ends are O(1). */
 #pragma once
-#include "base/option.h"
 #include "ds/quicklist.h"
 #include "store/db.h"
 
@@ -21,7 +20,6 @@ struct list_options {
     int compress_depth;    /* nodes at each end that stay uncompressed; 0: all */
 };
 extern struct list_options list_options;
-extern const struct option list_rows[];
 
 /* --- Reading --------------------------------------------------------------------------------- */
 

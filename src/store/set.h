@@ -7,7 +7,6 @@
  * No key has an empty set: the caller that removes the last member removes the key. Functions that return an entry may
  * have moved it. */
 #pragma once
-#include "base/option.h"
 #include "ds/listpack.h"
 #include "ds/table.h"
 #include "store/db.h"
@@ -23,7 +22,6 @@ struct set_options {
     int64_t max_listpack_value; /* bytes */
 };
 extern struct set_options set_options;
-extern const struct option set_rows[];
 extern const struct value_ops set_ops;
 
 /* --- Reading --------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
  * In the big encoding the table and the skiplist share each record: every record is in both. Its address changes only
  * when a new score does not fit its form (ds/member.h). */
 #include "store/zset.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "ds/pack.h"
 #include "store/prefetch.h"
 #include "store/value.h"
@@ -16,19 +18,17 @@
 
 static int64_t max_entries = 128, max_value = 64;
 
-const struct option zset_rows[] = {
+static const struct option zset_rows[] = {
     {.name = "zset-max-listpack-entries",
      .alias = "zset-max-ziplist-entries",
      .type = OPTION_I64,
      .address = &max_entries,
-     .initial = "128",
-     .max = INT64_MAX},
+     .initial = "128"},
     {.name = "zset-max-listpack-value",
      .alias = "zset-max-ziplist-value",
      .type = OPTION_MEMORY,
      .address = &max_value,
-     .initial = "64",
-     .max = INT64_MAX},
+     .initial = "64"},
     {.name = NULL},
 };
 
@@ -565,3 +565,5 @@ const struct value_ops zset_ops = {.encoding_name = zset_encoding_name,
                                    .memory = zset_memory,
                                    .copy = copy_zset,
                                    .members = zset_members};
+
+const struct module zset_module = {.options = zset_rows};

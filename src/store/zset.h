@@ -8,7 +8,6 @@
  * Every query for a range gives a span of ranks, which is walked from either end. Ranks count from 0. Functions that
  * take struct entry ** may move the entry. Members are found in O(1) and ranks in O(log n), in a pack both in O(n). */
 #pragma once
-#include "base/option.h"
 #include "ds/skiplist.h"
 #include "store/db.h"
 
@@ -21,7 +20,6 @@ struct zset {
 };
 
 extern const struct value_ops zset_ops;
-extern const struct option zset_rows[];
 
 size_t zset_count(const struct entry *e);                                   /* O(1) */
 bool zset_score(const struct entry *e, struct slice member, double *score); /* false: no such member */

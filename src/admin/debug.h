@@ -1,0 +1,2 @@
+/* DEBUG's option; its command is in families.h. */
+#pragma once

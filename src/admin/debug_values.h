@@ -1,0 +1,11 @@
+/* The part of DEBUG that looks into keys and their values. */
+#pragma once
+#include "session/request.h"
+
+void debug_values_digest(struct request *r);       /* DIGEST */
+void debug_values_digest_value(struct request *r); /* DIGEST-VALUE key [key ...] */
+void debug_values_object(struct request *r);       /* OBJECT key */
+void debug_values_sdslen(struct request *r);       /* SDSLEN key */
+void debug_values_listpack(struct request *r);     /* LISTPACK key */
+void debug_values_htstats(struct request *r);      /* HTSTATS db [full] */
+void debug_values_htstats_key(struct request *r);  /* HTSTATS-KEY key [full] */

@@ -1,0 +1,131 @@
+#include "admin/digest.h"
+#include "base/num.h"
+#include "store/fieldmap.h"
+#include "store/list.h"
+#include "store/set.h"
+#include "store/string.h"
+#include "store/zset.h"
+#include <arpa/inet.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+
+/* SHA-1 is looked up once; OpenSSL takes longer for that than for a short text. */
+static void sha1(struct digest *d, const void *bytes, size_t len) {
+    static EVP_MD *algorithm;
+    static EVP_MD_CTX *state;
+    if (!state) {
+        algorithm = EVP_MD_fetch(NULL, "SHA1", NULL);
+        state = EVP_MD_CTX_new();
+        assert(algorithm && state);
+    }
+    int ok = EVP_DigestInit_ex2(state, algorithm, NULL) && EVP_DigestUpdate(state, bytes, len) &&
+             EVP_DigestFinal_ex(state, d->bytes, NULL);
+    assert(ok);
+    (void)ok;
+}
+
+static void add(struct digest *d, struct slice s) {
+    struct digest other;
+    sha1(&other, s.ptr, s.len);
+    for (int i = 0; i < DIGEST_BYTES; i++)
+        d->bytes[i] ^= other.bytes[i];
+}
+
+static void add_digest(struct digest *d, const struct digest *other) {
+    add(d, slice_of((const char *)other->bytes, DIGEST_BYTES));
+}
+
+static void mix(struct digest *d, struct slice s) {
+    add(d, s);
+    sha1(d, d->bytes, DIGEST_BYTES);
+}
+
+static void mix_number(struct digest *d, uint32_t number) {
+    number = htonl(number);
+    mix(d, slice_of((const char *)&number, sizeof number));
+}
+
+static void mix_list(struct digest *d, const struct entry *e) {
+    struct list_view view;
+    struct quicklist_iter it;
+    char digits[NUM_I64_MAX];
+    for (bool ok = quicklist_start(&it, list_read(e, &view), 0); ok; ok = quicklist_next(&it))
+        mix(d, listpack_value_text(quicklist_get(&it), digits));
+    quicklist_stop(&it);
+}
+
+static void add_set(struct digest *d, const struct entry *e) {
+    struct set_iter it;
+    struct listpack_value member;
+    char digits[NUM_I64_MAX];
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &member))
+        add(d, listpack_value_text(member, digits));
+}
+
+static void add_pair(struct digest *d, struct slice one, struct slice other) {
+    struct digest pair = {{0}};
+    mix(&pair, one);
+    mix(&pair, other);
+    add_digest(d, &pair);
+}
+
+static void add_zset(struct digest *d, const struct entry *e) {
+    struct zset_walk walk;
+    char score[NUM_F64_MAX];
+    zset_walk_from(&walk, e, 0);
+    while (zset_walk_next(&walk)) {
+        int len = snprintf(score, sizeof score, "%.17g", walk.score);
+        add_pair(d, walk.member, slice_of(score, (size_t)len));
+    }
+}
+
+static void add_hash(struct digest *d, const struct entry *e) {
+    struct fieldmap_iter it;
+    struct field_pair pair;
+    fieldmap_iter_init(&it, e);
+    while (fieldmap_iter_next(&it, &pair))
+        add_pair(d, pair.name, pair.value);
+}
+
+/* Go on from what is in the digest. The numbers of the types are Redis's. */
+static void digest_entry(struct digest *d, const struct entry *e) {
+    static const uint8_t numbers[ENTRY_TYPES] = {
+        [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4};
+    char digits[NUM_I64_MAX];
+    mix_number(d, numbers[entry_type(e)]);
+    switch (entry_type(e)) {
+    case ENTRY_STRING: mix(d, string_bytes(e, digits)); break;
+    case ENTRY_LIST: mix_list(d, e); break;
+    case ENTRY_SET: add_set(d, e); break;
+    case ENTRY_ZSET: add_zset(d, e); break;
+    case ENTRY_HASH: add_hash(d, e); break;
+    default: break;
+    }
+    if (entry_has_ttl(e)) add(d, SLICE("!!expire!!"));
+}
+
+struct digest digest_value(const struct entry *e) {
+    struct digest d = {{0}};
+    if (e) digest_entry(&d, e);
+    return d;
+}
+
+struct digest digest_everything(void) {
+    struct digest all = {{0}};
+    for (int i = 0; i < db_count(); i++) {
+        struct db *db = db_at(i);
+        struct table_iter it;
+        const struct entry *e;
+        if (db_size(db) == 0) continue;
+        mix_number(&all, (uint32_t)i);
+        table_iter_init(&it, &db->keys);
+        while ((e = table_iter_next(&it))) {
+            struct digest d = {{0}};
+            mix(&d, entry_key(e));
+            digest_entry(&d, e);
+            add_digest(&all, &d);
+        }
+    }
+    return all;
+}

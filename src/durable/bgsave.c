@@ -1,0 +1,197 @@
+#include "durable/bgsave.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/module.h"
+#include "base/num.h"
+#include "base/option.h"
+#include "conf/config.h"
+#include "durable/loading.h"
+#include "durable/snapshot.h"
+#include "persist/child.h"
+#include "persist/files.h"
+#include "persist/rdb.h"
+#include "store/changes.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SAVE_INITIAL "3600 1 300 100 60 10000"
+#define SAVE_POINTS 64
+#define RETRY_S 5 /* after a failure */
+
+struct bgsave_status bgsave_status = {.took_s = -1};
+void (*bgsave_ended)(void);
+
+static struct {
+    int64_t seconds[SAVE_POINTS];
+    int64_t changes[SAVE_POINTS];
+    int count;
+    bool named; /* at start-up: by a line of the file already, so that further lines add to it */
+} save;
+static bool stop_writes;
+static int64_t tried_s;      /* when the last child was forked */
+static int64_t dirty_before; /* changes that the running child has seen */
+
+bool bgsave_has_points(void) {
+    return save.count > 0;
+}
+
+bool bgsave_stops_writes(void) {
+    return stop_writes && save.count > 0 && bgsave_status.failed;
+}
+
+/* --- the child ------------------------------------------------------------------------------- */
+
+static int save_in_child(void *ctx) {
+    (void)ctx;
+    return snapshot_save() ? 0 : 1;
+}
+
+static void remove_temp_file(pid_t pid) {
+    char name[64];
+    snprintf(name, sizeof name, "temp-%d.rdb", (int)pid);
+    if (files_exists("", name)) files_remove_later("", name);
+}
+
+static void save_done(void *ctx, const struct child_end *end) {
+    (void)ctx;
+    int64_t now_s = time(NULL);
+    if (end->signal) {
+        log_warning("Background saving terminated by signal %d", end->signal);
+        remove_temp_file(end->pid);
+        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* that one is the server's own, and no failure */
+    } else if (end->status) {
+        log_warning("Background saving error");
+        bgsave_status.failed = true;
+    } else {
+        log_notice("Background saving terminated with success");
+        db_metrics.dirty -= dirty_before;
+        snapshot_figures.saved_s = now_s;
+        bgsave_status.failed = false;
+    }
+    bgsave_status.took_s = now_s - bgsave_status.began_s;
+    bgsave_status.began_s = 0;
+    if (bgsave_ended) bgsave_ended();
+}
+
+static size_t count_keys(void) {
+    size_t keys = 0;
+    for (int i = 0; i < db_count(); i++)
+        keys += db_size(db_at(i));
+    return keys;
+}
+
+bool bgsave_now(void) {
+    if (!snapshot_save()) return false;
+    bgsave_status.failed = false;
+    if (bgsave_ended) bgsave_ended();
+    return true;
+}
+
+bool bgsave_start(void) {
+    struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
+    if (child_running() != CHILD_NONE) return false;
+    snapshot_figures.saves++;
+    tried_s = time(NULL);
+    dirty_before = db_metrics.dirty;
+    bgsave_status.scheduled = false;
+    if (!child_start(&job)) {
+        log_warning("Can't save in background: fork: %s", strerror(errno));
+        bgsave_status.failed = true;
+        return false;
+    }
+    bgsave_status.began_s = tried_s;
+    log_notice("Background saving started by pid %ld", (long)child_pid());
+    return true;
+}
+
+/* FLUSHALL: neither the snapshot on disk nor the one under way may bring the keys back. */
+static void all_emptied(void) {
+    if (loading_is_active()) return;
+    if (child_running() == CHILD_RDB) child_kill();
+    if (save.count == 0) return;
+    bgsave_now();
+    db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
+}
+
+static void listen_to_flushall(void) {
+    static const struct db_hooks hooks = {.emptied = all_emptied};
+    changes_listen(CHANGES_SNAPSHOT, &hooks);
+}
+
+void bgsave_schedule(void) {
+    bgsave_status.scheduled = true;
+}
+
+/* --- save points ----------------------------------------------------------------------------- */
+
+static bool point_reached(int64_t now_s) {
+    for (int i = 0; i < save.count; i++) {
+        if (db_metrics.dirty < save.changes[i] || now_s - snapshot_figures.saved_s <= save.seconds[i]) continue;
+        log_notice("%lld changes in %lld seconds. Saving...", (long long)save.changes[i], (long long)save.seconds[i]);
+        return true;
+    }
+    return false;
+}
+
+void bgsave_tick(void) {
+    int64_t now_s = clock_now_ms() / 1000;
+    if (child_running() != CHILD_NONE || (bgsave_status.failed && now_s - tried_s <= RETRY_S)) return;
+    if (bgsave_status.scheduled || point_reached(now_s)) bgsave_start();
+}
+
+/* --- options --------------------------------------------------------------------------------- */
+
+/* At start-up the first line replaces the initial points and the following ones add
+ * to them; `save ""` removes all. At run time the value says everything. */
+static bool set_save(const char *const *words, int count, const char **error) {
+    static bool registered; /* the first call brings the initial value */
+    bool none = count == 0 || (count == 1 && words[0][0] == '\0');
+    int64_t seconds[SAVE_POINTS], changes[SAVE_POINTS];
+    *error = "Invalid save parameters";
+    if (!none && (count % 2 != 0 || count / 2 > SAVE_POINTS)) return false;
+    int points = none ? 0 : count / 2;
+    for (int i = 0; i < points; i++) {
+        if (!num_parse_i64(slice_cstr(words[2 * i]), &seconds[i]) || seconds[i] < 1 ||
+            !num_parse_i64(slice_cstr(words[2 * i + 1]), &changes[i]) || changes[i] < 0)
+            return false;
+    }
+    if (none || !save.named || !config_is_starting()) save.count = 0;
+    if (save.count + points > SAVE_POINTS) return false;
+    memcpy(save.seconds + save.count, seconds, (size_t)points * sizeof seconds[0]);
+    memcpy(save.changes + save.count, changes, (size_t)points * sizeof changes[0]);
+    save.count += points;
+    save.named = registered;
+    registered = true;
+    return true;
+}
+
+static void get_save(struct buf *out) {
+    for (int i = 0; i < save.count; i++) {
+        buf_printf(out, "%s%lld %lld", i ? " " : "", (long long)save.seconds[i], (long long)save.changes[i]);
+    }
+}
+
+static void write_save_lines(struct buf *out) {
+    if (save.count == 0) buf_append_cstr(out, "save \"\"\n");
+    for (int i = 0; i < save.count; i++) {
+        buf_printf(out, "save %lld %lld\n", (long long)save.seconds[i], (long long)save.changes[i]);
+    }
+}
+
+static const struct option bgsave_rows[] = {
+    {.name = "save",
+     .type = OPTION_CUSTOM,
+     .flags = OPTION_MULTI,
+     .initial = SAVE_INITIAL,
+     .set = set_save,
+     .get = get_save,
+     .lines = write_save_lines},
+    {.name = "stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
+    {.name = NULL},
+};
+
+const struct module bgsave_module = {.options = bgsave_rows, .start = listen_to_flushall};

@@ -1,0 +1,226 @@
+#include "durable/loading.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "durable/snapshot.h"
+#include "exec/call.h"
+#include "exec/wave.h"
+#include "net/loop.h"
+#include "persist/aof.h"
+#include "persist/files.h"
+#include "persist/rdb.h"
+#include "process/lifecycle.h"
+#include "session/client.h"
+#include "session/gates.h"
+#include "store/db.h"
+#include "store/expire.h"
+#include "store/prefetch.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TURN_EVERY_US 10000 /* how long clients may have to wait for their -LOADING */
+
+static struct {
+    bool active, serving; /* serving: the loop may be turned, as nobody else is doing it */
+    int64_t started_s, turned_us;
+    uint64_t total_bytes, files_bytes, file_bytes; /* of all; of files that are done; of the one at hand */
+} loading;
+
+static const struct gate gate = {.passes = CMD_LOADING, .error = "LOADING Redis is loading the dataset in memory"};
+
+bool loading_is_active(void) {
+    return loading.active;
+}
+
+/* --- while it lasts -------------------------------------------------------------------------- */
+
+/* A turn as cron_turn() is one, but that nothing expires. */
+static int loading_turn(void) {
+    clock_update();
+    wave_run();
+    lifecycle_turn();
+    client_reap();
+    return 0;
+}
+
+void loading_progress(void *ctx, uint64_t bytes) {
+    (void)ctx;
+    loading.file_bytes = bytes;
+    int64_t now_us = clock_mono_us();
+    if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
+    loop_poll(loading_turn);
+    loading.turned_us = clock_mono_us();
+    if (!lifecycle_is_ending()) return;
+    lifecycle_end();
+    _exit(0);
+}
+
+void loading_begin(uint64_t total_bytes) {
+    loading.active = true;
+    loading.started_s = clock_wall_us() / 1000000;
+    loading.total_bytes = total_bytes;
+    loading.files_bytes = loading.file_bytes = 0;
+    gates_set(GATES_LOADING, &gate);
+    expire_suspend(true);
+}
+
+void loading_end(void) {
+    loading.active = false;
+    gates_set(GATES_LOADING, NULL);
+    expire_suspend(false);
+    clock_update();
+}
+
+void loading_describe(struct buf *out) {
+    if (!loading.active) return;
+    uint64_t done = loading.files_bytes + loading.file_bytes, total = loading.total_bytes;
+    uint64_t left = total > done ? total - done : 0;
+    int64_t elapsed_s = clock_wall_us() / 1000000 - loading.started_s;
+    double share = total ? (double)done * 100 / (double)total : 0;
+    int64_t eta_s = elapsed_s > 0 ? (int64_t)((double)elapsed_s * (double)left / (double)(done + 1)) : 1;
+    buf_printf(out,
+               "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\nloading_rdb_used_mem:0\r\n"
+               "loading_loaded_bytes:%llu\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%lld\r\n",
+               (long long)loading.started_s, (unsigned long long)total, (unsigned long long)done, share,
+               (long long)eta_s);
+}
+
+/* --- commands -------------------------------------------------------------------------------- */
+
+/* Whose commands they are: a client without a connection. */
+static struct client *replayer(void) {
+    static struct client c;
+    if (c.db == NULL) {
+        c.conn.source.fd = -1;
+        c.flags = CLIENT_AUTHENTICATED;
+        c.resp = 2;
+        c.db = db_at(0);
+    }
+    return &c;
+}
+
+/* What stands in a log changed something once, or selects. All else could only do harm: its clients do not exist. */
+static bool belongs_in_log(const struct command *command) {
+    return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
+}
+
+static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count,
+                      struct prefetch *ahead) {
+    struct client *c = replayer();
+    prefetch_begin(ahead);
+    for (size_t i = 0; i < count; i++) {
+        struct request *r = &requests[i];
+        *r = (struct request){.client = c, .argv = commands[i].argv, .argc = commands[i].argc};
+        request_prepare(r);
+        if (!belongs_in_log(r->command)) return i;
+        if (r->key.name.ptr) prefetch_key(ahead, c->db, r->key.hash);
+    }
+    return count;
+}
+
+/* For tests that need loading to take its time. */
+static void linger(size_t commands) {
+    rdb_load_delay(commands + 1);
+    loading_progress(NULL, loading.file_bytes);
+}
+
+size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
+    struct request requests[PREFETCH_MAX];
+    struct prefetch ahead;
+    (void)ctx;
+    for (size_t done = 0; done < count;) {
+        size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
+        size_t known = prepare(requests, commands + done, some, &ahead);
+        prefetch_records(&ahead);
+        for (size_t i = 0; i < known; i++) {
+            if (!call_replay(&requests[i])) return done + i;
+            if (rdb_options.key_load_delay_us) linger(done + i);
+        }
+        done += known;
+        if (known < some) return done;
+    }
+    return count;
+}
+
+/* --- the append-only file -------------------------------------------------------------------- */
+
+static bool read_base(void *ctx, int fd, uint64_t *end) {
+    (void)ctx;
+    struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = loading_progress};
+    log_notice("Reading RDB base file on AOF loading...");
+    if (lseek(fd, 0, SEEK_SET) != 0) return false;
+    if (!snapshot_read(&job, "the base")) return false;
+    *end = job.end;
+    return true;
+}
+
+static void sized(void *ctx, uint64_t bytes) {
+    (void)ctx;
+    loading_begin(bytes);
+}
+
+static void begun(void *ctx, const char *name) {
+    (void)ctx;
+    (void)name;
+    loading.files_bytes += loading.file_bytes;
+    loading.file_bytes = 0;
+    replayer()->db = db_at(0);
+}
+
+static enum aof_load load_aof(void) {
+    static const struct aof_load_hooks hooks = {
+        .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
+        .sized = sized,
+        .begun = begun,
+    };
+    int64_t began_us = clock_mono_us();
+    enum aof_load result = aof_load(&hooks);
+    if (loading.active) loading_end();
+    if (result == AOF_LOAD_FINE)
+        log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+    db_metrics.dirty = 0;
+    return result;
+}
+
+bool loading_again(void) {
+    for (int i = 0; i < db_count(); i++)
+        db_empty(db_at(i), false);
+    return load_aof() == AOF_LOAD_FINE;
+}
+
+/* --- the snapshot ---------------------------------------------------------------------------- */
+
+enum loading_result loading_snapshot(bool merge) {
+    struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
+    int64_t began_us = clock_mono_us();
+    const char *name = snapshot_name();
+    job.fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (job.fd < 0) {
+        if (errno == ENOENT) return LOADING_ABSENT;
+        log_warning("Can't open %s: %s", name, strerror(errno));
+        return LOADING_BROKEN;
+    }
+    int64_t size = files_size("", name);
+    loading_begin(size > 0 ? (uint64_t)size : 0);
+    bool fine = snapshot_read(&job, name);
+    loading_end();
+    close(job.fd);
+    if (!fine) return LOADING_BROKEN;
+    log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+    return LOADING_DONE;
+}
+
+void loading_start_up(bool from_aof) {
+    loading.serving = true;
+    if (from_aof) {
+        if (load_aof() == AOF_LOAD_FAILED) _exit(1);
+        aof_open();
+    } else if (loading_snapshot(false) == LOADING_BROKEN) {
+        log_warning("Fatal error loading the DB, check server logs. Exiting.");
+        _exit(1);
+    }
+    db_metrics.dirty = 0;
+    loading.serving = false;
+}

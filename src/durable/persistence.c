@@ -1,0 +1,106 @@
+/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. */
+#include "base/module.h"
+#include "catalog/command_row.h"
+#include "durable/bgsave.h"
+#include "durable/snapshot.h"
+#include "exec/call.h"
+#include "persist/aof.h"
+#include "persist/child.h"
+#include "session/reply.h"
+
+static void refuse_second_save(struct client *c) {
+    reply_error(c, "ERR Background save already in progress");
+}
+
+static void save(struct request *r) {
+    if (child_running() == CHILD_RDB) {
+        refuse_second_save(r->client);
+    } else if (bgsave_now()) {
+        reply_ok(r->client);
+    } else {
+        reply_error(r->client, "ERR");
+    }
+}
+
+/* BGSAVE [SCHEDULE] */
+static void bgsave(struct request *r) {
+    struct client *c = r->client;
+    bool schedule = r->argc == 2 && slice_is(r->argv[1], "schedule");
+    enum child_kind child = child_running();
+    if (r->argc > 1 && !schedule) {
+        reply_syntax_error(c);
+    } else if (child == CHILD_RDB) {
+        refuse_second_save(c);
+    } else if (child != CHILD_NONE && !schedule) {
+        reply_error(c, "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+                       "order to schedule a BGSAVE whenever possible.");
+    } else if (child != CHILD_NONE || call_is_nested) {
+        bgsave_schedule();
+        reply_status(c, "Background saving scheduled");
+    } else if (bgsave_start()) {
+        reply_status(c, "Background saving started");
+    } else {
+        reply_error(c, "ERR");
+    }
+}
+
+static void bgrewriteaof(struct request *r) {
+    struct client *c = r->client;
+    enum child_kind child = child_running();
+    if (child == CHILD_AOF) {
+        reply_error(c, "ERR Background append only file rewriting already in progress");
+    } else if (child != CHILD_NONE || call_is_nested) {
+        aof_schedule_rewrite(true);
+        reply_status(c, "Background append only file rewriting scheduled");
+    } else if (aof_rewrite()) {
+        reply_status(c, "Background append only file rewriting started");
+    } else {
+        reply_error(
+            c, "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
+    }
+}
+
+static void lastsave(struct request *r) {
+    reply_int(r->client, snapshot_figures.saved_s);
+}
+
+static const struct command persistence_commands[] = {
+    {.name = "save",
+     .body = save,
+     .arity = 1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Write a snapshot while all clients wait.",
+     .complexity = "O(n) for n keys"},
+    {.name = "bgsave",
+     .body = bgsave,
+     .arity = -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Let a child process write a snapshot.",
+     .complexity = "O(n) for n pages of memory, at the fork",
+     .syntax = "[SCHEDULE@3.2.2]",
+     .history = "3.2.2|New: `SCHEDULE`."},
+    {.name = "bgrewriteaof",
+     .body = bgrewriteaof,
+     .arity = 1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Let a child process write the append-only file anew.",
+     .complexity = "O(n) for n pages of memory, at the fork"},
+    {.name = "lastsave",
+     .body = lastsave,
+     .arity = 1,
+     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
+     .acl = ACL_ADMIN | ACL_DANGEROUS,
+     .group = GROUP_SERVER,
+     .since = "1.0.0",
+     .summary = "Tell at which Unix time the last snapshot succeeded.",
+     .tips = "nondeterministic_output"},
+    {.name = NULL},
+};
+
+const struct module persistence_module = {.commands = persistence_commands};

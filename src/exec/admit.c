@@ -1,0 +1,117 @@
+/* See admit.h. An error that keeps a request out also spoils the transaction that the request belongs to. */
+#include "exec/admit.h"
+#include "base/buf.h"
+#include "base/likely.h"
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "exec/block.h"
+#include "exec/tx.h"
+#include "session/client.h"
+#include "session/gates.h"
+#include "session/reply.h"
+#include <stdio.h>
+
+#define NAME_SHOWN 128 /* bytes of an unknown command that its error repeats */
+#define ERROR_MAX 512
+
+/* --- unknown commands ------------------------------------------------------------------------ */
+
+/* Words of HTTP: somebody tricks a browser or a proxy into talking to the server. Redis closes, and so does kura. */
+static bool is_cross_protocol(struct slice name) {
+    return slice_is(name, "post") || slice_is(name, "host:");
+}
+
+static void refuse_subcommand(struct request *r, const struct command *container) {
+    struct slice sub = r->argv[1];
+    struct buf upper = {0};
+    for (const char *s = container->name; *s; s++)
+        buf_append(&upper, &(char){(char)(*s & ~0x20)}, 1);
+    reply_errorf(r->client, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
+                 (int)(sub.len < NAME_SHOWN ? sub.len : NAME_SHOWN), sub.ptr, (int)upper.len, upper.data);
+    buf_free(&upper);
+}
+
+static void refuse_command(struct request *r) {
+    struct slice name = r->argv[0];
+    struct buf args = {0};
+    for (int i = 1; i < r->argc && args.len < NAME_SHOWN; i++) {
+        size_t room = NAME_SHOWN - args.len;
+        buf_printf(&args, "'%.*s' ", (int)(r->argv[i].len < room ? r->argv[i].len : room), r->argv[i].ptr);
+    }
+    reply_errorf(r->client, "ERR unknown command '%.*s', with args beginning with: %.*s",
+                 (int)(name.len < NAME_SHOWN ? name.len : NAME_SHOWN), name.ptr, (int)args.len,
+                 args.data ? args.data : "");
+    buf_free(&args);
+}
+
+static void refuse_unknown(struct request *r) {
+    if (is_cross_protocol(r->argv[0])) {
+        log_warning(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
+            "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
+            "Redis instance. Connection aborted.");
+        client_kill(r->client);
+        return;
+    }
+    const struct command *container = catalog_find(r->argv[0]);
+    if (container && container->subcommands && r->argc > 1)
+        refuse_subcommand(r, container);
+    else
+        refuse_command(r);
+    tx_spoil(r->client);
+}
+
+/* --- known ones ------------------------------------------------------------------------------ */
+
+static void refuse_arity(struct request *r) {
+    const char *name = catalog_full_name(r->command);
+    r->stats->rejected++;
+    if (!(r->command->flags & CMD_EXEC)) {
+        reply_wrong_arity(r->client, name);
+        tx_spoil(r->client);
+        return;
+    }
+    struct buf error = {0};
+    buf_printf(&error, "wrong number of arguments for '%s' command", name);
+    buf_append(&error, "", 1);
+    tx_refuse(r, error.data);
+    buf_free(&error);
+}
+
+/* These flags let a request pass a gate. All others can only stop it. */
+#define PERMITS (CMD_LOADING | CMD_STALE | CMD_NO_AUTH | CMD_ALLOW_BUSY)
+
+/* EXEC runs all queued commands: a gate stops it if it stops one of them. */
+static unsigned flags_of(const struct request *r) {
+    unsigned flags = r->command->flags, any, lacking;
+    if (!(flags & CMD_EXEC)) return flags;
+    tx_flags(r->client, &any, &lacking);
+    return (flags | any) & ~(lacking & PERMITS);
+}
+
+static bool ask_gates(struct request *r) {
+    const struct gate *gate = gates_find_closed(r, flags_of(r));
+    if (gate == NULL) return true;
+    if (gate->error == NULL) {
+        block_postpone(r);
+        return false;
+    }
+    char error[ERROR_MAX];
+    snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
+    r->stats->rejected++;
+    tx_refuse(r, error);
+    return false;
+}
+
+bool admit(struct request *r) {
+    if (unlikely(r->command == NULL)) {
+        refuse_unknown(r);
+        return false;
+    }
+    int arity = r->command->arity;
+    if (unlikely(arity > 0 ? r->argc != arity : r->argc < -arity)) {
+        refuse_arity(r);
+        return false;
+    }
+    return likely(!gates_any_closed) || ask_gates(r);
+}

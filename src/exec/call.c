@@ -1,0 +1,130 @@
+/* See call.h. */
+#include "exec/call.h"
+#include "base/clock.h"
+#include "base/likely.h"
+#include "catalog/command_stats.h"
+#include "exec/propagate.h"
+#include "session/client.h"
+#include "session/stats.h"
+#include "store/evict.h"
+
+bool call_is_nested;
+
+static uint64_t began; /* ticks: the time of the next command starts here */
+static call_listener_fn listeners[CALL_LISTENERS];
+static bool any_listener;
+
+void call_start_clock(void) {
+    began = clock_ticks();
+}
+
+uint64_t call_began(void) {
+    return began;
+}
+
+void call_listen(enum call_listener listener, call_listener_fn fn) {
+    listeners[listener] = fn;
+    any_listener = false;
+    for (int i = 0; i < CALL_LISTENERS; i++)
+        if (listeners[i]) any_listener = true;
+}
+
+static __attribute__((noinline)) uint64_t tell_listeners(const struct request *r, uint64_t spent) {
+    for (int i = 0; i < CALL_LISTENERS; i++)
+        if (listeners[i]) listeners[i](r, spent);
+    return clock_ticks();
+}
+
+/* The cached clock is refreshed after a long command, so that the next one does not live in the past. */
+static void catch_up(uint64_t spent) {
+    static uint64_t long_ticks;
+    if (unlikely(long_ticks == 0)) long_ticks = clock_ns_to_ticks(1000000);
+    if (unlikely(spent > long_ticks)) clock_update();
+}
+
+static inline void call_body(struct request *r) {
+    struct client *c = r->client;
+    int64_t dirty = db_metrics.dirty;
+    propagate_begin();
+    r->command->body(r);
+    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
+    uint64_t now = clock_ticks(), spent = now - began;
+    began = now;
+    if (unlikely(any_listener)) began = tell_listeners(r, spent);
+    if (unlikely(c->flags & CLIENT_WAITS)) return;
+    command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
+    stats.commands++;
+    catch_up(spent);
+}
+
+/* CLIENT NO-TOUCH: the command leaves the access clocks of its keys alone. */
+static __attribute__((noinline)) void call_untouching(struct request *r) {
+    evict_hold(!(r->command->flags & CMD_TOUCHES_ALWAYS));
+    call_body(r);
+    evict_hold(false);
+}
+
+void call(struct request *r) {
+    if (unlikely(r->client->flags & CLIENT_NO_TOUCH)) {
+        call_untouching(r);
+    } else {
+        call_body(r);
+    }
+}
+
+bool call_replay(struct request *r) {
+    int arity = r->command->arity;
+    if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
+    size_t mark = conn_open();
+    propagate_begin();
+    r->command->body(r);
+    propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
+    conn_truncate(mark);
+    conn_keep(&r->client->conn, mark);
+    return true;
+}
+
+void call_mute(const struct client *c, size_t mark) {
+    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+}
+
+void call_settle_reply(struct client *c, size_t mark) {
+    if (c->flags & CLIENT_WAITS) return; /* the reply is still to come */
+    call_mute(c, mark);
+    bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
+    client_clear(c, CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+    if (skip_next) c->flags |= CLIENT_REPLY_SKIP;
+}
+
+void call_end(struct request *r, void (*reply)(struct client *c)) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    client_clear(c, CLIENT_FAILED);
+    reply(c);
+    command_stats_add(r->stats, 0, c->flags & CLIENT_FAILED);
+    stats.commands++;
+    if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
+}
+
+/* --- calls inside a call --------------------------------------------------------------------- */
+
+uint64_t call_nest(void) {
+    uint64_t outer = began;
+    call_is_nested = true;
+    evict_hold(false);
+    call_start_clock();
+    return outer;
+}
+
+void call_unnest(uint64_t outer) {
+    call_is_nested = false;
+    began = outer;
+}
+
+void call_nested(struct request *r) {
+    struct client *c = r->client;
+    size_t mark = conn_mark();
+    call(r);
+    client_clear(c, CLIENT_FAILED); /* it was this command's failure, not EXEC's */
+    call_mute(c, mark);
+}

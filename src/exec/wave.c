@@ -1,0 +1,347 @@
+/* Waves. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of
+ * several clients or of one. A wave is what is answered together: some batches, until
+ * the limits below or the last ready client. Order within a client is kept, since its
+ * requests enter batches in order, and its replies are one range of the output arena.
+ *
+ * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not
+ * change meanwhile: a client that has still to authenticate is executed request by request.
+ *
+ * When a request has to wait (see block.c), those of its client that were parsed already are held by its waiter, and what
+ * was not is stashed. When the wait is over, the client gets another place in the wave and goes on with the one, then
+ * with the other. */
+#include "exec/wave.h"
+#include "base/clock.h"
+#include "base/likely.h"
+#include "base/log.h"
+#include "exec/block.h"
+#include "exec/call.h"
+#include "exec/exec.h"
+#include "exec/tx.h"
+#include "net/loop.h"
+#include "session/auth.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/push.h"
+#include "session/ready.h"
+#include "session/reply.h"
+#include "session/request.h"
+#include "session/stats.h"
+#include <assert.h>
+
+#define BATCH_REQUESTS 64
+#define BATCH_ARGS (BATCH_REQUESTS * 8)
+#define WAVE_CLIENTS 32
+#define WAVE_REQUESTS 512
+#define WAVE_REPLY_BYTES (1 << 18)
+
+int wave_width = 1;
+
+static struct {
+    struct request requests[BATCH_REQUESTS];
+    struct slice args[BATCH_ARGS];
+    int count, args_used;
+} batch;
+
+static struct {
+    int clients, requests;
+    struct client *parsing;  /* its parser is in use: do not release its input */
+    struct client *resuming; /* what it held is being executed */
+} wave;
+
+/* --- listeners ------------------------------------------------------------------------------- */
+
+static const struct wave_hooks *listeners[WAVE_LISTENERS];
+static const struct wave_hooks *prefetcher; /* the one listener that has keys to prefetch, or NULL */
+
+void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
+    listeners[listener] = hooks;
+    prefetcher = NULL;
+    for (int i = 0; i < WAVE_LISTENERS; i++) {
+        if (listeners[i] == NULL || listeners[i]->prefetch_line == NULL) continue;
+        assert(prefetcher == NULL);
+        prefetcher = listeners[i];
+    }
+}
+
+void wave_settle(void) {
+    for (int i = 0; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
+}
+
+bool wave_is_unsettled(void) {
+    for (int i = 0; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->is_unsettled && listeners[i]->is_unsettled()) return true;
+    return false;
+}
+
+void wave_send(void) {
+    wave_settle();
+    conn_flush(client_sent);
+}
+
+/* --- a batch --------------------------------------------------------------------------------- */
+
+static void close_range(struct client *c, size_t mark) {
+    if (unlikely(push_kept)) push_settle(c);
+    conn_keep(&c->conn, mark);
+    if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
+    if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
+}
+
+static void run_requests(void) {
+    struct client *open = NULL; /* whose range of replies is open */
+    size_t mark = 0;
+    call_start_clock();
+    for (int i = 0; i < batch.count; i++) {
+        struct request *r = &batch.requests[i];
+        struct client *c = r->client;
+        if (client_is_leaving(c)) continue;
+        if (unlikely(c->waiter != NULL) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
+            block_hold(r);
+            continue;
+        }
+        if (c != open) {
+            if (open) close_range(open, mark);
+            mark = conn_open();
+            open = client_writing = c;
+        }
+        client_current = c;
+        exec_run(r);
+    }
+    client_current = client_writing = NULL;
+    if (open) close_range(open, mark);
+}
+
+/* Two passes: by the time the second one looks at the first request's table line, it
+ * has come. Short loops of independent loads are what the processor overlaps best. */
+static void prefetch_batch(void) {
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (r->key.name.ptr) db_prefetch_line(r->client->db, r->key.hash);
+    }
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (r->key.name.ptr) db_prefetch_entry(r->client->db, r->key.hash);
+    }
+}
+
+/* The same two passes for the table of a listener. */
+static void prefetch_for_listener(void) {
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_line(batch.requests[i].key.hash);
+    for (int i = 0; i < batch.count; i++)
+        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_key(batch.requests[i].key.hash);
+}
+
+/* The same two passes for the members that commands will look up in big collections (hget, sismember, zscore): many
+ * requests in a row ask for the same key, which is looked up once. */
+static void prefetch_members(void) {
+    struct {
+        const struct table *table;
+        uint64_t hash;
+    } wanted[BATCH_REQUESTS];
+    int n = 0;
+    const struct table *table = NULL;
+    const struct request *last = NULL; /* whose key has the table */
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (!r->command || r->command->member == 0 || r->command->member >= r->argc) continue;
+        if (!last || last->key.hash != r->key.hash || last->client->db != r->client->db) {
+            table = db_members(r->client->db, &r->key);
+        }
+        last = r;
+        if (!table) continue;
+        struct slice member = r->argv[r->command->member];
+        wanted[n].table = table;
+        wanted[n].hash = hash_bytes(member.ptr, member.len);
+        table_prefetch_line(table, wanted[n++].hash);
+    }
+    for (int i = 0; i < n; i++)
+        table_prefetch_record(wanted[i].table, wanted[i].hash);
+}
+
+static void run_batch(void) {
+    if (batch.count == 0) return;
+    prefetch_batch();
+    if (unlikely(prefetcher != NULL)) prefetch_for_listener();
+    if (batch.count > 1) prefetch_members();
+    run_requests();
+    for (int i = 0; i < batch.count; i++) {
+        struct client *c = batch.requests[i].client;
+        if (c->conn.input && c != wave.parsing) conn_release(&c->conn);
+    }
+    wave.requests += batch.count;
+    batch.count = batch.args_used = 0;
+}
+
+/* Put the parsed request into the batch. Its slices are copied, but for one with many arguments
+ * or with words of its own, which has to run before the parser goes on: true is returned then. */
+static bool add_request(struct client *c, const struct resp_parser *parser) {
+    bool at_once = parser->argc > BATCH_ARGS / 8 || parser->start[0] != '*';
+    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
+    struct request *r = &batch.requests[batch.count++];
+    r->client = c;
+    r->argc = (int)parser->argc;
+    r->argv = parser->argv;
+    r->raw = slice_of(parser->start, 0);
+    if (!at_once) {
+        r->argv = batch.args + batch.args_used;
+        for (uint32_t i = 0; i < parser->argc; i++)
+            r->argv[i] = parser->argv[i];
+        batch.args_used += r->argc;
+    }
+    /* A request that came in pieces may have a bulk elsewhere: then its raw bytes are not in one place. */
+    if (c->conn.input == NULL && parser->start[0] == '*') r->raw.len = (size_t)(parser->next - parser->start);
+    request_prepare(r);
+    return at_once || batch.count == BATCH_REQUESTS;
+}
+
+/* --- a client -------------------------------------------------------------------------------- */
+
+static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
+    stats.protocol_disconnects++;
+    log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
+    size_t mark = conn_open();
+    reply_errorf(c, "ERR %s", parser->error);
+    c->flags |= CLIENT_CLOSE_AFTER_REPLY;
+    conn_keep(&c->conn, mark);
+}
+
+/* The client has to wait: the rest of its input, from here on, is stashed and parsed when the wait is over. If the parser
+ * stopped at a protocol error, it starts over there and finds the error again. */
+static bool stop_parsing(struct client *c, struct resp_parser *parser, const char *from) {
+    if (client_is_leaving(c)) return false;
+    resp_begin(parser, from);
+    c->flags |= CLIENT_UNPARSED;
+    return true;
+}
+
+/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB
+ * of GETs can ask for 150 MB. False if the client must not be looked at any more. */
+static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
+    struct resp_limits limits = {.max_bulk = limits_max_bulk()};
+    for (;;) {
+        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !auth_required();
+        switch (resp_parse(parser, end, &limits)) {
+        case RESP_MORE: return true;
+        case RESP_ERROR:
+            run_batch();
+            if (c->waiter) return stop_parsing(c, parser, parser->start);
+            if (!client_is_leaving(c)) refuse_protocol(c, parser);
+            return false;
+        case RESP_REQUEST: break;
+        }
+        if (parser->argc == 0) continue;
+        if (add_request(c, parser) || !limits.authenticated) {
+            run_batch();
+            if (conn_mark() >= WAVE_REPLY_BYTES) wave_send();
+            if (c->waiter) return stop_parsing(c, parser, parser->next);
+        }
+        if (client_is_leaving(c)) return false;
+    }
+}
+
+/* What waits between MULTI and EXEC was not executed either. */
+static void enforce_query_limit(struct client *c) {
+    if (c->conn.input == NULL && c->tx == NULL) return;
+    if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
+    log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
+    stats.query_limit_disconnects++;
+    client_close(c);
+}
+
+static void finish_wave(void) {
+    run_batch();
+    wave_send();
+    conn_input_reset();
+    wave.clients = wave.requests = 0;
+}
+
+/* Execute what was parsed behind a request that had to wait. False: there is another one that has to. */
+static bool run_held(struct client *c) {
+    struct held_request *held;
+    run_batch();
+    wave.resuming = c;
+    while ((held = block_next(c))) {
+        batch.requests[batch.count++] = *block_request(held);
+        run_batch();
+        block_release(held);
+    }
+    wave.resuming = NULL;
+    return !c->waiter && !client_is_leaving(c);
+}
+
+static enum conn_read next_region(struct client *c, struct resp_parser **parser, const char **end) {
+    if (!(c->flags & CLIENT_UNPARSED)) return conn_read(&c->conn, parser, end);
+    client_clear(c, CLIENT_UNPARSED);
+    return conn_reread(&c->conn, parser, end);
+}
+
+static void serve(struct client *c) {
+    struct resp_parser *parser;
+    const char *end;
+    if (c->waiter && !run_held(c)) return;
+    enum conn_read result = next_region(c, &parser, &end);
+    if (result == CONN_READ_FULL) {
+        finish_wave();
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+        result = conn_read(&c->conn, &parser, &end);
+    }
+    if (result == CONN_READ_CLOSED) {
+        client_close(c);
+        return;
+    }
+    c->active_ms = clock_now_ms();
+    if (result == CONN_READ_NOTHING) {
+        enforce_query_limit(c);
+        return;
+    }
+    wave.clients++;
+    wave.parsing = c;
+    bool goes_on = parse_region(c, parser, end);
+    if (goes_on && conn_region_is_own(&c->conn)) {
+        run_batch();
+        goes_on = !client_is_leaving(c);
+    }
+    wave.parsing = NULL;
+    if (!goes_on) return;
+    conn_stash(&c->conn, parser, end);
+    enforce_query_limit(c);
+}
+
+/* --- all clients ----------------------------------------------------------------------------- */
+
+void wave_ready(struct loop_source *source, uint32_t events) {
+    struct client *c = (struct client *)source;
+    if (events & LOOP_WRITE) {
+        c->active_ms = clock_now_ms(); /* a slow reader is not idle */
+        conn_writable(&c->conn);
+        client_sent(&c->conn);
+        if (c->flags & CLIENT_CLOSE_NOW) return;
+    }
+    if (!(events & ~(uint32_t)LOOP_WRITE)) return;
+    if (c->flags & CLIENT_WAITS)
+        block_heard(c, events);
+    else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
+        client_close(c); /* a hang-up, which would be reported for ever: the peer is gone, unsent output is dropped */
+    else
+        ready_add(c);
+}
+
+static bool is_full(void) {
+    return wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
+           conn_mark() >= WAVE_REPLY_BYTES;
+}
+
+/* The last requests of a wave may make further clients ready, whose wait is over. */
+void wave_run(void) {
+    struct client *c = ready_take();
+    do {
+        for (; c; c = ready_take()) {
+            if (client_is_leaving(c)) continue;
+            serve(c);
+            if (is_full()) finish_wave();
+        }
+        finish_wave();
+    } while ((c = ready_take()));
+}

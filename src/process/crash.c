@@ -1,0 +1,130 @@
+/* Only async-signal-safe calls here: no allocation, no stdio, no log_write(). backtrace() loads a
+ * library the first time it is called, which allocates, so crash_watch() calls it once beforehand. The
+ * handler runs on a stack of its own, because an overflow of the main one is a crash like any other. */
+#include "process/crash.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/module.h"
+#include "base/num.h"
+#include "base/option.h"
+#include "base/version.h"
+#include <execinfo.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define FRAMES_MAX 100
+#define STACK_BYTES 65536
+
+static bool enabled;
+static bool watching;
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+static char handler_stack[STACK_BYTES];
+
+static void say(int fd, const char *text) {
+    if (write(fd, text, strlen(text)) < 0) return; /* nobody left to tell */
+}
+
+static void say_number(int fd, int64_t n) {
+    char digits[NUM_I64_MAX];
+    digits[num_print_i64(digits, n)] = '\0';
+    say(fd, digits);
+}
+
+static void say_hex(int fd, uint64_t n) {
+    char digits[17];
+    for (int i = 15; i >= 0; i--, n >>= 4) {
+        digits[i] = "0123456789abcdef"[n & 15];
+    }
+    digits[16] = '\0';
+    say(fd, digits);
+}
+
+static void say_registers(int fd, const ucontext_t *context) {
+#if defined(__x86_64__)
+    static const struct {
+        const char *name;
+        int index;
+    } registers[] = {{"RAX", REG_RAX}, {"RBX", REG_RBX}, {"RCX", REG_RCX}, {"RDX", REG_RDX}, {"RDI", REG_RDI},
+                     {"RSI", REG_RSI}, {"RBP", REG_RBP}, {"RSP", REG_RSP}, {"R8", REG_R8},   {"R9", REG_R9},
+                     {"R10", REG_R10}, {"R11", REG_R11}, {"R12", REG_R12}, {"R13", REG_R13}, {"R14", REG_R14},
+                     {"R15", REG_R15}, {"RIP", REG_RIP}, {"EFL", REG_EFL}};
+    say(fd, "\n------ REGISTERS ------\n");
+    for (size_t i = 0; i < sizeof registers / sizeof registers[0]; i++) {
+        say(fd, registers[i].name);
+        say(fd, ":");
+        say_hex(fd, (uint64_t)context->uc_mcontext.gregs[registers[i].index]);
+        say(fd, i % 4 == 3 ? "\n" : " ");
+    }
+    say(fd, "\n");
+#else
+    (void)fd, (void)context;
+#endif
+}
+
+static void report(int fd, int number, const siginfo_t *info, const ucontext_t *context) {
+    void *frames[FRAMES_MAX];
+    say(fd, "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\nRedis " VERSION_REDIS
+            " (kura " VERSION_KURA ") crashed by signal: ");
+    say_number(fd, number);
+    say(fd, ", si_code: ");
+    say_number(fd, info->si_code);
+    if (number == SIGSEGV || number == SIGBUS) {
+        say(fd, "\nAccessing address: 0x");
+        say_hex(fd, (uint64_t)(uintptr_t)info->si_addr);
+    }
+    say(fd, "\n\n------ STACK TRACE ------\n");
+    backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), fd);
+    say_registers(fd, context);
+    say(fd, "\n------ INFO ------\nprocess_id:");
+    say_number(fd, getpid());
+    say(fd, "\nused_memory:");
+    say_number(fd, (int64_t)alloc_used());
+    say(fd, "\n\n=== REDIS BUG REPORT END. ===\n");
+}
+
+/* Reports once, then dies by the same signal, so that a core file and the exit status are those of the crash. */
+static void crashed(int number, siginfo_t *info, void *context) {
+    static volatile sig_atomic_t reporting;
+    if (!reporting) {
+        reporting = 1;
+        int fd = log_crash_fd();
+        if (fd >= 0) report(fd, number, info, context);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void set_handlers(bool on) {
+    stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof handler_stack};
+    struct sigaction action = {.sa_sigaction = crashed, .sa_flags = SA_ONSTACK | SA_SIGINFO | SA_NODEFER};
+    if (on)
+        sigaltstack(&stack, NULL);
+    else
+        action = (struct sigaction){.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        sigaction(signals[i], &action, NULL);
+    }
+}
+
+static bool apply_enabled(const char **error) {
+    (void)error;
+    if (watching) set_handlers(enabled);
+    return true;
+}
+
+void crash_watch(void) {
+    void *frame;
+    backtrace(&frame, 1);
+    watching = true;
+    if (enabled) set_handlers(true);
+}
+
+static const struct option crash_rows[] = {
+    {.name = "crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
+    {.name = NULL},
+};
+
+const struct module crash_module = {.options = crash_rows};

@@ -1,0 +1,132 @@
+/* Nothing here grows with the number of idle clients. The only things that have to look at clients
+ * unasked are `timeout` and the soft limit on output: while one is set, each tick looks at a bounded
+ * number of them, going round, so that a client may outlive its time by the length of a round
+ * (10,000 clients at hz 10: 5 seconds) and no tick takes more than some tens of microseconds. */
+#include "process/cron.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "exec/wave.h"
+#include "net/loop.h"
+#include "process/lifecycle.h"
+#include "publish/pubsub.h"
+#include "session/client.h"
+#include "session/limits.h"
+#include "session/stats.h"
+#include "store/db.h"
+#include "store/evict.h"
+#include "store/expire.h"
+#include <assert.h>
+
+#define CLIENTS_A_TICK 200
+#define HZ_MIN 1
+#define HZ_MAX 500
+#define REPORT_MS 5000 /* between the log's lines about databases and clients */
+
+static int hz;
+static struct loop_timer timer;
+static int64_t reported_ms;
+
+#define TICKS_MAX 8
+static void (*ticks[TICKS_MAX])(void);
+static size_t tick_count;
+
+void cron_add(void (*fn)(void)) {
+    assert(tick_count < TICKS_MAX);
+    ticks[tick_count++] = fn;
+}
+
+/* Subscribers may listen for ever. */
+static bool idle_too_long(const struct client *c, int64_t now_ms) {
+    return limits_options.timeout_s && !c->subscriber && !(c->flags & CLIENT_WAITS) &&
+           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+}
+
+/* True if a soft limit is set for a class that has clients. */
+static bool has_soft_limits(void) {
+    if (limits_options.output_limit[LIMITS_NORMAL].soft) return true;
+    return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
+}
+
+static void inspect_clients(int64_t now_ms) {
+    if (limits_options.timeout_s == 0 && !has_soft_limits()) return;
+    for (int i = 0; i < CLIENTS_A_TICK; i++) {
+        struct client *c = client_cursor ? client_cursor : client_first;
+        if (!c) return;
+        client_cursor = c->next;
+        if (idle_too_long(c, now_ms)) {
+            log_verbose("Closing idle client");
+            client_close(c);
+        } else {
+            client_limit_output(c);
+        }
+        if (!client_cursor) return; /* one round at most */
+    }
+}
+
+static void report(int64_t now_ms) {
+    if (log_level() > LOG_VERBOSE || now_ms - reported_ms < REPORT_MS) return;
+    reported_ms = now_ms;
+    for (int i = 0; i < db_count(); i++) {
+        struct db *db = db_at(i);
+        if (db_size(db) == 0) continue;
+        log_verbose("DB %d: %zu keys (%zu volatile) in %zu slots HT.", i, db_size(db), db->expiring, db_size(db));
+    }
+    log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
+}
+
+static void tick(struct loop_timer *self) {
+    clock_update();
+    int64_t now_ms = clock_now_ms();
+    stats_sample();
+    evict_tick(now_ms);
+    alloc_sample_peak();
+    alloc_decay();
+    inspect_clients(now_ms);
+    report(now_ms);
+    for (size_t i = 0; i < tick_count; i++)
+        ticks[i]();
+    loop_timer_start(self, 1000000 / hz);
+}
+
+static void cron_start(void) {
+    evict_tick(clock_now_ms()); /* set the clock before the first request */
+    loop_timer_init(&timer, tick);
+    loop_timer_start(&timer, 1000000 / hz);
+}
+
+int cron_hz(void) {
+    return hz;
+}
+
+int cron_turn(void) {
+    uint64_t began = clock_ticks();
+    clock_update();
+    wave_run();
+    int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
+    wave_send(); /* messages about keys that expired, which have to be in the log before we sleep */
+    lifecycle_turn();
+    client_reap();
+    stats.turns++;
+    stats.turn_ticks += clock_ticks() - began;
+    if (wave_is_unsettled()) return 0;
+    if (due_ms == INT64_MAX) return -1;
+    int64_t wait_ms = due_ms - clock_now_ms();
+    return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;
+}
+
+static bool apply_hz(const char **error) {
+    (void)error;
+    if (hz < HZ_MIN) hz = HZ_MIN;
+    if (hz > HZ_MAX) hz = HZ_MAX;
+    return true;
+}
+
+static const struct option cron_rows[] = {
+    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
+    {.name = NULL},
+};
+
+const struct module cron_module = {.options = cron_rows, .start = cron_start};

@@ -1,0 +1,316 @@
+/* A changed key is one record, which the lists of all prefixes that it begins with point to. Prefixes with changes are
+ * listed too, so that telling costs by what there is to tell. Keys are told in their order, and so are prefixes. */
+#include "publish/broadcast.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "ds/prefixes.h"
+#include <stdlib.h>
+
+/* A pointer list that grows. */
+struct list {
+    void **items;
+    size_t count, cap;
+};
+
+struct change {
+    uint64_t author;
+    uint32_t len;
+    char name[];
+};
+
+struct prefix {
+    struct list members; /* struct broadcast_listener *, each of which knows its place by its member */
+    struct list changes; /* struct change * */
+    uint32_t len;
+    char name[];
+};
+
+struct broadcast_member {
+    struct prefix *prefix;
+    size_t place; /* in the prefix's members */
+    struct broadcast_listener *listener;
+};
+
+static uint64_t change_hash(const void *record) {
+    const struct change *c = record;
+    return hash_bytes(c->name, c->len);
+}
+
+static const struct table_type change_type = {change_hash};
+static struct table changes = {.type = &change_type};
+static struct prefixes prefixes;
+static struct list changed; /* struct prefix *: those with changes */
+
+static void list_add(struct list *l, void *item) {
+    if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 4);
+    l->items[l->count++] = item;
+}
+
+static void list_free(struct list *l) {
+    alloc_put(l->items, l->cap * sizeof *l->items);
+    *l = (struct list){.items = NULL};
+}
+
+static struct slice prefix_name(const struct prefix *p) {
+    return slice_of(p->name, p->len);
+}
+
+static int compare(struct slice a, struct slice b) {
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool begins(struct slice s, struct slice beginning) {
+    return s.len >= beginning.len && memcmp(s.ptr, beginning.ptr, beginning.len) == 0;
+}
+
+/* --- overlaps -------------------------------------------------------------------------------- */
+
+static bool overlap(struct slice a, struct slice b) {
+    return begins(a, b) || begins(b, a);
+}
+
+static int by_text(const void *a, const void *b) {
+    const struct slice *one = *(const struct slice *const *)a, *other = *(const struct slice *const *)b;
+    int order = compare(*one, *other);
+    return order ? order : (one > other) - (one < other);
+}
+
+/* The first of the prefixes that overlaps with a later one, n if none does. In order, whatever begins with
+ * one stands right behind it: it is enough to compare with the shortest beginning so far. */
+static size_t first_overlapping(const struct slice *given, size_t n) {
+    if (n < 2) return n;
+    const struct slice **sorted = alloc_get(n * sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &given[i];
+    qsort(sorted, n, sizeof *sorted, by_text);
+    size_t first = n, root = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (!begins(*sorted[i], *sorted[root])) {
+            root = i;
+            continue;
+        }
+        size_t one = (size_t)(sorted[i] - given), other = (size_t)(sorted[root] - given);
+        if (other < one) one = other;
+        if (one < first) first = one;
+    }
+    alloc_put(sorted, n * sizeof *sorted);
+    return first;
+}
+
+/* The listener's prefixes are in order, and do not overlap, but for the empty one, which comes first. */
+static const struct broadcast_member *find_overlapping(const struct broadcast_listener *l, struct slice prefix) {
+    if (l->count && l->items[0]->prefix->len == 0) return l->items[0];
+    size_t low = 0, high = l->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (compare(prefix_name(l->items[middle]->prefix), prefix) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0 && overlap(prefix_name(l->items[low - 1]->prefix), prefix)) return l->items[low - 1];
+    if (low < l->count && overlap(prefix_name(l->items[low]->prefix), prefix)) return l->items[low];
+    return NULL;
+}
+
+bool broadcast_overlaps(const struct broadcast_listener *l, const struct slice *given, size_t n,
+                        struct broadcast_overlap *out) {
+    size_t first = first_overlapping(given, n);
+    for (size_t i = 0; i < n && i <= first; i++) {
+        const struct broadcast_member *m = find_overlapping(l, given[i]);
+        if (m == NULL) continue;
+        *out = (struct broadcast_overlap){given[i], prefix_name(m->prefix), false};
+        return true;
+    }
+    if (first == n) return false;
+    size_t later = first + 1;
+    while (!overlap(given[first], given[later]))
+        later++;
+    *out = (struct broadcast_overlap){given[first], given[later], true};
+    return true;
+}
+
+/* --- who listens ----------------------------------------------------------------------------- */
+
+static struct prefix *prefix_of(struct slice name) {
+    struct prefix *p = prefixes_find(&prefixes, name);
+    if (p) return p;
+    p = alloc_get(sizeof *p + name.len);
+    *p = (struct prefix){.len = (uint32_t)name.len};
+    memcpy(p->name, name.ptr, name.len);
+    prefixes_insert(&prefixes, name, p);
+    return p;
+}
+
+static void prefix_free(struct prefix *p) {
+    for (size_t i = 0; p->changes.count && i < changed.count; i++) {
+        if (changed.items[i] != p) continue;
+        changed.items[i] = changed.items[--changed.count];
+        break;
+    }
+    prefixes_remove(&prefixes, prefix_name(p));
+    list_free(&p->members);
+    list_free(&p->changes);
+    alloc_put(p, sizeof *p + p->len);
+}
+
+static int by_prefix(const void *a, const void *b) {
+    return compare(prefix_name((*(struct broadcast_member *const *)a)->prefix),
+                   prefix_name((*(struct broadcast_member *const *)b)->prefix));
+}
+
+static bool has(const struct broadcast_listener *l, const struct prefix *p) {
+    for (size_t i = 0; i < l->count; i++)
+        if (l->items[i]->prefix == p) return true;
+    return false;
+}
+
+static void add_member(struct broadcast_listener *l, struct prefix *p) {
+    struct broadcast_member *m = alloc_get(sizeof *m);
+    *m = (struct broadcast_member){p, p->members.count, l};
+    list_add(&p->members, m);
+    if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 1);
+    l->items[l->count++] = m;
+}
+
+/* Given prefixes do not overlap with those it has, so that only the empty one can be had already. */
+void broadcast_join(struct broadcast_listener *l, const struct slice *given, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        struct prefix *p = prefix_of(given[i]);
+        if (given[i].len > 0 || !has(l, p)) add_member(l, p);
+    }
+    if (l->count > 1) qsort(l->items, l->count, sizeof *l->items, by_prefix);
+}
+
+void broadcast_leave(struct broadcast_listener *l) {
+    for (size_t i = 0; i < l->count; i++) {
+        struct broadcast_member *m = l->items[i];
+        struct list *members = &m->prefix->members;
+        struct broadcast_member *last = members->items[--members->count];
+        members->items[m->place] = last;
+        last->place = m->place;
+        if (members->count == 0) prefix_free(m->prefix);
+        alloc_put(m, sizeof *m);
+    }
+    alloc_put(l->items, l->cap * sizeof *l->items);
+    l->items = NULL;
+    l->count = l->cap = 0;
+}
+
+struct slice broadcast_prefix(const struct broadcast_listener *l, size_t i) {
+    return prefix_name(l->items[i]->prefix);
+}
+
+size_t broadcast_memory(const struct broadcast_listener *l) {
+    return l->cap * sizeof *l->items + l->count * sizeof(struct broadcast_member);
+}
+
+size_t broadcast_prefixes(void) {
+    return prefixes.count;
+}
+
+/* --- what changes ---------------------------------------------------------------------------- */
+
+static bool change_is(const void *record, const void *name) {
+    const struct change *c = record;
+    return slice_eq(slice_of(c->name, c->len), *(const struct slice *)name);
+}
+
+struct noting {
+    struct slice name;
+    uint64_t author;
+    struct change *change; /* made when the first prefix fits */
+};
+
+static void note_prefix(void *ctx, void *value) {
+    struct noting *n = ctx;
+    struct prefix *p = value;
+    if (n->change == NULL) {
+        n->change = alloc_get(sizeof *n->change + n->name.len);
+        *n->change = (struct change){n->author, (uint32_t)n->name.len};
+        memcpy(n->change->name, n->name.ptr, n->name.len);
+    }
+    if (p->changes.count == 0) list_add(&changed, p);
+    list_add(&p->changes, n->change);
+}
+
+void broadcast_note(const struct key *key, uint64_t author) {
+    if (prefixes.count == 0) return;
+    struct change *c = changes.count ? table_find(&changes, key->hash, change_is, &key->name) : NULL;
+    if (c) {
+        c->author = author;
+        return;
+    }
+    struct noting n = {.name = key->name, .author = author};
+    prefixes_visit(&prefixes, key->name, note_prefix, &n);
+    if (n.change) table_insert(&changes, key->hash, n.change);
+}
+
+bool broadcast_is_pending(void) {
+    return changes.count > 0;
+}
+
+/* --- telling --------------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b) {
+    const struct change *one = *(struct change *const *)a, *other = *(struct change *const *)b;
+    return compare(slice_of(one->name, one->len), slice_of(other->name, other->len));
+}
+
+static int by_name(const void *a, const void *b) {
+    return compare(prefix_name(*(struct prefix *const *)a), prefix_name(*(struct prefix *const *)b));
+}
+
+/* The keys that somebody else than `spared` changed; how many. */
+static size_t write_list(const struct list *l, uint64_t spared, struct buf *out) {
+    size_t count = 0;
+    for (size_t i = 0; i < l->count; i++)
+        count += spared == 0 || ((struct change *)l->items[i])->author != spared;
+    out->len = 0;
+    buf_printf(out, "*%zu\r\n", count);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct change *c = l->items[i];
+        if (spared && c->author == spared) continue;
+        buf_printf(out, "$%u\r\n", c->len);
+        buf_append(out, c->name, c->len);
+        buf_append(out, "\r\n", 2);
+    }
+    return count;
+}
+
+static void tell_prefix(struct prefix *p,
+                        void (*tell)(struct slice list, struct broadcast_listener *const *to, size_t n)) {
+    struct buf text = {0};
+    struct list all = {.items = NULL};
+    qsort(p->changes.items, p->changes.count, sizeof(void *), by_key);
+    for (size_t i = 0; i < p->members.count; i++) {
+        struct broadcast_listener *l = ((struct broadcast_member *)p->members.items[i])->listener;
+        if (l->spared == 0)
+            list_add(&all, l);
+        else if (write_list(&p->changes, l->spared, &text))
+            tell(buf_slice(&text), &l, 1);
+    }
+    if (all.count) {
+        write_list(&p->changes, 0, &text);
+        tell(buf_slice(&text), (struct broadcast_listener *const *)all.items, all.count);
+    }
+    list_free(&all);
+    list_free(&p->changes);
+    buf_free(&text);
+}
+
+static void drop_change(void *ctx, void *record) {
+    struct change *c = record;
+    (void)ctx;
+    alloc_put(c, sizeof *c + c->len);
+}
+
+void broadcast_send(void (*tell)(struct slice list, struct broadcast_listener *const *to, size_t n)) {
+    if (changes.count == 0) return;
+    if (changed.count > 1) qsort(changed.items, changed.count, sizeof(void *), by_name);
+    for (size_t i = 0; i < changed.count; i++)
+        tell_prefix(changed.items[i], tell);
+    list_free(&changed);
+    table_clear(&changes, drop_change, NULL);
+}

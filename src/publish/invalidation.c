@@ -1,0 +1,68 @@
+#include "publish/invalidation.h"
+#include "net/conn.h"
+#include "session/client.h"
+#include "session/push.h"
+#include "session/reply.h"
+
+#define CHANNEL "__redis__:invalidate"
+
+void invalidation_begin(struct invalidation *i) {
+    i->mark = conn_open();
+    i->push.end = i->message.end = 0;
+}
+
+static void write_keys(const struct invalidation *i, const char *null) {
+    if (i->list.ptr) {
+        conn_write(i->list.ptr, i->list.len);
+    } else if (i->key.ptr) {
+        conn_write("*1\r\n", 4);
+        reply_bulk(NULL, i->key);
+    } else {
+        conn_write(null, strlen(null));
+    }
+}
+
+/* The null is that of the protocol of who gets it; Redis sends that of the client for which it gets it. */
+static void send_push(struct invalidation *i, struct client *to) {
+    static const char head[] = ">2\r\n$10\r\ninvalidate\r\n";
+    if (i->push.end == 0) {
+        i->push.start = conn_mark();
+        conn_write(head, sizeof head - 1);
+        write_keys(i, "_\r\n");
+        i->push.end = conn_mark();
+    }
+    push_copy(to, i->push.start, i->push.end);
+}
+
+static void send_message(struct invalidation *i, struct client *to) {
+    static const char head[] = "*3\r\n$7\r\nmessage\r\n$20\r\n" CHANNEL "\r\n";
+    if (i->message.end == 0) {
+        i->message.start = conn_mark();
+        conn_write(head, sizeof head - 1);
+        write_keys(i, "$-1\r\n");
+        i->message.end = conn_mark();
+    }
+    push_copy(to, i->message.start, i->message.end);
+}
+
+void invalidation_send(struct invalidation *i, struct client *to, bool redirected) {
+    if (to->resp > 2) {
+        send_push(i, to);
+    } else if (redirected && to->subscriber) {
+        send_message(i, to);
+    }
+}
+
+void invalidation_end(struct invalidation *i) {
+    conn_truncate(i->mark);
+}
+
+void invalidation_lost(struct client *to, uint64_t redirection) {
+    static const char head[] = ">2\r\n$21\r\ntracking-redir-broken\r\n";
+    if (to->resp < 3) return;
+    size_t start = conn_open();
+    conn_write(head, sizeof head - 1);
+    reply_int(NULL, (int64_t)redirection);
+    push_copy(to, start, conn_mark());
+    conn_truncate(start);
+}

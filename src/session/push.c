@@ -1,0 +1,61 @@
+#include "session/push.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/likely.h"
+#include "base/module.h"
+#include "session/client.h"
+
+/* For whom a message was kept. There are as many as commands are under way inside each other: one or two. */
+static struct kept {
+    struct client *client;
+    struct buf bytes;
+} * kept;
+static size_t kept_count, kept_cap;
+bool push_kept;
+
+static struct kept *find(const struct client *c) {
+    for (size_t i = 0; i < kept_count; i++)
+        if (kept[i].client == c) return &kept[i];
+    return NULL;
+}
+
+static struct kept *find_or_add(struct client *c) {
+    struct kept *k = find(c);
+    if (k) return k;
+    if (kept_count == kept_cap) kept = alloc_grow(kept, &kept_cap, sizeof *kept, 4);
+    push_kept = true;
+    kept[kept_count] = (struct kept){.client = c};
+    return &kept[kept_count++];
+}
+
+static void drop(struct kept *k) {
+    buf_free(&k->bytes);
+    *k = kept[--kept_count];
+    push_kept = kept_count > 0;
+}
+
+void push_copy(struct client *to, size_t start, size_t end) {
+    if (unlikely(client_is_leaving(to))) return;
+    if (unlikely(to == client_current || to == client_writing)) {
+        conn_copy(start, end, &find_or_add(to)->bytes);
+        return;
+    }
+    conn_push_copy(&to->conn, start, end);
+    client_limit_pushes(to);
+}
+
+void push_settle(struct client *c) {
+    struct kept *k = find(c);
+    if (k == NULL) return;
+    if (!(c->flags & CLIENT_CLOSE_NOW)) conn_write(k->bytes.data, k->bytes.len);
+    drop(k);
+}
+
+static void push_forget(struct client *c) {
+    struct kept *k = find(c);
+    if (k) drop(k);
+}
+
+static const struct client_part push_part = {.forget = push_forget};
+
+const struct module push_module = {.part = &push_part};

@@ -1,0 +1,291 @@
+/* Replies are written where they will be sent from: the tail of the output arena. Headers of everyday sizes
+ * are put together by hand, since a pipelined GET spends more on its reply's header than on the look-up. */
+#include "session/reply.h"
+#include "base/buf.h"
+#include "base/num.h"
+#include "net/conn.h"
+#include "session/client.h"
+#include "session/stats.h"
+
+#define HEADER_MAX (NUM_I64_MAX + 3) /* a type byte, a number, a line end */
+
+/* "<type><value>\r\n" at p; returns its end. */
+static inline char *put_header(char *p, char type, int64_t value) {
+    *p++ = type;
+    if (value >= 0 && value < 10) {
+        *p++ = (char)('0' + value);
+    } else if (value >= 10 && value < 100) {
+        *p++ = (char)('0' + value / 10);
+        *p++ = (char)('0' + value % 10);
+    } else {
+        p += num_print_i64(p, value);
+    }
+    *p++ = '\r';
+    *p++ = '\n';
+    return p;
+}
+
+/* The bytes at p; returns their end. Most are short, and not worth a call then. */
+static inline char *put_bytes(char *p, struct slice s) {
+    if (s.len >= 8 && s.len <= 16) {
+        uint64_t first, last;
+        memcpy(&first, s.ptr, 8);
+        memcpy(&last, s.ptr + s.len - 8, 8);
+        memcpy(p, &first, 8);
+        memcpy(p + s.len - 8, &last, 8);
+    } else {
+        memcpy(p, s.ptr, s.len);
+    }
+    return p + s.len;
+}
+
+static inline void commit(const char *end) {
+    conn_arena.len = (size_t)(end - conn_arena.data);
+}
+
+static inline void write_header(char type, int64_t value) {
+    commit(put_header(conn_reserve(HEADER_MAX), type, value));
+}
+
+static void write_line(char type, struct slice text) {
+    char *p = conn_reserve(text.len + 3);
+    *p++ = type;
+    memcpy(p, text.ptr, text.len);
+    p += text.len;
+    *p++ = '\r';
+    *p++ = '\n';
+    commit(p);
+}
+
+/* --- scalars --------------------------------------------------------------------------------- */
+
+void reply_ok(struct client *c) {
+    (void)c;
+    conn_write("+OK\r\n", 5);
+}
+
+void reply_status(struct client *c, const char *text) {
+    reply_status_slice(c, slice_cstr(text));
+}
+
+void reply_status_slice(struct client *c, struct slice text) {
+    (void)c;
+    write_line('+', text);
+}
+
+/* A text with an argument in it must not end the line: line ends at its end go, others become blanks. */
+static void write_error(struct client *c, struct slice text) {
+    while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
+        text.len--;
+    size_t at = conn_mark() + 1;
+    write_line('-', text);
+    char *p = conn_arena.data + at;
+    for (size_t i = 0; i < text.len; i++)
+        if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
+    c->flags |= CLIENT_FAILED;
+    stats_count_error(text);
+}
+
+void reply_error(struct client *c, const char *text) {
+    write_error(c, slice_cstr(text));
+}
+
+void reply_errorf(struct client *c, const char *format, ...) {
+    struct buf text = {0};
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    write_error(c, buf_slice(&text));
+    buf_free(&text);
+}
+
+void reply_int(struct client *c, int64_t value) {
+    (void)c;
+    write_header(':', value);
+}
+
+void reply_bulk(struct client *c, struct slice bytes) {
+    (void)c;
+    char *p = put_header(conn_reserve(bytes.len + HEADER_MAX + 2), '$', (int64_t)bytes.len);
+    p = put_bytes(p, bytes);
+    *p++ = '\r';
+    *p++ = '\n';
+    commit(p);
+}
+
+void reply_bulk_cstr(struct client *c, const char *s) {
+    reply_bulk(c, slice_cstr(s));
+}
+
+void reply_bulk_int(struct client *c, int64_t value) {
+    char digits[NUM_I64_MAX];
+    reply_bulk(c, slice_of(digits, (size_t)num_print_i64(digits, value)));
+}
+
+void reply_bulk_blob(struct client *c, struct blob *blob) {
+    (void)c;
+    write_header('$', (int64_t)blob->len);
+    conn_write_blob(blob);
+    conn_write("\r\n", 2);
+}
+
+void reply_bulk_ld(struct client *c, long double value) {
+    char text[NUM_LD_MAX];
+    reply_bulk(c, slice_of(text, (size_t)num_print_ld(text, value)));
+}
+
+void reply_null(struct client *c) {
+    if (c->resp == 2)
+        conn_write("$-1\r\n", 5);
+    else
+        conn_write("_\r\n", 3);
+}
+
+void reply_null_array(struct client *c) {
+    if (c->resp == 2)
+        conn_write("*-1\r\n", 5);
+    else
+        conn_write("_\r\n", 3);
+}
+
+void reply_bool(struct client *c, bool value) {
+    if (c->resp == 2)
+        reply_int(c, value);
+    else
+        conn_write(value ? "#t\r\n" : "#f\r\n", 4);
+}
+
+void reply_double(struct client *c, double value) {
+    char text[NUM_F64_MAX];
+    struct slice digits = slice_of(text, (size_t)num_print_f64(text, value));
+    if (c->resp == 2)
+        reply_bulk(c, digits);
+    else
+        write_line(',', digits);
+}
+
+void reply_big_number(struct client *c, struct slice digits) {
+    if (c->resp == 2)
+        reply_bulk(c, digits);
+    else
+        write_line('(', digits);
+}
+
+void reply_verbatim(struct client *c, struct slice text, const char *format3) {
+    if (c->resp == 2) {
+        reply_bulk(c, text);
+        return;
+    }
+    write_header('=', (int64_t)text.len + 4);
+    conn_write(format3, 3);
+    conn_write(":", 1);
+    conn_write(text.ptr, text.len);
+    conn_write("\r\n", 2);
+}
+
+/* --- aggregates ------------------------------------------------------------------------------ */
+
+/* How an aggregate of n elements or pairs begins for this client. */
+static char *put_aggregate(const struct client *c, char *p, char type3, size_t n) {
+    if (c->resp > 2) return put_header(p, type3, (int64_t)n);
+    return put_header(p, '*', (int64_t)(type3 == '%' || type3 == '|' ? 2 * n : n));
+}
+
+static void write_aggregate(const struct client *c, char type3, size_t n) {
+    commit(put_aggregate(c, conn_reserve(HEADER_MAX), type3, n));
+}
+
+static void insert_aggregate(const struct client *c, size_t place, char type3, size_t n) {
+    char header[HEADER_MAX];
+    conn_insert(place, header, (size_t)(put_aggregate(c, header, type3, n) - header));
+}
+
+void reply_array(struct client *c, size_t elements) {
+    write_aggregate(c, '*', elements);
+}
+
+void reply_map(struct client *c, size_t pairs) {
+    write_aggregate(c, '%', pairs);
+}
+
+void reply_set(struct client *c, size_t elements) {
+    write_aggregate(c, '~', elements);
+}
+
+void reply_push(struct client *c, size_t elements) {
+    write_aggregate(c, '>', elements);
+}
+
+void reply_attribute(struct client *c, size_t pairs) {
+    write_aggregate(c, '|', pairs);
+}
+
+void reply_raw(struct client *c, struct slice protocol) {
+    (void)c;
+    conn_write(protocol.ptr, protocol.len);
+}
+
+size_t reply_hold(struct client *c) {
+    (void)c;
+    return conn_mark();
+}
+
+void reply_array_at(struct client *c, size_t place, size_t elements) {
+    insert_aggregate(c, place, '*', elements);
+}
+
+void reply_map_at(struct client *c, size_t place, size_t pairs) {
+    insert_aggregate(c, place, '%', pairs);
+}
+
+void reply_set_at(struct client *c, size_t place, size_t elements) {
+    insert_aggregate(c, place, '~', elements);
+}
+
+/* --- common errors --------------------------------------------------------------------------- */
+
+void reply_wrong_type(struct client *c) {
+    reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void reply_syntax_error(struct client *c) {
+    reply_error(c, "ERR syntax error");
+}
+
+void reply_not_integer(struct client *c) {
+    reply_error(c, "ERR value is not an integer or out of range");
+}
+
+void reply_no_key(struct client *c) {
+    reply_error(c, "ERR no such key");
+}
+
+void reply_out_of_range(struct client *c) {
+    reply_error(c, "ERR index out of range");
+}
+
+void reply_wrong_arity(struct client *c, const char *full_name) {
+    reply_errorf(c, "ERR wrong number of arguments for '%s' command", full_name);
+}
+
+void reply_unknown_subcommand(struct client *c, struct slice subcommand, const char *container_upper) {
+    int shown = subcommand.len < 128 ? (int)subcommand.len : 128;
+    reply_errorf(c, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.", shown,
+                 subcommand.ptr, container_upper);
+}
+
+void reply_help(struct client *c, const char *container_upper, const char *const *lines) {
+    size_t count = 0;
+    while (lines[count])
+        count++;
+    reply_array(c, count + 3);
+    struct buf head = {0};
+    buf_printf(&head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container_upper);
+    reply_status_slice(c, buf_slice(&head));
+    buf_free(&head);
+    for (size_t i = 0; i < count; i++)
+        reply_status(c, lines[i]);
+    reply_status(c, "HELP");
+    reply_status(c, "    Print this text.");
+}

@@ -1,0 +1,158 @@
+/* Watched keys: a touch concerns those who watch that key in that database, once; what they watched is let go at once;
+ * a random history agrees with a model that remembers everything. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/rand.h"
+#include "exec/watch.h"
+#include "store/changes.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define START_MS 1700000000000
+
+static struct key named(const char *name) {
+    return key_of(slice_cstr(name));
+}
+
+static void watch(struct watching *w, int db, const char *name) {
+    struct key key = named(name);
+    watch_add(w, db_at(db), &key);
+}
+
+static void set(int db, const char *name, int64_t deadline_ms) {
+    struct key key = named(name);
+    db_set_string(db_at(db), &key, db_write(db_at(db), &key), SLICE("v"), deadline_ms);
+    db_changed(db_at(db), &key, DB_STRING, "set");
+}
+
+static void look(int db, const char *name) {
+    struct key key = named(name);
+    db_look(db_at(db), &key);
+}
+
+static int setup(void **state) {
+    (void)state;
+    clock_cached_ms = START_MS;
+    db_init(4);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    assert_null(db_hooks.changed); /* nobody watches: nobody listens */
+    db_shutdown();
+    return 0;
+}
+
+static void a_touch_concerns_its_watchers(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    struct watching a = {0}, b = {0}, c = {0};
+    watch(&a, 0, "k");
+    watch(&a, 0, "j");
+    watch(&b, 0, "k");
+    watch(&c, 1, "k");
+    assert_non_null(db_hooks.changed);
+    set(0, "other", ENTRY_NO_TTL);
+    assert_false(a.touched || b.touched || c.touched);
+    set(0, "k", ENTRY_NO_TTL);
+    assert_true(a.touched && b.touched && !c.touched);
+    assert_true(a.count == 0 && b.count == 0 && c.count == 1);
+    watch_drop_all(&c);
+    db_empty(db_at(0), false);
+    assert_int_equal(alloc_used(), used);
+}
+
+static void a_key_twice_is_a_key_once(void **state) {
+    (void)state;
+    struct watching a = {0}, b = {0};
+    for (int i = 0; i < 3; i++) {
+        watch(&a, 0, "k");
+        watch(&b, 0, "k");
+        watch(&b, 0, "j");
+    }
+    assert_true(a.count == 1 && b.count == 2);
+    watch_drop_all(&a);
+    watch_drop_all(&b);
+}
+
+static void time_touches_what_it_had_not_taken_yet(void **state) {
+    (void)state;
+    struct watching early = {0}, late = {0};
+    set(0, "k", START_MS + 10);
+    watch(&early, 0, "k");
+    clock_cached_ms += 20;
+    watch(&late, 0, "k");
+    assert_true(watch_any_due(&early));
+    assert_false(watch_any_due(&late)); /* for this one it has never been there */
+    look(0, "k");
+    assert_true(early.touched && !late.touched);
+    set(0, "k", ENTRY_NO_TTL);
+    assert_true(late.touched);
+    watch_drop_all(&early);
+    watch_drop_all(&late);
+}
+
+/* For each of a few watchers and keys: watched or not, touched or not. */
+static void a_random_history(void **state) {
+    (void)state;
+    enum { WATCHERS = 8, KEYS = 30, DBS = 2 };
+    static struct watching watchers[WATCHERS];
+    static bool watched[WATCHERS][DBS][KEYS], touched[WATCHERS];
+    for (int step = 0; step < 50000; step++) {
+        int who = (int)rand_below(WATCHERS), db = (int)rand_below(DBS), k = (int)rand_below(KEYS);
+        char name[8];
+        snprintf(name, sizeof name, "k%d", k);
+        switch (rand_below(10)) {
+        case 0:
+            watch_drop_all(&watchers[who]);
+            watchers[who].touched = touched[who] = false;
+            memset(watched[who], 0, sizeof watched[who]);
+            break;
+        case 1:
+        case 2:
+            set(db, name, ENTRY_NO_TTL);
+            for (int w = 0; w < WATCHERS; w++) {
+                if (!watched[w][db][k]) continue;
+                touched[w] = true;
+                memset(watched[w], 0, sizeof watched[w]);
+            }
+            break;
+        default:
+            if (touched[who]) break;
+            watch(&watchers[who], db, name);
+            watched[who][db][k] = true;
+        }
+        for (int w = 0; w < WATCHERS; w++) {
+            size_t count = 0;
+            for (int i = 0; i < DBS * KEYS; i++)
+                count += watched[w][i / KEYS][i % KEYS];
+            assert_int_equal(watchers[w].touched, touched[w]);
+            assert_int_equal(watchers[w].count, count);
+        }
+    }
+    for (int w = 0; w < WATCHERS; w++)
+        watch_drop_all(&watchers[w]);
+}
+
+int main(void) {
+    clock_init();
+    hash_init();
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_touch_concerns_its_watchers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_twice_is_a_key_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(time_touches_what_it_had_not_taken_yet, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_random_history, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
