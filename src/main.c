@@ -60,8 +60,7 @@ static const struct option main_rows[] = {
      .flags = OPTION_IMMUTABLE,
      .address = &databases,
      .initial = "16",
-     .min = 1,
-     .max = INT32_MAX},
+     .min = 1},
     {.name = NULL},
 };
 static const struct option *const option_lists[] = {

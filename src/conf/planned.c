@@ -1,7 +1,8 @@
+/* See planned.h. Invariant: nothing reads these values but the register, so the rows have no address. OPTION_PLANNED
+ * marks those whose absence an operator would notice: the log warns of them. The others tune a feature that is absent,
+ * or ask for what kura always does. */
 #include "conf/planned.h"
-#include "base/alloc.h"
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/num.h"
 #include "conf/permit.h"
 #include <string.h>
@@ -64,6 +65,7 @@ const struct option planned_rows[] = {
     {.name = "lazyfree-lazy-user-del", .type = OPTION_BOOL, .initial = "no"},
     {.name = "lazyfree-lazy-user-flush", .type = OPTION_BOOL, .initial = "no"},
     {.name = "active-expire-effort", .type = OPTION_INT, .initial = "1", .min = 1, .max = 10},
+    {.name = "dynamic-hz", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activerehashing", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activedefrag", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
     {.name = "active-defrag-ignore-bytes", .type = OPTION_MEMORY, .initial = "104857600", .min = 1},

@@ -1,5 +1,5 @@
-/* Connects the append-only file and snapshots to the server: the sink of propagation, the flush before replies leave, the
- * refusal of writes after disk errors, the work that the cron begins, INFO persistence. */
+/* Connects the append-only file and snapshots to the server: the sink of propagation, the flush before replies leave,
+ * the refusal of writes after disk errors, the work that the cron begins, INFO persistence. */
 #pragma once
 #include "base/option.h"
 

@@ -1,3 +1,5 @@
+/* See banner.h. Invariant: the words of the lines are Redis's, since tools that start a server wait for them and read
+ * the version in them; kura's own name and version stand in addition, never in their place. */
 #include "process/banner.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -6,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool always_show; /* the picture, in log files too */
+static bool always_show; /* show the picture even if the log does not go to a terminal */
 
 void banner_starting(const char *program, bool configured) {
     log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
@@ -21,7 +23,7 @@ void banner_starting(const char *program, bool configured) {
                     program);
 }
 
-/* A storehouse: kura. The text fields are those of Redis's logo. */
+/* A kura is a storehouse. The fields of text are those of Redis's logo. */
 static const char picture[] = "\n"
                               "                 /\\\n"
                               "              __/  \\__\n"

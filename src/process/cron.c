@@ -24,7 +24,6 @@
 #define REPORT_MS 5000 /* between the log's lines about databases and clients */
 
 static int hz;
-static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
@@ -124,7 +123,6 @@ static bool apply_hz(const char **error) {
 }
 
 const struct option cron_rows[] = {
-    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .max = INT32_MAX, .apply = apply_hz},
-    {.name = "dynamic-hz", .type = OPTION_BOOL, .address = &dynamic_hz, .initial = "yes"},
+    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
     {.name = NULL},
 };

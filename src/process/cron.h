@@ -2,7 +2,7 @@
 #pragma once
 #include "base/option.h"
 
-extern const struct option cron_rows[]; /* hz, dynamic-hz */
+extern const struct option cron_rows[]; /* hz */
 
 /* Call `tick` hz times a second, after those that were added before. */
 void cron_add(void (*tick)(void));

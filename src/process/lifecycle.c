@@ -118,6 +118,6 @@ const struct option lifecycle_rows[] = {
      .initial = "default",
      .names = flags,
      .apply = check_flags},
-    {.name = "shutdown-timeout", .type = OPTION_INT, .address = &timeout_s, .initial = "10", .max = INT32_MAX},
+    {.name = "shutdown-timeout", .type = OPTION_INT, .address = &timeout_s, .initial = "10"},
     {.name = NULL},
 };

@@ -325,10 +325,6 @@ static void tracking_describe(const struct client *c, struct client_line *line) 
 const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory, tracking_describe};
 
 const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys",
-     .type = OPTION_I64,
-     .address = &max_keys,
-     .initial = "1000000",
-     .max = INT64_MAX},
+    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
     {.name = NULL},
 };

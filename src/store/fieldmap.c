@@ -14,14 +14,12 @@ const struct option fieldmap_rows[] = {
      .alias = "hash-max-ziplist-entries",
      .type = OPTION_I64,
      .address = &fieldmap_options.max_entries,
-     .initial = "512",
-     .max = INT64_MAX},
+     .initial = "512"},
     {.name = "hash-max-listpack-value",
      .alias = "hash-max-ziplist-value",
      .type = OPTION_MEMORY,
      .address = &fieldmap_options.max_value,
-     .initial = "64",
-     .max = INT64_MAX},
+     .initial = "64"},
     {.name = NULL},
 };
 

@@ -21,14 +21,8 @@ const struct option list_rows[] = {
      .type = OPTION_INT,
      .address = &list_options.max_listpack_size,
      .initial = "-2",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
-    {.name = "list-compress-depth",
-     .type = OPTION_INT,
-     .address = &list_options.compress_depth,
-     .initial = "0",
-     .min = 0,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
+    {.name = "list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
     {.name = NULL},
 };
 

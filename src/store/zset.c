@@ -21,14 +21,12 @@ const struct option zset_rows[] = {
      .alias = "zset-max-ziplist-entries",
      .type = OPTION_I64,
      .address = &max_entries,
-     .initial = "128",
-     .max = INT64_MAX},
+     .initial = "128"},
     {.name = "zset-max-listpack-value",
      .alias = "zset-max-ziplist-value",
      .type = OPTION_MEMORY,
      .address = &max_value,
-     .initial = "64",
-     .max = INT64_MAX},
+     .initial = "64"},
     {.name = NULL},
 };
 
