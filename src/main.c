@@ -26,9 +26,9 @@
 #include "process/banner.h"
 #include "process/crash.h"
 #include "process/cron.h"
-#include "process/lifecycle.h"
 #include "process/listen.h"
 #include "process/process.h"
+#include "process/shutdown.h"
 #include "publish/monitor.h"
 #include "publish/notify.h"
 #include "publish/pubsub.h"
@@ -65,7 +65,7 @@ static const struct option main_rows[] = {
 };
 static const struct option *const option_lists[] = {
     listen_rows, limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
-    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
+    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   shutdown_rows,
     info_rows,   list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
     bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
 };
@@ -77,7 +77,8 @@ static const struct command *const families[] = {
     hashes_commands,     hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands,
     memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
     zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
-    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
+    geo_commands,        geo_search_commands, sort_commands,        pubsub_commands,       migrate_commands,
+    monitor_commands,
 };
 
 static const struct client_part *const client_parts[] = {
@@ -169,7 +170,7 @@ static void start_base(void) {
 
 /* The process is the one that stays: threads, sockets and the like may come now. */
 static void start_server(void) {
-    lifecycle_watch_signals();
+    shutdown_watch_signals();
     crash_watch();
     limits_fit_files();
     worker_start();
@@ -204,7 +205,7 @@ int main(int argc, char **argv) {
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);
-    lifecycle_end();
+    shutdown_finish();
 #ifdef KURA_LIBC_ALLOC
     /* A leak checker cannot follow the tables' tagged pointers. */
     while (client_first)

@@ -1,12 +1,10 @@
-/* Commands about the server as a whole: INFO, TIME and MONITOR. */
+/* Commands about the server as a whole: INFO and TIME. */
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cmd/families.h"
-#include "exec/call.h"
-#include "publish/monitor.h"
-#include "session/client.h"
 #include "session/reply.h"
+#include "session/request.h"
 
 static void time_command(struct request *r) {
     int64_t now_us = clock_wall_us();
@@ -22,16 +20,6 @@ static void info(struct request *r) {
     buf_free(&text);
 }
 
-static void monitor(struct request *r) {
-    struct client *c = r->client;
-    if (call_is_nested) {
-        reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-    } else if (!(c->flags & CLIENT_MONITOR)) { /* asked again, Redis says nothing */
-        monitor_add(c);
-        reply_ok(c);
-    }
-}
-
 const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
@@ -45,13 +33,6 @@ const struct command server_cmd_commands[] = {
      .syntax = "[section...]",
      .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
      .history = "7.0.0|Takes several sections."},
-    {.name = "monitor",
-     .body = monitor,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Show this connection every request that the server executes."},
     {.name = "time",
      .body = time_command,
      .arity = 1,

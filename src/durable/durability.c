@@ -11,8 +11,8 @@
 #include "persist/aof.h"
 #include "persist/child.h"
 #include "process/cron.h"
-#include "process/lifecycle.h"
 #include "process/process.h"
+#include "process/shutdown.h"
 #include "session/gates.h"
 #include "session/stats.h"
 #include "store/evict.h"
@@ -81,7 +81,7 @@ static void before_send(void) {
 static void tick(void) {
     if (!started) return;
     before_send(); /* what waits for its sync */
-    if (!lifecycle_is_ending()) {
+    if (!shutdown_is_requested()) {
         aof_tick();
         bgsave_tick();
     }
@@ -122,11 +122,11 @@ static bool end_children(bool force) {
 }
 
 static bool before_end(unsigned flags) {
-    bool force = flags & LIFECYCLE_FORCE;
+    bool force = flags & SHUTDOWN_FORCE;
     if (!started) return true; /* half a dataset must not replace a whole one */
     if (!end_children(force)) return false;
     aof_end();
-    if (!(flags & LIFECYCLE_SAVE) && ((flags & LIFECYCLE_NOSAVE) || !bgsave_has_points())) return true;
+    if (!(flags & SHUTDOWN_SAVE) && ((flags & SHUTDOWN_NOSAVE) || !bgsave_has_points())) return true;
     log_notice("Saving the final RDB snapshot before exiting.");
     if (snapshot_save()) return true;
     log_warning(force ? "Error trying to save the DB. Exit anyway." : "Error trying to save the DB, can't exit.");
@@ -198,7 +198,7 @@ void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = before_send};
     child_changed = child_comes_or_goes;
     child_inside = child_begins;
-    lifecycle_before_end = before_end;
+    shutdown_before_end = before_end;
     snapshot_figures.saved_s = stats.started_ms / 1000;
     bgsave_ended = fit_gate;
     bgsave_listen();

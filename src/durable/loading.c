@@ -9,7 +9,7 @@
 #include "persist/aof.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "process/lifecycle.h"
+#include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "store/db.h"
@@ -40,7 +40,7 @@ bool loading_is_active(void) {
 static int loading_turn(void) {
     clock_update();
     wave_run();
-    lifecycle_turn();
+    shutdown_turn();
     client_reap();
     return 0;
 }
@@ -52,8 +52,8 @@ void loading_progress(void *ctx, uint64_t bytes) {
     if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
     loop_poll(loading_turn);
     loading.turned_us = clock_mono_us();
-    if (!lifecycle_is_ending()) return;
-    lifecycle_end();
+    if (!shutdown_is_requested()) return;
+    shutdown_finish();
     _exit(0);
 }
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "exec/wave.h"
 #include "net/loop.h"
-#include "process/lifecycle.h"
+#include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -105,7 +105,7 @@ int cron_turn(void) {
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
     wave_send(); /* messages about keys that expired, which have to be in the log before we sleep */
-    lifecycle_turn();
+    shutdown_turn();
     client_reap();
     stats.turns++;
     stats.turn_ticks += clock_ticks() - began;
