@@ -2,9 +2,10 @@
 #include "admin/client_cmd.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/block.h"
 #include "exec/pause.h"
 #include "net/socket.h"
@@ -591,7 +592,7 @@ static const struct command client_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command client_cmd_commands[] = {
+static const struct command client_cmd_commands[] = {
     {.name = "client",
      .arity = -2,
      .flags = CMD_KEEPS_CACHING,
@@ -602,3 +603,5 @@ const struct command client_cmd_commands[] = {
      .subcommands = client_subcommands},
     {.name = NULL},
 };
+
+const struct module client_cmd_module = {.commands = client_cmd_commands};

@@ -5,10 +5,11 @@
  * what is derived from flags (catalog/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
+#include "base/module.h"
 #include "catalog/catalog.h"
 #include "catalog/command_info.h"
+#include "catalog/command_row.h"
 #include "catalog/docs.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -537,7 +538,7 @@ static const struct command command_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command command_commands[] = {
+static const struct command command_commands[] = {
     {.name = "command",
      .body = command,
      .arity = -1,
@@ -551,3 +552,5 @@ const struct command command_commands[] = {
      .subcommands = command_subcommands},
     {.name = NULL},
 };
+
+const struct module command_module = {.commands = command_commands};

@@ -2,7 +2,9 @@
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "conf/config.h"
 #include "conf/config_rewrite.h"
 #include "conf/directive.h"
@@ -161,7 +163,7 @@ static const struct command config_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command config_cmd_commands[] = {
+static const struct command config_cmd_commands[] = {
     {.name = "config",
      .arity = -2,
      .group = GROUP_SERVER,
@@ -171,3 +173,5 @@ const struct command config_cmd_commands[] = {
      .subcommands = config_subcommands},
     {.name = NULL},
 };
+
+const struct module config_cmd_module = {.commands = config_cmd_commands};

@@ -1,8 +1,9 @@
 /* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
 #include "admin/client_cmd.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "base/version.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "publish/pubsub.h"
 #include "session/auth.h"
 #include "session/client.h"
@@ -140,7 +141,7 @@ static void hello(struct request *r) {
     hello_describe(c);
 }
 
-const struct command connection_commands[] = {
+static const struct command connection_commands[] = {
     {.name = "auth",
      .body = auth,
      .arity = -2,
@@ -206,3 +207,5 @@ const struct command connection_commands[] = {
      .complexity = "O(n) for n watched keys and subscriptions"},
     {.name = NULL},
 };
+
+const struct module connection_module = {.commands = connection_commands};

@@ -2,7 +2,8 @@
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "session/reply.h"
 #include "session/request.h"
 
@@ -20,7 +21,7 @@ static void info(struct request *r) {
     buf_free(&text);
 }
 
-const struct command server_cmd_commands[] = {
+static const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
      .arity = -1,
@@ -44,3 +45,5 @@ const struct command server_cmd_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module server_cmd_module = {.commands = server_cmd_commands};

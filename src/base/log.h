@@ -3,12 +3,9 @@
  * log_write() and log_raw() may be called by any thread and in a forked child; the main thread calls the rest. errno
  * stays as it is, so that a failure can be logged before it is handled. */
 #pragma once
-#include "base/option.h"
 #include <stdbool.h>
 
 enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
-
-extern const struct option log_rows[]; /* loglevel, logfile, syslog-enabled, syslog-ident, syslog-facility */
 
 /* Log to the file and to syslog as the options say; until then to standard output. False (errno) as log_open(). */
 bool log_start(void);

@@ -5,8 +5,9 @@
  * and the length too is no change: nobody is told, and nothing is propagated. */
 #include "base/alloc.h"
 #include "base/blob.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -426,7 +427,7 @@ static const struct command_keys bitop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command bitmaps_commands[] = {
+static const struct command bitmaps_commands[] = {
     {.name = "bitcount",
      .body = bitcount,
      .arity = -2,
@@ -514,3 +515,5 @@ const struct command bitmaps_commands[] = {
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module bitmaps_module = {.commands = bitmaps_commands};

@@ -1,7 +1,8 @@
 /* Strings as numbers: INCR and its kin. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -79,7 +80,7 @@ static void incrbyfloat(struct request *r) {
     effect_set_keeping(r->key.name, value);
 }
 
-const struct command counters_commands[] = {
+static const struct command counters_commands[] = {
     {.name = "incr",
      .body = incr,
      .arity = 2,
@@ -142,3 +143,5 @@ const struct command counters_commands[] = {
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module counters_module = {.commands = counters_commands};

@@ -1,6 +1,7 @@
 /* Numbered databases: choosing, swapping, counting and emptying them. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -63,7 +64,7 @@ static void flushall(struct request *r) {
     reply_ok(r->client);
 }
 
-const struct command databases_commands[] = {
+static const struct command databases_commands[] = {
     {.name = "select",
      .body = select_command,
      .arity = 2,
@@ -122,3 +123,5 @@ const struct command databases_commands[] = {
                 "6.2.0|New: `SYNC`."},
     {.name = NULL},
 };
+
+const struct module databases_module = {.commands = databases_commands};

@@ -1,8 +1,9 @@
 /* DUMP and RESTORE: one value as bytes that another server understands, and back. */
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
 #include "persist/rdb.h"
@@ -142,7 +143,7 @@ static void restore(struct request *r) {
     reply_ok(c);
 }
 
-const struct command dump_commands[] = {
+static const struct command dump_commands[] = {
     {.name = "dump",
      .body = dump,
      .arity = 2,
@@ -173,3 +174,5 @@ const struct command dump_commands[] = {
      .key_flags = "OW update"},
     {.name = NULL},
 };
+
+const struct module dump_module = {.commands = dump_commands};

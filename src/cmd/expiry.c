@@ -1,11 +1,12 @@
 /* Deadlines: giving, taking and asking for them. Everything is propagated as absolute milliseconds. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -150,7 +151,7 @@ static void pexpiretime(struct request *r) {
     if (find_deadline(r, &ms)) reply_int(r->client, ms);
 }
 
-const struct command expiry_commands[] = {
+static const struct command expiry_commands[] = {
     {.name = "expire",
      .body = expire,
      .arity = -3,
@@ -260,3 +261,5 @@ const struct command expiry_commands[] = {
      .syntax = "key:key"},
     {.name = NULL},
 };
+
+const struct module expiry_module = {.commands = expiry_commands};

@@ -2,8 +2,9 @@
  * searches are in geo_search.c. As any sorted set may be asked, its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "cmd/zsets.h"
 #include "exec/propagate.h"
 #include <inttypes.h>
@@ -187,7 +188,7 @@ static void geopos(struct request *r) {
     }
 }
 
-const struct command geo_commands[] = {
+static const struct command geo_commands[] = {
     {.name = "geoadd",
      .body = geoadd,
      .arity = -5,
@@ -236,3 +237,5 @@ const struct command geo_commands[] = {
      .syntax = "key:key member..."},
     {.name = NULL},
 };
+
+const struct module geo_module = {.commands = geo_commands};

@@ -5,9 +5,10 @@
  * sorted set, so nothing may change it until all is replied or copied; those that a listpack keeps as integers have
  * no text there, and get one with the hit. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/geo.h"
 #include "cmd/zsets.h"
 #include <math.h>
@@ -342,7 +343,7 @@ static const struct command_keys geosearchstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command geo_search_commands[] = {
+static const struct command geo_search_commands[] = {
     {.name = "georadius",
      .body = georadius,
      .arity = -6,
@@ -436,3 +437,5 @@ const struct command geo_search_commands[] = {
      .keys = geosearchstore_keys},
     {.name = NULL},
 };
+
+const struct module geo_search_module = {.commands = geo_search_commands};

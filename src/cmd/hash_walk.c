@@ -1,6 +1,7 @@
 /* Parts of a hash: HRANDFIELD and HSCAN. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/hashes.h"
 #include "cmd/walk.h"
 #include "session/client.h"
@@ -90,7 +91,7 @@ static void hscan(struct request *r) {
     walk_value(r, ENTRY_HASH, step);
 }
 
-const struct command hash_walk_commands[] = {
+static const struct command hash_walk_commands[] = {
     {.name = "hrandfield",
      .body = hrandfield,
      .arity = -2,
@@ -117,3 +118,5 @@ const struct command hash_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module hash_walk_module = {.commands = hash_walk_commands};

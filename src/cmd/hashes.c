@@ -1,9 +1,10 @@
 /* Hashes: fields by name, all of them, and as numbers. */
 #include "cmd/hashes.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
 #include "session/client.h"
@@ -220,7 +221,7 @@ static void hincrbyfloat(struct request *r) {
     if (propagate_wanted) propagate_as((struct slice[]){SLICE("HSET"), r->key.name, pair[0], pair[1]}, 4);
 }
 
-const struct command hashes_commands[] = {
+static const struct command hashes_commands[] = {
     {.name = "hset",
      .body = hset,
      .arity = -4,
@@ -399,3 +400,5 @@ const struct command hashes_commands[] = {
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module hashes_module = {.commands = hashes_commands};

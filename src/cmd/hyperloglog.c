@@ -5,9 +5,10 @@
  * but it is propagated, and WATCH sees it, since the bytes change. */
 #include "base/blob.h"
 #include "base/buf.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "base/rand.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -334,7 +335,7 @@ static const struct command_keys pfmerge_keys[] = {
     {.flags = NULL},
 };
 
-const struct command hyperloglog_commands[] = {
+static const struct command hyperloglog_commands[] = {
     {.name = "pfadd",
      .body = pfadd,
      .arity = -2,
@@ -396,3 +397,5 @@ const struct command hyperloglog_commands[] = {
      .complexity = "O(1)"},
     {.name = NULL},
 };
+
+const struct module hyperloglog_module = {.commands = hyperloglog_commands};

@@ -1,7 +1,8 @@
 /* Keys as such, whatever their values. */
 #include "base/glob.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
 #include "session/client.h"
@@ -193,7 +194,7 @@ static const struct command_keys copy_keys[] = {
     {.flags = NULL},
 };
 
-const struct command keys_commands[] = {
+static const struct command keys_commands[] = {
     {.name = "del",
      .body = del,
      .arity = -2,
@@ -338,3 +339,5 @@ const struct command keys_commands[] = {
      .keys = copy_keys},
     {.name = NULL},
 };
+
+const struct module keys_module = {.commands = keys_commands};

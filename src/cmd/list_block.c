@@ -1,7 +1,8 @@
 /* Lists: the commands that wait where there is nothing to be had. What they do once there is, they share with those of
  * list_pop.c, and so it is propagated: as the command that does not wait. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "cmd/lists.h"
 #include "exec/block.h"
@@ -84,7 +85,7 @@ static const struct command_keys blmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_block_commands[] = {
+static const struct command list_block_commands[] = {
     {.name = "blpop",
      .body = blpop,
      .arity = -3,
@@ -154,3 +155,5 @@ const struct command list_block_commands[] = {
      .keys = move_keys},
     {.name = NULL},
 };
+
+const struct module list_block_module = {.commands = list_block_commands};

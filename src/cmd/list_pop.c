@@ -4,9 +4,10 @@
  * own, since it may push to the list that it pops from. */
 #include "cmd/list_pop.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lists.h"
 #include "exec/propagate.h"
 #include "session/client.h"
@@ -212,7 +213,7 @@ static const struct command_keys rpoplpush_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_pop_commands[] = {
+static const struct command list_pop_commands[] = {
     {.name = "lmove",
      .body = lmove,
      .arity = 5,
@@ -279,3 +280,5 @@ const struct command list_pop_commands[] = {
      .keys = rpoplpush_keys},
     {.name = NULL},
 };
+
+const struct module list_pop_module = {.commands = list_pop_commands};

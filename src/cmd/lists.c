@@ -2,8 +2,9 @@
  *
  * A reply is written from the list itself, element by element, before the list changes. */
 #include "cmd/lists.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/list.h"
@@ -293,7 +294,7 @@ static void ltrim(struct request *r) {
     }
 }
 
-const struct command lists_commands[] = {
+static const struct command lists_commands[] = {
     {.name = "lindex",
      .body = lindex,
      .arity = 3,
@@ -440,3 +441,5 @@ const struct command lists_commands[] = {
      .key_flags = "RW insert"},
     {.name = NULL},
 };
+
+const struct module lists_module = {.commands = lists_commands};

@@ -7,9 +7,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
@@ -266,7 +267,7 @@ static const struct command_keys migrate_key_specs[] = {
     {.flags = NULL},
 };
 
-const struct command migrate_commands[] = {
+static const struct command migrate_commands[] = {
     {.name = "migrate",
      .body = migrate,
      .arity = -6,
@@ -289,3 +290,5 @@ const struct command migrate_commands[] = {
      .find_keys = find_keys},
     {.name = NULL},
 };
+
+const struct module migrate_module = {.commands = migrate_commands};

@@ -1,5 +1,6 @@
 /* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -137,7 +138,7 @@ static const struct command object_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command object_commands[] = {
+static const struct command object_commands[] = {
     {.name = "object",
      .arity = -2,
      .group = GROUP_GENERIC,
@@ -147,3 +148,5 @@ const struct command object_commands[] = {
      .subcommands = object_subcommands},
     {.name = NULL},
 };
+
+const struct module object_module = {.commands = object_commands};

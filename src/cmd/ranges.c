@@ -1,6 +1,7 @@
 /* Parts of a string, and its length. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -73,7 +74,7 @@ static void setrange(struct request *r) {
     reply_int(c, (int64_t)len);
 }
 
-const struct command ranges_commands[] = {
+static const struct command ranges_commands[] = {
     {.name = "append",
      .body = append,
      .arity = 3,
@@ -134,3 +135,5 @@ const struct command ranges_commands[] = {
      .syntax = "key:key offset:integer value"},
     {.name = NULL},
 };
+
+const struct module ranges_module = {.commands = ranges_commands};

@@ -1,6 +1,7 @@
 /* SCAN: cmd/walk.h over the keyspace. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/walk.h"
 #include "exec/propagate.h"
 #include "session/client.h"
@@ -70,7 +71,7 @@ static void scan(struct request *r) {
     buf_free(&s.due);
 }
 
-const struct command scan_commands[] = {
+static const struct command scan_commands[] = {
     {.name = "scan",
      .body = scan,
      .arity = -2,
@@ -85,3 +86,5 @@ const struct command scan_commands[] = {
      .history = "6.0.0|New: `TYPE`."},
     {.name = NULL},
 };
+
+const struct module scan_module = {.commands = scan_commands};

@@ -4,8 +4,9 @@
  * difference walks over the first and asks all others: neither keeps anything but the result. They ask for a batch
  * of members at a time, so that the cache misses of large sets overlap. A union has to remember what it has seen. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -287,7 +288,7 @@ static const struct command_keys sdiffstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command set_algebra_commands[] = {
+static const struct command set_algebra_commands[] = {
     {.name = "sinter",
      .body = sinter,
      .arity = -2,
@@ -379,3 +380,5 @@ const struct command set_algebra_commands[] = {
      .keys = sdiffstore_keys},
     {.name = NULL},
 };
+
+const struct module set_algebra_module = {.commands = set_algebra_commands};

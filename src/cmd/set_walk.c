@@ -1,8 +1,9 @@
 /* Members of sets, unnamed: all of them, some at random, some at a time. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/sets.h"
 #include "cmd/walk.h"
 #include "exec/propagate.h"
@@ -192,7 +193,7 @@ static void sscan(struct request *r) {
     walk_value(r, ENTRY_SET, step);
 }
 
-const struct command set_walk_commands[] = {
+static const struct command set_walk_commands[] = {
     {.name = "spop",
      .body = spop,
      .arity = -2,
@@ -246,3 +247,5 @@ const struct command set_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module set_walk_module = {.commands = set_walk_commands};

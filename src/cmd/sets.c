@@ -1,6 +1,7 @@
 /* Members of sets, named: adding, removing, moving, asking. */
 #include "cmd/sets.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -108,7 +109,7 @@ static const struct command_keys smove_keys[] = {
     {.flags = NULL},
 };
 
-const struct command sets_commands[] = {
+static const struct command sets_commands[] = {
     {.name = "sadd",
      .body = sadd,
      .arity = -3,
@@ -188,3 +189,5 @@ const struct command sets_commands[] = {
      .key_flags = "RO"},
     {.name = NULL},
 };
+
+const struct module sets_module = {.commands = sets_commands};

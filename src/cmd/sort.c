@@ -8,7 +8,8 @@
  * visited. A set has no such order: it is sorted by its members as soon as the result is stored, so that replicas
  * store the same. */
 #include "base/buf.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/sort_order.h"
 #include "cmd/sort_pattern.h"
 #include "session/client.h"
@@ -490,7 +491,7 @@ static const struct command_keys sort_ro_keys[] = {
     {.flags = NULL},
 };
 
-const struct command sort_commands[] = {
+static const struct command sort_commands[] = {
     {.name = "sort",
      .body = sort,
      .arity = -2,
@@ -521,3 +522,5 @@ const struct command sort_commands[] = {
      .find_keys = find_key},
     {.name = NULL},
 };
+
+const struct module sort_module = {.commands = sort_commands};

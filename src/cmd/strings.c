@@ -5,11 +5,12 @@
  * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -17,7 +18,7 @@
 #include "store/expire.h"
 #include "store/string.h"
 
-enum option {
+enum set_option {
     NX = 1 << 0,
     XX = 1 << 1,
     GET = 1 << 2,
@@ -309,7 +310,7 @@ static const struct command_keys getex_keys[] = {
     {.flags = NULL},
 };
 
-const struct command strings_commands[] = {
+static const struct command strings_commands[] = {
     {.name = "get",
      .body = get,
      .arity = 2,
@@ -458,3 +459,5 @@ const struct command strings_commands[] = {
      .key_flags = "OW insert"},
     {.name = NULL},
 };
+
+const struct module strings_module = {.commands = strings_commands};

@@ -1,5 +1,6 @@
 /* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see exec/tx.h. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/tx.h"
 
 static void multi(struct request *r) {
@@ -14,7 +15,7 @@ static void unwatch(struct request *r) {
     tx_unwatch(r->client);
 }
 
-const struct command transactions_commands[] = {
+static const struct command transactions_commands[] = {
     {.name = "multi",
      .body = multi,
      .arity = 1,
@@ -66,3 +67,5 @@ const struct command transactions_commands[] = {
      .complexity = "O(n) for n watched keys"},
     {.name = NULL},
 };
+
+const struct module transactions_module = {.commands = transactions_commands};

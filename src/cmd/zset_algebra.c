@@ -2,9 +2,10 @@
  *
  * A result is put together as a value without a key, from copies of the members, so that the destination may be one of
  * the sources. Intersections ask the smallest source for its members and the others whether they have them. */
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
 #include <math.h>
@@ -337,7 +338,7 @@ static const struct command_keys zunionstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_algebra_commands[] = {
+static const struct command zset_algebra_commands[] = {
     {.name = "zdiff",
      .body = zdiff,
      .arity = -3,
@@ -424,3 +425,5 @@ const struct command zset_algebra_commands[] = {
      .keys = zunionstore_keys},
     {.name = NULL},
 };
+
+const struct module zset_algebra_module = {.commands = zset_algebra_commands};

@@ -1,6 +1,7 @@
 /* Sorted sets: the commands that wait where there is nothing to be had. See list_block.c. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include "exec/block.h"
 #include "exec/propagate.h"
@@ -43,7 +44,7 @@ static const struct command_keys bzmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_block_commands[] = {
+static const struct command zset_block_commands[] = {
     {.name = "bzpopmax",
      .body = bzpopmax,
      .arity = -3,
@@ -85,3 +86,5 @@ const struct command zset_block_commands[] = {
      .keys = bzmpop_keys},
     {.name = NULL},
 };
+
+const struct module zset_block_module = {.commands = zset_block_commands};

@@ -1,8 +1,9 @@
 /* Sorted sets by range: of ranks, of scores, of members. All forms of ZRANGE are one parser and one walk. */
 #include "base/buf.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include <math.h>
 #include <stdlib.h>
@@ -268,7 +269,7 @@ static const struct command_keys zrangestore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_range_commands[] = {
+static const struct command zset_range_commands[] = {
     {.name = "zcount",
      .body = zcount,
      .arity = 4,
@@ -418,3 +419,5 @@ const struct command zset_range_commands[] = {
      .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
     {.name = NULL},
 };
+
+const struct module zset_range_module = {.commands = zset_range_commands};

@@ -1,8 +1,9 @@
 /* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
 #include "cmd/zsets.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/propagate.h"
 
 #define AHEAD 16         /* members whose cache misses overlap */
@@ -286,7 +287,7 @@ static const struct command_keys zmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zsets_commands[] = {
+static const struct command zsets_commands[] = {
     {.name = "zadd",
      .body = zadd,
      .arity = -4,
@@ -428,3 +429,5 @@ const struct command zsets_commands[] = {
      .history = "7.2.0|New: `WITHSCORE`."},
     {.name = NULL},
 };
+
+const struct module zsets_module = {.commands = zsets_commands};

@@ -3,7 +3,10 @@
  * or ask for what kura always does. */
 #include "conf/planned.h"
 #include "base/buf.h"
+#include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "conf/permit.h"
 #include <string.h>
 #include <strings.h>
@@ -50,7 +53,7 @@ static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients",
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
 static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetchannels", 0}, {NULL, 0}};
 
-const struct option planned_rows[] = {
+static const struct option planned_rows[] = {
     /* memory */
     {.name = "maxmemory", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "0"},
     {.name = "maxmemory-clients",
@@ -226,3 +229,5 @@ const struct option planned_rows[] = {
     {.name = "use-exit-on-panic", .type = OPTION_BOOL, .flags = OPTION_HIDDEN, .initial = "no"},
     {.name = NULL},
 };
+
+const struct module planned_module = {.options = planned_rows};

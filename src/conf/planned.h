@@ -2,6 +2,3 @@
  * way. They have Redis's bounds and defaults, so that a configuration that was written for Redis loads, and CONFIG GET
  * and REWRITE keep the values. A module that implements one of them takes its row. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option planned_rows[];

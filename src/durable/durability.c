@@ -2,6 +2,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
@@ -201,7 +203,6 @@ void durability_start(void) {
     shutdown_before_end = before_end;
     snapshot_figures.saved_s = stats.started_ms / 1000;
     bgsave_ended = fit_gate;
-    bgsave_listen();
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(tick);
@@ -261,7 +262,7 @@ static bool apply_appendfsync(const char **error) {
 static const struct option_name fsync_modes[] = {
     {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
 
-const struct option durability_rows[] = {
+static const struct option durability_rows[] = {
     {.name = "appendonly",
      .type = OPTION_BOOL,
      .flags = OPTION_DENY_LOADING,
@@ -318,3 +319,5 @@ const struct option durability_rows[] = {
      .initial = ""},
     {.name = NULL},
 };
+
+const struct module durability_module = {.options = durability_rows};

@@ -8,7 +8,6 @@
  * Nothing here knows of commands or clients: settings are the rows below, progress is a callback. The
  * functions work on the databases of store/db.h, without events and without counting changes. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include "persist/reader.h"
 #include "persist/writer.h"
@@ -24,7 +23,6 @@ struct rdb_options {
     bool skip_checksum;    /* DEBUG SET-SKIP-CHECKSUM-VALIDATION: no row */
 };
 extern struct rdb_options rdb_options;
-extern const struct option rdb_rows[];
 void rdb_load_delay(uint64_t keys); /* what key-load-delay asks for, after so many keys */
 
 /* --- A snapshot of everything ------------------------------------------------------------------ */

@@ -1,4 +1,6 @@
 /* The directives that snapshots obey. */
+#include "base/module.h"
+#include "base/option.h"
 #include "persist/rdb.h"
 #include <unistd.h>
 
@@ -10,7 +12,7 @@ void rdb_load_delay(uint64_t keys) {
     if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
 }
 
-const struct option rdb_rows[] = {
+static const struct option rdb_rows[] = {
     {.name = "rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},
     {.name = "rdbchecksum",
      .type = OPTION_BOOL,
@@ -35,3 +37,5 @@ const struct option rdb_rows[] = {
      .min = INT32_MIN},
     {.name = NULL},
 };
+
+const struct module rdb_options_module = {.options = rdb_rows};

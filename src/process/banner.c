@@ -2,6 +2,8 @@
  * the version in them; kura's own name and version stand in addition, never in their place. */
 #include "process/banner.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/version.h"
 #include "process/listen.h"
 #include "process/process.h"
@@ -48,7 +50,7 @@ void banner_show(void) {
     log_raw(text);
 }
 
-const struct option banner_rows[] = {
+static const struct option banner_rows[] = {
     {.name = "always-show-logo",
      .type = OPTION_BOOL,
      .flags = OPTION_IMMUTABLE,
@@ -56,3 +58,5 @@ const struct option banner_rows[] = {
      .initial = "no"},
     {.name = NULL},
 };
+
+const struct module banner_module = {.options = banner_rows};

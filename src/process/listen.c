@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -206,7 +208,8 @@ static void check_backlog(void) {
     fclose(file);
 }
 
-void listen_start(void) {
+/* Open what is configured. Logs the reason and exits with 1 if something cannot be opened, or nothing is to be. */
+static void listen_start(void) {
     check_backlog();
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
         tcp[i].source.fd = -1;
@@ -307,7 +310,7 @@ void listen_describe(struct buf *out) {
     buf_printf(out, strchr(first, ':') && first[0] != '*' ? "[%s]:%d" : "%s:%d", first, options.port);
 }
 
-const struct option listen_rows[] = {
+static const struct option listen_rows[] = {
     {.name = "port",
      .type = OPTION_INT,
      .address = &options.port,
@@ -340,3 +343,5 @@ const struct option listen_rows[] = {
      .initial = "511"},
     {.name = NULL},
 };
+
+const struct module listen_module = {.options = listen_rows, .start = listen_start};

@@ -5,7 +5,6 @@
  * connections are taken from a socket in one turn of the loop, so that a burst does not delay clients that are
  * connected. */
 #pragma once
-#include "base/option.h"
 #include <stddef.h>
 
 struct buf;
@@ -13,12 +12,7 @@ struct buf;
 #define LISTEN_ADDRESSES 16 /* addresses that bind may name */
 #define LISTEN_BURST 64     /* connections taken from one socket in one turn */
 
-extern const struct option listen_rows[];
-
-/* Open the sockets that the options name. If one cannot be opened or none is named, logs the reason and exits with
- * 1. */
-void listen_start(void);
-/* Log the lines by which tools know that the server accepts connections. */
+/* Log the lines that say that connections are welcome. */
 void listen_announce(void);
 /* Close all sockets and remove the Unix socket's file. */
 void listen_stop(void);

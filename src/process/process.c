@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "conf/config.h"
 #include "process/listen.h"
 #include <errno.h>
@@ -46,7 +48,7 @@ static struct {
     char *executable;
 } title;
 
-static bool applied; /* process_apply() has run */
+static bool applied; /* apply_options() has run */
 
 /* ps shows the bytes where the kernel put argv: the environment behind them is moved away to make room. */
 void process_init(int argc, char **argv) {
@@ -216,7 +218,7 @@ void process_settle(void) {
     if (fd > STDERR_FILENO) close(fd);
 }
 
-void process_write_pid_file(void) {
+static void write_pid_file(void) {
     if (!process_is_daemon() && options.pidfile[0] == '\0') return;
     if (options.pidfile[0] == '\0') {
         alloc_put(options.pidfile, 1);
@@ -324,7 +326,7 @@ void process_become_child(const char *name, const char *cpus) {
     run_on(cpus);
 }
 
-void process_apply(void) {
+static void apply_options(void) {
     const char *error;
     applied = true;
     apply_title(&error);
@@ -345,7 +347,7 @@ static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART}
 static const struct option_name oom_modes[] = {
     {"no", OOM_NO}, {"yes", OOM_RELATIVE}, {"relative", OOM_RELATIVE}, {"absolute", OOM_ABSOLUTE}, {NULL, 0}};
 
-const struct option process_rows[] = {
+static const struct option process_rows[] = {
     {.name = "daemonize",
      .type = OPTION_BOOL,
      .flags = OPTION_IMMUTABLE,
@@ -403,3 +405,10 @@ const struct option process_rows[] = {
      .apply = apply_background_purge},
     {.name = NULL},
 };
+
+static void process_start(void) {
+    write_pid_file();
+    apply_options();
+}
+
+const struct module process_module = {.options = process_rows, .start = process_start};

@@ -1,9 +1,7 @@
 /* The process as the system sees it: background, pid file, title, OOM score, huge pages, processors, working directory,
  * locale, the service manager. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option process_rows[];
+#include <stdbool.h>
 
 /* Call first in main: moves argv and the environment elsewhere, because the title is written over them. Keeps the name
  * by which the program was called. */
@@ -12,13 +10,10 @@ const char *process_executable(void); /* absolute path of the program; "" if unk
 
 /* Go to the background if the options say so. Call it before threads are started and the loop is set up. */
 void process_settle(void);
-void process_write_pid_file(void);
 void process_remove_pid_file(void);
 bool process_is_daemon(void);
-/* Once the configuration is known: set title, OOM score and huge pages, start the allocator's thread. */
-void process_apply(void);
-/* In a forked child: set its name in ps, its OOM score, and the processors that it may run on ("0,2-3", "0-7:2"; NULL
- * or "": all). */
+/* What a forked child does about itself: its name in ps, its OOM score, the processors that it may run on ("0,2-3",
+ * "0-7:2"; NULL or "": all). */
 void process_become_child(const char *name, const char *cpus);
 /* Send a state to the service manager, in systemd's form: "READY=1\n". */
 void process_notify(const char *state);

@@ -8,7 +8,9 @@
  * and no shutdown under way replies the error. */
 #include "process/shutdown.h"
 #include "base/log.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "exec/block.h"
 #include "net/loop.h"
 #include "process/listen.h"
@@ -166,7 +168,7 @@ static const struct option_name flags[] = {
     {"default", 0},        {"save", SHUTDOWN_SAVE},   {"nosave", SHUTDOWN_NOSAVE},
     {"now", SHUTDOWN_NOW}, {"force", SHUTDOWN_FORCE}, {NULL, 0}};
 
-const struct option shutdown_rows[] = {
+static const struct option shutdown_rows[] = {
     {.name = "shutdown-on-sigint",
      .type = OPTION_FLAGS,
      .address = &options.on_sigint,
@@ -183,7 +185,7 @@ const struct option shutdown_rows[] = {
     {.name = NULL},
 };
 
-const struct command shutdown_commands[] = {
+static const struct command shutdown_commands[] = {
     {.name = "shutdown",
      .body = shutdown_command,
      .arity = -1,
@@ -196,3 +198,5 @@ const struct command shutdown_commands[] = {
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
     {.name = NULL},
 };
+
+const struct module shutdown_module = {.options = shutdown_rows, .commands = shutdown_commands};

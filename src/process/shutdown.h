@@ -3,7 +3,7 @@
  * A shutdown is asked for first, and carried out at the end of the turn, when everything that was executed has been
  * answered. It may fail, since the dataset may have to be saved; then the server goes on. */
 #pragma once
-#include "base/option.h"
+#include <stdbool.h>
 
 enum shutdown_flag {
     SHUTDOWN_SAVE = 1 << 0,   /* save a snapshot even if there are no save points */
@@ -11,8 +11,6 @@ enum shutdown_flag {
     SHUTDOWN_NOW = 1 << 2,    /* do not wait for replicas */
     SHUTDOWN_FORCE = 1 << 3,  /* end even if saving fails */
 };
-
-extern const struct option shutdown_rows[]; /* shutdown-on-sigint, shutdown-on-sigterm, shutdown-timeout */
 
 /* SIGTERM and SIGINT ask for a shutdown, a second SIGINT ends the process at once; SIGHUP and SIGPIPE are ignored. */
 void shutdown_watch_signals(void);

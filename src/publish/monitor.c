@@ -1,14 +1,15 @@
-/* See monitor.h. The line has Redis's form: the time, the database, the address of the client, and the arguments,
- * quoted as C strings. It is written once and copied to each monitor, in the order in which they became monitors. A
- * monitor sees its own requests, too.
+/* MONITOR: a client that sends it becomes a monitor, which gets a line of text for every request that is executed. The
+ * line has Redis's form: the time, the database, the address of the client, and the arguments, quoted as C strings. It
+ * is written once and copied to each monitor, in the order in which they became monitors. A monitor sees its own
+ * requests, too. A request costs O(monitors) more, and nothing while there are none.
  *
  * Invariant: a client is in the list exactly while it has CLIENT_MONITOR; the gate is closed and the calls are listened
  * to exactly while the list is not empty. */
-#include "publish/monitor.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "net/conn.h"
 #include "net/socket.h"
@@ -88,7 +89,7 @@ static void monitor_describe(const struct client *c, struct client_line *line) {
     if (c->flags & CLIENT_MONITOR) client_line_flag(line, 'O');
 }
 
-const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};
+static const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};
 
 /* --- the command ----------------------------------------------------------------------------- */
 
@@ -102,7 +103,7 @@ static void monitor(struct request *r) {
     }
 }
 
-const struct command monitor_commands[] = {
+static const struct command monitor_commands[] = {
     {.name = "monitor",
      .body = monitor,
      .arity = 1,
@@ -112,3 +113,5 @@ const struct command monitor_commands[] = {
      .summary = "Show this connection every request that the server executes."},
     {.name = NULL},
 };
+
+const struct module monitor_module = {.commands = monitor_commands, .part = &monitor_part};

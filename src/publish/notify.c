@@ -2,6 +2,8 @@
  * nothing here otherwise. */
 #include "publish/notify.h"
 #include "base/buf.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "publish/pubsub.h"
 #include "store/changes.h"
 
@@ -85,7 +87,7 @@ static void get_events(struct buf *out) {
     if (events & DB_MISS) buf_append_cstr(out, "m");
 }
 
-const struct option notify_rows[] = {
+static const struct option notify_rows[] = {
     {.name = "notify-keyspace-events",
      .type = OPTION_CUSTOM,
      .initial = "",
@@ -94,3 +96,5 @@ const struct option notify_rows[] = {
      .apply = apply_events},
     {.name = NULL},
 };
+
+const struct module notify_module = {.options = notify_rows};

@@ -22,7 +22,6 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice to
  * the name is valid during that call only. False: the client has none. */
 bool pubsub_unsubscribe_first(struct client *c, enum pubsub_kind kind, void (*leaving)(struct client *, struct slice));
 size_t pubsub_count(const struct client *c, enum pubsub_kind kind); /* the client's subscriptions */
-extern const struct client_part pubsub_part;
 
 /* Send a message to the subscribers of a channel and, with PUBSUB_CHANNEL, of the patterns that match it. Returns the
  * number of messages that were sent. The order: subscribers of the channel as they subscribed, then those of each

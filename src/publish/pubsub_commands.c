@@ -1,7 +1,8 @@
 /* The commands of pubsub.h. SUBSCRIBE and its like do not reply: they send one message for each topic, and CLIENT REPLY
  * OFF does not suppress messages. */
 #include "base/glob.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
@@ -250,7 +251,7 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command pubsub_commands[] = {
+static const struct command pubsub_commands[] = {
     {.name = "publish",
      .body = publish,
      .arity = 3,
@@ -340,3 +341,5 @@ const struct command pubsub_commands[] = {
      .syntax = "[channel...]"},
     {.name = NULL},
 };
+
+const struct module pubsub_commands_module = {.commands = pubsub_commands};

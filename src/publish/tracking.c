@@ -6,6 +6,8 @@
  * When that client is closed, the redirection stays and says so; the client itself needs no field for it. */
 #include "publish/tracking.h"
 #include "base/alloc.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "catalog/command_info.h"
 #include "exec/call.h"
 #include "exec/wave.h"
@@ -325,9 +327,16 @@ static void tracking_describe(const struct client *c, struct client_line *line) 
     line->redirect = tracking_redirection(c);
 }
 
-const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory, tracking_describe};
+static const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory,
+                                                 tracking_describe};
 
-const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
+static const struct option tracking_rows[] = {
+    {.name = "tracking-table-max-keys",
+     .type = OPTION_I64,
+     .address = &max_keys,
+     .initial = "1000000",
+     .max = INT64_MAX},
     {.name = NULL},
 };
+
+const struct module tracking_module = {.options = tracking_rows, .part = &tracking_part};

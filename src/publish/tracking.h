@@ -4,7 +4,6 @@
  * to it, and then it is forgotten for that key. With TRACKING_BCAST it is told of all changes of keys that begin with
  * its prefixes instead (publish/broadcast.h). The messages go to the client itself, in RESP3, or to another client. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +32,6 @@ void tracking_stop(struct client *c);
 unsigned tracking_flags(const struct client *c);                            /* 0: it does not track */
 int64_t tracking_redirection(const struct client *c);                       /* an id; 0: itself; -1: does not track */
 const struct broadcast_listener *tracking_prefixes(const struct client *c); /* NULL: it never tracked */
-extern const struct client_part tracking_part;
 
 struct tracking_metrics {
     size_t clients; /* that track now */
@@ -41,8 +39,6 @@ struct tracking_metrics {
 extern struct tracking_metrics tracking_metrics;
 size_t tracking_keys(void);  /* keys that are remembered for at least one client */
 size_t tracking_items(void); /* the same, counted once for each of these clients */
-
-extern const struct option tracking_rows[]; /* tracking-table-max-keys */
 
 /* The bodies of CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO (tracking_commands.c); CLIENT has their rows. */
 void tracking_command(struct request *r);

@@ -10,6 +10,8 @@
  * the first victim. */
 #include "store/evict.h"
 #include "base/clock.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/rand.h"
 
 #define LRU_MASK 0xffffffu
@@ -116,7 +118,7 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
                                               {"noeviction", EVICT_NOEVICTION},
                                               {NULL, 0}};
 
-const struct option evict_rows[] = {
+static const struct option evict_rows[] = {
     {.name = "maxmemory-policy",
      .type = OPTION_ENUM,
      .address = &evict_options.policy,
@@ -127,3 +129,5 @@ const struct option evict_rows[] = {
     {.name = "lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
     {.name = NULL},
 };
+
+const struct module evict_module = {.options = evict_rows};

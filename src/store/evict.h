@@ -2,7 +2,6 @@
  * counter over 16 bits of minutes) when the policy asks for it. Eviction itself comes with maxmemory. */
 #pragma once
 #include "base/likely.h"
-#include "base/option.h"
 #include "store/entry.h"
 #include <stdint.h>
 
@@ -23,7 +22,6 @@ struct evict_options {
     int lfu_decay_min;  /* 1: minutes to halve an idle counter */
 };
 extern struct evict_options evict_options;
-extern const struct option evict_rows[];
 extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all there is to do: set by evict_tick() */
 
 void evict_tick(int64_t now_ms); /* once a second or more often */

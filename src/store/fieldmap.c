@@ -3,13 +3,15 @@
  * Between two operations an entry's value is exactly as long as its pack. While one goes on it may be longer: a new
  * hash gets the room for all that it is to hold at once, and `used` says how much of it is the pack. */
 #include "store/fieldmap.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "ds/pack.h"
 #include "store/value.h"
 #include "store/value_table.h"
 
 struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
 
-const struct option fieldmap_rows[] = {
+static const struct option fieldmap_rows[] = {
     {.name = "hash-max-listpack-entries",
      .alias = "hash-max-ziplist-entries",
      .type = OPTION_I64,
@@ -272,3 +274,5 @@ const struct value_ops fieldmap_ops = {.encoding_name = fieldmap_encoding_name,
                                        .memory = fieldmap_memory,
                                        .copy = copy_fieldmap,
                                        .members = value_table_members};
+
+const struct module fieldmap_module = {.options = fieldmap_rows};

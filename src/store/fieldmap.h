@@ -6,7 +6,6 @@
  * are good until the next change. Those that go in must not lie in the value. */
 #pragma once
 #include "base/num.h"
-#include "base/option.h"
 #include "ds/field.h"
 #include "store/db.h"
 
@@ -20,7 +19,6 @@ struct fieldmap_options {
     int64_t max_value;   /* bytes of a name or of a value in one */
 };
 extern struct fieldmap_options fieldmap_options;
-extern const struct option fieldmap_rows[];
 extern const struct table_type fieldmap_table; /* of struct field, for who builds one from scratch */
 
 size_t fieldmap_count(const struct entry *e);

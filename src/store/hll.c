@@ -2,6 +2,8 @@
  * split (zeros up to 64 in the short form), and which neighbours are joined afterwards (runs of one value, within
  * five steps from the run before the change). Everything else is free, and done in blocks of 8 registers in a word. */
 #include "store/hll.h"
+#include "base/module.h"
+#include "base/option.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -19,8 +21,13 @@
 
 static int64_t sparse_max_bytes = 3000;
 
-const struct option hll_rows[] = {
-    {.name = "hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
+static const struct option hll_rows[] = {
+    {.name = "hll-sparse-max-bytes",
+     .type = OPTION_MEMORY,
+     .address = &sparse_max_bytes,
+     .initial = "3000",
+     .min = 0,
+     .max = INT64_MAX},
     {.name = NULL},
 };
 
@@ -416,3 +423,5 @@ uint64_t hll_estimate_registers(const uint8_t registers[HLL_REGISTERS]) {
     }
     return estimate(&h);
 }
+
+const struct module hll_module = {.options = hll_rows};

@@ -15,7 +15,6 @@
  * https://arxiv.org/abs/1702.01284. A client can SET any bytes: each function that reads runs refuses what does not
  * add up to 16384 registers, or stops at the register that it wants. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include <stdint.h>
 
@@ -23,8 +22,6 @@
 #define HLL_HEADER 16                                         /* bytes */
 #define HLL_DENSE_BYTES (HLL_HEADER + HLL_REGISTERS * 6 / 8)  /* exactly */
 #define HLL_SPARSE_BYTES_MAX (HLL_HEADER + HLL_REGISTERS * 2) /* what is longer has too many registers */
-
-extern const struct option hll_rows[]; /* hll-sparse-max-bytes */
 
 enum hll_encoding { HLL_DENSE, HLL_SPARSE };
 enum hll_outcome { HLL_SAME, HLL_CHANGED, HLL_CORRUPT };

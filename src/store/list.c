@@ -8,6 +8,8 @@
  *
  * Between the inline limit and half of it a list stays where it is, so that none moves to and fro. */
 #include "store/list.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/worker.h"
 #include "store/value.h"
 
@@ -15,7 +17,7 @@
 
 struct list_options list_options;
 
-const struct option list_rows[] = {
+static const struct option list_rows[] = {
     {.name = "list-max-listpack-size",
      .alias = "list-max-ziplist-size",
      .type = OPTION_INT,
@@ -359,3 +361,5 @@ const struct value_ops list_ops = {.encoding_name = list_encoding_name,
                                    .is_heavy = list_is_heavy,
                                    .memory = list_memory,
                                    .copy = copy_list};
+
+const struct module list_module = {.options = list_rows};

@@ -4,7 +4,6 @@
  * list_view, on the stack. Writers go through the functions here, which keep the encoding what Redis 7.2
  * says it is. Slices that go in must not point into the same list. */
 #pragma once
-#include "base/option.h"
 #include "ds/pack.h"
 #include "ds/quicklist.h"
 #include "store/db.h"
@@ -22,7 +21,6 @@ struct list_options {
     int compress_depth;
 };
 extern struct list_options list_options;
-extern const struct option list_rows[];
 
 /* --- Reading: a list is not empty ------------------------------------------------------------- */
 

@@ -7,6 +7,8 @@
  * A table's records are small allocations all over the heap. Where several members are looked up at once their
  * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
 #include "store/set.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/rand.h"
 #include "base/worker.h"
 #include "ds/intset.h"
@@ -22,7 +24,7 @@
 
 struct set_options set_options = {512, 128, 64};
 
-const struct option set_rows[] = {
+static const struct option set_rows[] = {
     {.name = "set-max-intset-entries",
      .type = OPTION_I64,
      .address = &set_options.max_intset_entries,
@@ -517,3 +519,5 @@ const struct value_ops set_ops = {.encoding_name = set_encoding_name,
                                   .memory = set_memory,
                                   .copy = copy_set,
                                   .members = value_table_members};
+
+const struct module set_module = {.options = set_rows};

@@ -7,7 +7,6 @@
  * An empty set does not exist: whoever takes the last member away removes the key. What may move the
  * entry returns where it is. */
 #pragma once
-#include "base/option.h"
 #include "ds/listpack.h"
 #include "ds/table.h"
 #include "store/db.h"
@@ -22,7 +21,6 @@ struct set_options {
     int64_t max_intset_entries, max_listpack_entries, max_listpack_value;
 };
 extern struct set_options set_options;
-extern const struct option set_rows[];
 extern const struct value_ops set_ops;
 
 /* --- Reading --------------------------------------------------------------------------------- */

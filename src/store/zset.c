@@ -6,6 +6,8 @@
  * In the big encoding a record belongs to the table and the skiplist together. Its address changes only when a
  * score no longer fits its short form. */
 #include "store/zset.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "ds/pack.h"
 #include "store/prefetch.h"
 #include "store/value.h"
@@ -16,7 +18,7 @@
 
 static int64_t max_entries = 128, max_value = 64;
 
-const struct option zset_rows[] = {
+static const struct option zset_rows[] = {
     {.name = "zset-max-listpack-entries",
      .alias = "zset-max-ziplist-entries",
      .type = OPTION_I64,
@@ -562,3 +564,5 @@ const struct value_ops zset_ops = {.encoding_name = zset_encoding_name,
                                    .memory = zset_memory,
                                    .copy = copy_zset,
                                    .members = zset_members};
+
+const struct module zset_module = {.options = zset_rows};

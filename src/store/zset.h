@@ -7,7 +7,6 @@
  *
  * Whatever asks for a range gets a span of ranks, and walks it from either end. Ranks count from 0. */
 #pragma once
-#include "base/option.h"
 #include "ds/skiplist.h"
 #include "store/db.h"
 
@@ -20,7 +19,6 @@ struct zset {
 };
 
 extern const struct value_ops zset_ops;
-extern const struct option zset_rows[];
 
 size_t zset_count(const struct entry *e);                                   /* O(1) */
 bool zset_score(const struct entry *e, struct slice member, double *score); /* false: no such member */

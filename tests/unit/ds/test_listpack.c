@@ -1,5 +1,5 @@
 /* ds/listpack: the published format at the borders of every encoding, random edits against an array of strings, and
- * damaged bytes. A failing run is repeated with the SEED that it prints. The argument `bench` runs the micro-benchmark. */
+ * damaged bytes. To repeat a failing run, give the SEED that it prints. `bench` runs the micro-benchmark instead. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rand.h"
