@@ -126,7 +126,6 @@ static bool apply_hz(const char **error) {
 
 static const struct option cron_rows[] = {
     {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .max = INT32_MAX, .apply = apply_hz},
-    {.name = "dynamic-hz", .type = OPTION_BOOL, .address = &dynamic_hz, .initial = "yes"},
     {.name = NULL},
 };
 
