@@ -30,7 +30,6 @@
 #include "process/listen.h"
 #include "process/process.h"
 #include "process/shutdown.h"
-#include "publish/notify.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
 #include "session/auth.h"

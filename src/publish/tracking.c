@@ -39,7 +39,7 @@ static uint64_t id_hash(uint64_t id) {
 }
 
 /* Both kinds of records begin with the id. */
-static uint64_t record_hash(const void *record) {
+static uint64_t by_id_hash(const void *record) {
     return id_hash(*(const uint64_t *)record);
 }
 
@@ -47,7 +47,7 @@ static bool has_id(const void *record, const void *id) {
     return *(const uint64_t *)record == *(const uint64_t *)id;
 }
 
-static const struct table_type by_id = {record_hash};
+static const struct table_type by_id = {by_id_hash};
 static struct table trackers = {.type = &by_id}, redirections = {.type = &by_id};
 static struct tracked_table tracked = TRACKED_EMPTY;
 static int64_t max_keys;
