@@ -41,7 +41,6 @@ static const struct command server_cmd_commands[] = {
      .group = GROUP_SERVER,
      .since = "2.6.0",
      .summary = "Read the server's clock.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };

@@ -90,7 +90,7 @@ void log_set_role(char role) {
     role_letter = role;
 }
 
-/* openlog() keeps the pointer to the name; the option that it is of cannot change. */
+/* openlog() keeps the pointer to the name; that option is immutable. */
 bool log_start(void) {
     to_syslog = options.syslog;
     if (to_syslog) openlog(options.ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, options.facility);

@@ -178,7 +178,6 @@ static const struct command lcs_commands[] = {
      .body = lcs,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_STRING,

@@ -274,7 +274,6 @@ static const struct command migrate_commands[] = {
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 3,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",

@@ -100,7 +100,6 @@ static const struct command persistence_commands[] = {
      .group = GROUP_SERVER,
      .since = "1.0.0",
      .summary = "Tell at which Unix time the last snapshot succeeded.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };

@@ -125,7 +125,7 @@ static bool apply_hz(const char **error) {
 }
 
 static const struct option cron_rows[] = {
-    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .max = INT32_MAX, .apply = apply_hz},
+    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
     {.name = NULL},
 };
 

@@ -12,7 +12,7 @@ struct buf;
 #define LISTEN_ADDRESSES 16 /* addresses that bind may name */
 #define LISTEN_BURST 64     /* connections taken from one socket in one turn */
 
-/* Log the lines that say that connections are welcome. */
+/* Log the lines by which tools know that the server accepts connections. */
 void listen_announce(void);
 /* Close all sockets and remove the Unix socket's file. */
 void listen_stop(void);

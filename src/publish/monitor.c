@@ -110,6 +110,7 @@ static const struct command monitor_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "1.0.0",
+     .complexity = "",
      .summary = "Show this connection every request that the server executes."},
     {.name = NULL},
 };

@@ -5,5 +5,5 @@
 
 struct client;
 bool auth_required(void); /* a password is set */
-/* Check, in time that does not depend on where they differ; on success the client is authenticated. */
+/* Authenticate the client if the password is right. Takes the same time wherever a wrong one differs. */
 bool auth_login(struct client *c, struct slice user, struct slice password);

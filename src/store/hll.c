@@ -22,12 +22,7 @@
 static int64_t sparse_max_bytes = 3000;
 
 static const struct option hll_rows[] = {
-    {.name = "hll-sparse-max-bytes",
-     .type = OPTION_MEMORY,
-     .address = &sparse_max_bytes,
-     .initial = "3000",
-     .min = 0,
-     .max = INT64_MAX},
+    {.name = "hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
     {.name = NULL},
 };
 

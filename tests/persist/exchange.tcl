@@ -187,6 +187,7 @@ with_server {} {
             $c SET k v
             set payload [$c DUMP k]
             $c CONFIG SET notify-keyspace-events KEA
+            $c CONFIG SET appendfsync no ;# under everysec a write may come after its reply
             $c CONFIG SET appendonly yes
             wait_for {[string match "*aof_rewrite_in_progress:0*aof_rewrite_scheduled:0*" [$c INFO persistence]]}
             $s PSUBSCRIBE __key*
@@ -209,7 +210,7 @@ with_server {} {
                 }
                 close $f
             }
-            $c CONFIG SET appendonly no
+            $c CONFIG SET appendonly no appendfsync everysec
             $c CONFIG SET notify-keyspace-events ""
             lappend told [list $events $logged]
         }

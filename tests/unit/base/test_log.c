@@ -1,11 +1,14 @@
 /* The log's format, levels, truncation and rotation. */
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include <cmocka.h>
+
+extern const struct module log_module;
 
 #include <errno.h>
 #include <regex.h>
@@ -104,7 +107,7 @@ static void refuses_what_cannot_be_opened(void **state) {
 }
 
 static const struct option *row(const char *name) {
-    const struct option *o = log_rows;
+    const struct option *o = log_module.options;
     while (strcmp(o->name, name) != 0)
         o++;
     return o;

@@ -1,5 +1,7 @@
 /* The register: options are found and set by their rules, a change of several is all or nothing. */
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/words.h"
 #include "conf/config.h"
 #include "conf/directive.h"
@@ -12,6 +14,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+extern const struct module config_module;
 
 static struct {
     bool yes;
@@ -218,7 +222,7 @@ static void the_path_is_copied(void **state) {
 
 int main(void) {
     log_set_level(LOG_NOTHING);
-    config_register(config_rows);
+    config_register(config_module.options);
     config_register(rows);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_found_by_name_and_by_alias_in_any_case),

@@ -1,4 +1,6 @@
 /* Planned options: each default is valid, survives the file, and the rules of replicaof hold. */
+#include "base/module.h"
+#include "base/option.h"
 #include "base/words.h"
 #include "conf/config.h"
 #include "conf/directive.h"
@@ -10,6 +12,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+extern const struct module planned_module;
 
 static bool set(const struct option *o, const char *line, const char **error) {
     struct words w;
@@ -30,7 +34,7 @@ static void assert_shown(const struct option *o, const char *value) {
 static void every_default_survives_the_file(void **state) {
     (void)state;
     const char *error;
-    for (const struct option *row = planned_rows; row->name; row++) {
+    for (const struct option *row = planned_module.options; row->name; row++) {
         const struct option *o = config_find(slice_cstr(row->name));
         struct buf line = {0};
         if (o->type == OPTION_CUSTOM) continue;
@@ -98,7 +102,7 @@ static void permissions_allow_everybody_nobody_or_local_clients(void **state) {
 }
 
 int main(void) {
-    config_register(planned_rows);
+    config_register(planned_module.options);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_default_survives_the_file),
         cmocka_unit_test(values_are_kept_apart),

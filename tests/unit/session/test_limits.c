@@ -1,5 +1,7 @@
 /* The options of limits: output limits are read, shown and written per class, and the default is no line of the file. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "session/limits.h"
@@ -10,6 +12,8 @@
 #include <sys/resource.h>
 
 #include <cmocka.h>
+
+extern const struct module limits_module;
 
 #define NAME "client-output-buffer-limit"
 #define INITIAL "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
@@ -97,7 +101,7 @@ static void maxclients_follows_the_limit_on_open_files(void **state) {
 }
 
 int main(void) {
-    config_register(limits_rows);
+    config_register(limits_module.options);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_is_shown_and_not_written),
         cmocka_unit_test(a_class_that_is_not_named_keeps_its_limits),
