@@ -17,7 +17,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 8,
     CLIENT_SOFT_LIMIT = 1 << 9, /* over the soft output limit since soft_limit_s */
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
-    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.h */
+    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.c */
     CLIENT_UNPARSED = 1 << 12,  /* its stashed input goes on behind a request that had to wait */
     CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: publish/tracking.h */
