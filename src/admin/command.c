@@ -282,13 +282,14 @@ static void reply_deprecated(struct client *c, const char *deprecated) {
 static void reply_docs(struct client *c, const struct command *command) {
     size_t subcommands = rows_in(command->subcommands);
     bool syscmd = command->flags & CMD_SYSCMD, deprecated = command->deprecated != NULL;
+    const char *complexity = command_complexity(command);
     reply_bulk_cstr(c, catalog_full_name(command));
-    reply_map(c, 3u + (command->complexity != NULL) + (syscmd || deprecated) + 2u * deprecated +
-                     (command->history != NULL) + (command->syntax != NULL) + (subcommands > 0));
+    reply_map(c, 3u + (complexity != NULL) + (syscmd || deprecated) + 2u * deprecated + (command->history != NULL) +
+                     (command->syntax != NULL) + (subcommands > 0));
     reply_field(c, "summary", command->summary);
     reply_field(c, "since", command->since);
     reply_field(c, "group", command_info_group(command->group));
-    if (command->complexity) reply_field(c, "complexity", command->complexity);
+    if (complexity) reply_field(c, "complexity", complexity);
     if (syscmd || deprecated) {
         reply_bulk_cstr(c, "doc_flags");
         reply_words(c, syscmd && deprecated ? "deprecated syscmd" : syscmd ? "syscmd" : "deprecated");
@@ -465,92 +466,35 @@ static void help(struct request *r) {
 }
 
 static const struct command command_subcommands[] = {
-    {.name = "count",
-     .body = count,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Count the commands of this server.",
-     .complexity = "O(1)"},
-    {.name = "docs",
-     .body = docs,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
-     .summary = "Describe commands for people: purpose, arguments, history.",
-     .complexity = "O(n) for n commands",
-     .syntax = "[command-name...]",
-     .tips = "nondeterministic_output_order"},
-    {.name = "getkeys",
-     .body = getkeys,
-     .arity = -4,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Find the keys in a request.",
+    {"count", count, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Count the commands of this server."},
+    {"docs", docs, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER, .since = "7.0.0",
+     .summary = "Describe commands for people: purpose, arguments, history.", .complexity = "O(n) for n commands",
+     .syntax = "[command-name...]", .tips = "nondeterministic_output_order"},
+    {"getkeys", getkeys, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments"},
+    {"getkeysandflags", getkeysandflags, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+     .group = GROUP_SERVER, .since = "7.0.0", .summary = "Find the keys in a request, and what it does to them.",
      .complexity = "O(n) for n arguments"},
-    {.name = "getkeysandflags",
-     .body = getkeysandflags,
-     .arity = -4,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
-     .summary = "Find the keys in a request, and what it does to them.",
-     .complexity = "O(n) for n arguments"},
-    {.name = "help",
-     .body = help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "5.0.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
-    {.name = "info",
-     .body = info,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Describe commands for programs: arity, flags, keys.",
-     .complexity = "O(n) for n commands",
-     .syntax = "[command-name...]",
-     .tips = "nondeterministic_output_order",
+    {"help", help, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER, .since = "5.0.0",
+     .summary = "Describe the subcommands."},
+    {"info", info, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Describe commands for programs: arity, flags, keys.",
+     .complexity = "O(n) for n commands", .syntax = "[command-name...]", .tips = "nondeterministic_output_order",
      .history = "7.0.0|Without a name it describes all commands."},
-    {.name = "list",
-     .body = list,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
+    {"list", list, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER, .since = "7.0.0",
      .summary = "List the names of all commands, or of those that a filter lets pass.",
      .complexity = "O(n) for n commands",
      .syntax = "[FILTERBY filterby:(MODULE module-name | ACLCAT category | PATTERN pattern:pattern)]",
      .tips = "nondeterministic_output_order"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct command command_commands[] = {
-    {.name = "command",
-     .body = command,
-     .arity = -1,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Describe all commands for programs.",
-     .complexity = "O(n) for n commands",
-     .tips = "nondeterministic_output_order",
-     .subcommands = command_subcommands},
-    {.name = NULL},
+    {"command", command, -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Describe all commands for programs.", .complexity = "O(n) for n commands",
+     .tips = "nondeterministic_output_order", .subcommands = command_subcommands},
+    {NULL},
 };
 
 const struct module command_module = {.commands = command_commands};

@@ -1,3 +1,5 @@
+/* See invalidation.h. "All keys" is a null. Unlike Redis, which writes the null of the tracking client's protocol, the
+ * message has that of the receiver's protocol. */
 #include "publish/invalidation.h"
 #include "net/conn.h"
 #include "net/resp_out.h"
@@ -22,7 +24,6 @@ static void write_keys(const struct invalidation *i, const char *null) {
     }
 }
 
-/* The null is that of the protocol of who gets it; Redis sends that of the client for which it gets it. */
 static void send_push(struct invalidation *i, struct client *to) {
     static const char head[] = ">2\r\n$10\r\ninvalidate\r\n";
     if (i->push.end == 0) {

@@ -1,4 +1,5 @@
-/* Publish and subscribe: the commands, and the replies of (un)subscribing, which are messages of their own. */
+/* The commands of pubsub.h. SUBSCRIBE and its like do not reply: they send one message for each topic, and CLIENT REPLY
+ * OFF does not suppress messages. */
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -15,21 +16,21 @@ static const char *const subscribed[PUBSUB_KINDS] = {"subscribe", "psubscribe", 
 static const char *const unsubscribed[PUBSUB_KINDS] = {"unsubscribe", "punsubscribe", "sunsubscribe"};
 
 /* Channels and patterns are counted together, shard channels by themselves. */
-static int64_t count_like(const struct client *c, enum pubsub_kind kind) {
+static int64_t count_with_kind(const struct client *c, enum pubsub_kind kind) {
     if (kind == PUBSUB_SHARD) return (int64_t)pubsub_count(c, PUBSUB_SHARD);
     return (int64_t)(pubsub_count(c, PUBSUB_CHANNEL) + pubsub_count(c, PUBSUB_PATTERN));
 }
 
-/* The first part of "something <topic> <count>". */
-static void begin_message(struct client *c, const char *what) {
+/* A message has three parts: its type, the topic and the count. */
+static void begin_message(struct client *c, const char *type) {
     if (c->resp == 2)
         reply_array(c, 3);
     else
         reply_push(c, 3);
-    reply_bulk_cstr(c, what);
+    reply_bulk_cstr(c, type);
 }
 
-/* What was written from the mark on is no reply, so CLIENT REPLY OFF must not swallow it. */
+/* Bytes from the mark on would be dropped as a reply if the client wants none: send them as messages instead. */
 static void end_messages(struct client *c, size_t mark) {
     if (!(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))) return;
     push_copy(c, mark, conn_mark());
@@ -43,23 +44,23 @@ static void subscribe_to(struct request *r, enum pubsub_kind kind) {
         pubsub_subscribe(c, kind, r->argv[i]);
         begin_message(c, subscribed[kind]);
         reply_bulk(c, r->argv[i]);
-        reply_int(c, count_like(c, kind));
+        reply_int(c, count_with_kind(c, kind));
     }
     end_messages(c, mark);
 }
 
-/* The name has to be written while there still is one, the count when it has changed. */
+/* The name is written before the subscription ends and may free it, the count afterwards. */
 static void write_name(struct client *c, struct slice name) {
     reply_bulk(c, name);
 }
 
 static void unsubscribe_all(struct client *c, enum pubsub_kind kind) {
-    bool some = pubsub_count(c, kind) > 0;
+    bool has_some = pubsub_count(c, kind) > 0;
     do {
         begin_message(c, unsubscribed[kind]);
         if (!pubsub_unsubscribe_first(c, kind, write_name)) reply_null(c);
-        reply_int(c, count_like(c, kind));
-    } while (some && pubsub_count(c, kind));
+        reply_int(c, count_with_kind(c, kind));
+    } while (has_some && pubsub_count(c, kind));
 }
 
 static void unsubscribe_from(struct request *r, enum pubsub_kind kind) {
@@ -70,7 +71,7 @@ static void unsubscribe_from(struct request *r, enum pubsub_kind kind) {
         pubsub_unsubscribe(c, kind, r->argv[i]);
         begin_message(c, unsubscribed[kind]);
         reply_bulk(c, r->argv[i]);
-        reply_int(c, count_like(c, kind));
+        reply_int(c, count_with_kind(c, kind));
     }
     end_messages(c, mark);
 }
@@ -83,7 +84,7 @@ static void psubscribe(struct request *r) {
     subscribe_to(r, PUBSUB_PATTERN);
 }
 
-/* Redis makes an exception for transactions with the other two, and not with this one. */
+/* Inside MULTI, Redis permits SUBSCRIBE and PSUBSCRIBE but not SSUBSCRIBE. */
 static void ssubscribe(struct request *r) {
     if (call_is_nested) {
         reply_error(r->client, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
@@ -106,7 +107,7 @@ static void sunsubscribe(struct request *r) {
 
 /* --- publishing ------------------------------------------------------------------------------ */
 
-/* Replicas have subscribers of their own, and so get every message; the append-only file has no use for them. */
+/* The append-only file does not need messages. Replicas, which have subscribers of their own, will. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {
     struct blob *blob = request_take_blob(r, 2);
     int64_t receivers = pubsub_publish(kind, r->argv[1], r->argv[2], blob);
@@ -126,8 +127,8 @@ static void spublish(struct request *r) {
 
 struct listing {
     struct client *client;
-    const struct slice *pattern; /* NULL: all */
-    size_t count;
+    const struct slice *pattern; /* NULL: list all topics */
+    size_t count;                /* topics that were listed */
 };
 
 static void list_topic(void *ctx, struct slice topic) {
@@ -195,150 +196,59 @@ static void pubsub_help(struct request *r) {
 }
 
 static const struct command pubsub_subcommands[] = {
-    {.name = "channels",
-     .body = pubsub_channels,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "2.8.0",
-     .summary = "List the channels that have subscribers.",
-     .complexity = "O(n) for n channels",
+    {"channels", pubsub_channels, -2, .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB,
+     .since = "2.8.0", .summary = "List the channels that have subscribers.", .complexity = "O(n) for n channels",
      .syntax = "[pattern:pattern]"},
-    {.name = "help",
-     .body = pubsub_help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "6.2.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
-    {.name = "numpat",
-     .body = pubsub_numpat,
-     .arity = 2,
-     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "2.8.0",
-     .summary = "Count the patterns that have subscribers.",
-     .complexity = "O(1)"},
-    {.name = "numsub",
-     .body = pubsub_numsub,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "2.8.0",
-     .summary = "Count the subscribers of some channels.",
-     .complexity = "O(n) for n channels asked for",
-     .syntax = "[channel...]"},
-    {.name = "shardchannels",
-     .body = pubsub_shardchannels,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "7.0.0",
-     .summary = "List the shard channels that have subscribers.",
-     .complexity = "O(n) for n shard channels",
-     .syntax = "[pattern:pattern]"},
-    {.name = "shardnumsub",
-     .body = pubsub_shardnumsub,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
-     .group = GROUP_PUBSUB,
-     .since = "7.0.0",
-     .summary = "Count the subscribers of some shard channels.",
-     .complexity = "O(n) for n shard channels asked for",
-     .syntax = "[shardchannel...]"},
-    {.name = NULL},
+    {"help", pubsub_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB, .since = "6.2.0",
+     .summary = "Describe the subcommands."},
+    {"numpat", pubsub_numpat, 2, .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB, .since = "2.8.0",
+     .summary = "Count the patterns that have subscribers."},
+    {"numsub", pubsub_numsub, -2, .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB,
+     .since = "2.8.0", .summary = "Count the subscribers of some channels.",
+     .complexity = "O(n) for n channels asked for", .syntax = "[channel...]"},
+    {"shardchannels", pubsub_shardchannels, -2, .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB,
+     .since = "7.0.0", .summary = "List the shard channels that have subscribers.",
+     .complexity = "O(n) for n shard channels", .syntax = "[pattern:pattern]"},
+    {"shardnumsub", pubsub_shardnumsub, -2, .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE, .group = GROUP_PUBSUB,
+     .since = "7.0.0", .summary = "Count the subscribers of some shard channels.",
+     .complexity = "O(n) for n shard channels asked for", .syntax = "[shardchannel...]"},
+    {NULL},
 };
 
-static const struct command pubsub_cmd_commands[] = {
-    {.name = "publish",
-     .body = publish,
-     .arity = 3,
-     .flags = CMD_MAY_REPLICATE | CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST,
-     .group = GROUP_PUBSUB,
-     .since = "2.0.0",
-     .summary = "Send a message to the subscribers of a channel.",
+static const struct command pubsub_commands[] = {
+    {"publish", publish, 3, .flags = CMD_MAY_REPLICATE | CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .group = GROUP_PUBSUB, .since = "2.0.0", .summary = "Send a message to the subscribers of a channel.",
      .complexity = "O(n + m) for n receivers and m patterns that begin as the channel does",
      .syntax = "channel message"},
-    {.name = "psubscribe",
-     .body = psubscribe,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_PUBSUB,
-     .since = "2.0.0",
-     .summary = "Subscribe to all channels that match a pattern.",
-     .complexity = "O(n) for n patterns",
-     .syntax = "pattern:(pattern:pattern)..."},
-    {.name = "pubsub",
-     .arity = -2,
-     .group = GROUP_PUBSUB,
-     .since = "2.8.0",
-     .summary = "Ask which channels and patterns have subscribers.",
-     .complexity = "Depends on the subcommand",
+    {"psubscribe", psubscribe, -2, .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
+     .group = GROUP_PUBSUB, .since = "2.0.0", .summary = "Subscribe to all channels that match a pattern.",
+     .complexity = "O(n) for n patterns", .syntax = "pattern:(pattern:pattern)..."},
+    {"pubsub", NULL, -2, .group = GROUP_PUBSUB, .since = "2.8.0",
+     .summary = "Ask which channels and patterns have subscribers.", .complexity = "Depends on the subcommand",
      .subcommands = pubsub_subcommands},
-    {.name = "punsubscribe",
-     .body = punsubscribe,
-     .arity = -1,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_PUBSUB,
-     .since = "2.0.0",
-     .summary = "End subscriptions to patterns.",
-     .complexity = "O(n) for n patterns",
+    {"punsubscribe", punsubscribe, -1,
+     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED, .group = GROUP_PUBSUB,
+     .since = "2.0.0", .summary = "End subscriptions to patterns.", .complexity = "O(n) for n patterns",
      .syntax = "[pattern:pattern...]"},
-    {.name = "spublish",
-     .body = spublish,
-     .arity = 3,
-     .flags = CMD_MAY_REPLICATE | CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_PUBSUB,
-     .since = "7.0.0",
-     .summary = "Send a message to the subscribers of a shard channel.",
-     .complexity = "O(n) for n receivers",
-     .syntax = "shardchannel message",
-     .key_flags = "not_key"},
-    {.name = "ssubscribe",
-     .body = ssubscribe,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .first_key = 1,
-     .last_key = -1,
-     .group = GROUP_PUBSUB,
-     .since = "7.0.0",
-     .summary = "Subscribe to shard channels.",
-     .complexity = "O(n) for n shard channels",
-     .syntax = "shardchannel...",
-     .key_flags = "not_key"},
-    {.name = "subscribe",
-     .body = subscribe,
-     .arity = -2,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_PUBSUB,
-     .since = "2.0.0",
-     .summary = "Subscribe to channels.",
-     .complexity = "O(n) for n channels",
+    {"spublish", spublish, 3, .flags = CMD_MAY_REPLICATE | CMD_PUBSUB | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .first_key = 1, .group = GROUP_PUBSUB, .since = "7.0.0",
+     .summary = "Send a message to the subscribers of a shard channel.", .complexity = "O(n) for n receivers",
+     .syntax = "shardchannel message", .key_flags = "not_key"},
+    {"ssubscribe", ssubscribe, -2, .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
+     .first_key = 1, .last_key = -1, .group = GROUP_PUBSUB, .since = "7.0.0", .summary = "Subscribe to shard channels.",
+     .complexity = "O(n) for n shard channels", .syntax = "shardchannel...", .key_flags = "not_key"},
+    {"subscribe", subscribe, -2, .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
+     .group = GROUP_PUBSUB, .since = "2.0.0", .summary = "Subscribe to channels.", .complexity = "O(n) for n channels",
      .syntax = "channel..."},
-    {.name = "sunsubscribe",
-     .body = sunsubscribe,
-     .arity = -1,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .first_key = 1,
-     .last_key = -1,
-     .group = GROUP_PUBSUB,
-     .since = "7.0.0",
-     .summary = "End subscriptions to shard channels.",
-     .complexity = "O(n) for n shard channels",
-     .syntax = "[shardchannel...]",
-     .key_flags = "not_key"},
-    {.name = "unsubscribe",
-     .body = unsubscribe,
-     .arity = -1,
-     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_PUBSUB,
-     .since = "2.0.0",
-     .summary = "End subscriptions to channels.",
-     .complexity = "O(n) for n channels",
+    {"sunsubscribe", sunsubscribe, -1,
+     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED, .first_key = 1,
+     .last_key = -1, .group = GROUP_PUBSUB, .since = "7.0.0", .summary = "End subscriptions to shard channels.",
+     .complexity = "O(n) for n shard channels", .syntax = "[shardchannel...]", .key_flags = "not_key"},
+    {"unsubscribe", unsubscribe, -1,
+     .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED, .group = GROUP_PUBSUB,
+     .since = "2.0.0", .summary = "End subscriptions to channels.", .complexity = "O(n) for n channels",
      .syntax = "[channel...]"},
-    {.name = NULL},
+    {NULL},
 };
 
-const struct module pubsub_cmd_module = {.commands = pubsub_cmd_commands};
+const struct module pubsub_commands_module = {.commands = pubsub_commands};
