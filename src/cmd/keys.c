@@ -9,7 +9,6 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include "store/db.h"
-#include "store/value.h"
 
 /* DEL and UNLINK are one: what is large is freed on the worker either way. */
 static void del(struct request *r) {

@@ -99,7 +99,7 @@ void evict_set_frequency(struct entry *e, unsigned counter) {
 
 /* --- Options --------------------------------------------------------------------------------- */
 
-/* The clock must follow a new policy at once: an entry that is touched keeps what evict_clock says. */
+/* The clock must follow a new policy at once: a touch stores evict_clock in the entry. */
 static bool apply_policy(const char **error) {
     (void)error;
     evict_tick(clock_now_ms());
