@@ -21,7 +21,7 @@
 #include "publish/tracking.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <assert.h>
@@ -64,7 +64,7 @@ static void write_listeners(struct buf *out) {
 static void write_server(struct buf *out) {
     struct utsname os = {0};
     uname(&os);
-    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - stats.started_ms) / 1000;
+    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - server_metrics.started_ms) / 1000;
     buf_printf(
         out,
         "redis_version:%s\r\nserver_name:kura\r\nkura_version:%s\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"

@@ -14,7 +14,7 @@
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <math.h>
@@ -129,10 +129,10 @@ void info_figures_latencies(struct buf *out) {
 /* --- errors ---------------------------------------------------------------------------------- */
 
 void info_figures_errors(struct buf *out) {
-    for (size_t i = 0; i < stats_error_count(); i++) {
+    for (size_t i = 0; i < server_metrics_error_codes(); i++) {
         struct slice code;
         uint64_t count;
-        stats_error_at(i, &code, &count);
+        server_metrics_error_at(i, &code, &count);
         buf_printf(out, "errorstat_%.*s:count=%llu\r\n", (int)code.len, code.ptr, (unsigned long long)count);
     }
 }
@@ -172,17 +172,17 @@ static void write_zeros(struct buf *out, const char *const *names) {
 static void write_traffic(struct buf *out) {
     static const char *const replication[] = {"total_net_repl_input_bytes", "total_net_repl_output_bytes", NULL};
     static const char *const syncs[] = {"sync_full", "sync_partial_ok", "sync_partial_err", NULL};
-    write_count(out, "total_connections_received", stats.connections_received);
-    write_count(out, "total_commands_processed", stats.commands);
-    write_count(out, "instantaneous_ops_per_sec", stats_rate(STATS_COMMANDS));
+    write_count(out, "total_connections_received", server_metrics.connections_received);
+    write_count(out, "total_commands_processed", server_metrics.commands);
+    write_count(out, "instantaneous_ops_per_sec", server_metrics_rate(RATE_COMMANDS));
     write_count(out, "total_net_input_bytes", conn_metrics.bytes_in);
     write_count(out, "total_net_output_bytes", conn_metrics.bytes_out);
     write_zeros(out, replication);
     buf_printf(out,
                "instantaneous_input_kbps:%.2f\r\ninstantaneous_output_kbps:%.2f\r\n"
                "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n",
-               (double)stats_rate(STATS_BYTES_IN) / 1024, (double)stats_rate(STATS_BYTES_OUT) / 1024);
-    write_count(out, "rejected_connections", stats.connections_rejected);
+               (double)server_metrics_rate(RATE_BYTES_IN) / 1024, (double)server_metrics_rate(RATE_BYTES_OUT) / 1024);
+    write_count(out, "rejected_connections", server_metrics.connections_rejected);
     write_zeros(out, syncs);
 }
 
@@ -229,17 +229,17 @@ void info_figures_stats(struct buf *out) {
     };
     write_traffic(out);
     write_keys(out);
-    write_count(out, "total_error_replies", stats.errors);
+    write_count(out, "total_error_replies", server_metrics.errors);
     write_count(out, "dump_payload_sanitizations", 0);
     write_count(out, "total_reads_processed", conn_metrics.reads);
     write_count(out, "total_writes_processed", conn_metrics.writes);
     write_zeros(out, threads);
-    write_count(out, "client_query_buffer_limit_disconnections", stats.query_limit_disconnects);
-    write_count(out, "client_output_buffer_limit_disconnections", stats.output_limit_disconnects);
-    write_count(out, "eventloop_cycles", stats.turns);
-    write_count(out, "eventloop_duration_sum", clock_ticks_to_ns(stats.turn_ticks) / 1000);
+    write_count(out, "client_query_buffer_limit_disconnections", server_metrics.query_limit_disconnects);
+    write_count(out, "client_output_buffer_limit_disconnections", server_metrics.output_limit_disconnects);
+    write_count(out, "eventloop_cycles", server_metrics.turns);
+    write_count(out, "eventloop_duration_sum", clock_ticks_to_ns(server_metrics.turn_ticks) / 1000);
     write_count(out, "eventloop_duration_cmd_sum", command_microseconds());
-    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
+    uint64_t turns = server_metrics_rate(RATE_TURNS), ticks = server_metrics_rate(RATE_TURN_TICKS);
     write_count(out, "instantaneous_eventloop_cycles_per_sec", turns);
     write_count(out, "instantaneous_eventloop_duration_usec", turns ? clock_ticks_to_ns(ticks / turns) / 1000 : 0);
     write_zeros(out, access);

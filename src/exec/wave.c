@@ -27,7 +27,7 @@
 #include "session/ready.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/prefetch.h"
 #include <assert.h>
 
@@ -194,7 +194,7 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
 /* --- a client -------------------------------------------------------------------------------- */
 
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
-    stats.protocol_disconnects++;
+    server_metrics.protocol_disconnects++;
     log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
     size_t mark = conn_open();
     reply_errorf(c, "ERR %s", parser->error);
@@ -242,7 +242,7 @@ static void enforce_query_limit(struct client *c) {
     if (c->conn.input == NULL && c->tx == NULL) return;
     if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
     log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
-    stats.query_limit_disconnects++;
+    server_metrics.query_limit_disconnects++;
     client_close(c);
 }
 

@@ -19,7 +19,8 @@ static inline void lab_say(int end, const char *text) {
     if (send(end, text, strlen(text), 0) != (ssize_t)strlen(text)) abort();
 }
 
-/* The text that was sent to this end since the last call; "(closed)" if nothing can follow. Valid until the next call. */
+/* The text that was sent to this end since the last call; "(closed)" if nothing can follow. Valid until the next
+ * call. */
 static inline const char *lab_heard(int end) {
     static char text[1 << 16];
     ssize_t n = recv(end, text, sizeof text - 1, MSG_DONTWAIT);

@@ -8,7 +8,7 @@
 #include "net/conn_private.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -126,7 +126,7 @@ static int teardown(void **state) {
 
 static void a_new_client(void **state) {
     (void)state;
-    uint64_t received = stats.connections_received;
+    uint64_t received = server_metrics.connections_received;
     struct client *one = connect_client(0);
     client_needs_password = true;
     clock_cached_ms += 5;
@@ -143,7 +143,7 @@ static void a_new_client(void **state) {
     assert_ptr_equal(client_by_id(two->id), two);
     assert_null(client_by_id(two->id + 1));
     assert_null(client_by_id(one->id - 1));
-    assert_int_equal(stats.connections_received, received + 2);
+    assert_int_equal(server_metrics.connections_received, received + 2);
 }
 
 /* Connects over TCP, whose clients have no flag for their socket, and a probe for peers that have gone. */
@@ -265,7 +265,7 @@ static bool is_closed(const struct client *c) {
 
 static void the_hard_limit_counts_from_16k_on(void **state) {
     (void)state;
-    uint64_t before = stats.output_limit_disconnects;
+    uint64_t before = server_metrics.output_limit_disconnects;
     struct client *c = connect_client(0), *free_of_limits = connect_client(1);
     leave_unsent(free_of_limits, 1 << 20);
     client_limit_output(free_of_limits);
@@ -277,7 +277,7 @@ static void the_hard_limit_counts_from_16k_on(void **state) {
     leave_unsent(c, 16385);
     client_limit_output(c);
     assert_true(is_closed(c));
-    assert_int_equal(stats.output_limit_disconnects, before + 1);
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
 }
 
 static void a_hard_limit_may_be_reached_not_exceeded(void **state) {
@@ -374,11 +374,11 @@ static void messages_close_only_when_they_are_sent(void **state) {
     leave_unsent(c, 20000);
     client_limit_pushes(c);
     assert_false(c->conn.flags & CONN_BROKEN);
-    uint64_t before = stats.output_limit_disconnects;
+    uint64_t before = server_metrics.output_limit_disconnects;
     leave_unsent(c, 20001);
     client_limit_pushes(c);
     client_limit_pushes(c);
-    assert_int_equal(stats.output_limit_disconnects, before + 1); /* reported once */
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1); /* reported once */
     assert_true(c->conn.flags & CONN_BROKEN);
     assert_false(is_closed(c));
     client_sent(&c->conn);

@@ -1,4 +1,5 @@
-/* Messages: most clients get them behind all else; the clients whose replies are being written get them behind these. */
+/* Messages: most clients get them behind all else; the clients whose replies are being written get them behind
+ * these. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
