@@ -138,7 +138,6 @@ static int setup(void **state) {
         clients[i] = lab_connect(&ends[i], ignore);
     conn_flush(NULL);
     buf_free(&runs);
-    used = alloc_used();
     return 0;
 }
 
@@ -189,6 +188,31 @@ static void first_come_first_served(void **state) {
     expect_runs("0 ");
     set_key(0, "k");
     expect_runs("1 ");
+}
+
+static void keys_are_served_in_the_order_of_becoming_ready(void **state) {
+    (void)state;
+    run(0, "take a");
+    run(1, "take b");
+    run(2, "take c");
+    set_key(0, "c");
+    set_key(0, "a");
+    set_key(0, "b");
+    set_key(0, "c"); /* it has a place already */
+    expect_runs("2 0 1 ");
+}
+
+static void a_client_in_the_middle_may_leave(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        run(i, "take k");
+    client_close(clients[1]);
+    run(3, "take k");
+    static const char *const order[] = {"0 ", "2 ", "3 "};
+    for (int i = 0; i < 3; i++) {
+        set_key(0, "k");
+        expect_runs(order[i]);
+    }
 }
 
 static void a_key_that_has_gone_again_wakes_no_client(void **state) {
@@ -273,19 +297,37 @@ static void serving_may_make_further_keys_ready(void **state) {
 }
 
 static void run_serves(int who) {
-    (void)who;
-    block_ready = true;
+    if (who != 0) return;
+    set_key(0, "second");
+    size_t before = runs.len;
     block_serve(run_again); /* as a command inside the request would */
-    assert_true(client_current != NULL);
+    assert_int_equal(runs.len, before);
 }
 
 static void serving_does_not_nest(void **state) {
     (void)state;
     during_run = run_serves;
+    run(0, "take first");
+    run(1, "take second");
+    set_key(0, "first");
+    expect_runs("0 1 ");
+}
+
+static void run_closes_itself(int who) {
+    client_close(clients[who]);
+}
+
+static void a_client_may_be_closed_by_its_own_request(void **state) {
+    (void)state;
+    during_run = run_closes_itself;
     run(0, "take k");
-    run(1, "take k");
+    struct request r = lab_request(clients[0], "take behind");
+    block_hold(&r);
+    clients[0]->flags |= CLIENT_UNPARSED;
     set_key(0, "k");
     expect_runs("0 ");
+    assert_null(ready_take());
+    assert_null(clients[0]->waiter);
 }
 
 static void run_closes_the_next(int who) {
@@ -311,8 +353,35 @@ static void clients_that_wait_again_are_not_served_twice(void **state) {
     run(1, "take k");
     set_key(0, "k");
     awaited_type = ENTRY_LIST; /* the value that they find now is not what they want */
+    struct request r = lab_request(clients[0], "take behind");
+    block_hold(&r);
     expect_runs("0 1 ");
     assert_true(waits(0) && waits(1));
+    assert_null(ready_take()); /* though a request is held behind */
+}
+
+/* Each client that waits when serving begins is served at most once. */
+static void clients_that_have_gone_are_not_counted(void **state) {
+    (void)state;
+    run(0, "take k");
+    run(1, "take k");
+    client_close(clients[0]);
+    set_key(0, "k");
+    awaited_type = ENTRY_LIST;
+    expect_runs("1 "); /* in vain, and once */
+}
+
+/* A key that was in the ready list before has left nothing of its place there. */
+static void a_key_may_be_ready_again(void **state) {
+    (void)state;
+    run(0, "take a");
+    run(1, "take b");
+    set_key(0, "a");
+    remove_key(0, "a");
+    set_key(0, "b");
+    expect_runs("1 ");
+    set_key(0, "a");
+    expect_runs("0 ");
 }
 
 static void the_current_client_is_restored(void **state) {
@@ -419,8 +488,45 @@ static void a_closed_client_leaves_nothing_behind(void **state) {
     client_close(clients[0]);
     client_close(clients[1]);
     assert_int_equal(block_metrics.clients + block_metrics.deadlines, 0);
+    assert_true(clients[0]->waiter == NULL && clients[1]->waiter == NULL);
     expect_runs("");
     assert_int_equal(block_metrics.keys, 0);
+}
+
+/* All ways to begin and to end a wait. */
+static void wait_in_every_way(void) {
+    timeout_ms = 60000;
+    run(0, "take a b");
+    run(1, "take b c a");
+    struct request r = lab_request(clients[0], "take held");
+    block_hold(&r);
+    set_key(0, "b");
+    expect_runs("0 ");
+    ready_take();
+    block_release(block_next(clients[0]));
+    assert_null(block_next(clients[0]));
+    assert_true(block_end(clients[1], NULL));
+    r = lab_request(clients[2], "take postponed");
+    block_postpone(&r);
+    block_resume_all();
+    ready_take();
+    block_release(block_next(clients[2]));
+    assert_null(block_next(clients[2]));
+    block_postpone(&r);
+    block_hold(&r);
+    block_module.part->forget(clients[2]);
+    run(3, "take a b c");
+    block_module.part->forget(clients[3]);
+    conn_flush(NULL);
+}
+
+static void nothing_is_leaked(void **state) {
+    (void)state;
+    wait_in_every_way(); /* allocates what is kept */
+    used = alloc_used();
+    for (int i = 0; i < 10; i++)
+        wait_in_every_way();
+    assert_int_equal(alloc_used(), used);
 }
 
 /* --- held requests --------------------------------------------------------------------------- */
@@ -461,6 +567,32 @@ static void held_requests_come_in_order(void **state) {
     assert_null(clients[0]->waiter);
     assert_null(block_next(clients[0]));
     assert_int_equal(block_module.part->memory(clients[0]), 0);
+}
+
+/* The last held request is taken and held again: others join behind it. */
+static void a_request_that_waits_again_is_before_those_behind(void **state) {
+    (void)state;
+    run(0, "take k");
+    set_key(0, "k");
+    awaited_type = ENTRY_LIST;
+    expect_runs("0 "); /* in vain */
+    hold(0, "take one");
+    hold(0, "take two");
+    assert_true(block_end(clients[0], NULL));
+    expect_held(0, "one");
+    expect_held(0, "two");
+    assert_null(block_next(clients[0]));
+}
+
+static void a_client_that_does_not_wait_may_have_held_requests(void **state) {
+    (void)state;
+    hold(0, "take one");
+    hold(0, "take two");
+    expect_held(0, "one");
+    hold(0, "take three");
+    expect_held(0, "two");
+    expect_held(0, "three");
+    assert_null(clients[0]->waiter);
 }
 
 /* A held request that waits in its turn goes before those that are still held. */
@@ -580,6 +712,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_key_wakes_its_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(first_come_first_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_in_the_middle_may_leave, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_are_served_in_the_order_of_becoming_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_that_has_gone_again_wakes_no_client, setup, teardown),
         cmocka_unit_test_setup_teardown(only_events_that_may_bring_a_value_are_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(clients_that_wait_for_another_type_are_skipped, setup, teardown),
@@ -587,15 +721,21 @@ int main(void) {
         cmocka_unit_test_setup_teardown(flushing_and_swapping_look_at_every_key, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_may_make_further_keys_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_does_not_nest, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_may_be_closed_by_its_own_request, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_client_may_be_closed_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(clients_that_wait_again_are_not_served_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(clients_that_have_gone_are_not_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_may_be_ready_again, setup, teardown),
         cmocka_unit_test_setup_teardown(the_current_client_is_restored, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timeout_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_that_is_run_again_keeps_its_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_can_be_ended_from_outside, setup, teardown),
         cmocka_unit_test_setup_teardown(where_nothing_may_wait_it_times_out_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_client_leaves_nothing_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_leaked, setup, teardown),
         cmocka_unit_test_setup_teardown(held_requests_come_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_that_does_not_wait_may_have_held_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_request_that_waits_again_is_before_those_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(a_held_request_may_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_without_more_to_do_is_not_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(input_stays_until_the_wait_is_over, setup, teardown),

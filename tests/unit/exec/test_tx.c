@@ -1,5 +1,5 @@
-/* Transactions alone: what is queued comes out as it went in, whatever its size; what makes EXEC fail; how a transaction
- * ends. Calls and propagation are fakes. */
+/* Transactions alone: what is queued comes out as it went in, whatever its size; what makes EXEC fail; how a
+ * transaction ends. Calls and propagation are fakes. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"

@@ -18,6 +18,7 @@
 #include "session/ready.h"
 #include "session/reply.h"
 #include "session/server_metrics.h"
+#include "store/set.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,6 +93,10 @@ static void quit(struct request *r) {
     r->client->flags |= CLIENT_CLOSE_AFTER_REPLY;
 }
 
+static void leave(struct request *r) {
+    r->client->flags |= CLIENT_CLOSE_AFTER_REPLY;
+}
+
 static int argument(const struct request *r) {
     return atoi(r->argv[1].ptr);
 }
@@ -130,6 +135,7 @@ static const struct command rows[] = {
     LAB_ROW("get", get, -1, .first_key = 1),
     LAB_ROW("hget", get, -1, .first_key = 1, .member = 2),
     LAB_ROW("quit", quit, 1),
+    LAB_ROW("leave", leave, 1),
     LAB_ROW("big", big, 2),
     LAB_ROW("kill", close_other, 2),
     LAB_ROW("tell", tell_other, 2),
@@ -311,7 +317,7 @@ static void add_numbered(struct buf *text, int n, int argc) {
 }
 
 static int args_of(int n) {
-    return 2 + (n % 7 == 6 ? 100 : n % 20); /* some have more than a batch copies */
+    return 2 + (n % 97 == 96 ? 100 : n % 20); /* some have more than a batch copies */
 }
 
 static int in_one_place; /* requests with their raw bytes */
@@ -336,7 +342,7 @@ static void any_number_of_requests_and_arguments(void **state) {
     quiet = true;
     check_request = is_numbered;
     struct buf all = {0};
-    for (int n = 0; n < 200; n++)
+    for (int n = 0; n < 500; n++)
         add_numbered(&all, n, args_of(n));
     buf_append(&all, "", 1);
     lab_say(ends[0], all.data);
@@ -344,10 +350,10 @@ static void any_number_of_requests_and_arguments(void **state) {
     in_one_place = 0;
     run_wave();
     run_wave(); /* it is more than one read takes */
-    assert_int_equal(executed, 200);
-    assert_in_range(in_one_place, 150, 199); /* not the one that both reads share, nor those behind it in its batch */
+    assert_int_equal(executed, 500);
+    assert_in_range(in_one_place, 300, 499); /* not the one that both reads share, nor those behind it in its batch */
     const char *text = lab_heard(ends[0]);
-    for (int n = 0; n < 200; n++) {
+    for (int n = 0; n < 500; n++) {
         char expected[32];
         snprintf(expected, sizeof expected, "+%05d-001\r\n", n);
         assert_memory_equal(text + 12 * n, expected, 12);
@@ -379,6 +385,51 @@ static void a_request_may_come_in_pieces(void **state) {
     run_wave();
     expect_events("0:get a; 0:get c; ");
     assert_string_equal(lab_heard(ends[0]), "+a\r\n+b\r\n+a\r\n+c\r\n");
+}
+
+/* A request of which much is missing is read into memory of its own, where others may follow it. */
+static void requests_behind_a_long_one_that_came_in_pieces(void **state) {
+    (void)state;
+    struct buf text = {0};
+    quiet = true;
+    buf_append_cstr(&text, "*1001\r\n$3\r\nget\r\n");
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&text, "$40\r\n%040d\r\n", i);
+    buf_append_cstr(&text, "*2\r\n$3\r\nget\r\n$1\r\na\r\n*2\r\n$3\r\nget\r\n$1\r\nb\r\n*2\r\n$3");
+    buf_append(&text, "", 1);
+    char middle = text.data[20000];
+    text.data[20000] = '\0';
+    lab_say(ends[0], text.data);
+    run_wave();
+    assert_int_equal(executed, 0);
+    text.data[20000] = middle;
+    lab_say(ends[0], text.data + 20000);
+    run_wave();
+    run_wave();
+    assert_int_equal(executed, 3);
+    assert_string_equal(lab_heard(ends[0]), "+0000000000000000000000000000000000000000\r\n+a\r\n+b\r\n");
+    buf_free(&text);
+}
+
+/* Members of big collections are prefetched, from requests of any form. */
+static void requests_for_members(void **state) {
+    (void)state;
+    struct key key = key_of(SLICE("set"));
+    struct entry *e = NULL;
+    for (int i = 0; i < 2000; i++) {
+        char text[16];
+        int64_t added = 0;
+        struct slice member = slice_of(text, (size_t)snprintf(text, sizeof text, "member%d", i));
+        e = set_add(db_at(0), &key, e, &member, 1, &added);
+    }
+    assert_non_null(db_members(db_at(0), &key));
+    lab_say(ends[0], "hget none m\r\n");
+    lab_say(ends[1],
+            "*3\r\n$4\r\nhget\r\n$3\r\nset\r\n$7\r\nmember5\r\n*2\r\n$4\r\nhget\r\n$3\r\nset\r\n*1\r\n$4\r\nnope\r\n"
+            "*3\r\n$4\r\nhget\r\n$3\r\nset\r\n$1\r\nx\r\n*2\r\n$3\r\nget\r\n$3\r\nset\r\n");
+    run_wave();
+    assert_string_equal(lab_heard(ends[1]), "+set\r\n+set\r\n-ERR unknown\r\n+set\r\n+set\r\n");
+    db_empty(db_at(0), false);
 }
 
 static void inline_requests(void **state) {
@@ -520,6 +571,13 @@ static void nothing_is_executed_behind_quit(void **state) {
     assert_true(is_closed(0));
 }
 
+static void a_client_may_leave_without_a_reply(void **state) {
+    (void)state;
+    lab_say(ends[0], "*1\r\n$5\r\nleave\r\n");
+    run_wave();
+    assert_true(is_closed(0));
+}
+
 static void a_client_may_be_closed_by_another_one(void **state) {
     (void)state;
     lab_say(ends[0], "*2\r\n$4\r\nkill\r\n$1\r\n1\r\n");
@@ -591,6 +649,21 @@ static void unfinished_input_has_a_limit(void **state) {
     queue_bytes = 1001;
     run_wave();
     assert_true(is_closed(1));
+}
+
+static void a_large_bulk_that_is_unfinished_has_the_same_limit(void **state) {
+    (void)state;
+    static char part[49001];
+    memset(part, 'x', 49000);
+    limits_options.query_buffer_limit = 100000;
+    lab_say(ends[0], "*2\r\n$3\r\nget\r\n$1000000\r\n");
+    for (int i = 0; i < 3; i++) {
+        assert_false(is_closed(0));
+        lab_say(ends[0], part);
+        for (int wave = 0; wave < 10; wave++) /* its memory grows as it arrives, so that takes some reads */
+            run_wave();
+    }
+    assert_true(is_closed(0));
 }
 
 /* --- before authentication ------------------------------------------------------------------- */
@@ -731,16 +804,31 @@ static void what_was_unsent_goes_on(void **state) {
 static void a_slow_reader_that_leaves(void **state) {
     (void)state;
     quiet = true;
-    lab_say(ends[0], "*2\r\n$3\r\nbig\r\n$7\r\n4000000\r\n*1\r\n$4\r\nquit\r\n");
+    for (int i = 0; i < 2; i++)
+        lab_say(ends[i], "*2\r\n$3\r\nbig\r\n$7\r\n4000000\r\n*1\r\n$4\r\nquit\r\n");
     run_wave();
-    assert_false(is_closed(0)); /* not before all is sent */
+    assert_true(!is_closed(0) && !is_closed(1)); /* not before all is sent */
+    lab_say(ends[0], "*1\r\n$3\r\nget\r\n");
     wave_ready(&clients[0]->conn.source, LOOP_READ);
-    assert_false(is_closed(0));
-    assert_ptr_equal(ready_take(), clients[0]);
-    wave_ready(&clients[0]->conn.source, LOOP_HANGUP); /* nobody is there to read it */
+    executed = 0;
+    wave_run();
+    assert_int_equal(executed, 0); /* it is not served any more */
+    heard_bytes(0);
     assert_true(is_closed(0));
+    wave_ready(&clients[1]->conn.source, LOOP_HANGUP); /* the rest is dropped */
+    assert_true(is_closed(1));
+}
+
+static void writing_is_not_reading(void **state) {
+    (void)state;
     wave_ready(&clients[1]->conn.source, LOOP_WRITE);
-    assert_null(ready_take()); /* there is nothing to read */
+    assert_null(ready_take());
+    wave_ready(&clients[1]->conn.source, LOOP_WRITE | LOOP_READ);
+    assert_ptr_equal(ready_take(), clients[1]);
+    clients[1]->conn.flags |= CONN_BROKEN;
+    wave_ready(&clients[1]->conn.source, LOOP_WRITE | LOOP_READ);
+    assert_true(is_closed(1)); /* that was found on writing */
+    assert_null(ready_take());
 }
 
 static void reading_is_activity(void **state) {
@@ -817,6 +905,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(clients_share_a_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(any_number_of_requests_and_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_may_come_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_for_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_behind_a_long_one_that_came_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(inline_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wave_has_at_most_32_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wave_has_about_512_requests, setup, teardown),
@@ -825,11 +915,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_protocol_error_closes_behind_the_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_protocol_error_behind_quit_is_not_looked_at, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_executed_behind_quit, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_may_leave_without_a_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_may_be_closed_by_another_one, setup, teardown),
         cmocka_unit_test_setup_teardown(closed_clients_in_the_queue_are_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_of_its_stream_closes, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_beyond_the_hard_limit_close, setup, teardown),
         cmocka_unit_test_setup_teardown(unfinished_input_has_a_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_large_bulk_that_is_unfinished_has_the_same_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_follow_authentication_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_behind_one_that_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(input_behind_one_that_waits, setup, teardown),
@@ -839,6 +931,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_client_that_waits_is_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_unsent_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_reader_that_leaves, setup, teardown),
+        cmocka_unit_test_setup_teardown(writing_is_not_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(reading_is_activity, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_to_itself_follow_its_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(listeners_are_asked_in_order, setup, teardown),
