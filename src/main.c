@@ -71,14 +71,14 @@ static const struct option *const option_lists[] = {
     bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
-    strings_commands,    ranges_commands,     counters_commands,    lcs_commands,          keys_commands,
-    expiry_commands,     scan_commands,       object_commands,      databases_commands,    connection_commands,
-    client_cmd_commands, command_commands,    server_cmd_commands,  config_cmd_commands,   shutdown_commands,
-    debug_commands,      lists_commands,      list_pop_commands,    list_block_commands,   bitmaps_commands,
-    hashes_commands,     hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands,
-    memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
-    zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
-    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
+    strings_commands,      ranges_commands,     counters_commands,    lcs_commands,           keys_commands,
+    expiry_commands,       scan_commands,       object_commands,      databases_commands,     connection_commands,
+    clients_commands,      command_commands,    server_commands,      configuration_commands, shutdown_commands,
+    debug_commands,        lists_commands,      list_pop_commands,    list_block_commands,    bitmaps_commands,
+    hashes_commands,       hash_walk_commands,  sets_commands,        set_walk_commands,      set_algebra_commands,
+    memory_usage_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands,  zset_block_commands,
+    zset_walk_commands,    dump_commands,       persistence_commands, transactions_commands,  hyperloglog_commands,
+    geo_commands,          geo_search_commands, sort_commands,        pubsub_cmd_commands,    migrate_commands,
 };
 
 static const struct client_part *const client_parts[] = {

@@ -1,13 +1,13 @@
 /* COMMAND and its subcommands: what clients and redis-cli's hints learn about the commands of this server.
  *
  * All of it comes from the rows: names and positions as they are, the arguments of
- * COMMAND DOCS from the rows' syntax (catalog/docs.h), key specs and categories with
+ * COMMAND DOCS from the rows' syntax (catalog/command_syntax.h), key specs and categories with
  * what is derived from flags (catalog/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "catalog/catalog.h"
 #include "catalog/command_info.h"
-#include "catalog/docs.h"
+#include "catalog/command_syntax.h"
 #include "cmd/families.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -192,9 +192,9 @@ static void count(struct request *r) {
 
 /* --- COMMAND DOCS ---------------------------------------------------------------------------- */
 
-static void reply_arguments(struct client *c, const struct docs_tree *tree, int first, int count);
+static void reply_arguments(struct client *c, const struct command_syntax *tree, int first, int count);
 
-static void reply_argument_name(struct client *c, const struct docs_argument *a) {
+static void reply_argument_name(struct client *c, const struct command_argument *a) {
     char lower[64];
     struct slice name = a->name;
     if (name.ptr == a->token.ptr && name.len <= sizeof lower) {
@@ -210,20 +210,20 @@ static void reply_argument_name(struct client *c, const struct docs_argument *a)
 static void reply_argument_flags(struct client *c, unsigned flags) {
     const char *names[3];
     size_t count = 0;
-    if (flags & DOCS_OPTIONAL) names[count++] = "optional";
-    if (flags & DOCS_MULTIPLE) names[count++] = "multiple";
-    if (flags & DOCS_MULTIPLE_TOKEN) names[count++] = "multiple_token";
+    if (flags & ARGUMENT_OPTIONAL) names[count++] = "optional";
+    if (flags & ARGUMENT_MULTIPLE) names[count++] = "multiple";
+    if (flags & ARGUMENT_MULTIPLE_TOKEN) names[count++] = "multiple_token";
     reply_bulk_cstr(c, "flags");
     reply_names(c, names, count);
 }
 
-static void reply_argument(struct client *c, const struct docs_tree *tree, const struct docs_argument *a) {
-    bool is_group = a->type == DOCS_BLOCK || a->type == DOCS_ONEOF;
+static void reply_argument(struct client *c, const struct command_syntax *tree, const struct command_argument *a) {
+    bool is_group = a->type == ARGUMENT_BLOCK || a->type == ARGUMENT_ONEOF;
     reply_map(c, 2u + !is_group + (a->key_spec >= 0) + (a->token.ptr != NULL) + (a->since.ptr != NULL) +
                      (a->deprecated_since.ptr != NULL) + (a->flags != 0) + is_group);
     reply_bulk_cstr(c, "name");
     reply_argument_name(c, a);
-    reply_field(c, "type", docs_type_name(a->type));
+    reply_field(c, "type", command_syntax_type_name(a->type));
     if (!is_group) {
         reply_bulk_cstr(c, "display_text");
         if (a->display.ptr)
@@ -242,22 +242,22 @@ static void reply_argument(struct client *c, const struct docs_tree *tree, const
     }
 }
 
-static void reply_arguments(struct client *c, const struct docs_tree *tree, int first, int count) {
+static void reply_arguments(struct client *c, const struct command_syntax *tree, int first, int count) {
     reply_array(c, (size_t)count);
     for (int i = first; i >= 0; i = tree->arguments[i].sibling)
         reply_argument(c, tree, &tree->arguments[i]);
 }
 
 static void reply_syntax(struct client *c, const char *syntax) {
-    struct docs_tree tree;
-    bool valid = docs_parse(&tree, syntax);
+    struct command_syntax tree;
+    bool valid = command_syntax_parse(&tree, syntax);
     assert(valid);
     reply_bulk_cstr(c, "arguments");
     if (valid)
         reply_arguments(c, &tree, 0, tree.children);
     else
         reply_array(c, 0);
-    docs_free(&tree);
+    command_syntax_free(&tree);
 }
 
 static void reply_history(struct client *c, const char *history) {

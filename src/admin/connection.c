@@ -1,5 +1,5 @@
 /* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
-#include "admin/client_cmd.h"
+#include "admin/client_labels.h"
 #include "base/num.h"
 #include "base/version.h"
 #include "cmd/families.h"
@@ -89,8 +89,8 @@ static bool hello_parse(struct request *r, struct hello *asked) {
             asked->password = r->argv[++i];
         } else if (slice_is(r->argv[i], "setname") && more >= 1) {
             asked->name = r->argv[++i];
-            if (!client_cmd_label_valid(asked->name)) {
-                reply_error(c, CLIENT_CMD_BAD_NAME);
+            if (!client_labels_valid(asked->name)) {
+                reply_error(c, CLIENT_LABELS_BAD_NAME);
                 return false;
             }
         } else {

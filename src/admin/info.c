@@ -1,5 +1,5 @@
 #include "admin/info.h"
-#include "admin/info_figures.h"
+#include "admin/info_counters.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -262,13 +262,13 @@ static const struct info_section sections[] = {
     {"Clients", true, write_clients},
     {"Memory", true, write_memory},
     {"Persistence", true, durability_write_info},
-    {"Stats", true, info_figures_stats},
+    {"Stats", true, info_counters_stats},
     {"Replication", true, write_replication},
     {"CPU", true, write_cpu},
     {"Modules", true, write_modules},
-    {"Commandstats", false, info_figures_commands},
-    {"Errorstats", true, info_figures_errors},
-    {"Latencystats", false, info_figures_latencies},
+    {"Commandstats", false, info_counters_commands},
+    {"Errorstats", true, info_counters_errors},
+    {"Latencystats", false, info_counters_latencies},
     {"Cluster", true, write_cluster},
     {"Keyspace", true, write_keyspace},
 };

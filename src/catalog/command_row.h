@@ -114,10 +114,11 @@ struct command {
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
     const char *since, *summary, *complexity; /* prose, as in history and notes, is our own; complexity may be NULL */
-    const char *syntax;     /* arguments in the notation of catalog/docs.h, from which COMMAND DOCS builds its tree */
-    const char *tips;       /* command tips, separated by commas, or NULL */
-    const char *history;    /* "version|change" pairs separated by newlines, or NULL */
-    const char *deprecated; /* "since|replacement", or NULL */
+    const char
+        *syntax; /* arguments in the notation of catalog/command_syntax.h, from which COMMAND DOCS builds its tree */
+    const char *tips;                /* command tips, separated by commas, or NULL */
+    const char *history;             /* "version|change" pairs separated by newlines, or NULL */
+    const char *deprecated;          /* "since|replacement", or NULL */
     const struct command_keys *keys; /* NULL: derived from first_key, last_key, key_step and flags */
     const char *key_flags; /* flags of the derived key spec; NULL: "RW update" with CMD_WRITE, else "RO access" */
     /* Finds key positions of movable keys: writes at most max indexes, returns how

@@ -2,12 +2,12 @@
 #pragma once
 #include "catalog/command_row.h"
 
-extern const struct command client_cmd_commands[];
+extern const struct command clients_commands[];
 extern const struct command command_commands[];
-extern const struct command config_cmd_commands[];
+extern const struct command configuration_commands[];
 extern const struct command connection_commands[];
 extern const struct command debug_commands[];
-extern const struct command server_cmd_commands[];
+extern const struct command server_commands[];
 extern const struct command shutdown_commands[];
 extern const struct command strings_commands[];
 extern const struct command pubsub_cmd_commands[];
@@ -28,7 +28,7 @@ extern const struct command hash_walk_commands[];
 extern const struct command sets_commands[];
 extern const struct command set_walk_commands[];
 extern const struct command set_algebra_commands[];
-extern const struct command memory_cmd_commands[];
+extern const struct command memory_usage_commands[];
 extern const struct command zsets_commands[];
 extern const struct command zset_walk_commands[];
 extern const struct command zset_range_commands[];

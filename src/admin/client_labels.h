@@ -3,7 +3,7 @@
 #include "base/slice.h"
 #include <stdbool.h>
 
-#define CLIENT_CMD_BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define CLIENT_LABELS_BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
 
 /* Only printable ASCII without blanks, since labels stand in the lines of CLIENT LIST. */
-bool client_cmd_label_valid(struct slice label);
+bool client_labels_valid(struct slice label);

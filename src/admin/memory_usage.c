@@ -67,7 +67,7 @@ static const struct command memory_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command memory_cmd_commands[] = {
+const struct command memory_usage_commands[] = {
     {.name = "memory",
      .arity = -2,
      .group = GROUP_SERVER,

@@ -161,7 +161,7 @@ static const struct command config_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command config_cmd_commands[] = {
+const struct command configuration_commands[] = {
     {.name = "config",
      .arity = -2,
      .group = GROUP_SERVER,

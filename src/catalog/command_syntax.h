@@ -27,23 +27,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum docs_type {
-    DOCS_STRING,
-    DOCS_INTEGER,
-    DOCS_DOUBLE,
-    DOCS_KEY,
-    DOCS_PATTERN,
-    DOCS_UNIX_TIME,
-    DOCS_PURE_TOKEN,
-    DOCS_ONEOF,
-    DOCS_BLOCK,
+enum command_argument_type {
+    ARGUMENT_STRING,
+    ARGUMENT_INTEGER,
+    ARGUMENT_DOUBLE,
+    ARGUMENT_KEY,
+    ARGUMENT_PATTERN,
+    ARGUMENT_UNIX_TIME,
+    ARGUMENT_PURE_TOKEN,
+    ARGUMENT_ONEOF,
+    ARGUMENT_BLOCK,
 };
 
-enum docs_flag { DOCS_OPTIONAL = 1 << 0, DOCS_MULTIPLE = 1 << 1, DOCS_MULTIPLE_TOKEN = 1 << 2 };
+enum command_argument_flag { ARGUMENT_OPTIONAL = 1 << 0, ARGUMENT_MULTIPLE = 1 << 1, ARGUMENT_MULTIPLE_TOKEN = 1 << 2 };
 
 /* An argument. Slices point into the notation; one that is missing has ptr NULL (a token may be there and be empty). */
-struct docs_argument {
-    enum docs_type type;
+struct command_argument {
+    enum command_argument_type type;
     unsigned flags;
     int key_spec;      /* -1: none */
     struct slice name; /* of a bare token it is the token: reply it in lower case */
@@ -52,16 +52,16 @@ struct docs_argument {
     int child, sibling; /* indexes of the first child and of the next one of the same parent; -1: none */
 };
 
-struct docs_tree {
-    struct docs_argument *arguments; /* owned; the first is arguments[0] */
-    int count, capacity;             /* nodes of all levels */
-    int children;                    /* of the top level */
-    const char *error;               /* what is wrong, or NULL; a constant text */
-    size_t error_at;                 /* where in the notation */
+struct command_syntax {
+    struct command_argument *arguments; /* owned; the first is arguments[0] */
+    int count, capacity;                /* nodes of all levels */
+    int children;                       /* of the top level */
+    const char *error;                  /* what is wrong, or NULL; a constant text */
+    size_t error_at;                    /* where in the notation */
 };
 
-const char *docs_type_name(enum docs_type type); /* "pure-token" */
+const char *command_syntax_type_name(enum command_argument_type type); /* "pure-token" */
 
-/* Parse; NULL is no arguments; false with error and error_at set. docs_free() in both cases. O(length). */
-bool docs_parse(struct docs_tree *tree, const char *syntax);
-void docs_free(struct docs_tree *tree);
+/* Parse; NULL is no arguments; false with error and error_at set. command_syntax_free() in both cases. O(length). */
+bool command_syntax_parse(struct command_syntax *tree, const char *syntax);
+void command_syntax_free(struct command_syntax *tree);

@@ -1,5 +1,5 @@
 /* CLIENT: what a client may say about itself, and what an operator may see of others and do to them. */
-#include "admin/client_cmd.h"
+#include "admin/client_labels.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -101,7 +101,7 @@ out:
 
 /* --- labels ---------------------------------------------------------------------------------- */
 
-bool client_cmd_label_valid(struct slice label) {
+bool client_labels_valid(struct slice label) {
     for (size_t i = 0; i < label.len; i++)
         if (label.ptr[i] < '!' || label.ptr[i] > '~') return false;
     return true;
@@ -118,8 +118,8 @@ static void client_getname(struct request *r) {
 
 static void client_setname(struct request *r) {
     struct client *c = r->client;
-    if (!client_cmd_label_valid(r->argv[2])) {
-        reply_error(c, CLIENT_CMD_BAD_NAME);
+    if (!client_labels_valid(r->argv[2])) {
+        reply_error(c, CLIENT_LABELS_BAD_NAME);
         return;
     }
     client_set_label(&client_labels(c)->name, r->argv[2]);
@@ -134,7 +134,7 @@ static void client_setinfo(struct request *r) {
         reply_errorf(c, "ERR Unrecognized option '%.*s'", text_len(what), what.ptr);
         return;
     }
-    if (!client_cmd_label_valid(r->argv[3])) {
+    if (!client_labels_valid(r->argv[3])) {
         reply_errorf(c, "ERR %.*s cannot contain spaces, newlines or special characters.", text_len(what), what.ptr);
         return;
     }
@@ -591,7 +591,7 @@ static const struct command client_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command client_cmd_commands[] = {
+const struct command clients_commands[] = {
     {.name = "client",
      .arity = -2,
      .flags = CMD_KEEPS_CACHING,

@@ -32,7 +32,7 @@ static void monitor(struct request *r) {
     }
 }
 
-const struct command server_cmd_commands[] = {
+const struct command server_commands[] = {
     {.name = "info",
      .body = info,
      .arity = -1,

@@ -1,5 +1,5 @@
 /* INFO's sections of counters: stats, commandstats, errorstats, latencystats. */
-#include "admin/info_figures.h"
+#include "admin/info_counters.h"
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -92,7 +92,7 @@ static void write_command(const struct command *command, struct buf *out) {
                (unsigned long long)s->rejected, (unsigned long long)s->failed);
 }
 
-void info_figures_commands(struct buf *out) {
+void info_counters_commands(struct buf *out) {
     each_command(write_command, out);
 }
 
@@ -124,13 +124,13 @@ static void write_latency(const struct command *command, struct buf *out) {
     buf_append_cstr(out, "\r\n");
 }
 
-void info_figures_latencies(struct buf *out) {
+void info_counters_latencies(struct buf *out) {
     if (tracking) each_command(write_latency, out);
 }
 
 /* --- errors ---------------------------------------------------------------------------------- */
 
-void info_figures_errors(struct buf *out) {
+void info_counters_errors(struct buf *out) {
     for (size_t i = 0; i < stats_error_count(); i++) {
         struct slice code;
         uint64_t count;
@@ -218,7 +218,7 @@ static void write_keys(struct buf *out) {
     write_count(out, "unexpected_error_replies", 0);
 }
 
-void info_figures_stats(struct buf *out) {
+void info_counters_stats(struct buf *out) {
     static const char *const threads[] = {
         "io_threaded_reads_processed",
         "io_threaded_writes_processed",
