@@ -2,8 +2,8 @@
 #include "base/alloc.h"
 #include <string.h>
 
-/* A recursive descent over the notation, one function a rule of the grammar in command_syntax.h. Rows are our own text,
- * so that an error is a mistake of a programmer: the parser names its place and stops at the first one. */
+/* A recursive descent over the notation: one function for each rule of the grammar in command_syntax.h. Rows are our
+ * own text, so an error is a programmer's mistake: the parser gives its place and stops at the first one. */
 
 #define DEPTH_MAX 16
 
@@ -68,7 +68,7 @@ static bool parse_type(struct parser *p, struct slice name, struct command_argum
     return fail(p, "unknown type");
 }
 
-/* Behind "name=": '' or one byte of any kind (as in `~`) and then those of a token. */
+/* The token behind "name=": '', or one byte of any kind (such as ~) and then bytes of tokens. */
 static bool parse_named_token(struct parser *p, struct command_argument *a) {
     a->type = ARGUMENT_PURE_TOKEN;
     if (accept(p, "''")) {
@@ -82,7 +82,7 @@ static bool parse_named_token(struct parser *p, struct command_argument *a) {
     return true;
 }
 
-/* "name:type" in one word, where the type stands behind the last colon. */
+/* Split "name:type" at the last colon. */
 static bool split_type(struct parser *p, struct command_argument *a) {
     size_t colon = a->name.len;
     while (colon > 0 && a->name.ptr[colon - 1] != ':')
@@ -125,7 +125,7 @@ static bool parse_value(struct parser *p, struct command_argument *a) {
     return true;
 }
 
-/* A bare token introduces the value behind it, or is the argument itself. */
+/* A token introduces the value behind it, or is an argument by itself. */
 static bool parse_token_and_value(struct parser *p, struct command_argument *a) {
     if (!is_upper(*p->at)) return parse_value(p, a);
     a->token = take_among(p, TOKEN_BYTES);
@@ -158,7 +158,7 @@ static bool parse_argument(struct parser *p, struct command_argument *a) {
     return true;
 }
 
-static int add(struct command_syntax *tree) {
+static int add_argument(struct command_syntax *tree) {
     if (tree->count == tree->capacity) {
         int capacity = tree->capacity ? tree->capacity * 2 : 16;
         size_t each = sizeof(struct command_argument);
@@ -168,14 +168,13 @@ static int add(struct command_syntax *tree) {
     return tree->count++;
 }
 
-/* Arguments with blanks between, or choices with bars, which make the parent a
- * oneof. The parent is the caller's own copy: the array may move while its children
- * are parsed. A node is numbered before its children are. */
+/* Arguments with blanks between them, or choices with bars, which make the parent a oneof. `parent` is the caller's
+ * copy, since the array may move while children are parsed. A node gets its index before its children get theirs. */
 static bool parse_list(struct parser *p, struct command_argument *parent) {
     struct command_syntax *tree = p->tree;
     int last = -1;
     for (;;) {
-        int index = add(tree);
+        int index = add_argument(tree);
         struct command_argument argument;
         if (!parse_argument(p, &argument)) return false;
         tree->arguments[index] = argument;
