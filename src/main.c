@@ -1,4 +1,5 @@
 /* Arguments, configuration, the modules in their order, the loop. */
+#include "admin/client_list.h"
 #include "admin/debug.h"
 #include "admin/info.h"
 #include "base/alloc.h"
@@ -82,7 +83,7 @@ static const struct command *const families[] = {
 };
 
 static const struct client_part *const client_parts[] = {
-    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
+    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part, &client_list_part,
 };
 
 #define COUNT(list) (sizeof list / sizeof list[0])

@@ -3,7 +3,6 @@
 #include "base/num.h"
 #include "base/version.h"
 #include "cmd/families.h"
-#include "publish/pubsub.h"
 #include "session/auth.h"
 #include "session/client.h"
 #include "session/reply.h"

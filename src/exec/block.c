@@ -387,6 +387,12 @@ void block_resume_all(void) {
     }
 }
 
+bool block_answer(struct client *c, block_reply_fn reply) {
+    if (!c->waiter || c->waiter->state != POSTPONED) return false;
+    finish(c, reply);
+    return true;
+}
+
 /* --- Serving --------------------------------------------------------------------------------- */
 
 /* Run its request again. */

@@ -26,6 +26,8 @@ void block_on(struct request *r, enum entry_type type, const struct slice *keys,
  * its command must not run now. */
 void block_postpone(struct request *r);
 void block_resume_all(void);
+/* Answer a postponed request by this reply instead of running it again. False: no request of the client is postponed. */
+bool block_answer(struct client *c, block_reply_fn reply);
 /* CLIENT UNBLOCK: end the wait with this reply, or with that of a timeout if it is NULL. False: it waits for no key. */
 bool block_end(struct client *c, block_reply_fn error);
 

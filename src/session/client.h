@@ -43,12 +43,13 @@ struct client {
     struct conn conn; /* first: a conn's address is its client's */
     struct db *db;
     const struct command *last_command;
-    struct client_labels *labels;  /* NULL until one is set */
-    struct subscriber *subscriber; /* pubsub.c: NULL without subscriptions */
-    struct tx *tx;                 /* tx.c, MULTI and WATCH: NULL while it has neither */
-    struct waiter *waiter;         /* block.c: NULL unless a request of its waits */
-    struct tracker *tracker;       /* tracking.c: NULL if it never tracked */
-    struct client *prev, *next;    /* all clients, in order of their ids */
+    struct client_labels *labels;       /* NULL until one is set */
+    struct client_addresses *addresses; /* NULL until asked for */
+    struct subscriber *subscriber;      /* pubsub.c: NULL without subscriptions */
+    struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
+    struct waiter *waiter;              /* block.c: NULL unless a request of its waits */
+    struct tracker *tracker;            /* tracking.c: NULL if it never tracked */
+    struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;
     int64_t created_ms; /* wall clock */
     int64_t active_ms;  /* wall clock of the last request */
@@ -142,8 +143,10 @@ void client_register(const struct client_part *part);
 struct client_labels *client_labels(struct client *c);   /* allocates on first use */
 void client_set_label(char **label, struct slice value); /* copies; "" removes */
 /* One line of CLIENT LIST, without the line end. `executing` is the length of its request that asks, or 0. */
-void client_describe(const struct client *c, size_t executing, struct buf *out);
+void client_describe(struct client *c, size_t executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
-/* Text for `addr=` (CLIENT LIST, KILL): as socket_peer_name. */
-void client_peer(const struct client *c, char name[]);
+/* The texts of socket_peer_name() and socket_local_name(). The first call asks the kernel and keeps both; they stay valid
+ * as long as the struct. */
+struct slice client_peer(struct client *c);
+struct slice client_local(struct client *c);

@@ -1,0 +1,13 @@
+/* CLIENT LIST and CLIENT INFO: a line of text about each client. A long list is written over several turns of the
+ * loop. */
+#pragma once
+
+struct client_part;
+struct request;
+
+/* The bodies of the commands. */
+void client_list_command(struct request *r);
+void client_list_info(struct request *r);
+
+/* Lists in progress: they must hear of each client that closes. */
+extern const struct client_part client_list_part;
