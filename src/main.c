@@ -2,6 +2,7 @@
 #include "admin/client_list.h"
 #include "admin/debug.h"
 #include "admin/info.h"
+#include "admin/info_counters.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -66,10 +67,10 @@ static const struct option main_rows[] = {
     {.name = NULL},
 };
 static const struct option *const option_lists[] = {
-    listen_rows, limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
-    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
-    info_rows,   list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
-    bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
+    listen_rows,        limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
+    config_rows,        debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
+    info_counters_rows, list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
+    bgsave_rows,        durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
 };
 static const struct command *const families[] = {
     strings_commands,      ranges_commands,     counters_commands,    lcs_commands,           keys_commands,

@@ -1,13 +1,11 @@
-/* INFO's sections of counters: stats, commandstats, errorstats, latencystats. */
+/* See info_counters.h. A counter belongs to the module that counts; here it gets its name. */
 #include "admin/info_counters.h"
-#include "admin/info.h"
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/field.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
 #include "net/conn.h"
 #include "net/links.h"
-#include "net/loop.h"
 #include "persist/child.h"
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
@@ -15,13 +13,12 @@
 #include "session/stats.h"
 #include "store/db.h"
 #include "store/expire.h"
-#include <math.h>
 
 /* --- options --------------------------------------------------------------------------------- */
 
 #define PERCENTILES_MAX 16
 
-static bool tracking;
+static bool latency_tracking;
 static double percentiles[PERCENTILES_MAX];
 static int percentile_count;
 
@@ -44,205 +41,166 @@ static bool set_percentiles(const char *const *words, int count, const char **er
     return true;
 }
 
-static void write_percentile(int i, struct buf *out) {
+static void print_percentile(int i, struct buf *out) {
     char text[NUM_F64_MAX];
     buf_append(out, text, (size_t)num_print_f64(text, percentiles[i]));
 }
 
-static void get_percentiles(struct buf *out) {
+static void print_percentiles(struct buf *out) {
     for (int i = 0; i < percentile_count; i++) {
         if (i) buf_append(out, " ", 1);
-        write_percentile(i, out);
+        print_percentile(i, out);
     }
 }
 
-const struct option info_rows[] = {
-    {.name = "latency-tracking", .type = OPTION_BOOL, .address = &tracking, .initial = "yes"},
+const struct option info_counters_rows[] = {
+    {.name = "latency-tracking", .type = OPTION_BOOL, .address = &latency_tracking, .initial = "yes"},
     {.name = "latency-tracking-info-percentiles",
      .type = OPTION_CUSTOM,
      .flags = OPTION_MULTI,
      .initial = "50 99 99.9",
      .set = set_percentiles,
-     .get = get_percentiles},
+     .get = print_percentiles},
     {.name = NULL},
 };
 
-/* --- every row of the command table ---------------------------------------------------------- */
+/* --- commandstats, latencystats -------------------------------------------------------------- */
 
-static void each_command(void (*visit)(const struct command *command, struct buf *out), struct buf *out) {
+static void each_command(void (*write)(const char *name, const struct command_stats *s, struct buf *out),
+                         struct buf *out) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *command = catalog_at(i);
-        visit(command, out);
+        write(catalog_full_name(command), catalog_stats(command), out);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
-            visit(sub, out);
+            write(catalog_full_name(sub), catalog_stats(sub), out);
     }
 }
 
-static unsigned long long microseconds(uint64_t ticks) {
-    return clock_ticks_to_ns(ticks) / 1000;
+static void put_int(struct buf *out, const char *name, uint64_t value) {
+    buf_append_cstr(out, name);
+    buf_append_i64(out, (int64_t)value);
 }
 
-static void write_command(const struct command *command, struct buf *out) {
-    const struct command_stats *s = catalog_stats(command);
-    if (!s || !(s->calls | s->rejected | s->failed)) return;
-    unsigned long long us = microseconds(s->ticks);
-    buf_printf(out, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
-               catalog_full_name(command), (unsigned long long)s->calls, us,
-               s->calls ? (double)clock_ticks_to_ns(s->ticks) / 1000 / (double)s->calls : 0.0,
-               (unsigned long long)s->rejected, (unsigned long long)s->failed);
+static void put_fixed(struct buf *out, uint64_t value, int decimals) {
+    out->len += (size_t)num_print_fixed(buf_reserve(out, 2 * NUM_I64_MAX), value, decimals);
+}
+
+static void write_calls(const char *name, const struct command_stats *s, struct buf *out) {
+    if (!(s->calls | s->rejected | s->failed)) return;
+    uint64_t ns = clock_ticks_to_ns(s->ticks);
+    buf_append_cstr(out, "cmdstat_");
+    buf_append_cstr(out, name);
+    put_int(out, ":calls=", s->calls);
+    put_int(out, ",usec=", ns / 1000);
+    buf_append_cstr(out, ",usec_per_call=");
+    put_fixed(out, s->calls ? (ns / s->calls + 5) / 10 : 0, 2);
+    put_int(out, ",rejected_calls=", s->rejected);
+    put_int(out, ",failed_calls=", s->failed);
+    buf_append(out, "\r\n", 2);
 }
 
 void info_counters_commands(struct buf *out) {
-    each_command(write_command, out);
+    each_command(write_calls, out);
 }
 
-/* --- latencies ------------------------------------------------------------------------------- */
-
-/* The duration in us that `percentile` per cent of the calls did not exceed, as exactly as the buckets are. */
-static double latency_us(const uint32_t *histogram, uint64_t total, double percentile) {
-    uint64_t wanted = (uint64_t)ceil(percentile / 100 * (double)total), seen = 0;
-    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS; i++) {
-        seen += histogram[i];
-        if (histogram[i] && seen >= wanted) return (double)clock_ticks_to_ns(command_stats_ticks(i)) / 1000;
-    }
-    return 0;
-}
-
-static void write_latency(const struct command *command, struct buf *out) {
-    const struct command_stats *s = catalog_stats(command);
-    uint64_t total = 0;
-    if (!s || !s->histogram) return;
-    for (unsigned i = 0; i < COMMAND_STATS_BUCKETS; i++)
-        total += s->histogram[i];
-    if (!total) return;
-    buf_printf(out, "latency_percentiles_usec_%s:", catalog_full_name(command));
+static void write_latencies(const char *name, const struct command_stats *s, struct buf *out) {
+    if (!s->calls) return;
+    buf_append_cstr(out, "latency_percentiles_usec_");
+    buf_append_cstr(out, name);
+    buf_append(out, ":", 1);
     for (int i = 0; i < percentile_count; i++) {
         buf_append_cstr(out, i ? ",p" : "p");
-        write_percentile(i, out);
-        buf_printf(out, "=%.3f", latency_us(s->histogram, total, percentiles[i]));
+        print_percentile(i, out);
+        buf_append(out, "=", 1);
+        put_fixed(out, clock_ticks_to_ns(command_stats_percentile(s, percentiles[i])), 3);
     }
-    buf_append_cstr(out, "\r\n");
+    buf_append(out, "\r\n", 2);
 }
 
 void info_counters_latencies(struct buf *out) {
-    if (tracking) each_command(write_latency, out);
+    if (latency_tracking) each_command(write_latencies, out);
 }
 
-/* --- errors ---------------------------------------------------------------------------------- */
+/* --- errorstats ------------------------------------------------------------------------------ */
 
 void info_counters_errors(struct buf *out) {
     for (size_t i = 0; i < stats_error_count(); i++) {
         struct slice code;
         uint64_t count;
         stats_error_at(i, &code, &count);
-        buf_printf(out, "errorstat_%.*s:count=%llu\r\n", (int)code.len, code.ptr, (unsigned long long)count);
+        buf_append_cstr(out, "errorstat_");
+        buf_append_slice(out, code);
+        put_int(out, ":count=", count);
+        buf_append(out, "\r\n", 2);
     }
 }
 
 /* --- stats ----------------------------------------------------------------------------------- */
 
-static void add_ticks(const struct command *command, uint64_t *ticks) {
-    const struct command_stats *s = catalog_stats(command);
-    if (s) *ticks += s->ticks;
-}
-
-/* A container's calls are its subcommands', so that nothing is counted twice. */
-static unsigned long long command_microseconds(void) {
-    uint64_t ticks = 0;
-    for (size_t i = 0; i < catalog_count(); i++) {
-        const struct command *command = catalog_at(i);
-        add_ticks(command, &ticks);
-        for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
-            add_ticks(sub, &ticks);
-    }
-    return microseconds(ticks);
-}
-
-static void write_count(struct buf *out, const char *name, uint64_t value) {
-    buf_append_cstr(out, name);
-    buf_append(out, ":", 1);
-    buf_append_i64(out, (int64_t)value);
-    buf_append(out, "\r\n", 2);
-}
-
-/* Figures of what is not built yet, each with its value of a server that does not use it. */
-static void write_zeros(struct buf *out, const char *const *names) {
-    for (; *names; names++)
-        buf_printf(out, "%s:0\r\n", *names);
+static void write_kbps(struct buf *out, const char *name, uint64_t bytes_a_second) {
+    field_ratio(out, name, (double)bytes_a_second, 1024, "");
 }
 
 static void write_traffic(struct buf *out) {
-    static const char *const replication[] = {"total_net_repl_input_bytes", "total_net_repl_output_bytes", NULL};
-    static const char *const syncs[] = {"sync_full", "sync_partial_ok", "sync_partial_err", NULL};
-    write_count(out, "total_connections_received", stats.connections_received);
-    write_count(out, "total_commands_processed", stats.commands);
-    write_count(out, "instantaneous_ops_per_sec", stats_rate(STATS_COMMANDS));
-    write_count(out, "total_net_input_bytes", conn_metrics.bytes_in);
-    write_count(out, "total_net_output_bytes", conn_metrics.bytes_out);
-    write_zeros(out, replication);
-    buf_printf(out,
-               "instantaneous_input_kbps:%.2f\r\ninstantaneous_output_kbps:%.2f\r\n"
-               "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n",
-               (double)stats_rate(STATS_BYTES_IN) / 1024, (double)stats_rate(STATS_BYTES_OUT) / 1024);
-    write_count(out, "rejected_connections", stats.connections_rejected);
-    write_zeros(out, syncs);
+    field_int(out, "total_connections_received", (int64_t)stats.connections_received);
+    field_int(out, "total_commands_processed", (int64_t)stats.commands);
+    field_int(out, "instantaneous_ops_per_sec", (int64_t)stats_rate(STATS_COMMANDS));
+    field_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
+    field_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
+    buf_append_cstr(out, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
+    write_kbps(out, "instantaneous_input_kbps", stats_rate(STATS_BYTES_IN));
+    write_kbps(out, "instantaneous_output_kbps", stats_rate(STATS_BYTES_OUT));
+    buf_append_cstr(out, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
+    field_int(out, "rejected_connections", (int64_t)stats.connections_rejected);
+    buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 }
 
 static void write_keys(struct buf *out) {
-    static const char *const eviction[] = {
-        "evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time", NULL,
-    };
-    static const char *const others[] = {
-        "slave_expires_tracked_keys", "active_defrag_hits",
-        "active_defrag_misses",       "active_defrag_key_hits",
-        "active_defrag_key_misses",   "total_active_defrag_time",
-        "current_active_defrag_time", NULL,
-    };
-    write_count(out, "expired_keys", db_metrics.expired);
-    buf_printf(out, "expired_stale_perc:%.2f\r\n", (double)db_metrics.expired_stale_permille / 10);
-    write_count(out, "expired_time_cap_reached_count", expire_metrics.capped);
-    write_count(out, "expire_cycle_cpu_milliseconds", clock_ticks_to_ns(expire_metrics.ticks) / 1000000);
-    write_zeros(out, eviction);
-    write_count(out, "keyspace_hits", db_metrics.hits);
-    write_count(out, "keyspace_misses", db_metrics.misses);
-    write_count(out, "pubsub_channels", pubsub_topics(PUBSUB_CHANNEL));
-    write_count(out, "pubsub_patterns", pubsub_topics(PUBSUB_PATTERN));
-    write_count(out, "pubsubshard_channels", pubsub_topics(PUBSUB_SHARD));
-    write_count(out, "latest_fork_usec", (uint64_t)child_metrics.fork_us);
-    write_count(out, "total_forks", child_metrics.forks);
-    write_count(out, "migrate_cached_sockets", links_count());
-    write_zeros(out, others);
-    write_count(out, "tracking_total_keys", tracking_keys());
-    write_count(out, "tracking_total_items", tracking_items());
-    write_count(out, "tracking_total_prefixes", broadcast_prefixes());
-    write_count(out, "unexpected_error_replies", 0);
+    field_int(out, "expired_keys", (int64_t)db_metrics.expired);
+    field_fixed(out, "expired_stale_perc", (uint64_t)db_metrics.expired_stale_permille * 10, 2, "");
+    field_int(out, "expired_time_cap_reached_count", (int64_t)expire_metrics.capped);
+    field_int(out, "expire_cycle_cpu_milliseconds", (int64_t)(clock_ticks_to_ns(expire_metrics.ticks) / 1000000));
+    buf_append_cstr(out, "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
+                         "current_eviction_exceeded_time:0\r\n");
+    field_int(out, "keyspace_hits", (int64_t)db_metrics.hits);
+    field_int(out, "keyspace_misses", (int64_t)db_metrics.misses);
+    field_int(out, "pubsub_channels", (int64_t)pubsub_topics(PUBSUB_CHANNEL));
+    field_int(out, "pubsub_patterns", (int64_t)pubsub_topics(PUBSUB_PATTERN));
+    field_int(out, "pubsubshard_channels", (int64_t)pubsub_topics(PUBSUB_SHARD));
+    field_int(out, "latest_fork_usec", child_metrics.fork_us);
+    field_int(out, "total_forks", (int64_t)child_metrics.forks);
+    field_int(out, "migrate_cached_sockets", (int64_t)links_count());
+    buf_append_cstr(out, "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
+                         "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
+                         "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
+    field_int(out, "tracking_total_keys", (int64_t)tracking_keys());
+    field_int(out, "tracking_total_items", (int64_t)tracking_items());
+    field_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
+    field_int(out, "unexpected_error_replies", 0);
+}
+
+static void write_loop(struct buf *out) {
+    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
+    field_int(out, "eventloop_cycles", (int64_t)stats.turns);
+    field_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(stats.turn_ticks) / 1000));
+    field_int(out, "eventloop_duration_cmd_sum", (int64_t)(clock_ticks_to_ns(catalog_ticks()) / 1000));
+    field_int(out, "instantaneous_eventloop_cycles_per_sec", (int64_t)turns);
+    field_int(out, "instantaneous_eventloop_duration_usec",
+              turns ? (int64_t)(clock_ticks_to_ns(ticks / turns) / 1000) : 0);
 }
 
 void info_counters_stats(struct buf *out) {
-    static const char *const threads[] = {
-        "io_threaded_reads_processed",
-        "io_threaded_writes_processed",
-        "reply_buffer_shrinks",
-        "reply_buffer_expands",
-        NULL,
-    };
-    static const char *const access[] = {
-        "acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel", NULL,
-    };
     write_traffic(out);
     write_keys(out);
-    write_count(out, "total_error_replies", stats.errors);
-    write_count(out, "dump_payload_sanitizations", 0);
-    write_count(out, "total_reads_processed", conn_metrics.reads);
-    write_count(out, "total_writes_processed", conn_metrics.writes);
-    write_zeros(out, threads);
-    write_count(out, "client_query_buffer_limit_disconnections", stats.query_limit_disconnects);
-    write_count(out, "client_output_buffer_limit_disconnections", stats.output_limit_disconnects);
-    write_count(out, "eventloop_cycles", stats.turns);
-    write_count(out, "eventloop_duration_sum", clock_ticks_to_ns(stats.turn_ticks) / 1000);
-    write_count(out, "eventloop_duration_cmd_sum", command_microseconds());
-    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
-    write_count(out, "instantaneous_eventloop_cycles_per_sec", turns);
-    write_count(out, "instantaneous_eventloop_duration_usec", turns ? clock_ticks_to_ns(ticks / turns) / 1000 : 0);
-    write_zeros(out, access);
+    field_int(out, "total_error_replies", (int64_t)stats.errors);
+    field_int(out, "dump_payload_sanitizations", 0);
+    field_int(out, "total_reads_processed", (int64_t)conn_metrics.reads);
+    field_int(out, "total_writes_processed", (int64_t)conn_metrics.writes);
+    buf_append_cstr(out, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+                         "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
+    field_int(out, "client_query_buffer_limit_disconnections", (int64_t)stats.query_limit_disconnects);
+    field_int(out, "client_output_buffer_limit_disconnections", (int64_t)stats.output_limit_disconnects);
+    write_loop(out);
+    buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
+                         "acl_access_denied_channel:0\r\n");
 }

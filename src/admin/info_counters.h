@@ -1,9 +1,13 @@
-/* The sections of INFO that count what commands do: for info.c only. */
+/* INFO's sections of counters, which CONFIG RESETSTAT sets back. */
 #pragma once
+#include "base/option.h"
 
 struct buf;
 
-void info_counters_stats(struct buf *out);
-void info_counters_commands(struct buf *out);
-void info_counters_errors(struct buf *out);
-void info_counters_latencies(struct buf *out);
+extern const struct option info_counters_rows[]; /* latency-tracking, latency-tracking-info-percentiles */
+
+/* Append the lines of a section. */
+void info_counters_stats(struct buf *out);     /* O(rows of the command table) */
+void info_counters_commands(struct buf *out);  /* commandstats: the same */
+void info_counters_errors(struct buf *out);    /* errorstats: O(error codes) */
+void info_counters_latencies(struct buf *out); /* latencystats: the same, and O(buckets) for each command called */
