@@ -1,8 +1,7 @@
-/* COMMAND and its subcommands: what clients and redis-cli's hints learn about the commands of this server.
+/* COMMAND: what programs and redis-cli's hints ask about the commands of this server.
  *
- * All of it comes from the rows: names and positions as they are, the arguments of
- * COMMAND DOCS from the rows' syntax (catalog/command_syntax.h), key specs and categories with
- * what is derived from flags (catalog/command_info.h). */
+ * Every answer comes from the rows: names and positions as they stand there, the arguments of COMMAND DOCS from the
+ * syntax of a row (catalog/command_syntax.h), key specs and categories from its flags too (catalog/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "catalog/catalog.h"
@@ -13,14 +12,6 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include <assert.h>
-
-/* The number of rows in an array that ends with a nameless one; 0 for NULL. */
-static size_t rows_in(const struct command *rows) {
-    size_t count = 0;
-    while (rows && rows[count].name)
-        count++;
-    return count;
-}
 
 static void reply_field(struct client *c, const char *name, const char *value) {
     reply_bulk_cstr(c, name);
@@ -37,7 +28,7 @@ static void reply_int_field(struct client *c, const char *name, int value) {
     reply_int(c, value);
 }
 
-/* The text before the next `end` in *text, which moves behind it. *text becomes empty with the last part. */
+/* Take the text before the next `end` off *text, and that byte too. *text is empty after the last part. */
 static struct slice next_part(struct slice *text, char end) {
     const char *at = memchr(text->ptr, end, text->len);
     if (at == NULL) {
@@ -151,11 +142,11 @@ static void reply_info(struct client *c, const struct command *command) {
     reply_names(c, names, command_info_acl(command, names));
     reply_tips(c, command->tips);
     reply_key_specs(c, command);
-    size_t count = rows_in(command->subcommands);
+    size_t count = command_count_rows(command->subcommands);
     if (count)
         reply_array(c, count);
     else
-        reply_set(c, 0); /* as Redis does */
+        reply_set(c, 0); /* Redis replies another type when there are none */
     for (size_t i = 0; i < count; i++)
         reply_info(c, &command->subcommands[i]);
 }
@@ -171,7 +162,7 @@ static void command(struct request *r) {
     reply_all_info(r->client);
 }
 
-static void info(struct request *r) {
+static void command_info(struct request *r) {
     if (r->argc == 2) {
         reply_all_info(r->client);
         return;
@@ -186,7 +177,7 @@ static void info(struct request *r) {
     }
 }
 
-static void count(struct request *r) {
+static void command_count(struct request *r) {
     reply_int(r->client, (int64_t)catalog_count());
 }
 
@@ -279,7 +270,7 @@ static void reply_deprecated(struct client *c, const char *deprecated) {
 }
 
 static void reply_docs(struct client *c, const struct command *command) {
-    size_t subcommands = rows_in(command->subcommands);
+    size_t subcommands = command_count_rows(command->subcommands);
     bool syscmd = command->flags & CMD_SYSCMD, deprecated = command->deprecated != NULL;
     reply_bulk_cstr(c, catalog_full_name(command));
     reply_map(c, 3u + (command->complexity != NULL) + (syscmd || deprecated) + 2u * deprecated +
@@ -302,7 +293,7 @@ static void reply_docs(struct client *c, const struct command *command) {
         reply_docs(c, &command->subcommands[i]);
 }
 
-static void docs(struct request *r) {
+static void command_docs(struct request *r) {
     struct client *c = r->client;
     if (r->argc == 2) {
         size_t all = catalog_count();
@@ -311,14 +302,14 @@ static void docs(struct request *r) {
             reply_docs(c, catalog_at(i));
         return;
     }
-    size_t place = reply_hold(c), found_count = 0;
+    size_t place = reply_hold(c), count = 0;
     for (int i = 2; i < r->argc; i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found == NULL) continue;
         reply_docs(c, found);
-        found_count++;
+        count++;
     }
-    reply_map_at(c, place, found_count);
+    reply_map_at(c, place, count);
 }
 
 /* --- COMMAND LIST ---------------------------------------------------------------------------- */
@@ -331,7 +322,7 @@ struct filter {
     struct slice pattern;
 };
 
-static bool passes(const struct filter *filter, const struct command *command) {
+static bool filter_passes(const struct filter *filter, const struct command *command) {
     switch (filter->kind) {
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are no modules */
@@ -342,7 +333,7 @@ static bool passes(const struct filter *filter, const struct command *command) {
 }
 
 static size_t reply_if_passes(struct client *c, const struct filter *filter, const struct command *command) {
-    if (!passes(filter, command)) return 0;
+    if (!filter_passes(filter, command)) return 0;
     reply_bulk_cstr(c, catalog_full_name(command));
     return 1;
 }
@@ -362,7 +353,7 @@ static bool parse_filter(struct request *r, struct filter *filter) {
     return filter->kind != FILTER_NONE;
 }
 
-static void list(struct request *r) {
+static void command_list(struct request *r) {
     struct client *c = r->client;
     struct filter filter;
     if (!parse_filter(r, &filter)) {
@@ -373,7 +364,7 @@ static void list(struct request *r) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *row = catalog_at(i);
         listed += reply_if_passes(c, &filter, row);
-        size_t subcommands = rows_in(row->subcommands);
+        size_t subcommands = command_count_rows(row->subcommands);
         for (size_t s = 0; s < subcommands; s++)
             listed += reply_if_passes(c, &filter, &row->subcommands[s]);
     }
@@ -386,8 +377,8 @@ static bool arity_fits(const struct command *command, int argc) {
     return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
 }
 
-/* The keys of the command that stands in the arguments: an array of *count, to be
- * freed by alloc_put with *bytes. NULL: the answer was given. */
+/* Find the keys of the request that stands in the arguments: an array of *count keys, which the caller frees by
+ * alloc_put() with *bytes. NULL: replied. */
 static struct command_info_key *find_keys(struct request *r, int *count, size_t *bytes) {
     const struct slice *argv = r->argv + 2;
     int argc = r->argc - 2;
@@ -417,32 +408,29 @@ static struct command_info_key *find_keys(struct request *r, int *count, size_t 
     return NULL;
 }
 
-static void getkeys(struct request *r) {
-    int count;
-    size_t bytes;
-    struct command_info_key *keys = find_keys(r, &count, &bytes);
-    if (keys == NULL) return;
-    reply_array(r->client, (size_t)count);
-    for (int i = 0; i < count; i++)
-        reply_bulk(r->client, r->argv[2 + keys[i].position]);
-    alloc_put(keys, bytes);
-}
-
-static void getkeysandflags(struct request *r) {
+static void reply_found_keys(struct request *r, bool with_flags) {
     int count;
     size_t bytes;
     struct command_info_key *keys = find_keys(r, &count, &bytes);
     if (keys == NULL) return;
     reply_array(r->client, (size_t)count);
     for (int i = 0; i < count; i++) {
-        reply_array(r->client, 2);
+        if (with_flags) reply_array(r->client, 2);
         reply_bulk(r->client, r->argv[2 + keys[i].position]);
-        reply_words(r->client, keys[i].flags);
+        if (with_flags) reply_words(r->client, keys[i].flags);
     }
     alloc_put(keys, bytes);
 }
 
-static void help(struct request *r) {
+static void command_getkeys(struct request *r) {
+    reply_found_keys(r, false);
+}
+
+static void command_getkeysandflags(struct request *r) {
+    reply_found_keys(r, true);
+}
+
+static void command_help(struct request *r) {
     static const char *const lines[] = {
         "(no subcommand)",
         "    Describe all commands for programs.",
@@ -465,7 +453,7 @@ static void help(struct request *r) {
 
 static const struct command command_subcommands[] = {
     {.name = "count",
-     .body = count,
+     .body = command_count,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -474,7 +462,7 @@ static const struct command command_subcommands[] = {
      .summary = "Count the commands of this server.",
      .complexity = "O(1)"},
     {.name = "docs",
-     .body = docs,
+     .body = command_docs,
      .arity = -2,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -485,7 +473,7 @@ static const struct command command_subcommands[] = {
      .syntax = "[command-name...]",
      .tips = "nondeterministic_output_order"},
     {.name = "getkeys",
-     .body = getkeys,
+     .body = command_getkeys,
      .arity = -4,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -494,7 +482,7 @@ static const struct command command_subcommands[] = {
      .summary = "Find the keys in a request.",
      .complexity = "O(n) for n arguments"},
     {.name = "getkeysandflags",
-     .body = getkeysandflags,
+     .body = command_getkeysandflags,
      .arity = -4,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -503,7 +491,7 @@ static const struct command command_subcommands[] = {
      .summary = "Find the keys in a request, and what it does to them.",
      .complexity = "O(n) for n arguments"},
     {.name = "help",
-     .body = help,
+     .body = command_help,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -512,7 +500,7 @@ static const struct command command_subcommands[] = {
      .summary = "Describe the subcommands.",
      .complexity = "O(1)"},
     {.name = "info",
-     .body = info,
+     .body = command_info,
      .arity = -2,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,
@@ -524,7 +512,7 @@ static const struct command command_subcommands[] = {
      .tips = "nondeterministic_output_order",
      .history = "7.0.0|Without a name it describes all commands."},
     {.name = "list",
-     .body = list,
+     .body = command_list,
      .arity = -2,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_CONNECTION,

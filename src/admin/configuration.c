@@ -1,4 +1,4 @@
-/* CONFIG GET, SET, REWRITE, RESETSTAT. */
+/* CONFIG: the register of options (conf/config.h) as commands. */
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A hidden option answers to its exact name only. */
+/* True if a pattern of CONFIG GET fits this name. A hidden option must be named exactly. */
 static bool is_asked(const struct request *r, const struct option *o, const char *name) {
     struct slice text = slice_cstr(name);
     for (int i = 2; i < r->argc; i++) {
@@ -27,7 +27,7 @@ static bool is_asked(const struct request *r, const struct option *o, const char
     return false;
 }
 
-/* Each option stands under its name and under its old name. */
+/* An option with an old name is listed under both names. */
 static void config_get(struct request *r) {
     struct buf value = {0};
     size_t place = reply_hold(r->client), pairs = 0;
@@ -47,8 +47,8 @@ static void config_get(struct request *r) {
     buf_free(&value);
 }
 
-/* Some options would pull the files away from under the one who is reading them. */
-static bool names_one_for_later(const struct request *r) {
+/* True if the request changes an option that must stay while the dataset is loaded: the names of its files. */
+static bool has_denied_option(const struct request *r) {
     for (int i = 2; i < r->argc; i += 2) {
         const struct option *o = config_find(r->argv[i]);
         if (o && (o->flags & OPTION_DENY_LOADING)) return true;
@@ -62,7 +62,7 @@ static void config_set_command(struct request *r) {
         reply_wrong_arity(r->client, "config|set");
         return;
     }
-    if (loading_is_active() && names_one_for_later(r)) {
+    if (loading_is_active() && has_denied_option(r)) {
         reply_error(r->client, "LOADING Redis is loading the dataset in memory");
         return;
     }

@@ -1,4 +1,4 @@
-/* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
+/* Commands about the connection itself: AUTH, ECHO, HELLO, PING, QUIT and RESET. */
 #include "admin/client_labels.h"
 #include "base/num.h"
 #include "base/version.h"
@@ -12,7 +12,7 @@ static void ping(struct request *r) {
     if (r->argc > 2) {
         reply_wrong_arity(r->client, "ping");
     } else if (client_has_only_messages(r->client)) {
-        reply_array(r->client, 2); /* in the form of a message */
+        reply_array(r->client, 2); /* this client understands nothing but messages */
         reply_bulk_cstr(r->client, "pong");
         reply_bulk(r->client, r->argc == 2 ? r->argv[1] : SLICE(""));
     } else if (r->argc == 2) {
@@ -61,9 +61,9 @@ static void auth(struct request *r) {
     reply_ok(c);
 }
 
-/* What HELLO asks for; slices with a NULL pointer were not given. */
+/* The arguments of HELLO. Missing ones have a NULL ptr. */
 struct hello {
-    int64_t protocol; /* 0: as it is */
+    int64_t protocol; /* 0: keep the present one */
     struct slice user, password, name;
 };
 
@@ -118,7 +118,7 @@ static void hello_describe(struct client *c) {
     reply_array(c, 0);
 }
 
-/* All or nothing: nothing is applied before everything was found to be right. */
+/* After an error nothing has changed: all arguments are checked first, and then the password. */
 static void hello(struct request *r) {
     struct client *c = r->client;
     struct hello asked = {0};

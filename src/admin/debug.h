@@ -1,4 +1,4 @@
-/* DEBUG's option; its command is in families.h. */
+/* The option of DEBUG; its command is in families.h. */
 #pragma once
 #include "base/option.h"
 

@@ -1,12 +1,11 @@
-/* See info.h. INFO is asked every second by monitoring, so its numbers are written by field_*() instead of printf, and
+/* See info.h. INFO is asked every second by monitoring, so its numbers are written by report_*() instead of printf, and
  * texts that never change are written once. */
 #include "admin/info.h"
 #include "admin/info_counters.h"
 #include "admin/info_memory.h"
 #include "base/clock.h"
-#include "base/field.h"
-#include "base/num.h"
 #include "base/rand.h"
+#include "base/report.h"
 #include "base/version.h"
 #include "conf/config.h"
 #include "durable/durability.h"
@@ -14,7 +13,6 @@
 #include "process/cron.h"
 #include "process/listen.h"
 #include "process/process.h"
-#include "publish/pubsub.h"
 #include "publish/tracking.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -80,36 +78,36 @@ static void write_server(struct buf *out) {
     if (build.len == 0) write_build(&build);
     int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - stats.started_ms) / 1000;
     buf_append_slice(out, buf_slice(&build));
-    field_int(out, "tcp_port", listen_port());
-    field_int(out, "server_time_usec", now_us);
-    field_int(out, "uptime_in_seconds", uptime_s);
-    field_int(out, "uptime_in_days", uptime_s / 86400);
-    field_int(out, "hz", cron_hz());
-    field_int(out, "configured_hz", cron_hz());
-    field_int(out, "lru_clock", now_us / 1000000 & 0xffffff);
-    field_text(out, "executable", process_executable());
-    field_text(out, "config_file", config_path());
-    field_int(out, "io_threads_active", 0);
+    report_int(out, "tcp_port", listen_port());
+    report_int(out, "server_time_usec", now_us);
+    report_int(out, "uptime_in_seconds", uptime_s);
+    report_int(out, "uptime_in_days", uptime_s / 86400);
+    report_int(out, "hz", cron_hz());
+    report_int(out, "configured_hz", cron_hz());
+    report_int(out, "lru_clock", now_us / 1000000 & 0xffffff);
+    report_text(out, "executable", process_executable());
+    report_text(out, "config_file", config_path());
+    report_int(out, "io_threads_active", 0);
     write_listeners(out);
 }
 
 static void write_clients(struct buf *out) {
-    field_int(out, "connected_clients", (int64_t)client_count());
-    field_int(out, "cluster_connections", 0);
-    field_int(out, "maxclients", limits_options.max_clients);
+    report_int(out, "connected_clients", (int64_t)client_count());
+    report_int(out, "cluster_connections", 0);
+    report_int(out, "maxclients", limits_options.max_clients);
     buf_append_cstr(out, "client_recent_max_input_buffer:0\r\nclient_recent_max_output_buffer:0\r\n");
-    field_int(out, "blocked_clients", (int64_t)(block_metrics.clients + block_metrics.postponed));
-    field_int(out, "tracking_clients", (int64_t)tracking_metrics.clients);
-    field_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);
-    field_int(out, "total_blocking_keys", (int64_t)block_metrics.keys);
-    field_int(out, "total_blocking_keys_on_nokey", 0);
+    report_int(out, "blocked_clients", (int64_t)(block_metrics.clients + block_metrics.postponed));
+    report_int(out, "tracking_clients", (int64_t)tracking_metrics.clients);
+    report_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);
+    report_int(out, "total_blocking_keys", (int64_t)block_metrics.keys);
+    report_int(out, "total_blocking_keys_on_nokey", 0);
 }
 
 /* --- replication: until its module brings its own ---------------------------------------------- */
 
 static void write_replication(struct buf *out) {
     buf_append_cstr(out, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n");
-    field_text(out, "master_replid", info_run_id());
+    report_text(out, "master_replid", info_run_id());
     buf_append_cstr(out, "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:0\r\n"
                          "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:1048576\r\n"
                          "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
@@ -124,8 +122,8 @@ static uint64_t microseconds(struct timeval time) {
 static void write_usage(struct buf *out, int whose, const char *system, const char *user) {
     struct rusage use = {0};
     getrusage(whose, &use);
-    field_fixed(out, system, microseconds(use.ru_stime), 6, "");
-    field_fixed(out, user, microseconds(use.ru_utime), 6, "");
+    report_fixed(out, system, microseconds(use.ru_stime), 6, "");
+    report_fixed(out, user, microseconds(use.ru_utime), 6, "");
 }
 
 static void write_cpu(struct buf *out) {
@@ -139,7 +137,7 @@ static void write_modules(struct buf *out) {
 }
 
 static void write_cluster(struct buf *out) {
-    field_int(out, "cluster_enabled", 0);
+    report_int(out, "cluster_enabled", 0);
 }
 
 static void write_keyspace(struct buf *out) {

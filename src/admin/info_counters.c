@@ -1,8 +1,8 @@
 /* See info_counters.h. A counter belongs to the module that counts; here it gets its name. */
 #include "admin/info_counters.h"
 #include "base/clock.h"
-#include "base/field.h"
 #include "base/num.h"
+#include "base/report.h"
 #include "catalog/catalog.h"
 #include "net/conn.h"
 #include "net/links.h"
@@ -138,68 +138,68 @@ void info_counters_errors(struct buf *out) {
 /* --- stats ----------------------------------------------------------------------------------- */
 
 static void write_kbps(struct buf *out, const char *name, uint64_t bytes_a_second) {
-    field_ratio(out, name, (double)bytes_a_second, 1024, "");
+    report_ratio(out, name, (double)bytes_a_second, 1024, "");
 }
 
 static void write_traffic(struct buf *out) {
-    field_int(out, "total_connections_received", (int64_t)stats.connections_received);
-    field_int(out, "total_commands_processed", (int64_t)stats.commands);
-    field_int(out, "instantaneous_ops_per_sec", (int64_t)stats_rate(STATS_COMMANDS));
-    field_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
-    field_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
+    report_int(out, "total_connections_received", (int64_t)stats.connections_received);
+    report_int(out, "total_commands_processed", (int64_t)stats.commands);
+    report_int(out, "instantaneous_ops_per_sec", (int64_t)stats_rate(STATS_COMMANDS));
+    report_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
+    report_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
     buf_append_cstr(out, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
     write_kbps(out, "instantaneous_input_kbps", stats_rate(STATS_BYTES_IN));
     write_kbps(out, "instantaneous_output_kbps", stats_rate(STATS_BYTES_OUT));
     buf_append_cstr(out, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
-    field_int(out, "rejected_connections", (int64_t)stats.connections_rejected);
+    report_int(out, "rejected_connections", (int64_t)stats.connections_rejected);
     buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 }
 
 static void write_keys(struct buf *out) {
-    field_int(out, "expired_keys", (int64_t)db_metrics.expired);
-    field_fixed(out, "expired_stale_perc", (uint64_t)db_metrics.expired_stale_permille * 10, 2, "");
-    field_int(out, "expired_time_cap_reached_count", (int64_t)expire_metrics.capped);
-    field_int(out, "expire_cycle_cpu_milliseconds", (int64_t)(clock_ticks_to_ns(expire_metrics.ticks) / 1000000));
+    report_int(out, "expired_keys", (int64_t)db_metrics.expired);
+    report_fixed(out, "expired_stale_perc", (uint64_t)db_metrics.expired_stale_permille * 10, 2, "");
+    report_int(out, "expired_time_cap_reached_count", (int64_t)expire_metrics.capped);
+    report_int(out, "expire_cycle_cpu_milliseconds", (int64_t)(clock_ticks_to_ns(expire_metrics.ticks) / 1000000));
     buf_append_cstr(out, "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
                          "current_eviction_exceeded_time:0\r\n");
-    field_int(out, "keyspace_hits", (int64_t)db_metrics.hits);
-    field_int(out, "keyspace_misses", (int64_t)db_metrics.misses);
-    field_int(out, "pubsub_channels", (int64_t)pubsub_topics(PUBSUB_CHANNEL));
-    field_int(out, "pubsub_patterns", (int64_t)pubsub_topics(PUBSUB_PATTERN));
-    field_int(out, "pubsubshard_channels", (int64_t)pubsub_topics(PUBSUB_SHARD));
-    field_int(out, "latest_fork_usec", child_metrics.fork_us);
-    field_int(out, "total_forks", (int64_t)child_metrics.forks);
-    field_int(out, "migrate_cached_sockets", (int64_t)links_count());
+    report_int(out, "keyspace_hits", (int64_t)db_metrics.hits);
+    report_int(out, "keyspace_misses", (int64_t)db_metrics.misses);
+    report_int(out, "pubsub_channels", (int64_t)pubsub_topics(PUBSUB_CHANNEL));
+    report_int(out, "pubsub_patterns", (int64_t)pubsub_topics(PUBSUB_PATTERN));
+    report_int(out, "pubsubshard_channels", (int64_t)pubsub_topics(PUBSUB_SHARD));
+    report_int(out, "latest_fork_usec", child_metrics.fork_us);
+    report_int(out, "total_forks", (int64_t)child_metrics.forks);
+    report_int(out, "migrate_cached_sockets", (int64_t)links_count());
     buf_append_cstr(out, "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
                          "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
                          "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
-    field_int(out, "tracking_total_keys", (int64_t)tracking_keys());
-    field_int(out, "tracking_total_items", (int64_t)tracking_items());
-    field_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
-    field_int(out, "unexpected_error_replies", 0);
+    report_int(out, "tracking_total_keys", (int64_t)tracking_keys());
+    report_int(out, "tracking_total_items", (int64_t)tracking_items());
+    report_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
+    report_int(out, "unexpected_error_replies", 0);
 }
 
 static void write_loop(struct buf *out) {
     uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
-    field_int(out, "eventloop_cycles", (int64_t)stats.turns);
-    field_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(stats.turn_ticks) / 1000));
-    field_int(out, "eventloop_duration_cmd_sum", (int64_t)(clock_ticks_to_ns(catalog_ticks()) / 1000));
-    field_int(out, "instantaneous_eventloop_cycles_per_sec", (int64_t)turns);
-    field_int(out, "instantaneous_eventloop_duration_usec",
-              turns ? (int64_t)(clock_ticks_to_ns(ticks / turns) / 1000) : 0);
+    report_int(out, "eventloop_cycles", (int64_t)stats.turns);
+    report_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(stats.turn_ticks) / 1000));
+    report_int(out, "eventloop_duration_cmd_sum", (int64_t)(clock_ticks_to_ns(catalog_ticks()) / 1000));
+    report_int(out, "instantaneous_eventloop_cycles_per_sec", (int64_t)turns);
+    report_int(out, "instantaneous_eventloop_duration_usec",
+               turns ? (int64_t)(clock_ticks_to_ns(ticks / turns) / 1000) : 0);
 }
 
 void info_counters_stats(struct buf *out) {
     write_traffic(out);
     write_keys(out);
-    field_int(out, "total_error_replies", (int64_t)stats.errors);
-    field_int(out, "dump_payload_sanitizations", 0);
-    field_int(out, "total_reads_processed", (int64_t)conn_metrics.reads);
-    field_int(out, "total_writes_processed", (int64_t)conn_metrics.writes);
+    report_int(out, "total_error_replies", (int64_t)stats.errors);
+    report_int(out, "dump_payload_sanitizations", 0);
+    report_int(out, "total_reads_processed", (int64_t)conn_metrics.reads);
+    report_int(out, "total_writes_processed", (int64_t)conn_metrics.writes);
     buf_append_cstr(out, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
                          "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
-    field_int(out, "client_query_buffer_limit_disconnections", (int64_t)stats.query_limit_disconnects);
-    field_int(out, "client_output_buffer_limit_disconnections", (int64_t)stats.output_limit_disconnects);
+    report_int(out, "client_query_buffer_limit_disconnections", (int64_t)stats.query_limit_disconnects);
+    report_int(out, "client_output_buffer_limit_disconnections", (int64_t)stats.output_limit_disconnects);
     write_loop(out);
     buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
                          "acl_access_denied_channel:0\r\n");

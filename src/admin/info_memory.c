@@ -3,8 +3,8 @@
 #include "admin/info_memory.h"
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/field.h"
 #include "base/num.h"
+#include "base/report.h"
 #include "base/worker.h"
 #include "conf/config.h"
 #include "conf/directive.h"
@@ -79,7 +79,7 @@ static size_t overhead_bytes(void) {
 
 /* "name:1536" and "name_human:1.50K" */
 static void write_bytes(struct buf *out, const char *name, size_t bytes) {
-    field_int(out, name, (int64_t)bytes);
+    report_int(out, name, (int64_t)bytes);
     buf_append_cstr(out, name);
     buf_append_cstr(out, "_human:");
     out->len += (size_t)num_print_memory(buf_reserve(out, NUM_I64_MAX), bytes);
@@ -88,8 +88,8 @@ static void write_bytes(struct buf *out, const char *name, size_t bytes) {
 
 /* How much larger `more` is than `less`, as a ratio and in bytes. */
 static void write_excess(struct buf *out, const char *ratio, const char *bytes, size_t more, size_t less) {
-    field_ratio(out, ratio, (double)more, (double)less, "");
-    field_int(out, bytes, (int64_t)more - (int64_t)less);
+    report_ratio(out, ratio, (double)more, (double)less, "");
+    report_int(out, bytes, (int64_t)more - (int64_t)less);
 }
 
 static void write_used(struct buf *out, size_t used) {
@@ -98,11 +98,11 @@ static void write_used(struct buf *out, size_t used) {
     write_bytes(out, "used_memory", used);
     write_bytes(out, "used_memory_rss", sample.resident);
     write_bytes(out, "used_memory_peak", peak);
-    field_ratio(out, "used_memory_peak_perc", (double)used * 100, (double)peak, "%");
-    field_int(out, "used_memory_overhead", (int64_t)overhead);
-    field_int(out, "used_memory_startup", (int64_t)startup_bytes);
-    field_int(out, "used_memory_dataset", (int64_t)data);
-    field_ratio(out, "used_memory_dataset_perc", (double)data * 100, (double)grown, "%");
+    report_ratio(out, "used_memory_peak_perc", (double)used * 100, (double)peak, "%");
+    report_int(out, "used_memory_overhead", (int64_t)overhead);
+    report_int(out, "used_memory_startup", (int64_t)startup_bytes);
+    report_int(out, "used_memory_dataset", (int64_t)data);
+    report_ratio(out, "used_memory_dataset_perc", (double)data * 100, (double)grown, "%");
 }
 
 /* The values of maxmemory and of its policy. Nothing obeys them yet. */
@@ -136,9 +136,9 @@ void info_memory_write(struct buf *out) {
     alloc_sample_peak();
     size_t used = alloc_used();
     write_used(out, used);
-    field_int(out, "allocator_allocated", (int64_t)sample.heap.allocated);
-    field_int(out, "allocator_active", (int64_t)sample.heap.active);
-    field_int(out, "allocator_resident", (int64_t)sample.heap.resident);
+    report_int(out, "allocator_allocated", (int64_t)sample.heap.allocated);
+    report_int(out, "allocator_active", (int64_t)sample.heap.active);
+    report_int(out, "allocator_resident", (int64_t)sample.heap.resident);
     write_bytes(out, "total_system_memory", system_bytes());
     buf_append_cstr(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
                          "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
@@ -149,10 +149,10 @@ void info_memory_write(struct buf *out) {
     write_waste(out, used);
     buf_append_cstr(out, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
                          "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
-    field_int(out, "mem_clients_normal", (int64_t)clients_bytes());
+    report_int(out, "mem_clients_normal", (int64_t)clients_bytes());
     buf_append_cstr(out, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
-    field_text(out, "mem_allocator", alloc_library());
-    field_int(out, "active_defrag_running", 0);
-    field_int(out, "lazyfree_pending_objects", (int64_t)worker_pending());
-    field_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed);
+    report_text(out, "mem_allocator", alloc_library());
+    report_int(out, "active_defrag_running", 0);
+    report_int(out, "lazyfree_pending_objects", (int64_t)worker_pending());
+    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed);
 }

@@ -1,4 +1,4 @@
-/* MEMORY: what a key takes. What the process takes as a whole is INFO's to say. */
+/* MEMORY USAGE: how many bytes a key takes. INFO memory is about the process as a whole. */
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "session/client.h"
@@ -6,9 +6,9 @@
 #include "session/request.h"
 #include "store/db.h"
 
-#define SAMPLES_DEFAULT 5 /* elements of a large collection that are looked at */
+#define SAMPLES_DEFAULT 5 /* elements of a large collection that are measured */
 
-/* [SAMPLES count]..., of which the last counts; 0 is all of them. */
+/* Read [SAMPLES count]...; the last one counts, 0 means all elements. False: replied. */
 static bool parse_samples(struct request *r, int64_t *samples) {
     *samples = SAMPLES_DEFAULT;
     for (int i = 3; i < r->argc; i += 2) {
@@ -22,8 +22,8 @@ static bool parse_samples(struct request *r, int64_t *samples) {
     return true;
 }
 
-/* The entry is left as it is, even where its time has come: to look at the memory must not change it. */
-static void usage(struct request *r) {
+/* An expired entry stays: asking for memory must not change it. */
+static void memory_usage(struct request *r) {
     int64_t samples;
     if (!parse_samples(r, &samples)) return;
     const struct entry *e = db_peek(r->client->db, &r->key);
@@ -34,7 +34,7 @@ static void usage(struct request *r) {
     }
 }
 
-static void help(struct request *r) {
+static void memory_help(struct request *r) {
     static const char *const lines[] = {
         "USAGE <key> [SAMPLES <count>]",
         "    Estimate how many bytes <key> takes with its value, by looking at <count>",
@@ -46,7 +46,7 @@ static void help(struct request *r) {
 
 static const struct command memory_subcommands[] = {
     {.name = "help",
-     .body = help,
+     .body = memory_help,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
@@ -54,7 +54,7 @@ static const struct command memory_subcommands[] = {
      .summary = "Describe the subcommands.",
      .complexity = "O(1)"},
     {.name = "usage",
-     .body = usage,
+     .body = memory_usage,
      .arity = -3,
      .flags = CMD_READONLY,
      .first_key = 2,

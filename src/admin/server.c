@@ -8,14 +8,14 @@
 #include "session/client.h"
 #include "session/reply.h"
 
-static void time_command(struct request *r) {
+static void server_time(struct request *r) {
     int64_t now_us = clock_wall_us();
     reply_array(r->client, 2);
     reply_bulk_int(r->client, now_us / 1000000);
     reply_bulk_int(r->client, now_us % 1000000);
 }
 
-static void info(struct request *r) {
+static void server_info(struct request *r) {
     struct buf text = {0};
     info_write(r->argv + 1, r->argc - 1, &text);
     reply_verbatim(r->client, buf_slice(&text), "txt");
@@ -34,7 +34,7 @@ static void monitor(struct request *r) {
 
 const struct command server_commands[] = {
     {.name = "info",
-     .body = info,
+     .body = server_info,
      .arity = -1,
      .flags = CMD_LOADING | CMD_STALE,
      .acl = ACL_DANGEROUS,
@@ -53,7 +53,7 @@ const struct command server_commands[] = {
      .since = "1.0.0",
      .summary = "Show this connection every request that the server executes."},
     {.name = "time",
-     .body = time_command,
+     .body = server_time,
      .arity = 1,
      .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
      .group = GROUP_SERVER,

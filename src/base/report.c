@@ -1,5 +1,5 @@
-/* See field.h. */
-#include "base/field.h"
+/* See report.h. */
+#include "base/report.h"
 #include "base/num.h"
 
 #define NUMBER_MAX (2 * NUM_I64_MAX) /* bytes of a number: digits, a point, zeros behind it */
@@ -20,22 +20,22 @@ static inline void end(struct buf *out, char *to, const char *rest, size_t len) 
     out->len = (size_t)(to + len + 2 - out->data);
 }
 
-void field_int(struct buf *out, const char *name, int64_t value) {
+void report_int(struct buf *out, const char *name, int64_t value) {
     char *to = begin(out, name, NUMBER_MAX);
     end(out, to + num_print_i64(to, value), "", 0);
 }
 
-void field_text(struct buf *out, const char *name, const char *value) {
+void report_text(struct buf *out, const char *name, const char *value) {
     size_t len = strlen(value);
     end(out, begin(out, name, len), value, len);
 }
 
-void field_fixed(struct buf *out, const char *name, uint64_t value, int decimals, const char *unit) {
+void report_fixed(struct buf *out, const char *name, uint64_t value, int decimals, const char *unit) {
     size_t len = strlen(unit);
     char *to = begin(out, name, NUMBER_MAX + len);
     end(out, to + num_print_fixed(to, value, decimals), unit, len);
 }
 
-void field_ratio(struct buf *out, const char *name, double part, double whole, const char *unit) {
-    field_fixed(out, name, whole > 0 ? (uint64_t)(part / whole * 100 + 0.5) : 0, 2, unit);
+void report_ratio(struct buf *out, const char *name, double part, double whole, const char *unit) {
+    report_fixed(out, name, whole > 0 ? (uint64_t)(part / whole * 100 + 0.5) : 0, 2, unit);
 }

@@ -1,7 +1,7 @@
 /* Lines of "name:value", and the fixed-point numbers in them. */
-#include "base/field.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "base/report.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,20 +20,20 @@ static void expect(struct buf *out, const char *text) {
 static void lines_are_as_info_has_them(void **state) {
     (void)state;
     struct buf out = {0};
-    field_int(&out, "a", 0);
-    field_int(&out, "bytes", INT64_MIN);
+    report_int(&out, "a", 0);
+    report_int(&out, "bytes", INT64_MIN);
     expect(&out, "a:0\r\nbytes:-9223372036854775808\r\n");
-    field_text(&out, "role", "master");
-    field_text(&out, "config_file", "");
+    report_text(&out, "role", "master");
+    report_text(&out, "config_file", "");
     expect(&out, "role:master\r\nconfig_file:\r\n");
-    field_fixed(&out, "cpu", 1000042, 6, "");
-    field_fixed(&out, "whole", 7, 0, "");
-    field_fixed(&out, "perc", 5, 2, "%");
-    field_fixed(&out, "most", UINT64_MAX, 19, "");
+    report_fixed(&out, "cpu", 1000042, 6, "");
+    report_fixed(&out, "whole", 7, 0, "");
+    report_fixed(&out, "perc", 5, 2, "%");
+    report_fixed(&out, "most", UINT64_MAX, 19, "");
     expect(&out, "cpu:1.000042\r\nwhole:7\r\nperc:0.05%\r\nmost:1.8446744073709551615\r\n");
-    field_ratio(&out, "share", 1, 3, "");
-    field_ratio(&out, "nothing", 5, 0, "%");
-    field_ratio(&out, "more", 200, 3, "");
+    report_ratio(&out, "share", 1, 3, "");
+    report_ratio(&out, "nothing", 5, 0, "%");
+    report_ratio(&out, "more", 200, 3, "");
     expect(&out, "share:0.33\r\nnothing:0.00%\r\nmore:66.67\r\n");
     buf_free(&out);
 }
@@ -69,7 +69,7 @@ static void sizes_round_as_printf_does(void **state) {
 
 int main(int argc, char **argv) {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
-    printf("test_field: seed %llu\n", (unsigned long long)seed);
+    printf("test_report: seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_as_info_has_them),
