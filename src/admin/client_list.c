@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/command_stats.h"
 #include "exec/block.h"
@@ -76,7 +77,7 @@ static size_t listing_memory(const struct client *c) {
     return l ? sizeof *l + l->own_line.cap + l->text.cap : 0;
 }
 
-const struct client_part client_list_part = {.forget = listing_forget, .memory = listing_memory};
+static const struct client_part client_list_part = {.forget = listing_forget, .memory = listing_memory};
 
 /* --- slices ---------------------------------------------------------------------------------- */
 
@@ -162,3 +163,5 @@ void client_list_info(struct request *r) {
     reply_verbatim(r->client, buf_slice(&text), "txt");
     buf_free(&text);
 }
+
+const struct module client_list_module = {.part = &client_list_part};

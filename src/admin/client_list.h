@@ -2,12 +2,8 @@
  * loop. */
 #pragma once
 
-struct client_part;
 struct request;
 
 /* The bodies of the commands. */
 void client_list_command(struct request *r);
 void client_list_info(struct request *r);
-
-/* Lists in progress: they must hear of each client that closes. */
-extern const struct client_part client_list_part;

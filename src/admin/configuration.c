@@ -2,7 +2,9 @@
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "conf/config.h"
 #include "conf/config_rewrite.h"
 #include "conf/directive.h"
@@ -27,7 +29,7 @@ static bool is_asked(const struct request *r, const struct option *o, const char
     return false;
 }
 
-/* An option with an old name is listed under both names. */
+/* An option with an alias is shown under both names. */
 static void config_get(struct request *r) {
     struct buf value = {0};
     size_t place = reply_hold(r->client), pairs = 0;
@@ -129,8 +131,7 @@ static const struct command config_subcommands[] = {
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "5.0.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "resetstat",
      .body = config_resetstat,
      .arity = 2,
@@ -161,7 +162,7 @@ static const struct command config_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command configuration_commands[] = {
+static const struct command configuration_commands[] = {
     {.name = "config",
      .arity = -2,
      .group = GROUP_SERVER,
@@ -171,3 +172,5 @@ const struct command configuration_commands[] = {
      .subcommands = config_subcommands},
     {.name = NULL},
 };
+
+const struct module configuration_module = {.commands = configuration_commands};

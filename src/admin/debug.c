@@ -1,13 +1,14 @@
 /* DEBUG: tools for tests and developers. The option enable-debug-command permits them; DEBUG asks it before each
  * run. */
-#include "admin/debug.h"
 #include "admin/debug_values.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "conf/permit.h"
 #include "ds/quicklist.h"
 #include "durable/durability.h"
@@ -350,7 +351,7 @@ static const struct debug_action {
 
 static int debug_permit; /* enum permit */
 
-const struct option debug_rows[] = {
+static const struct option debug_rows[] = {
     {.name = "enable-debug-command",
      .type = OPTION_ENUM,
      .flags = OPTION_IMMUTABLE,
@@ -377,7 +378,7 @@ static void debug(struct request *r) {
     reply_unknown_subcommand(r->client, r->argv[1], "DEBUG");
 }
 
-const struct command debug_commands[] = {
+static const struct command debug_commands[] = {
     {.name = "debug",
      .body = debug,
      .arity = -2,
@@ -388,3 +389,5 @@ const struct command debug_commands[] = {
      .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };
+
+const struct module debug_module = {.options = debug_rows, .commands = debug_commands};

@@ -4,6 +4,7 @@
 #include "admin/info_counters.h"
 #include "admin/info_memory.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/rand.h"
 #include "base/report.h"
 #include "base/version.h"
@@ -33,7 +34,7 @@ const char *info_run_id(void) {
     return run_id;
 }
 
-void info_ready(void) {
+static void info_start(void) {
     info_memory_start();
     info_run_id();
 }
@@ -195,3 +196,5 @@ void info_write(const struct slice *names, int count, struct buf *out) {
         sections[i].write(out);
     }
 }
+
+const struct module info_module = {.start = info_start};

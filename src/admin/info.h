@@ -5,9 +5,6 @@
 
 struct buf;
 
-/* At the end of the start: memory in use until now is no data. */
-void info_ready(void);
-
 /* Append the text of these sections, each once and in INFO's order; none means the default ones. Unknown names are
  * ignored. O(fields). */
 void info_write(const struct slice *names, int count, struct buf *out);

@@ -1,7 +1,9 @@
 /* See info_counters.h. A counter belongs to the module that counts; here it gets its name. */
 #include "admin/info_counters.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "base/report.h"
 #include "catalog/catalog.h"
 #include "net/conn.h"
@@ -53,7 +55,7 @@ static void print_percentiles(struct buf *out) {
     }
 }
 
-const struct option info_counters_rows[] = {
+static const struct option info_counters_rows[] = {
     {.name = "latency-tracking", .type = OPTION_BOOL, .address = &latency_tracking, .initial = "yes"},
     {.name = "latency-tracking-info-percentiles",
      .type = OPTION_CUSTOM,
@@ -204,3 +206,5 @@ void info_counters_stats(struct buf *out) {
     buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
                          "acl_access_denied_channel:0\r\n");
 }
+
+const struct module info_counters_module = {.options = info_counters_rows};

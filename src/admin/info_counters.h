@@ -1,10 +1,7 @@
 /* INFO's sections of counters, which CONFIG RESETSTAT sets back. */
 #pragma once
-#include "base/option.h"
 
 struct buf;
-
-extern const struct option info_counters_rows[]; /* latency-tracking, latency-tracking-info-percentiles */
 
 /* Append the lines of a section. */
 void info_counters_stats(struct buf *out);     /* O(rows of the command table) */

@@ -21,13 +21,16 @@ enum option_type {
 
 enum option_flag {
     OPTION_IMMUTABLE = 1 << 0,    /* can be set at start-up only */
-    OPTION_SENSITIVE = 1 << 1,    /* a password: whatever records requests must not show its value */
+    OPTION_SENSITIVE = 1 << 1,    /* a password: no record of a request may show its value */
     OPTION_PROTECTED = 1 << 2,    /* CONFIG SET needs the permission of enable-protected-configs */
     OPTION_HIDDEN = 1 << 3,       /* CONFIG GET shows it only if asked by its exact name, not by a pattern */
     OPTION_MULTI = 1 << 4,        /* takes several words; several lines in the file add up: bind, save ... */
     OPTION_PERCENT = 1 << 5,      /* OPTION_MEMORY takes a percentage too: "5%" is kept as -5 */
     OPTION_DENY_LOADING = 1 << 6, /* cannot be set while the dataset is being loaded */
-    OPTION_PLANNED = 1 << 7,      /* kept and shown, but without effect in this version: the log says so once */
+    /* Kept and shown, but without effect in this version. Such a row is one of three kinds: */
+    OPTION_HARMLESS = 1 << 7,   /* kura does what it asks for anyway, or needs nothing of the kind: silent */
+    OPTION_MISSING = 1 << 8,    /* an operator would miss it: the log says so once */
+    OPTION_PROTECTIVE = 1 << 9, /* without it the server would be open, or lose or leak data: refused */
 };
 
 struct buf;

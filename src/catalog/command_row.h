@@ -111,17 +111,18 @@ struct command {
     command_fn body;        /* NULL for a container that only has subcommands */
     int arity;              /* how many arguments, with the name; negative: at least so many */
     unsigned flags;         /* enum command_flag */
-    unsigned acl;           /* enum command_acl beyond those that flags imply: see command_info.h */
+    unsigned acl;           /* enum command_acl beyond those that flags imply; 0: the category of the group */
     int first_key;          /* index of the first key; 0: no keys. Without the next two, it is the only key */
     int last_key, key_step; /* 0: see command_last_key(), command_key_step() */
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
-    const char *since, *summary, *complexity; /* our own prose, as are history and notes; complexity may be NULL */
-    const char *syntax;                       /* arguments in the notation of catalog/command_syntax.h, or NULL */
-    const char *tips;                         /* command tips, separated by commas, or NULL */
-    const char *history;                      /* "version|change" pairs separated by newlines, or NULL */
-    const char *deprecated;                   /* "since|replacement", or NULL */
-    const struct command_keys *keys;          /* NULL: derived from first_key, last_key, key_step and flags */
+    const char *since, *summary;     /* our own prose, as are complexity, history and notes */
+    const char *complexity;          /* NULL: O(1), or none for a container; "": none */
+    const char *syntax;              /* arguments in the notation of catalog/command_syntax.h, or NULL */
+    const char *tips;                /* command tips, separated by commas, or NULL */
+    const char *history;             /* "version|change" pairs separated by newlines, or NULL */
+    const char *deprecated;          /* "since|replacement", or NULL */
+    const struct command_keys *keys; /* NULL: derived from first_key, last_key, key_step and flags */
     const char *key_flags; /* flags of the derived key spec; NULL: "RW update" with CMD_WRITE, else "RO access" */
     /* Finds movable keys: writes at most max indexes, returns how many keys there are, or -1 if the arguments are
      * wrong. */
@@ -145,4 +146,10 @@ static inline int command_last_key(const struct command *command) {
 /* The distance from one key to the next; 0: no keys. A row without key_step has a key at each index. */
 static inline int command_key_step(const struct command *command) {
     return command->key_step ? command->key_step : command->first_key != 0;
+}
+
+/* As COMMAND DOCS tells it, or NULL. */
+static inline const char *command_complexity(const struct command *command) {
+    if (command->complexity) return command->complexity[0] ? command->complexity : NULL;
+    return command->body ? "O(1)" : NULL;
 }

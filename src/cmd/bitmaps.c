@@ -5,8 +5,10 @@
  * and the length too is no change: nobody is told, and nothing is propagated. */
 #include "base/alloc.h"
 #include "base/blob.h"
+#include "base/module.h"
+#include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -426,12 +428,11 @@ static const struct command_keys bitop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command bitmaps_commands[] = {
+static const struct command bitmaps_commands[] = {
     {.name = "bitcount",
      .body = bitcount,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.6.0",
@@ -443,7 +444,6 @@ const struct command bitmaps_commands[] = {
      .body = bitfield,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "3.2.0",
@@ -457,7 +457,6 @@ const struct command bitmaps_commands[] = {
      .body = bitfield_ro,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "6.0.0",
@@ -468,7 +467,6 @@ const struct command bitmaps_commands[] = {
      .body = bitop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 2,
      .last_key = -1,
      .group = GROUP_BITMAP,
@@ -481,7 +479,6 @@ const struct command bitmaps_commands[] = {
      .body = bitpos,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.8.7",
@@ -493,18 +490,15 @@ const struct command bitmaps_commands[] = {
      .body = getbit,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
      .summary = "Read one bit of a string.",
-     .complexity = "O(1)",
      .syntax = "key:key offset:integer"},
     {.name = "setbit",
      .body = setbit,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
@@ -514,3 +508,5 @@ const struct command bitmaps_commands[] = {
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module bitmaps_module = {.commands = bitmaps_commands};

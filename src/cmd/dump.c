@@ -1,8 +1,9 @@
 /* DUMP and RESTORE: one value as bytes that another server understands, and back. */
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
 #include "persist/rdb.h"
@@ -142,14 +143,12 @@ static void restore(struct request *r) {
     reply_ok(c);
 }
 
-const struct command dump_commands[] = {
+static const struct command dump_commands[] = {
     {.name = "dump",
      .body = dump,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Serialize a value, for RESTORE.",
      .complexity = "O(n) for n bytes of the result",
@@ -161,7 +160,6 @@ const struct command dump_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Give a key the value that DUMP has serialized.",
      .complexity = "O(n) for n bytes of the payload",
@@ -173,3 +171,5 @@ const struct command dump_commands[] = {
      .key_flags = "OW update"},
     {.name = NULL},
 };
+
+const struct module dump_module = {.commands = dump_commands};

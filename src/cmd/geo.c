@@ -2,8 +2,9 @@
  * searches are in geo_search.c. As any sorted set may be asked, its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "cmd/zsets.h"
 #include "exec/propagate.h"
 #include <inttypes.h>
@@ -187,12 +188,11 @@ static void geopos(struct request *r) {
     }
 }
 
-const struct command geo_commands[] = {
+static const struct command geo_commands[] = {
     {.name = "geoadd",
      .body = geoadd,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -205,18 +205,15 @@ const struct command geo_commands[] = {
      .body = geodist,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
      .summary = "Measure the distance between two places.",
-     .complexity = "O(1)",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {.name = "geohash",
      .body = geohash,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -227,7 +224,6 @@ const struct command geo_commands[] = {
      .body = geopos,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -236,3 +232,5 @@ const struct command geo_commands[] = {
      .syntax = "key:key member..."},
     {.name = NULL},
 };
+
+const struct module geo_module = {.commands = geo_commands};

@@ -5,9 +5,10 @@
  * sorted set, so nothing may change it until all is replied or copied; those that a listpack keeps as integers have
  * no text there, and get one with the hit. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/geo.h"
 #include "cmd/zsets.h"
 #include <math.h>
@@ -342,12 +343,11 @@ static const struct command_keys geosearchstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command geo_search_commands[] = {
+static const struct command geo_search_commands[] = {
     {.name = "georadius",
      .body = georadius,
      .arity = -6,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -364,7 +364,6 @@ const struct command geo_search_commands[] = {
      .body = georadius_ro,
      .arity = -6,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
@@ -378,7 +377,6 @@ const struct command geo_search_commands[] = {
      .body = georadiusbymember,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -393,7 +391,6 @@ const struct command geo_search_commands[] = {
      .body = georadiusbymember_ro,
      .arity = -5,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
@@ -406,7 +403,6 @@ const struct command geo_search_commands[] = {
      .body = geosearch,
      .arity = -7,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "6.2.0",
@@ -421,7 +417,6 @@ const struct command geo_search_commands[] = {
      .body = geosearchstore,
      .arity = -8,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_GEO,
@@ -436,3 +431,5 @@ const struct command geo_search_commands[] = {
      .keys = geosearchstore_keys},
     {.name = NULL},
 };
+
+const struct module geo_search_module = {.commands = geo_search_commands};

@@ -1,6 +1,7 @@
 /* Parts of a hash: HRANDFIELD and HSCAN. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/hashes.h"
 #include "cmd/walk.h"
 #include "session/client.h"
@@ -90,12 +91,11 @@ static void hscan(struct request *r) {
     walk_value(r, ENTRY_HASH, step);
 }
 
-const struct command hash_walk_commands[] = {
+static const struct command hash_walk_commands[] = {
     {.name = "hrandfield",
      .body = hrandfield,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
      .group = GROUP_HASH,
      .since = "6.2.0",
@@ -107,7 +107,6 @@ const struct command hash_walk_commands[] = {
      .body = hscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
      .group = GROUP_HASH,
      .since = "2.8.0",
@@ -117,3 +116,5 @@ const struct command hash_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module hash_walk_module = {.commands = hash_walk_commands};

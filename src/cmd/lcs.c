@@ -4,8 +4,10 @@
  * needs only the one before, so two rows serve LEN; to say which bytes they are, or
  * where, all rows are kept and walked back from the end. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/reply.h"
@@ -172,12 +174,11 @@ static void lcs(struct request *r) {
     alloc_put(l.lengths, l.bytes);
 }
 
-const struct command lcs_commands[] = {
+static const struct command lcs_commands[] = {
     {.name = "lcs",
      .body = lcs,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_STRING,
@@ -187,3 +188,5 @@ const struct command lcs_commands[] = {
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
     {.name = NULL},
 };
+
+const struct module lcs_module = {.commands = lcs_commands};

@@ -4,8 +4,9 @@
  * difference walks over the first and asks all others: neither keeps anything but the result. They ask for a batch
  * of members at a time, so that the cache misses of large sets overlap. A union has to remember what it has seen. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -287,12 +288,11 @@ static const struct command_keys sdiffstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command set_algebra_commands[] = {
+static const struct command set_algebra_commands[] = {
     {.name = "sinter",
      .body = sinter,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -305,7 +305,6 @@ const struct command set_algebra_commands[] = {
      .body = sintercard,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET,
      .group = GROUP_SET,
      .since = "7.0.0",
      .summary = "Count the members that all of these sets have.",
@@ -316,7 +315,6 @@ const struct command set_algebra_commands[] = {
      .body = sinterstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -329,7 +327,6 @@ const struct command set_algebra_commands[] = {
      .body = sunion,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -342,7 +339,6 @@ const struct command set_algebra_commands[] = {
      .body = sunionstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -355,7 +351,6 @@ const struct command set_algebra_commands[] = {
      .body = sdiff,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -368,7 +363,6 @@ const struct command set_algebra_commands[] = {
      .body = sdiffstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -379,3 +373,5 @@ const struct command set_algebra_commands[] = {
      .keys = sdiffstore_keys},
     {.name = NULL},
 };
+
+const struct module set_algebra_module = {.commands = set_algebra_commands};

@@ -1,8 +1,9 @@
 /* Members of sets, unnamed: all of them, some at random, some at a time. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/sets.h"
 #include "cmd/walk.h"
 #include "exec/propagate.h"
@@ -192,12 +193,11 @@ static void sscan(struct request *r) {
     walk_value(r, ENTRY_SET, step);
 }
 
-const struct command set_walk_commands[] = {
+static const struct command set_walk_commands[] = {
     {.name = "spop",
      .body = spop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -211,7 +211,6 @@ const struct command set_walk_commands[] = {
      .body = srandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -224,7 +223,6 @@ const struct command set_walk_commands[] = {
      .body = smembers,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -236,7 +234,6 @@ const struct command set_walk_commands[] = {
      .body = sscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "2.8.0",
@@ -246,3 +243,5 @@ const struct command set_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module set_walk_module = {.commands = set_walk_commands};

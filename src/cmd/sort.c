@@ -8,7 +8,8 @@
  * visited. A set has no such order: it is sorted by its members as soon as the result is stored, so that replicas
  * store the same. */
 #include "base/buf.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/sort_order.h"
 #include "cmd/sort_pattern.h"
 #include "session/client.h"
@@ -490,14 +491,13 @@ static const struct command_keys sort_ro_keys[] = {
     {.flags = NULL},
 };
 
-const struct command sort_commands[] = {
+static const struct command sort_commands[] = {
     {.name = "sort",
      .body = sort,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
@@ -511,7 +511,6 @@ const struct command sort_commands[] = {
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
@@ -521,3 +520,5 @@ const struct command sort_commands[] = {
      .find_keys = find_key},
     {.name = NULL},
 };
+
+const struct module sort_module = {.commands = sort_commands};

@@ -5,11 +5,12 @@
  * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -17,7 +18,7 @@
 #include "store/expire.h"
 #include "store/string.h"
 
-enum option {
+enum set_option {
     NX = 1 << 0,
     XX = 1 << 1,
     GET = 1 << 2,
@@ -309,28 +310,24 @@ static const struct command_keys getex_keys[] = {
     {.flags = NULL},
 };
 
-const struct command strings_commands[] = {
+static const struct command strings_commands[] = {
     {.name = "get",
      .body = get,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Read a string.",
-     .complexity = "O(1)",
      .syntax = "key:key"},
     {.name = "set",
      .body = set,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string.",
-     .complexity = "O(1)",
      .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
                "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
                "unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
@@ -343,48 +340,40 @@ const struct command strings_commands[] = {
      .body = setnx,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string, if the key is free.",
-     .complexity = "O(1)",
      .syntax = "key:key value",
      .key_flags = "OW insert"},
     {.name = "setex",
      .body = setex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
      .summary = "Write a string that expires after some seconds.",
-     .complexity = "O(1)",
      .syntax = "key:key seconds:integer value",
      .key_flags = "OW update"},
     {.name = "psetex",
      .body = psetex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
      .summary = "Write a string that expires after some milliseconds.",
-     .complexity = "O(1)",
      .syntax = "key:key milliseconds:integer value",
      .key_flags = "OW update"},
     {.name = "getset",
      .body = getset,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string, and read what was there before.",
-     .complexity = "O(1)",
      .syntax = "key:key value",
      .deprecated = "6.2.0|`SET`: `GET`",
      .key_flags = "RW access update"},
@@ -392,24 +381,20 @@ const struct command strings_commands[] = {
      .body = getdel,
      .arity = 2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
      .summary = "Read a string, and remove its key.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access delete"},
     {.name = "getex",
      .body = getex,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
      .summary = "Read a string, and change when it expires.",
-     .complexity = "O(1)",
      .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
                "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
      .keys = getex_keys},
@@ -417,7 +402,6 @@ const struct command strings_commands[] = {
      .body = mget,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_STRING,
@@ -430,7 +414,6 @@ const struct command strings_commands[] = {
      .body = mset,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
@@ -445,7 +428,6 @@ const struct command strings_commands[] = {
      .body = msetnx,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
@@ -458,3 +440,5 @@ const struct command strings_commands[] = {
      .key_flags = "OW insert"},
     {.name = NULL},
 };
+
+const struct module strings_module = {.commands = strings_commands};

@@ -2,9 +2,10 @@
  *
  * A result is put together as a value without a key, from copies of the members, so that the destination may be one of
  * the sources. Intersections ask the smallest source for its members and the others whether they have them. */
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
 #include <math.h>
@@ -337,12 +338,11 @@ static const struct command_keys zunionstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_algebra_commands[] = {
+static const struct command zset_algebra_commands[] = {
     {.name = "zdiff",
      .body = zdiff,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that only the first of these sorted sets has.",
@@ -353,7 +353,6 @@ const struct command zset_algebra_commands[] = {
      .body = zdiffstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -365,7 +364,6 @@ const struct command zset_algebra_commands[] = {
      .body = zinter,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that all of these sorted sets have.",
@@ -377,7 +375,6 @@ const struct command zset_algebra_commands[] = {
      .body = zintercard,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
      .summary = "Count the members that all of these sorted sets have.",
@@ -388,7 +385,6 @@ const struct command zset_algebra_commands[] = {
      .body = zinterstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -401,7 +397,6 @@ const struct command zset_algebra_commands[] = {
      .body = zunion,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that any of these sorted sets has.",
@@ -413,7 +408,6 @@ const struct command zset_algebra_commands[] = {
      .body = zunionstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -424,3 +418,5 @@ const struct command zset_algebra_commands[] = {
      .keys = zunionstore_keys},
     {.name = NULL},
 };
+
+const struct module zset_algebra_module = {.commands = zset_algebra_commands};

@@ -1,8 +1,9 @@
 /* Sorted sets by range: of ranks, of scores, of members. All forms of ZRANGE are one parser and one walk. */
 #include "base/buf.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/zsets.h"
 #include <math.h>
 #include <stdlib.h>
@@ -268,12 +269,11 @@ static const struct command_keys zrangestore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_range_commands[] = {
+static const struct command zset_range_commands[] = {
     {.name = "zcount",
      .body = zcount,
      .arity = 4,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -284,7 +284,6 @@ const struct command zset_range_commands[] = {
      .body = zlexcount,
      .arity = 4,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -295,7 +294,6 @@ const struct command zset_range_commands[] = {
      .body = zrange,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -308,7 +306,6 @@ const struct command zset_range_commands[] = {
      .body = zrangebylex,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -320,7 +317,6 @@ const struct command zset_range_commands[] = {
      .body = zrangebyscore,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.0.5",
@@ -333,7 +329,6 @@ const struct command zset_range_commands[] = {
      .body = zrangestore,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_SORTED_SET,
@@ -347,7 +342,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebylex,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -359,7 +353,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebyrank,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -371,7 +364,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebyscore,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -383,7 +375,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrange,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -395,7 +386,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrangebylex,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -407,7 +397,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrangebyscore,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.2.0",
@@ -418,3 +407,5 @@ const struct command zset_range_commands[] = {
      .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
     {.name = NULL},
 };
+
+const struct module zset_range_module = {.commands = zset_range_commands};

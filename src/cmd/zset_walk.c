@@ -1,8 +1,9 @@
 /* Sorted sets piece by piece: members drawn at random, and ZSCAN. */
+#include "base/module.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/walk.h"
 #include "cmd/zsets.h"
 #include <limits.h>
@@ -135,12 +136,11 @@ static void zscan(struct request *r) {
     walk_value(r, ENTRY_ZSET, step);
 }
 
-const struct command zset_walk_commands[] = {
+static const struct command zset_walk_commands[] = {
     {.name = "zrandmember",
      .body = zrandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -152,7 +152,6 @@ const struct command zset_walk_commands[] = {
      .body = zscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.0",
@@ -162,3 +161,5 @@ const struct command zset_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module zset_walk_module = {.commands = zset_walk_commands};

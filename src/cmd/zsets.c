@@ -1,8 +1,9 @@
 /* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
 #include "cmd/zsets.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/propagate.h"
 
 #define AHEAD 16         /* members whose cache misses overlap */
@@ -286,12 +287,11 @@ static const struct command_keys zmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zsets_commands[] = {
+static const struct command zsets_commands[] = {
     {.name = "zadd",
      .body = zadd,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 3,
      .group = GROUP_SORTED_SET,
@@ -307,19 +307,16 @@ const struct command zsets_commands[] = {
      .body = zcard,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
      .summary = "Count the members of a sorted set.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = "zincrby",
      .body = zincrby,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 3,
      .group = GROUP_SORTED_SET,
@@ -332,7 +329,6 @@ const struct command zsets_commands[] = {
      .body = zmscore,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -343,7 +339,6 @@ const struct command zsets_commands[] = {
      .body = zpopmax,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
@@ -355,7 +350,6 @@ const struct command zsets_commands[] = {
      .body = zpopmin,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
@@ -367,7 +361,6 @@ const struct command zsets_commands[] = {
      .body = zmpop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
      .summary = "Take members from an end of the first sorted set that has any.",
@@ -378,7 +371,6 @@ const struct command zsets_commands[] = {
      .body = zrem,
      .arity = -3,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -392,19 +384,16 @@ const struct command zsets_commands[] = {
      .body = zscore,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
      .summary = "Read the score of a member.",
-     .complexity = "O(1)",
      .syntax = "key:key member"},
     {.name = "zrank",
      .body = zrank,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -417,7 +406,6 @@ const struct command zsets_commands[] = {
      .body = zrevrank,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -428,3 +416,5 @@ const struct command zsets_commands[] = {
      .history = "7.2.0|New: `WITHSCORE`."},
     {.name = NULL},
 };
+
+const struct module zsets_module = {.commands = zsets_commands};

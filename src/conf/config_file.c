@@ -1,5 +1,7 @@
+/* See config_file.h. All sources are put together into one text, which is read line by line; so there is one way to
+ * read an option, and line numbers count on from one source to the next, as Redis's do. Invariant: a line is applied
+ * completely before the next one is looked at, so a later line sees, and overrides, what the earlier ones have set. */
 #include "conf/config_file.h"
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -9,15 +11,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 
-#define INCLUDES_MAX 32 /* depth of files that include files */
+#define INCLUDES_MAX 32 /* depth of files that include each other */
 
 static int include_depth;
+static const char *included; /* the file that is being read, if another one includes it */
+static struct {
+    const char *name;
+    int lines;
+} first_file; /* the named file stands at the beginning of the text; name NULL: there is none */
 
 static void load_text(struct slice text);
 
@@ -26,6 +32,8 @@ static void die(int line, struct slice text, const char *error) {
     fprintf(stderr, "Reading the configuration file, at line %d\n", line);
     fprintf(stderr, ">>> '%.*s'\n", (int)text.len, text.ptr);
     fprintf(stderr, "%s\n", error);
+    const char *file = included ? included : line <= first_file.lines ? first_file.name : NULL;
+    if (file) fprintf(stderr, "The line is in %s\n", file);
     exit(1);
 }
 
@@ -63,12 +71,15 @@ static struct slice trim(struct slice s) {
 
 static void load_one(const char *file) {
     struct buf text = {0};
+    const char *includer = included;
     read_file(file, &text);
+    included = file;
     load_text(buf_slice(&text));
+    included = includer;
     buf_free(&text);
 }
 
-/* A pattern that matches nothing is no error, a plain name that is not there is one. */
+/* A pattern may match nothing, but a file that is named must exist. */
 static const char *load_include(const char *pattern) {
     glob_t found;
     if (include_depth == INCLUDES_MAX) return "too many levels of include";
@@ -88,23 +99,35 @@ static const char *load_include(const char *pattern) {
 
 static const char unknown[] = "Bad directive or wrong number of arguments";
 
-/* Directives that are no options: they cannot be asked for by CONFIG GET. */
+/* A line that Redis writes for the user that everybody is: it permits everything. */
+static bool is_open_user(const struct words *w) {
+    static const char *const rules[] = {"on", "nopass", "sanitize-payload", "~*", "&*", "+@all"};
+    if (strcmp(w->at[1], "default") != 0) return false;
+    for (int i = 2; i < w->count; i++) {
+        size_t known = 0;
+        while (known < sizeof rules / sizeof rules[0] && strcasecmp(w->at[i], rules[known]) != 0)
+            known++;
+        if (known == sizeof rules / sizeof rules[0]) return false;
+    }
+    return true;
+}
+
+/* Directives that have no row, so CONFIG GET does not know them. Returns the error, or NULL. */
 static const char *load_directive(const struct words *w) {
     static const struct {
         const char *name;
         int least, most; /* words with the name */
-    } accepted[] = {{"user", 2, INT32_MAX}, {"rename-command", 3, 3}, {"loadmodule", 2, INT32_MAX}};
+    } protective[] = {{"user", 2, INT32_MAX}, {"rename-command", 3, 3}, {"loadmodule", 2, INT32_MAX}};
     static const char *const obsolete[] = {"list-max-ziplist-entries", "list-max-ziplist-value",
                                            "lua-replicate-commands"};
     const char *name = w->at[0];
     if (words_hold_nul((const char *const *)w->at, w->count)) return unknown;
     if (strcasecmp(name, "include") == 0 && w->count == 2) return load_include(w->at[1]);
     if (strcasecmp(name, "sentinel") == 0) return "sentinel directive while not in sentinel mode";
-    for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
-        if (strcasecmp(name, accepted[i].name) != 0) continue;
-        if (w->count < accepted[i].least || w->count > accepted[i].most) return unknown;
-        config_note_unsupported(accepted[i].name);
-        return NULL;
+    for (size_t i = 0; i < sizeof protective / sizeof protective[0]; i++) {
+        if (strcasecmp(name, protective[i].name) != 0) continue;
+        if (w->count < protective[i].least || w->count > protective[i].most) return unknown;
+        return strcasecmp(name, "user") == 0 && is_open_user(w) ? NULL : config_refused;
     }
     for (size_t i = 0; i < sizeof obsolete / sizeof obsolete[0]; i++) {
         if (strcasecmp(name, obsolete[i]) == 0 && w->count == 2) return NULL;
@@ -118,7 +141,7 @@ static const char *load_words(const struct words *w) {
     struct words parts = {0};
     const char *error = NULL, *const *values = (const char *const *)w->at + 1;
     int count = w->count - 1;
-    /* "a b c" in quotes is as good as a b c, where several words are taken: --save "60 1000". */
+    /* An option that takes several words takes them in one pair of quotes too: --save "60 1000". */
     if (directive_takes_words(o) && count == 1 && values[0][0]) {
         words_split_blanks(&parts, words_slice(values[0]));
         values = (const char *const *)parts.at;
@@ -163,9 +186,9 @@ static bool is_single_word(const char *text) {
     return single;
 }
 
-/* "--name" begins a line, whatever follows is quoted behind it. A word right behind
- * "--name" is its value even if it begins with two dashes; only "--save" may stand
- * alone, and means save "". "--name value" may be one word, too. */
+/* Make lines of the command line. "--name" begins a line, and the words after it are quoted. The word right after
+ * "--name" is its value even if it begins with two dashes; only "--save" may have no value, and means save "".
+ * "--name value" may also be one word. */
 static void append_options(struct buf *text, int count, char *const *words) {
     bool may_be_name = true;
     for (int i = 0; i < count; i++) {
@@ -185,6 +208,13 @@ static void append_options(struct buf *text, int count, char *const *words) {
     }
 }
 
+static int count_lines(struct slice text) {
+    int lines = 0;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.ptr[i] == '\n';
+    return lines;
+}
+
 static void remember_path(const char *file) {
     struct buf absolute = {0};
     char folder[4096];
@@ -194,12 +224,13 @@ static void remember_path(const char *file) {
     buf_free(&absolute);
 }
 
-/* All sources make one text, so that line numbers count on from one to the next as Redis's do. */
-void config_load(const char *file, int from_stdin, int count, char *const *words) {
+void config_load(const char *file, bool from_stdin, int count, char *const *words) {
     struct buf text = {0};
     if (file) {
         read_file(file, &text);
         remember_path(file);
+        first_file.name = file;
+        first_file.lines = 1 + count_lines(buf_slice(&text));
     }
     if (from_stdin) {
         log_warning("Reading config from stdin");

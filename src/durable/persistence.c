@@ -1,5 +1,7 @@
-/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. */
-#include "cmd/families.h"
+/* The commands SAVE, BGSAVE, LASTSAVE and BGREWRITEAOF. A background save waits while a child is running, and inside
+ * EXEC, since a fork in the middle of a transaction would save half of it. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "durable/bgsave.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
@@ -60,10 +62,10 @@ static void bgrewriteaof(struct request *r) {
 }
 
 static void lastsave(struct request *r) {
-    reply_int(r->client, snapshot_figures.saved_s);
+    reply_int(r->client, snapshot_metrics.saved_s);
 }
 
-const struct command persistence_commands[] = {
+static const struct command persistence_commands[] = {
     {.name = "save",
      .body = save,
      .arity = 1,
@@ -98,7 +100,8 @@ const struct command persistence_commands[] = {
      .group = GROUP_SERVER,
      .since = "1.0.0",
      .summary = "Tell at which Unix time the last snapshot succeeded.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module persistence_module = {.commands = persistence_commands};

@@ -1,9 +1,11 @@
 /* See limits.h. Invariants: once limits_fit_files() has run, max_clients never exceeds what the limit on open files
- * leaves for clients, so accept() does not run out of descriptors; output_limit[] changes as a whole or not at all. */
+ * leaves for clients, so accept() does not run out of descriptors. output_limit[] changes as a whole or not at all. */
 #include "session/limits.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "base/words.h"
 #include "conf/directive.h"
 #include "net/socket.h"
@@ -75,7 +77,7 @@ static bool apply_max_clients(const char **error) {
 #define MEGABYTE 1048576
 #define OUTPUT_LIMITS "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
 
-/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica", and both are read. */
+/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica"; both words are read. */
 static const struct {
     const char *shown, *written;
 } class_names[LIMITS_CLASSES] = {{"normal", "normal"}, {"slave", "replica"}, {"pubsub", "pubsub"}};
@@ -156,7 +158,7 @@ static void write_output_limit_lines(struct buf *out) {
     }
 }
 
-const struct option limits_rows[] = {
+static const struct option limits_rows[] = {
     {.name = "maxclients",
      .type = OPTION_I64,
      .address = &limits_options.max_clients,
@@ -185,3 +187,5 @@ const struct option limits_rows[] = {
      .lines = write_output_limit_lines},
     {.name = NULL},
 };
+
+const struct module limits_module = {.options = limits_rows};
