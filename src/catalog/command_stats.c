@@ -34,7 +34,7 @@ void command_stats_reset(struct command_stats *s) {
 }
 
 uint64_t command_stats_percentile(const struct command_stats *s, double percentile) {
-    uint64_t wanted = (uint64_t)ceil(percentile / 100 * (double)s->calls), seen = 0;
+    uint64_t wanted = (uint64_t)ceil(percentile * (double)s->calls / 100), seen = 0;
     for (unsigned i = 0; s->calls && i < COMMAND_STATS_BUCKETS; i++) {
         seen += s->histogram[i];
         if (s->histogram[i] && seen >= wanted) return command_stats_ticks(i);
