@@ -2,7 +2,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/hashes.h"
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/fieldmap.h"
@@ -68,26 +68,26 @@ static void hrandfield(struct request *r) {
 
 static void visit(void *walk, void *record) {
     struct field_pair pair = field_pair(record);
-    if (!walk_wants(walk, pair.name)) return;
-    walk_add(walk, pair.name);
-    walk_add(walk, pair.value);
+    if (!scan_step_wants(walk, pair.name)) return;
+    scan_step_add(walk, pair.name);
+    scan_step_add(walk, pair.value);
 }
 
-static uint64_t step(struct walk *w, void *hash, uint64_t cursor) {
+static uint64_t step(struct scan_step *w, void *hash, uint64_t cursor) {
     struct fieldmap_iter it;
     struct field_pair pair;
     if (entry_owns_memory(hash)) return fieldmap_scan(hash, cursor, visit, w);
     fieldmap_iter_init(&it, hash);
     while (fieldmap_iter_next(&it, &pair)) {
-        if (!walk_wants(w, pair.name)) continue;
-        walk_add(w, pair.name);
-        walk_add(w, pair.value);
+        if (!scan_step_wants(w, pair.name)) continue;
+        scan_step_add(w, pair.name);
+        scan_step_add(w, pair.value);
     }
     return 0;
 }
 
 static void hscan(struct request *r) {
-    walk_value(r, ENTRY_HASH, step);
+    scan_step_value(r, ENTRY_HASH, step);
 }
 
 const struct command hash_walk_commands[] = {

@@ -1,7 +1,7 @@
-/* SCAN: cmd/walk.h over the keyspace. */
+/* SCAN: cmd/scan_step.h over the keyspace. */
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/request.h"
@@ -9,7 +9,7 @@
 #define ANY_TYPE (-1)
 
 struct scan {
-    struct walk walk;
+    struct scan_step step;
     struct db *db;
     int type;       /* enum entry_type, ANY_TYPE, or ENTRY_TYPES for a name that no key has */
     struct buf due; /* struct entry * of those past their deadline */
@@ -24,7 +24,7 @@ static int type_named(struct slice name) {
 
 static bool parse_options(struct request *r, struct scan *s) {
     struct slice type = {NULL, 0};
-    if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->walk.pattern, &s->walk.count, &type)) return false;
+    if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->step.pattern, &s->step.count, &type)) return false;
     if (type.ptr) s->type = type_named(type);
     return true;
 }
@@ -32,15 +32,15 @@ static bool parse_options(struct request *r, struct scan *s) {
 static void visit(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    if (!walk_wants(&s->walk, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (!scan_step_wants(&s->step, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
     if (db_is_due(e)) {
         buf_append(&s->due, &e, sizeof e);
     } else {
-        walk_add(&s->walk, entry_key(e));
+        scan_step_add(&s->step, entry_key(e));
     }
 }
 
-static uint64_t step(struct walk *w, void *scan, uint64_t cursor) {
+static uint64_t step(struct scan_step *w, void *scan, uint64_t cursor) {
     (void)w;
     return db_scan(((struct scan *)scan)->db, cursor, visit, scan);
 }
@@ -60,11 +60,11 @@ static void remove_due(struct db *db, const struct buf *due) {
 
 static void scan(struct request *r) {
     struct client *c = r->client;
-    struct scan s = {.walk.count = WALK_COUNT, .db = c->db, .type = ANY_TYPE};
+    struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
-    cursor = walk_run(&s.walk, &s, cursor, step);
-    walk_reply(&s.walk, c, cursor);
+    cursor = scan_step_run(&s.step, &s, cursor, step);
+    scan_step_reply(&s.step, c, cursor);
     propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.due);

@@ -4,7 +4,7 @@
 #include "cmd/effect.h"
 #include "cmd/families.h"
 #include "cmd/sets.h"
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -181,15 +181,15 @@ static void srandmember(struct request *r) {
 static void visit(void *walk, struct listpack_value member) {
     char digits[NUM_I64_MAX];
     struct slice text = listpack_value_text(member, digits);
-    if (walk_wants(walk, text)) walk_add(walk, text);
+    if (scan_step_wants(walk, text)) scan_step_add(walk, text);
 }
 
-static uint64_t step(struct walk *w, void *set, uint64_t cursor) {
+static uint64_t step(struct scan_step *w, void *set, uint64_t cursor) {
     return set_scan(set, cursor, visit, w);
 }
 
 static void sscan(struct request *r) {
-    walk_value(r, ENTRY_SET, step);
+    scan_step_value(r, ENTRY_SET, step);
 }
 
 const struct command set_walk_commands[] = {

@@ -3,7 +3,7 @@
 #include "base/rand.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "cmd/zsets.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -122,17 +122,17 @@ static void zrandmember(struct request *r) {
 
 static void visit(void *walk, struct slice member, double score) {
     char text[NUM_F64_MAX];
-    if (!walk_wants(walk, member)) return;
-    walk_add(walk, member);
-    walk_add(walk, slice_of(text, (size_t)num_print_f64(text, score)));
+    if (!scan_step_wants(walk, member)) return;
+    scan_step_add(walk, member);
+    scan_step_add(walk, slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-static uint64_t step(struct walk *w, void *zset, uint64_t cursor) {
+static uint64_t step(struct scan_step *w, void *zset, uint64_t cursor) {
     return zset_scan(zset, cursor, visit, w);
 }
 
 static void zscan(struct request *r) {
-    walk_value(r, ENTRY_ZSET, step);
+    scan_step_value(r, ENTRY_ZSET, step);
 }
 
 const struct command zset_walk_commands[] = {

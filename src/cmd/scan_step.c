@@ -1,4 +1,4 @@
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "base/glob.h"
 #include "base/num.h"
 #include "cmd/args.h"
@@ -10,12 +10,12 @@
 #define CURSOR_MASK ((UINT64_C(1) << 48) - 1)
 #define LINES_PER_COUNT 10
 
-bool walk_wants(struct walk *w, struct slice name) {
+bool scan_step_wants(struct scan_step *w, struct slice name) {
     w->visited++;
     return !w->pattern.ptr || glob_match(w->pattern, name);
 }
 
-void walk_add(struct walk *w, struct slice element) {
+void scan_step_add(struct scan_step *w, struct slice element) {
     char *to = buf_reserve(&w->reply, element.len + NUM_I64_MAX + 5), *at = to;
     *at++ = '$';
     at += num_print_u64(at, element.len);
@@ -26,7 +26,7 @@ void walk_add(struct walk *w, struct slice element) {
     w->elements++;
 }
 
-uint64_t walk_run(struct walk *w, void *subject, uint64_t cursor, walk_step_fn step) {
+uint64_t scan_step_run(struct scan_step *w, void *subject, uint64_t cursor, scan_step_fn step) {
     int64_t lines = w->count > INT64_MAX / LINES_PER_COUNT ? INT64_MAX : w->count * LINES_PER_COUNT;
     cursor &= CURSOR_MASK;
     do {
@@ -35,7 +35,7 @@ uint64_t walk_run(struct walk *w, void *subject, uint64_t cursor, walk_step_fn s
     return cursor;
 }
 
-void walk_reply(struct walk *w, struct client *c, uint64_t cursor) {
+void scan_step_reply(struct scan_step *w, struct client *c, uint64_t cursor) {
     reply_array(c, 2);
     reply_bulk_int(c, (int64_t)cursor);
     reply_array(c, w->elements);
@@ -43,16 +43,16 @@ void walk_reply(struct walk *w, struct client *c, uint64_t cursor) {
     buf_free(&w->reply);
 }
 
-void walk_value(struct request *r, enum entry_type type, walk_step_fn step) {
+void scan_step_value(struct request *r, enum entry_type type, scan_step_fn step) {
     struct client *c = r->client;
-    struct walk w = {.count = WALK_COUNT};
+    struct scan_step w = {.count = SCAN_STEP_COUNT};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[2], &cursor)) return;
     struct entry *e = db_read(c->db, &r->key);
     if (!e) { /* what the options say is not looked at then */
-        walk_reply(&w, c, 0);
+        scan_step_reply(&w, c, 0);
     } else if (lookup_is(c, e, type) && args_scan(c, r->argv + 3, r->argc - 3, &w.pattern, &w.count, NULL)) {
-        cursor = walk_run(&w, e, cursor, step);
-        walk_reply(&w, c, cursor);
+        cursor = scan_step_run(&w, e, cursor, step);
+        scan_step_reply(&w, c, cursor);
     }
 }

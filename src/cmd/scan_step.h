@@ -11,23 +11,23 @@
 struct client;
 struct request;
 
-struct walk {
+struct scan_step {
     struct slice pattern; /* ptr NULL: everything */
     int64_t count, visited;
     size_t elements; /* of the reply, which can be put together only behind the cursor: */
     struct buf reply;
 };
-#define WALK_COUNT 10 /* unless the request says otherwise */
+#define SCAN_STEP_COUNT 10 /* unless the request says otherwise */
 
 /* One step: visits what is at the cursor, and returns the next one, 0 at the end. */
-typedef uint64_t (*walk_step_fn)(struct walk *w, void *subject, uint64_t cursor);
+typedef uint64_t (*scan_step_fn)(struct scan_step *w, void *subject, uint64_t cursor);
 
 /* For a step's visitor: counts a visit. Is this one asked for? */
-bool walk_wants(struct walk *w, struct slice name);
-void walk_add(struct walk *w, struct slice element); /* to the reply; copied */
+bool scan_step_wants(struct scan_step *w, struct slice name);
+void scan_step_add(struct scan_step *w, struct slice element); /* to the reply; copied */
 
-uint64_t walk_run(struct walk *w, void *subject, uint64_t cursor, walk_step_fn step);
-void walk_reply(struct walk *w, struct client *c, uint64_t cursor); /* ends the walk */
+uint64_t scan_step_run(struct scan_step *w, void *subject, uint64_t cursor, scan_step_fn step);
+void scan_step_reply(struct scan_step *w, struct client *c, uint64_t cursor); /* ends the walk */
 
 /* The whole of HSCAN and its kin: the body for values of a type, which step() gets as its subject. */
-void walk_value(struct request *r, enum entry_type type, walk_step_fn step);
+void scan_step_value(struct request *r, enum entry_type type, scan_step_fn step);
