@@ -1,9 +1,9 @@
-/* What SCAN, HSCAN, SSCAN and ZSCAN have in common: a walk over a table in many small steps, between which everything may
- * change.
+/* One call of SCAN, HSCAN, SSCAN or ZSCAN: a piece of a walk over a table, which may change in any way between two
+ * calls.
  *
- * The cursor is a place in the order of the hashes, so that growing and shrinking move nothing past it: see
- * ds/table.h. A call visits COUNT records at least, if there are so many, and at most ten lines of the
- * table, full or not, for each of these. A value that is no table is one step. */
+ * The cursor is a place in the order of the hashes, so that no record can move past it when the table grows or shrinks:
+ * see ds/table.h. A call visits COUNT records or more, if there are so many, but at most ten lines of the table, full
+ * or empty, for each of them. A value that is no table is visited as a whole. */
 #pragma once
 #include "base/buf.h"
 #include "store/entry.h"
@@ -12,22 +12,23 @@ struct client;
 struct request;
 
 struct scan_step {
-    struct slice pattern; /* ptr NULL: everything */
-    int64_t count, visited;
-    size_t elements; /* of the reply, which can be put together only behind the cursor: */
-    struct buf reply;
+    struct slice pattern;   /* MATCH; ptr NULL matches everything */
+    int64_t count, visited; /* COUNT, and the records visited until now */
+    size_t elements;        /* in `reply` */
+    struct buf reply;       /* the elements: the cursor, which is known later, goes before them */
 };
-#define SCAN_STEP_COUNT 10 /* unless the request says otherwise */
+#define SCAN_STEP_COUNT 10 /* the COUNT of a request without one */
 
-/* One step: visits what is at the cursor, and returns the next one, 0 at the end. */
-typedef uint64_t (*scan_step_fn)(struct scan_step *w, void *subject, uint64_t cursor);
+/* Visit what is at the cursor. Returns the next cursor, 0 at the end. */
+typedef uint64_t (*scan_step_fn)(struct scan_step *s, void *subject, uint64_t cursor);
 
-/* For a step's visitor: counts a visit. Is this one asked for? */
-bool scan_step_wants(struct scan_step *w, struct slice name);
-void scan_step_add(struct scan_step *w, struct slice element); /* to the reply; copied */
+/* For the visitor of a record: count it. Returns whether the pattern matches. */
+bool scan_step_wants(struct scan_step *s, struct slice name);
+void scan_step_add(struct scan_step *s, struct slice element); /* to the reply; the bytes are copied */
 
-uint64_t scan_step_run(struct scan_step *w, void *subject, uint64_t cursor, scan_step_fn step);
-void scan_step_reply(struct scan_step *w, struct client *c, uint64_t cursor); /* ends the walk */
+/* Visit until the call has done its share. Returns the cursor for the next call. */
+uint64_t scan_step_run(struct scan_step *s, void *subject, uint64_t cursor, scan_step_fn visit);
+void scan_step_reply(struct scan_step *s, struct client *c, uint64_t cursor); /* frees the reply's memory too */
 
-/* The whole of HSCAN and its kin: the body for values of a type, which step() gets as its subject. */
-void scan_step_value(struct request *r, enum entry_type type, scan_step_fn step);
+/* The whole body of HSCAN, SSCAN and ZSCAN: `subject` is the entry of the request's key, which has this type. */
+void scan_step_value(struct request *r, enum entry_type type, scan_step_fn visit);
