@@ -1,9 +1,10 @@
-/* Places: sorted sets whose scores are geohashes (store/geohash.h). Adding them, and asking about them by name; searches
- * are in geo_search.c. These commands take any sorted set, so its scores may be anything. */
+/* Places: sorted sets whose scores are geohashes (store/geohash.h). Adding them, and asking about them by name; for
+ * searches see geo_search.c. These commands take any sorted set, so its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "exec/propagate.h"
 #include <inttypes.h>

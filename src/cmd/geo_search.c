@@ -1,13 +1,14 @@
 /* Searching for places: GEOSEARCH and the older GEORADIUS share one parser and one search.
  *
  * The search walks the few ranges of scores that can hold a hit (geohash_cover) and keeps, in that order, the places
- * that lie within the shape. A sort by distance keeps this order among equal distances. The member of a hit is a slice of the
- * sorted set, which must not change before everything is replied or copied; an integer of a listpack has no text there,
- * so the hit carries its digits. */
+ * that lie within the shape. A sort by distance keeps this order among equal distances. The member of a hit is a slice
+ * of the sorted set, which must not change before everything is replied or copied; an integer of a listpack has no text
+ * there, so the hit carries its digits. */
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/geo.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include <math.h>
 #include <stdlib.h>
@@ -60,8 +61,7 @@ static bool parse_member(struct client *c, struct slice member, struct search *s
     double score;
     s->from_member = true;
     if (!s->source) return true;
-    if (!zset_score(s->source, member, &score))
-        return args_refuse(c, "ERR could not decode requested zset member");
+    if (!zset_score(s->source, member, &score)) return args_refuse(c, "ERR could not decode requested zset member");
     s->shape.center = geohash_decode(score);
     return true;
 }

@@ -1,4 +1,4 @@
-/* Hashes: fields by name, whole hashes, and fields as numbers. The type is called fieldmap in the store, since a hash is
+/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is
  * something else there. */
 #include "base/num.h"
 #include "catalog/catalog.h"

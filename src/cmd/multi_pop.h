@@ -11,7 +11,7 @@ struct multi_pop {
     enum entry_type type;
     const char *first, *last;                 /* the words for the ends in LMPOP and ZMPOP, in lower case */
     struct slice first_command, last_command; /* the commands that pop there */
-    size_t parts;                             /* of the reply of BLPOP and the others: the key, and what `one` replies */
+    size_t parts; /* of the reply of BLPOP and the others: the key, and what `one` replies */
     /* Reply one element, bare, and remove it. The value is not empty, and its key goes with the last element. */
     void (*one)(struct request *r, const struct key *key, struct entry *e, bool last);
     /* Reply n elements as an array, or all if there are fewer, and remove them. Returns how many they are. n >= 1. */

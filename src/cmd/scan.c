@@ -1,4 +1,4 @@
-/* SCAN: cmd/scan_step.h over the keyspace. */
+/* SCAN: the keys of a database, some at each call (cmd/scan_step.h). */
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/scan_step.h"
@@ -11,8 +11,8 @@
 struct scan {
     struct scan_step step;
     struct db *db;
-    int type;       /* enum entry_type, ANY_TYPE, or ENTRY_TYPES for a name that no key has */
-    struct buf due; /* struct entry * of those past their deadline */
+    int type;       /* enum entry_type; ANY_TYPE; or ENTRY_TYPES for a name that is no type, which matches no key */
+    struct buf due; /* struct entry * of the keys past their deadline: the visit itself must not remove them */
 };
 
 static int type_named(struct slice name) {
@@ -29,7 +29,7 @@ static bool parse_options(struct request *r, struct scan *s) {
     return true;
 }
 
-static void visit(void *ctx, void *record) {
+static void visit_key(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
     if (!scan_step_wants(&s->step, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
@@ -40,12 +40,12 @@ static void visit(void *ctx, void *record) {
     }
 }
 
-static uint64_t step(struct scan_step *w, void *scan, uint64_t cursor) {
-    (void)w;
-    return db_scan(((struct scan *)scan)->db, cursor, visit, scan);
+static uint64_t visit_keys(struct scan_step *s, void *scan, uint64_t cursor) {
+    (void)s;
+    return db_scan(((struct scan *)scan)->db, cursor, visit_key, scan);
 }
 
-/* A look-up removes what is past its deadline; the name is copied since it lives in the entry. */
+/* A look-up removes a key past its deadline. The name is copied, since it lies in the entry that goes. */
 static void remove_due(struct db *db, const struct buf *due) {
     for (size_t at = 0; at < due->len; at += sizeof(struct entry *)) {
         struct entry *e;
@@ -63,7 +63,7 @@ static void scan(struct request *r) {
     struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
-    cursor = scan_step_run(&s.step, &s, cursor, step);
+    cursor = scan_step_run(&s.step, &s, cursor, visit_keys);
     scan_step_reply(&s.step, c, cursor);
     propagate_apart();
     remove_due(c->db, &s.due);

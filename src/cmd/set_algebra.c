@@ -1,9 +1,9 @@
 /* Intersection, union and difference of sets.
  *
- * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger. A
- * difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
- * the cache misses of large sets overlap, and neither keeps anything but the result. A union is put together in a draft,
- * since it has to know the members that it has seen. */
+ * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger.
+ * A difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
+ * the cache misses of large sets overlap, and neither keeps anything but the result. A union is put together in a
+ * draft, since it has to know the members that it has seen. */
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"

@@ -107,7 +107,8 @@ static bool reply_string(struct request *r) {
 }
 
 /* Make argument i the value of the key. If the argument came in a blob, the blob becomes the value. */
-static inline void store_string(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
+static inline void store_string(struct request *r, const struct key *key, struct entry *old, int i,
+                                int64_t deadline_ms) {
     struct db *db = r->client->db;
     if (unlikely(r->argv[i].len >= BLOB_MIN)) {
         struct blob *blob = request_take_blob(r, i);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
 #include <math.h>
@@ -168,8 +169,7 @@ static bool find_sources(struct request *r, int at, struct algebra *a) {
 
 static bool parse_weights(struct client *c, const struct slice *weights, struct algebra *a) {
     for (size_t i = 0; i < a->n; i++) {
-        if (!num_parse_f64(weights[i], &a->sources[i].weight))
-            return args_refuse(c, "ERR weight value is not a float");
+        if (!num_parse_f64(weights[i], &a->sources[i].weight)) return args_refuse(c, "ERR weight value is not a float");
     }
     return true;
 }

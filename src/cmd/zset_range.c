@@ -1,6 +1,7 @@
 /* Sorted sets by range: of ranks, scores or members. All forms of ZRANGE share one parser and one walk. */
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 
 enum range_kind {
@@ -98,8 +99,8 @@ static int parse_option(struct request *r, int i, bool may_reverse, bool may_cho
     return 1;
 }
 
-/* Read the two ends at this argument, and the options behind them. A reversed range of scores or members names its upper
- * end first. False: the error was replied. */
+/* Read the two ends at this argument, and the options behind them. A reversed range of scores or members names its
+ * upper end first. False: the error was replied. */
 static bool parse_selection(struct request *r, int at, struct selection *s) {
     bool choose = s->range.kind == BY_AUTO;
     for (int i = at + 2, n; i < r->argc; i += n) {
@@ -108,8 +109,8 @@ static bool parse_selection(struct request *r, int at, struct selection *s) {
     }
     if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;
     if (s->limit != -1 && s->range.kind == BY_RANK)
-        return args_refuse(
-            r->client, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+        return args_refuse(r->client,
+                           "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
     if (s->with_scores && s->range.kind == BY_LEX)
         return args_refuse(r->client, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
     bool swapped = s->reverse && s->range.kind != BY_RANK;

@@ -3,6 +3,7 @@
 #include "base/rand.h"
 #include "cmd/args.h"
 #include "cmd/families.h"
+#include "cmd/lookup.h"
 #include "cmd/scan_step.h"
 #include "cmd/zsets.h"
 #include <stdlib.h>

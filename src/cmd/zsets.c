@@ -4,6 +4,7 @@
 #include "cmd/args.h"
 #include "cmd/families.h"
 #include "cmd/keys.h"
+#include "cmd/lookup.h"
 
 #define AHEAD 16         /* members whose cache misses overlap */
 #define SCORES_INLINE 64 /* scores of one ZADD that need no allocation */
@@ -42,8 +43,7 @@ static bool parse_addition(struct request *r, struct addition *a) {
     int words = r->argc - a->first;
     if (words == 0 || words % 2) return args_syntax_error(c);
     if (nx && xx) return args_refuse(c, "ERR XX and NX options at the same time are not compatible");
-    if (nx + gt + lt > 1)
-        return args_refuse(c, "ERR GT, LT, and/or NX options at the same time are not compatible");
+    if (nx + gt + lt > 1) return args_refuse(c, "ERR GT, LT, and/or NX options at the same time are not compatible");
     if (a->conditions & ZSET_INCR && words > 2)
         return args_refuse(c, "ERR INCR option supports a single increment-element pair");
     return true;

@@ -1,7 +1,8 @@
 /* What the files of sorted set and geo commands share. */
 #pragma once
-#include "cmd/lookup.h"
 #include "cmd/multi_pop.h"
+#include "session/client.h"
+#include "session/reply.h"
 #include "store/zset.h"
 
 /* --- Replies --------------------------------------------------------------------------------- */
