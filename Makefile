@@ -1,9 +1,8 @@
-# kura. `make run` and `make test` are all one needs; `make help` lists the rest.
+# kura. `make run` and `make test` suffice; `make help` lists the rest.
 #
-# Every folder of src/ is a layer and becomes a static archive; src/layers tells their order. A unit test
-# links the archive of its own layer and of those below, so a dependency that points upwards does not even
-# link. Each kind of build has a folder of its own under build/, and src/kura-server is a link to the one
-# made last.
+# Every folder of src/ is a layer and becomes a static archive; src/layers tells their order. A unit test links the
+# archive of its own layer and those below, so an upward dependency does not even link. Each kind of build has a folder
+# of its own under build/, and src/kura-server is a link to the latest one.
 
 LAYERS := $(shell sed -n 's/^\([a-z_]*\) .*/\1/p' src/layers)
 SAN    ?=
@@ -73,11 +72,12 @@ help:
 	@echo 'make run             install what is missing, build, serve redis-compat.conf on port 6379 (or PORT=)'
 	@echo 'make test            everything; ONLY=regex picks tests, SAN=address,undefined runs them sanitized'
 	@echo 'make compat N=...    N random commands to kura and to redis-server, replies compared'
-	@echo 'make fuzz            damaged files of tests/corpus, then hostile bytes to a sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz            damaged files of tests/corpus, then hostile bytes to a sanitized server'
+	@echo '                     for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench           a quick look with redis-benchmark'
-	@echo 'make format          clang-format all C; check-format only checks; check-layers checks the includes'
+	@echo 'make format          clang-format all C; check-format only checks; check-layers the house rules'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR honoured'
-	@echo 'make clean           remove what was built'
+	@echo 'make clean           remove all that make has built'
 
 # --- build ---------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ $(foreach l,$(LAYERS),$(eval $(call unit_rule,$l)))
 
 units: $(unit_tests)
 
-# Programs of the test suite itself: plain C that knows nothing of src/.
+# Programs of the test suite: plain C that uses nothing of src/.
 build/tools/%: tests/tools/%.c $(wildcard tests/tools/lib/*.[ch]) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
@@ -125,7 +125,8 @@ build/tools/%: tests/tools/%.c $(wildcard tests/tools/lib/*.[ch]) Makefile
 build/tools/%.so: tests/tools/preload/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -std=gnu11 -O2 -g $(filter-out -Wmissing-prototypes,$(WARNINGS)) $(WERROR) -D_GNU_SOURCE -shared -fPIC -o $@ $<
+	$(Q)$(CC) -std=gnu11 -O2 -g $(filter-out -Wmissing-prototypes,$(WARNINGS)) $(WERROR) -D_GNU_SOURCE -shared -fPIC \
+	    -o $@ $<
 
 tools: $(tools)
 

@@ -1,26 +1,19 @@
-/* Arguments, configuration, the modules in their order, the loop. */
-#include "admin/debug.h"
-#include "admin/info.h"
+/* Arguments, the list of modules, configuration, the start of the server, the loop. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/rand.h"
 #include "base/version.h"
 #include "base/worker.h"
 #include "catalog/catalog.h"
 #include "check/check_aof.h"
 #include "check/check_rdb.h"
-#include "cmd/families.h"
 #include "conf/config.h"
 #include "conf/config_file.h"
-#include "conf/planned.h"
-#include "durable/bgsave.h"
 #include "durable/durability.h"
-#include "durable/snapshot.h"
-#include "exec/block.h"
-#include "exec/propagate.h"
-#include "exec/tx.h"
 #include "net/loop.h"
 #include "persist/rdb.h"
 #include "process/banner.h"
@@ -29,22 +22,10 @@
 #include "process/lifecycle.h"
 #include "process/listen.h"
 #include "process/process.h"
-#include "publish/monitor.h"
-#include "publish/notify.h"
-#include "publish/pubsub.h"
-#include "publish/tracking.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/push.h"
 #include "session/stats.h"
 #include "store/db.h"
-#include "store/evict.h"
-#include "store/fieldmap.h"
-#include "store/hll.h"
-#include "store/list.h"
-#include "store/set.h"
-#include "store/zset.h"
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
@@ -60,30 +41,20 @@ static const struct option main_rows[] = {
      .flags = OPTION_IMMUTABLE,
      .address = &databases,
      .initial = "16",
-     .min = 1,
-     .max = INT32_MAX},
+     .min = 1},
     {.name = NULL},
 };
-static const struct option *const option_lists[] = {
-    listen_rows, limits_rows,     auth_rows,      main_rows,  process_rows,  log_rows,     banner_rows,
-    config_rows, debug_rows,      notify_rows,    evict_rows, cron_rows,     crash_rows,   lifecycle_rows,
-    info_rows,   list_rows,       fieldmap_rows,  set_rows,   zset_rows,     rdb_rows,     snapshot_rows,
-    bgsave_rows, durability_rows, propagate_rows, hll_rows,   tracking_rows, planned_rows,
-};
-static const struct command *const families[] = {
-    strings_commands,    ranges_commands,     counters_commands,    lcs_commands,          keys_commands,
-    expiry_commands,     scan_commands,       object_commands,      databases_commands,    connection_commands,
-    client_cmd_commands, command_commands,    server_cmd_commands,  config_cmd_commands,   shutdown_commands,
-    debug_commands,      lists_commands,      list_pop_commands,    list_block_commands,   bitmaps_commands,
-    hashes_commands,     hash_walk_commands,  sets_commands,        set_walk_commands,     set_algebra_commands,
-    memory_cmd_commands, zsets_commands,      zset_range_commands,  zset_algebra_commands, zset_block_commands,
-    zset_walk_commands,  dump_commands,       persistence_commands, transactions_commands, hyperloglog_commands,
-    geo_commands,        geo_search_commands, sort_commands,        pubsub_cmd_commands,   migrate_commands,
-};
+const struct module main_module = {.options = main_rows};
 
-static const struct client_part *const client_parts[] = {
-    &block_part, &pubsub_part, &monitor_part, &tracking_part, &push_part, &tx_part,
+#define MODULE(name) extern const struct module name##_module;
+#include "modules.def"
+#undef MODULE
+
+#define MODULE(name) &name##_module,
+static const struct module *const modules[] = {
+#include "modules.def"
 };
+#undef MODULE
 
 #define COUNT(list) (sizeof list / sizeof list[0])
 
@@ -156,16 +127,13 @@ static void start_base(void) {
     clock_init();
     rand_init();
     hash_init();
-    for (size_t i = 0; i < COUNT(option_lists); i++) {
-        config_register(option_lists[i]);
-    }
-    for (size_t i = 0; i < COUNT(families); i++) {
-        catalog_register(families[i]);
+    for (size_t i = 0; i < COUNT(modules); i++) {
+        const struct module *m = modules[i];
+        if (m->options) config_register(m->options);
+        if (m->commands) catalog_register(m->commands);
+        if (m->part) client_register(m->part);
     }
     catalog_ready();
-    for (size_t i = 0; i < COUNT(client_parts); i++) {
-        client_register(client_parts[i]);
-    }
 }
 
 /* The process is the one that stays: threads, sockets and the like may come now. */
@@ -181,11 +149,8 @@ static void start_server(void) {
     clock_update();
     stats.started_ms = clock_now_ms();
     db_init(databases);
-    listen_start();
-    process_write_pid_file();
-    process_apply();
-    cron_start();
-    info_ready();
+    for (size_t i = 0; i < COUNT(modules); i++)
+        if (modules[i]->start) modules[i]->start();
 }
 
 int main(int argc, char **argv) {

@@ -1,11 +1,11 @@
-# Bitmaps: what comparing replies does not show. tests/compat has the rest.
+# Bitmaps: properties that a comparison of replies does not show. tests/compat compares the rest.
 proc changes {} {
     regexp {rdb_changes_since_last_save:(\d+)} [r INFO persistence] - n
     return $n
 }
 
 with_server {} {
-    test "a write that changes no bit and no length is no change" {
+    test "A write that changes neither a bit nor the length is no change" {
         r DEL b
         set before [changes]
         r SETBIT b 100 0
@@ -25,7 +25,7 @@ with_server {} {
         assert_equal [expr {$before + 5}] [changes]
     }
 
-    test "a copy that shares its bytes does not see later bits" {
+    test "A copy that shares its bytes does not see later bits" {
         foreach length {1 100 16383 16384 100000} {
             r DEL b c
             r SETBIT b [expr {$length * 8 - 1}] 1
@@ -39,7 +39,7 @@ with_server {} {
         }
     }
 
-    test "random bits against a model, through every representation" {
+    test "Random bits agree with a model, through every representation" {
         r DEL b
         array unset model
         set top -1
@@ -62,7 +62,7 @@ with_server {} {
         assert_equal $first [r BITPOS c 0 0 -1 BIT]
     }
 
-    test "BITOP keeps no lifetime, makes raw strings and takes many sources" {
+    test "BITOP drops the lifetime, makes raw strings and takes many sources" {
         r SET d 1 EX 1000
         r SET n 12
         assert_equal 2 [r BITOP OR d n]
@@ -78,7 +78,7 @@ with_server {} {
         assert_equal 100 [r BITCOUNT s:0]
     }
 
-    test "BITOP writes into the old destination only where nobody else sees it" {
+    test "BITOP writes into the old destination only if no other key shares it" {
         r DEL a d copy
         r SETBIT a 200000 1
         r SETBIT d 200000 0

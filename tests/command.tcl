@@ -1,10 +1,10 @@
-# COMMAND: what it tells about each command we have is what Redis tells, and its subcommands answer as Redis's. Only the
-# prose of COMMAND DOCS and of HELP is our own.
+# COMMAND describes each command as Redis does, and its subcommands answer as those of Redis. Only the prose of COMMAND
+# DOCS and of HELP is our own.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
 
-# Rows that Redis 7.0 does not know, or knows differently: why is said at each.
+# Rows that Redis 7.0 does not have, or has otherwise; each one with the reason.
 set new_in_7_2 {client|no-touch client|setinfo}
 array set differs {
     client|list {7.2 added lib-name and lib-ver, and says so in the history}
@@ -22,8 +22,8 @@ proc start_oracle {} {
     return $handle
 }
 
-# What is to be the same of a field of COMMAND DOCS or of a key spec: prose is only to be there, but the versions in the
-# history are Redis's, and so are the words in capitals (commands, options) of what replaces a command.
+# The part of a field of COMMAND DOCS, or of a key spec, that must equal that of Redis. Prose must only exist; but the
+# versions in the history must be equal, and the words in capitals (commands, options) in replaced_by.
 proc without_prose {name value} {
     switch $name {
         summary - complexity - notes { return prose }
@@ -33,7 +33,7 @@ proc without_prose {name value} {
     }
 }
 
-# A tagged RESP3 value without prose, without the display_text of arguments, which 7.2 has and 7.0 has not, and without
+# A tagged RESP3 value without prose, without the display_text of arguments, which only 7.2 has, and without
 # subcommands, which are compared by themselves.
 proc comparable {value} {
     lassign $value type content
@@ -60,7 +60,7 @@ proc docs_of {c name} {
     return [comparable [$c COMMAND DOCS $name]]
 }
 
-# The sentences that COMMAND tells about a command, in a form in which equal ones are equal. A single word is none.
+# The sentences of COMMAND about a command, in a form that makes equal ones equal. A single word is no sentence.
 proc prose_of {c name} {
     if {[dict size [$c COMMAND DOCS $name]] == 0} { return {} }
     set docs [lindex [$c COMMAND DOCS $name] 1]
@@ -103,7 +103,7 @@ with_server {} {
     set names [lsort [$ours COMMAND LIST]]
     foreach c [list $ours $theirs] { $c -tagged 1 }
 
-    test "COMMAND INFO of each command is Redis's" {
+    test "COMMAND INFO of each command equals that of Redis" {
         foreach name $names {
             if {$name in $new_in_7_2 || [info exists differs($name)]} { continue }
             set expected [info_of $theirs $name]
@@ -113,7 +113,7 @@ with_server {} {
         if {[info exists wrong]} { error [join $wrong \n] }
     }
 
-    test "COMMAND DOCS of each command is Redis's" {
+    test "COMMAND DOCS of each command equals that of Redis, except the prose" {
         foreach name $names {
             if {$name in $new_in_7_2 || [info exists differs($name)]} { continue }
             set expected [docs_of $theirs $name]
@@ -125,7 +125,7 @@ with_server {} {
 
     foreach c [list $ours $theirs] { $c -tagged 0 }
 
-    test "each command has a summary, a sentence" {
+    test "The summary of each command is a sentence" {
         foreach name $names {
             set summary [dict get [lindex [$ours COMMAND DOCS $name] 1] summary]
             if {![regexp {^[A-Z].* .*\.$} $summary]} { lappend wrong "$name: $summary" }
@@ -133,7 +133,7 @@ with_server {} {
         if {[info exists wrong]} { error [join $wrong \n] }
     }
 
-    test "the prose of COMMAND DOCS and of key specs is our own" {
+    test "The prose of COMMAND DOCS and of key specs is our own" {
         foreach name $names {
             foreach text [prose_of $theirs $name] { set taken($text) "" }
         }
@@ -146,7 +146,7 @@ with_server {} {
         if {[info exists wrong]} { error [join $wrong \n] }
     }
 
-    test "HELP lists what Redis's lists, and explains it in words of our own" {
+    test "HELP lists the same subcommands as HELP of Redis, and explains them in our own words" {
         foreach container {CLIENT COMMAND CONFIG DEBUG MEMORY OBJECT PUBSUB} {
             if {$container in {COMMAND CONFIG OBJECT PUBSUB}} {
                 assert_equal [help_syntax $theirs $container] [help_syntax $ours $container]
@@ -158,7 +158,7 @@ with_server {} {
         }
     }
 
-    test "subcommands of a container are listed with it" {
+    test "A container lists its subcommands" {
         set info [lindex [$ours COMMAND INFO config] 0]
         assert_equal {config|get config|set} [lmap sub [lindex $info 9] {
             if {[lindex $sub 0] ni {config|get config|set}} { continue }
@@ -167,7 +167,7 @@ with_server {} {
         assert {[dict exists [$ours COMMAND DOCS config] config subcommands config|get arguments]}
     }
 
-    test "arguments have a display_text, groups have none" {
+    test "Arguments have a display_text, and groups have none" {
         set arguments [dict get [$ours COMMAND DOCS set] set arguments]
         assert_equal {name key type key display_text key key_spec_index 0} [lindex $arguments 0]
         assert {![dict exists [lindex $arguments 2] display_text]}
@@ -182,7 +182,7 @@ with_server {} {
         assert_equal $names [lsort -unique $names]
     }
 
-    test "COMMAND LIST filters" {
+    test "COMMAND LIST filters by module, category and pattern" {
         assert_equal {config|get config|help} [lmap name [lsort [$ours COMMAND LIST FILTERBY PATTERN CONFIG|*e*]] {
             if {$name ni {config|get config|help}} { continue }
             set name
@@ -196,7 +196,7 @@ with_server {} {
         }
     }
 
-    test "COMMAND GETKEYS and GETKEYSANDFLAGS answer as Redis's" {
+    test "COMMAND GETKEYS and GETKEYSANDFLAGS answer as those of Redis" {
         foreach request {
             {GET k} {SET k v} {SET k v GET} {SET k v EX 1 get} {GETEX k} {GETDEL k} {APPEND k v} {STRLEN k} {MGET a}
             {MGET a b c} {MSET a 1 b 2} {MSET a 1 b} {MSET a} {MSETNX a 1} {LCS a b} {LCS a b IDX} {COPY a b}
@@ -210,7 +210,7 @@ with_server {} {
         }
     }
 
-    test "unknown names and wrong numbers of arguments" {
+    test "COMMAND answers unknown names and wrong numbers of arguments as Redis does" {
         foreach request {{INFO nosuch} {INFO nosuch get x|y} {INFO config|nosuch} {INFO |} {INFO config|} {INFO get|set}
                          {DOCS nosuch} {DOCS config|nosuch nosuch} {COUNT x} {HELP x} nosuch {INFO ""} {DOCS ""}} {
             same_everywhere $ours $theirs COMMAND {*}$request

@@ -1,4 +1,4 @@
-# Geo: searches against a model that looks at every place, at both encodings, and what redis-server leaves open.
+# Geo: searches against a model that looks at every place, in both encodings, and points that redis-server leaves open.
 proc radians {degrees} { expr {$degrees * 0.017453292519943295} }
 proc distance {lon1 lat1 lon2 lat2} {
     set v [expr {sin([radians [expr {$lon2 - $lon1}]] / 2)}]
@@ -9,7 +9,7 @@ proc random_between {min max} { expr {$min + ($max - $min) * [random_below 10000
 
 with_server {} {
     foreach {encoding places} {listpack 100 skiplist 1000} {
-        test "A radius finds all within it, the nearest first ($encoding)" {
+        test "A radius finds all places within it, the nearest first ($encoding)" {
             r DEL g
             array unset at
             for {set i 0} {$i < $places} {incr i} {
@@ -57,7 +57,7 @@ with_server {} {
         assert_equal Catania [r ZRANGE g 0 -1]
     }
 
-    test "The keys of a request that stores" {
+    test "COMMAND GETKEYS finds the keys of a request that stores" {
         assert_equal {a b} [r COMMAND GETKEYS GEOSEARCHSTORE a b FROMMEMBER m BYRADIUS 1 km]
         assert_equal {a d} [r COMMAND GETKEYS GEORADIUS a 1 2 3 km STORE d]
         assert_equal {a d} [r COMMAND GETKEYS GEORADIUSBYMEMBER a m 3 km ASC STOREDIST d]

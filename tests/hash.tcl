@@ -1,4 +1,4 @@
-# Hashes: what redis-server cannot be asked about, or does at random.
+# Hashes: behaviour that cannot be compared with redis-server, or that is random.
 proc hscan_all {key options {between {}}} {
     set cursor 0
     set found {}
@@ -27,7 +27,7 @@ with_server {} {
         r CONFIG SET hash-max-listpack-entries 512
     }
 
-    test "HRANDFIELD gives different fields for a positive count, any for a negative one" {
+    test "HRANDFIELD gives different fields for a positive count, and repeats some for a negative one" {
         foreach n {100 1000} {
             r DEL h
             fill h $n
@@ -50,7 +50,7 @@ with_server {} {
         assert_equal 22 [llength [hscan_all h {COUNT 1000 MATCH field:777*}]]
     }
 
-    test "HSCAN's promise holds while the table grows and shrinks" {
+    test "HSCAN keeps its promise while the table grows and shrinks" {
         r DEL h
         fill h 1000
         set next 0
@@ -85,7 +85,7 @@ with_server {} {
         assert_equal {a small b 1} [lsort -stride 2 [r HGETALL h]]
     }
 
-    test "Deadlines stay where fields come, and go with the last one" {
+    test "The deadline stays when fields come, and goes with the last field" {
         r DEL h
         r HSET h a 1
         r EXPIRE h 100
@@ -108,7 +108,7 @@ with_server {} {
         assert_equal 5 [expr {$after - $before}]
     }
 
-    test "A big hash goes away, whoever removes it" {
+    test "A big hash goes away, whichever command removes it" {
         foreach how {{DEL h} {UNLINK h} {SET h x} {FLUSHALL} {PEXPIREAT h 1}} {
             r FLUSHALL
             fill h 5000

@@ -191,7 +191,32 @@ test "A structure may include its own parts, and they the structure" {
     }
 }
 
-test "A part is not free of the circles that its structure is in" {
+test "A part without a .c may lie below the modules that its structure uses" {
+    with_house {
+        house_file src/top/tree.h {
+            #pragma once
+            #include "top/tree_leaf.h"
+            struct tree { struct leaf leaf; };
+        }
+        house_file src/top/tree.c {
+            #include "top/tree.h"
+            #include "top/wood.h"
+            void tree(struct tree *t) { wood(&t->leaf); }
+        }
+        house_file src/top/tree_leaf.h {
+            #pragma once
+            struct leaf { int size; };
+        }
+        house_file src/top/wood.h {
+            #pragma once
+            #include "top/tree_leaf.h"
+            void wood(struct leaf *l);
+        }
+        assert_house {}
+    }
+}
+
+test "A .c without a header is not free of the circles that its structure is in" {
     with_house {
         house_file src/top/tree.h {
             #pragma once

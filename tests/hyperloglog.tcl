@@ -1,4 +1,4 @@
-# HyperLogLogs: what redis-server cannot be asked, or not for long.
+# HyperLogLogs: behaviour that cannot be compared with redis-server, or would take too long.
 proc hll {runs} { return "HYLL\x01[string repeat \0 11]$runs" }
 
 with_server {} {
@@ -18,7 +18,7 @@ with_server {} {
         assert_equal 12304 [r STRLEN h]
     }
 
-    test "A union counts each element once, whatever the representations" {
+    test "A union counts each element once, in all representations" {
         r DEL a b
         for {set i 0} {$i < 2000} {incr i 50} {
             set elements {}
@@ -37,7 +37,7 @@ with_server {} {
         assert_equal [r PFCOUNT both] [r PFCOUNT dense]
     }
 
-    test "Counting writes the cached number, and is a change once" {
+    test "PFCOUNT writes the cached number and counts as one change" {
         r DEL h
         r PFADD h a b c
         set before [info_field rdb_changes_since_last_save]
@@ -47,7 +47,7 @@ with_server {} {
         assert_equal "\3\0\0\0\0\0\0\0" [r GETRANGE h 8 15]
     }
 
-    test "hll-sparse-max-bytes decides when it becomes dense" {
+    test "hll-sparse-max-bytes decides when a value becomes dense" {
         r CONFIG SET hll-sparse-max-bytes 100
         r DEL h
         r PFADD h
@@ -60,7 +60,7 @@ with_server {} {
         assert_equal 0 [r PFDEBUG TODENSE h]
     }
 
-    test "What is no HyperLogLog is refused by its header" {
+    test "A value without the header is refused" {
         foreach bytes [list "" HYLL "HYLL\1" [string repeat x 100] "HYLL\2[string repeat \0 11]\x7f\xff" \
                 "HYLL\0[string repeat \0 11]" "HYLL\0[string repeat \0 12288]" "HYLL\0[string repeat \0 12300]"] {
             r SET h $bytes
@@ -71,12 +71,13 @@ with_server {} {
         }
     }
 
-    test "What does not add up to 16384 registers is refused" {
+    test "A value whose runs do not add up to 16384 registers is refused" {
         foreach runs [list "" "\x7f" "\x7f\xfe" "\x7f\xff\0" "\x7f\xfe\xff" [string repeat "\x7f\xff" 140000] \
                 [string repeat "\x3f" 300] [string repeat "\xff" 5000] "\x7f\xff\x40"] {
             r SET h [hll $runs]
             r SETRANGE h 15 "\x80"
-            foreach command {{PFCOUNT h} {PFCOUNT h h} {PFMERGE d h} {PFMERGE h} {PFDEBUG TODENSE h} {PFDEBUG GETREG h}} {
+            foreach command {{PFCOUNT h} {PFCOUNT h h} {PFMERGE d h} {PFMERGE h} {PFDEBUG TODENSE h}
+                             {PFDEBUG GETREG h}} {
                 assert_error "INVALIDOBJ Corrupted HLL object detected" {r {*}$command}
             }
             assert_equal 0 [r EXISTS d]
@@ -97,7 +98,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "Impossible registers in a dense one are counted without harm" {
+    test "PFCOUNT counts impossible registers of a dense value without harm" {
         foreach byte [list "\xff" "\xcb" "\xaa"] {
             r SET h "HYLL\0[string repeat \0 10]\x80[string repeat $byte 12288]"
             r PFCOUNT h
@@ -116,9 +117,9 @@ with_server {} {
         assert_equal 2 [r PFCOUNT copy]
     }
 
-    test "PFSELFTEST" {
+    test "PFSELFTEST takes the same time whatever hll-sparse-max-bytes says" {
         set usual [lindex [time {assert_equal OK [r PFSELFTEST]}] 0]
-        # However long a sparse one may be.
+        # This allows very long sparse values.
         r CONFIG SET hll-sparse-max-bytes 1000000
         set long [lindex [time {assert_equal OK [r PFSELFTEST]}] 0]
         r CONFIG SET hll-sparse-max-bytes 3000

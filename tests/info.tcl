@@ -1,10 +1,10 @@
-# INFO: its sections, its fields, and that they count what they say.
+# INFO: its sections and fields, and whether they count what they say.
 
 proc section_names {text} {
     return [lmap {- name} [regexp -all -inline -line {^# (\w+)\r$} $text] { set name }]
 }
 
-# Fields of one section of INFO as a dictionary.
+# The fields of one section of INFO as a dictionary.
 proc section {name} {
     set d [dict create]
     foreach line [split [r INFO $name] \n] {
@@ -14,7 +14,7 @@ proc section {name} {
 }
 
 with_server {} {
-    test "the sections and their order" {
+    test "INFO has the sections of Redis, in the order of Redis" {
         set default {Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace}
         set all {Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats
                  Cluster Keyspace}
@@ -28,7 +28,7 @@ with_server {} {
         assert_equal "" [r INFO nothing else]
     }
 
-    test "sections are separated by an empty line and nothing else" {
+    test "An empty line separates sections" {
         assert_equal "# Cluster\r\ncluster_enabled:0\r\n" [r INFO cluster]
         assert_equal "# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n" [r INFO cluster modules]
         foreach line [split [string range [r INFO everything] 0 end-1] \n] {
@@ -44,7 +44,7 @@ with_server {} {
         $c -close
     }
 
-    test "fields that clients and exporters read" {
+    test "INFO has the fields that clients and exporters read" {
         set fields [dict create]
         foreach line [split [r INFO everything] \n] { dict set fields [lindex [split $line :] 0] 1 }
         foreach field {
@@ -92,7 +92,7 @@ with_server {} {
         }
     }
 
-    test "section server" {
+    test "Section server describes the process" {
         set s [section server]
         assert_match 7.* [dict get $s redis_version]
         assert_equal standalone [dict get $s redis_mode]
@@ -104,7 +104,7 @@ with_server {} {
         assert {[file exists [dict get $s executable]]}
     }
 
-    test "connected_clients and total_connections_received" {
+    test "connected_clients and total_connections_received count connections" {
         set connected [info_field connected_clients]
         set received [info_field total_connections_received]
         set c [client]
@@ -115,7 +115,7 @@ with_server {} {
         wait_for {[info_field connected_clients] == $connected}
     }
 
-    test "memory grows with data and shrinks with FLUSHALL" {
+    test "Memory grows with the data and shrinks with FLUSHALL" {
         r FLUSHALL
         set before [info_field used_memory]
         set rss [info_field used_memory_rss]
@@ -131,7 +131,7 @@ with_server {} {
         assert {[regexp {^[0-9.]+%$} [info_field used_memory_peak_perc]]}
     }
 
-    test "keyspace" {
+    test "Section keyspace counts keys and deadlines of each database" {
         r FLUSHALL
         assert_equal "# Keyspace\r\n" [r INFO keyspace]
         r MSET a 1 b 2 c 3
@@ -144,7 +144,7 @@ with_server {} {
         r FLUSHALL
     }
 
-    test "hits, misses, expired keys, changes" {
+    test "INFO counts hits, misses, expired keys and changes" {
         r FLUSHALL
         r CONFIG RESETSTAT
         r SET a 1
@@ -161,7 +161,7 @@ with_server {} {
         assert_equal [expr {$changes + 1}] [info_field rdb_changes_since_last_save]
     }
 
-    test "bytes, reads, writes and commands are counted" {
+    test "INFO counts bytes, reads, writes and commands" {
         set in [info_field total_net_input_bytes]
         set out [info_field total_net_output_bytes]
         set commands [info_field total_commands_processed]
@@ -180,13 +180,13 @@ with_server {} {
         }
     }
 
-    test "cpu time passes" {
+    test "The CPU time grows" {
         set before [info_field used_cpu_user]
         wait_for {[string length [r INFO everything]] > 0 && [info_field used_cpu_user] > $before}
         assert {[regexp {^\d+\.\d{6}$} [info_field used_cpu_sys]]}
     }
 
-    test "commandstats count calls, failures and refusals, subcommands by their full names" {
+    test "commandstats counts calls, failures and refusals, of subcommands by their full names" {
         r CONFIG RESETSTAT
         r DEL k list
         r SET k x
@@ -206,7 +206,7 @@ with_server {} {
         assert_error "INFO has no field cmdstat_get" { info_field cmdstat_get }
     }
 
-    test "errorstats count by code" {
+    test "errorstats counts by code" {
         r CONFIG RESETSTAT
         catch { r NOSUCHCOMMAND }
         catch { r GET }
@@ -216,7 +216,7 @@ with_server {} {
         assert_equal 3 [info_field total_error_replies]
     }
 
-    test "latencystats show the percentiles that are configured" {
+    test "latencystats shows the configured percentiles" {
         r CONFIG RESETSTAT
         for {set i 0} {$i < 100} {incr i} { r GET nothing }
         set line [info_field latency_percentiles_usec_get]
@@ -234,7 +234,7 @@ with_server {} {
         r CONFIG SET latency-tracking yes
     }
 
-    test "TIME" {
+    test "TIME tells seconds and microseconds" {
         lassign [r TIME] seconds microseconds
         assert {abs($seconds - [clock seconds]) < 5}
         assert {$microseconds >= 0 && $microseconds < 1000000}

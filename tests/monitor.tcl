@@ -1,6 +1,6 @@
-# MONITOR: what those see who watch.
+# MONITOR: what its clients see.
 
-# The next line without its time and the address of who asked: {db args}.
+# The next line as {db args}, without the time and the address.
 proc seen {c} {
     set line [$c -line]
     if {![regexp {^\+\d+\.\d{6} \[(\d+) (unix:|127\.0\.0\.1:\d)\S*\] (.*)$} $line -> db - args]} {
@@ -16,7 +16,7 @@ proc monitor {} {
 }
 
 with_server {} {
-    test "every request is a line, quoted, with its database" {
+    test "Every request is a line, quoted, with its database" {
         set m [monitor]
         r SET k "a\"b\\\n\x00\xff"
         r SELECT 3
@@ -27,7 +27,7 @@ with_server {} {
         r SELECT 0
     }
 
-    test "passwords are hidden, administration and what was refused is not shown" {
+    test "Passwords are hidden, and administration and refused requests are left out" {
         set m [monitor]
         catch {r AUTH user secret}
         catch {r HELLO 2 AUTH default secret SETNAME x}
@@ -41,7 +41,7 @@ with_server {} {
         assert_equal {0 "PING"} [seen $m]
     }
 
-    test "its own requests come behind their replies, and none may touch the keyspace" {
+    test "The requests of a monitor come behind their replies, and none may touch the keyspace" {
         set m [monitor]
         $m -send PING
         assert_equal +PONG [$m -line]
@@ -52,14 +52,14 @@ with_server {} {
         assert_match "*flags=O *" [r CLIENT LIST]
     }
 
-    test "RESET ends it" {
+    test "RESET ends MONITOR" {
         set m [monitor]
         assert_equal RESET [$m RESET]
         r PING
         assert_equal "(nil)" [$m GET absent]
     }
 
-    test "what a transaction executes is shown before its EXEC" {
+    test "The commands of a transaction come before its EXEC" {
         set m [monitor]
         r MULTI
         r SET a 1
@@ -74,7 +74,7 @@ with_server {} {
         assert_match "*MONITOR isn't allowed*" [lindex [r EXEC] 0]
     }
 
-    test "several monitors see the same, and one that goes leaves the others alone" {
+    test "Several monitors see the same, and one that goes leaves the others alone" {
         set all {}
         for {set i 0} {$i < 5} {incr i} { lappend all [monitor] }
         [lindex $all 2] -close
@@ -84,7 +84,7 @@ with_server {} {
 }
 
 with_server {client-output-buffer-limit {normal 100000 0 0}} {
-    test "a monitor that does not read is closed at its limit, others do not notice" {
+    test "A monitor that does not read is closed at its limit, and others do not notice" {
         set deaf [monitor]
         set m [monitor]
         set big [string repeat x 10000]

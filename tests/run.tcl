@@ -2,7 +2,7 @@
 #
 #   tclsh tests/run.tcl ?--variant release? ?--only REGEX? ?--test REGEX? ?--seed N? ?--random N? ?--jobs N?
 #
-# What there is to run, each by its name, which --only matches:
+# --only matches the names of the tests, which are
 #   unit/<layer>/<test>     a cmocka program in build/<variant>/unit
 #   <family>                tests/<family>.tcl, in a process of its own with the servers it starts
 #   <family>/<file>         the same for tests/<family>/<file>.tcl, where a family has several files
@@ -11,7 +11,7 @@
 #   compat/random-resp<n>   random commands for the same two
 #   compat/events           random commands again: the keyspace events that follow them
 #   fuzz/protocol           five seconds of tests/tools/fuzz.c
-# The output of what fails is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
+# The output of a failing test is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
 
 set root [file dirname [file dirname [file normalize [info script]]]]
 array set option {--variant release --only . --test . --seed 0 --random 300000 --jobs 2}
@@ -27,7 +27,7 @@ set build [file join $root build $option(--variant)]
 if {[info exists env(KURA_SERVER)]} {
     set server $env(KURA_SERVER)
 } else {
-    # A link of our own, so that a build during the run does not pull the program away from under the tests.
+    # A link of its own: a build during the run does not replace the program under the tests.
     set own [file join $build under-test-[pid]]
     set server [file join $own kura-server]
     file mkdir $own
@@ -35,7 +35,7 @@ if {[info exists env(KURA_SERVER)]} {
 }
 set env(KURA_SERVER) $server
 if {![info exists env(KURA_SLOW)]} { set env(KURA_SLOW) [expr {$sanitized ? 5 : 1}] }
-# What a sanitizer finds ends the server; memory that cannot be had is NULL, as it is without one.
+# An error that a sanitizer finds ends the server; an allocation that is too large returns NULL, as without sanitizers.
 if {$sanitized} {
     set env(ASAN_OPTIONS) allocator_may_return_null=1:abort_on_error=0:exitcode=99
     set env(UBSAN_OPTIONS) print_stacktrace=1:halt_on_error=1
@@ -48,7 +48,7 @@ proc list_tests {} {
     set seed $option(--seed)
     set grammars [lsort [glob $root/tests/compat/*.grammar]]
     set all {}
-    # The long ones first, so that they do not end alone.
+    # The long ones come first, so that no single one runs alone at the end.
     set compat [list [file join $root build tools compat] $::server [file join $root build oracle redis-server]]
     foreach protocol {2 3} {
         set count [expr {$option(--random) / 2}]
@@ -106,7 +106,7 @@ proc gather {name channel} {
     next
 }
 
-# How many of its tests passed and failed: from our own last line, or from cmocka's lines for each test.
+# The numbers of tests that passed and failed: from our own last line, or from the lines of cmocka for each test.
 proc count {text} {
     if {[regexp {(\d+) passed, (\d+) failed\s*$} $text -> passed failed]} { return [list $passed $failed] }
     set bad 0

@@ -1,6 +1,6 @@
-# SCAN: every key that is there from beginning to end comes once at least, whatever else happens meanwhile.
+# SCAN: every key that exists from beginning to end comes at least once, whatever else happens meanwhile.
 
-# A whole scan as the list of its keys; `body` runs between the steps.
+# The keys of a whole scan as a list; `body` runs between the steps.
 proc scan_all {options {body {}}} {
     set cursor 0
     set found {}
@@ -13,7 +13,7 @@ proc scan_all {options {body {}}} {
 }
 
 with_server {enable-debug-command yes} {
-    test "SCAN of an empty database, and of one key" {
+    test "SCAN of an empty database gives nothing, and of one key that key" {
         r FLUSHALL
         assert_equal {0 {}} [r SCAN 0]
         r SET k v
@@ -31,21 +31,21 @@ with_server {enable-debug-command yes} {
         }
     }
 
-    test "A step is about as long as COUNT asks for" {
+    test "A step is about as long as COUNT says" {
         foreach count {10 100 1000} {
             set n [llength [lindex [r SCAN 0 COUNT $count] 1]]
             assert {$n >= $count && $n <= $count + 64}
         }
     }
 
-    test "MATCH and TYPE filter" {
+    test "MATCH and TYPE filter the keys" {
         assert_equal {key:120 key:121 key:122 key:123} [lrange [lsort [scan_all {MATCH key:12? COUNT 1000}]] 0 3]
         assert_equal key:77 [scan_all {MATCH key:77}]
         assert_equal 5000 [llength [scan_all {MATCH * TYPE string}]]
         foreach type {list hash nosuch} { assert_equal {} [scan_all "TYPE $type COUNT 1000"] }
     }
 
-    test "SCAN's promise holds while the table grows" {
+    test "SCAN keeps its promise while the table grows" {
         r FLUSHALL
         for {set i 0} {$i < 500} {incr i} { r SET stay:$i v }
         set next 0
@@ -57,7 +57,7 @@ with_server {enable-debug-command yes} {
         assert_equal 500 [llength [lsort -unique [lsearch -all -inline $found stay:*]]]
     }
 
-    test "SCAN's promise holds while the table shrinks" {
+    test "SCAN keeps its promise while the table shrinks" {
         r FLUSHALL
         r DEBUG POPULATE 50000 gone
         for {set i 0} {$i < 500} {incr i} { r SET stay:$i v }
@@ -70,7 +70,7 @@ with_server {enable-debug-command yes} {
         assert_equal 500 [llength [lsort -unique [lsearch -all -inline $found stay:*]]]
     }
 
-    test "Keys past their deadline are not named" {
+    test "SCAN does not name keys past their deadline" {
         r FLUSHALL
         r DEBUG SET-ACTIVE-EXPIRE 0
         for {set i 0} {$i < 100} {incr i} { r SET due:$i v PX 1; r SET stay:$i v }
@@ -86,7 +86,7 @@ with_server {enable-debug-command yes} {
         }
     }
 
-    test "SCAN's errors" {
+    test "SCAN refuses wrong cursors and options" {
         foreach cursor {abc 1x 18446744073709551616 " 1"} { assert_error "ERR invalid cursor" {r SCAN $cursor} }
         foreach options {{COUNT 0} {COUNT -1} COUNT MATCH TYPE FOO {COUNT 1 FOO}} {
             assert_error "ERR syntax error" {r SCAN 0 {*}$options}

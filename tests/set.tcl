@@ -1,4 +1,4 @@
-# Sets: what compat cannot see, because chance decides or because redis-server 7.0 does otherwise.
+# Sets: random behaviour, and points in which redis-server 7.0 differs.
 with_server {} {
     proc members {n prefix} {
         set list {}
@@ -31,7 +31,7 @@ with_server {} {
         r FLUSHALL
     }
 
-    test "What SDIFFSTORE leaves of the first set has the encoding that taking all of it gave" {
+    test "SDIFFSTORE chooses the encoding by all members of the first set where Redis does so" {
         r SADD a x 1 2 3 4 5 6
         r SADD b x y
         r SADD c z
@@ -56,7 +56,7 @@ with_server {} {
     }
 
     foreach {kind size prefix} {intset 300 "" listpack 100 m hashtable 3000 m} {
-        test "SPOP and SRANDMEMBER with a count give different members, SPOP for good: $kind" {
+        test "SPOP and SRANDMEMBER with a count give different members, and SPOP removes them: $kind" {
             foreach count {1 2 50 99} {
                 r DEL s
                 set all [members $size $prefix]
@@ -79,7 +79,7 @@ with_server {} {
         }
     }
 
-    test "SSCAN returns every member that is there throughout, while others come and go" {
+    test "SSCAN returns every member that stays, while others come and go" {
         set stay [members 5000 stay]
         r SADD s {*}$stay
         set cursor 0
@@ -96,7 +96,7 @@ with_server {} {
         r DEL s
     }
 
-    test "A large set goes in the background, by DEL and by SPOP of most of it" {
+    test "A large set is freed in the background, after DEL and after SPOP of most of it" {
         for {set i 0} {$i < 20} {incr i} { r SADD s {*}[members 5000 $i:] }
         r COPY s t
         r SPOP s 99990

@@ -1,6 +1,6 @@
-# SORT: what the oracle cannot be asked or does otherwise, and data of a size that scripts have not.
+# SORT: points in which the oracle differs or cannot be asked, and data larger than in the scripts.
 
-# The elements, ordered by Tcl.
+# The elements as Tcl orders them.
 proc expected {elements args} { return [lsort {*}$args $elements] }
 
 proc shuffled {n} {
@@ -10,7 +10,7 @@ proc shuffled {n} {
 }
 
 with_server {} {
-    test "Numbers of all encodings are sorted, whole and in parts" {
+    test "SORT orders numbers of all encodings, whole and in parts" {
         foreach n {1 7 8 9 16 17 100 1000 5000} {
             set numbers [shuffled $n]
             r DEL l s z
@@ -31,7 +31,7 @@ with_server {} {
         }
     }
 
-    test "Texts that share their first bytes are told apart behind them" {
+    test "SORT ALPHA tells texts apart that share their first bytes" {
         r DEL l
         set texts {}
         for {set i 0} {$i < 500} {incr i} { lappend texts "prefix:shared:[expr {int(rand() * 1000)}]" }
@@ -41,7 +41,7 @@ with_server {} {
         assert_equal [lrange [expected $texts] 0 9] [r SORT l ALPHA LIMIT 0 10]
     }
 
-    test "What is equal by ALPHA BY keeps its order, also with LIMIT" {
+    test "Elements that are equal by ALPHA BY keep their order, also with LIMIT" {
         r FLUSHALL
         for {set i 0} {$i < 300} {incr i} {
             r RPUSH l $i
@@ -56,7 +56,7 @@ with_server {} {
         assert_equal [lrange $order 95 104] [r SORT l BY w_* ALPHA LIMIT 95 10]
     }
 
-    test "Numbers beyond a double's range are no numbers, and leave nothing behind" {
+    test "Numbers beyond the range of a double are refused, and leave nothing behind" {
         foreach number {1e400 1e-400 -1e999} {
             r DEL l
             r RPUSH l $number
@@ -67,7 +67,7 @@ with_server {} {
         assert_equal {1 2.5} [r SORT l]
     }
 
-    test "Elements of compressed and of large nodes" {
+    test "SORT reads compressed nodes and large ones" {
         r CONFIG SET list-compress-depth 1 list-max-listpack-size 10
         r DEL l
         set texts {}
@@ -82,7 +82,7 @@ with_server {} {
         r CONFIG SET list-compress-depth 0 list-max-listpack-size -2
     }
 
-    test "What is stored is a listpack where it is short, as in Redis 7.2" {
+    test "SORT STORE makes a listpack of a short list, as Redis 7.2 does" {
         r FLUSHALL
         r RPUSH l 3 1 2
         assert_equal 3 [r SORT l STORE d]
@@ -95,14 +95,14 @@ with_server {} {
         assert_equal {list 5 -1} [list [r TYPE d] [r LLEN d] [r TTL d]]
     }
 
-    test "A sorted set stays what it is" {
+    test "SORT leaves the encoding of a sorted set alone" {
         r DEL z
         r ZADD z 1 3 2 2 3 1
         assert_equal {1 2 3} [r SORT z]
         assert_equal listpack [r OBJECT ENCODING z]
     }
 
-    test "ALPHA goes by the locale, but for STORE" {
+    test "SORT ALPHA goes by the locale, except with STORE" {
         r DEL l
         r RPUSH l b A a B
         assert_equal {A B a b} [r SORT l ALPHA]
@@ -114,7 +114,7 @@ with_server {} {
         r CONFIG SET locale-collate C
     }
 
-    test "Weights that expire while they are looked up, and large ones" {
+    test "Weights may expire while they are looked up, and may be large" {
         r FLUSHALL
         r RPUSH l 1 2 3
         r DEBUG SET-ACTIVE-EXPIRE 0
@@ -128,7 +128,7 @@ with_server {} {
         r DEBUG SET-ACTIVE-EXPIRE 1
     }
 
-    test "Every element counts as a change" {
+    test "SORT STORE counts each element as a change" {
         r FLUSHALL
         r RPUSH l 3 1 2
         set before [info_field rdb_changes_since_last_save]

@@ -5,10 +5,11 @@
  * what is derived from flags (catalog/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
+#include "base/module.h"
 #include "catalog/catalog.h"
 #include "catalog/command_info.h"
+#include "catalog/command_row.h"
 #include "catalog/docs.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -281,13 +282,14 @@ static void reply_deprecated(struct client *c, const char *deprecated) {
 static void reply_docs(struct client *c, const struct command *command) {
     size_t subcommands = rows_in(command->subcommands);
     bool syscmd = command->flags & CMD_SYSCMD, deprecated = command->deprecated != NULL;
+    const char *complexity = command_complexity(command);
     reply_bulk_cstr(c, catalog_full_name(command));
-    reply_map(c, 3u + (command->complexity != NULL) + (syscmd || deprecated) + 2u * deprecated +
-                     (command->history != NULL) + (command->syntax != NULL) + (subcommands > 0));
+    reply_map(c, 3u + (complexity != NULL) + (syscmd || deprecated) + 2u * deprecated + (command->history != NULL) +
+                     (command->syntax != NULL) + (subcommands > 0));
     reply_field(c, "summary", command->summary);
     reply_field(c, "since", command->since);
     reply_field(c, "group", command_info_group(command->group));
-    if (command->complexity) reply_field(c, "complexity", command->complexity);
+    if (complexity) reply_field(c, "complexity", complexity);
     if (syscmd || deprecated) {
         reply_bulk_cstr(c, "doc_flags");
         reply_words(c, syscmd && deprecated ? "deprecated syscmd" : syscmd ? "syscmd" : "deprecated");
@@ -471,8 +473,7 @@ static const struct command command_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_SERVER,
      .since = "2.8.13",
-     .summary = "Count the commands of this server.",
-     .complexity = "O(1)"},
+     .summary = "Count the commands of this server."},
     {.name = "docs",
      .body = docs,
      .arity = -2,
@@ -509,8 +510,7 @@ static const struct command command_subcommands[] = {
      .acl = ACL_CONNECTION,
      .group = GROUP_SERVER,
      .since = "5.0.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "info",
      .body = info,
      .arity = -2,
@@ -537,7 +537,7 @@ static const struct command command_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command command_commands[] = {
+static const struct command command_commands[] = {
     {.name = "command",
      .body = command,
      .arity = -1,
@@ -551,3 +551,5 @@ const struct command command_commands[] = {
      .subcommands = command_subcommands},
     {.name = NULL},
 };
+
+const struct module command_module = {.commands = command_commands};

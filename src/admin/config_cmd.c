@@ -2,7 +2,9 @@
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "conf/config.h"
 #include "conf/config_rewrite.h"
 #include "conf/directive.h"
@@ -16,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A hidden option answers to its exact name only. */
+/* A hidden option is shown only if its exact name is asked for. */
 static bool is_asked(const struct request *r, const struct option *o, const char *name) {
     struct slice text = slice_cstr(name);
     for (int i = 2; i < r->argc; i++) {
@@ -27,7 +29,7 @@ static bool is_asked(const struct request *r, const struct option *o, const char
     return false;
 }
 
-/* Each option stands under its name and under its old name. */
+/* An option with an alias is shown under both names. */
 static void config_get(struct request *r) {
     struct buf value = {0};
     size_t place = reply_hold(r->client), pairs = 0;
@@ -47,8 +49,8 @@ static void config_get(struct request *r) {
     buf_free(&value);
 }
 
-/* Some options would pull the files away from under the one who is reading them. */
-static bool names_one_for_later(const struct request *r) {
+/* Some options must not change while the dataset is being loaded: they name the files. */
+static bool must_wait_for_loading(const struct request *r) {
     for (int i = 2; i < r->argc; i += 2) {
         const struct option *o = config_find(r->argv[i]);
         if (o && (o->flags & OPTION_DENY_LOADING)) return true;
@@ -62,7 +64,7 @@ static void config_set_command(struct request *r) {
         reply_wrong_arity(r->client, "config|set");
         return;
     }
-    if (loading_is_active() && names_one_for_later(r)) {
+    if (loading_is_active() && must_wait_for_loading(r)) {
         reply_error(r->client, "LOADING Redis is loading the dataset in memory");
         return;
     }
@@ -129,8 +131,7 @@ static const struct command config_subcommands[] = {
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "5.0.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "resetstat",
      .body = config_resetstat,
      .arity = 2,
@@ -161,7 +162,7 @@ static const struct command config_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command config_cmd_commands[] = {
+static const struct command config_cmd_commands[] = {
     {.name = "config",
      .arity = -2,
      .group = GROUP_SERVER,
@@ -171,3 +172,5 @@ const struct command config_cmd_commands[] = {
      .subcommands = config_subcommands},
     {.name = NULL},
 };
+
+const struct module config_cmd_module = {.commands = config_cmd_commands};

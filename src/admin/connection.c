@@ -1,8 +1,9 @@
 /* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
 #include "admin/client_cmd.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "base/version.h"
-#include "cmd/families.h"
+#include "catalog/command_row.h"
 #include "publish/pubsub.h"
 #include "session/auth.h"
 #include "session/client.h"
@@ -140,48 +141,40 @@ static void hello(struct request *r) {
     hello_describe(c);
 }
 
-const struct command connection_commands[] = {
+static const struct command connection_commands[] = {
     {.name = "auth",
      .body = auth,
      .arity = -2,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
      .summary = "Prove by a password that this connection may work here.",
-     .complexity = "O(1)",
      .syntax = "[username@6.0.0] password",
      .history = "6.0.0|New: a user name before the password."},
     {.name = "echo",
      .body = echo,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
      .summary = "Reply the message.",
-     .complexity = "O(1)",
      .syntax = "message"},
     {.name = "hello",
      .body = hello,
      .arity = -1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.0.0",
      .summary = "Choose the protocol, log in and name the connection, all in one request.",
-     .complexity = "O(1)",
      .syntax = "[arguments:(protover:integer [AUTH username_password:(username password)] [SETNAME clientname])]",
      .history = "6.2.0|The version may be left out."},
     {.name = "ping",
      .body = ping,
      .arity = -1,
      .flags = CMD_FAST | CMD_WHILE_SUBSCRIBED | CMD_PROBE,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
      .summary = "Ask whether the server is there.",
-     .complexity = "O(1)",
      .syntax = "[message]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded"},
     {.name = "quit",
@@ -189,20 +182,19 @@ const struct command connection_commands[] = {
      .arity = -1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
-     .summary = "Let the server close the connection.",
-     .complexity = "O(1)"},
+     .summary = "Let the server close the connection."},
     {.name = "reset",
      .body = reset,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "6.2.0",
      .summary = "Bring the connection back to the state in which it began.",
      .complexity = "O(n) for n watched keys and subscriptions"},
     {.name = NULL},
 };
+
+const struct module connection_module = {.commands = connection_commands};

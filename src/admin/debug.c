@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "conf/permit.h"
 #include "ds/quicklist.h"
 #include "durable/durability.h"
@@ -348,7 +350,7 @@ static const struct debug_action {
 
 static int debug_permit; /* enum permit */
 
-const struct option debug_rows[] = {
+static const struct option debug_rows[] = {
     {.name = "enable-debug-command",
      .type = OPTION_ENUM,
      .flags = OPTION_IMMUTABLE,
@@ -375,7 +377,7 @@ static void debug(struct request *r) {
     reply_unknown_subcommand(r->client, r->argv[1], "DEBUG");
 }
 
-const struct command debug_commands[] = {
+static const struct command debug_commands[] = {
     {.name = "debug",
      .body = debug,
      .arity = -2,
@@ -386,3 +388,5 @@ const struct command debug_commands[] = {
      .complexity = "Depends on the subcommand"},
     {.name = NULL},
 };
+
+const struct module debug_module = {.options = debug_rows, .commands = debug_commands};

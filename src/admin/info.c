@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "base/rand.h"
 #include "base/version.h"
@@ -41,7 +42,8 @@ const char *info_run_id(void) {
     return self.run_id;
 }
 
-void info_ready(void) {
+/* When all modules are up: from here on memory in use counts as data. */
+static void info_start(void) {
     self.startup_bytes = alloc_used();
     info_run_id();
 }
@@ -299,3 +301,5 @@ void info_write(const struct slice *names, int count, struct buf *out) {
         sections[i].write(out);
     }
 }
+
+const struct module info_module = {.start = info_start};

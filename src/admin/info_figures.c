@@ -3,7 +3,9 @@
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "catalog/catalog.h"
 #include "net/conn.h"
 #include "net/links.h"
@@ -56,7 +58,7 @@ static void get_percentiles(struct buf *out) {
     }
 }
 
-const struct option info_rows[] = {
+static const struct option info_rows[] = {
     {.name = "latency-tracking", .type = OPTION_BOOL, .address = &tracking, .initial = "yes"},
     {.name = "latency-tracking-info-percentiles",
      .type = OPTION_CUSTOM,
@@ -246,3 +248,5 @@ void info_figures_stats(struct buf *out) {
     write_count(out, "instantaneous_eventloop_duration_usec", turns ? clock_ticks_to_ns(ticks / turns) / 1000 : 0);
     write_zeros(out, access);
 }
+
+const struct module info_figures_module = {.options = info_rows};

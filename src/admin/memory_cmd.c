@@ -1,6 +1,7 @@
 /* MEMORY: what a key takes. What the process takes as a whole is INFO's to say. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -51,8 +52,7 @@ static const struct command memory_subcommands[] = {
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "4.0.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "usage",
      .body = usage,
      .arity = -3,
@@ -67,7 +67,7 @@ static const struct command memory_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command memory_cmd_commands[] = {
+static const struct command memory_cmd_commands[] = {
     {.name = "memory",
      .arity = -2,
      .group = GROUP_SERVER,
@@ -77,3 +77,5 @@ const struct command memory_cmd_commands[] = {
      .subcommands = memory_subcommands},
     {.name = NULL},
 };
+
+const struct module memory_cmd_module = {.commands = memory_cmd_commands};

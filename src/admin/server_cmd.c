@@ -2,7 +2,8 @@
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "publish/monitor.h"
 #include "session/client.h"
@@ -32,7 +33,7 @@ static void monitor(struct request *r) {
     }
 }
 
-const struct command server_cmd_commands[] = {
+static const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
      .arity = -1,
@@ -51,6 +52,7 @@ const struct command server_cmd_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER,
      .since = "1.0.0",
+     .complexity = "",
      .summary = "Show this connection every request that the server executes."},
     {.name = "time",
      .body = time_command,
@@ -59,7 +61,8 @@ const struct command server_cmd_commands[] = {
      .group = GROUP_SERVER,
      .since = "2.6.0",
      .summary = "Read the server's clock.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module server_cmd_module = {.commands = server_cmd_commands};

@@ -159,8 +159,8 @@ void alloc_background(int enabled) {
  *   narenas:1   One thread does nearly all the allocating and the worker mostly frees. More arenas would gain nothing,
  *               and each keeps its own half-filled slabs. Thread caches absorb the contention.
  *   background_thread:false   No thread may exist before the server has gone to the background; see alloc_background().
- *   dirty_decay_ms:1000   Freed pages return to the kernel within a second (default: 10 s), driven by alloc_decay(): RSS
- *               follows what is stored, and a workload that reuses its pages still finds them.
+ *   dirty_decay_ms:1000   Freed pages return to the kernel within a second (default: 10 s), driven by alloc_decay(). So
+ *               RSS follows what is stored, and a workload that reuses its pages still finds them.
  *   slab_sizes  Classes of 32 to 128 bytes, which hold most entries, are cut from slabs of 32 KB, not of one to seven
  *               pages: jemalloc keeps 128 bytes of metadata per slab, which is 2 bytes per 64-byte entry in a slab
  *               of 4 KB. Measured with 2M keys: metadata 6.8 MB before, 3.6 MB after.

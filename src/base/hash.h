@@ -4,8 +4,9 @@
  * All 64 bits are good, the high ones too. Hashes are never stored on disk. Any thread may call hash_bytes(). O(n). */
 #pragma once
 #include "base/likely.h"
-#include "base/slice.h"
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 extern uint64_t hash_secret[4];
 void hash_init(void);                                         /* a random secret */

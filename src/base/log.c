@@ -8,6 +8,8 @@ enum { SYS_DEBUG = LOG_DEBUG, SYS_INFO = LOG_INFO, SYS_NOTICE = LOG_NOTICE, SYS_
 #undef LOG_NOTICE
 #undef LOG_WARNING
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -88,7 +90,7 @@ void log_set_role(char role) {
     role_letter = role;
 }
 
-/* openlog() keeps the pointer to the name; the option that it is of cannot change. */
+/* openlog() keeps the pointer to the name; that option is immutable. */
 bool log_start(void) {
     to_syslog = options.syslog;
     if (to_syslog) openlog(options.ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, options.facility);
@@ -168,7 +170,7 @@ static const struct option_name facilities[] = {{"user", LOG_USER},     {"local0
                                                 {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
                                                 {"local7", LOG_LOCAL7}, {NULL, 0}};
 
-const struct option log_rows[] = {
+static const struct option log_rows[] = {
     {.name = "loglevel", .type = OPTION_ENUM, .address = &threshold, .initial = "notice", .names = levels},
     {.name = "logfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.file, .initial = ""},
     {.name = "syslog-enabled",
@@ -189,3 +191,5 @@ const struct option log_rows[] = {
      .names = facilities},
     {.name = NULL},
 };
+
+const struct module log_module = {.options = log_rows};

@@ -21,7 +21,7 @@ enum option_type {
 
 enum option_flag {
     OPTION_IMMUTABLE = 1 << 0,    /* can be set at start-up only */
-    OPTION_SENSITIVE = 1 << 1,    /* a password: whatever records requests must not show its value */
+    OPTION_SENSITIVE = 1 << 1,    /* a password: no record of a request may show its value */
     OPTION_PROTECTED = 1 << 2,    /* CONFIG SET needs the permission of enable-protected-configs */
     OPTION_HIDDEN = 1 << 3,       /* CONFIG GET shows it only if asked by its exact name, not by a pattern */
     OPTION_MULTI = 1 << 4,        /* takes several words; several lines in the file add up: bind, save ... */

@@ -87,7 +87,8 @@ static bool has_blank(const char *text) {
 
 static void check_prose(const struct command *row) {
     assert(row->summary && !has_blank(row->summary));
-    assert(!has_blank(row->complexity) && !has_blank(row->history) && !has_blank(row->deprecated));
+    assert(!row->complexity || !row->complexity[0] || !has_blank(row->complexity));
+    assert(!has_blank(row->history) && !has_blank(row->deprecated));
     for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
         assert(!has_blank(keys->notes));
 }

@@ -97,9 +97,27 @@ size_t command_info_acl(const struct command *command, const char *names[COMMAND
     return names_of(command_info_acl_mask(command), acl_names, names);
 }
 
+/* The category that the commands of a group have, or 0. */
+static const unsigned group_acl[] = {
+    [GROUP_GENERIC] = ACL_KEYSPACE,
+    [GROUP_STRING] = ACL_STRING,
+    [GROUP_LIST] = ACL_LIST,
+    [GROUP_SET] = ACL_SET,
+    [GROUP_SORTED_SET] = ACL_SORTEDSET,
+    [GROUP_HASH] = ACL_HASH,
+    [GROUP_TRANSACTIONS] = ACL_TRANSACTION,
+    [GROUP_CONNECTION] = ACL_CONNECTION,
+    [GROUP_SCRIPTING] = ACL_SCRIPTING,
+    [GROUP_HYPERLOGLOG] = ACL_HYPERLOGLOG,
+    [GROUP_GEO] = ACL_GEO,
+    [GROUP_STREAM] = ACL_STREAM,
+    [GROUP_BITMAP] = ACL_BITMAP,
+};
+
 unsigned command_info_acl_mask(const struct command *command) {
-    unsigned flags = command->flags;
-    unsigned acl = command->acl | (flags & CMD_FAST ? ACL_FAST : ACL_SLOW);
+    unsigned flags = command->flags, acl = command->acl;
+    if (acl == 0 && command->body) acl = group_acl[command->group];
+    acl |= flags & CMD_FAST ? ACL_FAST : ACL_SLOW;
     if (flags & CMD_WRITE) acl |= ACL_WRITE;
     if (flags & CMD_READONLY && !(acl & ACL_SCRIPTING)) acl |= ACL_READ;
     if (flags & CMD_ADMIN) acl |= ACL_ADMIN | ACL_DANGEROUS;

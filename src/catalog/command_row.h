@@ -108,12 +108,13 @@ struct command {
     command_fn body;        /* NULL for a container that only has subcommands */
     int arity;              /* with the name; negative: at least */
     unsigned flags;         /* enum command_flag */
-    unsigned acl;           /* enum command_acl beyond those that flags imply: see command_info.h */
+    unsigned acl;           /* enum command_acl beyond those that flags imply; 0: the category of the group */
     int first_key;          /* index of the first key; 0: no keys. Alone: the only key */
     int last_key, key_step; /* 0: see command_last_key(), command_key_step() */
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
-    const char *since, *summary, *complexity; /* prose, as in history and notes, is our own; complexity may be NULL */
+    const char *since, *summary; /* prose, as in complexity, history and notes, is our own */
+    const char *complexity;      /* NULL: O(1), or none for a container; "": none */
     const char *syntax;     /* arguments in the notation of catalog/docs.h, from which COMMAND DOCS builds its tree */
     const char *tips;       /* command tips, separated by commas, or NULL */
     const char *history;    /* "version|change" pairs separated by newlines, or NULL */
@@ -134,4 +135,10 @@ static inline int command_last_key(const struct command *command) {
 /* From one key to the next; 0: no keys. A row that gives none has one at each index. */
 static inline int command_key_step(const struct command *command) {
     return command->key_step ? command->key_step : command->first_key != 0;
+}
+
+/* As COMMAND DOCS tells it, or NULL. */
+static inline const char *command_complexity(const struct command *command) {
+    if (command->complexity) return command->complexity[0] ? command->complexity : NULL;
+    return command->body ? "O(1)" : NULL;
 }

@@ -4,8 +4,9 @@
  * mistake. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
 #include "base/alloc.h"
 #include "base/blob.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "session/limits.h"
@@ -410,12 +411,11 @@ static const struct command_keys bitop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command bitmaps_commands[] = {
+static const struct command bitmaps_commands[] = {
     {.name = "bitcount",
      .body = bitcount,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.6.0",
@@ -427,7 +427,6 @@ const struct command bitmaps_commands[] = {
      .body = bitfield,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "3.2.0",
@@ -441,7 +440,6 @@ const struct command bitmaps_commands[] = {
      .body = bitfield_ro,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "6.0.0",
@@ -452,7 +450,6 @@ const struct command bitmaps_commands[] = {
      .body = bitop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 2,
      .last_key = -1,
      .group = GROUP_BITMAP,
@@ -465,7 +462,6 @@ const struct command bitmaps_commands[] = {
      .body = bitpos,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.8.7",
@@ -477,18 +473,15 @@ const struct command bitmaps_commands[] = {
      .body = getbit,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
      .summary = "Read one bit of a string.",
-     .complexity = "O(1)",
      .syntax = "key:key offset:integer"},
     {.name = "setbit",
      .body = setbit,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_BITMAP,
      .first_key = 1,
      .group = GROUP_BITMAP,
      .since = "2.2.0",
@@ -498,3 +491,5 @@ const struct command bitmaps_commands[] = {
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module bitmaps_module = {.commands = bitmaps_commands};

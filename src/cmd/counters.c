@@ -1,7 +1,8 @@
 /* Strings as numbers: INCR, DECR, INCRBY, DECRBY and INCRBYFLOAT. A key without a value counts from 0. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "store/string.h"
 #include <math.h>
@@ -71,66 +72,58 @@ static void incrbyfloat(struct request *r) {
     effect_set_keeping(r->key.name, value);
 }
 
-const struct command counters_commands[] = {
+static const struct command counters_commands[] = {
     {.name = "incr",
      .body = incr,
      .arity = 2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Add 1 to a number.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access update"},
     {.name = "decr",
      .body = decr,
      .arity = 2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Subtract 1 from a number.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access update"},
     {.name = "incrby",
      .body = incrby,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Add an integer to a number.",
-     .complexity = "O(1)",
      .syntax = "key:key increment:integer",
      .key_flags = "RW access update"},
     {.name = "decrby",
      .body = decrby,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Subtract an integer from a number.",
-     .complexity = "O(1)",
      .syntax = "key:key decrement:integer",
      .key_flags = "RW access update"},
     {.name = "incrbyfloat",
      .body = incrbyfloat,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
      .summary = "Add a decimal to a number.",
-     .complexity = "O(1)",
      .syntax = "key:key increment:double",
      .key_flags = "RW access update"},
     {.name = NULL},
 };
+
+const struct module counters_module = {.commands = counters_commands};

@@ -1,6 +1,7 @@
 /* The numbered databases: choosing one, swapping, counting and emptying them. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -62,16 +63,14 @@ static void flushall(struct request *r) {
     reply_ok(r->client);
 }
 
-const struct command databases_commands[] = {
+static const struct command databases_commands[] = {
     {.name = "select",
      .body = select_command,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE | CMD_FAST | CMD_IN_LOG,
-     .acl = ACL_CONNECTION,
      .group = GROUP_CONNECTION,
      .since = "1.0.0",
      .summary = "Choose the database for this connection.",
-     .complexity = "O(1)",
      .syntax = "index:integer"},
     {.name = "swapdb",
      .body = swapdb,
@@ -91,7 +90,6 @@ const struct command databases_commands[] = {
      .group = GROUP_SERVER,
      .since = "1.0.0",
      .summary = "Count the keys of this database.",
-     .complexity = "O(1)",
      .tips = "request_policy:all_shards,response_policy:agg_sum"},
     {.name = "flushdb",
      .body = flushdb,
@@ -121,3 +119,5 @@ const struct command databases_commands[] = {
                 "6.2.0|New: `SYNC`."},
     {.name = NULL},
 };
+
+const struct module databases_module = {.commands = databases_commands};

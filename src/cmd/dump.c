@@ -1,9 +1,10 @@
 /* DUMP and RESTORE: a value as bytes that another server understands, and back. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
@@ -126,14 +127,12 @@ static void restore(struct request *r) {
     reply_ok(c);
 }
 
-const struct command dump_commands[] = {
+static const struct command dump_commands[] = {
     {.name = "dump",
      .body = dump,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Serialize a value, for RESTORE.",
      .complexity = "O(n) for n bytes of the result",
@@ -145,7 +144,6 @@ const struct command dump_commands[] = {
      .flags = CMD_WRITE | CMD_DENYOOM,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Give a key the value that DUMP has serialized.",
      .complexity = "O(n) for n bytes of the payload",
@@ -157,3 +155,5 @@ const struct command dump_commands[] = {
      .key_flags = "OW update"},
     {.name = NULL},
 };
+
+const struct module dump_module = {.commands = dump_commands};

@@ -2,8 +2,9 @@
  * searches see geo_search.c. These commands take any sorted set, so its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "exec/propagate.h"
@@ -170,12 +171,11 @@ static void geopos(struct request *r) {
     zsets_reply_each(r, reply_position, reply_null_array);
 }
 
-const struct command geo_commands[] = {
+static const struct command geo_commands[] = {
     {.name = "geoadd",
      .body = geoadd,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -188,18 +188,15 @@ const struct command geo_commands[] = {
      .body = geodist,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
      .summary = "Measure the distance between two places.",
-     .complexity = "O(1)",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {.name = "geohash",
      .body = geohash,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -210,7 +207,6 @@ const struct command geo_commands[] = {
      .body = geopos,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -219,3 +215,5 @@ const struct command geo_commands[] = {
      .syntax = "key:key member..."},
     {.name = NULL},
 };
+
+const struct module geo_module = {.commands = geo_commands};

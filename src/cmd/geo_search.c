@@ -5,8 +5,9 @@
  * of the sorted set, which must not change before everything is replied or copied; an integer of a listpack has no text
  * there, so the hit carries its digits. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/geo.h"
 #include "cmd/lookup.h"
 #include "cmd/zsets.h"
@@ -339,12 +340,11 @@ static const struct command_keys geosearchstore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command geo_search_commands[] = {
+static const struct command geo_search_commands[] = {
     {.name = "georadius",
      .body = georadius,
      .arity = -6,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -361,7 +361,6 @@ const struct command geo_search_commands[] = {
      .body = georadius_ro,
      .arity = -6,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
@@ -375,7 +374,6 @@ const struct command geo_search_commands[] = {
      .body = georadiusbymember,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.0",
@@ -390,7 +388,6 @@ const struct command geo_search_commands[] = {
      .body = georadiusbymember_ro,
      .arity = -5,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "3.2.10",
@@ -403,7 +400,6 @@ const struct command geo_search_commands[] = {
      .body = geosearch,
      .arity = -7,
      .flags = CMD_READONLY,
-     .acl = ACL_GEO,
      .first_key = 1,
      .group = GROUP_GEO,
      .since = "6.2.0",
@@ -418,7 +414,6 @@ const struct command geo_search_commands[] = {
      .body = geosearchstore,
      .arity = -8,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_GEO,
@@ -433,3 +428,5 @@ const struct command geo_search_commands[] = {
      .keys = geosearchstore_keys},
     {.name = NULL},
 };
+
+const struct module geo_search_module = {.commands = geo_search_commands};

@@ -1,6 +1,7 @@
 /* Parts of a hash: HRANDFIELD and HSCAN. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "cmd/scan_step.h"
 #include "store/fieldmap.h"
@@ -72,12 +73,11 @@ static void hscan(struct request *r) {
     scan_step_value(r, ENTRY_HASH, visit_fields);
 }
 
-const struct command hash_walk_commands[] = {
+static const struct command hash_walk_commands[] = {
     {.name = "hrandfield",
      .body = hrandfield,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
      .group = GROUP_HASH,
      .since = "6.2.0",
@@ -89,7 +89,6 @@ const struct command hash_walk_commands[] = {
      .body = hscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_HASH,
      .first_key = 1,
      .group = GROUP_HASH,
      .since = "2.8.0",
@@ -99,3 +98,5 @@ const struct command hash_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module hash_walk_module = {.commands = hash_walk_commands};

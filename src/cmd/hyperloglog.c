@@ -5,9 +5,10 @@
  * reads, and yet it is propagated, and WATCH sees it, because the bytes change. */
 #include "base/blob.h"
 #include "base/buf.h"
+#include "base/module.h"
 #include "base/rand.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "store/hll.h"
 #include "store/string.h"
@@ -320,12 +321,11 @@ static const struct command_keys pfmerge_keys[] = {
     {.flags = NULL},
 };
 
-const struct command hyperloglog_commands[] = {
+static const struct command hyperloglog_commands[] = {
     {.name = "pfadd",
      .body = pfadd,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
@@ -337,7 +337,6 @@ const struct command hyperloglog_commands[] = {
      .body = pfcount,
      .arity = -2,
      .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_HYPERLOGLOG,
@@ -350,19 +349,16 @@ const struct command hyperloglog_commands[] = {
      .body = pfdebug,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN | CMD_SYSCMD,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 2,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
      .summary = "Look into a HyperLogLog.",
-     .complexity = "O(1)",
      .syntax = "subcommand key:key",
      .key_flags = "RW access"},
     {.name = "pfmerge",
      .body = pfmerge,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_HYPERLOGLOG,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_HYPERLOGLOG,
@@ -375,10 +371,10 @@ const struct command hyperloglog_commands[] = {
      .body = pfselftest,
      .arity = 1,
      .flags = CMD_ADMIN | CMD_SYSCMD,
-     .acl = ACL_HYPERLOGLOG,
      .group = GROUP_HYPERLOGLOG,
      .since = "2.8.9",
-     .summary = "Check HyperLogLog's arithmetic against exact counts.",
-     .complexity = "O(1)"},
+     .summary = "Check HyperLogLog's arithmetic against exact counts."},
     {.name = NULL},
 };
+
+const struct module hyperloglog_module = {.commands = hyperloglog_commands};

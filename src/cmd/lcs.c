@@ -4,9 +4,10 @@
  * on the row above only, so two rows are enough for LEN. To tell the bytes or their positions, all rows are kept, and
  * walked back from the last cell. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/request.h"
@@ -163,12 +164,11 @@ static void lcs(struct request *r) {
     alloc_put(l.lengths, l.bytes);
 }
 
-const struct command lcs_commands[] = {
+static const struct command lcs_commands[] = {
     {.name = "lcs",
      .body = lcs,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_STRING,
@@ -178,3 +178,5 @@ const struct command lcs_commands[] = {
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
     {.name = NULL},
 };
+
+const struct module lcs_module = {.commands = lcs_commands};

@@ -1,7 +1,8 @@
 /* Lists: the commands that wait until there is an element. Then they do what those of list_pop.c do, and are propagated
  * as these. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/list_pop.h"
 #include "exec/block.h"
 #include "exec/call.h"
@@ -61,12 +62,11 @@ static const struct command_keys blmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_block_commands[] = {
+static const struct command list_block_commands[] = {
     {.name = "blpop",
      .body = blpop,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
      .group = GROUP_LIST,
@@ -80,7 +80,6 @@ const struct command list_block_commands[] = {
      .body = brpop,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = -2,
      .group = GROUP_LIST,
@@ -94,20 +93,17 @@ const struct command list_block_commands[] = {
      .body = blmove,
      .arity = 6,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_LIST,
      .since = "6.2.0",
      .summary = "Move an element between the ends of two lists, or wait for one.",
-     .complexity = "O(1)",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT) timeout:double",
      .keys = move_keys},
     {.name = "blmpop",
      .body = blmpop,
      .arity = -5,
      .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-     .acl = ACL_LIST,
      .group = GROUP_LIST,
      .since = "7.0.0",
      .summary = "Take elements from the first list that has any, or wait for some.",
@@ -118,16 +114,16 @@ const struct command list_block_commands[] = {
      .body = brpoplpush,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_LIST,
      .since = "2.2.0",
      .summary = "Move the last element of a list to the front of another, or wait for one.",
-     .complexity = "O(1)",
      .syntax = "source:key destination:key#1 timeout:double",
      .history = "6.0.0|The timeout may be a fraction.",
      .deprecated = "6.2.0|`BLMOVE`: `RIGHT`, `LEFT`",
      .keys = move_keys},
     {.name = NULL},
 };
+
+const struct module list_block_module = {.commands = list_block_commands};

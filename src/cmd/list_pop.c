@@ -4,9 +4,10 @@
  * own, since it may push to the list that it pops from. */
 #include "cmd/list_pop.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lists.h"
 #include "cmd/lookup.h"
 #include "store/list.h"
@@ -157,25 +158,22 @@ static const struct command_keys lmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command list_pop_commands[] = {
+static const struct command list_pop_commands[] = {
     {.name = "lmove",
      .body = lmove,
      .arity = 5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_LIST,
      .since = "6.2.0",
      .summary = "Move an element between the ends of two lists.",
-     .complexity = "O(1)",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)",
      .keys = move_keys},
     {.name = "lmpop",
      .body = lmpop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_LIST,
      .group = GROUP_LIST,
      .since = "7.0.0",
      .summary = "Take elements from the first list that has any.",
@@ -186,7 +184,6 @@ const struct command list_pop_commands[] = {
      .body = lpop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -199,7 +196,6 @@ const struct command list_pop_commands[] = {
      .body = rpop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -212,15 +208,15 @@ const struct command list_pop_commands[] = {
      .body = rpoplpush,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_LIST,
      .since = "1.2.0",
      .summary = "Move the last element of a list to the front of another.",
-     .complexity = "O(1)",
      .syntax = "source:key destination:key#1",
      .deprecated = "6.2.0|`LMOVE`: `RIGHT`, `LEFT`",
      .keys = move_keys},
     {.name = NULL},
 };
+
+const struct module list_pop_module = {.commands = list_pop_commands};

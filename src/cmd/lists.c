@@ -2,8 +2,9 @@
  *
  * A reply is written from the list itself, element by element, before the list changes. */
 #include "cmd/lists.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "store/list.h"
 
@@ -257,12 +258,11 @@ static void ltrim(struct request *r) {
     }
 }
 
-const struct command lists_commands[] = {
+static const struct command lists_commands[] = {
     {.name = "lindex",
      .body = lindex,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -273,7 +273,6 @@ const struct command lists_commands[] = {
      .body = linsert,
      .arity = 5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "2.2.0",
@@ -285,19 +284,16 @@ const struct command lists_commands[] = {
      .body = llen,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
      .summary = "Count the elements of a list.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = "lpos",
      .body = lpos,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "6.0.6",
@@ -308,7 +304,6 @@ const struct command lists_commands[] = {
      .body = lpush,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -321,7 +316,6 @@ const struct command lists_commands[] = {
      .body = lpushx,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "2.2.0",
@@ -334,7 +328,6 @@ const struct command lists_commands[] = {
      .body = lrange,
      .arity = 4,
      .flags = CMD_READONLY,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -345,7 +338,6 @@ const struct command lists_commands[] = {
      .body = lrem,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -357,7 +349,6 @@ const struct command lists_commands[] = {
      .body = lset,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -368,7 +359,6 @@ const struct command lists_commands[] = {
      .body = ltrim,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -380,7 +370,6 @@ const struct command lists_commands[] = {
      .body = rpush,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "1.0.0",
@@ -393,7 +382,6 @@ const struct command lists_commands[] = {
      .body = rpushx,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_LIST,
      .first_key = 1,
      .group = GROUP_LIST,
      .since = "2.2.0",
@@ -404,3 +392,5 @@ const struct command lists_commands[] = {
      .key_flags = "RW insert"},
     {.name = NULL},
 };
+
+const struct module lists_module = {.commands = lists_commands};

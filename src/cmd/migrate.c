@@ -6,9 +6,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "exec/propagate.h"
 #include "net/links.h"
@@ -263,14 +264,13 @@ static const struct command_keys migrate_key_specs[] = {
     {.flags = NULL},
 };
 
-const struct command migrate_commands[] = {
+static const struct command migrate_commands[] = {
     {.name = "migrate",
      .body = migrate,
      .arity = -6,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
      .acl = ACL_KEYSPACE | ACL_DANGEROUS,
      .first_key = 3,
-     .group = GROUP_GENERIC,
      .since = "2.6.0",
      .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
@@ -286,3 +286,5 @@ const struct command migrate_commands[] = {
      .find_keys = find_migrate_keys},
     {.name = NULL},
 };
+
+const struct module migrate_module = {.commands = migrate_commands};

@@ -1,5 +1,6 @@
 /* OBJECT: how a value is kept. These commands leave the access clock alone, so that asking changes no answer. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -77,12 +78,9 @@ static const struct command object_subcommands[] = {
      .body = encoding,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
      .summary = "Tell how a value is kept in memory.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -90,12 +88,9 @@ static const struct command object_subcommands[] = {
      .body = freq,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .group = GROUP_GENERIC,
      .since = "4.0.0",
      .summary = "Tell how often a key is used, on a logarithmic scale.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -103,21 +98,15 @@ static const struct command object_subcommands[] = {
      .body = help,
      .arity = 2,
      .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_KEYSPACE,
-     .group = GROUP_GENERIC,
      .since = "6.2.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "idletime",
      .body = idletime,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
      .summary = "Tell for how many seconds a key has not been used.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
@@ -125,25 +114,23 @@ static const struct command object_subcommands[] = {
      .body = refcount,
      .arity = 3,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
      .first_key = 2,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
      .summary = "Tell how often a value is referred to: once, but for small integers.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .tips = "nondeterministic_output",
      .key_flags = "RO"},
     {.name = NULL},
 };
 
-const struct command object_commands[] = {
+static const struct command object_commands[] = {
     {.name = "object",
      .arity = -2,
-     .group = GROUP_GENERIC,
      .since = "2.2.3",
      .summary = "Ask how a value is kept and used.",
      .complexity = "Depends on the subcommand",
      .subcommands = object_subcommands},
     {.name = NULL},
 };
+
+const struct module object_module = {.commands = object_commands};

@@ -1,6 +1,7 @@
 /* Parts of a string: APPEND, GETRANGE, SETRANGE; and its length. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "session/limits.h"
 #include "store/string.h"
@@ -67,12 +68,11 @@ static void setrange(struct request *r) {
     reply_int(c, (int64_t)len);
 }
 
-const struct command ranges_commands[] = {
+static const struct command ranges_commands[] = {
     {.name = "append",
      .body = append,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
@@ -84,19 +84,16 @@ const struct command ranges_commands[] = {
      .body = strlen_command,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.2.0",
      .summary = "Measure a string in bytes.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = "getrange",
      .body = getrange,
      .arity = 4,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.4.0",
@@ -107,7 +104,6 @@ const struct command ranges_commands[] = {
      .body = getrange,
      .arity = 4,
      .flags = CMD_READONLY,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
@@ -119,7 +115,6 @@ const struct command ranges_commands[] = {
      .body = setrange,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.2.0",
@@ -128,3 +123,5 @@ const struct command ranges_commands[] = {
      .syntax = "key:key offset:integer value"},
     {.name = NULL},
 };
+
+const struct module ranges_module = {.commands = ranges_commands};

@@ -1,6 +1,7 @@
 /* SCAN: the keys of a database, some at each call (cmd/scan_step.h). */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/scan_step.h"
 #include "exec/propagate.h"
 #include "session/client.h"
@@ -70,13 +71,11 @@ static void scan(struct request *r) {
     buf_free(&s.due);
 }
 
-const struct command scan_commands[] = {
+static const struct command scan_commands[] = {
     {.name = "scan",
      .body = scan,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE,
-     .group = GROUP_GENERIC,
      .since = "2.8.0",
      .summary = "Go through the keys of this database, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n keys",
@@ -85,3 +84,5 @@ const struct command scan_commands[] = {
      .history = "6.0.0|New: `TYPE`."},
     {.name = NULL},
 };
+
+const struct module scan_module = {.commands = scan_commands};

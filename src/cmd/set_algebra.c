@@ -5,8 +5,9 @@
  * the cache misses of large sets overlap, and neither keeps anything but the result. A union is put together in a
  * draft, since it has to know the members that it has seen. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "store/set.h"
@@ -275,12 +276,11 @@ static const struct command_keys store_keys[] = {
     {.flags = NULL},
 };
 
-const struct command set_algebra_commands[] = {
+static const struct command set_algebra_commands[] = {
     {.name = "sinter",
      .body = sinter,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -293,7 +293,6 @@ const struct command set_algebra_commands[] = {
      .body = sintercard,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET,
      .group = GROUP_SET,
      .since = "7.0.0",
      .summary = "Count the members that all of these sets have.",
@@ -304,7 +303,6 @@ const struct command set_algebra_commands[] = {
      .body = sinterstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -317,7 +315,6 @@ const struct command set_algebra_commands[] = {
      .body = sunion,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -330,7 +327,6 @@ const struct command set_algebra_commands[] = {
      .body = sunionstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -343,7 +339,6 @@ const struct command set_algebra_commands[] = {
      .body = sdiff,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -356,7 +351,6 @@ const struct command set_algebra_commands[] = {
      .body = sdiffstore,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_SET,
@@ -367,3 +361,5 @@ const struct command set_algebra_commands[] = {
      .keys = store_keys},
     {.name = NULL},
 };
+
+const struct module set_algebra_module = {.commands = set_algebra_commands};

@@ -1,8 +1,9 @@
 /* Members of sets that are not named: all of them, some drawn at random, some at each call of SSCAN. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "cmd/scan_step.h"
@@ -179,12 +180,11 @@ static void sscan(struct request *r) {
     scan_step_value(r, ENTRY_SET, visit_members);
 }
 
-const struct command set_walk_commands[] = {
+static const struct command set_walk_commands[] = {
     {.name = "spop",
      .body = spop,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -198,7 +198,6 @@ const struct command set_walk_commands[] = {
      .body = srandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -211,7 +210,6 @@ const struct command set_walk_commands[] = {
      .body = smembers,
      .arity = 2,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
@@ -223,7 +221,6 @@ const struct command set_walk_commands[] = {
      .body = sscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "2.8.0",
@@ -233,3 +230,5 @@ const struct command set_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module set_walk_module = {.commands = set_walk_commands};

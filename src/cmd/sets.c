@@ -1,6 +1,7 @@
 /* Members of sets by name: adding, removing, moving, and asking for them. */
 #include "cmd/sets.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "store/set.h"
@@ -90,12 +91,11 @@ static const struct command_keys smove_keys[] = {
     {.flags = NULL},
 };
 
-const struct command sets_commands[] = {
+static const struct command sets_commands[] = {
     {.name = "sadd",
      .body = sadd,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SET,
@@ -109,7 +109,6 @@ const struct command sets_commands[] = {
      .body = srem,
      .arity = -3,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SET,
@@ -123,33 +122,28 @@ const struct command sets_commands[] = {
      .body = smove,
      .arity = 4,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_SET,
      .since = "1.0.0",
      .summary = "Take a member out of one set and put it into another.",
-     .complexity = "O(1)",
      .syntax = "source:key destination:key#1 member",
      .keys = smove_keys},
     {.name = "sismember",
      .body = sismember,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SET,
      .since = "1.0.0",
      .summary = "Ask whether a set has a member.",
-     .complexity = "O(1)",
      .syntax = "key:key member",
      .key_flags = "RO"},
     {.name = "smismember",
      .body = smismember,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "6.2.0",
@@ -160,13 +154,13 @@ const struct command sets_commands[] = {
      .body = scard,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SET,
      .first_key = 1,
      .group = GROUP_SET,
      .since = "1.0.0",
      .summary = "Count the members of a set.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = NULL},
 };
+
+const struct module sets_module = {.commands = sets_commands};

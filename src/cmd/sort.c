@@ -7,8 +7,9 @@
  * Where BY names no key ("nosort"), the elements keep their order, and only those within LIMIT are visited. A set has
  * no order: if the result is stored, its members are sorted all the same, so that replicas store the same list. */
 #include "base/buf.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "cmd/sort_order.h"
@@ -475,14 +476,13 @@ static const struct command_keys sort_ro_keys[] = {
     {.flags = NULL},
 };
 
-const struct command sort_commands[] = {
+static const struct command sort_commands[] = {
     {.name = "sort",
      .body = sort,
      .arity = -2,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
@@ -496,7 +496,6 @@ const struct command sort_commands[] = {
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
      .first_key = 1,
-     .group = GROUP_GENERIC,
      .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
@@ -506,3 +505,5 @@ const struct command sort_commands[] = {
      .find_keys = find_sort_ro_keys},
     {.name = NULL},
 };
+
+const struct module sort_module = {.commands = sort_commands};

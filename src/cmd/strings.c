@@ -5,17 +5,18 @@
  * GET sends from it. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "store/expire.h"
 #include "store/string.h"
 
-enum option {
+enum set_option {
     NX = 1 << 0,
     XX = 1 << 1,
     GET = 1 << 2,
@@ -304,28 +305,24 @@ static const struct command_keys getex_keys[] = {
     {.flags = NULL},
 };
 
-const struct command strings_commands[] = {
+static const struct command strings_commands[] = {
     {.name = "get",
      .body = get,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Read a string.",
-     .complexity = "O(1)",
      .syntax = "key:key"},
     {.name = "set",
      .body = set,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string.",
-     .complexity = "O(1)",
      .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
                "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
                "unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
@@ -338,48 +335,40 @@ const struct command strings_commands[] = {
      .body = setnx,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string, if the key is free.",
-     .complexity = "O(1)",
      .syntax = "key:key value",
      .key_flags = "OW insert"},
     {.name = "setex",
      .body = setex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.0.0",
      .summary = "Write a string that expires after some seconds.",
-     .complexity = "O(1)",
      .syntax = "key:key seconds:integer value",
      .key_flags = "OW update"},
     {.name = "psetex",
      .body = psetex,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "2.6.0",
      .summary = "Write a string that expires after some milliseconds.",
-     .complexity = "O(1)",
      .syntax = "key:key milliseconds:integer value",
      .key_flags = "OW update"},
     {.name = "getset",
      .body = getset,
      .arity = 3,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "1.0.0",
      .summary = "Write a string, and read what was there before.",
-     .complexity = "O(1)",
      .syntax = "key:key value",
      .deprecated = "6.2.0|`SET`: `GET`",
      .key_flags = "RW access update"},
@@ -387,24 +376,20 @@ const struct command strings_commands[] = {
      .body = getdel,
      .arity = 2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
      .summary = "Read a string, and remove its key.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RW access delete"},
     {.name = "getex",
      .body = getex,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .group = GROUP_STRING,
      .since = "6.2.0",
      .summary = "Read a string, and change when it expires.",
-     .complexity = "O(1)",
      .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
                "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
      .keys = getex_keys},
@@ -412,7 +397,6 @@ const struct command strings_commands[] = {
      .body = mget,
      .arity = -2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_STRING,
@@ -425,7 +409,6 @@ const struct command strings_commands[] = {
      .body = mset,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
@@ -440,7 +423,6 @@ const struct command strings_commands[] = {
      .body = msetnx,
      .arity = -3,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_STRING,
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
@@ -453,3 +435,5 @@ const struct command strings_commands[] = {
      .key_flags = "OW insert"},
     {.name = NULL},
 };
+
+const struct module strings_module = {.commands = strings_commands};

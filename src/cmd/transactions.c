@@ -1,5 +1,6 @@
 /* MULTI, EXEC, DISCARD, WATCH and UNWATCH: see exec/tx.h. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/tx.h"
 
 static void multi(struct request *r) {
@@ -14,21 +15,18 @@ static void unwatch(struct request *r) {
     tx_unwatch(r->client);
 }
 
-const struct command transactions_commands[] = {
+static const struct command transactions_commands[] = {
     {.name = "multi",
      .body = multi,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
-     .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "1.2.0",
-     .summary = "Begin a transaction: requests are queued until EXEC.",
-     .complexity = "O(1)"},
+     .summary = "Begin a transaction: requests are queued until EXEC."},
     {.name = "exec",
      .body = tx_exec,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_UNQUEUED | CMD_EXEC,
-     .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "1.2.0",
      .summary = "Run the queued requests, with no other client's between them.",
@@ -37,7 +35,6 @@ const struct command transactions_commands[] = {
      .body = discard,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
-     .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "2.0.0",
      .summary = "End a transaction without running what is queued.",
@@ -46,7 +43,6 @@ const struct command transactions_commands[] = {
      .body = tx_watch,
      .arity = -2,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
-     .acl = ACL_TRANSACTION,
      .first_key = 1,
      .last_key = -1,
      .group = GROUP_TRANSACTIONS,
@@ -59,10 +55,11 @@ const struct command transactions_commands[] = {
      .body = unwatch,
      .arity = 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
-     .acl = ACL_TRANSACTION,
      .group = GROUP_TRANSACTIONS,
      .since = "2.2.0",
      .summary = "Stop watching keys.",
      .complexity = "O(n) for n watched keys"},
     {.name = NULL},
 };
+
+const struct module transactions_module = {.commands = transactions_commands};

@@ -3,8 +3,9 @@
  * A result is put together as a value without a key, from copies of the members, so that the destination may be one of
  * the sources. An intersection looks the members of the smallest source up in the others. */
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
@@ -287,12 +288,11 @@ static const struct command_keys store_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_algebra_commands[] = {
+static const struct command zset_algebra_commands[] = {
     {.name = "zdiff",
      .body = zdiff,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that only the first of these sorted sets has.",
@@ -303,7 +303,6 @@ const struct command zset_algebra_commands[] = {
      .body = zdiffstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -315,7 +314,6 @@ const struct command zset_algebra_commands[] = {
      .body = zinter,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that all of these sorted sets have.",
@@ -327,7 +325,6 @@ const struct command zset_algebra_commands[] = {
      .body = zintercard,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
      .summary = "Count the members that all of these sorted sets have.",
@@ -338,7 +335,6 @@ const struct command zset_algebra_commands[] = {
      .body = zinterstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -351,7 +347,6 @@ const struct command zset_algebra_commands[] = {
      .body = zunion,
      .arity = -3,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
      .summary = "List the members that any of these sorted sets has.",
@@ -363,7 +358,6 @@ const struct command zset_algebra_commands[] = {
      .body = zunionstore,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -374,3 +368,5 @@ const struct command zset_algebra_commands[] = {
      .keys = store_keys},
     {.name = NULL},
 };
+
+const struct module zset_algebra_module = {.commands = zset_algebra_commands};

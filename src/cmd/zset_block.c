@@ -1,5 +1,6 @@
 /* Sorted sets: the commands that wait until there is a member. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/zsets.h"
 
 static void bzpopmin(struct request *r) {
@@ -19,12 +20,11 @@ static const struct command_keys bzmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_block_commands[] = {
+static const struct command zset_block_commands[] = {
     {.name = "bzpopmax",
      .body = bzpopmax,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
      .group = GROUP_SORTED_SET,
@@ -38,7 +38,6 @@ const struct command zset_block_commands[] = {
      .body = bzpopmin,
      .arity = -3,
      .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = -2,
      .group = GROUP_SORTED_SET,
@@ -52,7 +51,6 @@ const struct command zset_block_commands[] = {
      .body = bzmpop,
      .arity = -5,
      .flags = CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
      .summary = "Take members from an end of the first sorted set that has any, or wait for some.",
@@ -61,3 +59,5 @@ const struct command zset_block_commands[] = {
      .keys = bzmpop_keys},
     {.name = NULL},
 };
+
+const struct module zset_block_module = {.commands = zset_block_commands};

@@ -1,6 +1,7 @@
 /* Sorted sets by range: of ranks, scores or members. All forms of ZRANGE share one parser and one walk. */
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "cmd/zsets.h"
 
@@ -243,12 +244,11 @@ static const struct command_keys zrangestore_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zset_range_commands[] = {
+static const struct command zset_range_commands[] = {
     {.name = "zcount",
      .body = zcount,
      .arity = 4,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -259,7 +259,6 @@ const struct command zset_range_commands[] = {
      .body = zlexcount,
      .arity = 4,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -270,7 +269,6 @@ const struct command zset_range_commands[] = {
      .body = zrange,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -283,7 +281,6 @@ const struct command zset_range_commands[] = {
      .body = zrangebylex,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -295,7 +292,6 @@ const struct command zset_range_commands[] = {
      .body = zrangebyscore,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.0.5",
@@ -308,7 +304,6 @@ const struct command zset_range_commands[] = {
      .body = zrangestore,
      .arity = -5,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .last_key = 2,
      .group = GROUP_SORTED_SET,
@@ -322,7 +317,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebylex,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -334,7 +328,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebyrank,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.0.0",
@@ -346,7 +339,6 @@ const struct command zset_range_commands[] = {
      .body = zremrangebyscore,
      .arity = 4,
      .flags = CMD_WRITE,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -358,7 +350,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrange,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
@@ -370,7 +361,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrangebylex,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.9",
@@ -382,7 +372,6 @@ const struct command zset_range_commands[] = {
      .body = zrevrangebyscore,
      .arity = -4,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.2.0",
@@ -393,3 +382,5 @@ const struct command zset_range_commands[] = {
      .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
     {.name = NULL},
 };
+
+const struct module zset_range_module = {.commands = zset_range_commands};

@@ -1,8 +1,9 @@
 /* Members of sorted sets that are not named: some drawn at random (ZRANDMEMBER), some at each call of ZSCAN. */
 #include "base/alloc.h"
+#include "base/module.h"
 #include "base/rand.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/lookup.h"
 #include "cmd/scan_step.h"
 #include "cmd/zsets.h"
@@ -111,12 +112,11 @@ static void zscan(struct request *r) {
     scan_step_value(r, ENTRY_ZSET, visit_members);
 }
 
-const struct command zset_walk_commands[] = {
+static const struct command zset_walk_commands[] = {
     {.name = "zrandmember",
      .body = zrandmember,
      .arity = -2,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -128,7 +128,6 @@ const struct command zset_walk_commands[] = {
      .body = zscan,
      .arity = -3,
      .flags = CMD_READONLY,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "2.8.0",
@@ -138,3 +137,5 @@ const struct command zset_walk_commands[] = {
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module zset_walk_module = {.commands = zset_walk_commands};

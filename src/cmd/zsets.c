@@ -1,8 +1,9 @@
 /* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
 #include "cmd/zsets.h"
 #include "base/alloc.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/families.h"
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 
@@ -297,12 +298,11 @@ static const struct command_keys zmpop_keys[] = {
     {.flags = NULL},
 };
 
-const struct command zsets_commands[] = {
+static const struct command zsets_commands[] = {
     {.name = "zadd",
      .body = zadd,
      .arity = -4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 3,
      .group = GROUP_SORTED_SET,
@@ -318,19 +318,16 @@ const struct command zsets_commands[] = {
      .body = zcard,
      .arity = 2,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
      .summary = "Count the members of a sorted set.",
-     .complexity = "O(1)",
      .syntax = "key:key",
      .key_flags = "RO"},
     {.name = "zincrby",
      .body = zincrby,
      .arity = 4,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 3,
      .group = GROUP_SORTED_SET,
@@ -343,7 +340,6 @@ const struct command zsets_commands[] = {
      .body = zmscore,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "6.2.0",
@@ -354,7 +350,6 @@ const struct command zsets_commands[] = {
      .body = zpopmax,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
@@ -366,7 +361,6 @@ const struct command zsets_commands[] = {
      .body = zpopmin,
      .arity = -2,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .group = GROUP_SORTED_SET,
      .since = "5.0.0",
@@ -378,7 +372,6 @@ const struct command zsets_commands[] = {
      .body = zmpop,
      .arity = -4,
      .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
      .group = GROUP_SORTED_SET,
      .since = "7.0.0",
      .summary = "Take members from an end of the first sorted set that has any.",
@@ -389,7 +382,6 @@ const struct command zsets_commands[] = {
      .body = zrem,
      .arity = -3,
      .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -403,19 +395,16 @@ const struct command zsets_commands[] = {
      .body = zscore,
      .arity = 3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
      .since = "1.2.0",
      .summary = "Read the score of a member.",
-     .complexity = "O(1)",
      .syntax = "key:key member"},
     {.name = "zrank",
      .body = zrank,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -428,7 +417,6 @@ const struct command zsets_commands[] = {
      .body = zrevrank,
      .arity = -3,
      .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_SORTEDSET,
      .first_key = 1,
      .member = 2,
      .group = GROUP_SORTED_SET,
@@ -439,3 +427,5 @@ const struct command zsets_commands[] = {
      .history = "7.2.0|New: `WITHSCORE`."},
     {.name = NULL},
 };
+
+const struct module zsets_module = {.commands = zsets_commands};

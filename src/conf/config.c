@@ -3,6 +3,8 @@
 #include "conf/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/words.h"
 #include "conf/directive.h"
 #include "conf/permit.h"
@@ -14,7 +16,7 @@
 
 static int protected_permit; /* enum permit: may clients set options that are OPTION_PROTECTED? */
 
-const struct option config_rows[] = {
+static const struct option config_rows[] = {
     {.name = "enable-protected-configs",
      .type = OPTION_ENUM,
      .flags = OPTION_IMMUTABLE,
@@ -267,3 +269,5 @@ bool config_set(const struct slice *pairs, int count, bool local, struct config_
     alloc_put(list, bytes);
     return fine;
 }
+
+const struct module config_module = {.options = config_rows};

@@ -8,8 +8,6 @@
 #include "base/option.h"
 #include "base/slice.h"
 
-extern const struct option config_rows[]; /* enable-protected-configs */
-
 /* Register rows (they end with a row whose name is NULL, and live as long as the process) and set them to their
  * defaults. Asserts that names are unique and that each row is complete. */
 void config_register(const struct option *rows);

@@ -1,5 +1,7 @@
+/* See config_file.h. All sources are put together into one text, which is read line by line; so there is one way to
+ * read an option, and line numbers count on from one source to the next, as Redis's do. Invariant: a line is applied
+ * completely before the next one is looked at, so a later line sees, and overrides, what the earlier ones have set. */
 #include "conf/config_file.h"
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -9,13 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
 
-#define INCLUDES_MAX 32 /* depth of files that include files */
+#define INCLUDES_MAX 32 /* depth of files that include each other */
 
 static int include_depth;
 
@@ -68,7 +69,7 @@ static void load_one(const char *file) {
     buf_free(&text);
 }
 
-/* A pattern that matches nothing is no error, a plain name that is not there is one. */
+/* A pattern may match nothing, but a file that is named must exist. */
 static const char *load_include(const char *pattern) {
     glob_t found;
     if (include_depth == INCLUDES_MAX) return "too many levels of include";
@@ -88,7 +89,7 @@ static const char *load_include(const char *pattern) {
 
 static const char unknown[] = "Bad directive or wrong number of arguments";
 
-/* Directives that are no options: they cannot be asked for by CONFIG GET. */
+/* Directives that have no row, so CONFIG GET does not know them. Returns the error, or NULL. */
 static const char *load_directive(const struct words *w) {
     static const struct {
         const char *name;
@@ -118,7 +119,7 @@ static const char *load_words(const struct words *w) {
     struct words parts = {0};
     const char *error = NULL, *const *values = (const char *const *)w->at + 1;
     int count = w->count - 1;
-    /* "a b c" in quotes is as good as a b c, where several words are taken: --save "60 1000". */
+    /* An option that takes several words takes them in one pair of quotes too: --save "60 1000". */
     if (directive_takes_words(o) && count == 1 && values[0][0]) {
         words_split_blanks(&parts, words_slice(values[0]));
         values = (const char *const *)parts.at;
@@ -163,9 +164,9 @@ static bool is_single_word(const char *text) {
     return single;
 }
 
-/* "--name" begins a line, whatever follows is quoted behind it. A word right behind
- * "--name" is its value even if it begins with two dashes; only "--save" may stand
- * alone, and means save "". "--name value" may be one word, too. */
+/* Make lines of the command line. "--name" begins a line, and the words after it are quoted. The word right after
+ * "--name" is its value even if it begins with two dashes; only "--save" may have no value, and means save "".
+ * "--name value" may also be one word. */
 static void append_options(struct buf *text, int count, char *const *words) {
     bool may_be_name = true;
     for (int i = 0; i < count; i++) {
@@ -194,8 +195,7 @@ static void remember_path(const char *file) {
     buf_free(&absolute);
 }
 
-/* All sources make one text, so that line numbers count on from one to the next as Redis's do. */
-void config_load(const char *file, int from_stdin, int count, char *const *words) {
+void config_load(const char *file, bool from_stdin, int count, char *const *words) {
     struct buf text = {0};
     if (file) {
         read_file(file, &text);

@@ -1,7 +1,6 @@
-/* CONFIG REWRITE: bring the file in line with the running values, and leave
- * everything else of it as its owner wrote it. */
+/* CONFIG REWRITE: write the running values to the configuration file, and leave everything else in it as it is. */
 #pragma once
 #include <stdbool.h>
 
-/* False (errno) if the new file could not be put in place; the old one is whole then. */
+/* Rewrite the file of config_path(). False (errno): the old file is untouched. */
 bool config_rewrite(void);

@@ -5,6 +5,7 @@
 #include "conf/directive.h"
 #include "base/alloc.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "base/words.h"
 #include <assert.h>
 #include <ctype.h>

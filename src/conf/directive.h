@@ -1,9 +1,8 @@
-/* The value of one option as text: read, printed, compared. This knows the types of options; config knows which options
- * there are and when they may be set. Every function expects a row that has an address or is OPTION_CUSTOM. */
+/* The value of one option as text: read, printed, compared. This module knows the types of options; config knows which
+ * options there are and when they may be set. The row must have an address, unless it is OPTION_CUSTOM. */
 #pragma once
 #include "base/buf.h"
 #include "base/option.h"
-#include "base/slice.h"
 
 /* Read words into the row's address; apply() is not called. The words come from words_split() and its kin, since a word
  * knows its length. False with *error, valid until the next call: nothing has changed. */

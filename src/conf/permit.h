@@ -1,4 +1,4 @@
-/* Permissions of what is dangerous: enable-protected-configs, enable-debug-command, enable-module-command. */
+/* The values of enable-protected-configs, enable-debug-command and enable-module-command: which clients may do it. */
 #pragma once
 #include "base/option.h"
 #include <stdbool.h>

@@ -1,8 +1,12 @@
+/* See planned.h. Invariant: nothing reads these values but the register, so the rows have no address. OPTION_PLANNED
+ * marks those whose absence an operator would notice: the log warns of them. The others tune a feature that is absent,
+ * or ask for what kura always does. */
 #include "conf/planned.h"
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "conf/permit.h"
 #include <string.h>
 #include <strings.h>
@@ -49,7 +53,7 @@ static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients",
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
 static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetchannels", 0}, {NULL, 0}};
 
-const struct option planned_rows[] = {
+static const struct option planned_rows[] = {
     /* memory */
     {.name = "maxmemory", .type = OPTION_MEMORY, .flags = OPTION_PLANNED, .initial = "0"},
     {.name = "maxmemory-clients",
@@ -64,6 +68,7 @@ const struct option planned_rows[] = {
     {.name = "lazyfree-lazy-user-del", .type = OPTION_BOOL, .initial = "no"},
     {.name = "lazyfree-lazy-user-flush", .type = OPTION_BOOL, .initial = "no"},
     {.name = "active-expire-effort", .type = OPTION_INT, .initial = "1", .min = 1, .max = 10},
+    {.name = "dynamic-hz", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activerehashing", .type = OPTION_BOOL, .initial = "yes"},
     {.name = "activedefrag", .type = OPTION_BOOL, .flags = OPTION_PLANNED, .initial = "no"},
     {.name = "active-defrag-ignore-bytes", .type = OPTION_MEMORY, .initial = "104857600", .min = 1},
@@ -224,3 +229,5 @@ const struct option planned_rows[] = {
     {.name = "use-exit-on-panic", .type = OPTION_BOOL, .flags = OPTION_HIDDEN, .initial = "no"},
     {.name = NULL},
 };
+
+const struct module planned_module = {.options = planned_rows};

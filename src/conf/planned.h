@@ -1,7 +1,4 @@
-/* Directives of Redis 7.2 whose modules are still to come, or that ask for what kura does
- * another way: read, kept and shown exactly as Redis does, with its bounds and defaults, so
- * that a configuration made for Redis loads. When a module comes it takes its rows along. */
+/* Options of Redis 7.2 that have no effect in kura, because the feature is not there yet or kura does it in another
+ * way. They have Redis's bounds and defaults, so that a configuration that was written for Redis loads, and CONFIG GET
+ * and REWRITE keep the values. A module that implements one of them takes its row. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option planned_rows[];

@@ -5,11 +5,11 @@
  *     | flags | name length | value length | deadline    | name  | value |
  *     +-------+-------------+--------------+-------------+-------+-------+
  *
- * Lengths are a byte each while both are below 256: a name of 10 bytes with a value of 12 is then 25 bytes and
- * jemalloc's class of 32. Nothing sets FIELD_TTL yet; readers honour it all the same, so that deadlines of
- * fields, when they come, change no layout.
+ * Lengths take a byte each while both are below 256: a name of 10 bytes with a value of 12 takes 25 bytes, and 32 in
+ * jemalloc. Nothing sets FIELD_TTL yet. Readers honour it already, so that deadlines of fields will not change the
+ * layout.
  *
- * Records are 16-byte aligned, as the table keeps other things in the low four bits of an address. */
+ * Records are 16-byte aligned, since the table uses the low four bits of an address. All functions are O(bytes). */
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -19,7 +19,7 @@
 
 enum field_flag {
     FIELD_WIDE = 1 << 0, /* lengths are 8 bytes each */
-    FIELD_TTL = 1 << 1,  /* the absolute deadline in ms stands before the name */
+    FIELD_TTL = 1 << 1,  /* the deadline (absolute, ms) is before the name */
 };
 
 struct field {
@@ -31,6 +31,7 @@ struct field_pair {
     struct slice name, value;
 };
 
+/* The name and the value; valid until the record changes. */
 static inline struct field_pair field_pair(const struct field *f) {
     const char *p = f->rest;
     size_t name_len, value_len;
@@ -50,7 +51,7 @@ static inline struct field_pair field_pair(const struct field *f) {
 static inline unsigned field_flags_for(size_t name_len, size_t value_len) {
     return name_len > UINT8_MAX || value_len > UINT8_MAX ? FIELD_WIDE : 0;
 }
-/* Bytes of the allocation: not below 16, for the alignment. */
+/* Bytes of the allocation; at least 16, for the alignment. */
 static inline size_t field_class(unsigned flags, size_t name_len, size_t value_len) {
     size_t n = sizeof(struct field) + (flags & FIELD_WIDE ? 2 * sizeof(size_t) : 2);
     if (flags & FIELD_TTL) n += sizeof(int64_t);
@@ -62,7 +63,7 @@ static inline size_t field_memory(const struct field *f) {
     return field_class(f->flags, p.name.len, p.value.len);
 }
 
-/* A new record of copies of both. */
+/* A new record with copies of both; the caller owns it. */
 static inline struct field *field_new(struct slice name, struct slice value) {
     unsigned flags = field_flags_for(name.len, value.len);
     struct field *f = alloc_get(field_class(flags, name.len, value.len));
@@ -80,7 +81,7 @@ static inline struct field *field_new(struct slice name, struct slice value) {
     if (value.len) memcpy(p + name.len, value.ptr, value.len);
     return f;
 }
-/* Give the record another value where it stands. False: it would need another allocation. */
+/* Overwrite the value in place. False, and no change, if the record would need another size. */
 static inline bool field_assign(struct field *f, struct slice value) {
     struct field_pair p = field_pair(f);
     unsigned wide = f->flags & FIELD_WIDE;

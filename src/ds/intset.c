@@ -1,5 +1,5 @@
-/* See intset.h. A search halves the range without a branch that depends on the numbers: a predictor would be wrong every
- * other time. */
+/* See intset.h for the format. A search halves the range without a branch that depends on the numbers: a predictor
+ * would be wrong every second time. */
 #include "ds/intset.h"
 #include "base/rand.h"
 #include <assert.h>
@@ -16,16 +16,17 @@ void intset_init(uint8_t *set) {
     put_head(set, 2, 0);
 }
 
-static size_t width_of(int64_t number) {
+static size_t number_width(int64_t number) {
     return number >= INT16_MIN && number <= INT16_MAX ? 2 : number >= INT32_MIN && number <= INT32_MAX ? 4 : 8;
 }
 
-static uint8_t *address(uint8_t *set, size_t index) {
+static uint8_t *number_address(uint8_t *set, size_t index) {
     return set + INTSET_HEAD + index * intset_width(set);
 }
 
-/* How many are smaller. How often it halves depends on n alone; gcc would turn a choice of pointers into a branch,
- * hence the mask. One search for each width, so that the loads in the loop are of a known one. */
+/* How many integers are smaller than `number`. The number of steps depends on n alone. The mask replaces a choice of
+ * pointers, which gcc would turn into a branch. There is a search for each width, so that the loads in the loop have a
+ * known size. */
 #define SEARCH(name, type)                                               \
     static size_t name(const uint8_t *first, size_t n, int64_t number) { \
         const uint8_t *low = first;                                      \
@@ -53,17 +54,17 @@ bool intset_find(const uint8_t *set, int64_t number, size_t *index) {
 }
 
 size_t intset_bytes_with(const uint8_t *set, int64_t number) {
-    size_t width = width_of(number);
+    size_t width = number_width(number);
     if (width < intset_width(set)) width = intset_width(set);
     return INTSET_HEAD + (intset_count(set) + 1) * width;
 }
 
 static void put_number(uint8_t *set, size_t index, int64_t number) {
-    memcpy(address(set, index), &number, intset_width(set)); /* the low bytes of it */
+    memcpy(number_address(set, index), &number, intset_width(set)); /* its low bytes */
 }
 
-/* A number too wide for the set is smaller or larger than all in it: they are widened, from behind, since they
- * move up, and one place further if the new one comes first. */
+/* A number too wide for the set is smaller or larger than all in it. They are widened from the last to the first, since
+ * they move up, and one place further if the new number becomes the first. */
 static void insert_wider(uint8_t *set, int64_t number, size_t width) {
     size_t count = intset_count(set), shift = number < 0;
     for (size_t i = count; i-- > 0;) {
@@ -75,7 +76,7 @@ static void insert_wider(uint8_t *set, int64_t number, size_t width) {
 }
 
 bool intset_insert(uint8_t *set, int64_t number) {
-    size_t width = width_of(number), index;
+    size_t width = number_width(number), index;
     if (width > intset_width(set)) {
         insert_wider(set, number, width);
         return true;
@@ -83,7 +84,7 @@ bool intset_insert(uint8_t *set, int64_t number) {
     if (intset_find(set, number, &index)) return false;
     size_t count = intset_count(set);
     width = intset_width(set);
-    memmove(address(set, index + 1), address(set, index), (count - index) * width);
+    memmove(number_address(set, index + 1), number_address(set, index), (count - index) * width);
     put_head(set, width, count + 1);
     put_number(set, index, number);
     return true;
@@ -92,7 +93,7 @@ bool intset_insert(uint8_t *set, int64_t number) {
 void intset_remove_at(uint8_t *set, size_t index, size_t n) {
     size_t count = intset_count(set), width = intset_width(set);
     assert(index <= count && n <= count - index);
-    memmove(address(set, index), address(set, index + n), (count - index - n) * width);
+    memmove(number_address(set, index), number_address(set, index + n), (count - index - n) * width);
     put_head(set, width, count - n);
 }
 

@@ -1,17 +1,17 @@
 /* A sorted array of distinct integers in one block of bytes, in exactly the format that Redis keeps in RDB files.
  *
- *     | bytes of an integer: 2, 4 or 8; 4 bytes | how many, 4 bytes | the smallest | ... | the largest |
+ *     | bytes per integer: 2, 4 or 8; 4 bytes | count, 4 bytes | the smallest | ... | the largest |
  *
- * (little endian, no alignment). The width is that of the widest integer that was ever in it: an insert widens
- * all, a removal narrows nothing. Nothing here allocates: the block is the caller's, who makes room before an insert.
- * Bytes from outside must pass intset_check() before anything else here may see them. */
+ * (little endian, no alignment). The width fits the widest integer that was ever in the set: an insert widens all, a
+ * removal narrows nothing. Nothing here allocates: the block belongs to the caller, who makes room before an insert.
+ * Bytes from outside must pass intset_check() before any other function here may see them. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define INTSET_HEAD 8 /* bytes of an empty one */
+#define INTSET_HEAD 8 /* bytes of an empty set */
 
 void intset_init(uint8_t *set); /* the empty set: INTSET_HEAD bytes */
 
@@ -26,7 +26,7 @@ static inline size_t intset_count(const uint8_t *set) {
 static inline size_t intset_bytes(const uint8_t *set) {
     return INTSET_HEAD + intset_count(set) * intset_width(set);
 }
-/* The integer of this index, in order of size; index < count. */
+/* The integer with this index, in ascending order; index < count. */
 static inline int64_t intset_get(const uint8_t *set, size_t index) {
     const uint8_t *at = set + INTSET_HEAD + index * intset_width(set);
     int16_t narrow;
@@ -39,18 +39,19 @@ static inline int64_t intset_get(const uint8_t *set, size_t index) {
     }
 }
 
-/* Is it in the set? *index, if not NULL, is where it is, or where it would have to be. O(log n). */
+/* True if the number is in the set. *index, unless index is NULL, is its place, or where it would be inserted. O(log
+ * n). */
 bool intset_find(const uint8_t *set, int64_t number, size_t *index);
 static inline bool intset_has(const uint8_t *set, int64_t number) {
     return intset_find(set, number, NULL);
 }
-/* Bytes of the set after an insert of this number, which is not in it. */
+/* The bytes that the set will have after this number, which it does not hold, is inserted. */
 size_t intset_bytes_with(const uint8_t *set, int64_t number);
-/* False, and no change, if it is there. The block has intset_bytes_with() bytes. O(n). */
+/* False, and no change, if the number is there already. The block has intset_bytes_with() bytes. O(n). */
 bool intset_insert(uint8_t *set, int64_t number);
-bool intset_remove(uint8_t *set, int64_t number); /* false if it is not there. O(n) */
-void intset_remove_at(uint8_t *set, size_t index, size_t n);
-int64_t intset_random(const uint8_t *set); /* uniform; the set must not be empty */
+bool intset_remove(uint8_t *set, int64_t number);            /* false if it is not there; O(n) */
+void intset_remove_at(uint8_t *set, size_t index, size_t n); /* n numbers from index on; O(n) */
+int64_t intset_random(const uint8_t *set);                   /* uniform; the set must not be empty */
 
-/* Are these bytes, which may be anything, an intset? An empty one passes. O(n). */
+/* True if these bytes, which may be anything, are an intset; it may be empty. O(n). */
 bool intset_check(const uint8_t *set, size_t bytes);

@@ -1,5 +1,6 @@
-/* See listpack.h for the format. Two properties carry this file: an entry's length follows from its head, so that
- * walking forward needs no backlen; and an element has one encoding only, so that comparing is comparing bytes. */
+/* See listpack.h for the format. Two properties are used everywhere: the head tells the length of an entry, so that
+ * walking forward needs no backlen; and an element has only one encoding, so that comparing elements is comparing
+ * bytes. */
 #include "ds/listpack.h"
 #include <assert.h>
 
@@ -25,7 +26,7 @@ static void put_count(uint8_t *lp, size_t count) {
     lp[4] = (uint8_t)count;
     lp[5] = (uint8_t)(count >> 8);
 }
-/* Once nobody counted, nobody knows: 65535 stays. */
+/* A count of 65535 stays: the real number is unknown. */
 static void count_up(uint8_t *lp, size_t n) {
     put_count(lp, stored_count(lp) + n);
 }
@@ -51,7 +52,7 @@ size_t listpack_count(const uint8_t *lp) {
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-/* Bytes of a 16- to 64-bit integer behind its head, by the head. */
+/* Bytes of a 16- to 64-bit integer, without its head. */
 static size_t int_bytes(unsigned head) {
     return head == INT64 ? 8 : head - INT16 + 2;
 }
@@ -88,7 +89,7 @@ uint8_t *listpack_prev_wide(const uint8_t *at) {
 
 static int64_t read_int(const uint8_t *at) {
     unsigned head = *at;
-    /* Into the high end, then down: the shift brings the sign with it. */
+    /* Put the bits at the high end, then shift them down: the shift extends the sign. */
     uint64_t bits = 0;
     if (head < STR12) return (int64_t)((uint64_t)(head & 31) << 59 | (uint64_t)at[1] << 51) >> 51;
     size_t n = int_bytes(head);
@@ -111,7 +112,7 @@ bool listpack_equal_wide(const uint8_t *at, const struct listpack_item *item) {
 
 uint8_t *listpack_seek(const uint8_t *lp, int64_t index) {
     size_t count = stored_count(lp);
-    if (count == LISTPACK_UNCOUNTED && index < 0) { /* from behind, wherever that ends */
+    if (count == LISTPACK_UNCOUNTED && index < 0) { /* count back from the end */
         uint8_t *at = listpack_end(lp);
         while (at && index++ < 0)
             at = listpack_prev(lp, at);
@@ -173,7 +174,7 @@ struct listpack_item listpack_item_wide(struct slice s) {
     return item;
 }
 
-/* The lengths of short strings are one byte, compared with it before anything is called. */
+/* A short string's head is one byte with its length, so most entries differ there and no function is called. */
 static uint8_t *find_short(const uint8_t *at, const struct listpack_item *item, unsigned stride) {
     uint8_t head = item->head[0];
     const char *data = item->data;
@@ -199,7 +200,7 @@ uint8_t *listpack_find(const uint8_t *at, const struct listpack_item *item, unsi
 
 /* --- Editing --------------------------------------------------------------------------------- */
 
-/* Seven bits a byte, the low ones last; all but the first byte have bit 7 set, which says "more to the left". */
+/* Seven bits per byte, the low ones last. All bytes but the first have bit 7 set: "more to the left". */
 uint8_t *listpack_put_backlen(uint8_t *to, size_t n) {
     size_t bytes = listpack_backlen_bytes(n);
     for (uint8_t *p = to + bytes - 1; p > to; p--, n >>= 7)
@@ -254,7 +255,7 @@ uint8_t *listpack_replace(uint8_t *lp, uint8_t *at, const struct listpack_item *
     return at;
 }
 
-static void cut(uint8_t *lp, uint8_t *from, const uint8_t *to, size_t entries) {
+static void cut_entries(uint8_t *lp, uint8_t *from, const uint8_t *to, size_t entries) {
     size_t bytes = listpack_bytes(lp);
     memmove(from, to, bytes - (size_t)(to - lp));
     put_bytes(lp, bytes - (size_t)(to - from));
@@ -266,7 +267,7 @@ uint8_t *listpack_remove(uint8_t *lp, uint8_t *at, size_t n) {
     size_t removed = 0;
     for (; removed < n && !listpack_at_end(to); removed++)
         to = listpack_next(to);
-    cut(lp, at, to, removed);
+    cut_entries(lp, at, to, removed);
     return at;
 }
 
@@ -285,7 +286,7 @@ size_t listpack_remove_equal(uint8_t *lp, const struct listpack_item *item, size
         }
         found = next;
     }
-    if (to) cut(lp, to, from, removed);
+    if (to) cut_entries(lp, to, from, removed);
     return removed;
 }
 
@@ -340,8 +341,8 @@ uint8_t *listpack_drop_front(uint8_t *lp, uint8_t *at, size_t n) {
 
 /* --- Bytes from outside ---------------------------------------------------------------------- */
 
-/* Bytes of head and data of what stands at `at`, of which `left` (1 or more) bytes may be read; 0 if that is
- * no entry or too long. */
+/* Bytes of head and data of the entry at `at`, of which `left` (1 or more) bytes may be read; 0 if that is no entry or
+ * too long. */
 static size_t checked_bytes(const uint8_t *at, size_t left) {
     unsigned head = *at;
     size_t head_len = head < INT13 ? 1 : head < STR32 ? 2 : head == STR32 ? 5 : 1;
@@ -357,8 +358,8 @@ static bool backlen_right(const uint8_t *at, size_t n) {
     return memcmp(at + n, expected, listpack_backlen_bytes(n)) == 0;
 }
 
-/* A head's first byte tells its form, and the same value in the same form is the same bytes. Small numbers, and short
- * strings that do not begin like a number, are what there is most of. */
+/* The first byte of a head tells its form, and the same value in the same form is the same bytes. The two returns at
+ * the top handle the most frequent cases: small numbers, and short strings that do not begin like a number. */
 static bool in_smallest_form(const uint8_t *at) {
     unsigned head = *at;
     if (head <= STR6) return true;
@@ -390,7 +391,7 @@ void listpack_tidy(uint8_t *lp) {
     for (const uint8_t *at = to, *next; !listpack_at_end(at); at = next) {
         next = listpack_next(at);
         struct listpack_item item = listpack_item_value(listpack_get(at));
-        put_entry(to, &item); /* moves the string first: it may overlap with where it comes from */
+        put_entry(to, &item); /* moves the string first: source and target may overlap */
         to += listpack_item_bytes(&item);
     }
     *to = LISTPACK_END;

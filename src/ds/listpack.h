@@ -1,5 +1,5 @@
-/* Listpacks: many short strings and integers in one block of bytes, in exactly the published format
- * (antirez, listpack.md), byte for byte what Redis 7 writes, so that RDB and DUMP carry them as they are.
+/* Listpacks: many short strings and integers in one block of bytes, in exactly the published format (antirez,
+ * listpack.md), byte for byte as Redis 7 writes it, so that RDB and DUMP carry them unchanged.
  *
  *     | total bytes, 4 | count, 2 | entry | entry | ... | 0xff |         (little endian, no alignment)
  *     entry:  | head | data | backlen: the length of head and data, to be read backwards |
@@ -10,31 +10,31 @@
  *           1110xxxx xxxxxxxx    a string, below 4096       11110100 + 8 bytes   64-bit integer
  *           11110000 + 4 bytes   a string, any length       11111111             the end
  *
- * A count of 65535 means that many or more: count them. What reads as a strict decimal integer is stored as
- * the smallest integer that holds it, so equal elements are equal bytes. A search encodes its needle once
- * and compares bytes; it relies on that, and listpack_check() tells listpacks that break it.
+ * A count of 65535 means that many or more: the entries must be counted. Text that reads as a strict decimal integer is
+ * stored as the smallest integer that holds it, so equal elements are equal bytes. A search encodes its needle once and
+ * compares bytes; it relies on this, and listpack_check() detects listpacks that violate it.
  *
- * Nothing here allocates: the block is the caller's (inside a key's entry, a node of a quicklist), who sees to it
- * before an edit that the block has room for listpack_bytes() and what the edit adds. A position is the address
- * of an entry or of the end byte, valid until an edit before it or until the block moves. Bytes from outside
- * must pass listpack_check() before anything else here may see them. */
+ * Nothing here allocates: the block belongs to the caller (inside a key's entry or a node of a quicklist). Before an
+ * edit the caller makes room for listpack_bytes() and what the edit adds. A position is the address of an entry or of
+ * the end byte; it is valid until an edit before it or until the block moves. Bytes from outside must pass
+ * listpack_check() before any other function here may see them. */
 #pragma once
 #include "base/num.h"
 
 #define LISTPACK_HEAD 6                  /* bytes before the first entry */
 #define LISTPACK_EMPTY 7                 /* bytes of a listpack without entries */
-#define LISTPACK_LIMIT ((size_t)1 << 30) /* bytes that no listpack may exceed: Redis's limit too */
+#define LISTPACK_LIMIT ((size_t)1 << 30) /* bytes of the largest listpack, as in Redis */
 #define LISTPACK_END 0xff
 #define LISTPACK_UNCOUNTED 65535
 
-/* An element. A string's bytes lie in the listpack; ptr is NULL for an integer. */
+/* An element. The bytes of a string are in the listpack; ptr is NULL for an integer. */
 struct listpack_value {
     const char *ptr;
     size_t len;
     int64_t number;
 };
 
-/* An element as it is encoded, to insert or to look for. Keeps the address of the string it was made of. */
+/* An element in its encoded form, to insert or to look for. It refers to the string it was made of. */
 struct listpack_item {
     const char *data;
     size_t data_len; /* 0 for an integer */
@@ -52,13 +52,13 @@ size_t listpack_count(const uint8_t *lp); /* O(1) below 65535 entries, else O(n)
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-size_t listpack_width_wide(const uint8_t *at); /* of an entry with a head of more than one byte */
+size_t listpack_width_wide(const uint8_t *at); /* for entries with a head of more than one byte */
 uint8_t *listpack_next_wide(const uint8_t *at);
 struct listpack_value listpack_get_wide(const uint8_t *at);
 bool listpack_equal_wide(const uint8_t *at, const struct listpack_item *item);
 uint8_t *listpack_prev_wide(const uint8_t *at);
 
-static inline uint8_t *listpack_first(const uint8_t *lp) { /* the end, if there is none */
+static inline uint8_t *listpack_first(const uint8_t *lp) { /* the end byte if there is none */
     return (uint8_t *)lp + LISTPACK_HEAD;
 }
 static inline uint8_t *listpack_end(const uint8_t *lp) {
@@ -79,13 +79,13 @@ static inline __attribute__((always_inline)) uint8_t *listpack_next(const uint8_
     if (head < 0xe0) return (uint8_t *)at + 3;
     return listpack_next_wide(at);
 }
-/* The entry before this one or before the end; NULL if this is the first. */
+/* The entry before this one or before the end; NULL if this one is the first. */
 static inline uint8_t *listpack_prev(const uint8_t *lp, const uint8_t *at) {
     if (at == lp + LISTPACK_HEAD) return NULL;
     if (at[-1] < 128) return (uint8_t *)at - 1 - at[-1];
     return listpack_prev_wide(at);
 }
-/* The entry of this index; -1 is the last one. NULL if there is none. O(distance to the nearer end). */
+/* The entry with this index; -1 is the last one. NULL if there is none. O(distance to the nearer end). */
 uint8_t *listpack_seek(const uint8_t *lp, int64_t index);
 
 static inline __attribute__((always_inline)) struct listpack_value listpack_get(const uint8_t *at) {
@@ -106,26 +106,26 @@ static inline struct slice listpack_text(const uint8_t *at, char scratch[NUM_I64
 /* --- Elements -------------------------------------------------------------------------------- */
 
 struct listpack_item listpack_item_int(int64_t number);
-struct listpack_item listpack_item_wide(struct slice s); /* also for what may be a number */
-/* The encoding of a string (which has to stay) below 4 GB, as an integer if it is one. */
+struct listpack_item listpack_item_wide(struct slice s); /* for any string, also one that may be a number */
+/* Encode a string below 4 GB, which must stay where it is; as an integer if it is one. */
 static inline struct listpack_item listpack_item(struct slice s) {
     if (s.len - 1 >= 63 || (uint8_t)*s.ptr <= '9') return listpack_item_wide(s);
     return (struct listpack_item){s.ptr, s.len, 1, {(uint8_t)(0x80 | s.len)}};
 }
-/* Bytes of the backlen of an entry whose head and data take n. The uneven borders are Redis's. */
+/* Bytes of the backlen of an entry whose head and data take n bytes. The irregular limits are Redis's. */
 static inline size_t listpack_backlen_bytes(size_t n) {
     return n <= 127 ? 1 : n < 16383 ? 2 : n < 2097151 ? 3 : n < 268435455 ? 4 : 5;
 }
-static inline size_t listpack_item_bytes(const struct listpack_item *item) { /* that the entry takes in all */
+static inline size_t listpack_item_bytes(const struct listpack_item *item) { /* of the whole entry */
     size_t n = item->head_len + item->data_len;
     return n + listpack_backlen_bytes(n);
 }
 
-/* A value of the listpack, as an element for another one. */
+/* Encode a value of this listpack for another one. */
 static inline struct listpack_item listpack_item_value(struct listpack_value v) {
     return v.ptr ? listpack_item(slice_of(v.ptr, v.len)) : listpack_item_int(v.number);
 }
-/* Are these len (1 or more) bytes equal? Names that differ mostly do so towards their end: field:1, field:2. */
+/* True if these len (1 or more) bytes are equal. Names usually differ near their end, as field:1 and field:2 do. */
 static inline bool listpack_same(const uint8_t *a, const char *b, size_t len) {
     if (len < 8) return a[len - 1] == (uint8_t)b[len - 1] && memcmp(a, b, len - 1) == 0;
     uint64_t last, wanted;
@@ -138,46 +138,49 @@ static inline bool listpack_equal(const uint8_t *at, const struct listpack_item 
     if (item->head_len > 1) return listpack_equal_wide(at, item);
     return item->data_len == 0 || listpack_same(at + 1, item->data, item->data_len);
 }
-/* The first entry at or after `at` that equals the item, looking at every stride-th one (2: the fields of a hash);
- * NULL if there is none. */
+/* The first entry at or after `at` that equals the item, if only every stride-th entry is compared (2: the fields of a
+ * hash); NULL if there is none. O(n). */
 uint8_t *listpack_find(const uint8_t *at, const struct listpack_item *item, unsigned stride);
 
-/* --- Editing. The block has the room; an item's string must not lie in the block. O(bytes behind) --- */
+/* --- Editing --------------------------------------------------------------------------------- */
+
+/* The block must have room for the result, and the item's string must not be in the block. O(bytes behind the edit). */
 
 uint8_t *listpack_insert(uint8_t *lp, uint8_t *at, const struct listpack_item *item); /* before `at`; returns at */
 static inline uint8_t *listpack_append(uint8_t *lp, const struct listpack_item *item) {
     return listpack_insert(lp, listpack_end(lp), item);
 }
-/* Bytes by which listpack_replace will make it longer: may be negative. */
+/* Bytes by which listpack_replace() will lengthen the listpack; may be negative. */
 ptrdiff_t listpack_replace_growth(const uint8_t *at, const struct listpack_item *item);
 uint8_t *listpack_replace(uint8_t *lp, uint8_t *at, const struct listpack_item *item);
-uint8_t *listpack_remove(uint8_t *lp, uint8_t *at, size_t n); /* n entries, as far as there are; returns at */
-/* Remove entries equal to the item, from the first on, but leave the first `skip` of them and stop after max.
- * Returns how many it removed. One pass. */
+uint8_t *listpack_remove(uint8_t *lp, uint8_t *at, size_t n); /* at most n entries; returns at */
+/* Remove entries equal to the item, in order, but keep the first `skip` of them and remove at most `max`. Returns the
+ * number removed. O(bytes), in one pass. */
 size_t listpack_remove_equal(uint8_t *lp, const struct listpack_item *item, size_t skip, size_t max);
 void listpack_join(uint8_t *lp, const uint8_t *other);       /* other's entries behind; adds its bytes - 7 */
 void listpack_join_front(uint8_t *lp, const uint8_t *other); /* other's entries in front */
-void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to);  /* those from `at` on become the listpack `to` */
+void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to);  /* the entries from `at` on become the listpack `to` */
 
-/* To write a listpack from its first entry on: the backlen behind an entry's head and data, which take n bytes
- * (returns what is behind it), and once all entries are there the header and the end byte. */
+/* To write a listpack entry by entry: put_backlen() writes the backlen behind a head and data of n bytes, and returns
+ * the place behind it; close() writes the header and the end byte when all entries are there. */
 uint8_t *listpack_put_backlen(uint8_t *to, size_t n);
 void listpack_close(uint8_t *lp, uint8_t *end, size_t count);
 
-/* Edits at the front that move nothing but the six bytes of the header. The listpack begins elsewhere afterwards:
- * the block has to have listpack_item_bytes() before lp. Both return where it begins. */
+/* Edits at the front that move only the six bytes of the header. The listpack begins at another address afterwards,
+ * which both return. push_front() needs listpack_item_bytes() free bytes before lp. O(item). */
 uint8_t *listpack_push_front(uint8_t *lp, const struct listpack_item *item);
-uint8_t *listpack_drop_front(uint8_t *lp, uint8_t *at, size_t n); /* the n entries before `at` */
+uint8_t *listpack_drop_front(uint8_t *lp, uint8_t *at, size_t n); /* drops the n entries before `at` */
 
 /* --- Bytes from outside ---------------------------------------------------------------------- */
 
 enum listpack_state {
-    LISTPACK_BROKEN, /* not a listpack: never look at it again */
-    LISTPACK_LOOSE,  /* safe to read, but listpack_tidy() it first: an entry is not in its smallest form */
+    LISTPACK_BROKEN, /* not a listpack: do not read it */
+    LISTPACK_LOOSE,  /* an entry is not in its smallest form: call listpack_tidy() before other functions */
     LISTPACK_GOOD,
 };
-/* Called for each entry, in order, once the entry itself (not what follows) is known to be sound. False: broken. */
+/* Called for each entry in order, when the entry itself (not what follows) has been checked. False: LISTPACK_BROKEN. */
 typedef bool (*listpack_visit_fn)(void *ctx, const uint8_t *at, size_t index);
-/* Look at all that can be wrong with these bytes, which may be anything. visit may be NULL. O(n). */
+/* Check these bytes, which may be anything, completely. visit may be NULL. O(n). */
 enum listpack_state listpack_check(const uint8_t *lp, size_t bytes, listpack_visit_fn visit, void *ctx);
-void listpack_tidy(uint8_t *lp); /* bring all entries into their smallest form, in place: never longer */
+/* Bring all entries into their smallest form, in place: the listpack never gets longer. O(n). */
+void listpack_tidy(uint8_t *lp);

@@ -6,14 +6,14 @@
  *     |      | (4: int32, or  | (4, if the    |        |
  *     |      | 8: double)     | head has 127) |        |
  *     +------+----------------+---------------+--------+
- *     head: bit 7: the score is an int32 | bits 6..0: length, 127: see behind the score
+ *     head: bit 7: the score is an int32 | bits 6..0: the length; 127: it follows the score
  *
- * Two structures point to it: a table (by member) and a skiplist (by score, then member); neither owns it.
- * Scores are mostly whole numbers, and 4 bytes hold most of those: that takes a member of 8 to 11 bytes from
- * jemalloc's class of 32 bytes to that of 16. The short form is used only where it gains a class, so a score
- * that does not fit it later (member_fits) costs a new record, and no other change of a score does.
+ * Two structures point to a record: a table (by member) and a skiplist (by score, then member); neither owns it. Most
+ * scores are whole numbers, and 4 bytes hold most of those: a member of 8 to 11 bytes then takes 16 bytes in jemalloc,
+ * not 32. The short form is used only if it saves a size class. So only a later score that does not fit it
+ * (member_fits) needs a new record.
  *
- * Records are 16-byte aligned, as both structures keep other things in the low four bits of an address. */
+ * Records are 16-byte aligned, since both structures use the low four bits of an address. O(bytes). */
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -32,7 +32,7 @@ struct member {
     char rest[];
 };
 
-/* Would an int32 return as exactly this score? -0 would not. */
+/* True if an int32 gives back exactly this score. It would not give back -0. */
 static inline bool member_is_short(double score) {
     return score >= INT32_MIN && score <= INT32_MAX && score == (double)(int32_t)score &&
            !(score == 0 && signbit(score));
@@ -47,7 +47,7 @@ static inline double member_score(const struct member *m) {
     memcpy(&score, m->rest, sizeof score);
     return score;
 }
-/* The member's bytes; they live as long as the record. */
+/* The bytes of the member; valid as long as the record. */
 static inline struct slice member_slice(const struct member *m) {
     const char *p = m->rest + (m->head & MEMBER_SHORT ? 4 : 8);
     uint32_t len = m->head & MEMBER_LONG;
@@ -58,7 +58,7 @@ static inline struct slice member_slice(const struct member *m) {
     return slice_of(p, len);
 }
 
-/* Bytes of the allocation for a member of len bytes: not below 16, for the alignment. */
+/* Bytes of the allocation for a member of len bytes; at least 16, for the alignment. */
 static inline size_t member_class(size_t len, bool is_short) {
     size_t n = 1 + (is_short ? 4 : 8) + (len >= MEMBER_LONG ? 4 : 0) + len;
     return n <= 16 ? 16 : alloc_class(n);
@@ -67,11 +67,11 @@ static inline size_t member_memory(const struct member *m) {
     return member_class(member_slice(m).len, m->head & MEMBER_SHORT);
 }
 
-/* Can member_set_score() write this score into the record as it is? */
+/* True if member_set_score() can write this score into the record. */
 static inline bool member_fits(const struct member *m, double score) {
     return !(m->head & MEMBER_SHORT) || member_is_short(score);
 }
-/* Not for a record that is in a skiplist: that is skiplist_update(). */
+/* Not for a record in a skiplist: use skiplist_update(). */
 static inline void member_set_score(struct member *m, double score) {
     assert(member_fits(m, score));
     if (m->head & MEMBER_SHORT) {
@@ -82,7 +82,7 @@ static inline void member_set_score(struct member *m, double score) {
     }
 }
 
-/* A new record; member is copied and is below 4 GB. */
+/* A new record with a copy of the member, which is below 4 GB; the caller owns it. */
 static inline struct member *member_new(struct slice member, double score) {
     assert(member.len <= UINT32_MAX);
     bool is_short = member_is_short(score) && member_class(member.len, true) < member_class(member.len, false);

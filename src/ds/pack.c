@@ -20,7 +20,7 @@ uint8_t *pack_seek(const uint8_t *pack, int64_t index) {
     return at;
 }
 
-/* Lengths differ more often than bytes do: the head says both, and is looked at before anything is called. */
+/* Lengths differ more often than bytes, and the head tells both: it is compared before any function is called. */
 uint8_t *pack_find(const uint8_t *at, const uint8_t *end, const struct listpack_item *item, unsigned stride) {
     unsigned head = item->head[0];
     while (at < end) {

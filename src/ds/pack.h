@@ -1,20 +1,22 @@
-/* Packs: what a small collection is inside its key's entry. A listpack without what the entry makes superfluous:
+/* Packs: small collections inside their key's entry. A pack is a listpack without the parts that the entry makes
+ * superfluous:
  *
  *     | count, 2 | head, data | head, data | ...
  *
- * Heads and data are those of ds/listpack.h, and so are what reads one (listpack_get, listpack_text) and what makes
- * one (listpack_item). The length is the caller's to know, as an entry does; a listpack's own length, end byte and
- * backlens are left out: 5 bytes and one for each element, which is a hash of 5 fields in 128 bytes and not in 160.
- * Without backlens a pack is walked forward only, which is cheap for the kilobyte or so that it is long.
- * What wants a listpack (RDB, DUMP, quicklists) gets it from pack_to_listpack().
+ * Heads and data are those of ds/listpack.h, and so are the functions that read one (listpack_get, listpack_text) and
+ * make one (listpack_item). The caller knows the length, as an entry does. A listpack's own length, end byte and
+ * backlens are left out: they would take 5 bytes and one per element, so a hash of 5 fields fits in 128 bytes, not 160.
+ * Without backlens a pack is walked forward only, which is cheap: a pack is about a kilobyte long. pack_to_listpack()
+ * makes a listpack for RDB, DUMP and quicklists.
  *
- * Nothing here allocates: before an edit the caller sees to it that the block has the room, and gives the length
- * that the pack has had so far. A position is the address of an element or of the end, valid until an edit before it. */
+ * Nothing here allocates: before an edit the caller makes room in the block, and passes the current length of the pack.
+ * A position is the address of an element or of the end; it is valid until an edit before it. */
 #pragma once
 #include "ds/listpack.h"
 
-#define PACK_EMPTY 2     /* bytes of a pack without elements */
-#define PACK_MAX 60000UL /* bytes that no pack may exceed; it counts up to 65535, and an element has a byte at least */
+#define PACK_EMPTY 2 /* bytes of a pack without elements */
+/* Bytes of the largest pack. Its count goes up to 65535, and an element takes at least one byte. */
+#define PACK_MAX 60000UL
 
 static inline void pack_init(uint8_t *pack) {
     pack[0] = pack[1] = 0;
@@ -31,9 +33,10 @@ static inline uint8_t *pack_first(const uint8_t *pack) {
 static inline __attribute__((always_inline)) uint8_t *pack_next(const uint8_t *at) {
     return (uint8_t *)at + listpack_width(at);
 }
-/* The element of this index, -1 being the last; NULL if there is none. O(index). */
+/* The element with this index; -1 is the last one. NULL if there is none. O(index). */
 uint8_t *pack_seek(const uint8_t *pack, int64_t index);
-/* The first element from `at` on that equals the item, looking at every stride-th one; NULL if there is none. */
+/* The first element from `at` on that equals the item, if only every stride-th one is compared; NULL if there is none.
+ * O(n). */
 uint8_t *pack_find(const uint8_t *at, const uint8_t *end, const struct listpack_item *item, unsigned stride);
 
 /* --- Editing --------------------------------------------------------------------------------- */
@@ -41,18 +44,19 @@ uint8_t *pack_find(const uint8_t *at, const uint8_t *end, const struct listpack_
 static inline size_t pack_item_bytes(const struct listpack_item *item) {
     return item->head_len + item->data_len;
 }
-/* Each returns the pack's new length. The item's string must not lie in the pack. */
+/* Each returns the new length of the pack. The item's string must not be in the pack. O(bytes behind the edit). */
 size_t pack_insert(uint8_t *pack, size_t len, uint8_t *at, const struct listpack_item *item); /* before `at` */
 static inline size_t pack_append(uint8_t *pack, size_t len, const struct listpack_item *item) {
     return pack_insert(pack, len, pack + len, item);
 }
 size_t pack_replace(uint8_t *pack, size_t len, uint8_t *at, const struct listpack_item *item);
-size_t pack_remove(uint8_t *pack, size_t len, uint8_t *at, size_t n); /* n elements, all of which are there */
+size_t pack_remove(uint8_t *pack, size_t len, uint8_t *at, size_t n); /* n elements, all present */
 
 /* --- Listpacks ------------------------------------------------------------------------------- */
 
-/* Bytes of the listpack that has these elements. O(n). */
+/* Bytes of the listpack with these elements. O(n). */
 size_t pack_listpack_bytes(const uint8_t *pack, size_t len);
-void pack_to_listpack(const uint8_t *pack, size_t len, uint8_t *listpack); /* which has room for so many */
-/* `pack` has room for the listpack's bytes; returns what the pack has of them. The listpack is GOOD (listpack_check). */
+void pack_to_listpack(const uint8_t *pack, size_t len, uint8_t *listpack); /* has room for those bytes */
+/* Make a pack of a listpack that is LISTPACK_GOOD. `pack` has room for the listpack's bytes; returns the pack's length.
+ * O(n). */
 size_t pack_from_listpack(uint8_t *pack, const uint8_t *listpack);

@@ -1,14 +1,14 @@
-/* The tree is kept tight: but for the root, a node without a value has two children or more. A node's children
- * stand in an array in the order of their first bytes, which are different, so that one binary search goes down a
- * step. Labels are part of their nodes; a node whose label changes is made anew, and where its parent pointed to
- * the old one is all that has to follow. The root's label is empty. */
+/* Invariant: each node except the root has a value or at least two children. A node's children are in an array, ordered
+ * by their first bytes, which are all different, so one binary search finds the next step. A label is part of its node:
+ * to change a label, a new node is made, and only the pointer in its parent must follow. The label of the root is
+ * empty. */
 #include "ds/prefixes.h"
 #include "base/alloc.h"
 #include <assert.h>
 #include <stdint.h>
 
 struct prefixes_node {
-    void *value; /* NULL: only a fork */
+    void *value; /* NULL: the node is only a fork */
     struct prefixes_node **children;
     uint32_t child_count;
     uint32_t len;
@@ -37,7 +37,7 @@ static void node_free(struct prefixes *p, struct prefixes_node *node) {
     alloc_put(node, sizeof *node + node->len);
 }
 
-/* A node with this label that has everything else of the old one, which goes. */
+/* Make a node with this label and everything else of the old one, which is freed. */
 static struct prefixes_node *node_relabel(struct prefixes *p, struct prefixes_node *old, struct slice label) {
     struct prefixes_node *node = node_new(p, label);
     node->value = old->value;
@@ -48,7 +48,7 @@ static struct prefixes_node *node_relabel(struct prefixes *p, struct prefixes_no
     return node;
 }
 
-/* Where the child whose label begins with this byte is, or belongs. */
+/* The index of the child whose label begins with this byte, or where it would be inserted. */
 static uint32_t child_index(const struct prefixes_node *node, char first) {
     uint32_t low = 0, high = node->child_count;
     while (low < high) {
@@ -61,7 +61,7 @@ static uint32_t child_index(const struct prefixes_node *node, char first) {
     return low;
 }
 
-/* The place of the child that text goes on with, or NULL. */
+/* The pointer to the child with which the text continues, or NULL. */
 static struct prefixes_node **child_for(const struct prefixes_node *node, struct slice text) {
     if (text.len == 0) return NULL;
     uint32_t i = child_index(node, text.ptr[0]);
@@ -117,8 +117,8 @@ void *prefixes_find(const struct prefixes *p, struct slice string) {
     return node ? node->value : NULL;
 }
 
-/* Put a fork into the way to *place, behind the first n bytes of its label; returns the fork. */
-static struct prefixes_node *split(struct prefixes *p, struct prefixes_node **place, size_t n) {
+/* Put a fork into the way to *place, behind the first n bytes of its label. Returns the fork. */
+static struct prefixes_node *split_label(struct prefixes *p, struct prefixes_node **place, size_t n) {
     struct prefixes_node *old = *place, *fork = node_new(p, slice_of(old->label, n));
     *place = fork;
     child_add(p, fork, node_relabel(p, old, slice_behind(label_of(old), n)));
@@ -138,7 +138,7 @@ void prefixes_insert(struct prefixes *p, struct slice string, void *value) {
             break;
         }
         size_t n = common_len(string, label_of(*place));
-        node = n == (*place)->len ? *place : split(p, place, n);
+        node = n == (*place)->len ? *place : split_label(p, place, n);
         string = slice_behind(string, n);
     }
     assert(node->value == NULL);
@@ -146,8 +146,8 @@ void prefixes_insert(struct prefixes *p, struct slice string, void *value) {
     p->count++;
 }
 
-/* A fork with one way left is none: make one node of it and its child. */
-static void merge(struct prefixes *p, struct prefixes_node **place) {
+/* Replace a node with one child and no value by a node that joins both labels. */
+static void merge_child(struct prefixes *p, struct prefixes_node **place) {
     struct prefixes_node *node = *place, *child = node->children[0];
     size_t len = (size_t)node->len + child->len;
     char *label = alloc_get(len);
@@ -170,10 +170,10 @@ void *prefixes_remove(struct prefixes *p, struct slice string) {
     void *value = (*place)->value;
     (*place)->value = NULL;
     if (parent && (*place)->child_count == 1) {
-        merge(p, place);
+        merge_child(p, place);
     } else if (parent && (*place)->child_count == 0) {
         child_drop(p, *parent, place);
-        if (parent != &p->root && (*parent)->child_count == 1 && (*parent)->value == NULL) merge(p, parent);
+        if (parent != &p->root && (*parent)->child_count == 1 && (*parent)->value == NULL) merge_child(p, parent);
     }
     if (--p->count == 0) {
         node_free(p, p->root);

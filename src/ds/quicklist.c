@@ -1,15 +1,16 @@
 /* See quicklist.h. Invariants, which quicklist_check() asserts:
- *   - no node is empty, and count is the sum of theirs;
+ *   - no node is empty, and `count` is the sum of their counts;
  *   - a packed node obeys the limits, unless it has a single element;
- *   - with a depth, the nodes at a distance below it from an end are not compressed, and all others are, or are
- *     incompressible, or too small. settle() sees to it after every change of the row of nodes. */
+ *   - with a depth, the outermost `depth` nodes at either end are not compressed, and all others are, or are
+ *     incompressible,
+ * or too small. settle() ensures this after every change of the row of nodes. */
 #include "ds/quicklist.h"
 #include "base/alloc.h"
 #include "base/likely.h"
 #include <assert.h>
 
-#define SAFE_BYTES 8192 /* of a node whose limit is a number of elements */
-#define TRASH_NODES 64  /* that are freed at once by the caller of quicklist_remove */
+#define SAFE_BYTES 8192 /* limit of a node whose given limit is a number of elements */
+#define TRASH_NODES 64  /* from this many on, quicklist_remove() hands nodes to the worker */
 #define FIRST_ROOM 6    /* of the array of nodes */
 
 static size_t plain_threshold;
@@ -70,7 +71,7 @@ static struct quicknode *node_at(const struct quicklist *q, size_t i) {
     return &q->nodes[q->first + i];
 }
 
-/* Room at both ends: by moving the nodes to the middle, or a larger array if that would soon be needed again. */
+/* Make room at both ends: by moving the nodes to the middle, or a larger array if that would be needed again soon. */
 static void make_room(struct quicklist *q) {
     size_t room = q->room, bytes = q->used * sizeof *q->nodes;
     if (room - q->used >= q->used / 4 + 2) {
@@ -90,7 +91,7 @@ static void make_room(struct quicklist *q) {
     q->first = (uint32_t)first;
 }
 
-/* A hole at index i, for the caller to fill at once. */
+/* A hole at index i, which the caller fills at once. */
 static struct quicknode *open_slot(struct quicklist *q, size_t i) {
     bool left = i < q->used - i;
     if (left ? q->first == 0 : q->first + q->used == q->room) make_room(q);
@@ -104,7 +105,7 @@ static struct quicknode *open_slot(struct quicklist *q, size_t i) {
     return node_at(q, i);
 }
 
-/* Take n nodes, which have been freed or moved elsewhere, out of the array. */
+/* Remove n nodes, which have been freed or moved elsewhere, from the array. */
 static void close_slots(struct quicklist *q, size_t i, size_t n) {
     size_t behind = q->used - i - n;
     if (n == 0) return;
@@ -138,8 +139,8 @@ static void settle_node(struct quicklist *q, size_t i) {
         quicknode_expand(node_at(q, i));
 }
 
-/* After nodes have come or gone (at most three came): the ends are expanded, what came inside is compressed,
- * and so is what has been edited around node `at`. */
+/* After nodes were added or removed (at most three added): expand the nodes at the ends, compress those inside, and
+ * those edited around node `at`. */
 static __attribute__((noinline)) void settle_nodes(struct quicklist *q, size_t at) {
     size_t rim = q->depth + 3 < q->used ? q->depth + 3 : q->used;
     for (size_t i = 0; i < rim; i++) {
@@ -159,13 +160,13 @@ static bool is_large(const struct quicklist *q, size_t len) {
     return plain_threshold > 0 ? len >= plain_threshold : len > q->limit_bytes;
 }
 
-/* Has this node room for one more element of so many bytes? */
+/* True if this node has room for one more element of `added` bytes. */
 static bool fits(const struct quicklist *q, const struct quicknode *n, size_t added) {
     return !n->plain && n->count < q->limit_count && quicknode_bytes(n) + added <= q->limit_bytes;
 }
 
-/* A packed node at an end. The one that was the end gives back its free bytes. The longer the list, the more of
- * them the new one gets at once. */
+/* Add a packed node at an end. The node that was the end gives back its free bytes. The longer the list, the more free
+ * bytes the new node gets at once. */
 static struct quicknode *add_end(struct quicklist *q, enum quicklist_end end, size_t added) {
     size_t at = end == QUICKLIST_HEAD ? 0 : q->used;
     if (q->used > 0) {
@@ -220,7 +221,7 @@ struct listpack_value quicklist_peek(const struct quicklist *q, enum quicklist_e
     return listpack_get(end == QUICKLIST_HEAD ? listpack_first(lp) : listpack_prev(lp, listpack_end(lp)));
 }
 
-/* Drop the first n elements of a packed node, but not all. */
+/* Drop the first elements of a packed node, but not all of them. */
 static void node_drop_front(struct quicknode *n, size_t elements) {
     uint8_t *lp = quicknode_listpack(n), *at = listpack_first(lp);
     for (size_t i = 0; i < elements; i++)
@@ -251,7 +252,7 @@ void quicklist_drop(struct quicklist *q, enum quicklist_end end) {
 
 /* --- Iterating ------------------------------------------------------------------------------- */
 
-static void enter(struct quicklist_iter *it, size_t node) {
+static void enter_node(struct quicklist_iter *it, size_t node) {
     const struct quicknode *n = quicklist_node(it->list, node);
     const uint8_t *bytes = quicknode_read(n, &it->scratch);
     it->node = node;
@@ -259,8 +260,8 @@ static void enter(struct quicklist_iter *it, size_t node) {
     it->at = n->plain ? bytes : listpack_first(bytes);
 }
 
-/* The node that an element is in; *index becomes its index there. */
-static size_t locate(const struct quicklist *q, size_t *index) {
+/* The node that holds an element; *index becomes its index in that node. */
+static size_t locate_node(const struct quicklist *q, size_t *index) {
     size_t left = *index, i = 0;
     if (left < q->count / 2) {
         for (; left >= quicklist_node(q, i)->count; i++)
@@ -280,7 +281,7 @@ bool quicklist_start(struct quicklist_iter *it, const struct quicklist *q, int64
     if (index < 0) index += (int64_t)q->count;
     if (index < 0 || (size_t)index >= q->count) return false;
     size_t within = (size_t)index;
-    enter(it, locate(q, &within));
+    enter_node(it, locate_node(q, &within));
     if (it->lp) it->at = listpack_seek(it->lp, (int64_t)within);
     return true;
 }
@@ -291,14 +292,14 @@ void quicklist_stop(struct quicklist_iter *it) {
 
 bool quicklist_next_node(struct quicklist_iter *it) {
     if (it->node + 1 >= it->list->used) return false;
-    enter(it, it->node + 1);
+    enter_node(it, it->node + 1);
     if (it->node + 1 < it->list->used) __builtin_prefetch(quicklist_node(it->list, it->node + 1)->block);
     return true;
 }
 
 bool quicklist_prev_node(struct quicklist_iter *it) {
     if (it->node == 0) return false;
-    enter(it, it->node - 1);
+    enter_node(it, it->node - 1);
     if (it->lp) it->at = listpack_prev(it->lp, it->lp + listpack_bytes(it->lp) - 1);
     return true;
 }
@@ -320,16 +321,16 @@ bool quicklist_find(struct quicklist_iter *it, const struct quicklist_needle *ne
 
 /* --- Editing --------------------------------------------------------------------------------- */
 
-/* How much a node may take at once: end nodes are likely to get more soon, others are not. */
+/* The size up to which a node may get spare room: end nodes are likely to get more elements soon, others are not. */
 static size_t growth_limit(const struct quicklist *q, size_t i) {
     return i == 0 || i == (size_t)q->used - 1 ? q->limit_bytes : 0;
 }
-static void trim(const struct quicklist *q, size_t i) {
+static void trim_node(const struct quicklist *q, size_t i) {
     struct quicknode *n = node_at(q, i);
     if (growth_limit(q, i) == 0 || n->room / 4 > quicknode_bytes(n)) quicknode_fit(n);
 }
 
-/* Into the node before or behind this place between two nodes, if it has room, or into one of its own. */
+/* Insert into the node before or behind this place between two nodes, if one has room, or into a new node. */
 static void insert_between(struct quicklist *q, size_t at, struct slice element) {
     if (is_large(q, element.len)) {
         push_plain(q, at, element);
@@ -352,7 +353,7 @@ static void insert_between(struct quicklist *q, size_t at, struct slice element)
     settle(q, at);
 }
 
-/* The entries from `at` on, which is in the middle of node i, become a node of their own. */
+/* The entries from `at` on, in the middle of node i, become a node of their own. */
 static void split_node(struct quicklist *q, size_t i, uint8_t *at) {
     struct quicknode *n = node_at(q, i), right;
     uint8_t *lp = quicknode_listpack(n);
@@ -389,7 +390,7 @@ void quicklist_insert(struct quicklist *q, const struct quicklist_iter *it, bool
     insert_between(q, offset > LISTPACK_HEAD ? i + 1 : i, element);
 }
 
-/* Replace it where it is, if it stays of its kind and the node within its limit. */
+/* Replace the element in place, if it stays plain or packed and the node within its limit. */
 static bool replace_in_place(struct quicklist *q, const struct quicklist_iter *it, struct slice element) {
     struct quicknode *n = node_at(q, it->node);
     bool large = is_large(q, element.len);
@@ -405,13 +406,13 @@ static bool replace_in_place(struct quicklist *q, const struct quicklist_iter *i
         quicknode_expand(n);
         if (growth > 0) quicknode_reserve_back(n, (size_t)growth, growth_limit(q, it->node));
         listpack_replace(quicknode_listpack(n), quicknode_listpack(n) + offset, &item);
-        if (growth < 0) trim(q, it->node);
+        if (growth < 0) trim_node(q, it->node);
     }
     settle(q, it->node);
     return true;
 }
 
-static size_t index_of(const struct quicklist_iter *it) {
+static size_t iter_index(const struct quicklist_iter *it) {
     size_t index = 0;
     for (size_t i = 0; i < it->node; i++)
         index += quicklist_node(it->list, i)->count;
@@ -422,20 +423,20 @@ static size_t index_of(const struct quicklist_iter *it) {
 
 void quicklist_replace(struct quicklist *q, const struct quicklist_iter *it, struct slice element) {
     if (replace_in_place(q, it, element)) return;
-    size_t index = index_of(it);
+    size_t index = iter_index(it);
     quicklist_insert(q, it, false, element);
     quicklist_remove(q, index + 1, 1, NULL);
 }
 
-/* May these two be one? Not if the next insert would split it again. */
+/* True if two nodes may become one: not if the next insert would split it again. */
 static bool joinable(const struct quicklist *q, const struct quicknode *a, const struct quicknode *b) {
     if (a->plain || b->plain) return false;
     size_t bytes = quicknode_bytes(a) + quicknode_bytes(b), count = (size_t)a->count + b->count;
     return bytes <= q->limit_bytes / 4 * 3 && count <= (size_t)q->limit_count / 4 * 3;
 }
 
-/* Join b, which is freed, to a. */
-static void absorb(struct quicknode *a, struct quicknode *b) {
+/* Join b to a, and free b. */
+static void absorb_node(struct quicknode *a, struct quicknode *b) {
     quicknode_expand(a);
     quicknode_expand(b);
     quicknode_reserve_back(a, quicknode_bytes(b) - LISTPACK_EMPTY, 0);
@@ -444,14 +445,14 @@ static void absorb(struct quicknode *a, struct quicknode *b) {
     quicknode_free(b);
 }
 
-/* Make nodes i - 1 and i one, if both are small. */
+/* Join nodes i - 1 and i, if both are small. */
 static void join_nodes(struct quicklist *q, size_t i) {
     if (i == 0 || i >= q->used || !joinable(q, node_at(q, i - 1), node_at(q, i))) return;
-    absorb(node_at(q, i - 1), node_at(q, i));
+    absorb_node(node_at(q, i - 1), node_at(q, i));
     close_slots(q, i, 1);
 }
 
-/* Remove n elements of a packed node, but not all, from this one on. */
+/* Remove n elements of a packed node, but not all of them, from index `from` on. */
 static void node_remove(struct quicklist *q, size_t i, size_t from, size_t n) {
     struct quicknode *node = node_at(q, i);
     quicknode_expand(node);
@@ -462,11 +463,11 @@ static void node_remove(struct quicklist *q, size_t i, size_t from, size_t n) {
         listpack_remove(lp, listpack_seek(lp, (int64_t)from), n);
         node->count -= (uint32_t)n;
     }
-    trim(q, i);
+    trim_node(q, i);
 }
 
-/* Take n whole nodes away, and free them or leave that to another. */
-static void discard(struct quicklist *q, size_t i, size_t n, struct quicklist **trash) {
+/* Remove n whole nodes: free them, or move them to *trash if they are many. */
+static void discard_nodes(struct quicklist *q, size_t i, size_t n, struct quicklist **trash) {
     if (trash && n >= TRASH_NODES) {
         struct quicklist *t = *trash = alloc_get(sizeof *t);
         *t = *q;
@@ -488,7 +489,7 @@ void quicklist_remove(struct quicklist *q, size_t index, size_t n, struct quickl
     assert(index <= q->count && n <= q->count - index);
     if (trash) *trash = NULL;
     if (n == 0) return;
-    size_t within = index, i = locate(q, &within);
+    size_t within = index, i = locate_node(q, &within);
     q->count -= n;
     if (within > 0) {
         size_t part = node_at(q, i)->count - within;
@@ -499,14 +500,14 @@ void quicklist_remove(struct quicklist *q, size_t index, size_t n, struct quickl
     size_t end = i;
     while (n > 0 && n >= node_at(q, end)->count)
         n -= node_at(q, end++)->count;
-    discard(q, i, end - i, trash);
+    discard_nodes(q, i, end - i, trash);
     if (n > 0) node_remove(q, i, 0, n);
     join_nodes(q, i);
     if (i > 0) join_nodes(q, i - 1);
     settle(q, i);
 }
 
-/* Remove up to max equal elements of a node, which is left in place, without a block, if none remain. */
+/* Remove up to max equal elements of a node. If none remain, the node stays in the array without a block. */
 static size_t node_remove_equal(struct quicknode *n, const struct quicklist_needle *needle, enum quicklist_end from,
                                 size_t max, struct quicknode_scratch *scratch) {
     const uint8_t *bytes = quicknode_read(n, scratch);
@@ -529,14 +530,14 @@ static size_t node_remove_equal(struct quicknode *n, const struct quicklist_need
     return removed;
 }
 
-/* Close up the nodes from low to high, of which some are empty and others nearly so, in one pass. */
-static void close_up(struct quicklist *q, size_t low, size_t high) {
+/* Close the gaps among the nodes low to high, of which some are empty and others nearly empty, in one pass. */
+static void close_up_nodes(struct quicklist *q, size_t low, size_t high) {
     size_t to = low;
     for (size_t i = low; i <= high; i++) {
         struct quicknode *n = node_at(q, i);
         if (n->count == 0) continue;
         if (to > low && joinable(q, node_at(q, to - 1), n))
-            absorb(node_at(q, to - 1), n);
+            absorb_node(node_at(q, to - 1), n);
         else
             *node_at(q, to++) = *n;
     }
@@ -544,7 +545,7 @@ static void close_up(struct quicklist *q, size_t low, size_t high) {
     join_nodes(q, to);
     join_nodes(q, low);
     for (size_t i = low; i < to && i < q->used; i++) {
-        if (!node_at(q, i)->plain && !node_at(q, i)->compressed) trim(q, i);
+        if (!node_at(q, i)->plain && !node_at(q, i)->compressed) trim_node(q, i);
         if (q->depth > 0) settle_node(q, i);
     }
     settle(q, low);
@@ -564,7 +565,7 @@ size_t quicklist_remove_equal(struct quicklist *q, struct slice element, enum qu
     }
     quicknode_scratch_free(&scratch);
     q->count -= removed;
-    if (removed > 0) close_up(q, low, high);
+    if (removed > 0) close_up_nodes(q, low, high);
     return removed;
 }
 

@@ -1,11 +1,11 @@
-/* See quicknode.h. All the memory of quicklists but their arrays of nodes is got and put here. */
+/* See quicknode.h. This file allocates and frees all memory of quicklists except their arrays of nodes. */
 #include "ds/quicknode.h"
 #include "base/alloc.h"
 #include <assert.h>
 #include <liblzf/lzf.h>
 
-#define COMPRESS_MIN 48 /* bytes below which compressing is not tried, */
-#define COMPRESS_GAIN 8 /* and what it must save: Redis's figures */
+#define COMPRESS_MIN 48 /* bytes of the smallest node that is compressed, as in Redis */
+#define COMPRESS_GAIN 8 /* bytes that it must save, as in Redis */
 
 static size_t block_bytes(const struct quicknode *n) {
     return n->compressed ? n->lzf : n->plain ? n->len : n->room;
@@ -54,7 +54,7 @@ size_t quicknode_memory(const struct quicknode *n) {
 
 /* --- Room ------------------------------------------------------------------------------------ */
 
-static void relocate(struct quicknode *n, size_t room, size_t front) {
+static void relocate_listpack(struct quicknode *n, size_t room, size_t front) {
     size_t bytes = quicknode_bytes(n);
     assert(room >= front + bytes && room <= UINT32_MAX);
     uint8_t *block = alloc_get(room);
@@ -65,9 +65,9 @@ static void relocate(struct quicknode *n, size_t room, size_t front) {
     n->front = (uint32_t)front;
 }
 
-/* Free bytes that lie at the wrong end are used, by sliding the listpack to the middle, if they are so many that
- * this will not be needed again soon. A queue that hovers below the limit would never have so many: it gets a
- * block of a quarter more. Returns the room for a new block, or 0 if there is enough. */
+/* Free bytes at the wrong end are used by sliding the listpack to the middle, if there are enough of them that it will
+ * not be needed again soon. In a queue that stays just below the limit there are never enough: it gets a block that is
+ * a quarter larger. Returns the room of the new block that is needed, or 0. */
 static size_t slide_or_grow(struct quicknode *n, size_t extra, size_t limit, bool in_front) {
     size_t bytes = quicknode_bytes(n), unused = n->room - bytes, wanted = bytes + extra;
     if (unused >= extra && (unused - extra >= bytes / 4 || limit == 0)) {
@@ -85,18 +85,18 @@ static size_t slide_or_grow(struct quicknode *n, size_t extra, size_t limit, boo
 void quicknode_reserve_back(struct quicknode *n, size_t extra, size_t limit) {
     if (n->front + quicknode_bytes(n) + extra <= n->room) return;
     size_t room = slide_or_grow(n, extra, limit, false);
-    if (room > 0) relocate(n, room, 0);
+    if (room > 0) relocate_listpack(n, room, 0);
 }
 
 void quicknode_reserve_front(struct quicknode *n, size_t extra, size_t limit) {
     if (extra <= n->front) return;
     size_t room = slide_or_grow(n, extra, limit, true);
-    if (room > 0) relocate(n, room, room - quicknode_bytes(n));
+    if (room > 0) relocate_listpack(n, room, room - quicknode_bytes(n));
 }
 
 void quicknode_fit(struct quicknode *n) {
     size_t room = alloc_class(quicknode_bytes(n));
-    if (room < n->room) relocate(n, room, 0);
+    if (room < n->room) relocate_listpack(n, room, 0);
 }
 
 /* --- Compression ----------------------------------------------------------------------------- */
@@ -126,7 +126,7 @@ static void expand_into(const struct quicknode *n, uint8_t *to) {
 }
 
 void quicknode_expand(struct quicknode *n) {
-    n->incompressible = false; /* whoever expands it is going to change it, or it is near an end now */
+    n->incompressible = false; /* it is going to change, or it is near an end now */
     if (!n->compressed) return;
     size_t raw = n->raw, room = n->plain ? raw : alloc_class(raw);
     uint8_t *block = alloc_get(room);

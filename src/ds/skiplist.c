@@ -1,13 +1,13 @@
 /* See skiplist.h for the layout. The invariants:
+ *   - A block's entry in its parent has the key and the record of its first member and the number of its members,
+ *     always
+ * exact: a removed record is nowhere.
+ *   - No block is empty, and the root has more than one child.
+ *   - The codes of a leaf follow from its window and the keys, and every key is inside the window.
  *
- * - A block's entry in its parent has the key and the record of its first member and the number of its members,
- *   always exact: a record that has been removed is nowhere.
- * - No block is empty, and the root has more than one child.
- * - A leaf's codes are what its window makes of the keys, and every key is inside the window.
- *
- * A change goes down once, notes the way (struct path), changes the leaf, and goes up as far as it must. A full
- * block splits in halves, at the ends of the tree unevenly, so that ascending or descending insertion leaves full
- * blocks. Two neighbours merge when that makes a block of at most two thirds.
+ * A change descends once, notes the way (struct path), changes the leaf, and goes up as far as it must. A full block
+ * splits in halves, but unevenly at the ends of the tree, so that ascending or descending insertion leaves full blocks.
+ * Two neighbours merge if that makes a block that is at most two thirds full.
  *
  * This file changes skiplists; skiplist_walk.c only reads them. */
 #include "ds/skiplist.h"
@@ -18,8 +18,8 @@
 #include <string.h>
 
 #define MERGE_MAX 40u       /* members or children of two blocks that become one */
-#define SPAN_MAX (1u << 18) /* codes that a fresh window gives to the leaf's keys: a quarter of all */
-#define SPAN_MIN (1u << 13) /* a window of which the keys use less than this is worth narrowing */
+#define SPAN_MAX (1u << 18) /* codes that the keys use in a new window: a quarter of all */
+#define SPAN_MIN (1u << 13) /* if the keys use fewer codes, the window is narrowed */
 
 /* A child's entry in an inner block. */
 struct branch {
@@ -31,14 +31,14 @@ struct branch {
 
 /* --- Blocks ---------------------------------------------------------------------------------- */
 
-/* Bytes of a leaf with room for at least n: a size class, 448 left out. Leaves that grow in step leave the slabs of
- * the class they have passed half empty; over insertion orders, the slack of one step costs less than that. */
+/* Bytes of a leaf with room for at least n members: a size class, except 448. Leaves that grow in step leave the slabs
+ * of the class below half empty; averaged over insertion orders, the slack of one larger step costs less than that. */
 static size_t leaf_class(unsigned n) {
     size_t bytes = alloc_class(leaf_bytes(n < 6 ? 6 : n));
     return bytes <= 384 ? bytes : leaf_bytes(LEAF_MAX);
 }
 
-/* A copy of a block with room for at least n; the old one, if there is one, is freed. */
+/* A copy of a block with room for at least n members; the old one, if any, is freed. */
 static struct leaf *leaf_resize(struct skiplist *s, struct leaf *old, unsigned n) {
     size_t bytes = leaf_class(n);
     struct leaf *l = alloc_get(bytes);
@@ -109,13 +109,13 @@ static unsigned window_shift(uint64_t lowest, uint64_t highest) {
         shift++;
     return shift;
 }
-/* The base that leaves as much room below lowest as above highest (both already shifted). */
+/* The base that leaves as much room below lowest as above highest (both are shifted already). */
 static uint64_t window_base(uint64_t lowest, uint64_t highest) {
     uint64_t margin = (CODE_MAX - (highest - lowest)) / 2;
     return lowest > margin ? lowest - margin : 0;
 }
 
-/* Widen the window so that the codes of the leaf and the key are all inside. */
+/* Widen the window until the codes of the leaf and of the key are inside. */
 static __attribute__((noinline)) void window_widen(struct leaf *l, uint64_t key) {
     uint64_t lowest = key >> l->shift, highest = lowest;
     if (l->count) {
@@ -139,7 +139,7 @@ static inline void window_cover(struct leaf *l, uint64_t key) {
     if ((key >> l->shift) - l->base > CODE_MAX || !l->count) window_widen(l, key);
 }
 
-/* The window for the leaf's keys as they are. Reads its records. */
+/* Fit the window to the leaf's present keys. Reads its records. */
 static void window_set(struct leaf *l) {
     for (unsigned i = 0; i < l->count; i++)
         __builtin_prefetch(slot_member(l->slots[i]));
@@ -151,7 +151,7 @@ static void window_set(struct leaf *l) {
         l->slots[i] = slot_make((key_of(m) >> l->shift) - l->base, m);
     }
 }
-/* The leaf has lost members: narrow its window if those left use little of it. */
+/* The leaf has lost members: narrow its window if the others use only a small part of it. */
 static void window_narrow(struct leaf *l) {
     if (!l->count || !l->shift) return;
     if (slot_code(l->slots[l->count - 1]) - slot_code(l->slots[0]) < SPAN_MIN) window_set(l);
@@ -159,7 +159,7 @@ static void window_narrow(struct leaf *l) {
 
 /* --- Changing the way's blocks --------------------------------------------------------------- */
 
-/* The block at this level of the way (height: the leaf) has moved. */
+/* The block at this level of the way (level height: the leaf) has moved. */
 static void path_set_block(struct skiplist *s, const struct path *p, unsigned level, void *block) {
     if (level) {
         children(p->inner[level - 1])[p->at[level - 1]] = block;
@@ -167,7 +167,7 @@ static void path_set_block(struct skiplist *s, const struct path *p, unsigned le
         s->root = block;
     }
 }
-/* The block below this level of the way has another first member. */
+/* The block below this level of the way has a new first member. */
 static void path_set_first(const struct path *p, unsigned level, uint64_t key, struct member *first) {
     while (level--) {
         keys(p->inner[level])[p->at[level]] = key;
@@ -193,7 +193,7 @@ static bool path_is_last(const struct path *p, unsigned levels) {
     return true;
 }
 
-/* Where to split a full block that gets an entry at this index: in the middle, or at the tree's end. */
+/* Where to split a full block that gets an entry at this index: in the middle, or at the end of the tree. */
 static unsigned split_point(const struct path *p, unsigned level, unsigned count, unsigned index) {
     if (index == count && path_is_last(p, level)) return count;
     if (index == 0 && path_is_first(p, level)) return 0;
@@ -216,8 +216,8 @@ static void raise_root(struct skiplist *s, struct branch left, struct branch rig
     s->height++;
 }
 
-/* A new block stands right of the one that the way goes through below `level`. The counts on
- * the way include its members already: what is left of that entry is `left`. */
+/* A new block is right of the one that the way goes through below `level`. The counts on the way include its members
+ * already; `left` is the entry of the old block, now smaller. */
 static void add_branch(struct skiplist *s, struct path *p, unsigned level, struct branch left, struct branch right) {
     for (;;) {
         if (!level) {
@@ -248,8 +248,7 @@ static void add_branch(struct skiplist *s, struct path *p, unsigned level, struc
     }
 }
 
-/* Entry `at` of the way's block at this level is gone: remove it, and what becomes empty or small
- * above it. */
+/* Entry `at` of the way's block at this level is gone: remove it, and what becomes empty or small above it. */
 static void drop_branch(struct skiplist *s, struct path *p, unsigned level, unsigned at) {
     for (;;) {
         struct inner *n = p->inner[level];
@@ -280,7 +279,7 @@ static void drop_branch(struct skiplist *s, struct path *p, unsigned level, unsi
     }
 }
 
-/* A root with one child, or none, is not needed. */
+/* Remove a root with one child or none. */
 static void lower_root(struct skiplist *s) {
     while (s->height && ((struct inner *)s->root)->count <= 1) {
         struct inner *root = s->root;
@@ -323,7 +322,7 @@ static __attribute__((noinline)) void insert_splitting(struct skiplist *s, struc
     add_branch(s, p, s->height, leaf_branch(l), leaf_branch(right));
 }
 
-/* Put the record into the gap that is the way's end. */
+/* Put the record into the gap at the end of the way. */
 static void insert_at(struct skiplist *s, struct path *p, uint64_t key, struct member *m) {
     path_add(s, p, 1);
     if (p->index == 0) path_set_first(p, s->height, key, m);
@@ -339,14 +338,14 @@ static void insert_at(struct skiplist *s, struct path *p, uint64_t key, struct m
 }
 
 void skiplist_insert(struct skiplist *s, struct member *m) {
-    struct gap t = gap_of(m, TIE_MEMBER_BEHIND);
+    struct gap gap = gap_of(m, TIE_MEMBER_BEHIND);
     struct path p;
     assert(!isnan(member_score(m)));
     assert(!((uintptr_t)m & ~(uintptr_t)0xfffffffffff0));
     if (!s->root) s->root = leaf_resize(s, NULL, 1);
-    descend(s, &t, &p, false);
-    p.index = leaf_find(p.leaf, &t);
-    insert_at(s, &p, t.key, m);
+    descend_to_gap(s, &gap, &p, false);
+    p.index = leaf_find(p.leaf, &gap);
+    insert_at(s, &p, gap.key, m);
 }
 
 void skiplist_build(struct skiplist *s, struct member *const *sorted, size_t n) {
@@ -391,9 +390,9 @@ static void merge_leaves(struct skiplist *s, struct path *p, unsigned left) {
     lower_root(s);
 }
 
-/* Members have been cut out of the way's leaf at its index, and subtracted from the counts: what else has to
- * change? Returns whether a block has moved or gone, so that other ways are not valid any more. */
-static bool settle(struct skiplist *s, struct path *p) {
+/* Members have been cut out of the way's leaf at its index, and subtracted from the counts: make the changes that
+ * follow. Returns whether a block has moved or gone, so that other ways are no longer valid. */
+static bool settle_leaf(struct skiplist *s, struct path *p) {
     struct leaf *l = p->leaf;
     unsigned at = s->height ? p->at[s->height - 1] : 0;
     struct inner *parent = s->height ? p->inner[s->height - 1] : NULL;
@@ -423,10 +422,10 @@ static bool settle(struct skiplist *s, struct path *p) {
 
 void skiplist_remove(struct skiplist *s, struct member *m) {
     struct path p;
-    locate(s, m, &p, false);
+    locate_member(s, m, &p, false);
     leaf_cut(p.leaf, p.index, 1);
     path_add(s, &p, (size_t)-1);
-    settle(s, &p);
+    settle_leaf(s, &p);
 }
 
 size_t skiplist_remove_ranks(struct skiplist *s, size_t first, size_t n, skiplist_visit_fn visit, void *ctx) {
@@ -443,7 +442,7 @@ size_t skiplist_remove_ranks(struct skiplist *s, size_t first, size_t n, skiplis
         }
         leaf_cut(p.leaf, p.index, (unsigned)take);
         path_add(s, &p, -take);
-        settle(s, &p);
+        settle_leaf(s, &p);
         for (size_t i = 0; visit && i < take; i++)
             visit(ctx, out[i]);
         removed += take;
@@ -474,14 +473,14 @@ void skiplist_clear(struct skiplist *s, skiplist_visit_fn drop, void *ctx) {
 
 /* --- Changing a record ----------------------------------------------------------------------- */
 
-/* Both ways are gone down before anything is changed, so that the cache misses of the two leaves overlap. */
+/* Descend both ways before any change, so that the cache misses of the two leaves overlap. */
 void skiplist_update(struct skiplist *s, struct member *m, double score) {
     struct gap old = gap_of(m, TIE_MEMBER_BEHIND), new = old;
     struct path from, to;
     assert(!isnan(score));
     new.key = key_of_score(score);
-    descend(s, &old, &from, false);
-    descend(s, &new, &to, false);
+    descend_to_gap(s, &old, &from, false);
+    descend_to_gap(s, &new, &to, false);
     from.index = leaf_index(from.leaf, old.key, m);
     to.index = leaf_find(to.leaf, &new);
     leaf_cut(from.leaf, from.index, 1);
@@ -495,7 +494,7 @@ void skiplist_update(struct skiplist *s, struct member *m, double score) {
         return;
     }
     path_add(s, &from, (size_t)-1);
-    if (settle(s, &from)) {
+    if (settle_leaf(s, &from)) {
         skiplist_insert(s, m);
     } else {
         insert_at(s, &to, new.key, m);
@@ -504,7 +503,7 @@ void skiplist_update(struct skiplist *s, struct member *m, double score) {
 
 void skiplist_replace(struct skiplist *s, const struct member *m, struct member *to) {
     struct path p;
-    locate(s, m, &p, false);
+    locate_member(s, m, &p, false);
     p.leaf->slots[p.index] = slot_make(slot_code(p.leaf->slots[p.index]), to);
     if (p.index == 0) path_set_first(&p, s->height, key_of(to), to);
 }

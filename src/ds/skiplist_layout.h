@@ -1,12 +1,12 @@
-/* The blocks of a skiplist and how to read them, for skiplist.c and skiplist_walk.c alone. The layout itself is
- * told in skiplist.h. */
+/* The blocks of a skiplist and how to read them, for skiplist.c and skiplist_walk.c alone. skiplist.h describes the
+ * layout. */
 #pragma once
 #include "ds/skiplist.h"
 
 #define LEAF_MAX 62u  /* slots: 512 bytes */
 #define INNER_MAX 63u /* children: 2 KB */
 #define MAX_HEIGHT 16u
-#define CODE_SHIFT 44 /* of a slot: where the code begins */
+#define CODE_SHIFT 44 /* the lowest bit of a slot's code */
 #define CODE_MAX 0xfffffu
 
 struct leaf {
@@ -16,10 +16,10 @@ struct leaf {
 };
 struct inner {
     uint16_t count, room;
-    uint64_t words[]; /* four arrays of `room` words, see the accessors */
+    uint64_t words[]; /* four arrays of `room` words: see the accessors */
 };
 
-/* The bits of a score as a number of the same order: those of negative ones count backwards. */
+/* The bits of a score as a number in the same order: those of negative scores are inverted. */
 static inline uint64_t key_of_score(double score) {
     uint64_t bits;
     score += 0.0; /* -0 becomes 0 */
@@ -39,8 +39,8 @@ static inline uint64_t slot_code(uint64_t slot) {
     return slot >> CODE_SHIFT;
 }
 
-/* The order of members of the same score. */
-static inline int compare(struct slice a, struct slice b) {
+/* The order of members with the same score. */
+static inline int compare_members(struct slice a, struct slice b) {
     size_t len = a.len < b.len ? a.len : b.len;
     int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
     return order ? order : (a.len > b.len) - (a.len < b.len);

@@ -1,12 +1,12 @@
 /* The way down a skiplist, for skiplist.c and skiplist_walk.c alone.
  *
- * A search is for a gap between members. In an inner block it takes the last child whose first member is before the
- * gap (or the first child), in a leaf it counts the members before it. */
+ * A search looks for a gap between members. In an inner block it takes the last child whose first member is before the
+ * gap (or the first child); in a leaf it counts the members before the gap. */
 #pragma once
 #include "ds/skiplist_layout.h"
 #include <assert.h>
 
-/* What a search looks for: the gap before or behind a score's members, or that of a member. */
+/* A gap: before or behind all members with a score, or before or behind one member. */
 enum tie { TIE_BEFORE, TIE_BEHIND, TIE_MEMBER_BEFORE, TIE_MEMBER_BEHIND };
 struct gap {
     uint64_t key;
@@ -14,7 +14,7 @@ struct gap {
     enum tie tie;
 };
 
-/* The way down: at[i] is the index of the child that was taken in inner[i]; inner[0] is the root. */
+/* The way down: at[i] is the index of the child taken in inner[i]; inner[0] is the root. */
 struct path {
     struct inner *inner[MAX_HEIGHT];
     unsigned at[MAX_HEIGHT];
@@ -25,18 +25,18 @@ struct path {
 static inline struct gap gap_of(const struct member *m, enum tie tie) {
     return (struct gap){key_of(m), member_slice(m), tie};
 }
-/* Is the record, whose key is that of the gap, before the gap? */
-static inline bool tied_before(const struct gap *t, const struct member *m) {
-    if (t->tie == TIE_BEFORE || t->tie == TIE_BEHIND) return t->tie == TIE_BEHIND;
-    int order = compare(member_slice(m), t->member);
-    return order < 0 || (order == 0 && t->tie == TIE_MEMBER_BEHIND);
+/* True if a record with the key of the gap is before the gap. */
+static inline bool tied_before(const struct gap *gap, const struct member *m) {
+    if (gap->tie == TIE_BEFORE || gap->tie == TIE_BEHIND) return gap->tie == TIE_BEHIND;
+    int order = compare_members(member_slice(m), gap->member);
+    return order < 0 || (order == 0 && gap->tie == TIE_MEMBER_BEHIND);
 }
-static inline bool is_before(const struct gap *t, const struct member *m) {
+static inline bool is_before(const struct gap *gap, const struct member *m) {
     uint64_t key = key_of(m);
-    return key < t->key || (key == t->key && tied_before(t, m));
+    return key < gap->key || (key == gap->key && tied_before(gap, m));
 }
 
-/* How many of the ascending numbers are below x. Arithmetic in place of branches: nothing to mispredict. */
+/* How many of the ascending numbers are below x. Arithmetic replaces branches: nothing can be mispredicted. */
 static inline unsigned count_below(const uint64_t *a, unsigned n, uint64_t x) {
     const uint64_t *p = a;
     while (n > 1) {
@@ -47,7 +47,7 @@ static inline unsigned count_below(const uint64_t *a, unsigned n, uint64_t x) {
     return (unsigned)(p - a) + (n && *p < x);
 }
 
-/* Slots [low, high) are those whose codes leave open on which side of the key they are. */
+/* Slots [low, high) are those whose codes do not tell on which side of the key they are. */
 static inline void leaf_tied(const struct leaf *l, uint64_t key, unsigned *low, unsigned *high) {
     uint64_t code = (key >> l->shift) - l->base;
     if (code > CODE_MAX) {
@@ -61,13 +61,13 @@ static inline void leaf_tied(const struct leaf *l, uint64_t key, unsigned *low, 
     *high = last;
 }
 
-/* How many of the leaf's members are before the gap. */
-static inline unsigned leaf_find(const struct leaf *l, const struct gap *t) {
+/* How many members of the leaf are before the gap. */
+static inline unsigned leaf_find(const struct leaf *l, const struct gap *gap) {
     unsigned low, high;
-    leaf_tied(l, t->key, &low, &high);
+    leaf_tied(l, gap->key, &low, &high);
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        if (is_before(t, slot_member(l->slots[middle]))) {
+        if (is_before(gap, slot_member(l->slots[middle]))) {
             low = middle + 1;
         } else {
             high = middle;
@@ -76,7 +76,7 @@ static inline unsigned leaf_find(const struct leaf *l, const struct gap *t) {
     return low;
 }
 
-/* The index of a record that is in the leaf: known by its address, so that its neighbours need not be read. */
+/* The index of a record in its leaf. Its address identifies it, so its neighbours need not be read. */
 static inline unsigned leaf_index(const struct leaf *l, uint64_t key, const struct member *m) {
     unsigned low, high;
     leaf_tied(l, key, &low, &high);
@@ -87,16 +87,16 @@ static inline unsigned leaf_index(const struct leaf *l, uint64_t key, const stru
 }
 
 /* How many of the children's first members are before the gap. */
-static inline unsigned inner_find(const struct inner *n, const struct gap *t) {
+static inline unsigned inner_find(const struct inner *n, const struct gap *gap) {
     const uint64_t *key = keys(n);
-    unsigned low = count_below(key, n->count, t->key), high = low;
-    if (low == n->count || key[low] != t->key || t->tie == TIE_BEFORE) return low;
-    while (high < n->count && key[high] == t->key)
+    unsigned low = count_below(key, n->count, gap->key), high = low;
+    if (low == n->count || key[low] != gap->key || gap->tie == TIE_BEFORE) return low;
+    while (high < n->count && key[high] == gap->key)
         high++;
-    if (t->tie == TIE_BEHIND) return high;
+    if (gap->tie == TIE_BEHIND) return high;
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        if (tied_before(t, firsts(n)[middle])) {
+        if (tied_before(gap, firsts(n)[middle])) {
             low = middle + 1;
         } else {
             high = middle;
@@ -105,22 +105,22 @@ static inline unsigned inner_find(const struct inner *n, const struct gap *t) {
     return low;
 }
 
-/* Fetch a leaf's lines all at once: the search in it would ask for them one after the other. */
+/* Fetch all lines of a leaf at once: the search in it would ask for them one after the other. */
 static inline void leaf_fetch(const void *leaf, size_t count) {
     const char *end = (const char *)leaf + leaf_bytes((unsigned)count);
     for (const char *p = leaf; p < end; p += 64)
         __builtin_prefetch(p);
 }
 
-/* The way to the leaf of the gap, which is being fetched; returns how many members are before
- * the leaf, if asked to. The skiplist is not empty. */
-static inline __attribute__((always_inline)) size_t descend(const struct skiplist *s, const struct gap *t,
-                                                            struct path *p, bool ranked) {
+/* The way to the leaf of the gap; that leaf is being fetched on return. Returns how many members are before the leaf,
+ * if `ranked`. The skiplist is not empty. */
+static inline __attribute__((always_inline)) size_t descend_to_gap(const struct skiplist *s, const struct gap *gap,
+                                                                   struct path *p, bool ranked) {
     void *block = s->root;
     size_t rank = 0;
     for (unsigned level = 0; level < s->height; level++) {
         struct inner *n = block;
-        unsigned at = inner_find(n, t);
+        unsigned at = inner_find(n, gap);
         at -= at > 0;
         p->inner[level] = n;
         p->at[level] = at;
@@ -133,17 +133,17 @@ static inline __attribute__((always_inline)) size_t descend(const struct skiplis
     return rank;
 }
 
-/* The way to a record that is present: index is the record's. Returns its rank if asked to. */
-static inline __attribute__((always_inline)) size_t locate(const struct skiplist *s, const struct member *m,
-                                                           struct path *p, bool ranked) {
-    struct gap t = gap_of(m, TIE_MEMBER_BEHIND);
+/* The way to a record that is present; p->index is the record's. Returns its rank if `ranked`. */
+static inline __attribute__((always_inline)) size_t locate_member(const struct skiplist *s, const struct member *m,
+                                                                  struct path *p, bool ranked) {
+    struct gap gap = gap_of(m, TIE_MEMBER_BEHIND);
     assert(s->root);
-    size_t rank = descend(s, &t, p, ranked);
-    p->index = leaf_index(p->leaf, t.key, m);
+    size_t rank = descend_to_gap(s, &gap, p, ranked);
+    p->index = leaf_index(p->leaf, gap.key, m);
     return rank + p->index;
 }
 
-/* The way to the member of this rank, or to the end. */
+/* The way to the member with this rank, or to the end. */
 static inline void descend_rank(const struct skiplist *s, size_t rank, struct path *p) {
     void *block = s->root;
     for (unsigned level = 0; level < s->height; level++) {

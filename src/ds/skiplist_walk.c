@@ -1,4 +1,4 @@
-/* Ranks, places and the check: what only reads a skiplist. See skiplist.h. */
+/* The functions that only read a skiplist: ranks, places and the check. See skiplist.h. */
 #include "base/alloc.h"
 #include "ds/skiplist.h"
 #include "ds/skiplist_search.h"
@@ -15,7 +15,7 @@ static struct skiplist_place place_make(const struct skiplist *s, const struct p
 
 size_t skiplist_rank(const struct skiplist *s, const struct member *m) {
     struct path p;
-    return locate(s, m, &p, true);
+    return locate_member(s, m, &p, true);
 }
 
 struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
@@ -25,22 +25,22 @@ struct skiplist_place skiplist_at(const struct skiplist *s, size_t rank) {
     return place_make(s, &p, rank);
 }
 
-static struct skiplist_place seek(const struct skiplist *s, const struct gap *t) {
+static struct skiplist_place seek_gap(const struct skiplist *s, const struct gap *gap) {
     struct path p = {0};
     if (!s->root) return place_make(s, &p, 0);
-    size_t before = descend(s, t, &p, true);
-    p.index = leaf_find(p.leaf, t);
+    size_t before = descend_to_gap(s, gap, &p, true);
+    p.index = leaf_find(p.leaf, gap);
     return place_make(s, &p, before + p.index);
 }
 
 struct skiplist_place skiplist_at_score(const struct skiplist *s, double score, bool after) {
-    struct gap t = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
-    return seek(s, &t);
+    struct gap gap = {.key = key_of_score(score), .tie = after ? TIE_BEHIND : TIE_BEFORE};
+    return seek_gap(s, &gap);
 }
 
 struct skiplist_place skiplist_at_member(const struct skiplist *s, double score, struct slice member, bool after) {
-    struct gap t = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
-    return seek(s, &t);
+    struct gap gap = {key_of_score(score), member, after ? TIE_MEMBER_BEHIND : TIE_MEMBER_BEFORE};
+    return seek_gap(s, &gap);
 }
 
 struct member *skiplist_next(struct skiplist_place *p) {
@@ -75,7 +75,7 @@ unsigned skiplist_run(struct skiplist_place *p, struct member **out, unsigned ma
 struct member *skiplist_prev(struct skiplist_place *p) {
     if (p->rank == 0) return NULL;
     if (p->index == 0) {
-        *p = skiplist_at(p->list, p->rank - 1); /* the last member of the leaf before: step behind it */
+        *p = skiplist_at(p->list, p->rank - 1); /* the last member of the leaf before; step behind it */
         p->index++;
         p->fetched_from++;
         p->rank++;
@@ -90,7 +90,7 @@ struct member *skiplist_prev(struct skiplist_place *p) {
 
 /* --- Checking -------------------------------------------------------------------------------- */
 
-/* What the walk of skiplist_check() carries along. */
+/* The state of skiplist_check(). */
 struct check {
     const struct member *last;
     size_t blocks, bytes;
@@ -106,7 +106,7 @@ static size_t check_leaf(const struct leaf *l, struct check *c) {
         assert(key >> l->shift >= l->base && (key >> l->shift) - l->base == slot_code(l->slots[i]));
         if (c->last) {
             uint64_t before = key_of(c->last);
-            assert(before < key || (before == key && compare(member_slice(c->last), member_slice(m)) < 0));
+            assert(before < key || (before == key && compare_members(member_slice(c->last), member_slice(m)) < 0));
         }
         c->last = m;
     }

@@ -1,11 +1,11 @@
-/* See table.h for the layout. Two invariants carry everything here:
+/* See table.h for the layout. Two invariants matter everywhere:
+ *   - A record is in its home line or, if that and the lines between are full, in a later line of the same segment;
+ *     each line
+ * it was pushed past has counted it. If a removal leaves a hole in a line that has pushed records, one of them fills
+ * it, so that churn does not lengthen the searches.
+ *   - The tag and further bits of a slot depend only on the hash and the depth of the segment.
  *
- * - A record lies in its home line or, if that and all lines up to it are full, in a later one of the
- *   same segment; each line passed over has counted it. A hole that a removal leaves in a line that
- *   has pushed records is filled with one of them, so churn does not lengthen the searches.
- * - A slot's tag and further bits depend on the hash and the segment's depth alone.
- *
- * A line's counter that has reached 255 says "many" and stays until the segment is rebuilt.
+ * A line's counter that has reached 255 means "many" and stays until the segment is rebuilt.
  *
  * This file changes tables; table_walk.c only reads them. */
 #include "ds/table.h"
@@ -18,10 +18,10 @@
 #define MAX_DEPTH 32 /* depth and tag must fit a cursor's 48 bits */
 #define PUSHED_MAX 255
 #define WORD_ONE ((uint64_t)1 << 48) /* one record, in a segment word */
-#define MERGE_MAX 256                /* records of two segments that may become one; a split has over 400 */
-#define CASCADE_MAX 64               /* merge again at once while the result is as small as this */
+#define MERGE_MAX 256                /* records of two segments that may merge; a split has over 400 */
+#define CASCADE_MAX 64               /* a merged segment of at most this many records merges again at once */
 
-/* jemalloc's size classes in lines: no slack. */
+/* jemalloc's size classes, in lines: no slack. */
 const uint8_t table_sizes[64] = {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56};
 
 static bool resizing_allowed = true;
@@ -32,12 +32,12 @@ static uint64_t word_make(unsigned depth, size_t used, const uint64_t *slots, un
     return (uint64_t)depth << 58 | (uint64_t)used << 48 | (uint64_t)(uintptr_t)slots | size;
 }
 
-/* The directory index of the first word of the segment of this depth that the hash belongs to. */
+/* The directory index of the first word of the segment with this depth to which the hash belongs. */
 static size_t word_index(const struct table *t, uint64_t hash, unsigned depth) {
     return depth ? (size_t)(hash >> (64 - depth)) << (t->depth - depth) : 0;
 }
 
-/* Set all words of the segment of the word's depth that the hash belongs to. */
+/* Set all words of the segment with the word's depth to which the hash belongs. */
 static void word_set(struct table *t, uint64_t hash, uint64_t word) {
     unsigned depth = word_depth(word);
     uint64_t *first = words_of(t) + word_index(t, hash, depth);
@@ -45,7 +45,7 @@ static void word_set(struct table *t, uint64_t hash, uint64_t word) {
         first[i] = word;
 }
 
-/* A bit for each empty slot of the line, as in table_match. No branch to mispredict. */
+/* A bit for each empty slot of the line, as in table_match(). There is no branch that could be mispredicted. */
 static unsigned empty_slots(const uint64_t *line) {
 #ifdef __SSE2__
     const __m128 *v = (const __m128 *)line;
@@ -66,7 +66,7 @@ static unsigned empty_slots(const uint64_t *line) {
 #endif
 }
 
-/* How many of a slot's three further bits are in use at this depth. */
+/* How many of the three further bits of a slot are used at this depth. */
 static unsigned further_bits(unsigned depth) {
     return 3 - depth % 4;
 }
@@ -75,12 +75,12 @@ static uint64_t slot_make(uint64_t hash, unsigned depth, const void *record) {
     uint64_t further = (rest >> 45) & (7u & ~(7u >> further_bits(depth)));
     return (rest >> 48) << 48 | (uint64_t)(uintptr_t)record | further << 1;
 }
-/* The slot one level deeper, for a depth that has further bits: they move up into the tag. */
+/* The slot one level deeper, at a depth that has further bits: they move up into the tag. */
 static uint64_t slot_deeper(uint64_t slot) {
     uint64_t tag = (slot >> 48 << 1 | (slot >> 3 & 1)) & 0xffff;
     return tag << 48 | (slot & TABLE_ADDRESS) | (slot << 1 & 0xc);
 }
-/* The slot one level up; child is which half it comes from. */
+/* The slot one level up; child tells from which half it comes. */
 static uint64_t slot_shallower(uint64_t slot, unsigned depth, unsigned child) {
     uint64_t tag = (uint64_t)child << 15 | slot >> 49;
     uint64_t further = (slot >> 48 & 1) << 3 | (slot >> 1 & 6);
@@ -109,15 +109,15 @@ static void pushed_less(uint64_t *line) {
 
 /* --- Building segments ----------------------------------------------------------------------- */
 
-/* A segment in the making. Slots may come in any order; those in home order are fastest. */
+/* A segment that is being built. Slots may come in any order; home order is fastest. */
 struct build {
     uint64_t *slots;
     unsigned lines, size, used;
     uint8_t fill[TABLE_MAX_LINES], pushed[TABLE_MAX_LINES];
 };
 
-/* A segment of the smallest size that is at most fill/64 full with so many records. */
-static unsigned size_for(unsigned used, unsigned fill) {
+/* The index of the smallest size at which this many records fill at most fill/64 of the slots. */
+static unsigned segment_size_for(unsigned used, unsigned fill) {
     unsigned size = 0;
     while (size < SIZES - 1 && used * 8 > table_sizes[size] * fill)
         size++;
@@ -133,7 +133,7 @@ static void build_start(struct build *b, unsigned size) {
     memset(b->pushed, 0, b->lines);
 }
 
-/* slot's counter bit must be 0. */
+/* The counter bit of slot must be 0. */
 static inline void build_add(struct build *b, uint64_t slot) {
     unsigned line = home_of(slot_tag(slot), b->lines);
     while (b->fill[line] == 8) {
@@ -159,7 +159,7 @@ static void segment_free(struct table *t, uint64_t word) {
     alloc_put(word_slots(word), 64 * (size_t)word_lines(word));
 }
 
-/* Rebuild the segment of this word in another size. No record is read. */
+/* Rebuild the segment of this word in another size, without reading records. */
 static void segment_resize(struct table *t, uint64_t hash, uint64_t word, unsigned size) {
     const uint64_t *slots = word_slots(word);
     struct build b;
@@ -186,7 +186,7 @@ static void directory_double(struct table *t) {
     t->deepest = 0;
 }
 
-/* Drop levels that no segment uses. */
+/* Drop levels of the directory that no segment needs. */
 static void directory_trim(struct table *t) {
     while (t->depth && !t->deepest) {
         size_t n = (size_t)1 << --t->depth;
@@ -210,7 +210,7 @@ static uint64_t hash_of(const struct table *t, uint64_t slot) {
     return t->type->hash(table_record(slot));
 }
 
-/* Both children's exact record counts are needed first, to choose their sizes. */
+/* The records of the upper child: a split chooses the sizes of both children beforehand. */
 static unsigned count_upper_half(const uint64_t *slots, unsigned end) {
     unsigned n = 0;
     for (unsigned i = 0; i < end; i++)
@@ -224,8 +224,8 @@ static void segment_split(struct table *t, uint64_t hash, uint64_t word) {
     unsigned depth = word_depth(word), end = 8 * word_lines(word), upper = count_upper_half(slots, end);
     bool read = further_bits(depth) == 0;
     struct build child[2];
-    build_start(&child[0], size_for(word_used(word) - upper, FILL));
-    build_start(&child[1], size_for(upper, FILL));
+    build_start(&child[0], segment_size_for(word_used(word) - upper, FILL));
+    build_start(&child[1], segment_size_for(upper, FILL));
     for (unsigned i = 0; read && i < AHEAD; i++)
         __builtin_prefetch(table_record(slots[i]));
     for (unsigned i = 0; i < end; i++) {
@@ -244,12 +244,12 @@ static void segment_split(struct table *t, uint64_t hash, uint64_t word) {
     word_set(t, hash | bit, build_end(&child[1], depth + 1));
 }
 
-/* Merge two segments that differ in the last bit of their depth. No record is read. */
+/* Merge two segments that differ in the last bit of their depth, without reading records. */
 static void segment_merge(struct table *t, uint64_t hash, const uint64_t words[2]) {
     enum { FILL = 52 };
     unsigned depth = word_depth(words[0]);
     struct build b;
-    build_start(&b, size_for(word_used(words[0]) + word_used(words[1]), FILL));
+    build_start(&b, segment_size_for(word_used(words[0]) + word_used(words[1]), FILL));
     for (unsigned child = 0; child < 2; child++) {
         const uint64_t *slots = word_slots(words[child]);
         for (unsigned i = 0; i < 8 * word_lines(words[child]); i++) {
@@ -263,8 +263,8 @@ static void segment_merge(struct table *t, uint64_t hash, const uint64_t words[2
     directory_trim(t);
 }
 
-/* Merge the hash's segment with its buddy if both are small. */
-static bool try_merge(struct table *t, uint64_t hash) {
+/* Merge the segment of the hash with its buddy, if both are small. False: they stay. */
+static bool segment_try_merge(struct table *t, uint64_t hash) {
     uint64_t word = word_of(t, hash);
     unsigned depth = word_depth(word);
     if (!depth) return false;
@@ -276,14 +276,14 @@ static bool try_merge(struct table *t, uint64_t hash) {
     return true;
 }
 
-static bool is_sparse(uint64_t word) {
+static bool segment_is_sparse(uint64_t word) {
     return word_used(word) * 20 < word_lines(word) * 8 * 9; /* 45 % */
 }
 
 static void segment_shrink(struct table *t, uint64_t hash) {
     enum { FILL = 52 };
     bool merged = false;
-    while (try_merge(t, hash)) {
+    while (segment_try_merge(t, hash)) {
         merged = true;
         if (word_used(word_of(t, hash)) > CASCADE_MAX) break;
     }
@@ -291,7 +291,7 @@ static void segment_shrink(struct table *t, uint64_t hash) {
         table_clear(t, NULL, NULL);
     } else if (!merged) {
         uint64_t word = word_of(t, hash);
-        unsigned size = size_for(word_used(word), FILL);
+        unsigned size = segment_size_for(word_used(word), FILL);
         if (size < (word & 63)) segment_resize(t, hash, word, size);
     }
 }
@@ -321,13 +321,14 @@ void table_clear(struct table *t, table_visit_fn drop, void *ctx) {
     table_init(t, t->type);
 }
 
-/* Records at which a segment grows: all slots of one or two lines, else 29/32; under a fork nearly all. */
+/* The number of records at which a segment grows: all slots of one or two lines, else 29/32 of them; while a child
+ * lives nearly all. */
 static unsigned limit_of(unsigned lines) {
     if (lines <= 2) return 8 * lines;
     return resizing_allowed ? lines * 29 / 4 : lines * 63 / 8;
 }
 
-/* Make room in the segment that the hash belongs to. */
+/* Make room in the segment of the hash; returns its word. */
 static __attribute__((noinline)) uint64_t segment_grow(struct table *t, uint64_t hash) {
     uint64_t word = word_of(t, hash);
     if (!word) {
@@ -369,9 +370,8 @@ void table_insert(struct table *t, uint64_t hash, void *record) {
     }
 }
 
-/* The slot that holds the record, or NULL. Counts down `less` on the way if asked to, which is right only
- * for a record that is there. */
-static uint64_t *locate(struct table_place *p, const void *record) {
+/* The slot that holds the record, or NULL. p->line becomes its line. */
+static uint64_t *locate_slot(struct table_place *p, const void *record) {
     if (!p->segment) return NULL;
     for (unsigned left = p->lines; left; left--) {
         uint64_t *line = p->segment + 8 * (size_t)p->line;
@@ -385,8 +385,8 @@ static uint64_t *locate(struct table_place *p, const void *record) {
     return NULL;
 }
 
-/* A slot of line n has become free. Fill it with a record that was pushed past that line, then the hole that
- * this leaves, and so on. Such a record lies before the next line that nobody was pushed past. */
+/* A slot of line n has become free. Fill it with a record that was pushed past that line, then fill the hole which that
+ * leaves, and so on. Such a record is before the next line past which none was pushed. */
 static void fill_hole(uint64_t *slots, unsigned lines, unsigned n, uint64_t *hole) {
     unsigned at = n;
     for (unsigned left = lines - 1; left && table_pushed(slots + 8 * (size_t)at); left--) {
@@ -394,7 +394,7 @@ static void fill_hole(uint64_t *slots, unsigned lines, unsigned n, uint64_t *hol
         uint64_t *line = slots + 8 * (size_t)at;
         for (unsigned i = 0; i < 8; i++) {
             unsigned home = home_of(slot_tag(line[i]), lines);
-            /* Pushed past n: its way from home to here passes over n. */
+            /* It was pushed past n if its way from home to here passes n. */
             unsigned way = (at + lines - home) % lines, back = (at + lines - n) % lines;
             if (slot_empty(line[i]) || way < back) continue;
             *hole = (line[i] & ~(uint64_t)1) | (*hole & 1);
@@ -412,7 +412,7 @@ static void fill_hole(uint64_t *slots, unsigned lines, unsigned n, uint64_t *hol
 bool table_remove(struct table *t, uint64_t hash, const void *record) {
     struct table_place p = table_place(t, hash);
     unsigned home = p.line;
-    uint64_t *slot = locate(&p, record);
+    uint64_t *slot = locate_slot(&p, record);
     if (!slot) return false;
     *slot &= 1;
     for (unsigned k = home; k != p.line; k = k + 1 == p.lines ? 0 : k + 1)
@@ -421,26 +421,26 @@ bool table_remove(struct table *t, uint64_t hash, const void *record) {
     uint64_t word = word_of(t, hash) - WORD_ONE;
     word_set(t, hash, word);
     t->count--;
-    if (is_sparse(word) && resizing_allowed) segment_shrink(t, hash);
+    if (segment_is_sparse(word) && resizing_allowed) segment_shrink(t, hash);
     return true;
 }
 
 void table_replace(struct table *t, uint64_t hash, const void *old_record, void *record) {
     assert(!((uintptr_t)record & ~(uintptr_t)TABLE_ADDRESS));
     struct table_place p = table_place(t, hash);
-    uint64_t *slot = locate(&p, old_record);
+    uint64_t *slot = locate_slot(&p, old_record);
     assert(slot);
     *slot = (*slot & ~(uint64_t)TABLE_ADDRESS) | (uint64_t)(uintptr_t)record;
 }
 
 void table_reserve(struct table *t, size_t records) {
-    enum { FILL = 56, MEAN = 350 }; /* the fullest segment of many has some 80 more than the mean */
+    enum { FILL = 56, MEAN = 350 }; /* the fullest of many segments has about 80 more than the mean */
     if (t->lines || records < 8) return;
     unsigned depth = 0;
     while (records >> depth > MEAN && depth < MAX_DEPTH)
         depth++;
     size_t n = (size_t)1 << depth;
-    unsigned size = size_for((unsigned)(records >> depth), FILL);
+    unsigned size = segment_size_for((unsigned)(records >> depth), FILL);
     uint64_t *dir = depth ? alloc_get(n * sizeof *dir) : &t->root;
     for (size_t i = 0; i < n; i++) {
         struct build b;
@@ -459,7 +459,7 @@ size_t table_memory(const struct table *t) {
 
 /* --- Checking -------------------------------------------------------------------------------- */
 
-/* Checks one segment; returns the lines that finding each of its records takes. */
+/* Checks one segment. Returns the number of lines looked at to find each of its records. */
 static size_t check_segment(const struct table *t, uint64_t word, uint64_t prefix) {
     unsigned depth = word_depth(word), lines = word_lines(word), used = 0;
     unsigned pushed[TABLE_MAX_LINES] = {0};

@@ -1,28 +1,28 @@
 /* A hash table of pointers to records, for the keyspace and for big collections.
  *
- * Extendible hashing over segments of 64-byte lines. A line is eight slots; a slot is a record's
- * address (low 48 bits, 16-byte aligned) under a 16-bit tag (high bits). The table is ordered by hash:
+ * Extendible hashing over segments of 64-byte lines. A line has eight slots; a slot is a record's address (low 48 bits,
+ * 16-byte aligned) below a 16-bit tag (high bits). The table is ordered by hash:
  *
  *     hash:  | depth bits: which segment | 16 bits: the tag | rest |
  *
- * The directory maps the top bits of the hash to segments. Inside a segment of L lines the home line
- * is (tag * L) >> 16, so home lines are in hash order too. A full line overflows into the next ones
- * (wrapping at the segment's end); every line counts the records that were pushed past it, so that a
- * search ends at the first line nobody was pushed past. A segment grows by a quarter or less at a time
- * through the sizes in which jemalloc hands out memory, and past the largest it splits in two: no
- * rehash of everything, no second table, no pause; 9.3 to 10 bytes a record and 1.2 lines a search.
+ * The directory maps the top bits of the hash to segments. In a segment of L lines the home line is (tag * L) >> 16, so
+ * home lines are in hash order too. A full line overflows into the next ones (wrapping at the end of the segment).
+ * Every line counts the records that were pushed past it, so that a search ends at the first line past which none was
+ * pushed. A segment grows by a quarter or less at a time, through the sizes in which jemalloc provides memory; past the
+ * largest size it splits in two. So there is no rehash of everything, no second table and no pause; 9.3 to 10 bytes per
+ * record and 1.2 lines per search.
  *
  *     slot:  | 63..48 tag | 47..4 address, 0 if empty | 3..1 further bits | 0 a bit of the line's counter |
  *
- * Growing and shrinking by less than a split needs no look at the records: home lines come from tags. A split
- * needs one more bit of each hash, which the further bits supply (they hold those after the tag up to the
- * next depth that divides by four), so that records are read, and their hashes computed, once in four splits.
+ * Growing and shrinking by less than a split reads no records: tags determine the home lines. A split needs one more
+ * bit of each hash. The further bits provide it: they hold the bits after the tag up to the next depth that divides by
+ * four. So records are read, and their hashes computed, only in every fourth split.
  *
- * Because everything is in hash order, a SCAN cursor is just a point of the hash space (its top 48
- * bits): splits, merges and resizing cannot make it miss or repeat a record.
+ * Since everything is in hash order, a SCAN cursor is a point of the hash space (its top 48 bits): splits, merges and
+ * resizing cannot make it miss or repeat a record.
  *
- * A table never owns its records and may be moved in memory by whoever holds it. Hashes must be well
- * mixed in their top 48 bits: the table cannot hold thousands of records that agree in all of them. */
+ * A table never owns its records, and its struct may be moved in memory. Hashes must be well mixed in their top 48
+ * bits: the table cannot hold thousands of records that agree in all of those. */
 #pragma once
 #include "base/likely.h"
 #include <stdbool.h>
@@ -36,20 +36,20 @@ struct table_type {
     uint64_t (*hash)(const void *record); /* recomputes the hash when a segment splits */
 };
 
-/* Fields are private to table.c and the inlines below, but for count. {.type = &t} is an empty one.
+/* The fields are private to table.c and the inlines below, except `count`. {.type = &t} is an empty table.
  *
- * A segment word, of which the directory has one per 2^depth:
+ * The directory has 2^depth segment words:
  *     63..58 the segment's own depth | 57..48 records in it | 47..6 address | 5..0 index of its size
- * A segment of a smaller depth than the directory's has several equal words side by side. */
+ * A segment with a smaller depth than the directory has several equal words side by side. */
 struct table {
     union {
-        uint64_t root; /* depth 0: the only word; 0 when nothing is allocated */
+        uint64_t root; /* depth 0: the only word; 0 if nothing is allocated */
         uint64_t *dir; /* depth > 0: 1 << depth words */
     };
     size_t count; /* records */
     const struct table_type *type;
     size_t lines;     /* of all segments */
-    uint32_t deepest; /* segments whose depth is the directory's */
+    uint32_t deepest; /* segments with the depth of the directory */
     uint8_t depth;
 };
 
@@ -57,30 +57,30 @@ typedef void (*table_visit_fn)(void *ctx, void *record);
 typedef bool (*table_equal_fn)(const void *record, const void *key);
 
 void table_init(struct table *t, const struct table_type *type); /* allocates nothing */
-/* Back to the empty state; drop, if not NULL, gets every record. O(n). */
+/* Back to the empty state; drop (may be NULL) gets every record. O(n). */
 void table_clear(struct table *t, table_visit_fn drop, void *ctx);
 
-/* Below, hash is always the record's whole hash; records are 16-byte aligned. All O(1) but for the
- * rebuild of one segment (at most 448 records) now and then, or the doubling of the directory. */
+/* Below, hash is always the whole hash of the record; records are 16-byte aligned. All are O(1), except that now and
+ * then one segment is rebuilt (at most 448 records) or the directory doubled. */
 void table_insert(struct table *t, uint64_t hash, void *record);                          /* must not be present */
 bool table_remove(struct table *t, uint64_t hash, const void *record);                    /* false: it is not there */
 void table_replace(struct table *t, uint64_t hash, const void *old_record, void *record); /* the record moved */
 
-/* Visit the records of the home line that the cursor's point lies in, from that point on, and return
- * the cursor of the next line; 0 at the end. Start with 0; cursors are below 2^48. visit must not
- * change the table. A record present from the first call to the last is visited exactly once. */
+/* Visit the records of the home line that contains the cursor's point, from that point on. Returns the cursor of the
+ * next line; 0 at the end. Start with 0; cursors are below 2^48. visit must not change the table. A record that is
+ * present from the first call to the last is visited exactly once. O(1) per call. */
 uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit, void *ctx);
-/* Visit every record whose hash begins with the top `bits` bits of prefix (1 to 64). Only bits that
- * the tags hold are compared (16 and the segment's depth), so strangers may be visited too: check. */
+/* Visit every record whose hash begins with the top `bits` bits of prefix (1 to 64). Only bits that the tags hold are
+ * compared (16 and the segment's depth), so other records may be visited too: visit must check. */
 void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, table_visit_fn visit, void *ctx);
 
 void *table_random(const struct table *t); /* uniform over the records; NULL if empty */
-/* Up to max neighbouring records from a random place on: few cache misses, roughly fair. Returns how many;
- * 0 only if the table is empty or a long stretch of it is. */
+/* Up to max neighbouring records, from a random place on: few cache misses, roughly fair. Returns how many; 0 only if
+ * the table or a long stretch of it is empty. */
 size_t table_sample(const struct table *t, void **records, size_t max);
 
-/* All records, segments in hash order; the table must not change meanwhile (but what a record
- * holds, or its memory once it has been returned, may: table_clear works so). */
+/* Iterates over all records, segments in hash order. The table must not change meanwhile; but a record that was
+ * returned may change or be freed (table_clear() does so). */
 struct table_iter {
     const struct table *table;
     uint64_t *slots; /* the segment's first slot, NULL before the first one */
@@ -90,16 +90,16 @@ struct table_iter {
 void table_iter_init(struct table_iter *it, const struct table *t);
 void *table_iter_next(struct table_iter *it); /* NULL at the end */
 
-/* Make room for so many records, for loading. Does nothing unless the table is empty. The caller
- * bounds a count that comes from outside: the room is allocated at once. */
+/* Make room for this many records, for loading. Does nothing unless the table is empty. The caller bounds a number that
+ * comes from outside: the memory is allocated at once. */
 void table_reserve(struct table *t, size_t records);
 size_t table_memory(const struct table *t); /* bytes of directory and segments, O(1) */
-/* Adds to counts[n] the lines that have n records. O(lines). */
+/* For each line with n records add 1 to counts[n]. O(lines). */
 void table_count_lines(const struct table *t, size_t counts[9]);
-/* For all tables: false while a forked child lives. Nothing shrinks or merges then, and segments
- * grow only when they are all but full. */
+/* For all tables: false while a forked child lives. Nothing shrinks or merges then, and segments grow only when they
+ * are nearly full, so that fewer pages are copied. */
 void table_set_resizing(bool allowed);
-/* For tests: asserts every invariant, O(n); returns the lines looked at to find every record once. */
+/* For tests: asserts every invariant. Returns the number of lines looked at to find every record once. O(n). */
 size_t table_check(const struct table *t);
 
 /* --- The layout, for the inlines ------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static inline __attribute__((always_inline)) struct table_place table_place(cons
     return p;
 }
 
-/* A bit for each slot of the line with this tag: bits 0, 2, ... 14. An empty slot has tag 0. */
+/* A bit for each slot of the line with this tag: bits 0, 2, ... 14. An empty slot has tag 0, and so may match. */
 static inline __attribute__((always_inline)) unsigned table_match(const uint64_t *line, unsigned tag) {
 #ifdef __SSE2__
     const __m128 *v = (const __m128 *)line;
@@ -141,12 +141,12 @@ static inline __attribute__((always_inline)) unsigned table_match(const uint64_t
 static inline void *table_record(uint64_t slot) {
     return (void *)(uintptr_t)(slot & TABLE_ADDRESS);
 }
-/* Was any record pushed past this line? The counter's eight bits are the slots' lowest. */
+/* True if any record was pushed past this line. The lowest bits of the eight slots are the counter. */
 static inline __attribute__((always_inline)) bool table_pushed(const uint64_t *line) {
     return (line[0] | line[1] | line[2] | line[3] | line[4] | line[5] | line[6] | line[7]) & 1;
 }
 
-/* The record for which equal(record, key) holds among those of this hash; NULL if there is none. */
+/* The record for which equal(record, key) is true among those with this hash; NULL if there is none. */
 static inline __attribute__((always_inline)) void *table_find(const struct table *t, uint64_t hash,
                                                               table_equal_fn equal, const void *key) {
     struct table_place p = table_place(t, hash);
@@ -162,21 +162,21 @@ static inline __attribute__((always_inline)) void *table_find(const struct table
     }
 }
 
-/* The asm, which is nothing, keeps gcc from taking a function that only prefetches
- * for one without effect: it drops calls of those. */
+/* Prefetch. The empty asm keeps gcc from treating a function that only prefetches as one without effect, and dropping
+ * calls of it. */
 static inline void table_fetch(const void *p) {
     __builtin_prefetch(p);
     __asm__ volatile("");
 }
 
-/* Two steps that hide the cache misses of a later table_find. The first fetches the home line, the second,
- * some time later, what seems to be the record there (its first 64 bytes). */
+/* Two steps that hide the cache misses of a later table_find(). The first fetches the home line and returns its place.
+ * The second, some time later, fetches the first 64 bytes of the record that is probably meant. */
 static inline struct table_place table_prefetch_line(const struct table *t, uint64_t hash) {
     struct table_place p = table_place(t, hash);
     if (p.segment) table_fetch(p.segment + 8 * (size_t)p.line);
     return p;
 }
-/* The second step for a caller that has kept what the first one returned. The table has not changed since. */
+/* The second step, with the place that the first one returned; the table must not have changed since. */
 static inline void table_prefetch_place(struct table_place p) {
     if (!p.segment) return;
     const uint64_t *line = p.segment + 8 * (size_t)p.line;

@@ -1,12 +1,12 @@
-/* How to read the words of a table's directory and the slots of its segments, for table.c and
- * table_walk.c alone. The layout itself is told in table.h. */
+/* How to read the words of a table's directory and the slots of its segments, for table.c and table_walk.c alone.
+ * table.h describes the layout. */
 #pragma once
 #include "ds/table.h"
 #include <stdbool.h>
 
-#define TABLE_MAX_LINES 56 /* of a segment: the last of table_sizes */
+#define TABLE_MAX_LINES 56 /* lines of the largest segment: the last of table_sizes */
 
-/* A word: what the directory knows of a segment. 0 while the table has none. */
+/* A word: the directory's data on a segment. 0 while the table has no segment. */
 static inline unsigned word_depth(uint64_t word) {
     return (unsigned)(word >> 58);
 }
@@ -20,7 +20,7 @@ static inline uint64_t *word_slots(uint64_t word) {
     return (uint64_t *)(uintptr_t)(word & TABLE_SEGMENT);
 }
 
-/* The directory: 2^depth words, of which a segment less deep than that has several. */
+/* The directory: 2^depth words. A segment with a smaller depth has several of them. */
 static inline size_t word_count(const struct table *t) {
     return (size_t)1 << t->depth;
 }
@@ -37,7 +37,7 @@ static inline bool slot_empty(uint64_t slot) {
 static inline unsigned slot_tag(uint64_t slot) {
     return (unsigned)(slot >> 48);
 }
-/* The line of a segment in which a record of this tag belongs. */
+/* The home line, in a segment, of a record with this tag. */
 static inline unsigned home_of(unsigned tag, unsigned lines) {
     return tag * lines >> 16;
 }

@@ -1,10 +1,10 @@
-/* Reading tables: by cursor, by a range of hashes, at random, all of it. A cursor stays good while the
- * table changes, because it is a point of the hashes' range, and lines lie in the order of hashes. */
+/* Reading tables: by cursor, by a range of hashes, at random, as a whole. A cursor stays good while the table changes,
+ * because it is a point in the range of hashes, and lines are in the order of hashes. */
 #include "base/rand.h"
 #include "ds/table_layout.h"
 #include <assert.h>
 
-/* Visit the records of a segment whose tags are in [low, high], wherever they have been pushed. */
+/* Visit the records of a segment with tags in [low, high], including those pushed to later lines. */
 static void visit_tags(uint64_t word, unsigned low, unsigned high, table_visit_fn visit, void *ctx) {
     const uint64_t *slots = word_slots(word);
     unsigned lines = word_lines(word), n = home_of(low, lines), homes = home_of(high, lines) - n;
@@ -19,7 +19,7 @@ static void visit_tags(uint64_t word, unsigned low, unsigned high, table_visit_f
     }
 }
 
-/* A point between two tags: a merge has taken the tags' last bits since the cursor was handed out. */
+/* For a point between two tags: a merge has taken the last bit of the tags since the cursor was returned. */
 struct scan_filter {
     const struct table *table;
     uint64_t point;
@@ -35,7 +35,7 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit
     uint64_t point = cursor << 16, word = word_of(t, point);
     if (!word) return 0;
     unsigned depth = word_depth(word), lines = word_lines(word), tag = (unsigned)(point << depth >> 48);
-    /* The next line begins with the first tag that (tag * lines) >> 16 takes there. */
+    /* The next line begins with the first tag for which (tag * lines) >> 16 is that line. */
     unsigned next = ((home_of(tag, lines) + 1) * 65536 + lines - 1) / lines;
     if (point << depth << 16) {
         struct scan_filter f = {t, point, visit, ctx};
@@ -54,7 +54,7 @@ void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, t
         uint64_t word = word_of(t, low);
         if (!word) return;
         unsigned depth = word_depth(word);
-        uint64_t last = low | ~(uint64_t)0 >> depth; /* of the segment */
+        uint64_t last = low | ~(uint64_t)0 >> depth; /* hash of the segment */
         uint64_t end = last < high ? last : high;
         visit_tags(word, (unsigned)(low << depth >> 48), (unsigned)(end << depth >> 48), visit, ctx);
         if (last >= high) return;
@@ -62,7 +62,7 @@ void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, t
     }
 }
 
-/* Any record, from a random line on: for a table so empty that table_random has given up being exact. */
+/* Some record near a random line: for a table so sparse that table_random() has given up being exact. */
 static void *random_nearby(const struct table *t) {
     const uint64_t *words = words_of(t);
     size_t start = rand_below(word_count(t));

@@ -1,13 +1,15 @@
-/* See wheel.h for the idea. Every level k keeps `cur`, the number (time >> 8k) of a slot before which all its
- * slots are empty, and holds the slots cur to cur + 511, at their number modulo 512. A mark goes to the
- * lowest level whose 512 slots reach its deadline, and then:
- *
- * - Once an advance has caught up, cur is now >> 8k on all levels, and no mark with a deadline ahead is put into
- *   slot cur of level 1 or above: a deadline so near fits the level below.
- * - The marks of slot cur + 1 fit the level below from the moment that slot cur begins, so it can be drained
- *   ahead of time, and once it is empty it stays so: its period is over before it would be used again.
- * - While an advance lags (its time ran out), the levels' cur lag too, and what is added meanwhile goes where it
- *   is seen in time: slots at or before now, of any level, are what an advance works off first. */
+/* See wheel.h for the idea. Every level k keeps `cur`, the number (time >> 8k) of a slot before which all its slots are
+ * empty, and holds the slots cur to cur + 511, at their number modulo 512. A mark goes to the lowest level whose 512
+ * slots reach its deadline. Invariants:
+ *   - When an advance has caught up, cur is now >> 8k on all levels, and no mark with a deadline in the future is put
+ *     into
+ * slot cur of level 1 or above: so near a deadline fits the level below.
+ *   - The marks of slot cur + 1 fit the level below from the moment that slot cur begins. So that slot can be drained
+ *     ahead of
+ * time, and then stays empty: its period is over before it is used again.
+ *   - While an advance lags (its time ran out), cur lags on all levels too, and marks added meanwhile go where they are
+ *     seen
+ * in time: an advance first works off the slots at or before now, of any level. */
 #include "ds/wheel.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -16,14 +18,14 @@
 
 #define LEVELS 6
 #define SLOTS 512
-#define SHIFT 8 /* a level's slot is 1 << SHIFT slots of the level below */
+#define SHIFT 8 /* a slot of a level is 1 << SHIFT slots of the level below */
 #define CHUNK_MIN 64
 #define CHUNK_MAX 1024
 #define MARK_BYTES 5
-#define LATE_MS 1000 /* by how much a clock that is set back may delay marks */
+#define LATE_MS 1000 /* the most that a clock which is set back may delay marks */
 
 struct chunk {
-    struct chunk *next; /* an older and smaller or equal one, and full */
+    struct chunk *next; /* an older chunk: full, and not larger */
     uint16_t count;
     uint8_t size_log2;
     uint8_t marks[];
@@ -31,16 +33,16 @@ struct chunk {
 #define CHUNK_HEAD offsetof(struct chunk, marks)
 
 struct level {
-    struct chunk **slots; /* SLOTS lists, newest chunk first; NULL until first used */
+    struct chunk **slots; /* SLOTS lists, newest chunk first; NULL until the first use */
     uint64_t cur;
     uint64_t busy[SLOTS / 64]; /* slots that are not empty */
 };
 
-/* A list of chunks cut off its slot by a sweep; still to be worked off, as a part of that slot. */
+/* A list of chunks that a sweep has cut off its slot, still to be worked off as a part of that slot. */
 struct sweep {
     struct chunk *list;
     unsigned level, at; /* the next slot to look at, by index */
-    uint64_t number;    /* the slot's number that list is from, on level list_level */
+    uint64_t number;    /* number of the list's slot, on level list_level */
     unsigned list_level;
 };
 
@@ -82,7 +84,7 @@ static struct chunk *chunk_free(struct wheel *w, struct chunk *c) {
     return next;
 }
 
-/* Take up to WHEEL_BATCH marks off a list. */
+/* Take up to WHEEL_BATCH marks from a list. */
 static size_t list_take(struct wheel *w, struct chunk **list, uint64_t *marks) {
     size_t n = 0;
     for (struct chunk *c; n < WHEEL_BATCH && (c = *list);) {
@@ -113,7 +115,7 @@ static void slot_set_busy(struct level *l, size_t at, bool busy) {
     l->busy[at / 64] = busy ? l->busy[at / 64] | bit : l->busy[at / 64] & ~bit;
 }
 
-/* The number of the first slot with marks, from cur on; UINT64_MAX if there is none. */
+/* The number of the first slot with marks from cur on; UINT64_MAX if there is none. */
 static uint64_t first_busy(const struct level *l) {
     size_t from = l->cur % SLOTS;
     uint64_t word = l->busy[from / 64] & ~(uint64_t)0 << from % 64;
@@ -125,14 +127,15 @@ static uint64_t first_busy(const struct level *l) {
     return UINT64_MAX;
 }
 
-/* File a mark by a deadline that is not before w->now. */
-static void place(struct wheel *w, uint64_t mark, uint64_t due) {
+/* File a mark under a deadline that is not before w->now. */
+static void place_mark(struct wheel *w, uint64_t mark, uint64_t due) {
     unsigned k = 0;
     while (k < LEVELS - 1 && (due >> SHIFT * k) - w->levels[k].cur >= SLOTS)
         k++;
     struct level *l = &w->levels[k];
     uint64_t number = due >> SHIFT * k;
-    if (number - l->cur >= SLOTS) number = l->cur + SLOTS - 1; /* beyond the last level: comes back, and again */
+    if (number - l->cur >= SLOTS)
+        number = l->cur + SLOTS - 1; /* beyond the last level: it will return and be filed again */
     if (!l->slots) {
         l->slots = alloc_zero(SLOTS * sizeof(struct chunk *));
         w->memory += SLOTS * sizeof(struct chunk *);
@@ -142,7 +145,7 @@ static void place(struct wheel *w, uint64_t mark, uint64_t due) {
     slot_set_busy(l, at, true);
 }
 
-/* --- Life ------------------------------------------------------------------------------------ */
+/* --- Creating and adding --------------------------------------------------------------------- */
 
 struct wheel *wheel_new(int64_t now_ms) {
     struct wheel *w = alloc_zero(sizeof *w);
@@ -176,7 +179,7 @@ void wheel_free(struct wheel *w) {
 
 void wheel_add(struct wheel *w, uint64_t mark, int64_t due_ms) {
     assert(mark >> WHEEL_MARK_BITS == 0);
-    place(w, mark, (uint64_t)(due_ms > w->now ? due_ms : w->now));
+    place_mark(w, mark, (uint64_t)(due_ms > w->now ? due_ms : w->now));
 }
 
 size_t wheel_marks(const struct wheel *w) {
@@ -192,7 +195,7 @@ static bool out_of_time(uint64_t until_ticks) {
     return clock_ticks() >= until_ticks;
 }
 
-/* Resolve a batch of the list and file again what has to come back. The list may grow meanwhile. */
+/* Resolve a batch of the list and file those that must return again. The list may grow meanwhile. */
 static void resolve_batch(struct wheel *w, struct chunk **list, wheel_resolve_fn resolve, void *ctx) {
     uint64_t marks[WHEEL_BATCH];
     int64_t due_ms[WHEEL_BATCH];
@@ -200,11 +203,11 @@ static void resolve_batch(struct wheel *w, struct chunk **list, wheel_resolve_fn
     resolve(ctx, marks, n, due_ms);
     for (size_t i = 0; i < n; i++) {
         if (due_ms[i] == WHEEL_DROP) continue;
-        place(w, marks[i], (uint64_t)(due_ms[i] > w->now ? due_ms[i] : w->now + 1));
+        place_mark(w, marks[i], (uint64_t)(due_ms[i] > w->now ? due_ms[i] : w->now + 1));
     }
 }
 
-/* Work off the level's slots up to this number, and what a sweep has cut off them. False when out of time. */
+/* Work off the level's slots up to this number, and what a sweep has cut off them. False: out of time. */
 static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t until_ticks, wheel_resolve_fn resolve,
                         void *ctx) {
     struct level *l = &w->levels[k];
@@ -214,7 +217,8 @@ static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t unt
     }
     for (uint64_t number; (number = first_busy(l)) <= last;) {
         size_t at = number % SLOTS;
-        if (number <= (uint64_t)w->now >> SHIFT * k) l->cur = number; /* all before is empty: the reach grows */
+        if (number <= (uint64_t)w->now >> SHIFT * k)
+            l->cur = number; /* all slots before are empty: the level reaches further */
         while (l->slots[at]) {
             resolve_batch(w, &l->slots[at], resolve, ctx);
             if (!l->slots[at]) slot_set_busy(l, at, false);
@@ -224,9 +228,9 @@ static bool drain_level(struct wheel *w, unsigned k, uint64_t last, uint64_t unt
     return true;
 }
 
-/* Put the wheel back in time: every mark is due at once, to be asked for its place
- * anew. They become one list, as if a sweep had cut it off the first slot. */
-static void set_back(struct wheel *w, int64_t now_ms) {
+/* Set the wheel back in time: every mark is due at once, so that resolve tells its place anew. The marks become one
+ * list, as if a sweep had cut it off the first slot. */
+static void wheel_set_back(struct wheel *w, int64_t now_ms) {
     struct chunk *all = w->sweep.list;
     for (unsigned k = 0; k < LEVELS; k++) {
         struct level *l = &w->levels[k];
@@ -246,13 +250,13 @@ static void set_back(struct wheel *w, int64_t now_ms) {
 }
 
 bool wheel_advance(struct wheel *w, int64_t now_ms, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx) {
-    if (now_ms < w->now - LATE_MS && now_ms >= 0) set_back(w, now_ms);
+    if (now_ms < w->now - LATE_MS && now_ms >= 0) wheel_set_back(w, now_ms);
     if (now_ms > w->now) w->now = now_ms;
     uint64_t now = (uint64_t)w->now;
     for (unsigned k = 0; k < LEVELS; k++) {
         struct level *l = &w->levels[k];
         uint64_t first = first_busy(l), number = now >> SHIFT * k;
-        l->cur = first < number ? first : number; /* everything before is empty */
+        l->cur = first < number ? first : number; /* all slots before are empty */
         if (!drain_level(w, k, number, until_ticks, resolve, ctx)) return false;
         l->cur = number;
     }
@@ -268,7 +272,7 @@ int64_t wheel_next_ms(const struct wheel *w) {
         uint64_t number = w->levels[k].slots ? first_busy(&w->levels[k]) : UINT64_MAX;
         if (w->sweep.list && w->sweep.list_level == k && w->sweep.number < number) number = w->sweep.number;
         if (number == UINT64_MAX) continue;
-        uint64_t when = k ? (number ? number - 1 : 0) << SHIFT * k : number; /* drained a period ahead */
+        uint64_t when = k ? (number ? number - 1 : 0) << SHIFT * k : number; /* it is drained a period ahead */
         if (when < next) next = when;
     }
     return next < (uint64_t)w->now ? w->now : (int64_t)next;
@@ -276,9 +280,8 @@ int64_t wheel_next_ms(const struct wheel *w) {
 
 /* --- Sweeping -------------------------------------------------------------------------------- */
 
-/* Cut the next slot's list off for the sweep; false when all slots have been seen.
- * Lower levels come first: a live mark is filed into its own slot or a level below,
- * so it is not met again, but when its deadline has been moved. */
+/* Cut off the next slot's list for the sweep; false if all slots have been seen. Lower levels come first: a live mark
+ * is filed into its own slot or a level below, so the sweep meets it again only if its deadline has moved. */
 static bool sweep_next(struct wheel *w) {
     struct sweep *s = &w->sweep;
     for (; s->level < LEVELS; s->level++, s->at = 0) {

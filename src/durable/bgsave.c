@@ -2,7 +2,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "conf/config.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
@@ -115,7 +117,7 @@ static void all_emptied(void) {
     db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
 }
 
-void bgsave_listen(void) {
+static void listen_to_flushall(void) {
     static const struct db_hooks hooks = {.emptied = all_emptied};
     changes_listen(CHANGES_SNAPSHOT, &hooks);
 }
@@ -180,7 +182,7 @@ static void write_save_lines(struct buf *out) {
     }
 }
 
-const struct option bgsave_rows[] = {
+static const struct option bgsave_rows[] = {
     {.name = "save",
      .type = OPTION_CUSTOM,
      .flags = OPTION_MULTI,
@@ -191,3 +193,5 @@ const struct option bgsave_rows[] = {
     {.name = "stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
     {.name = NULL},
 };
+
+const struct module bgsave_module = {.options = bgsave_rows, .start = listen_to_flushall};

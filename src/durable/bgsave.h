@@ -1,11 +1,8 @@
 /* Snapshots that a forked child writes: BGSAVE, and the save points that ask for one after so many changes in so much
  * time. */
 #pragma once
-#include "base/option.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-extern const struct option bgsave_rows[]; /* save, stop-writes-on-bgsave-error */
 
 struct bgsave_status {
     bool failed, scheduled; /* the last one failed; one is to come when the running child has ended */
@@ -24,5 +21,4 @@ bool bgsave_stops_writes(void);
 bool bgsave_now(void);
 bool bgsave_start(void); /* false has been logged. A child may be running: ask first */
 void bgsave_schedule(void);
-void bgsave_listen(void); /* at the start: hear of FLUSHALL, which the snapshot has to follow */
-void bgsave_tick(void);   /* some times a second: save points and what was scheduled, when no child is running */
+void bgsave_tick(void); /* some times a second: save points and what was scheduled, when no child is running */

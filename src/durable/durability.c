@@ -2,6 +2,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
@@ -9,6 +11,7 @@
 #include "exec/propagate.h"
 #include "exec/wave.h"
 #include "persist/aof.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "process/cron.h"
 #include "process/lifecycle.h"
@@ -201,7 +204,6 @@ void durability_start(void) {
     lifecycle_before_end = before_end;
     snapshot_figures.saved_s = stats.started_ms / 1000;
     bgsave_ended = fit_gate;
-    bgsave_listen();
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(tick);
@@ -261,7 +263,7 @@ static bool apply_appendfsync(const char **error) {
 static const struct option_name fsync_modes[] = {
     {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
 
-const struct option durability_rows[] = {
+static const struct option durability_rows[] = {
     {.name = "appendonly",
      .type = OPTION_BOOL,
      .flags = OPTION_DENY_LOADING,
@@ -293,13 +295,11 @@ const struct option durability_rows[] = {
     {.name = "auto-aof-rewrite-percentage",
      .type = OPTION_INT,
      .address = &aof_options.rewrite_percent,
-     .initial = "100",
-     .max = INT32_MAX},
+     .initial = "100"},
     {.name = "auto-aof-rewrite-min-size",
      .type = OPTION_MEMORY,
      .address = &aof_options.rewrite_min_size,
-     .initial = "67108864",
-     .max = INT64_MAX},
+     .initial = "67108864"},
     {.name = "aof-load-truncated", .type = OPTION_BOOL, .address = &aof_options.load_truncated, .initial = "yes"},
     {.name = "aof-use-rdb-preamble", .type = OPTION_BOOL, .address = &aof_options.base_is_rdb, .initial = "yes"},
     {.name = "aof-timestamp-enabled", .type = OPTION_BOOL, .address = &aof_write_options.timestamps, .initial = "no"},
@@ -320,3 +320,5 @@ const struct option durability_rows[] = {
      .initial = ""},
     {.name = NULL},
 };
+
+const struct module durability_module = {.options = durability_rows};

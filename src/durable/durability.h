@@ -1,11 +1,9 @@
-/* Connects the append-only file and snapshots to the server: the sink of propagation, the flush before replies leave, the
- * refusal of writes after disk errors, the work that the cron begins, INFO persistence. */
+/* Connects the append-only file and snapshots to the server: the sink of propagation, the flush before replies leave,
+ * the refusal of writes after disk errors, the work that the cron begins, INFO persistence. */
 #pragma once
-#include "base/option.h"
+#include <stdbool.h>
 
 struct buf;
-
-extern const struct option durability_rows[]; /* appendonly and its companions */
 
 /* At start-up, when clients can connect: load the dataset, or end the process; from here on changes are logged. */
 void durability_start(void);

@@ -1,5 +1,6 @@
 /* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "durable/bgsave.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
@@ -63,7 +64,7 @@ static void lastsave(struct request *r) {
     reply_int(r->client, snapshot_figures.saved_s);
 }
 
-const struct command persistence_commands[] = {
+static const struct command persistence_commands[] = {
     {.name = "save",
      .body = save,
      .arity = 1,
@@ -98,7 +99,8 @@ const struct command persistence_commands[] = {
      .group = GROUP_SERVER,
      .since = "1.0.0",
      .summary = "Tell at which Unix time the last snapshot succeeded.",
-     .complexity = "O(1)",
      .tips = "nondeterministic_output"},
     {.name = NULL},
 };
+
+const struct module persistence_module = {.commands = persistence_commands};

@@ -2,6 +2,8 @@
 #include "durable/snapshot.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
@@ -19,7 +21,7 @@ static bool check_file_name(const char **error) {
     return strchr(file_name, '/') == NULL;
 }
 
-const struct option snapshot_rows[] = {
+static const struct option snapshot_rows[] = {
     {.name = "dbfilename",
      .type = OPTION_STRING,
      .flags = OPTION_PROTECTED,
@@ -88,3 +90,5 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
         tell_broken(job, result, name);
     return result == RDB_OK;
 }
+
+const struct module snapshot_module = {.options = snapshot_rows};

@@ -1,6 +1,5 @@
 /* The file `dbfilename` in `dir`: written by SAVE, read when the server starts. The format is persist/rdb.h's. */
 #pragma once
-#include "base/option.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,7 +9,6 @@ struct snapshot_figures {
     uint64_t loaded, expired; /* keys, by the last load */
 };
 extern struct snapshot_figures snapshot_figures;
-extern const struct option snapshot_rows[]; /* dbfilename */
 
 const char *snapshot_name(void); /* the value of dbfilename */
 /* Write it now, by this process. False: the log says why; what was there before still is. */

@@ -16,6 +16,7 @@
 #include "exec/block.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "exec/call.h"
 #include "exec/wave.h"
 #include "net/loop.h"
@@ -463,4 +464,6 @@ static void waiter_describe(const struct client *c, struct client_line *line) {
     if (c->flags & CLIENT_WAITS) client_line_flag(line, 'b');
 }
 
-const struct client_part block_part = {waiter_forget, NULL, waiter_memory, waiter_describe};
+static const struct client_part block_part = {waiter_forget, NULL, waiter_memory, waiter_describe};
+
+const struct module block_module = {.part = &block_part};

@@ -48,8 +48,6 @@ void block_release(struct held_request *held);
 
 /* --- For the others --------------------------------------------------------------------------- */
 
-extern const struct client_part block_part;
-
 struct block_metrics {
     size_t clients;   /* that wait for keys */
     size_t postponed; /* that wait for the end of a pause */

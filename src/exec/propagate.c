@@ -6,6 +6,8 @@
 #include "exec/propagate.h"
 #include "base/alloc.h"
 #include "base/likely.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "store/changes.h"
 #include <assert.h>
 
@@ -188,7 +190,9 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
     changes_listen(CHANGES_PROPAGATE, fn ? &hooks : NULL);
 }
 
-const struct option propagate_rows[] = {
+static const struct option propagate_rows[] = {
     {.name = "lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
     {.name = NULL},
 };
+
+const struct module propagate_module = {.options = propagate_rows};

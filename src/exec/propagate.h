@@ -11,14 +11,12 @@
  * a unit while it is going on: who forks in the middle of one must wait for propagate_in_unit() to end. */
 #pragma once
 #include "base/likely.h"
-#include "base/option.h"
 #include "base/slice.h"
 #include "store/db.h"
 
 /* `raw` is the RESP encoding of argv if it is at hand, else empty: append it as it is. SELECT is the sink's to add. */
 typedef void (*propagate_sink_fn)(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw);
-extern bool propagate_wanted; /* a sink is attached */
-extern const struct option propagate_rows[];
+extern bool propagate_wanted;                             /* a sink is attached */
 void propagate_attach(propagate_sink_fn sink, void *ctx); /* NULL detaches */
 
 /* Called by a body: propagate this instead of the request. Several calls make several commands, in order. */

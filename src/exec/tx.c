@@ -1,5 +1,6 @@
 #include "exec/tx.h"
 #include "base/alloc.h"
+#include "base/module.h"
 #include "catalog/command_stats.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
@@ -272,4 +273,6 @@ static void tx_describe(const struct client *c, struct client_line *line) {
     line->queue_bytes = tx_memory(c);
 }
 
-const struct client_part tx_part = {tx_forget, tx_forget, tx_memory, tx_describe};
+static const struct client_part tx_part = {tx_forget, tx_forget, tx_memory, tx_describe};
+
+const struct module tx_module = {.part = &tx_part};

@@ -27,5 +27,4 @@ void tx_spoil(struct client *c);
 /* The OR of the queued commands' flags, and the OR of their complements. */
 void tx_flags(const struct client *c, unsigned *any, unsigned *lacking);
 
-extern const struct client_part tx_part;
 size_t tx_queue_bytes(const struct client *c); /* of its queued requests */

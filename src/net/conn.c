@@ -1,23 +1,22 @@
-/* Connections, and how bytes get in with as few copies and system calls as can be. How they get out: conn_output.c.
+/* Connections, and the way of bytes into the server with few copies and system calls. conn_output.c has the way out.
  *
- * A read goes to the tail of one arena that all connections of a wave share; slices of it live
- * until conn_input_reset(). What is left of an incomplete request goes to a conn_input of its own, sized
- * to fit. At the next read it is copied back to the arena and the new bytes follow it, unless it is
- * already large: then it grows in its own buffer, so that a long request that comes in many pieces costs
- * linear time. A bulk of BLOB_MIN bytes or more, once its length is known, is read straight into a blob. */
+ * A read appends to one arena that all connections of a wave share; slices of it are valid until conn_input_reset().
+ * The rest of an incomplete request goes to a conn_input of its own, which fits its size. At the next read that rest is
+ * copied back to the arena, in front of the new bytes. If it is large it stays, and its own buffer grows instead, so
+ * that a long request that arrives in many pieces costs linear time. A bulk of BLOB_MIN bytes or more, once its length
+ * is known, is read directly into a blob. */
 #include "net/conn.h"
 #include "base/alloc.h"
 #include "net/conn_private.h"
-#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define INPUT_ARENA (1 << 20)    /* bytes of input a wave can hold */
-#define INPUT_OWN_MIN 16384      /* unfinished bytes from which a connection reads into its own buffer */
-#define BULK_READ_MAX (1 << 18)  /* bytes of a large bulk read in one turn */
-#define BULK_EAGER_MIN (1 << 16) /* a bulk up to here gets its memory at once, a larger one as it comes */
-#define BULK_EAGER_MAX (1 << 20) /* the same, once a sixteenth has come */
+#define INPUT_OWN_MIN 16384      /* a connection with this many unfinished bytes reads into its own buffer */
+#define BULK_READ_MAX (1 << 18)  /* the most bytes of a large bulk read in one turn */
+#define BULK_EAGER_MIN (1 << 16) /* up to this size a bulk gets its memory at once, a larger one as it arrives */
+#define BULK_EAGER_MAX (1 << 20) /* the same, once a sixteenth of it has arrived */
 
 struct held_blob {
     struct held_blob *next;
@@ -26,14 +25,14 @@ struct held_blob {
 
 struct conn_input {
     struct resp_parser parser;
-    char *data; /* from parser.start on; NULL while the region is in the arena */
+    char *data; /* the bytes from parser.start on; NULL while they are in the arena */
     size_t len, cap;
-    struct blob *bulk;       /* being received, line end included; NULL if none */
-    size_t bulk_target;      /* its bytes when complete */
-    struct held_blob *blobs; /* received, part of a request that waits or runs, in order: MSET takes them so */
+    struct blob *bulk;       /* the one being received, with its line end; NULL if none */
+    size_t bulk_target;      /* bytes of the bulk when complete */
+    struct held_blob *blobs; /* received bulks of a request that waits or runs, in order: MSET takes them in order */
     struct held_blob **blobs_end;
-    size_t held_bytes;       /* memory of those */
-    struct held_blob *taken; /* values by now, which may be overwritten before the request is done with */
+    size_t held_bytes;       /* memory of `blobs` */
+    struct held_blob *taken; /* blobs that became values; a value may be overwritten before the request ends */
 };
 
 struct conn_metrics conn_metrics;
@@ -41,14 +40,14 @@ struct conn_metrics conn_metrics;
 static struct {
     char *data;
     size_t len;
-    struct resp_parser parser; /* of connections without an input of their own */
+    struct resp_parser parser; /* of connections without a conn_input */
 } in;
 
 void conn_init(struct conn *c, int fd, void (*ready)(struct loop_source *, uint32_t)) {
     *c = (struct conn){.source = {.fd = fd, .ready = ready}};
 }
 
-/* --- input ----------------------------------------------------------------------------------- */
+/* --- Input ----------------------------------------------------------------------------------- */
 
 static void input_set_data(struct conn_input *input, char *data, size_t len, size_t cap) {
     conn_metrics.input_bytes += cap;
@@ -68,7 +67,7 @@ static void hold_blob(struct conn_input *input, struct blob *blob) {
     conn_metrics.input_bytes += sizeof *held + blob_size(blob);
 }
 
-/* Moves what *link is to the list of those taken. */
+/* Moves *link to the list `taken`. */
 static struct blob *take_blob(struct conn_input *input, struct held_blob **link) {
     struct held_blob *held = *link;
     *link = held->next;
@@ -118,8 +117,8 @@ static struct conn_input *input_of(struct conn *c) {
     return c->input;
 }
 
-/* One read(2). Returns the bytes read, or 0 with *result set to what that means. */
-static size_t receive(struct conn *c, char *to, size_t room, enum conn_read *result) {
+/* One read(2). Returns the number of bytes; if it is 0, *result tells why. */
+static size_t receive_bytes(struct conn *c, char *to, size_t room, enum conn_read *result) {
     ssize_t n = read(c->source.fd, to, room);
     if (n > 0) {
         conn_metrics.reads++;
@@ -131,17 +130,17 @@ static size_t receive(struct conn *c, char *to, size_t room, enum conn_read *res
     return 0;
 }
 
-/* Room for more of the bulk being received: doubling, so that nobody gets memory by announcing a length. */
-static void grow_bulk(struct conn_input *input) {
+/* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory. */
+static void bulk_grow(struct conn_input *input) {
     struct blob *bulk = input->bulk;
     if (bulk->len < bulk->cap) return;
     size_t cap = bulk->cap > input->bulk_target / 2 ? input->bulk_target : bulk->cap * 2;
     conn_metrics.input_bytes -= bulk->cap;
     input->bulk = blob_resize(bulk, cap);
-    conn_metrics.input_bytes += input->bulk->cap; /* a blob takes what its size class gives */
+    conn_metrics.input_bytes += input->bulk->cap; /* the blob fills its size class */
 }
 
-static void begin_bulk(struct conn_input *input, const char *have, size_t len) {
+static void bulk_begin(struct conn_input *input, const char *have, size_t len) {
     size_t target = (size_t)input->parser.bulk_len + 2, cap = BULK_EAGER_MIN;
     if (len > BULK_EAGER_MIN / 16) cap = len < BULK_EAGER_MAX / 16 ? len * 16 : BULK_EAGER_MAX;
     if (cap > target) cap = target;
@@ -153,8 +152,8 @@ static void begin_bulk(struct conn_input *input, const char *have, size_t len) {
     input->bulk->len = len;
 }
 
-/* The bulk is complete: it becomes an argument. */
-static void end_bulk(struct conn_input *input) {
+/* The bulk is complete: make it an argument. */
+static void bulk_end(struct conn_input *input) {
     struct blob *bulk = input->bulk;
     conn_metrics.input_bytes -= bulk->cap;
     input->bulk = NULL;
@@ -165,20 +164,20 @@ static void end_bulk(struct conn_input *input) {
 
 static enum conn_read read_bulk(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
-    grow_bulk(input);
+    bulk_grow(input);
     struct blob *bulk = input->bulk;
     size_t room = (bulk->cap < input->bulk_target ? bulk->cap : input->bulk_target) - bulk->len;
     enum conn_read result;
-    size_t n = receive(c, bulk->data + bulk->len, room < BULK_READ_MAX ? room : BULK_READ_MAX, &result);
+    size_t n = receive_bytes(c, bulk->data + bulk->len, room < BULK_READ_MAX ? room : BULK_READ_MAX, &result);
     if (n == 0) return result;
     bulk->len += n;
     if (bulk->len < input->bulk_target) return CONN_READ_NOTHING;
-    end_bulk(input);
+    bulk_end(input);
     *end = input->parser.next;
     return CONN_READ_SOME;
 }
 
-/* Behind unfinished bytes that are too many to copy at each read. */
+/* Read behind unfinished bytes that are too many to be copied at each read. */
 static enum conn_read read_own(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
     if (input->cap - input->len < CONN_READ_MAX / 2) {
@@ -190,7 +189,7 @@ static enum conn_read read_own(struct conn *c, const char **end) {
     }
     enum conn_read result;
     size_t room = input->cap - input->len;
-    size_t n = receive(c, input->data + input->len, room < BULK_READ_MAX ? room : BULK_READ_MAX, &result);
+    size_t n = receive_bytes(c, input->data + input->len, room < BULK_READ_MAX ? room : BULK_READ_MAX, &result);
     if (n == 0) return result;
     input->len += n;
     *end = input->data + input->len;
@@ -203,7 +202,7 @@ static enum conn_read read_arena(struct conn *c, struct resp_parser *parser, con
     if (INPUT_ARENA - in.len < CONN_READ_MAX + old) return CONN_READ_FULL;
     char *base = in.data + in.len;
     enum conn_read result;
-    size_t n = receive(c, base + old, CONN_READ_MAX, &result);
+    size_t n = receive_bytes(c, base + old, CONN_READ_MAX, &result);
     if (n == 0) return result;
     if (old) {
         memcpy(base, c->input->data, old);
@@ -240,7 +239,7 @@ enum conn_read conn_peek(const struct conn *c) {
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? CONN_READ_NOTHING : CONN_READ_CLOSED;
 }
 
-/* A bulk that came in a blob counts too: conn_stash() drops it with the request that it belonged to. */
+/* A bulk in a blob counts too: conn_stash() drops it together with its request. */
 bool conn_region_is_own(const struct conn *c) {
     return c->input && (c->input->data || c->input->blobs);
 }
@@ -248,7 +247,7 @@ bool conn_region_is_own(const struct conn *c) {
 void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
     size_t left = (size_t)(end - parser->start);
     if (left == 0) {
-        if (c->input) input_set_data(c->input, NULL, 0, 0); /* whatever was there has been executed: see wave.c */
+        if (c->input) input_set_data(c->input, NULL, 0, 0); /* all that was there has been executed */
         conn_release(c);
         return;
     }
@@ -258,11 +257,11 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
     parser = &input->parser;
     size_t keep = left;
     if (parser->args_left > 0 && parser->bulk_len >= BLOB_MIN) {
-        begin_bulk(input, parser->next, (size_t)(end - parser->next));
+        bulk_begin(input, parser->next, (size_t)(end - parser->next));
         keep = (size_t)(parser->next - parser->start);
     }
     const char *from = parser->start;
-    if (input->data && keep >= INPUT_OWN_MIN) { /* large and in its own buffer: make room at the end */
+    if (input->data && keep >= INPUT_OWN_MIN) { /* large, and in its own buffer: move it to the front */
         memmove(input->data, from, keep);
         resp_rebase(parser, input->data);
         input->len = keep;
@@ -308,7 +307,7 @@ size_t conn_input_memory(const struct conn *c) {
            (c->input->bulk ? blob_size(c->input->bulk) : 0);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- Closing --------------------------------------------------------------------------------- */
 
 void conn_close(struct conn *c) {
     input_free(c);

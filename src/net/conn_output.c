@@ -1,9 +1,10 @@
-/* The output side of a connection: ranges of one arena, then chunks of its own.
+/* The output of a connection: ranges of one arena, then chunks of its own.
  *
- * A range that stays in the arena is sent from there. What the socket did not take, and what has to wait behind older
- * output, moves to chunks: copies of bytes, or references to blobs. A blob's reference takes no bytes of the arena;
- * references are kept in the order of their places, and always stand strictly inside a range, since a bulk has a
- * header before it and a line end behind it. */
+ * A range that stays in the arena is sent from there. What the socket does not take, and what must wait behind older
+ * output, moves to chunks: copies of bytes, or references to blobs. A reference to a blob takes no bytes of the arena.
+ *
+ * Invariants: references are in the order of their places, and each is strictly inside a range, since a bulk has a
+ * header before it and a line end behind it. A connection's range is sent before its chunks. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "net/conn.h"
@@ -13,11 +14,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define ARENA_KEEP (4 << 20)    /* an arena larger than this is given back after use */
-#define CHUNK_BYTES 16384       /* the least that a chunk of copied output takes, behind others */
-#define CHUNK_SMALL 256         /* the same between references to blobs, where only headers go */
-#define CHUNK_FIRST 512         /* and for the first: ten thousand subscribers may get one message each */
-#define SEND_TURN_MAX (1 << 20) /* chunk bytes sent to one connection in one go */
+#define ARENA_KEEP (4 << 20)    /* an arena larger than this is freed after use */
+#define CHUNK_BYTES 16384       /* the smallest chunk of copied output behind another one */
+#define CHUNK_SMALL 256         /* the same between references to blobs: it holds only headers */
+#define CHUNK_FIRST 512         /* and the same for the first chunk: 10,000 subscribers may get one message each */
+#define SEND_TURN_MAX (1 << 20) /* the most bytes of chunks sent to one connection in one turn */
 #define SEND_VECTORS 64
 
 struct conn_chunk {
@@ -29,7 +30,7 @@ struct conn_chunk {
 
 struct conn_arena conn_arena;
 
-/* Blobs that the output arena refers to, in order of their places. A reference takes no bytes there. */
+/* Blobs to which the output arena refers, in the order of their places. */
 static struct {
     struct arena_ref {
         size_t at;
@@ -43,7 +44,7 @@ static struct {
     size_t count, cap;
 } queue;
 
-/* --- the output arena ------------------------------------------------------------------------ */
+/* --- The output arena ------------------------------------------------------------------------ */
 
 char *conn_arena_grow(size_t n) {
     size_t cap = conn_arena.cap ? conn_arena.cap : CHUNK_BYTES * 4;
@@ -59,7 +60,7 @@ void conn_write_blob(struct blob *blob) {
     refs.items[refs.count++] = (struct arena_ref){.at = conn_arena.len, .blob = blob_share(blob)};
 }
 
-/* The first reference at or behind a place. */
+/* Index of the first reference at or behind a place. */
 static size_t first_ref(size_t at) {
     size_t low = 0, high = refs.count;
     while (low < high) {
@@ -93,7 +94,7 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
         refs.items[i - 1].at += n;
 }
 
-/* --- chunks ---------------------------------------------------------------------------------- */
+/* --- Chunks ---------------------------------------------------------------------------------- */
 
 static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     chunk->next = NULL;
@@ -136,22 +137,21 @@ static void chunk_copy(struct conn *c, const char *bytes, size_t n) {
     chunk_add(c, chunk);
 }
 
-/* Takes over one hold of the blob. */
+/* The chunk becomes the holder instead of the caller. */
 static void chunk_refer(struct conn *c, struct blob *blob, size_t start) {
     struct conn_chunk *chunk = alloc_get(sizeof *chunk);
     *chunk = (struct conn_chunk){.blob = blob, .start = start, .len = blob->len - start};
     chunk_add(c, chunk);
 }
 
-/* Walks the pieces of a range of the arena: its bytes, cut where it refers to a blob.
- * References stand strictly inside a range, since a bulk has a header and a line end. */
+/* Walks over the pieces of a range of the arena: its bytes, cut at each reference to a blob. */
 struct range_walk {
     size_t at, end, ref;
 };
 
 struct piece {
     struct slice bytes;
-    struct blob *blob; /* where the bytes are; NULL: in the arena */
+    struct blob *blob; /* holds the bytes; NULL: they are in the arena */
 };
 
 static struct range_walk range_begin(size_t start, size_t end) {
@@ -172,7 +172,7 @@ static bool range_next(struct range_walk *walk, struct piece *piece) {
     return true;
 }
 
-/* Move a range to the connection's chunks, but for its first `skip` bytes, which were sent. */
+/* Move a range, except its first `skip` bytes, which were sent, to the connection's chunks. */
 static void move_range(struct conn *c, size_t start, size_t end, size_t skip) {
     struct range_walk walk = range_begin(start, end);
     for (struct piece piece; range_next(&walk, &piece);) {
@@ -188,9 +188,9 @@ static void move_range(struct conn *c, size_t start, size_t end, size_t skip) {
     }
 }
 
-/* --- ranges ---------------------------------------------------------------------------------- */
+/* --- Ranges ---------------------------------------------------------------------------------- */
 
-static void enqueue(struct conn *c) {
+static void queue_add(struct conn *c) {
     if (c->flags & CONN_QUEUED) return;
     if (queue.count == queue.cap) queue.items = alloc_grow(queue.items, &queue.cap, sizeof *queue.items, 64);
     c->flags |= CONN_QUEUED;
@@ -204,7 +204,7 @@ size_t conn_open(void) {
 void conn_push_copy(struct conn *c, size_t start, size_t end) {
     if (start == end || (c->flags & CONN_BROKEN)) return;
     move_range(c, start, end, 0);
-    enqueue(c);
+    queue_add(c);
 }
 
 void conn_push(struct conn *c, size_t mark) {
@@ -228,7 +228,7 @@ void conn_keep(struct conn *c, size_t mark) {
     }
     if (c->range_len == 0) c->range_start = (uint32_t)mark;
     c->range_len += (uint32_t)len;
-    enqueue(c);
+    queue_add(c);
 }
 
 size_t conn_unsent(const struct conn *c) {
@@ -243,9 +243,9 @@ size_t conn_unsent_referred(const struct conn *c) {
     return bytes;
 }
 
-/* --- sending --------------------------------------------------------------------------------- */
+/* --- Sending --------------------------------------------------------------------------------- */
 
-/* What a send(2) returned: bytes sent. An error other than a full socket breaks the connection. */
+/* Bytes sent, from what send(2) returned. An error other than a full socket breaks the connection. */
 static size_t sent_bytes(struct conn *c, ssize_t n) {
     conn_metrics.writes++;
     if (n >= 0) {
@@ -280,7 +280,7 @@ static void send_range(struct conn *c) {
     }
     c->range_len = 0;
     if (!(c->flags & CONN_BROKEN)) {
-        /* Chunks behind the range (pushes) must stay behind what is left of it. */
+        /* Chunks behind the range (pushes) must stay behind the rest of it. */
         struct conn_chunk *first = c->out_first, *last = c->out_last;
         c->out_first = c->out_last = NULL;
         move_range(c, start, end, sent);
@@ -292,7 +292,7 @@ static void send_range(struct conn *c) {
     }
 }
 
-/* Send from the chunks; false if the socket took less than was offered. */
+/* Send from the chunks; false if the socket took less than it was offered. */
 static bool send_chunks(struct conn *c) {
     struct iovec vectors[SEND_VECTORS];
     size_t count = 0, offered = 0;
@@ -330,7 +330,7 @@ void conn_writable(struct conn *c) {
     send_some(c);
 }
 
-static void reset_arena(void) {
+static void arena_reset(void) {
     conn_truncate(0);
     if (conn_arena.cap <= ARENA_KEEP) return;
     alloc_put(conn_arena.data, conn_arena.cap);
@@ -349,16 +349,16 @@ void conn_flush(void (*sent)(struct conn *c)) {
         if (sent) sent(c);
     }
     queue.count = 0;
-    reset_arena();
+    arena_reset();
 }
 
 bool conn_flush_wanted(void) {
     return queue.count > 0;
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- Closing --------------------------------------------------------------------------------- */
 
-static void dequeue(struct conn *c) {
+static void queue_drop(struct conn *c) {
     if (!(c->flags & CONN_QUEUED)) return;
     for (size_t i = 0; i < queue.count; i++)
         if (queue.items[i] == c) queue.items[i] = NULL;
@@ -366,7 +366,7 @@ static void dequeue(struct conn *c) {
 }
 
 void conn_drop_output(struct conn *c) {
-    dequeue(c);
+    queue_drop(c);
     c->range_len = 0;
     while (c->out_first)
         chunk_drop_first(c);

@@ -40,7 +40,7 @@ static void drop_idle_links(struct loop_timer *self) {
 static void drop_oldest_link(void) {
     struct peer_link *oldest = first;
     for (struct peer_link *link = first; link; link = link->next)
-        if (link->used_ms < oldest->used_ms) oldest = link;
+        if (link->used_ms <= oldest->used_ms) oldest = link; /* of two in one ms, the one added first */
     links_drop(oldest);
 }
 

@@ -1,6 +1,6 @@
-/* The reactor. epoll is level-triggered: a source that was not read to its end is simply named
- * again, which is what makes bounded reads fair. Timers are a binary heap over the structs of
- * their owners, so that a timer costs no allocation and one that does not fire costs nothing. */
+/* The reactor. epoll is level-triggered: a source that was not read to its end is simply reported again, which makes
+ * bounded reads fair. The timers are a binary heap of pointers to structs of their owners, so that a timer costs no
+ * allocation, and one that is not due costs nothing. */
 #include "net/loop.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define LOOP_EVENTS 1024 /* the most that one wait returns */
+#define LOOP_EVENTS 1024 /* the most events of one wait */
 
 static_assert((int)LOOP_READ == EPOLLIN && (int)LOOP_WRITE == EPOLLOUT && (int)LOOP_HANGUP == EPOLLRDHUP,
               "loop events are epoll's");
@@ -26,15 +26,15 @@ static struct {
     uint64_t turns;
 } loop = {.epoll_fd = -1, .wake_fd = -1};
 
-static atomic_bool stopping; /* set from signal handlers */
+static atomic_bool stopping; /* signal handlers set it */
 static struct loop_source wake_source;
 
-/* --- sources --------------------------------------------------------------------------------- */
+/* --- Sources --------------------------------------------------------------------------------- */
 
 static void drain_wake(struct loop_source *source, uint32_t events) {
     (void)events;
     uint64_t count;
-    if (read(source->fd, &count, sizeof count) < 0) return; /* somebody else's wake took it */
+    if (read(source->fd, &count, sizeof count) < 0) return; /* the count was read already */
 }
 
 bool loop_init(int expected_fds) {
@@ -79,7 +79,7 @@ void loop_remove(struct loop_source *source) {
     source->ready = ignore_ready; /* an event of this turn may still name it */
 }
 
-/* --- timers ---------------------------------------------------------------------------------- */
+/* --- Timers ---------------------------------------------------------------------------------- */
 
 static void heap_place(int32_t i, struct loop_timer *timer) {
     loop.heap[i] = timer;
@@ -139,7 +139,7 @@ static void fire_timers(void) {
     }
 }
 
-/* --- the turn -------------------------------------------------------------------------------- */
+/* --- The turn -------------------------------------------------------------------------------- */
 
 static int sleep_limit_ms(int wanted_ms) {
     if (loop.timers == 0 || wanted_ms == 0) return wanted_ms;
@@ -179,7 +179,7 @@ void loop_stop(void) {
 void loop_wake(void) {
     int saved = errno;
     uint64_t one = 1;
-    if (write(loop.wake_fd, &one, sizeof one) < 0) errno = saved; /* full: it will wake anyway */
+    if (write(loop.wake_fd, &one, sizeof one) < 0) errno = saved; /* the counter is full: the loop will wake anyway */
     errno = saved;
 }
 

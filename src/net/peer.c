@@ -1,4 +1,4 @@
-/* The socket does not block: poll() does, so that a time-out holds for connecting, too. */
+/* The socket is non-blocking, and poll() waits, so that the time-out also holds for connecting. */
 #include "net/peer.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -13,7 +13,7 @@
 
 #define PIECE 65536
 
-/* Until the socket is ready, or the monotonic deadline. */
+/* Wait until the socket is ready. False (errno) at the monotonic deadline. */
 static bool wait_for(int fd, short events, int64_t deadline_us) {
     struct pollfd one = {.fd = fd, .events = events};
     for (;;) {
@@ -32,7 +32,7 @@ static int64_t deadline_in(int64_t timeout_ms) {
     return clock_mono_us() + (timeout_ms < most_ms ? timeout_ms : most_ms) * 1000;
 }
 
-/* -1: errno. */
+/* The new socket; -1 with errno. */
 static int connect_to(const struct addrinfo *address, int64_t deadline_us) {
     int one = 1, error = 0;
     socklen_t len = sizeof error;
@@ -97,8 +97,8 @@ bool peer_write(struct peer *p, struct slice bytes, int64_t timeout_ms) {
     return true;
 }
 
-/* More bytes behind those that are there. A connection that has ended is one that was reset. */
-static bool receive(struct peer *p, int64_t deadline_us) {
+/* Read more bytes behind those in the buffer. The end of the stream counts as ECONNRESET. */
+static bool receive_more(struct peer *p, int64_t deadline_us) {
     for (;;) {
         ssize_t n = recv(p->fd, p->in + p->have, sizeof p->in - p->have, 0);
         if (n > 0) {
@@ -125,7 +125,8 @@ bool peer_read_line(struct peer *p, struct slice *line, int64_t timeout_ms) {
             *line = slice_of(p->in, n);
             return true;
         }
-        if (p->have == sizeof p->in) p->have--; /* its end will come in the last byte's place */
-        if (!receive(p, deadline_us)) return false;
+        if (p->have == sizeof p->in)
+            p->have--; /* too long: the next byte, maybe the line's end, replaces the last one */
+        if (!receive_more(p, deadline_us)) return false;
     }
 }

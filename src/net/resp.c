@@ -1,9 +1,8 @@
-/* Requests: "*<args>\r\n" and then "$<length>\r\n<bytes>\r\n" for each, or a line of words.
+/* Requests: "*<args>\r\n" and then "$<length>\r\n<bytes>\r\n" for each argument, or a line of words.
  *
- * Nothing is copied and nothing is allocated for a request of up to argv_cap arguments. The
- * quick ways through a length line (read_short_length, read_length) take what well-behaved
- * clients send; whatever they do not like goes to the careful way (find_length), which
- * decides between "not all here yet" and the error text that Redis gives. */
+ * Nothing is copied, and nothing is allocated for a request of up to argv_cap arguments. The fast ways through a line
+ * with a length (read_short_length, read_length) accept what well-behaved clients send. All other lines go to the
+ * careful way (find_length), which decides between "not complete yet" and the error text that Redis gives. */
 #include "net/resp.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -29,12 +28,12 @@ void resp_begin(struct resp_parser *parser, const char *from) {
     parser->argc = 0;
 }
 
-static enum resp_status fail(struct resp_parser *parser, const char *what) {
+static enum resp_status parse_fail(struct resp_parser *parser, const char *what) {
     snprintf(parser->error, sizeof parser->error, "Protocol error: %s", what);
     return RESP_ERROR;
 }
 
-static void reserve_args(struct slice **argv, uint32_t *cap, uint64_t wanted) {
+static void args_reserve(struct slice **argv, uint32_t *cap, uint64_t wanted) {
     if (wanted <= *cap) return;
     uint64_t grown = *cap ? (uint64_t)*cap * 2 : 16;
     if (grown < wanted) grown = wanted;
@@ -43,15 +42,14 @@ static void reserve_args(struct slice **argv, uint32_t *cap, uint64_t wanted) {
     *cap = (uint32_t)grown;
 }
 
-static inline void add_argument(struct resp_parser *parser, struct slice bytes) {
+static inline void args_add(struct resp_parser *parser, struct slice bytes) {
     if (unlikely(parser->argc == parser->argv_cap))
-        reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)parser->argc + 1);
+        args_reserve(&parser->argv, &parser->argv_cap, (uint64_t)parser->argc + 1);
     parser->argv[parser->argc++] = bytes;
 }
 
-/* The one or two digits between p and "\r\n": nearly every length there is. Returns
- * what follows the line, or NULL: not of that form or not complete. The line feed is
- * taken for granted, as Redis does, but must have arrived. */
+/* The fast way for one or two digits between p and "\r\n": nearly all lengths. Returns the place behind the line, or
+ * NULL: another form, or not complete. The line feed must have arrived, but is not looked at, as in Redis. */
 static inline const char *read_short_length(const char *p, const char *end, int64_t *value) {
     if (end - p < 4) return NULL;
     unsigned tens = (unsigned char)p[0] - '0', ones = (unsigned char)p[1] - '0';
@@ -77,12 +75,12 @@ static const char *read_length(const char *p, const char *end, int64_t *value) {
     return p + 2;
 }
 
-/* The careful way: *line is the text up to CR, and the line end is skipped. */
+/* The careful way: *line becomes the text up to the CR; the line end is skipped. */
 static enum resp_status find_length(struct resp_parser *parser, const char *end, const char *what, struct slice *line) {
     size_t have = (size_t)(end - parser->next);
     const char *cr = memchr(parser->next, '\r', have);
     if (cr == NULL || end - cr < 2) {
-        if (cr == NULL && have > RESP_LINE_MAX) return fail(parser, what);
+        if (cr == NULL && have > RESP_LINE_MAX) return parse_fail(parser, what);
         return RESP_MORE;
     }
     *line = slice_of(parser->next, (size_t)(cr - parser->next));
@@ -100,10 +98,10 @@ static enum resp_status parse_count(struct resp_parser *parser, const char *end,
         enum resp_status status = find_length(parser, end, "too big mbulk count string", &line);
         if (status != RESP_REQUEST) return status;
         if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &count) || count > INT32_MAX)
-            return fail(parser, "invalid multibulk length");
+            return parse_fail(parser, "invalid multibulk length");
     }
     if (count > RESP_UNAUTHENTICATED_ARGS && !limits->authenticated)
-        return fail(parser, "unauthenticated multibulk length");
+        return parse_fail(parser, "unauthenticated multibulk length");
     parser->args_left = count > 0 ? count : 0;
     return RESP_REQUEST;
 }
@@ -124,17 +122,17 @@ static enum resp_status parse_bulk_length(struct resp_parser *parser, const char
             return RESP_ERROR;
         }
         if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &length) || length < 0)
-            return fail(parser, "invalid bulk length");
+            return parse_fail(parser, "invalid bulk length");
     }
-    if (length > limits->max_bulk) return fail(parser, "invalid bulk length");
+    if (length > limits->max_bulk) return parse_fail(parser, "invalid bulk length");
     if (length > RESP_UNAUTHENTICATED_BULK && !limits->authenticated)
-        return fail(parser, "unauthenticated bulk length");
+        return parse_fail(parser, "unauthenticated bulk length");
     parser->bulk_len = length;
     return RESP_REQUEST;
 }
 
-/* The bulks of a request. What the loop works on is kept in registers: argv could be anywhere,
- * and the compiler would have to store and load the parser's fields around every argument. */
+/* The bulks of a request. The loop works on local variables, which stay in registers: argv could point anywhere, so the
+ * compiler would have to store and load the parser's fields around every argument. */
 static enum resp_status parse_bulks(struct resp_parser *parser, const char *end, const struct resp_limits *limits) {
     const char *p = parser->next;
     int64_t left = parser->args_left, length = parser->bulk_len;
@@ -156,9 +154,9 @@ static enum resp_status parse_bulks(struct resp_parser *parser, const char *end,
             status = RESP_MORE;
             break;
         }
-        if (argc == parser->argv_cap) reserve_args(&parser->argv, &parser->argv_cap, (uint64_t)argc + 1);
+        if (argc == parser->argv_cap) args_reserve(&parser->argv, &parser->argv_cap, (uint64_t)argc + 1);
         parser->argv[argc++] = slice_of(p, (size_t)length);
-        p += length + 2; /* like Redis, without a look at the line end */
+        p += length + 2; /* the line end is not looked at, as in Redis */
     }
     parser->next = p;
     parser->args_left = left;
@@ -185,11 +183,11 @@ static enum resp_status parse_multibulk(struct resp_parser *parser, const char *
 static enum resp_status parse_inline(struct resp_parser *parser, const char *end) {
     size_t have = (size_t)(end - parser->next);
     const char *lf = memchr(parser->next, '\n', have);
-    if (lf == NULL) return have > RESP_LINE_MAX ? fail(parser, "too big inline request") : RESP_MORE;
+    if (lf == NULL) return have > RESP_LINE_MAX ? parse_fail(parser, "too big inline request") : RESP_MORE;
     struct slice line = slice_of(parser->next, (size_t)(lf - parser->next));
     if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
     int words = words_cut(line, &parser->argv, &parser->argv_cap, &parser->words, &parser->words_cap);
-    if (words < 0) return fail(parser, "unbalanced quotes in request");
+    if (words < 0) return parse_fail(parser, "unbalanced quotes in request");
     parser->next = lf + 1;
     parser->argc = (uint32_t)words;
     return RESP_REQUEST;
@@ -211,7 +209,7 @@ enum resp_status resp_parse(struct resp_parser *parser, const char *end, const s
 
 void resp_supply_bulk(struct resp_parser *parser, struct slice bytes) {
     assert(parser->args_left > 0 && parser->bulk_len == (int64_t)bytes.len);
-    add_argument(parser, bytes);
+    args_add(parser, bytes);
     parser->bulk_len = -1;
     parser->args_left--;
 }
@@ -229,7 +227,7 @@ void resp_move(struct resp_parser *to, struct resp_parser *from) {
     struct slice *argv = to->argv;
     uint32_t cap = to->argv_cap;
     if (from->args_left >= 0 && from->argc) {
-        reserve_args(&argv, &cap, from->argc);
+        args_reserve(&argv, &cap, from->argc);
         memcpy(argv, from->argv, from->argc * sizeof *argv);
     }
     to->start = from->start;
@@ -242,7 +240,7 @@ void resp_move(struct resp_parser *to, struct resp_parser *from) {
     resp_begin(from, from->next);
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- Writing --------------------------------------------------------------------------------- */
 
 void resp_put_header(struct buf *out, char prefix, int64_t n) {
     char *to = buf_reserve(out, 1 + NUM_I64_MAX + 2);

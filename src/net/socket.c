@@ -1,9 +1,8 @@
-/* Sockets, so that nothing above has to know an address family. */
+/* Listening sockets, and the names of both ends of a connection. */
 #include "net/socket.h"
 #include "base/num.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,7 +20,7 @@ union address {
     struct sockaddr_un local;
 };
 
-static int refuse(int fd, const char *step, const char **why) {
+static int listen_fail(int fd, const char *step, const char **why) {
     int saved = errno;
     if (fd >= 0) close(fd);
     errno = saved;
@@ -30,8 +29,8 @@ static int refuse(int fd, const char *step, const char **why) {
 }
 
 static int listen_on(int fd, const struct sockaddr *address, socklen_t len, int backlog, const char **why) {
-    if (bind(fd, address, len) < 0) return refuse(fd, "bind", why);
-    if (listen(fd, backlog) < 0) return refuse(fd, "listen", why);
+    if (bind(fd, address, len) < 0) return listen_fail(fd, "bind", why);
+    if (listen(fd, backlog) < 0) return listen_fail(fd, "listen", why);
     return fd;
 }
 
@@ -44,12 +43,12 @@ int socket_listen_tcp(const char *address, int port, int backlog, const char **w
     int failed = getaddrinfo(any ? NULL : address, service, &hints, &found);
     if (failed) {
         errno = failed == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
-        return refuse(-1, gai_strerror(failed), why);
+        return listen_fail(-1, gai_strerror(failed), why);
     }
     int one = 1, fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         freeaddrinfo(found);
-        return refuse(-1, "socket", why);
+        return listen_fail(-1, "socket", why);
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (found->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
@@ -64,11 +63,11 @@ int socket_listen_unix(const char *path, int perm, int backlog, const char **why
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
-        return refuse(-1, "unix socket path too long", why);
+        return listen_fail(-1, "unix socket path too long", why);
     }
     strcpy(address.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return refuse(-1, "socket", why);
+    if (fd < 0) return listen_fail(-1, "socket", why);
     unlink(path);
     fd = listen_on(fd, (struct sockaddr *)&address, sizeof address, backlog, why);
     if (fd >= 0 && perm) chmod(path, (mode_t)perm);

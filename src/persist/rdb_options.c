@@ -1,4 +1,6 @@
-/* The directives that snapshots obey. */
+/* The options of snapshots. */
+#include "base/module.h"
+#include "base/option.h"
 #include "persist/rdb.h"
 #include <unistd.h>
 
@@ -10,7 +12,7 @@ void rdb_load_delay(uint64_t keys) {
     if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
 }
 
-const struct option rdb_rows[] = {
+static const struct option rdb_rows[] = {
     {.name = "rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},
     {.name = "rdbchecksum",
      .type = OPTION_BOOL,
@@ -26,14 +28,14 @@ const struct option rdb_rows[] = {
      .flags = OPTION_HIDDEN,
      .address = &rdb_options.key_save_delay_us,
      .initial = "0",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
     {.name = "key-load-delay",
      .type = OPTION_INT,
      .flags = OPTION_HIDDEN,
      .address = &rdb_options.key_load_delay_us,
      .initial = "0",
-     .min = INT32_MIN,
-     .max = INT32_MAX},
+     .min = INT32_MIN},
     {.name = NULL},
 };
+
+const struct module rdb_options_module = {.options = rdb_rows};

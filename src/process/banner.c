@@ -1,12 +1,16 @@
+/* See banner.h. Invariant: the words of the lines are Redis's, since tools that start a server wait for them and read
+ * the version in them; kura's own name and version stand in addition, never in their place. */
 #include "process/banner.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "base/version.h"
 #include "process/listen.h"
 #include "process/process.h"
 #include <stdio.h>
 #include <unistd.h>
 
-static bool always_show; /* the picture, in log files too */
+static bool always_show; /* show the picture even if the log does not go to a terminal */
 
 void banner_starting(const char *program, bool configured) {
     log_notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
@@ -21,7 +25,7 @@ void banner_starting(const char *program, bool configured) {
                     program);
 }
 
-/* A storehouse: kura. The text fields are those of Redis's logo. */
+/* A kura is a storehouse. The fields of text are those of Redis's logo. */
 static const char picture[] = "\n"
                               "                 /\\\n"
                               "              __/  \\__\n"
@@ -46,7 +50,7 @@ void banner_show(void) {
     log_raw(text);
 }
 
-const struct option banner_rows[] = {
+static const struct option banner_rows[] = {
     {.name = "always-show-logo",
      .type = OPTION_BOOL,
      .flags = OPTION_IMMUTABLE,
@@ -54,3 +58,5 @@ const struct option banner_rows[] = {
      .initial = "no"},
     {.name = NULL},
 };
+
+const struct module banner_module = {.options = banner_rows};

@@ -1,10 +1,7 @@
-/* What the server says about itself when it starts: log lines and a picture that people's tools wait for. */
+/* What the server logs about itself when it starts: its version, and a picture or a line in its place. */
 #pragma once
-#include "base/option.h"
 #include <stdbool.h>
 
-extern const struct option banner_rows[]; /* always-show-logo */
-
 void banner_starting(const char *program, bool configured);
-/* The picture, or one line in its place. */
+/* Log the picture if the log goes to a terminal or always-show-logo is set, else one line. */
 void banner_show(void);

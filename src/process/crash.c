@@ -4,7 +4,9 @@
 #include "process/crash.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "base/version.h"
 #include <execinfo.h>
 #include <signal.h>
@@ -120,7 +122,9 @@ void crash_watch(void) {
     if (enabled) set_handlers(true);
 }
 
-const struct option crash_rows[] = {
+static const struct option crash_rows[] = {
     {.name = "crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
     {.name = NULL},
 };
+
+const struct module crash_module = {.options = crash_rows};

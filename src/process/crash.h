@@ -1,8 +1,5 @@
 /* The report of a crash: what a signal handler can still say about a dying process. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option crash_rows[]; /* crash-log-enabled */
 
 /* Catch SEGV, BUS, FPE, ILL and ABRT from now on (or no more, as crash-log-enabled says). */
 void crash_watch(void);

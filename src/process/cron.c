@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/lifecycle.h"
@@ -24,7 +26,6 @@
 #define REPORT_MS 5000 /* between the log's lines about databases and clients */
 
 static int hz;
-static bool dynamic_hz;
 static struct loop_timer timer;
 static int64_t reported_ms;
 
@@ -90,7 +91,7 @@ static void tick(struct loop_timer *self) {
     loop_timer_start(self, 1000000 / hz);
 }
 
-void cron_start(void) {
+static void cron_start(void) {
     evict_tick(clock_now_ms()); /* set the clock before the first request */
     loop_timer_init(&timer, tick);
     loop_timer_start(&timer, 1000000 / hz);
@@ -123,8 +124,9 @@ static bool apply_hz(const char **error) {
     return true;
 }
 
-const struct option cron_rows[] = {
-    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .max = INT32_MAX, .apply = apply_hz},
-    {.name = "dynamic-hz", .type = OPTION_BOOL, .address = &dynamic_hz, .initial = "yes"},
+static const struct option cron_rows[] = {
+    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
     {.name = NULL},
 };
+
+const struct module cron_module = {.options = cron_rows, .start = cron_start};

@@ -3,6 +3,8 @@
  * stuck, and so ends the process from the handler. */
 #include "process/lifecycle.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "exec/block.h"
 #include "net/loop.h"
 #include "process/listen.h"
@@ -105,7 +107,7 @@ static const struct option_name flags[] = {
     {"default", 0},         {"save", LIFECYCLE_SAVE},   {"nosave", LIFECYCLE_NOSAVE},
     {"now", LIFECYCLE_NOW}, {"force", LIFECYCLE_FORCE}, {NULL, 0}};
 
-const struct option lifecycle_rows[] = {
+static const struct option lifecycle_rows[] = {
     {.name = "shutdown-on-sigint",
      .type = OPTION_FLAGS,
      .address = &on_sigint,
@@ -118,6 +120,8 @@ const struct option lifecycle_rows[] = {
      .initial = "default",
      .names = flags,
      .apply = check_flags},
-    {.name = "shutdown-timeout", .type = OPTION_INT, .address = &timeout_s, .initial = "10", .max = INT32_MAX},
+    {.name = "shutdown-timeout", .type = OPTION_INT, .address = &timeout_s, .initial = "10"},
     {.name = NULL},
 };
+
+const struct module lifecycle_module = {.options = lifecycle_rows};

@@ -1,6 +1,6 @@
 /* Signals and the end in good order. */
 #pragma once
-#include "base/option.h"
+#include <stdbool.h>
 
 enum lifecycle_flag {
     LIFECYCLE_SAVE = 1 << 0,
@@ -8,8 +8,6 @@ enum lifecycle_flag {
     LIFECYCLE_NOW = 1 << 2,   /* do not wait for replicas */
     LIFECYCLE_FORCE = 1 << 3, /* even if saving fails */
 };
-
-extern const struct option lifecycle_rows[]; /* shutdown-on-sigint, -sigterm, shutdown-timeout */
 
 /* SIGTERM and SIGINT ask for a shutdown, a second SIGINT gets it at once; SIGHUP and SIGPIPE are ignored. */
 void lifecycle_watch_signals(void);

@@ -1,7 +1,10 @@
+/* See listen.h. */
 #include "process/listen.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -15,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RETRY_US 100000 /* how long a socket rests when the process is out of descriptors */
+#define RETRY_US 100000 /* how long no socket accepts once the process is out of descriptors */
 
 struct listener {
     struct loop_source source; /* first; fd -1: not in use */
@@ -52,7 +55,7 @@ static const char denied[] =
     "authentication password for the default user. NOTE: You only need to do one of the above things in order for the "
     "server to start accepting connections from the outside.\r\n";
 
-/* The error goes out only if the socket takes it at once: nobody waits for a client that was refused. */
+/* The error is lost if the socket does not take it at once: the server does not wait for a client that it refuses. */
 static void refuse(int fd, const char *text) {
     if (write(fd, text, strlen(text)) < 0) log_debug("A refused client did not take its error: %s", strerror(errno));
     close(fd);
@@ -98,7 +101,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno == EAGAIN || errno == EWOULDBLOCK) return;
         log_warning("Accepting client connection: %s", strerror(errno));
-        /* The connection that could not be taken keeps the socket readable: rest, or the loop would spin. */
+        /* The connection that was not accepted keeps the socket readable: without a rest the loop would spin. */
         if (out_of_resources(errno)) {
             set_all_events(0);
             loop_timer_start(&retry, RETRY_US);
@@ -140,7 +143,7 @@ static bool is_wanted(const struct listener *l) {
     return false;
 }
 
-/* An address that begins with a dash may be missing on this machine; an address family may be missing anyway. */
+/* An address that begins with a dash may be missing on this machine, and so may every address of a family. */
 static bool may_be_missing(const char *address, int reason) {
     if (reason == ENOPROTOOPT || reason == EPROTONOSUPPORT || reason == ESOCKTNOSUPPORT || reason == EPFNOSUPPORT ||
         reason == EAFNOSUPPORT)
@@ -166,11 +169,11 @@ static bool open_address(const char *address) {
         tcp[i].port = options.port;
         return true;
     }
-    close(fd); /* cannot be: set_bind admits no more addresses than there is room for */
+    close(fd); /* cannot happen: set_bind() takes no more addresses than there is room for */
     return false;
 }
 
-/* What is not wanted any more is closed first, since the wanted may overlap it: "*" and "127.0.0.1". */
+/* Close first, then open: a new address may overlap an old one, as "*" and "127.0.0.1" do. */
 static bool follow_options(void) {
     if (!running) return true;
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
@@ -193,7 +196,7 @@ static void open_unix(void) {
     if (!watch(&local, fd)) exit(1);
 }
 
-/* The kernel cuts a backlog down in silence. */
+/* The kernel shortens a backlog without telling. */
 static void check_backlog(void) {
     int most = 0;
     FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
@@ -205,7 +208,8 @@ static void check_backlog(void) {
     fclose(file);
 }
 
-void listen_start(void) {
+/* Open what is configured. Logs the reason and exits with 1 if something cannot be opened, or nothing is to be. */
+static void listen_start(void) {
     check_backlog();
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
         tcp[i].source.fd = -1;
@@ -256,7 +260,7 @@ static bool apply_bind(const char **error) {
     return follow_options();
 }
 
-/* No word, or one empty word, means no TCP at all. */
+/* No word, or one empty word, turns TCP off. */
 static bool set_bind(const char *const *words, int count, const char **error) {
     if (count == 1 && words[0][0] == '\0') count = 0;
     if (count > LISTEN_ADDRESSES) {
@@ -306,7 +310,7 @@ void listen_describe(struct buf *out) {
     buf_printf(out, strchr(first, ':') && first[0] != '*' ? "[%s]:%d" : "%s:%d", first, options.port);
 }
 
-const struct option listen_rows[] = {
+static const struct option listen_rows[] = {
     {.name = "port",
      .type = OPTION_INT,
      .address = &options.port,
@@ -336,7 +340,8 @@ const struct option listen_rows[] = {
      .type = OPTION_INT,
      .flags = OPTION_IMMUTABLE,
      .address = &options.backlog,
-     .initial = "511",
-     .max = INT32_MAX},
+     .initial = "511"},
     {.name = NULL},
 };
+
+const struct module listen_module = {.options = listen_rows, .start = listen_start};

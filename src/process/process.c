@@ -1,8 +1,12 @@
+/* See process.h. Until process_apply() the options of the title and of the allocator's thread only store their values:
+ * the process may still go to the background, and the port is not known. Afterwards a change takes effect at once. */
 #include "process/process.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "conf/config.h"
 #include "process/listen.h"
 #include <errno.h>
@@ -38,15 +42,15 @@ static struct {
 /* --- title ----------------------------------------------------------------------------------- */
 
 static struct {
-    char *area; /* the bytes of argv and the environment, one behind the other */
+    char *area; /* where the kernel put argv and, right behind it, the environment */
     size_t len;
     char *program; /* argv[0] */
     char *executable;
 } title;
 
-static bool applied; /* process_apply() has run */
+static bool applied; /* apply_options() has run */
 
-/* ps shows the bytes where the kernel put argv, so the environment behind it is moved away to make room. */
+/* ps shows the bytes where the kernel put argv: the environment behind them is moved away to make room. */
 void process_init(int argc, char **argv) {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -75,7 +79,7 @@ const char *process_executable(void) {
     return title.executable;
 }
 
-/* The value of a variable of the template; false if there is no such variable. */
+/* Append the value of a variable of the template; false if there is no such variable. */
 static bool append_variable(struct slice name, struct buf *out) {
     if (slice_is(name, "title"))
         buf_append_cstr(out, title.program);
@@ -94,7 +98,7 @@ static bool append_variable(struct slice name, struct buf *out) {
     return true;
 }
 
-/* "{title} {listen-addr}", blanks at the end removed. False for a broken template. */
+/* Expand the template, and remove blanks at the end. False if the template is broken. */
 static bool expand_title(struct buf *out) {
     const char *p = options.title_template;
     while (*p) {
@@ -147,8 +151,8 @@ static int read_oom_score(void) {
     return score;
 }
 
-/* The score that the process has when this is switched on is what relative values
- * add to, and what "no" goes back to. */
+/* Relative values are added to the score that the process has when the option is turned on; "no" restores that
+ * score. */
 static struct {
     int initial;
     bool changed;
@@ -214,7 +218,7 @@ void process_settle(void) {
     if (fd > STDERR_FILENO) close(fd);
 }
 
-void process_write_pid_file(void) {
+static void write_pid_file(void) {
     if (!process_is_daemon() && options.pidfile[0] == '\0') return;
     if (options.pidfile[0] == '\0') {
         alloc_put(options.pidfile, 1);
@@ -271,7 +275,7 @@ static bool apply_locale(const char **error) {
     return setlocale(LC_COLLATE, options.locale_collate) != NULL;
 }
 
-/* A thread must not be started before the process has gone to the background: a fork leaves it behind. */
+/* Start no thread before the process has gone to the background: the fork would leave it behind. */
 static bool apply_background_purge(const char **error) {
     (void)error;
     if (applied) alloc_background(options.background_purge);
@@ -289,7 +293,7 @@ static bool read_number(const char **p, int *n) {
     return true;
 }
 
-/* Numbers, ranges "0-3", ranges with a step "0-7:2", with commas between. */
+/* Numbers, ranges "0-3" and ranges with a step "0-7:2", separated by commas. */
 static bool parse_cpus(const char *p, cpu_set_t *set) {
     CPU_ZERO(set);
     for (;; p++) {
@@ -322,13 +326,13 @@ void process_become_child(const char *name, const char *cpus) {
     run_on(cpus);
 }
 
-void process_apply(void) {
+static void apply_options(void) {
     const char *error;
     applied = true;
     apply_title(&error);
     apply_oom(&error);
     apply_background_purge(&error);
-    /* A fork copies a page when it is written to: 2 MB instead of 4 KB for each would be a disaster. */
+    /* After a fork each page that is written to is copied: 4 KB, but 2 MB with huge pages. */
     if (options.disable_thp && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
         log_warning("Unable to disable THP for this process: %s", strerror(errno));
 }
@@ -343,7 +347,7 @@ static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART}
 static const struct option_name oom_modes[] = {
     {"no", OOM_NO}, {"yes", OOM_RELATIVE}, {"relative", OOM_RELATIVE}, {"absolute", OOM_ABSOLUTE}, {NULL, 0}};
 
-const struct option process_rows[] = {
+static const struct option process_rows[] = {
     {.name = "daemonize",
      .type = OPTION_BOOL,
      .flags = OPTION_IMMUTABLE,
@@ -401,3 +405,10 @@ const struct option process_rows[] = {
      .apply = apply_background_purge},
     {.name = NULL},
 };
+
+static void process_start(void) {
+    write_pid_file();
+    apply_options();
+}
+
+const struct module process_module = {.options = process_rows, .start = process_start};

@@ -1,6 +1,7 @@
 /* SHUTDOWN: no reply comes, the connection just ends; unless what had to be saved could not be. Whoever asked is put off
  * until that is known, and if there is still somebody to run the request again, it has failed. */
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/block.h"
 #include "process/lifecycle.h"
 #include "session/client.h"
@@ -56,7 +57,7 @@ static void shutdown_command(struct request *r) {
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
-const struct command shutdown_commands[] = {
+static const struct command shutdown_commands[] = {
     {.name = "shutdown",
      .body = shutdown_command,
      .arity = -1,
@@ -69,3 +70,5 @@ const struct command shutdown_commands[] = {
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
     {.name = NULL},
 };
+
+const struct module shutdown_module = {.commands = shutdown_commands};

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "exec/call.h"
 #include "net/conn.h"
 #include "net/socket.h"
@@ -82,4 +83,6 @@ static void monitor_describe(const struct client *c, struct client_line *line) {
     if (c->flags & CLIENT_MONITOR) client_line_flag(line, 'O');
 }
 
-const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};
+static const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};
+
+const struct module monitor_module = {.part = &monitor_part};

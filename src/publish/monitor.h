@@ -4,4 +4,3 @@
 struct client;
 
 void monitor_add(struct client *c); /* once; sets CLIENT_MONITOR */
-extern const struct client_part monitor_part;

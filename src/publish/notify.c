@@ -1,16 +1,20 @@
+/* See notify.h. Invariant: the listener is registered exactly while events are to be published, so a change costs
+ * nothing here otherwise. */
 #include "publish/notify.h"
 #include "base/buf.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "publish/pubsub.h"
 #include "store/changes.h"
 
-/* The classes of events that are published (enum db_class), and where to. */
+/* notify-keyspace-events: the classes of events to publish (enum db_class), and the kinds of channels. */
 static int events;
 #define EVENTS_KEYSPACE (1 << 30) /* K: to the channels of keys */
 #define EVENTS_KEYEVENT (1 << 29) /* E: to the channels of events */
 
-/* "<prefix><db>__:<topic>" gets the message. */
+/* Publish the message to the channel "<prefix><db>__:<topic>". */
 static void publish(const char *prefix, int db_id, struct slice topic, struct slice message) {
-    static struct buf channel; /* is grown a few times, and stays */
+    static struct buf channel; /* kept, so that most calls allocate nothing */
     channel.len = 0;
     buf_append_cstr(&channel, prefix);
     buf_append_i64(&channel, db_id);
@@ -64,7 +68,6 @@ static bool set_events(const char *const *words, int count, const char **error) 
     return true;
 }
 
-/* Nothing listens while nothing is published: a change then costs no call. */
 static bool apply_events(const char **error) {
     (void)error;
     static const struct db_hooks hooks = {.changed = changed};
@@ -84,7 +87,7 @@ static void get_events(struct buf *out) {
     if (events & DB_MISS) buf_append_cstr(out, "m");
 }
 
-const struct option notify_rows[] = {
+static const struct option notify_rows[] = {
     {.name = "notify-keyspace-events",
      .type = OPTION_CUSTOM,
      .initial = "",
@@ -93,3 +96,5 @@ const struct option notify_rows[] = {
      .apply = apply_events},
     {.name = NULL},
 };
+
+const struct module notify_module = {.options = notify_rows};

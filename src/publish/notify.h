@@ -1,6 +1,3 @@
-/* Keyspace notifications: what happens to keys, published to channels: "__keyspace@<db>__:<key>" gets the events of a
- * key, "__keyevent@<db>__:<event>" the keys of an event. */
+/* Keyspace notifications: events of keys are published. The channel "__keyspace@<db>__:<key>" gets the names of the
+ * events of a key, the channel "__keyevent@<db>__:<event>" the names of the keys that have the event. */
 #pragma once
-#include "base/option.h"
-
-extern const struct option notify_rows[]; /* notify-keyspace-events */

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "base/hash.h"
+#include "base/module.h"
 #include "ds/prefixes.h"
 #include "ds/table.h"
 #include "net/conn.h"
@@ -393,4 +394,6 @@ static void pubsub_describe(const struct client *c, struct client_line *line) {
     line->shard_channels = pubsub_count(c, PUBSUB_SHARD);
 }
 
-const struct client_part pubsub_part = {pubsub_forget, pubsub_forget, pubsub_client_memory, pubsub_describe};
+static const struct client_part pubsub_part = {pubsub_forget, pubsub_forget, pubsub_client_memory, pubsub_describe};
+
+const struct module pubsub_module = {.part = &pubsub_part};

@@ -20,7 +20,6 @@ bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice to
 /* End the client's oldest subscription of this kind; `leaving` is told its name while that lasts. False: it had none. */
 bool pubsub_unsubscribe_first(struct client *c, enum pubsub_kind kind, void (*leaving)(struct client *, struct slice));
 size_t pubsub_count(const struct client *c, enum pubsub_kind kind); /* the client's subscriptions */
-extern const struct client_part pubsub_part;
 
 /* Send a message to the subscribers of a channel (with PUBSUB_CHANNEL: and of patterns that match it); how many there
  * were. The channel's come first, in the order in which they subscribed, then pattern after pattern in the order in

@@ -1,6 +1,7 @@
 /* Publish and subscribe: the commands, and the replies of (un)subscribing, which are messages of their own. */
 #include "base/glob.h"
-#include "cmd/families.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
 #include "exec/call.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
@@ -209,16 +210,14 @@ static const struct command pubsub_subcommands[] = {
      .flags = CMD_LOADING | CMD_STALE,
      .group = GROUP_PUBSUB,
      .since = "6.2.0",
-     .summary = "Describe the subcommands.",
-     .complexity = "O(1)"},
+     .summary = "Describe the subcommands."},
     {.name = "numpat",
      .body = pubsub_numpat,
      .arity = 2,
      .flags = CMD_PUBSUB | CMD_LOADING | CMD_STALE,
      .group = GROUP_PUBSUB,
      .since = "2.8.0",
-     .summary = "Count the patterns that have subscribers.",
-     .complexity = "O(1)"},
+     .summary = "Count the patterns that have subscribers."},
     {.name = "numsub",
      .body = pubsub_numsub,
      .arity = -2,
@@ -249,7 +248,7 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-const struct command pubsub_cmd_commands[] = {
+static const struct command pubsub_cmd_commands[] = {
     {.name = "publish",
      .body = publish,
      .arity = 3,
@@ -339,3 +338,5 @@ const struct command pubsub_cmd_commands[] = {
      .syntax = "[channel...]"},
     {.name = NULL},
 };
+
+const struct module pubsub_cmd_module = {.commands = pubsub_cmd_commands};

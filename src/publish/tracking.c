@@ -6,6 +6,8 @@
  * itself when that client has gone, and needs no place in the client. */
 #include "publish/tracking.h"
 #include "base/alloc.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "catalog/command_info.h"
 #include "exec/call.h"
 #include "exec/wave.h"
@@ -322,13 +324,12 @@ static void tracking_describe(const struct client *c, struct client_line *line) 
     line->redirect = tracking_redirection(c);
 }
 
-const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory, tracking_describe};
+static const struct client_part tracking_part = {tracking_forget, tracking_stop, tracking_client_memory,
+                                                 tracking_describe};
 
-const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys",
-     .type = OPTION_I64,
-     .address = &max_keys,
-     .initial = "1000000",
-     .max = INT64_MAX},
+static const struct option tracking_rows[] = {
+    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
     {.name = NULL},
 };
+
+const struct module tracking_module = {.options = tracking_rows, .part = &tracking_part};

@@ -4,7 +4,6 @@
  * key, after which it is forgotten for it; or it hears of all keys with some prefixes (publish/broadcast.h). What it is
  * told goes to itself, in RESP3, or to another client of its choice. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +29,6 @@ void tracking_stop(struct client *c);
 unsigned tracking_flags(const struct client *c);
 int64_t tracking_redirection(const struct client *c);                       /* -1: does not track; 0: to itself */
 const struct broadcast_listener *tracking_prefixes(const struct client *c); /* NULL: never tracked */
-extern const struct client_part tracking_part;
 
 struct tracking_metrics {
     size_t clients; /* that track now */
@@ -38,5 +36,3 @@ struct tracking_metrics {
 extern struct tracking_metrics tracking_metrics;
 size_t tracking_keys(void);
 size_t tracking_items(void);
-
-extern const struct option tracking_rows[]; /* tracking-table-max-keys */

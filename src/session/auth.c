@@ -1,6 +1,8 @@
 /* One user and one password. Only a SHA-256 would be kept if there were ACLs;
  * requirepass is readable by CONFIG GET in Redis and so it is here. */
 #include "session/auth.h"
+#include "base/module.h"
+#include "base/option.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
@@ -41,7 +43,7 @@ bool auth_login(struct client *c, struct slice user, struct slice given) {
     return known && right;
 }
 
-const struct option auth_rows[] = {
+static const struct option auth_rows[] = {
     {.name = "requirepass",
      .type = OPTION_BYTES,
      .flags = OPTION_SENSITIVE,
@@ -50,3 +52,5 @@ const struct option auth_rows[] = {
      .apply = password_changed},
     {.name = NULL},
 };
+
+const struct module auth_module = {.options = auth_rows};

@@ -1,11 +1,9 @@
-/* Passwords. One user, "default", until ACLs come. */
+/* Passwords. There is one user, "default", until ACLs come. */
 #pragma once
-#include "base/option.h"
 #include "base/slice.h"
 #include <stdbool.h>
 
 struct client;
-extern const struct option auth_rows[]; /* requirepass */
-bool auth_required(void);               /* a password is set */
-/* Check, in time that does not depend on where they differ; on success the client is authenticated. */
+bool auth_required(void); /* a password is set */
+/* Authenticate the client if the password is right. Takes the same time wherever a wrong one differs. */
 bool auth_login(struct client *c, struct slice user, struct slice password);

@@ -3,7 +3,9 @@
 #include "session/limits.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "base/num.h"
+#include "base/option.h"
 #include "base/words.h"
 #include "conf/directive.h"
 #include "net/socket.h"
@@ -156,7 +158,7 @@ static void write_output_limit_lines(struct buf *out) {
     }
 }
 
-const struct option limits_rows[] = {
+static const struct option limits_rows[] = {
     {.name = "maxclients",
      .type = OPTION_I64,
      .address = &limits_options.max_clients,
@@ -185,3 +187,5 @@ const struct option limits_rows[] = {
      .lines = write_output_limit_lines},
     {.name = NULL},
 };
+
+const struct module limits_module = {.options = limits_rows};

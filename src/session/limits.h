@@ -1,7 +1,7 @@
 /* Limits on clients: how many there are, how long they may be idle, how many bytes their requests and their unsent
  * replies may take. This holds the options; client.c, wave.c, listen.c and cron.c enforce them. */
 #pragma once
-#include "base/option.h"
+#include <stdint.h>
 
 #define LIMITS_RESERVED_FDS 32 /* descriptors that are not for clients: listeners, log, files, the loop */
 
@@ -24,7 +24,6 @@ struct limits_options {
     int64_t max_bulk;    /* proto-max-bulk-len, in bytes; see limits_max_bulk() */
 };
 extern struct limits_options limits_options;
-extern const struct option limits_rows[];
 
 /* The longest argument that a client may send, whatever proto-max-bulk-len says: its length fits an int, with room for
  * the text of an error around it, and a key's length fits the 32 bits that an entry has for it. */

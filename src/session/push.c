@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/likely.h"
+#include "base/module.h"
 #include "session/client.h"
 
 /* For whom a message was kept. There are as many as commands are under way inside each other: one or two. */
@@ -55,4 +56,6 @@ static void push_forget(struct client *c) {
     if (k) drop(k);
 }
 
-const struct client_part push_part = {.forget = push_forget};
+static const struct client_part push_part = {.forget = push_forget};
+
+const struct module push_module = {.part = &push_part};

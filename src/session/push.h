@@ -16,4 +16,3 @@ extern bool push_kept; /* something is kept for somebody */
 void push_copy(struct client *to, size_t start, size_t end);
 /* The client's reply is complete, and its range is the one at the arena's tail: write what was kept for it. */
 void push_settle(struct client *c);
-extern const struct client_part push_part;

@@ -1,4 +1,4 @@
-# kura-check-aof: what it says, what it exits with, and what it repairs.
+# kura-check-aof: its output, its exit status, and its repairs.
 
 proc check {args} {
     set tool [file join [file dirname $::env(KURA_SERVER)] kura-check-aof]
@@ -38,7 +38,7 @@ with_server {appendonly yes aof-timestamp-enabled yes} {
         assert_match "*RDB looks OK*BASE AOF *is valid*INCR AOF *is valid*All AOF files and manifest are valid*" $output
     }
 
-    test "A torn log is not, and --fix repairs it" {
+    test "A torn log is not valid, and --fix repairs it" {
         spoil $incr {string range $bytes 0 end-4}
         lassign [check $manifest] status output
         assert_equal 1 $status
@@ -51,7 +51,7 @@ with_server {appendonly yes aof-timestamp-enabled yes} {
         assert_equal 0 [lindex [check $manifest] 0]
     }
 
-    test "A log is cut at a time" {
+    test "--truncate-to-timestamp cuts a log at that time" {
         lassign [check --truncate-to-timestamp 1000 $manifest] status output
         assert_equal 1 $status
         lassign [check --truncate-to-timestamp $now $manifest] status output
@@ -70,9 +70,9 @@ with_server {appendonly yes aof-timestamp-enabled yes} {
     }
 }
 
-# An address space that holds the tool and a window over the file, and no dataset.
+# This address space holds the tool and a window over the file, but no dataset.
 with_server {appendonly yes save ""} {
-    test "A big base is read block by block, not kept" {
+    test "The tool reads a big base block by block and does not keep it" {
         if {[slowness] > 1} { skip "sanitizers need address space" }
         r DEBUG POPULATE 400000 key 100
         r BGREWRITEAOF

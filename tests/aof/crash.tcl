@@ -1,11 +1,11 @@
-# kill -9 at random moments under load, while children save and rewrite. Under `always` nothing that was acknowledged may
-# be missing; never may anything be there that was not sent. CRASH_ROUNDS makes it longer.
+# kill -9 at random moments under load, while children save and rewrite. Under `always` every acknowledged write must
+# survive; under any policy nothing may appear that was not sent. CRASH_ROUNDS sets the number of rounds.
 
 set rounds [expr {[info exists env(CRASH_ROUNDS)] ? $env(CRASH_ROUNDS) : [slowness] > 1 ? 4 : 10}]
 
-# Clients that count up, each in a key of its own, several requests on the way at a time, until the server dies, which
-# another process sees to: it does not wait for a moment when nothing is under way. What each has been told comes back in
-# `told`, and what it has sent in `sent`.
+# Four clients count up, each in a key of its own, with several requests under way, until another process kills the
+# server: that process does not wait for a quiet moment. `told` gets the last reply of each client, `sent` the number
+# of its requests.
 proc load_until_death {h ms} {
     upvar told told sent sent
     set clients {}
@@ -31,7 +31,7 @@ proc load_until_death {h ms} {
 }
 
 foreach {policy preamble} {always yes everysec no} {
-    test "kill -9 under load with appendfsync $policy: $rounds times" {
+    test "kill -9 under load loses nothing with appendfsync $policy, $rounds times" {
         array set told {0 0 1 0 2 0 3 0}
         array set sent {0 0 1 0 2 0 3 0}
         set directives [list appendonly yes appendfsync $policy aof-use-rdb-preamble $preamble \
@@ -45,7 +45,7 @@ foreach {policy preamble} {always yes everysec no} {
             for {set i 0} {$i < 4} {incr i} {
                 set value [$c GET counter:$i]
                 if {$value eq "(nil)"} { set value 0 }
-                # The process died, not the machine: what was written is there under any policy.
+                # The process died, not the machine: every write survives under any policy.
                 assert {$value >= $told($i)}
                 assert {$value <= $sent($i)}
                 set told($i) $value

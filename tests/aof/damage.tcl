@@ -1,4 +1,4 @@
-# Torn, cut and rotten files: what is sound is kept, what is not is found, and nothing is lost without a trace.
+# Torn, cut and rotten files: the server keeps the sound part, finds the damage, and loses nothing without a trace.
 
 proc incr_file {folder} { return [lindex [lsort [glob [file join $folder appendonlydir *.incr.aof]]] end] }
 
@@ -15,7 +15,7 @@ proc write_bytes {path bytes} {
     close $file
 }
 
-# A folder with a log of ten writes, a frame each; its bytes come back.
+# Makes a folder with a log of ten writes, a frame each, and returns the handle of the server that wrote it.
 proc make_log {} {
     set h [server_start {appendonly yes}]
     set c [resp_connect 127.0.0.1 [server_port $h]]
@@ -25,7 +25,7 @@ proc make_log {} {
     return $h
 }
 
-# Start on that folder; what the list holds, or the exit status if it does not start.
+# Starts a server on that folder. Returns the length of the list, or the exit status if the server does not start.
 proc start_and_look {h directives} {
     set next [server_start [dict merge {appendonly yes} $directives] -folder [server_folder $h] -wait 0]
     if {![server::answers $next]} { return [list exit [server_wait_exit 20000 $next]] }
@@ -36,7 +36,7 @@ proc start_and_look {h directives} {
     return $length
 }
 
-test "Cut at any byte, a log keeps the writes before it, and the rest is put aside" {
+test "A log cut at any byte keeps the writes before the cut, and the server puts the rest aside" {
     set h [make_log]
     set path [incr_file [server_folder $h]]
     set whole [read_bytes $path]
@@ -55,7 +55,7 @@ test "Cut at any byte, a log keeps the writes before it, and the rest is put asi
     server_forget $h
 }
 
-test "A bit that has turned is found wherever it is" {
+test "The server finds a flipped bit wherever it is" {
     set h [make_log]
     set path [incr_file [server_folder $h]]
     set whole [read_bytes $path]
@@ -67,7 +67,7 @@ test "A bit that has turned is found wherever it is" {
         write_bytes $path [string replace $whole $at $at $flipped]
         set length [start_and_look $h {}]
         set frames [regexp -all {#K:} [string range $whole 0 [expr {$at + 2}]]]
-        # A letter of "#K:" that becomes another annotation leaves the write as it was.
+        # If a letter of "#K:" changes, the line is another annotation and the write stays as it was.
         assert {$length == $frames - 1 || $length == 10}
     }
     server_forget $h
@@ -87,7 +87,7 @@ test "Without aof-load-truncated the server says what is wrong and does not star
     server_forget $h
 }
 
-test "A log of Redis's kind is cut like Redis does it, and a transaction without end goes as a whole" {
+test "A log in the format of Redis is cut as Redis cuts it, and an unfinished transaction goes as a whole" {
     set h [make_log]
     set path [incr_file [server_folder $h]]
     set plain [resp_encode SELECT 0][resp_encode RPUSH list a]
@@ -103,7 +103,7 @@ test "A log of Redis's kind is cut like Redis does it, and a transaction without
     server_forget $h
 }
 
-test "What is no log at all is refused" {
+test "The server refuses a file that is no log at all" {
     foreach {text message} {
         "hello\n" "Bad file format"
         "*1\r\n$8\r\nnonsense\r\n" "Unknown command 'nonsense'"
@@ -124,14 +124,14 @@ test "What is no log at all is refused" {
     }
 }
 
-test "A claim of gigabytes costs no memory" {
+test "A length of gigabytes in a log costs no memory" {
     set h [make_log]
     write_bytes [incr_file [server_folder $h]] "[resp_encode RPUSH list a]*2\r\n\$8000000000\r\nabc"
     assert_equal 1 [start_and_look $h {}]
     server_forget $h
 }
 
-test "A broken manifest is refused with Redis's words" {
+test "A broken manifest is refused with the words of Redis" {
     foreach {text message} {
         "" "Found an empty AOF manifest"
         "file a seq 1 type x\n" "Unknown AOF file type"
@@ -151,14 +151,14 @@ test "A broken manifest is refused with Redis's words" {
     }
 }
 
-test "A file that the manifest names and that is not there ends the start" {
+test "The server does not start if a file that the manifest names is missing" {
     set h [make_log]
     file delete [incr_file [server_folder $h]]
     assert_equal {exit 1} [start_and_look $h {}]
     server_forget $h
 }
 
-test "A torn file that is not the last one ends the start" {
+test "The server does not start if a file before the last one is torn" {
     set h [make_log]
     set path [incr_file [server_folder $h]]
     set manifest [lindex [glob [file join [server_folder $h] appendonlydir *.manifest]] 0]

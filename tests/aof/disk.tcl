@@ -1,4 +1,4 @@
-# Disks that are full or fail: writes are refused with a reason, reads go on, and what was acknowledged is there.
+# Disks that are full or fail: the server refuses writes with a reason, answers reads, and keeps what it acknowledged.
 
 proc until_error {command} {
     for {set i 0} {$i < 10000} {incr i} {
@@ -7,7 +7,7 @@ proc until_error {command} {
     return "no error"
 }
 
-test "A full disk: writes are refused, reads are not, and a restart has what was acknowledged" {
+test "A full disk stops writes but not reads, and a restart has every acknowledged write" {
     with_wrapped_server "trap '' XFSZ; ulimit -f 64" {appendonly yes appendfsync everysec logfile ""} {
         set value [string repeat v 1000]
         set error [until_error {r RPUSH list $value}]
@@ -15,7 +15,7 @@ test "A full disk: writes are refused, reads are not, and a restart has what was
         assert_error "MISCONF *" {r PING}
         assert_equal err [info_field aof_last_write_status]
         set length [r LLEN list]
-        # The last one was executed before the disk was known to be full, as in Redis.
+        # The server executed the last one before it knew that the disk is full, as Redis does.
         server_restart {appendonly yes} KILL
         set found [r LLEN list]
         assert {$found >= $length - 1 && $found <= $length}
@@ -35,7 +35,7 @@ test "A full disk under always ends the server before it acknowledges anything t
     }
 }
 
-test "An fsync that fails: writes are refused under everysec until it works again" {
+test "A failing fsync stops writes under everysec until it works again" {
     need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FSYNC_FAILS=$switch LD_PRELOAD=$::root/build/tools/fsync_fails.so"
@@ -56,7 +56,7 @@ test "An fsync that fails: writes are refused under everysec until it works agai
     }
 }
 
-test "An fsync that fails under always ends the server" {
+test "A failing fsync under always ends the server" {
     need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FSYNC_FAILS=$switch LD_PRELOAD=$::root/build/tools/fsync_fails.so"

@@ -1,4 +1,4 @@
-# The same directory, read by Redis and by kura in turn.
+# Redis and kura read the same directory in turn.
 
 set oracle [file join $root build oracle redis-server]
 
@@ -11,7 +11,7 @@ proc start_as {binary directives folder} {
 }
 
 foreach preamble {yes no} {
-    test "Redis reads what kura wrote, and kura what Redis added (aof-use-rdb-preamble $preamble)" {
+    test "Redis reads what kura wrote, and kura reads what Redis added (aof-use-rdb-preamble $preamble)" {
         set directives [list appendonly yes aof-use-rdb-preamble $preamble]
         set h [server_start $directives]
         set folder [server_folder $h]

@@ -1,24 +1,24 @@
-# Rewrites that are put off, fail, or are switched on at bad moments; and what is on disk at every moment of them.
+# Rewrites that wait, fail, or are switched on at bad moments; and what lies on disk at each moment.
 
 proc slow_save {} {
     r CONFIG SET rdb-key-save-delay 10000000
     r DEBUG POPULATE 5
 }
 
-# Let the child that saves or rewrites end, by starting none that is slow.
+# Ends the child that saves or rewrites, and keeps the next one from being slow.
 proc kill_child {} {
     r CONFIG SET rdb-key-save-delay 0
     send_signal USR1 [string trim [exec cat /proc/[server_pid]/task/[server_pid]/children]]
 }
 
-# What is scheduled comes to be in progress, and not the other way round.
+# A scheduled rewrite becomes one in progress, so the schedule is looked at before the progress.
 proc wait_no_child {} {
     wait_for {[info_field rdb_bgsave_in_progress] == 0}
     wait_for {[info_field aof_rewrite_scheduled] == 0 && [info_field aof_rewrite_in_progress] == 0}
 }
 
 with_server {save "" appendonly no} {
-    test "Switched on while a BGSAVE runs, the log begins when that has ended" {
+    test "The log begins when a BGSAVE has ended that was running as it was switched on" {
         slow_save
         r BGSAVE
         r SET before 1
@@ -34,7 +34,7 @@ with_server {save "" appendonly no} {
         assert_equal $all [dataset]
     }
 
-    test "BGREWRITEAOF inside MULTI comes later" {
+    test "BGREWRITEAOF inside MULTI runs after EXEC" {
         r MULTI
         r SET in-multi 1
         r BGREWRITEAOF
@@ -44,7 +44,7 @@ with_server {save "" appendonly no} {
         assert_equal 1 [info_field aof_rewrites]
     }
 
-    test "CONFIG SET appendonly yes inside MULTI comes later too" {
+    test "CONFIG SET appendonly yes inside MULTI starts the log after EXEC" {
         r CONFIG SET appendonly no
         r MULTI
         r CONFIG SET appendonly yes
@@ -56,7 +56,7 @@ with_server {save "" appendonly no} {
         assert_equal $all [dataset]
     }
 
-    test "SAVE and DEBUG RELOAD, which take the count of changes back, are nothing for the log" {
+    test "SAVE and DEBUG RELOAD reset the count of changes, and the log still gets every change" {
         r SET k 1
         r SAVE
         r SET k 2
@@ -67,7 +67,7 @@ with_server {save "" appendonly no} {
         assert_equal $all [dataset]
     }
 
-    test "DEBUG LOADAOF brings back what is in the log, and goes on with it" {
+    test "DEBUG LOADAOF brings back what is in the log, and the log goes on" {
         r SELECT 3
         dataset_fill
         r FLUSHDB
@@ -91,7 +91,7 @@ with_server {save "" appendonly no} {
         assert_error "ERR Error trying to load the AOF files, check server logs." {r DEBUG LOADAOF}
     }
 
-    test "SHUTDOWN while the first base is being written is refused, unless forced" {
+    test "SHUTDOWN without FORCE is refused while the first base is being written" {
         slow_save
         r CONFIG SET appendonly yes
         assert_error "ERR Errors trying to SHUTDOWN. Check logs." {r SHUTDOWN}
@@ -104,7 +104,7 @@ with_server {save "" appendonly no} {
     }
 }
 
-test "After three failures automatic rewrites wait, one by hand does not" {
+test "After three failures automatic rewrites wait, but BGREWRITEAOF does not" {
     need_preload
     set switch [string trim [exec mktemp -u]]
     set line "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so"
@@ -128,9 +128,9 @@ test "After three failures automatic rewrites wait, one by hand does not" {
     }
 }
 
-test "A rewrite for which the disk has no room leaves the log as it was" {
+test "A rewrite that finds the disk full leaves the log as it was" {
     with_wrapped_server "trap '' XFSZ; ulimit -f 64" {appendonly yes save "" logfile ""} {
-        # Shorter as commands than the limit, longer as a snapshot: values that were appended to by number.
+        # SETRANGE makes a value that is short as commands and long as a snapshot: only the rewrite exceeds the limit.
         r SETRANGE big 200000 x
         r SETRANGE big 100000 [random_bytes 20000]
         r CONFIG SET aof-use-rdb-preamble no
@@ -178,7 +178,7 @@ test "The directory's own name is on disk before anything is acknowledged" {
     }
 }
 
-test "no-appendfsync-on-rewrite: nothing is synced while a child writes" {
+test "With no-appendfsync-on-rewrite the server syncs nothing while a child writes" {
     with_disk_trace {appendonly yes appendfsync always no-appendfsync-on-rewrite yes save ""} {
         set count {llength [lsearch -all [disk_events 0 [server_pid]] "sync *.incr.aof"]}
         r SET k 1

@@ -1,4 +1,4 @@
-# What was written is there after a restart: every type, whoever wrote the base, and however it was switched on.
+# A restart brings back what was written: every type, from every kind of base, however the log was switched on.
 
 proc aof_file {pattern} {
     return [glob -nocomplain [file join [server_folder] appendonlydir $pattern]]
@@ -39,7 +39,7 @@ foreach preamble {yes no} {
             assert_equal $before [dataset]
         }
 
-        test "Rewrites while clients write lose nothing (aof-use-rdb-preamble $preamble)" {
+        test "Rewrites lose nothing that clients write meanwhile (aof-use-rdb-preamble $preamble)" {
             set c [client]
             for {set round 0} {$round < 5} {incr round} {
                 catch {r BGREWRITEAOF}
@@ -55,7 +55,7 @@ foreach preamble {yes no} {
 }
 
 with_server {appendonly no} {
-    test "Switched on at run time it holds what was there before, and what comes later" {
+    test "A log that is switched on at run time holds the old data and the new" {
         dataset_fill
         r CONFIG SET appendonly yes
         for {set i 0} {$i < 100} {incr i} { r INCR counter }
@@ -66,7 +66,7 @@ with_server {appendonly no} {
         assert_equal $before [dataset]
     }
 
-    test "Switched off and on again it holds the same" {
+    test "A log that is switched off and on again holds the same" {
         r CONFIG SET appendonly no
         assert_equal 0 [info_field aof_enabled]
         r SET unlogged 1
@@ -78,7 +78,7 @@ with_server {appendonly no} {
         assert_equal $before [dataset]
     }
 
-    test "Whoever asks for the first rewrite: the very next command is in the log" {
+    test "The first rewrite puts even the very next command of the same client into the log" {
         r CONFIG SET appendonly no
         r CONFIG SET hz 1
         r CONFIG SET rdb-key-save-delay 1000
@@ -97,7 +97,7 @@ with_server {appendonly no} {
         assert_equal 1 [r GET next]
     }
 
-    test "A second rewrite is refused, BGSAVE has to wait, and SCHEDULE does" {
+    test "A second rewrite is refused, BGSAVE has to wait, and BGSAVE SCHEDULE waits by itself" {
         r CONFIG SET rdb-key-save-delay 10000
         r BGREWRITEAOF
         assert_error "ERR Background append only file rewriting already in progress" {r BGREWRITEAOF}
@@ -118,7 +118,7 @@ with_server {appendonly yes appendfsync always} {
         }
     }
 
-    test "Expired keys are deleted in the log too, and are not there after a restart" {
+    test "The log deletes expired keys too, and a restart does not bring them back" {
         r SET short v PX 20
         r SET long v PX 1000000
         wait_for {[regexp -nocase {(del|unlink)\r\n\$5\r\nshort} [read_bytes [aof_file *.incr.aof]]]}
@@ -127,7 +127,7 @@ with_server {appendonly yes appendfsync always} {
         assert_equal v [r GET long]
     }
 
-    test "What expires between a crash and the restart is seen by the commands in the log" {
+    test "Commands in the log see the keys that expired between the crash and the restart" {
         r DEBUG SET-ACTIVE-EXPIRE 0
         r SET k v
         r PEXPIRE k 100
@@ -140,7 +140,7 @@ with_server {appendonly yes appendfsync always} {
 }
 
 with_server {appendonly yes} {
-    test "A command that reads, and keeps in the key what it found, is read back" {
+    test "A command that reads and stores its result in the key is loaded again" {
         r PFADD hll a b c
         r PFCOUNT hll
         set before [r GET hll]
@@ -150,7 +150,7 @@ with_server {appendonly yes} {
 }
 
 with_server {appendonly yes aof-timestamp-enabled yes} {
-    test "Timestamps stand between writes, and are read over" {
+    test "Timestamps stand between writes, and the loader skips them" {
         r SET a 1
         after 1100
         r SET b 2
@@ -176,7 +176,7 @@ with_server {appendonly no save {}} {
 }
 
 with_server {appendonly yes auto-aof-rewrite-min-size 10000 auto-aof-rewrite-percentage 100} {
-    test "A log that grows is rewritten by itself" {
+    test "A growing log is rewritten by itself" {
         for {set i 0} {$i < 2000} {incr i} { r SET key value:$i }
         wait_for {[info_field aof_rewrites] > 0}
         wait_rewritten

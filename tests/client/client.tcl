@@ -1,6 +1,6 @@
 # CLIENT and its subcommands.
 
-# The field of the one line of CLIENT LIST that belongs to client c; "" if it is not in the list.
+# A field of client c's line in CLIENT LIST; "" if c is not in the list.
 proc listed {c name} {
     set id [$c CLIENT ID]
     foreach line [split [r CLIENT LIST] \n] {
@@ -24,7 +24,7 @@ with_server {} {
         $b -close
     }
 
-    test "CLIENT INFO and LIST have Redis's fields in Redis's order" {
+    test "CLIENT INFO and LIST have the fields of Redis, in the order of Redis" {
         set c [client]
         $c CLIENT SETNAME me
         $c SELECT 3
@@ -46,7 +46,7 @@ with_server {} {
         $c -close
     }
 
-    test "the request that asks for the clients is itself in its client's qbuf" {
+    test "A request for the list of clients counts in the qbuf of its own client" {
         set c [client]
         assert_equal [string length [resp_encode CLIENT INFO]] [field [$c CLIENT INFO] qbuf]
         set id [r CLIENT ID]
@@ -64,7 +64,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT LIST names everybody once, by type and by ID" {
+    test "CLIENT LIST names each client once, by type and by ID" {
         set a [client]
         set b [client]
         set ids [list [$a CLIENT ID] [$b CLIENT ID]]
@@ -79,7 +79,7 @@ with_server {} {
         wait_for {[llength [split [string trim [r CLIENT LIST]] \n]] == 1}
     }
 
-    test "CLIENT LIST refuses what it does not know" {
+    test "CLIENT LIST refuses unknown options, types and IDs" {
         assert_error "ERR Unknown client type 'foo'" { r CLIENT LIST TYPE foo }
         assert_error "ERR Invalid client ID" { r CLIENT LIST ID 1 abc }
         foreach arguments {{TYPE} {ID} {foo} {foo bar} {TYPE normal x}} {
@@ -87,7 +87,7 @@ with_server {} {
         }
     }
 
-    test "CLIENT SETNAME, GETNAME" {
+    test "CLIENT SETNAME gives a name, and GETNAME returns it" {
         set c [client]
         assert_equal "(nil)" [$c CLIENT GETNAME]
         assert_equal OK [$c CLIENT SETNAME some~name!]
@@ -104,7 +104,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT SETINFO" {
+    test "CLIENT SETINFO sets the name and the version of the library" {
         set c [client]
         assert_equal OK [$c CLIENT SETINFO lib-name kura-test]
         assert_equal OK [$c CLIENT SETINFO LIB-VER 1.2]
@@ -121,7 +121,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT KILL by address, old form" {
+    test "The old form of CLIENT KILL closes the client with this address" {
         set c [client]
         assert_error "ERR No such client" { r CLIENT KILL 000.123.321.567:0000 }
         assert_equal OK [r CLIENT KILL [listed $c addr]]
@@ -129,7 +129,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT KILL by ID, ADDR, LADDR and TYPE" {
+    test "CLIENT KILL closes clients by ID, ADDR, LADDR and TYPE" {
         foreach filter {id addr} {
             set c [client]
             set value [expr {$filter eq "id" ? [$c CLIENT ID] : [listed $c addr]}]
@@ -151,7 +151,7 @@ with_server {} {
         foreach type {pubsub replica slave master} { assert_equal 0 [r CLIENT KILL TYPE $type] }
     }
 
-    test "all filters of CLIENT KILL must fit" {
+    test "CLIENT KILL closes only clients that fit all filters" {
         set a [client]
         set b [client]
         assert_equal 0 [r CLIENT KILL ID [$a CLIENT ID] ADDR [listed $b addr]]
@@ -162,7 +162,7 @@ with_server {} {
         $b -close
     }
 
-    test "who kills itself gets the reply first" {
+    test "A client that kills itself gets the reply first" {
         set c [client]
         assert_equal 0 [$c CLIENT KILL ID [$c CLIENT ID]]
         assert_equal 1 [$c CLIENT KILL ID [$c CLIENT ID] SKIPME no]
@@ -174,7 +174,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT KILL refuses what it does not know" {
+    test "CLIENT KILL refuses unknown filters and values" {
         foreach id {abc 0 -1} { assert_error "ERR client-id should be greater than 0" { r CLIENT KILL ID $id } }
         assert_error "ERR Unknown client type 'foo'" { r CLIENT KILL TYPE foo }
         assert_error "ERR No such user 'nobody'" { r CLIENT KILL USER nobody }
@@ -184,7 +184,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "a client that is killed in the midst of its pipeline" {
+    test "The server drops the rest of a pipeline when its client is killed" {
         set c [client]
         set id [$c CLIENT ID]
         r -send CLIENT KILL ID $id
@@ -213,7 +213,7 @@ with_server {} {
         assert_equal seen [$c -read]
     }
 
-    test "CLIENT REPLY OFF and ON" {
+    test "CLIENT REPLY OFF silences replies until CLIENT REPLY ON" {
         set c [client]
         $c -send CLIENT REPLY OFF
         $c -send ECHO 1
@@ -226,7 +226,7 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT NO-EVICT, NO-TOUCH, GETREDIR" {
+    test "CLIENT NO-EVICT and NO-TOUCH set flags, and GETREDIR tells that there is no redirection" {
         foreach mode {NO-EVICT NO-TOUCH} {
             assert_equal OK [r CLIENT $mode on]
             assert_equal OK [r CLIENT $mode OFF]
@@ -241,7 +241,7 @@ with_server {} {
         assert_equal -1 [r CLIENT GETREDIR]
     }
 
-    test "CLIENT HELP and unknown subcommands" {
+    test "CLIENT HELP explains the subcommands, and unknown ones are refused" {
         assert_match "CLIENT <subcommand> *" [lindex [r CLIENT HELP] 0]
         assert_error "ERR unknown subcommand 'foo'. Try CLIENT HELP." { r CLIENT foo }
         assert_error "ERR wrong number of arguments for 'client' command" { r CLIENT }

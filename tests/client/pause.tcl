@@ -1,9 +1,9 @@
-# CLIENT PAUSE and UNPAUSE: requests that wait, in order, and data that stands still.
+# CLIENT PAUSE and UNPAUSE: paused requests wait in their order, and the data stands still.
 
 proc paused_clients {} { info_field blocked_clients }
 
 with_server {} {
-    test "a pause of writes lets reads through and keeps writes, in their order" {
+    test "A pause of writes lets reads through and runs the writes later, in their order" {
         set a [client]
         set b [client]
         r SET k 0
@@ -23,7 +23,7 @@ with_server {} {
         assert_equal 0 [paused_clients]
     }
 
-    test "publishing waits as writes do" {
+    test "PUBLISH waits as writes do" {
         r CLIENT PAUSE 100000 WRITE
         set a [client]
         $a -send PUBLISH c m
@@ -32,7 +32,7 @@ with_server {} {
         assert_equal 0 [$a -read]
     }
 
-    test "a pause of everything ends by itself" {
+    test "A pause of everything ends by itself" {
         set a [client]
         assert_equal OK [r CLIENT PAUSE 100]
         set began [clock milliseconds]
@@ -41,7 +41,7 @@ with_server {} {
         assert {[clock milliseconds] - $began >= 90}
     }
 
-    test "a second pause makes the first one longer and stricter, never shorter" {
+    test "A second pause makes the first one longer and stricter, never shorter" {
         r CLIENT PAUSE 300 WRITE
         r CLIENT PAUSE 1 ALL
         set began [clock milliseconds]
@@ -51,7 +51,7 @@ with_server {} {
         assert {[clock milliseconds] - $began >= 250}
     }
 
-    test "nothing expires meanwhile, though what is past its deadline is not seen" {
+    test "Nothing expires during a pause, but keys past their deadline are invisible" {
         r CONFIG RESETSTAT
         r SET gone x PX 20
         r SET stays x
@@ -63,7 +63,7 @@ with_server {} {
         wait_for {[info_field expired_keys] == 1}
     }
 
-    test "a paused client can go, be killed, and be reset by others' UNBLOCK to nothing" {
+    test "A paused client may close or be killed, and CLIENT UNBLOCK does not wake it" {
         set a [client]
         set b [client]
         set id [$b CLIENT ID]
@@ -79,7 +79,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "many requests in one pipeline wait together and are all answered" {
+    test "Many requests of one pipeline wait together and all get replies" {
         set a [client]
         r DEL n
         r CLIENT PAUSE 100000 WRITE
@@ -89,7 +89,7 @@ with_server {} {
         for {set i 1} {$i <= 1000} {incr i} { assert_equal $i [$a -read] }
     }
 
-    test "mistakes" {
+    test "CLIENT PAUSE refuses wrong timeouts and modes" {
         assert_error "*timeout is negative*" {r CLIENT PAUSE -1}
         assert_error "*timeout is not an integer or out of range*" {r CLIENT PAUSE x}
         assert_error "*timeout is out of range*" {r CLIENT PAUSE 9223372036854775807}
@@ -97,7 +97,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "CLIENT KILL MAXAGE" {
+    test "CLIENT KILL MAXAGE spares younger clients and refuses wrong ages" {
         assert_error "*maxage is not an integer*" {r CLIENT KILL MAXAGE x}
         assert_error "*maxage should be greater than 0*" {r CLIENT KILL MAXAGE 0}
         set a [client]

@@ -1,6 +1,6 @@
-# Clients in all the states there are, at random: they subscribe, wait, watch, track, monitor, queue, pause and are paused,
-# kill each other and themselves, read slowly or not at all, and vanish. Nothing is compared but what is left: whoever is
-# still there is answered in the end, and nothing stays of those who are not. Sanitizers see the rest.
+# Clients in all states, at random: they subscribe, wait, watch, track, monitor, queue and pause; they are paused, they
+# kill each other and themselves, read slowly or not at all, and vanish. Only the end is compared: the server answers
+# each client that is left, and keeps nothing of the others. Sanitizers see the rest.
 set topics {a b ab * a* "" __key* __keyevent@0__:* __redis__:invalidate}
 set small [string repeat x 40]
 set large [string repeat y 40000]
@@ -136,7 +136,7 @@ proc some_requests {i} {
     }
     set bytes ""
     for {set n [random_below 10]} {$n >= 0} {incr n -1} { append bytes [resp_encode {*}[random_request]] }
-    # It may have been killed, or be slow to read because nobody reads its replies.
+    # The server may have killed it, or it reads slowly because the test does not read its replies.
     if {[catch {$clients($i) -raw $bytes}]} {
         drop $i
     } elseif {[random_below 3] == 0} {
@@ -144,7 +144,7 @@ proc some_requests {i} {
     }
 }
 
-# Whoever waits is told to go on, until client i has said its last word, or is found to be gone.
+# Tells all paused and blocked clients to go on. True once client i has sent its last reply or is gone.
 proc has_ended {control i} {
     global clients seen
     $control CLIENT UNPAUSE
@@ -157,7 +157,7 @@ proc has_ended {control i} {
 
 set limits "pubsub 300000 0 0 normal 500000 0 0"
 with_server [list client-output-buffer-limit $limits notify-keyspace-events KEA enable-debug-command yes] {
-    test "clients in a storm" {
+    test "The server survives clients in a storm and keeps nothing of those that are gone" {
         array set clients {}
         array set seen {}
         set newest 1

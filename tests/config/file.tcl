@@ -15,7 +15,7 @@ proc read_whole {path} {
     return $text
 }
 
-# Runs the server with these words and standard input until it ends by itself: {exit status, output}.
+# Runs the server with these words and this standard input until it ends by itself. Returns {exit status, output}.
 proc run_to_end {input args} {
     set status 0
     if {[catch {exec {*}[list timeout 10 [server_binary]] {*}$args << $input 2>@1} output options]} {
@@ -25,7 +25,7 @@ proc run_to_end {input args} {
     return [list $status $output]
 }
 
-# Runs body with a server that was given a file of this text.
+# Runs the body with a server whose configuration file has this text.
 proc with_file {text directives body} {
     set folder [string trim [exec mktemp -d]]
     write_file $folder/server.conf $text
@@ -40,15 +40,16 @@ proc with_file {text directives body} {
 
 if {[attached]} return
 
-test "quotes, escapes, units, comments and blank lines" {
-    with_file "# a comment\n\n  \t hz\t20  \r\nrequirepass \"a \\x62\\t\\\"\"\nMaxMemory 2gb\nsyslog-ident 'it\\'s'" {} {
+test "A file may have quotes, escapes, units, comments and blank lines" {
+    set text "# a comment\n\n  \t hz\t20  \r\nrequirepass \"a \\x62\\t\\\"\"\nMaxMemory 2gb\nsyslog-ident 'it\\'s'"
+    with_file $text {} {
         assert_error "NOAUTH*" { r PING }
         r AUTH "a b\t\""
         assert_equal {20 2147483648 it's} [list [config hz] [config maxmemory] [config syslog-ident]]
     }
 }
 
-test "later lines overrule earlier ones, save lines add up, the command line comes last" {
+test "Later lines overrule earlier ones, save lines add up, and the command line comes last" {
     with_file "hz 20\nhz 30\ntimeout 5\nsave 100 1\nsave 200 2 300 3\n" {save {400 4} timeout 7} {
         assert_equal {30 7} [list [config hz] [config timeout]]
         assert_equal {100 1 200 2 300 3 400 4} [config save]
@@ -57,7 +58,7 @@ test "later lines overrule earlier ones, save lines add up, the command line com
     with_file "save 100 1\n" {} { assert_equal {} [config save] }
 }
 
-test "include, with patterns and levels" {
+test "include takes patterns and nests" {
     set folder [string trim [exec mktemp -d]]
     write_file $folder/1.inc "hz 41\n"
     write_file $folder/2.inc "hz 42\ninclude $folder/deep\n"
@@ -72,7 +73,7 @@ test "include, with patterns and levels" {
     file delete -force $folder
 }
 
-test "a bad line is named, with its number and the reason, and the exit status is 1" {
+test "A bad line is named with its number and the reason, and the exit status is 1" {
     foreach {text line reason} {
         "foo bar\n"                     1 "Bad directive or wrong number of arguments"
         "# x\n\nport\n"                 3 "wrong number of arguments"
@@ -92,7 +93,8 @@ test "a bad line is named, with its number and the reason, and the exit status i
         lassign [run_to_end $text -] status output
         assert_equal 1 $status
         set wanted [string trimright [lindex [split $text \n] $line-1]]
-        assert_match "*\\*\\*\\* FATAL CONFIG FILE ERROR (Redis 7.2.6) \\*\\*\\*\nReading the configuration file, at line $line\n>>> '*'\n$reason*" $output
+        set head "\\*\\*\\* FATAL CONFIG FILE ERROR (Redis 7.2.6) \\*\\*\\*"
+        assert_match "*$head\nReading the configuration file, at line $line\n>>> '*'\n$reason*" $output
         assert {[string first ">>> '$wanted'" $output] >= 0}
     }
     lassign [run_to_end "" --foo bar] status output
@@ -100,7 +102,7 @@ test "a bad line is named, with its number and the reason, and the exit status i
     assert_match "*at line 2\n>>> 'foo \"bar\"'\nBad directive*" $output
 }
 
-test "files that are not there" {
+test "The server exits with 1 if it cannot open the configuration file or the log" {
     lassign [run_to_end "" /nonexistent.conf] status output
     assert_equal 1 $status
     assert_match "*Fatal error, can't open config file '/nonexistent.conf': No such file or directory*" $output
@@ -109,7 +111,7 @@ test "files that are not there" {
     assert_match "*Can't open the log file: No such file or directory*" $output
 }
 
-test "--version, --help and the tools" {
+test "--version and --help print their text, and --test-memory is refused" {
     lassign [run_to_end "" --version] status output
     assert_equal 0 $status
     assert_match "Redis server v=7.2.6 sha=00000000:0 malloc=* bits=64 build=kura-*" $output
@@ -118,14 +120,14 @@ test "--version, --help and the tools" {
     assert_equal 1 [lindex [run_to_end "" --test-memory 10] 0]
 }
 
-test "the file that comes with kura loads without a warning" {
+test "The configuration file that comes with kura loads without a warning" {
     with_file [read_whole $root/redis-compat.conf] {bind 127.0.0.1 enable-debug-command no} {
         assert_equal 0 [regexp -all {WARNING: the (option|directive)} [server_log]]
         assert_equal {10000 16} [list [config maxclients] [config databases]]
     }
 }
 
-test "what is not done yet is accepted, and named in the log" {
+test "A directive of a later version is accepted and named in the log" {
     with_file "user bob on\nrename-command FLUSHALL \"\"\naclfile /x.acl\nloadmodule /x.so\ntls-port 0\n" {} {
         foreach name {user rename-command aclfile loadmodule} {
             assert_match "*'$name' is accepted, but has no effect*" [server_log]
@@ -135,14 +137,16 @@ test "what is not done yet is accepted, and named in the log" {
     }
 }
 
-test "CONFIG REWRITE keeps the owner's text, replaces in place and appends the rest" {
+test "CONFIG REWRITE keeps the text of the owner, replaces values in place and appends the rest" {
     set text "# first\nhz 20\n\n  # indented\nmaxmemory 1gb\nsave 1 2\nslave-priority 5\nrename-command a b\n"
     append text "client-output-buffer-limit normal 1 2 3\nsave 3 4\n# last"
     with_file $text {} {
         r CONFIG SET hz 50 timeout 7 maxmemory 104857600 save "9 9" requirepass "a \"b\""
         assert_equal OK [r CONFIG REWRITE]
         set first [read_whole [server_folder]/server.conf]
-        assert_match "# first\nhz 50\n\n  # indented\nmaxmemory 100mb\nsave 9 9\nreplica-priority 5\nrename-command a b\nclient-output-buffer-limit normal 1 2 3\n# last\n\n# Generated by CONFIG REWRITE\n*" $first
+        set kept "# first\nhz 50\n\n  # indented\nmaxmemory 100mb\nsave 9 9\nreplica-priority 5\nrename-command a b\n"
+        append kept "client-output-buffer-limit normal 1 2 3\n# last\n"
+        assert_match "$kept\n# Generated by CONFIG REWRITE\n*" $first
         assert_match "*\ntimeout 7\n*" $first
         assert_match "*\nrequirepass \"a \\\\\"b\\\\\"\"\n*" $first
         assert {![regexp -line {^(databases|tcp-backlog|hash-max-listpack-entries) } $first]}
@@ -157,7 +161,7 @@ test "CONFIG REWRITE keeps the owner's text, replaces in place and appends the r
     }
 }
 
-test "a rewritten file means the same" {
+test "A rewritten file has the same meaning" {
     set set_to {hz 33 notify-keyspace-events KEA maxmemory-clients 5% save {5 6 7 8} proc-title-template {{title} x}
         client-output-buffer-limit {normal 0 0 0 slave 1 2 3 pubsub 4 5 6} oom-score-adj-values {1 2 3} maxmemory 12345
         masterauth "a\0\"b\xff"}
@@ -172,7 +176,7 @@ test "a rewritten file means the same" {
     $c -close
     server_stop $h
     set h [server_start [list port $port save {}] -folder $folder -file server.conf]
-    # The harness's own --save comes behind the file's.
+    # The --save of the harness comes behind the file.
     set c [client $h]
     set after [$c CONFIG GET *]
     dict for {name value} [dict remove $before save] {
@@ -184,7 +188,7 @@ test "a rewritten file means the same" {
 }
 
 with_server {} {
-    test "CONFIG REWRITE without a file, and with one that cannot be written" {
+    test "CONFIG REWRITE fails without a file, and with one that cannot be written" {
         assert_error "ERR The server is running without a config file" { r CONFIG REWRITE }
     }
 }

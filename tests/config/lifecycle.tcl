@@ -2,7 +2,7 @@
 
 proc config {name} { return [lindex [r CONFIG GET $name] 1] }
 
-# What ps prints, without ps: the words of the command line, joined by blanks.
+# The title that ps prints, without ps: the words of the command line, joined by blanks.
 proc process_title {pid} {
     set file [open /proc/$pid/cmdline rb]
     set words [split [string trimright [read $file] \0] \0]
@@ -13,14 +13,14 @@ proc process_title {pid} {
 if {[attached]} return
 
 with_server {} {
-    test "the lines that people wait for" {
-        foreach line {"oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo" "Redis version=7.2.6, bits=64" "Configuration loaded"
-                      "Server initialized" "Ready to accept connections tcp"} {
+    test "The log has the lines that scripts wait for" {
+        foreach line {"oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo" "Redis version=7.2.6, bits=64"
+                      "Configuration loaded" "Server initialized" "Ready to accept connections tcp"} {
             assert_match "*$line*" [server_log]
         }
     }
 
-    test "port and bind change at run time, and those who are connected stay" {
+    test "CONFIG SET changes port and bind at run time, and connected clients stay" {
         set old [server_port]
         set new [free_port]
         set c [client]
@@ -36,25 +36,25 @@ with_server {} {
         assert_error * { resp_connect 127.0.0.3 $old }
     }
 
-    test "a port in use is refused, and the old one stays" {
+    test "CONFIG SET refuses a port in use, and the old one stays" {
         set listener [socket -server {} -myaddr 127.0.0.1 0]
         set taken [lindex [fconfigure $listener -sockname] 2]
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs." {
-            r CONFIG SET port $taken
-        }
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port.\
+            Check server logs." {r CONFIG SET port $taken}
         close $listener
         assert_equal [server_port] [config port]
         assert_equal PONG [[client] PING]
     }
 
-    test "a second server on the same port says so and exits with 1" {
+    test "A second server on the same port says so and exits with 1" {
         set code [catch {exec [server_binary] --port [server_port] --bind 127.0.0.1 2>@1} output]
         assert_equal 1 $code
-        assert_match "*Warning: Could not create server TCP listening socket 127.0.0.1:[server_port]: bind: Address already in use*" $output
+        assert_match "*Warning: Could not create server TCP listening socket 127.0.0.1:[server_port]: bind: Address\
+            already in use*" $output
         assert_match "*Failed listening on port [server_port] (tcp), aborting.*" $output
     }
 
-    test "one client too many" {
+    test "The server refuses one client more than maxclients" {
         set full [client]
         $full PING
         r PING
@@ -66,7 +66,7 @@ with_server {} {
         assert_equal PONG [[client] PING]
     }
 
-    test "timeout closes who is idle" {
+    test "timeout closes idle clients" {
         set idle [client]
         $idle PING
         r CONFIG SET timeout 1
@@ -75,7 +75,7 @@ with_server {} {
         r CONFIG SET timeout 0
     }
 
-    test "SHUTDOWN's syntax" {
+    test "SHUTDOWN refuses wrong options" {
         assert_error "ERR syntax error" { r SHUTDOWN foo }
         assert_error "ERR syntax error" { r SHUTDOWN SAVE NOSAVE }
         assert_error "ERR syntax error" { r SHUTDOWN NOW ABORT }
@@ -83,7 +83,7 @@ with_server {} {
     }
 }
 
-test "protected mode refuses those who are not on this machine, until a password is set" {
+test "Protected mode refuses clients of other machines until a password is set" {
     set address [lindex [exec hostname -I] 0]
     if {![regexp {^[0-9.]+$} $address]} { skip "this machine has no address but its own" }
     set h [server_start {bind *}]
@@ -105,7 +105,7 @@ test "protected mode refuses those who are not on this machine, until a password
     server_forget $h
 }
 
-test "a Unix socket, with its permissions; gone in the end" {
+test "A Unix socket has its permissions, and the server removes it in the end" {
     set folder [string trim [exec mktemp -d]]
     set h [server_start [list unixsocket $folder/sock unixsocketperm 700] -folder $folder]
     assert {([file attributes $folder/sock -permissions] & 0777) == 0700}
@@ -119,12 +119,12 @@ test "a Unix socket, with its permissions; gone in the end" {
     server_forget $h
 }
 
-test "nowhere to listen" {
+test "The server refuses to start without a port and a socket" {
     assert_equal 1 [catch {exec [server_binary] --port 0 2>@1} output]
     assert_match "*Configured to not listen anywhere, exiting.*" $output
 }
 
-test "SHUTDOWN, the pid file, the logo" {
+test "SHUTDOWN removes the pid file, and always-show-logo shows the logo" {
     set h [server_start {pidfile server.pid always-show-logo yes}]
     set path [server_folder $h]/server.pid
     wait_for {[file exists $path]}
@@ -142,7 +142,7 @@ test "SHUTDOWN, the pid file, the logo" {
 }
 
 foreach signal {TERM INT} {
-    test "SIG$signal ends it in order" {
+    test "SIG$signal ends the server in order" {
         set h [server_start {}]
         assert_equal 0 [server_kill $h $signal]
         assert_match "*Received SIG$signal scheduling shutdown...*ready to exit, bye bye...*" [server_log $h]
@@ -150,7 +150,7 @@ foreach signal {TERM INT} {
     }
 }
 
-test "a second SIGINT ends it at once, whatever it is doing" {
+test "A second SIGINT ends the server at once, whatever it is doing" {
     set h [server_start {}]
     set c [client $h]
     $c -send DEBUG SLEEP 20
@@ -164,7 +164,7 @@ test "a second SIGINT ends it at once, whatever it is doing" {
     server_forget $h
 }
 
-test "SIGHUP is ignored" {
+test "The server ignores SIGHUP" {
     set h [server_start {}]
     send_signal HUP [server_pid $h]
     set c [client $h]
@@ -174,18 +174,20 @@ test "SIGHUP is ignored" {
     server_forget $h
 }
 
-test "a crash leaves a report with a stack trace" {
+test "A crash leaves a report with a stack trace" {
     set h [server_start {}]
     send_signal SEGV [server_pid $h]
     assert {[server_wait_exit 20000 $h] ni {0 ""}}
-    assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK TRACE*BUG REPORT END*" [server_log $h]
+    assert_match "*=== REDIS BUG REPORT START: Cut & paste starting from here ===*crashed by signal: 11*STACK\
+        TRACE*BUG REPORT END*" [server_log $h]
     server_forget $h
 }
 
-test "daemonize: the parent returns, the log and the pid file are written" {
+test "With daemonize the parent returns, and the server writes its log and its pid file" {
     set folder [string trim [exec mktemp -d]]
     set port [free_port]
-    exec [server_binary] --port $port --bind 127.0.0.1 --daemonize yes --dir $folder --logfile $folder/log --pidfile $folder/pid --save {}
+    exec [server_binary] --port $port --bind 127.0.0.1 --daemonize yes --dir $folder --logfile $folder/log \
+        --pidfile $folder/pid --save {}
     wait_for {[file exists $folder/pid] && [file size $folder/pid]}
     wait_for {![catch {resp_connect 127.0.0.1 $port} c]}
     assert_equal PONG [$c PING]
@@ -196,7 +198,7 @@ test "daemonize: the parent returns, the log and the pid file are written" {
     file delete -force $folder
 }
 
-test "the title in ps" {
+test "The title that ps shows follows proc-title-template" {
     set h [server_start {}]
     assert_match "*kura-server 127.0.0.1:[server_port $h]" [process_title [server_pid $h]]
     set c [client $h]
@@ -215,7 +217,7 @@ proc oom_score {} {
 }
 
 with_server {} {
-    test "the OOM score: relative to what it is when switched on, and back to that" {
+    test "The OOM score is relative to the former one, and goes back to it" {
         set at_start [oom_score]
         if {$at_start > 900} { skip "the OOM score is too high to add to" }
         set f [open /proc/[server_pid]/oom_score_adj w]

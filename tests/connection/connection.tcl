@@ -1,14 +1,14 @@
 # PING, ECHO, QUIT, RESET, HELLO and AUTH.
 
 proc map_of {reply} {
-    # {map {{bulk k} v ...}} or the array that RESP2 makes of it, as a dictionary of tagged values.
+    # Turns {map {{bulk k} v ...}}, or the array that RESP2 makes of it, into a dictionary of tagged values.
     set d [dict create]
     foreach {key value} [lindex $reply 1] { dict set d [lindex $key 1] $value }
     return $d
 }
 
 with_server {} {
-    test "PING replies PONG, or what it was given" {
+    test "PING replies PONG or its argument" {
         r -tagged 1
         assert_equal {simple PONG} [r PING]
         assert_equal {bulk hello} [r PING hello]
@@ -23,7 +23,7 @@ with_server {} {
         assert_error "ERR wrong number of arguments for 'echo' command" { r ECHO }
     }
 
-    test "QUIT replies and then closes; what follows is not executed" {
+    test "QUIT replies and closes, and the server drops the requests behind it" {
         set c [client]
         $c -raw "*1\r\n\$4\r\nQUIT\r\n*3\r\n\$3\r\nSET\r\n\$4\r\nquit\r\n\$1\r\n1\r\n"
         assert_equal "+OK\r\n" [$c -rest]
@@ -31,7 +31,7 @@ with_server {} {
         assert_equal 0 [r EXISTS quit]
     }
 
-    test "HELLO without arguments tells about the connection" {
+    test "HELLO without arguments describes the connection" {
         set c [client]
         $c -tagged 1
         set reply [$c HELLO]
@@ -49,7 +49,7 @@ with_server {} {
         $c -close
     }
 
-    test "HELLO switches the protocol, forth and back" {
+    test "HELLO switches the protocol back and forth" {
         set c [client]
         $c -tagged 1
         assert_equal map [lindex [$c HELLO 3] 0]
@@ -62,14 +62,14 @@ with_server {} {
         $c -close
     }
 
-    test "HELLO SETNAME and AUTH are applied together with the switch" {
+    test "HELLO applies SETNAME and AUTH together with the switch" {
         set c [client]
         $c HELLO 3 AUTH default anything SETNAME worker
         assert_equal worker [$c CLIENT GETNAME]
         $c -close
     }
 
-    test "HELLO that fails changes nothing" {
+    test "A failing HELLO changes nothing" {
         set c [client]
         foreach {arguments error} {
             {4} "NOPROTO unsupported protocol version"
@@ -103,7 +103,7 @@ with_server {} {
         $c -close
     }
 
-    test "AUTH without a password configured" {
+    test "AUTH fails while no password is configured, except for the default user" {
         assert_error "ERR AUTH <password> called without any password configured for the default user.*" { r AUTH x }
         assert_equal OK [r AUTH default x]
         assert_error "WRONGPASS *" { r AUTH nobody x }
@@ -113,7 +113,7 @@ with_server {} {
 }
 
 with_server {requirepass foobar} {
-    test "without a password nothing works but what has to" {
+    test "Without the password a client may only authenticate, reset and quit" {
         set c [client]
         assert_error "NOAUTH Authentication required." { $c GET a }
         assert_error "NOAUTH Authentication required." { $c PING }
@@ -124,7 +124,7 @@ with_server {requirepass foobar} {
         $c -close
     }
 
-    test "AUTH in both forms, right and wrong" {
+    test "AUTH takes the right password in both forms and refuses wrong ones" {
         set c [client]
         assert_error "WRONGPASS invalid username-password pair or user is disabled." { $c AUTH foobaz }
         assert_error "WRONGPASS *" { $c AUTH "" }
@@ -140,7 +140,7 @@ with_server {requirepass foobar} {
         $c -close
     }
 
-    test "a wrong AUTH leaves a client that is in as it is" {
+    test "A wrong AUTH leaves an authenticated client authenticated" {
         set c [client]
         $c AUTH foobar
         assert_error "WRONGPASS *" { $c AUTH wrong }
@@ -148,7 +148,7 @@ with_server {requirepass foobar} {
         $c -close
     }
 
-    test "HELLO AUTH lets in, and a wrong one does not switch" {
+    test "HELLO AUTH authenticates, and with a wrong password it does not switch the protocol" {
         set c [client]
         assert_error "WRONGPASS *" { $c HELLO 3 AUTH default wrong }
         assert_error "NOAUTH *" { $c PING }
@@ -158,7 +158,7 @@ with_server {requirepass foobar} {
         $c -close
     }
 
-    test "a password may hold any byte; other options refuse a NUL" {
+    test "A password may hold any byte, and other options refuse a NUL" {
         set c [client]
         $c AUTH foobar
         set bytes "se\0cret\xff"
@@ -170,14 +170,17 @@ with_server {requirepass foobar} {
         $d CONFIG SET masterauth $bytes
         assert_equal [list masterauth $bytes] [$d CONFIG GET masterauth]
         assert_equal [list requirepass $bytes] [$d CONFIG GET requirepass]
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'timeout') - *" { $d CONFIG SET timeout "1\x002" }
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'save') - *" { $d CONFIG SET save "1 2\x003" }
+        foreach {name value} [list timeout "1\x002" save "1 2\x003"] {
+            assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - *" {
+                $d CONFIG SET $name $value
+            }
+        }
         $c CONFIG SET requirepass foobar
         $c -close
         $d -close
     }
 
-    test "a password that is taken away or changed at run time" {
+    test "A password may be changed and taken away at run time" {
         set c [client]
         $c AUTH foobar
         $c CONFIG SET requirepass other

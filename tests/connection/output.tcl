@@ -1,4 +1,4 @@
-# Output that nobody reads: the limits on it, and who is not to pile it up at all.
+# Unread output: its limits, and clients that may not leave any.
 
 proc closed_for_output {} {
     regexp {client_output_buffer_limit_disconnections:(\d+)} [r INFO stats] -> n
@@ -11,7 +11,7 @@ proc many {n args} {
 }
 
 with_server {enable-debug-command yes} {
-    test "one reply over the hard limit: nothing of it is sent" {
+    test "A reply over the hard limit is not sent at all" {
         r DEBUG POPULATE 2000 [string repeat k 100]
         r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
         set c [client]
@@ -23,7 +23,7 @@ with_server {enable-debug-command yes} {
             [server_log]
     }
 
-    test "a pipeline over the hard limit: its client goes with the replies, the others stay" {
+    test "A pipeline over the hard limit costs its client the replies and the connection, and others stay" {
         r FLUSHALL
         r SET value [string repeat v 10000]
         set c [client]
@@ -35,7 +35,7 @@ with_server {enable-debug-command yes} {
         assert_equal PONG [r PING]
     }
 
-    test "a large value, which is sent without being copied, counts as well" {
+    test "A large value counts too, although the server sends it without a copy" {
         r SET large [string repeat v 1000000]
         set before [closed_for_output]
         set c [client]
@@ -47,13 +47,13 @@ with_server {enable-debug-command yes} {
         assert_equal 1000000 [string length [r GET large]]
     }
 
-    test "a hard limit below 16 KB lets ordinary replies through" {
+    test "A hard limit below 16 KB lets ordinary replies through" {
         r CONFIG SET client-output-buffer-limit "normal 1 0 0"
         assert_equal 10000 [string length [r GET value]]
         r CONFIG SET client-output-buffer-limit "normal 0 0 0"
     }
 
-    test "the soft limit takes a client that neither reads nor asks any more" {
+    test "The soft limit closes a client that neither reads nor asks any more" {
         r CONFIG SET client-output-buffer-limit "normal 0 100000 1"
         r SET value [string repeat v 1000000]
         set before [closed_for_output]
@@ -68,12 +68,12 @@ with_server {enable-debug-command yes} {
 }
 
 with_server {requirepass secret} {
-    test "who has not authenticated may not leave its errors unread" {
+    test "A client that has not authenticated may not leave its errors unread" {
         r AUTH secret
         set c [client]
         set request [many 1000 SET x 5]
         set before [closed_for_output]
-        # The socket's buffers take some megabytes, and what is behind them is not let grow.
+        # The buffers of the socket take some megabytes; the server keeps no more than that for the client.
         for {set i 0} {$i < 1000 && [closed_for_output] == $before} {incr i} { catch { $c -raw $request } }
         assert_equal [expr {$before + 1}] [closed_for_output]
         $c -close

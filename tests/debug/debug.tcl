@@ -1,7 +1,7 @@
 # DEBUG, and the option that allows it.
 
 with_server {} {
-    test "DEBUG PROTOCOL in RESP2" {
+    test "DEBUG PROTOCOL replies each type in RESP2" {
         set c [client]
         $c -tagged 1
         foreach {type reply} {
@@ -27,7 +27,7 @@ string}}
         $c -close
     }
 
-    test "DEBUG PROTOCOL in RESP3" {
+    test "DEBUG PROTOCOL replies each type in RESP3" {
         set c [client]
         $c HELLO 3
         $c -tagged 1
@@ -56,7 +56,7 @@ string}}}
         $c -close
     }
 
-    test "DEBUG OBJECT" {
+    test "DEBUG OBJECT shows encoding, serialized length and idle time" {
         r SET a 123
         r SET b [string repeat x 44]
         r SET c [string repeat x 45]
@@ -71,7 +71,7 @@ string}}}
         assert_error "ERR no such key" { r DEBUG OBJECT nothing }
     }
 
-    test "DEBUG POPULATE" {
+    test "DEBUG POPULATE makes keys with values of a given size" {
         r FLUSHALL
         assert_equal OK [r DEBUG POPULATE 1000]
         assert_equal 1000 [r DBSIZE]
@@ -87,14 +87,14 @@ string}}}
         }
     }
 
-    test "DEBUG POPULATE leaves keys alone that exist" {
+    test "DEBUG POPULATE leaves existing keys alone" {
         r SET key:1 mine
         r DEBUG POPULATE 3
         assert_equal mine [r GET key:1]
         r FLUSHALL
     }
 
-    test "DEBUG SLEEP stops the server, commands behind it wait" {
+    test "DEBUG SLEEP stops the server, and commands behind it wait" {
         set started [clock milliseconds]
         assert_equal OK [r DEBUG SLEEP 0.2]
         assert {[clock milliseconds] - $started >= 200}
@@ -102,7 +102,7 @@ string}}}
         assert_equal OK [r DEBUG SLEEP -1]
     }
 
-    test "DEBUG SET-ACTIVE-EXPIRE" {
+    test "DEBUG SET-ACTIVE-EXPIRE 0 leaves expired keys to the next look-up" {
         r FLUSHALL
         r DEBUG SET-ACTIVE-EXPIRE 0
         r SET a 1 PX 10
@@ -115,24 +115,24 @@ string}}}
         wait_for {[r DBSIZE] == 0}
     }
 
-    test "DEBUG STRINGMATCH-LEN" {
+    test "DEBUG STRINGMATCH-LEN matches a pattern in linear time" {
         foreach {pattern string match} {
             * anything 1  a*c abc 1  a*c abd 0  h?llo hello 1  h[^e]llo hello 0  h[a-e]llo hello 1
             \\* * 1  \\* a 0  "" "" 1  ? "" 0  a*b*c aXbXc 1
         } {
             assert_equal $match [r DEBUG STRINGMATCH-LEN $pattern $string]
         }
-        # Linear, where a naive matcher takes exponential time.
+        # A naive matcher takes exponential time here.
         assert_equal 0 [r DEBUG STRINGMATCH-LEN [string repeat a* 50]b [string repeat a 1000]]
     }
 
-    test "DEBUG ERROR and LOG" {
+    test "DEBUG ERROR replies its argument, and DEBUG LOG logs it" {
         assert_error "ERR as you like it" { r DEBUG ERROR "ERR as you like it" }
         assert_equal OK [r DEBUG LOG "a line of the tests"]
         if {![attached]} { wait_for {[string match "*a line of the tests*" [server_log]]} }
     }
 
-    test "DEBUG HELP and what it does not know" {
+    test "DEBUG HELP explains the subcommands, and unknown ones are refused" {
         assert_match "DEBUG <subcommand> *" [lindex [r DEBUG HELP] 0]
         assert_error "ERR wrong number of arguments for 'debug' command" { r DEBUG }
         foreach {words name} {foo foo SLEEP SLEEP {OBJECT a b c} OBJECT {help me} help} {
@@ -145,13 +145,12 @@ string}}}
 
 foreach {value allowed} {no 0 local 1} {
     with_server [list enable-debug-command $value] {
-        test "enable-debug-command $value" {
+        test "enable-debug-command $value decides whether DEBUG is allowed" {
             if {$allowed} {
                 assert_equal OK [r DEBUG SLEEP 0]
             } else {
-                assert_error "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", *" {
-                    r DEBUG SLEEP 0
-                }
+                assert_error "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\",\
+                    *" {r DEBUG SLEEP 0}
             }
             assert_error "ERR *" { r CONFIG SET enable-debug-command yes }
         }

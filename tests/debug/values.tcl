@@ -1,8 +1,8 @@
-# DEBUG's looks into values, and redis-cli's, which are made of ordinary commands.
+# Subcommands of DEBUG that look into values, and the options of redis-cli that do so with ordinary commands.
 
 proc oracle_path {name} { return [file join $::root build oracle $name] }
 
-# The same data in both of two encodings.
+# Writes the same data twice, in two encodings.
 proc fill {client} {
     $client FLUSHALL
     $client SET int 42
@@ -21,7 +21,7 @@ proc fill {client} {
 set values {int text volatile list numbers words hash zset nothing}
 
 with_server {enable-debug-command yes} {
-    test "DEBUG DIGEST of nothing, and of what changes and returns" {
+    test "DEBUG DIGEST of an empty dataset is zero, and a dataset that returns has its old digest" {
         set zeros [string repeat 0 40]
         assert_equal $zeros [r DEBUG DIGEST]
         assert_equal $zeros [r DEBUG DIGEST-VALUE nothing]
@@ -55,7 +55,7 @@ with_server {enable-debug-command yes} {
             zset-max-listpack-entries 128 list-max-listpack-size -2
     }
 
-    test "Digests are those of redis-server" {
+    test "Digests equal those of redis-server" {
         fill r
         set ours [r DEBUG DIGEST-VALUE {*}$values]
         set all [r DEBUG DIGEST]
@@ -72,7 +72,7 @@ with_server {enable-debug-command yes} {
         return -options $options $result
     }
 
-    test "DEBUG OBJECT of collections" {
+    test "DEBUG OBJECT describes collections" {
         r FLUSHALL
         r HSET h f v
         assert_match "Value at:0x* encoding:listpack serializedlength:14 lru:* lru_seconds_idle:0" [r DEBUG OBJECT h]
@@ -83,7 +83,7 @@ with_server {enable-debug-command yes} {
         r CONFIG SET list-max-listpack-size -2
     }
 
-    test "DEBUG SDSLEN and DEBUG LISTPACK" {
+    test "DEBUG SDSLEN and DEBUG LISTPACK describe one value" {
         r FLUSHALL
         r MSET s hello i 12
         r RPUSH l one 2
@@ -97,7 +97,7 @@ with_server {enable-debug-command yes} {
         assert_error "ERR no such key" { r DEBUG LISTPACK nothing }
     }
 
-    test "DEBUG HTSTATS and DEBUG HTSTATS-KEY" {
+    test "DEBUG HTSTATS and DEBUG HTSTATS-KEY describe hash tables" {
         r FLUSHALL
         r DEBUG POPULATE 1000
         r EXPIRE key:1 100
@@ -106,7 +106,9 @@ with_server {enable-debug-command yes} {
         set full [r DEBUG HTSTATS 0 FULL]
         assert {[regexp {different slots: (\d+)} $full -> lines] && $lines >= 125}
         set records 0
-        foreach {- length count} [regexp -all -inline {\n   (\d): (\d+)} $full] { incr records [expr {$length * $count}] }
+        foreach {- length count} [regexp -all -inline {\n   (\d): (\d+)} $full] {
+            incr records [expr {$length * $count}]
+        }
         assert_equal 1000 $records
         assert_match {*No stats available for empty dictionaries*} [r DEBUG HTSTATS 5]
         assert_error "ERR Out of range database" { r DEBUG HTSTATS 16 }
@@ -127,7 +129,7 @@ with_server {enable-debug-command yes} {
 
 # --- redis-cli's walks ----------------------------------------------------------------------------
 
-# What it prints, whether it succeeds or not.
+# The output of redis-cli with these arguments, whether it succeeds or not.
 proc cli {args} {
     catch {exec [oracle_path redis-cli] -p [server_port] {*}$args 2>@1} text
     return $text
@@ -148,7 +150,7 @@ proc populate {} {
 with_server {enable-debug-command yes maxmemory-policy allkeys-lfu} {
     populate
 
-    test "redis-cli --bigkeys" {
+    test "redis-cli --bigkeys finds the biggest key of each type" {
         set text [cli --bigkeys]
         assert_match {*Sampled 106 keys in the keyspace!*} $text
         foreach {type key size} {
@@ -160,7 +162,7 @@ with_server {enable-debug-command yes maxmemory-policy allkeys-lfu} {
         assert_match {*2 lists with 301 items*} $text
     }
 
-    test "redis-cli --memkeys" {
+    test "redis-cli --memkeys finds the key of each type that takes the most memory" {
         set text [cli --memkeys]
         assert_match {*Sampled 106 keys in the keyspace!*} $text
         foreach key {big:list big:set big:hash big:zset} {
@@ -168,7 +170,7 @@ with_server {enable-debug-command yes maxmemory-policy allkeys-lfu} {
         }
     }
 
-    test "redis-cli --hotkeys" {
+    test "redis-cli --hotkeys finds the most frequent key" {
         for {set i 0} {$i < 2000} {incr i} { r GET big:string }
         assert_match {*hot key found with counter: *keyname: "big:string"*} [cli --hotkeys]
         r CONFIG SET maxmemory-policy noeviction

@@ -1,6 +1,6 @@
-# Giving, taking and asking for deadlines.
+# Commands that set, remove and tell deadlines.
 with_server {} {
-    test "The four ways to give a deadline, and the four to ask for it" {
+    test "Four commands set a deadline, and four tell it" {
         set at [expr {[clock seconds] + 1000}]
         foreach {command value} [list EXPIRE 1000 PEXPIRE 1000000 EXPIREAT $at PEXPIREAT ${at}000] {
             r SET k v
@@ -16,7 +16,7 @@ with_server {} {
         assert_equal [expr {$at + 1}] [r EXPIRETIME k]
     }
 
-    test "Of a key that is not there, and of one without a deadline" {
+    test "A missing key has no deadline to tell, and a key without one says so" {
         r DEL k
         foreach command {EXPIRE PEXPIRE EXPIREAT PEXPIREAT} { assert_equal 0 [r $command k 100] }
         foreach command {TTL PTTL EXPIRETIME PEXPIRETIME} { assert_equal -2 [r $command k] }
@@ -26,7 +26,7 @@ with_server {} {
         assert_equal 0 [r PERSIST k]
     }
 
-    test "PERSIST, and giving a deadline to keys and values of every size" {
+    test "PERSIST and EXPIRE keep keys and values of every size" {
         foreach key [list k [string repeat K 7] [string repeat K 254] [string repeat K 255] [string repeat K 1000]] {
             foreach length {0 1 8 100 16383 20000} {
                 set value [string repeat 7 $length]
@@ -42,7 +42,7 @@ with_server {} {
         }
     }
 
-    test "A deadline in the past deletes at once" {
+    test "A deadline in the past deletes the key at once" {
         foreach {command value} {EXPIRE 0 EXPIRE -1 PEXPIRE -1000 EXPIREAT 1 PEXPIREAT 0 PEXPIREAT -5} {
             r SET k v
             assert_equal 1 [r $command k $value]
@@ -50,7 +50,7 @@ with_server {} {
         }
     }
 
-    test "NX, XX, GT and LT" {
+    test "NX, XX, GT and LT decide by the former deadline" {
         foreach {before conditions seconds result} {
             0 NX 100 1      200 NX 100 0
             0 XX 100 0      200 XX 100 1

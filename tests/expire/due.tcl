@@ -1,6 +1,6 @@
-# What happens when a deadline comes: nobody sees the key, and it goes by itself.
+# When a deadline comes, the key is invisible at once, and the server removes it by itself.
 with_server {enable-debug-command yes} {
-    test "A key is gone when its time has come, for every command that looks" {
+    test "A key is gone for every command once its time has come" {
         r DEBUG SET-ACTIVE-EXPIRE 0
         r MSET a v b v c v d v e v f v g v
         foreach key {a b c d e f g} { r PEXPIRE $key 10 }
@@ -19,13 +19,13 @@ with_server {enable-debug-command yes} {
         r DEBUG SET-ACTIVE-EXPIRE 1
     }
 
-    test "Keys go by themselves, none before its deadline" {
+    test "The server removes keys by itself, none before its deadline" {
         r FLUSHALL
         set before [info_field expired_keys]
         set now [clock milliseconds]
         for {set i 0} {$i < 200} {incr i} { r SET key:$i v PXAT [expr {$now + 100 + $i}] }
         for {set i 0} {$i < 1000} {incr i} { r SET far:$i v EX 1000 }
-        # Nobody touches them. None goes before its time (how soon after it they go is measured by benchmarks).
+        # No command touches them. None goes before its time (benchmarks measure how soon after it they go).
         wait_for {[clock milliseconds] >= $now + 200}
         set size [r DBSIZE]
         set early [expr {$now + 100 + 199 - [clock milliseconds]}]
@@ -34,7 +34,7 @@ with_server {enable-debug-command yes} {
         assert_equal [expr {$before + 200}] [info_field expired_keys]
     }
 
-    test "A deadline that was moved, taken or overwritten does not fire" {
+    test "A deadline that was moved, removed or overwritten does not fire" {
         r FLUSHALL
         foreach key {later taken overwritten kept sooner renamed} { r SET $key v PX 50 }
         r PEXPIRE later 100000
@@ -49,7 +49,7 @@ with_server {enable-debug-command yes} {
         assert_equal {later overwritten taken} [lsort [r KEYS *]]
     }
 
-    test "Deadlines go along into another database" {
+    test "A deadline goes along into another database" {
         r FLUSHALL
         r SET a v PX 60
         r SET b v PX 60
@@ -63,7 +63,7 @@ with_server {enable-debug-command yes} {
         r SELECT 0
     }
 
-    test "Random lifetimes: what is left is what should be" {
+    test "After random lifetimes the right keys are left" {
         r FLUSHALL
         set now [clock milliseconds]
         set left 0

@@ -1,14 +1,14 @@
 # Tests and assertions.
 #
-#   test "what it shows" { ... }          the body fails by raising an error; clients it opened are closed at its end
+#   test "a sentence" { ... }             an error in the body fails the test; clients it opened are closed at its end
 #   assert_equal expected actual          assert_match pattern text       assert condition
 #   assert_error pattern { ... }          the body must raise an error that matches (glob)
-#   wait_for condition ?ms?               until the expression holds; never a sleep of fixed length
+#   wait_for condition ?ms?               waits until the expression holds; never a sleep of fixed length
 #   info_field name                       a field of INFO everything
-#   skip why                              leave the test without counting it as passed or failed
-#   need_preload                          skip the test if the server is sanitized, which LD_PRELOAD would break
+#   skip why                              leaves the test without counting it as passed or failed
+#   need_preload                          skips the test if the server is sanitized, which LD_PRELOAD would break
 #
-# Random tests take their numbers from rand(), seeded by --seed or by the clock; a failing test's report names the seed.
+# Random tests take their numbers from rand(), whose seed is --seed or the clock; the report of a failing test names it.
 
 namespace eval check {
     variable passed 0
@@ -22,7 +22,7 @@ proc test {name body} {
     set started [clock milliseconds]
     set others $server::opened
     set code [catch {uplevel 1 $body} result options]
-    # What a test opened ends with it.
+    # The clients that a test opened end with it.
     foreach c $server::opened {
         if {$c ni $others} { $c -close }
     }
@@ -46,7 +46,7 @@ proc test_failed {name why} {
     flush stdout
 }
 
-# A failed test may leave replies behind that the next one would take for its own.
+# A failed test may leave replies behind, which the next test would take for its own.
 proc r_reset {} {
     if {[llength $server::stack]} { catch {r_close} }
 }

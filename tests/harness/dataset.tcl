@@ -1,4 +1,4 @@
-# The whole dataset of a server as text, to compare it before and after, or with another server's.
+# The whole dataset of a server as text, for comparisons with its state before, or with another server.
 #
 #   dataset ?client?        one line a key: database, name, type, value (sets and hashes sorted), deadline
 #   dataset_fill ?client?   every type in every encoding, in several databases, with deadlines

@@ -2,11 +2,12 @@
 # tests/tools/preload/disk_trace.c records it.
 #
 #   with_disk_trace {directive value ...} { ...tests... }   as with_server, with a record
-#   disk_count                     how many events there are so far
-#   disk_events ?from? ?pid?       those from this number on, "<verb> <name of the file>" each; only of this process
+#   disk_count                     the number of events so far
+#   disk_events ?from? ?pid?       the events from this number on, of one process if a pid is given, each as
+#                                  "write|sync|rename|truncate|remove <name of the file>"
 #   assert_order events patterns   events that match these patterns (glob) follow one another in this order
 #
-# Option -folder as in server_start: start on what lies in that folder.
+# with_disk_trace takes the options of server_start behind the body: -folder PATH starts on the files in that folder.
 
 namespace eval disk {
     variable trace

@@ -1,4 +1,4 @@
-# main.tcl FILE ?-seed N? ?-test REGEX?: runs one file of tests. tests/run.tcl starts one of these for each file.
+# main.tcl FILE ?-seed N? ?-test REGEX?: runs one file of tests. tests/run.tcl starts this for each file.
 set root [file dirname [file dirname [file dirname [file normalize [info script]]]]]
 foreach part {resp server check dataset disk} {
     source [file join $root tests harness $part.tcl]

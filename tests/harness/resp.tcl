@@ -1,20 +1,20 @@
-# A small client of ours: RESP2 and RESP3, binary safe, with time-outs, and able to misbehave.
+# A small client: RESP2 and RESP3, binary safe, with time-outs, and able to misbehave.
 #
 #   set c [resp_connect host port]     or [resp_connect /path/of/socket]
-#   $c SET k v                         send a command and return its reply
-#   $c -send GET k                     send a command, read nothing (pipelining)
-#   $c -raw "*1\r\n"                   send bytes as they are
+#   $c SET k v                         sends a command and returns its reply
+#   $c -send GET k                     sends a command and reads nothing (pipelining)
+#   $c -raw "*1\r\n"                   sends bytes as they are
 #   $c -read                           the next reply
 #   $c -bytes n                        the next n bytes, unparsed; -line: up to the next CR LF
 #   $c -rest                           everything until the server closes the connection
 #   $c -closed                         1 if the server has closed it (waits for up to the time-out)
-#   $c -tagged 1                       replies come with their types from now on
+#   $c -tagged 1                       from now on replies come with their types
 #   $c -timeout ms    $c -channel    $c -close
 #
 # Plain replies: strings and numbers are themselves, null is "(nil)", arrays, sets and maps are lists, and an error is
-# raised as a Tcl error whose message is its text. Tagged ones are {type value}: {bulk v} {simple v} {int 1} {nil}
-# {array {...}} {map {...}} {set {...}} {push {...}} {double 1.5} {bool t} {big n} {verbatim {txt v}} {error text}.
-# Pushes are replies like others. Strings are bytes: text beyond ASCII goes through encoding convertto utf-8.
+# a Tcl error with the same text. Tagged ones are {type value}: {bulk v} {simple v} {int 1} {nil} {array {...}} {map
+# {...}} {set {...}} {push {...}} {double 1.5} {bool t} {big n} {verbatim {txt v}} {error text}. -read returns pushes
+# as it returns replies. Strings are bytes: text beyond ASCII goes through encoding convertto utf-8.
 
 namespace eval resp {
     variable count 0
@@ -24,7 +24,7 @@ namespace eval resp {
 proc resp_connect {host {port ""}} {
     set name ::resp::client[incr resp::count]
     if {$port eq ""} {
-        # Tcl has no Unix sockets: a small program stands between.
+        # Tcl has no Unix sockets: a small program joins the two.
         set channel [open |[list [file join $::root build tools bridge] $host] r+]
     } else {
         set channel [socket $host $port]
@@ -48,7 +48,7 @@ proc resp::encode {words} {
     return $out
 }
 
-# The bytes of a command, for pipelines that a test puts together itself.
+# The bytes of a command, for pipelines that a test builds itself.
 proc resp_encode {args} {
     return [resp::encode $args]
 }
@@ -72,8 +72,8 @@ proc resp::call {name verb args} {
     return [reply $name]
 }
 
-# Sends all of it, waiting in the event loop while the socket is full. What arrives meanwhile stays in the kernel: a
-# server that reads nothing before its answers are taken would be found out here.
+# Sends all of it, and waits in the event loop while the socket is full. It reads nothing meanwhile: a server that stops
+# reading until its replies are taken fails here.
 proc resp::write {name bytes} {
     variable state
     set channel $state($name.channel)
@@ -98,7 +98,7 @@ proc resp::pump {name event} {
     after cancel $timer
 }
 
-# More input into the buffer; 0 at the end of the stream. Raises an error when the time is over.
+# Adds input to the buffer; 0 at the end of the stream. Raises an error when the time is over.
 proc resp::fill {name} {
     variable state
     if {$state($name.eof)} { return 0 }
@@ -107,7 +107,7 @@ proc resp::fill {name} {
     while 1 {
         if {[catch {read $channel} bytes]} { set bytes ""; set state($name.eof) 1; return 0 }
         if {$bytes ne ""} {
-            # Drop what has been consumed before appending, so that the buffer stays small.
+            # Drop the consumed bytes first, so that the buffer stays small.
             set state($name.in) [string range $state($name.in) $state($name.at) end]$bytes
             set state($name.at) 0
             return 1
@@ -152,7 +152,7 @@ proc resp::closed {name} {
     return $state($name.eof)
 }
 
-# Closes it; the name stays good for more -close.
+# Closes the connection; further -close do nothing.
 proc resp::drop {name} {
     variable state
     catch {close $state($name.channel)}

@@ -1,21 +1,21 @@
 # Servers for the tests: each in a temporary folder, on a free port, killed by its own process id.
 #
-#   with_server {directive value ...} { ...tests... }    start one, run the body, stop it, look at how it died
-#   r SET k v                 the innermost server's first client;  [client] opens another
+#   with_server {directive value ...} { ...tests... }    starts one, runs the body, stops it, checks how it ended
+#   r SET k v                 the first client of the innermost server;  [client] opens another
 #   server_pid  server_port  server_log  server_folder   of the innermost server
-#   server_restart {directives} ?signal?                  end it and start it again on what it left
-#   server_start / server_stop   for tests that want to do it by hand (restarts, crashes)
+#   server_restart {directives} ?signal?                  ends it and starts it again in its folder
+#   server_start / server_stop   for tests that do it by hand (restarts, crashes)
 #
-# KURA_SERVER names another binary than src/kura-server (redis-server, say). With KURA_HOST and KURA_PORT set, nothing
-# is started: the tests run against that server, which gets FLUSHALL and the directives by CONFIG SET; where it refuses
-# one, the body is skipped.
+# KURA_SERVER names another binary than src/kura-server (redis-server, say). With KURA_HOST and KURA_PORT set, the tests
+# start no server and run against that one: it gets FLUSHALL, and the directives by CONFIG SET; if it refuses one, the
+# body is skipped.
 
 namespace eval server {
     variable stack {}  ;# handles, the innermost last
     variable data      ;# array: "<handle>.field"
     variable count 0
     variable next_port [expr {[pid] * 211}]
-    variable opened {} ;# what [client] made
+    variable opened {} ;# the clients that [client] made
     variable complaints {Sanitizer|runtime error:|STACK TRACE|BUG REPORT|Assertion .* failed}
     array set data {}
 }
@@ -25,13 +25,14 @@ proc server_binary {} {
     return [file join $::root src kura-server]
 }
 
-# Sanitized servers and busy machines are slow: time limits are multiplied by this.
+# Sanitized servers and busy machines are slow: time limits are multiplied by this factor.
 proc slowness {} {
     return [expr {[info exists ::env(KURA_SLOW)] ? $::env(KURA_SLOW) : 1}]
 }
 
-# Below the ports that the kernel gives to outgoing connections: before the server has one of those, it may be taken by a
-# client, even by the one that waits for the server, which would then be connected to itself. Processes begin apart.
+# A free port below those that the kernel gives to outgoing connections: any client could take one of those before the
+# server has it, and a client that waits for the server could even be connected to itself. Each process begins
+# elsewhere.
 proc free_port {} {
     while 1 {
         set port [expr {10000 + [incr server::next_port] % 20000}]
@@ -43,7 +44,7 @@ proc free_port {} {
 }
 
 # Starts a server and waits until it answers. Options: -folder PATH to start in, -file NAME of a configuration, -wait 0
-# to return at once. A handle comes back; the folder stays until server_forget.
+# to return at once. Returns a handle; the folder stays until server_forget.
 proc server_start {directives args} {
     variable server::count
     upvar ::server::data data
@@ -89,14 +90,15 @@ proc server::answers {h} {
             set answer [catch {$c PING} reply]
             catch {$c INFO server} info
             $c -close
-            if {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED)} $reply]} { return [server::is_ours $h $info] }
+            set is_up [expr {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED)} $reply]}]
+            if {$is_up} { return [server::is_ours $h $info] }
         }
         after 10
     }
     return 0
 }
 
-# Not somebody else's server, who took the port before ours could: ours is about to end then.
+# False if another process took the port before our server, which is then about to end.
 proc server::is_ours {h info} {
     variable data
     return [expr {![regexp {process_id:(\d+)} $info - pid] || $pid == $data($h.pid)}]
@@ -133,7 +135,7 @@ proc server::reap {h} {
     set data($h.pipe) ""
 }
 
-# The shell's own kill: the program is in a package that small systems lack.
+# Calls the kill of the shell: small systems lack the program.
 proc send_signal {name pid} {
     exec sh -c {kill "-$1" "$2"} sh $name $pid
 }
@@ -157,7 +159,7 @@ proc server_kill {{h ""} {signal KILL}} {
     return [server_wait_exit 20000 $h]
 }
 
-# Asks it to stop; an error if it had crashed, hangs, exits with a status other than 0, or a sanitizer complained.
+# Asks it to stop. An error if it had crashed, hangs, exits with a status other than 0, or a sanitizer complained.
 proc server_stop {h} {
     upvar ::server::data data
     if {$data($h.client) ne ""} { catch {$data($h.client) -close}; set data($h.client) "" }
@@ -186,7 +188,7 @@ proc server_restart {directives {signal TERM} {h ""}} {
     if {![server::answers $h]} { error "the server did not start again: [server::tail [server_log $h]]" }
 }
 
-# Closes the book on a stopped server and removes its folder.
+# Removes all traces of a stopped server, and its folder.
 proc server_forget {h} {
     catch {file delete -force $::server::data($h.folder)}
     array unset ::server::data $h.*
@@ -223,7 +225,7 @@ proc client {{h ""}} {
     return $c
 }
 
-# The innermost server's own client, connected at first use and again after the server closed it.
+# The client of the innermost server, connected at first use and again after the server closed it.
 proc r {args} {
     set h [server::handle ""]
     upvar ::server::data data

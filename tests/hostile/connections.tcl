@@ -1,16 +1,16 @@
-# Connections that come and go in masses, read slowly or not at all.
+# Masses of connections that come and go, read slowly or not at all.
 
 proc only_this_client {} {
     wait_for {[info_field connected_clients] == 1} 20000
 }
 
 with_server {} {
-    test "10,000 connections opened and closed" {
+    test "10,000 connections that open and close leave no memory behind" {
         r PING
         set before [info_field used_memory]
         for {set i 0} {$i < 10000} {incr i} {
             set socket [socket [server_host] [server_port]]
-            # Some say something, some leave in the middle of a word.
+            # Some send a request, some leave in the middle of one.
             switch [expr {$i % 4}] {
                 0 { puts -nonewline $socket "PING\r\n" }
                 1 { puts -nonewline $socket "*2\r\n\$3\r\nGE" }
@@ -23,7 +23,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "500 connections at once, each with half a request" {
+    test "500 connections with half a request each do not stop the server" {
         set before [info_field used_memory]
         set all {}
         for {set i 0} {$i < 500} {incr i} {
@@ -40,7 +40,7 @@ with_server {} {
         wait_for "\[info_field used_memory\] < [expr {$before + 2000000}]"
     }
 
-    test "a client that never reads its replies is cut off at client-output-buffer-limit" {
+    test "A client that never reads its replies is closed at client-output-buffer-limit" {
         r CONFIG SET client-output-buffer-limit "normal 20mb 0 0"
         r SET big [string repeat x 1000000]
         set before [info_field used_memory]
@@ -54,7 +54,7 @@ with_server {} {
         wait_for "\[info_field used_memory\] < [expr {$before + 4000000}]"
     }
 
-    test "a slow reader gets everything, and others do not wait for it" {
+    test "A slow reader gets everything, and others do not wait for it" {
         r SET big [string repeat y 1000000]
         set slow [client]
         $slow -raw [string repeat [resp_encode GET big] 20]
@@ -64,12 +64,12 @@ with_server {} {
         r DEL big
     }
 
-    test "a value that is overwritten and deleted while it is being sent arrives as it was" {
+    test "A value that is overwritten and deleted while it is sent arrives as it was" {
         r SET big [string repeat 1 3000000]
         set slow [client]
         $slow -raw [string repeat [resp_encode GET big] 5]
         wait_for {[regexp -all {id=} [r CLIENT LIST]] == 2}
-        # While it waits for the first reply to be complete the others are under way.
+        # While it waits for the first reply to be complete, the server sends the others.
         set early [string length [$slow -read]]
         r SETRANGE big 0 2222
         r APPEND big tail
@@ -85,7 +85,7 @@ with_server {} {
         assert_equal [string repeat "3000000 1111 " 4] "[join $kinds] "
     }
 
-    test "a pipeline of 50 MB does not keep others waiting" {
+    test "A pipeline of 50 MB does not keep others waiting" {
         set busy [client]
         $busy -timeout 60000
         set part [string repeat [resp_encode SET k [string repeat v 900]] 5500]
@@ -100,7 +100,7 @@ with_server {} {
         assert {$worst < 500000 * [slowness]}
     }
 
-    test "the query buffer has a limit" {
+    test "The query buffer has a limit" {
         r CONFIG SET client-query-buffer-limit 1mb
         set c [client]
         catch {$c -raw [resp_encode SET k [string repeat x 3000000]]}
@@ -110,7 +110,7 @@ with_server {} {
         r CONFIG SET client-query-buffer-limit 1gb
     }
 
-    test "an announcement of a huge value takes little memory until the value comes" {
+    test "An announced huge value takes little memory until its bytes come" {
         set before [info_field used_memory]
         set all {}
         for {set i 0} {$i < 200} {incr i} {
@@ -124,7 +124,7 @@ with_server {} {
         only_this_client
     }
 
-    test "large arguments of a request that waits count as its client's memory" {
+    test "Large arguments of a waiting request count as memory of its client" {
         set c [client]
         set value [string repeat y 1000000]
         $c -raw "*5\r\n\$4\r\nMSET\r\n\$1\r\na\r\n\$1000000\r\n$value\r\n\$1\r\nb\r\n"
@@ -136,7 +136,7 @@ with_server {} {
         r DEL a b
     }
 
-    test "unsent replies that refer to large values take little more than the values" {
+    test "Unsent replies that refer to large values take little more than the values" {
         r SET big [string repeat x 16384]
         set before [info_field used_memory]
         set c [client]
@@ -148,7 +148,7 @@ with_server {} {
         r DEL big
     }
 
-    test "replies to one read's worth of requests are not put together before they are sent" {
+    test "The server sends replies while it still executes the requests of one read" {
         if {[slowness] > 1} { skip "sanitizers keep what is freed" }
         r SET big [string repeat x 16000]
         proc peak_kb {} {
@@ -161,14 +161,14 @@ with_server {} {
         set c [client]
         $c -raw [string repeat "GET big\r\n" 7000]
         wait_for {[regexp {omem=1[0-9]{8} } [r CLIENT LIST]]}
-        # 112 MB wait for the client; the arena is not as large once more.
+        # 112 MB wait for the client; the arena does not hold as much again.
         assert {[peak_kb] - $before < 150000}
         $c -close
         only_this_client
         r DEL big
     }
 
-    test "an argument is shorter than 2 GB, whatever proto-max-bulk-len says" {
+    test "An argument is shorter than 2 GB, whatever proto-max-bulk-len says" {
         r CONFIG SET proto-max-bulk-len 8gb
         set c [client]
         $c -raw "*2\r\n\$4\r\nECHO\r\n\$2147483648\r\n"
@@ -180,7 +180,7 @@ with_server {} {
         r CONFIG SET proto-max-bulk-len 512mb
     }
 
-    test "half-megabyte pieces of requests from many clients leave no memory behind" {
+    test "Half-megabyte pieces of requests from many clients leave no memory behind" {
         set before [info_field used_memory]
         for {set i 0} {$i < 50} {incr i} {
             set c [client]
@@ -193,7 +193,7 @@ with_server {} {
 }
 
 with_server {maxclients 20} {
-    test "one too many is told so and closed" {
+    test "A client beyond maxclients gets an error and is closed" {
         set all {}
         for {set i 0} {$i < 19} {incr i} { set c [client]; $c PING; lappend all $c }
         r PING
@@ -208,14 +208,14 @@ with_server {maxclients 20} {
 }
 
 with_server {timeout 1} {
-    test "idle clients are closed after timeout, busy ones are not" {
+    test "timeout closes idle clients, not busy ones" {
         set idle [client]
         $idle PING
         wait_for {[r PING] eq "PONG" && [info_field connected_clients] == 1} 15000
         assert {[$idle -closed]}
     }
 
-    test "who reads a large reply slowly is not idle" {
+    test "A client that reads a large reply slowly is not idle" {
         r SET big [string repeat x 30000000]
         set slow [client]
         $slow -send GET big
@@ -233,7 +233,7 @@ with_server {timeout 1} {
 
 set socket_folder [string trim [exec mktemp -d]]
 with_server [list unixsocket $socket_folder/s] {
-    test "a Unix socket that was shut down with a reply unsent is closed, and does not keep the loop busy" {
+    test "A Unix socket that is shut down with a reply unsent is closed, and does not keep the loop busy" {
         r SET big [string repeat x 5000000]
         set hanging [open |[list [file join $::root build tools bridge] $::socket_folder/s hang] r+]
         fconfigure $hanging -translation binary -blocking 0

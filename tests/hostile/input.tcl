@@ -1,6 +1,6 @@
-# Input that aims at the server: it must answer or close, stay up, and keep neither memory nor connections.
+# Input that attacks the server: it must answer or close, stay up, and keep neither memory nor connections.
 
-# Sends the bytes on a connection of their own and takes what comes, for as long as another client needs for an answer.
+# Sends the bytes on a new connection and takes the replies for as long as another client needs for an answer.
 proc attack {bytes} {
     set c [client]
     catch {$c -raw $bytes}
@@ -12,7 +12,7 @@ proc only_this_client {} {
     wait_for {[info_field connected_clients] == 1}
 }
 
-# INFO itself and the client's buffers move a little; what matters is that thousands of attacks leave nothing behind.
+# INFO and the buffers of the client vary a little; thousands of attacks must leave nothing behind.
 proc assert_memory_back {before {slack 1500000}} {
     only_this_client
     wait_for "\[info_field used_memory\] < [expr {$before + $slack}]" 10000
@@ -21,7 +21,7 @@ proc assert_memory_back {before {slack 1500000}} {
 with_server {} {
     r SET canary alive
 
-    test "huge counts and lengths" {
+    test "Huge counts and lengths are refused or cost nothing" {
         set before [info_field used_memory]
         foreach bytes {
             "*2147483647\r\n" "*1000000000\r\n" "*99999999999999999999\r\n" "*-9223372036854775808\r\n"
@@ -37,7 +37,7 @@ with_server {} {
         assert_memory_back $before
     }
 
-    test "many announcements of huge values at once" {
+    test "Many announcements of huge values at once take little memory" {
         set before [info_field used_memory]
         set all {}
         for {set i 0} {$i < 40} {incr i} {
@@ -50,7 +50,7 @@ with_server {} {
         assert_memory_back $before
     }
 
-    test "NULs and other bytes where text is expected" {
+    test "NULs and other bytes where text is expected do no harm" {
         foreach bytes {
             "\0" "\0\r\n" "*\0\r\n" "*1\0\r\n\$4\r\nPING\r\n" "*1\r\n\0\r\n" "*1\r\n\$4\0\r\nPING\r\n"
             "*1\r\n\$4\r\n\0\0\0\0\r\n"
@@ -64,7 +64,7 @@ with_server {} {
         only_this_client
     }
 
-    test "every beginning of a request, then the end of the connection" {
+    test "A connection may end after every beginning of a request" {
         set before [info_field used_memory]
         set bytes [resp_encode SET k [string repeat v 40]]
         for {set n 0} {$n < [string length $bytes] - 1} {incr n} {
@@ -75,18 +75,18 @@ with_server {} {
         assert_equal "(nil)" [r GET k]
     }
 
-    test "one megabyte without an end of line" {
+    test "One megabyte without an end of line is refused" {
         set before [info_field used_memory]
         set c [client]
         catch {$c -raw [string repeat a 1000000]}
-        # The rest may be cut off by a reset, since the server closes with input unread.
+        # A reset may cut the rest off, since the server closes with input unread.
         catch {$c -rest} answer
         assert {$answer eq "" || [string match "-ERR Protocol error: too big inline request*" $answer] ||
             [string match *reset* $answer]}
         assert_memory_back $before
     }
 
-    test "an inline request of many words" {
+    test "An inline request may have many words" {
         set c [client]
         $c -raw "[string repeat "a " 30000]\r\n"
         assert_error "ERR unknown command 'a'*" {$c -read}
@@ -94,7 +94,7 @@ with_server {} {
         assert_equal "\0" [$c -read]
     }
 
-    test "a command of a hundred thousand arguments" {
+    test "A command may have a hundred thousand arguments" {
         set c [client]
         $c -raw "*100001\r\n\$3\r\nDEL\r\n[string repeat "\$1\r\nx\r\n" 100000]"
         assert_equal 0 [$c -read]
@@ -102,7 +102,7 @@ with_server {} {
         assert_equal 100000 [llength [$c -read]]
     }
 
-    test "an error cannot be split by what it quotes" {
+    test "An error cannot be split by the text that it quotes" {
         set c [client]
         $c -raw [resp_encode "x\r\n+INJECTED\r\n" "y\r\n:1\r\n"]
         assert_match "-ERR unknown command*" [$c -line]
@@ -113,7 +113,7 @@ with_server {} {
         assert_equal PONG [$c PING]
     }
 
-    test "patterns that make naive matchers take for ever" {
+    test "Patterns on which a naive matcher never ends are matched at once" {
         r SET [string repeat a 60] 1
         set pattern "[string repeat a* 60]b"
         set started [clock milliseconds]
@@ -127,7 +127,7 @@ with_server {} {
         r DEL [string repeat a 60] [string repeat a 50000]
     }
 
-    test "random bytes" {
+    test "Random bytes do no harm" {
         set before [info_field used_memory]
         for {set i 0} {$i < 500} {incr i} { attack [random_bytes [random_below 200]] }
         for {set i 0} {$i < 500} {incr i} {
@@ -138,7 +138,7 @@ with_server {} {
         assert_memory_back $before
     }
 
-    test "after all that the data are there" {
+    test "The data are there after all attacks" {
         assert_equal alive [r GET canary]
         assert_equal PONG [r PING]
     }

@@ -1,4 +1,4 @@
-# Several databases: what is done in one is not seen in another.
+# Several databases: a change in one is invisible in the others.
 with_server {} {
     test "SELECT keeps databases apart" {
         r FLUSHALL
@@ -38,7 +38,7 @@ with_server {} {
         assert_error "ERR syntax error" {r FLUSHALL SYNC ASYNC}
     }
 
-    test "SWAPDB swaps under the clients' feet" {
+    test "SWAPDB swaps databases while clients are in them" {
         r FLUSHALL
         set c [client]
         $c SELECT 1
@@ -57,7 +57,7 @@ with_server {} {
         $c -close
     }
 
-    test "MOVE" {
+    test "MOVE moves a key only if its name is free in the other database" {
         r FLUSHALL
         r SET k v EX 100
         assert_equal 0 [r MOVE none 1]

@@ -1,6 +1,6 @@
-# Commands on keys as such.
+# Commands for keys of any type.
 with_server {} {
-    test "DEL, UNLINK, EXISTS and TOUCH count, and count a name as often as it is said" {
+    test "DEL, UNLINK, EXISTS and TOUCH count each name as often as it is given" {
         foreach remove {DEL UNLINK} {
             r FLUSHDB
             for {set i 0} {$i < 50} {incr i} {
@@ -17,7 +17,7 @@ with_server {} {
         }
     }
 
-    test "UNLINK and DEL of large values" {
+    test "UNLINK and DEL remove large values" {
         foreach remove {DEL UNLINK} {
             r SET big [string repeat x 3000000]
             assert_equal 1 [r $remove big]
@@ -25,7 +25,7 @@ with_server {} {
         }
     }
 
-    test "TYPE" {
+    test "TYPE names the type of a value" {
         r DEL k
         assert_equal none [r TYPE k]
         r SET k v
@@ -73,7 +73,7 @@ with_server {} {
         }
     }
 
-    test "RENAME to a name of another length, the long ones too" {
+    test "RENAME gives names of any length" {
         r SET k value EX 100
         set old k
         foreach new [list [string repeat n 254] m [string repeat n 255] [string repeat n 70000] ""] {
@@ -84,7 +84,7 @@ with_server {} {
         }
     }
 
-    test "RENAME and RENAMENX to themselves, and of nothing" {
+    test "RENAME and RENAMENX refuse a missing key, and keep a key that gets its own name" {
         r FLUSHDB
         assert_error "ERR no such key" {r RENAME none other}
         assert_error "ERR no such key" {r RENAME none none}
@@ -99,7 +99,7 @@ with_server {} {
         assert_equal {(nil) v w} [r MGET k new other]
     }
 
-    test "COPY leaves two keys that go their own ways" {
+    test "COPY makes a second key, and later changes of one leave the other alone" {
         foreach value [list 123 short [string repeat x 1000] [string repeat y 50000]] {
             r FLUSHALL
             r SET source $value EX 100
@@ -119,7 +119,7 @@ with_server {} {
         }
     }
 
-    test "COPY's errors" {
+    test "COPY refuses missing keys, wrong databases and wrong options" {
         assert_equal 0 [r COPY none other]
         assert_error "ERR source and destination objects are the same" {r COPY none none}
         assert_error "ERR DB index is out of range" {r COPY a b DB 16}

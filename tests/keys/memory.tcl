@@ -1,6 +1,6 @@
-# MEMORY USAGE, and redis-cli's options that are made of it.
+# MEMORY USAGE, and the options of redis-cli that use it.
 with_server {} {
-    test "MEMORY USAGE tells what a key takes, its name included" {
+    test "MEMORY USAGE tells how much memory a key takes, its name included" {
         r SET small 1
         r SET text [string repeat x 100]
         r SET large [string repeat x 100000]
@@ -14,19 +14,19 @@ with_server {} {
         assert_error "ERR syntax error" {r MEMORY USAGE small SAMPLES -9223372036854775808}
     }
 
-    test "looking is no access" {
+    test "MEMORY USAGE is no access to the key" {
         set before [r OBJECT IDLETIME small]
         after 1100
         r MEMORY USAGE small
         assert {[r OBJECT IDLETIME small] > $before}
     }
 
-    test "MEMORY HELP, and what is not a subcommand" {
+    test "MEMORY HELP explains the subcommands, and unknown ones are refused" {
         assert_match "MEMORY <subcommand>*" [lindex [r MEMORY HELP] 0]
         assert_error "ERR unknown subcommand 'foo'. Try MEMORY HELP." {r MEMORY foo k}
     }
 
-    test "redis-cli --memkeys and --bigkeys" {
+    test "redis-cli --memkeys and --bigkeys find the largest string" {
         set cli [file join $::root build oracle redis-cli]
         if {![file executable $cli]} { skip "no redis-cli" }
         set out [exec $cli -p [server_port] --memkeys]

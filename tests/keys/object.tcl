@@ -1,6 +1,6 @@
 # OBJECT.
 with_server {} {
-    test "OBJECT of a missing key is null" {
+    test "OBJECT of a missing key replies null" {
         foreach what {ENCODING REFCOUNT IDLETIME FREQ} { assert_equal (nil) [r OBJECT $what none] }
     }
 
@@ -11,7 +11,7 @@ with_server {} {
         }
     }
 
-    test "OBJECT IDLETIME grows until the key is read, and asking does not count" {
+    test "OBJECT IDLETIME grows until the key is read, and OBJECT itself is no access" {
         r SET k v
         assert_equal 0 [r OBJECT IDLETIME k]
         wait_for {[r OBJECT IDLETIME k] >= 2}
@@ -33,7 +33,7 @@ with_server {} {
         assert {[r OBJECT IDLETIME k] <= 1}
     }
 
-    test "OBJECT FREQ needs an LFU policy, OBJECT IDLETIME one that is not" {
+    test "OBJECT FREQ needs an LFU policy, and OBJECT IDLETIME any other" {
         assert_error "ERR An LFU maxmemory policy is not selected, access frequency not tracked.*" {r OBJECT FREQ k}
         if {[catch {r CONFIG SET maxmemory-policy allkeys-lfu}]} { skip "no such policy yet" }
         r SET new v
@@ -42,7 +42,7 @@ with_server {} {
         r CONFIG SET maxmemory-policy noeviction
     }
 
-    test "CLIENT NO-TOUCH leaves no traces but by TOUCH" {
+    test "CLIENT NO-TOUCH keeps all commands but TOUCH from counting as access" {
         r SET k v
         wait_for {[r OBJECT IDLETIME k] >= 2}
         r CLIENT NO-TOUCH ON
@@ -54,7 +54,7 @@ with_server {} {
         r TOUCH k
         assert {[r OBJECT IDLETIME k] <= 1}
         r CONFIG SET maxmemory-policy allkeys-lfu
-        r CONFIG SET lfu-decay-time 0 ;# else a full minute that passes just now takes one off
+        r CONFIG SET lfu-decay-time 0 ;# a full minute that ends just now would take one off
         r SET new v
         for {set i 0} {$i < 50} {incr i} { r GET new }
         assert_equal 5 [r OBJECT FREQ new]
@@ -64,7 +64,7 @@ with_server {} {
         r CONFIG SET maxmemory-policy noeviction
     }
 
-    test "OBJECT HELP, and what is not a subcommand" {
+    test "OBJECT HELP explains the subcommands, and unknown ones are refused" {
         assert_match "OBJECT <subcommand>*" [lindex [r OBJECT HELP] 0]
         assert_error "ERR unknown subcommand 'foo'. Try OBJECT HELP." {r OBJECT foo k}
         assert_error "ERR wrong number of arguments for 'object|encoding' command" {r OBJECT ENCODING}

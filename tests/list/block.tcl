@@ -1,12 +1,12 @@
-# Blocking commands: what is seen of who waits, and what happens to the input behind. What they do, and in which order,
-# is compared with redis-server in tests/compat/block.clients.
+# Blocking commands: what INFO and CLIENT LIST say about waiting clients, and what happens to the input behind a wait.
+# tests/compat/block.clients compares with redis-server what the commands do, and in which order.
 
 proc listed {id field} {
     regexp " $field=(\\S*)" [r CLIENT LIST ID $id] -> value
     return $value
 }
 
-# A client that waits with this command.
+# A new client that waits with this command.
 proc waiting {args} {
     set c [client]
     set before [info_field blocked_clients]
@@ -16,7 +16,7 @@ proc waiting {args} {
 }
 
 with_server {} {
-    test "INFO and CLIENT LIST say who waits for what" {
+    test "INFO and CLIENT LIST tell which clients wait and for what" {
         assert_equal {0 0 0} [list [info_field blocked_clients] [info_field total_blocking_keys] \
             [info_field clients_in_timeout_table]]
         set a [client]
@@ -43,7 +43,7 @@ with_server {} {
         assert_equal 0 [info_field blocked_clients]
     }
 
-    test "a wait counts as one call, when it is over" {
+    test "A wait counts as one call, when it is over" {
         r CONFIG RESETSTAT
         set a [waiting BLPOP k 0]
         assert_equal "" [r INFO nothing]
@@ -60,7 +60,7 @@ with_server {} {
         assert_match *errorstat_UNBLOCKED:count=1* [r INFO errorstats]
     }
 
-    test "a time-out is not too early, and not confused by others" {
+    test "A time-out never comes early, and other time-outs do not disturb it" {
         set began [clock milliseconds]
         set a [waiting BLPOP k 0.2]
         set b [waiting BLPOP k 100]
@@ -73,7 +73,7 @@ with_server {} {
         assert_equal {k 1} [$b -read]
     }
 
-    test "a thousand clients are served in the order in which they came" {
+    test "A thousand clients are served in the order in which they came" {
         set clients {}
         for {set i 0} {$i < 1000} {incr i} {
             set c [client]
@@ -81,7 +81,7 @@ with_server {} {
             lappend clients $c
             if {$i % 100 == 99} { wait_for {[info_field blocked_clients] == $i + 1} }
         }
-        # Those of one batch may have come in any order; those of different ones may not.
+        # The clients of one batch may come in any order; those of different batches may not.
         set numbers {}
         for {set i 0} {$i < 1000} {incr i} { lappend numbers $i }
         assert_equal 1000 [r RPUSH k {*}$numbers]
@@ -93,7 +93,7 @@ with_server {} {
         foreach c $clients { $c -close }
     }
 
-    test "a long pipeline behind a wait that begins with RESET" {
+    test "The server executes a long pipeline behind a wait that begins with RESET" {
         set a [client]
         set bytes [resp_encode BLPOP k 0][resp_encode RESET]
         $a -raw $bytes[string repeat [resp_encode PING] 200]
@@ -104,7 +104,7 @@ with_server {} {
         for {set i 0} {$i < 200} {incr i} { assert_equal PONG [$a -read] }
     }
 
-    test "a long pipeline behind a wait" {
+    test "The server executes a long pipeline behind a wait" {
         set a [client]
         set id [$a CLIENT ID]
         set pipeline [resp_encode BLPOP k 0]
@@ -124,7 +124,7 @@ with_server {} {
         assert_equal PONG [$a PING]
     }
 
-    test "large values behind a wait, whole and in pieces" {
+    test "Large values behind a wait arrive, whole and in pieces" {
         set big [string repeat x 1000000]
         set a [client]
         $a -raw [resp_encode BLPOP k 0][resp_encode SET big $big][resp_encode BLPOP k 0]
@@ -145,7 +145,7 @@ with_server {} {
         assert_equal $big [r GET big]
     }
 
-    test "a protocol error behind a wait comes behind its reply" {
+    test "The reply of a wait comes before the protocol error behind it" {
         foreach garbage {"*1\r\n:5\r\n" "*-5x\r\n" "*1\r\n$-7\r\n"} {
             set a [client]
             $a -raw [resp_encode BLPOP k 0][resp_encode ECHO a]$garbage[resp_encode ECHO b]
@@ -158,7 +158,7 @@ with_server {} {
         }
     }
 
-    test "QUIT behind a wait" {
+    test "QUIT behind a wait closes the connection after the reply" {
         set a [waiting BLPOP k 0]
         $a -raw [resp_encode QUIT][resp_encode RPUSH no 1]
         r RPUSH k 1
@@ -168,7 +168,7 @@ with_server {} {
         assert_equal 0 [r EXISTS no]
     }
 
-    test "a client that is killed by the pipeline that serves it" {
+    test "A pipeline may serve a client and then kill it" {
         set a [client]
         set id [$a CLIENT ID]
         $a -send BLPOP k 0
@@ -179,7 +179,7 @@ with_server {} {
         assert {[$a -closed]}
     }
 
-    test "many keys, and many times the same" {
+    test "A client may wait for thousands of keys, and name each several times" {
         set keys {}
         for {set i 0} {$i < 20000} {incr i} { lappend keys k[expr {$i % 10000}] }
         set a [waiting BLPOP {*}$keys 0]
@@ -189,7 +189,7 @@ with_server {} {
         assert_equal 0 [info_field total_blocking_keys]
     }
 
-    test "a reply that is larger than the socket's buffer" {
+    test "A reply may be larger than the buffer of the socket" {
         set a [waiting BLPOP k 0]
         $a -send PING
         set big [string repeat y 20000000]
@@ -201,7 +201,7 @@ with_server {} {
 }
 
 with_server {timeout 1} {
-    test "the timeout of idle clients is not for who waits" {
+    test "timeout does not close clients that wait" {
         set a [waiting BLPOP k 0]
         set b [client]
         assert {[$b -closed]}
@@ -211,7 +211,7 @@ with_server {timeout 1} {
 }
 
 with_server {requirepass secret} {
-    test "who waits has a password" {
+    test "A client must authenticate before it may wait" {
         set a [client]
         $a -raw [resp_encode BLPOP k 0][resp_encode AUTH secret][resp_encode BLPOP k 0][resp_encode PING]
         assert_error NOAUTH* { $a -read }
@@ -223,9 +223,9 @@ with_server {requirepass secret} {
     }
 }
 
-# The server ends while clients wait, some with input behind.
+# The server ends while clients wait, some of them with input behind the wait.
 with_server {} {
-    test "SHUTDOWN while clients wait" {
+    test "SHUTDOWN ends the server while clients wait" {
         set a [waiting BLPOP k j 0]
         set b [waiting BZMPOP 100 2 k j MIN]
         $b -send PING

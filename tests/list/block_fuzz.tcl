@@ -1,5 +1,5 @@
-# Many clients that block, are served, time out, are unblocked, killed and closed, with pipelines behind what they wait
-# for. Every element that is pushed is unique: none may be seen twice, and none may be lost but by who went away.
+# Many clients block, are served, time out, are unblocked, killed and closed, with pipelines behind their waits. Every
+# element that is pushed is unique: no client may get one twice, and only clients that went away may take one along.
 
 set keys {k0 k1 k2 k3 k4 k5}
 proc some_key {} { return [lindex $::keys [random_below [llength $::keys]]] }
@@ -15,12 +15,15 @@ proc some_wait {} {
         2 { return [list BRPOP {*}$several $timeout] }
         3 { return [list BLMOVE [some_key] [some_key] [some_end] [some_end] $timeout] }
         4 { return [list BRPOPLPUSH [some_key] [some_key] $timeout] }
-        5 { return [list BLMPOP $timeout [llength $several] {*}$several [some_end] COUNT [expr {1 + [random_below 3]}]] }
+        5 {
+            set count [expr {1 + [random_below 3]}]
+            return [list BLMPOP $timeout [llength $several] {*}$several [some_end] COUNT $count]
+        }
         6 { return [list BZPOPMIN {*}$several $timeout] }
     }
 }
 
-# What nobody waits for, but what may make a key ready, or stand in its way.
+# A command for which no client waits, but which may make a key ready, or keep it from becoming so.
 proc some_change {} {
     switch [random_below 12] {
         0 { catch {r RENAMENX [some_key] [some_key].moved} }
@@ -40,7 +43,7 @@ proc some_change {} {
     }
 }
 
-# The elements that this client got for good, from its replies up to the marker.
+# The elements that this client removed, from its replies up to the marker.
 proc received {c commands} {
     set got {}
     foreach command $commands {
@@ -113,7 +116,7 @@ proc run {rounds violence} {
     r FLUSHALL
 }
 
-# One more round of unblocking; true when nobody is blocked any more.
+# Unblocks all clients once more; true when none is blocked any more.
 proc all_free {all ids_name} {
     upvar $ids_name ids
     foreach c $all { while {[r CLIENT UNBLOCK $ids($c)]} {} }
@@ -122,7 +125,7 @@ proc all_free {all ids_name} {
 
 with_server {} {
     for {set i 0} {$i < 6} {incr i} {
-        test "nothing is lost and nothing is served twice ($i)" { run 4000 0 }
-        test "clients that go while they wait, or behind it ($i)" { run 4000 1 }
+        test "Clients that stay lose no element and get none twice ($i)" { run 4000 0 }
+        test "Clients may go while they wait, or behind their wait ($i)" { run 4000 1 }
     }
 }

@@ -1,8 +1,8 @@
-# How lists are kept: what OBJECT ENCODING says, as Redis 7.2 has it, and that nothing else shows it.
+# Representations of lists: OBJECT ENCODING tells them as Redis 7.2 does, and nothing else shows them.
 proc encoding {} { return [r OBJECT ENCODING l] }
 
 with_server {enable-debug-command yes} {
-    test "a list is a listpack until it would exceed list-max-listpack-size, and again when half of that is left" {
+    test "A list is a listpack up to list-max-listpack-size, and again below half of it" {
         foreach {limit bytes} {-1 4096 -2 8192 -5 65536} {
             r CONFIG SET list-max-listpack-size $limit
             r DEL l
@@ -18,7 +18,7 @@ with_server {enable-debug-command yes} {
         r CONFIG SET list-max-listpack-size -2
     }
 
-    test "a limit of elements counts all that come at once" {
+    test "A limit of elements counts all that come at once" {
         r CONFIG SET list-max-ziplist-size 4
         foreach push {RPUSH LPUSH} {
             r DEL l
@@ -35,7 +35,7 @@ with_server {enable-debug-command yes} {
         r CONFIG SET list-max-listpack-size -2
     }
 
-    test "LSET and LINSERT convert too" {
+    test "LSET and LINSERT change the encoding too" {
         r DEL l
         r RPUSH l a b c
         r LSET l 1 [string repeat x 9000]
@@ -51,7 +51,7 @@ with_server {enable-debug-command yes} {
         assert_equal {a b c} [r LRANGE l 0 -1]
     }
 
-    test "nodes of large elements, by DEBUG QUICKLIST-PACKED-THRESHOLD" {
+    test "A node may hold a single large element, whose size DEBUG QUICKLIST-PACKED-THRESHOLD sets" {
         assert_error "ERR argument must be a memory value bigger than 1 and smaller than 4gb" {
             r DEBUG QUICKLIST-PACKED-THRESHOLD 5gb
         }
@@ -69,7 +69,7 @@ with_server {enable-debug-command yes} {
         r CONFIG SET list-max-listpack-size -2
     }
 
-    test "COPY, RENAME and a TTL keep what a list holds, at every encoding" {
+    test "COPY, RENAME and a deadline keep the elements in every encoding" {
         foreach n {3 300 3000} {
             r DEL l copy moved
             for {set i 0} {$i < $n} {incr i} { r RPUSH l element:$i }
@@ -87,7 +87,7 @@ with_server {enable-debug-command yes} {
 }
 
 with_server {} {
-    test "a million elements: LTRIM, LPOP count and DEL do not stop the server" {
+    test "LTRIM, LPOP count and DEL of a million elements do not stop the server" {
         set batch {}
         for {set i 0} {$i < 1000} {incr i} { lappend batch element:with:a:number:$i }
         for {set i 0} {$i < 1000} {incr i} { r RPUSH l {*}$batch }

@@ -1,7 +1,7 @@
-# MULTI and EXEC: what redis-server beside us (tests/compat/transactions.cmds) cannot tell.
+# MULTI and EXEC: properties that the comparison with redis-server (tests/compat/transactions.cmds) cannot show.
 
 with_server {} {
-    test "CLIENT LIST tells of a transaction: flags, multi, multi-mem, cmd" {
+    test "CLIENT LIST shows a transaction in flags, multi, multi-mem and cmd" {
         set c [client]
         set id [$c CLIENT ID]
         assert_match "* flags=N *multi=-1 *multi-mem=0 *" [r CLIENT LIST ID $id]
@@ -24,13 +24,13 @@ with_server {} {
         $c -close
     }
 
-    test "CLIENT LIST from inside" {
+    test "CLIENT INFO inside a transaction shows the transaction" {
         r MULTI
         r CLIENT INFO
         assert_match "* flags=x *multi=1 *cmd=exec *" [lindex [r EXEC] 0]
     }
 
-    test "The queue counts as input that client-query-buffer-limit bounds" {
+    test "The queue counts as input, which client-query-buffer-limit bounds" {
         r CONFIG SET client-query-buffer-limit 1mb
         set c [client]
         $c MULTI
@@ -43,7 +43,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "A queued request that came in pieces, or with a large value" {
+    test "A queued request may come in pieces, and with a large value" {
         r MULTI
         r SET k [set value [string repeat abc 100000]]
         r STRLEN k
@@ -61,7 +61,7 @@ with_server {} {
         assert_equal {OK v1} [r EXEC]
     }
 
-    test "Thousands of commands" {
+    test "A transaction may have thousands of commands" {
         r DEL n
         r -send MULTI
         for {set i 0} {$i < 5000} {incr i} { r -send INCR n }
@@ -73,7 +73,7 @@ with_server {} {
         assert_equal 5000 [lindex $replies end]
     }
 
-    test "QUIT, RESET and a killed client end a transaction unexecuted" {
+    test "QUIT, RESET and CLIENT KILL end a transaction unexecuted" {
         r DEL k
         set c [client]
         $c MULTI
@@ -94,7 +94,7 @@ with_server {} {
         assert_equal (nil) [r GET k]
     }
 
-    test "Who kills itself inside EXEC gets all replies first" {
+    test "A client that kills itself inside EXEC gets all replies first" {
         set c [client]
         set id [$c CLIENT ID]
         $c -send MULTI
@@ -110,7 +110,7 @@ with_server {} {
         assert_equal 2 [r GET k]
     }
 
-    test "CLIENT REPLY inside" {
+    test "CLIENT REPLY inside a transaction acts when EXEC runs it" {
         set c [client]
         $c MULTI
         $c SET k 1
@@ -129,7 +129,7 @@ with_server {} {
         assert_equal 3 [$c -read]
         $c MULTI
         $c SET k 4
-        $c -send CLIENT REPLY SKIP ;# queued as the others
+        $c -send CLIENT REPLY SKIP ;# it is queued as the others
         assert_equal QUEUED [$c -read]
         $c -send EXEC
         $c -send PING
@@ -140,7 +140,7 @@ with_server {} {
         $c -close
     }
 
-    test "Statistics: what is queued is not called, what is executed is" {
+    test "Statistics count what EXEC executes, not what MULTI queues" {
         r CONFIG RESETSTAT
         r MULTI
         r SET k notanumber
@@ -160,7 +160,7 @@ with_server {} {
 }
 
 with_server {requirepass secret} {
-    test "NOAUTH spoils what is being queued, and EXEC says why it cannot be" {
+    test "NOAUTH spoils the queue, and EXEC says why it fails" {
         set c [client]
         assert_error "EXECABORT Transaction discarded because of: NOAUTH Authentication required." {$c EXEC}
         assert_error "NOAUTH*" {$c MULTI}

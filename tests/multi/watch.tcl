@@ -1,4 +1,4 @@
-# WATCH: expiry, several clients, many keys, and that no update gets lost.
+# WATCH: expiry, several clients, many keys; and no update is lost.
 
 proc exec_reply {c} {
     $c MULTI
@@ -24,7 +24,7 @@ with_server {enable-debug-command yes} {
         $c -close
     }
 
-    test "Many watchers of one key, of which some have gone" {
+    test "All watchers of a key hear of its change, after some of them have gone" {
         set watchers {}
         for {set i 0} {$i < 20} {incr i} { lappend watchers [client] }
         foreach c $watchers { $c WATCH k j }
@@ -40,7 +40,7 @@ with_server {enable-debug-command yes} {
         foreach c [lrange $watchers 5 end] { $c -close }
     }
 
-    test "A key that expires later fails EXEC, removed or not" {
+    test "A key that expires later fails EXEC, whether it is removed or not" {
         foreach remove {0 1} {
             r DEBUG SET-ACTIVE-EXPIRE $remove
             r SET k 1 PX 20
@@ -68,7 +68,7 @@ with_server {enable-debug-command yes} {
         "SWAPDB with nothing" PONG  {r SWAPDB 0 5}
         "SWAPDB with a key"   (nil) {r SELECT 5; r SET k 1; r SELECT 0; r SWAPDB 0 5}
     } {
-        test "A key that had expired when it was watched: $what" {
+        test "A watched key that had expired before WATCH: $what" {
             r FLUSHALL
             r DEBUG SET-ACTIVE-EXPIRE 0
             r SET k 1 PX 1
@@ -80,7 +80,7 @@ with_server {enable-debug-command yes} {
         }
     }
 
-    test "SWAPDB brings a key that has expired: there was none and there is none" {
+    test "SWAPDB that brings an expired key does not fail EXEC, as there was none and there is none" {
         r FLUSHALL
         r DEBUG SET-ACTIVE-EXPIRE 0
         r SELECT 5
@@ -93,7 +93,7 @@ with_server {enable-debug-command yes} {
         r DEBUG SET-ACTIVE-EXPIRE 1
     }
 
-    test "100,000 watched keys are no burden, and leave nothing behind" {
+    test "100,000 watched keys slow nothing down and leave no memory behind" {
         r FLUSHALL
         set before [info_field used_memory]
         set c [client]
@@ -111,7 +111,7 @@ with_server {enable-debug-command yes} {
         $c -close
     }
 
-    test "Watching the same keys again and again takes no more memory" {
+    test "A key that is watched again and again takes no more memory" {
         set c [client]
         $c WATCH a b c
         set before [info_field used_memory]
@@ -120,14 +120,14 @@ with_server {enable-debug-command yes} {
         $c -close
     }
 
-    test "Counters of many racing clients lose no update" {
+    test "The counters of many racing clients lose no update" {
         r FLUSHALL
         set clients {}
         for {set i 0} {$i < 16} {incr i} { lappend clients [client] }
         set done 0
         set lost 0
         for {set round 0} {$round < 40} {incr round} {
-            # All of them look, then all of them try: each counter moves once.
+            # All clients look, then all of them try: each counter moves once.
             foreach c $clients {
                 set key counter:[random_below 3]
                 $c -send WATCH $key

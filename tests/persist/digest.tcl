@@ -1,5 +1,5 @@
-# Random datasets that move between kura and redis-server: by snapshots, by payloads, by MIGRATE. DEBUG DIGEST, which
-# both compute alike, must stay the same.
+# Random datasets move between kura and redis-server as snapshots, as payloads and by MIGRATE. DEBUG DIGEST, which both
+# compute alike, must stay the same.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
@@ -17,8 +17,8 @@ proc start_oracle {directives} {
 proc below {n} { return [expr {int(rand() * $n)}] }
 proc pick {list} { return [lindex $list [below [llength $list]]] }
 
-# Texts that the formats store in different ways: small and large numbers, what looks like a number, short, long,
-# compressible, binary.
+# Texts that the formats store in different ways: small and large numbers, texts that look like numbers, short, long,
+# compressible and binary ones.
 proc text {} {
     switch [below 9] {
         0 { return [below 300] }
@@ -36,12 +36,15 @@ proc command_for {type key} {
     set words {}
     switch $type {
         string { return [list SET $key [string repeat [text] [pick {1 1 1 10 1000}]]] }
-        list { for {set i 0} {$i < $n} {incr i} { lappend words [text] } ; return [list [pick {RPUSH LPUSH}] $key {*}$words] }
+        list {
+            for {set i 0} {$i < $n} {incr i} { lappend words [text] }
+            return [list [pick {RPUSH LPUSH}] $key {*}$words]
+        }
         set { for {set i 0} {$i < $n} {incr i} { lappend words [text] } ; return [list SADD $key {*}$words] }
         ints { for {set i 0} {$i < $n} {incr i} { lappend words [below 100000] } ; return [list SADD $key {*}$words] }
         hash { for {set i 0} {$i < $n} {incr i} { lappend words [text] [text] } ; return [list HSET $key {*}$words] }
         zset {
-            # No -0.0: a listpack makes 0 of it, a skiplist does not, in both servers, and the digest can tell.
+            # No -0.0: a listpack makes 0 of it and a skiplist does not, in both servers, and the digest differs.
             for {set i 0} {$i < $n} {incr i} {
                 lappend words [pick [list [below 1000] [expr {rand() * 1000}] inf -inf -1.5 1e300 [below 99].25]] [text]
             }
@@ -113,7 +116,7 @@ proc by_payload {from to} {
     }
 }
 
-# Deadlines travel as the time that is left, and arrive a little later.
+# Deadlines travel as the time that is left, and so arrive a little later.
 proc by_migration {from to} {
     set source [client $from]
     [client $to] FLUSHALL
@@ -137,7 +140,7 @@ with_server {} {
         set redis [start_oracle $directives]
         foreach {from to name} [list $kura $redis "kura to $what" $redis $kura "$what to kura"] {
             foreach way {snapshot payload migration} {
-                test "by $way: $name" {
+                test "Digests stay the same by $way: $name" {
                     set source [client $from]
                     set target [client $to]
                     fill_random $source 700

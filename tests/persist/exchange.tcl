@@ -1,4 +1,4 @@
-# Snapshots and payloads exchanged with redis-server in both directions, and RESTORE compared with its.
+# kura and redis-server exchange snapshots and payloads in both directions; RESTORE is compared with that of Redis.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
@@ -13,7 +13,7 @@ proc start_oracle {directives args} {
     return $handle
 }
 
-# All that a server holds, but for encodings: {db key type value deadline} in order.
+# The whole dataset of a server without its encodings: {db key type value deadline} in order.
 proc contents {c} {
     set all {}
     for {set db 0} {$db < 16} {incr db} {
@@ -47,12 +47,15 @@ proc random_text {max} {
         0 { return [expr {int(rand() * 100000) - 50000}] }
         1 { return [expr {int((rand() - 0.5) * pow(2, 62))}] }
         2 { return [string repeat [format %c [expr {97 + int(rand() * 26)}]] [expr {int(rand() * $max)}]] }
-        3 { return [binary format wwcu [expr {int(rand() * pow(2, 62))}] [clock microseconds] [expr {int(rand() * 256)}]] }
+        3 {
+            set byte [expr {int(rand() * 256)}]
+            return [binary format wwcu [expr {int(rand() * pow(2, 62))}] [clock microseconds] $byte]
+        }
         default { return "element:[expr {int(rand() * 1000)}]" }
     }
 }
 
-# Something of every type, small and large, in several databases, with and without deadlines.
+# Fills every type, small and large, in several databases, with deadlines and without.
 proc fill {c keys} {
     for {set i 0} {$i < $keys} {incr i} {
         set key "key:$i"
@@ -77,7 +80,7 @@ proc fill {c keys} {
     $c SELECT 0
 }
 
-# Loads in `to` the snapshot of `from`.
+# Loads the snapshot of `from` into `to`.
 proc move_snapshot {from to} {
     [client $from] SAVE
     file copy -force [file join [server_folder $from] dump.rdb] [file join [server_folder $to] dump.rdb]
@@ -93,20 +96,20 @@ with_server {} {
     if {[attached]} { return }
     set kura [lindex $server::stack end]
     foreach {what directives} [list "redis-server" {} "redis-server with small limits" $small \
-                                    "redis-server without compression and checksum" {rdbcompression no rdbchecksum no}] {
+            "redis-server without compression and checksum" {rdbcompression no rdbchecksum no}] {
         set redis [start_oracle $directives]
-        test "a snapshot of kura is loaded by $what" {
+        test "The snapshot of kura is loaded by $what" {
             r FLUSHALL
             fill [client] 150
             assert_same_contents [contents [client]] [move_snapshot $kura $redis]
         }
-        test "a snapshot of $what is loaded by kura" {
+        test "The snapshot of $what is loaded by kura" {
             set c [client $redis]
             $c FLUSHALL
             fill $c 150
             assert_same_contents [contents $c] [move_snapshot $redis $kura]
         }
-        test "payloads of kura are restored by $what, and come back" {
+        test "Payloads of kura are restored by $what, and come back" {
             r FLUSHALL
             fill [client] 100
             set c [client $redis]
@@ -119,7 +122,7 @@ with_server {} {
                     assert_equal OK [$c RESTORE $key $deadline [r DUMP $key] ABSTTL]
                     set encoding [r OBJECT ENCODING $key]
                     assert_equal OK [r RESTORE $key $deadline [$c DUMP $key] ABSTTL REPLACE]
-                    # A quicklist of one node that is within the limits is a listpack when it is loaded.
+                    # A quicklist of one node within the limits becomes a listpack when it is loaded.
                     if {$directives eq "" && $encoding ne "quicklist"} {
                         assert_equal $encoding [r OBJECT ENCODING $key]
                     }
@@ -162,7 +165,7 @@ with_server {} {
         }
     }
 
-    test "bytes behind the value of a payload are passed over, as redis-server does" {
+    test "RESTORE ignores bytes behind the value of a payload, as redis-server does" {
         set theirs [client $redis]
         foreach c [list [client] $theirs] {
             $c FLUSHALL
@@ -184,6 +187,7 @@ with_server {} {
             $c SET k v
             set payload [$c DUMP k]
             $c CONFIG SET notify-keyspace-events KEA
+            $c CONFIG SET appendfsync no ;# under everysec a write may come after its reply
             $c CONFIG SET appendonly yes
             wait_for {[string match "*aof_rewrite_in_progress:0*aof_rewrite_scheduled:0*" [$c INFO persistence]]}
             $s PSUBSCRIBE __key*
@@ -206,7 +210,7 @@ with_server {} {
                 }
                 close $f
             }
-            $c CONFIG SET appendonly no
+            $c CONFIG SET appendonly no appendfsync everysec
             $c CONFIG SET notify-keyspace-events ""
             lappend told [list $events $logged]
         }
@@ -222,7 +226,7 @@ with_server {} {
         r RESTORE b 0 $payload IDLETIME 500
         assert {[r OBJECT IDLETIME b] in {500 501}}
         r CONFIG SET maxmemory-policy allkeys-lfu
-        r CONFIG SET lfu-decay-time 0 ;# else a full minute that passes just now takes one off
+        r CONFIG SET lfu-decay-time 0 ;# a full minute that ends just now would take one off
         r RESTORE c 0 $payload FREQ 77
         assert_equal 77 [r OBJECT FREQ c]
         r SAVE

@@ -1,4 +1,4 @@
-# While the dataset is being loaded: who is answered and how, what INFO shows, how it is ended, how much memory it takes.
+# While the dataset is being loaded: replies, INFO, the end of the server, and memory.
 
 proc fields {c} {
     foreach line [split [$c INFO persistence] \n] {
@@ -9,14 +9,14 @@ proc fields {c} {
 
 foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes aof-use-rdb-preamble no}} {
     with_server $directives {
-        # 120 keys at 10 ms each: more than a second, unless a test ends it before.
+        # 120 keys at 10 ms each: loading takes more than a second, unless a test ends it before.
         for {set i 0} {$i < 120} {incr i} { r SET key:$i [string repeat v 100] }
         if {$kind eq "RDB"} { r SAVE }
         set slowly [concat $directives {key-load-delay 10000}]
         set h [lindex $server::stack end]
         set folder [server_folder]
 
-        test "While the $kind file is loaded, data is out of reach and INFO tells how far it is" {
+        test "While the $kind file is loaded, data is out of reach and INFO shows the progress" {
             r_close
             server_kill $h
             server::launch $h $folder [server_port] $slowly ""
@@ -49,7 +49,7 @@ foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes aof-use-rdb
             $c -close
         }
 
-        test "Loading of the $kind file can be ended by SHUTDOWN and by signals, and harms nothing" {
+        test "SHUTDOWN and signals end a server that loads the $kind file, and harm nothing" {
             foreach how {SHUTDOWN {SHUTDOWN SAVE} TERM INT} {
                 server_kill $h
                 server::launch $h $folder [server_port] $slowly ""
@@ -72,7 +72,7 @@ foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes aof-use-rdb
 }
 
 with_server {save "" appendonly yes} {
-    test "INFO persistence has Redis's fields in Redis's order" {
+    test "INFO persistence has the fields of Redis, in the order of Redis" {
         regsub -all {:[^\r\n]*} [r INFO persistence] "" names
         set expected {# Persistence loading async_loading current_cow_peak current_cow_size current_cow_size_age
             current_fork_perc current_save_keys_processed current_save_keys_total rdb_changes_since_last_save
@@ -94,7 +94,7 @@ proc memory_line {name} {
 
 foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes}} {
     with_server $directives {
-        test "Loading an $kind file takes hardly more memory than what is loaded" {
+        test "Loading an $kind file takes hardly more memory than the dataset" {
             if {[slowness] > 1} { skip "sanitizers keep what was freed" }
             r DEBUG POPULATE 100000 key 100
             set c [client]
@@ -107,7 +107,7 @@ foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes}} {
             wait_for {![catch {r PING}]}
             set peak [memory_line VmHWM]
             set now [memory_line VmRSS]
-            # The window over the file and the like, which do not grow with the dataset.
+            # The window over the file and the like do not grow with the dataset.
             if {$peak > $now * 1.1 + 2500} { error "$peak kB at most, $now kB in the end" }
         }
     }

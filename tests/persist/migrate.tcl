@@ -1,4 +1,4 @@
-# MIGRATE, compared with redis-server's step by step, between all pairs of kura and redis-server.
+# MIGRATE between all pairs of kura and redis-server, compared step by step.
 
 set oracle [file join $root build oracle redis-server]
 if {![file executable $oracle]} { set oracle /usr/bin/redis-server }
@@ -17,7 +17,8 @@ proc say {c args} {
     return $reply
 }
 
-# The commands that reached an append-only file, without the checksums and the time stamps.
+# The commands that reached the append-only file, without checksums and time stamps. Under everysec redis-server may
+# write them later than it replies; under no it does not.
 proc logged {h} {
     set words {}
     foreach path [lsort [glob [file join [server_folder $h] appendonlydir *.incr.aof]]] {
@@ -31,7 +32,7 @@ proc logged {h} {
     return $words
 }
 
-# What a migration from one server to the other answers, leaves and logs.
+# The replies of a migration from one server to the other, what it leaves, and what it logs.
 proc story {source target} {
     set from [client $source]
     set to [client $target]
@@ -54,7 +55,8 @@ proc story {source target} {
         {from SET a 1} {from SET b 2} {from SET k 3} {to SELECT 0} {to FLUSHALL} {to SET b other}
         {from MIGRATE 127.0.0.1 PORT "" 0 1000 KEYS a b k} {from EXISTS a b k} {to MGET a b k}
         {from MIGRATE 127.0.0.1 PORT "" 0 0 REPLACE KEYS b none} {to GET b}
-        {from SET t 1 PX 100000} {from MIGRATE 127.0.0.1 PORT t 0 1000} {to PERSIST t} {to CONFIG SET requirepass secret}
+        {from SET t 1 PX 100000} {from MIGRATE 127.0.0.1 PORT t 0 1000} {to PERSIST t}
+        {to CONFIG SET requirepass secret}
         {from COMMAND GETKEYS MIGRATE 127.0.0.1 PORT "" 0 5 AUTH2 keys keys REPLACE KEYS a b}
         {from SET m 1} {from MIGRATE 127.0.0.1 9 m 0 1000}
         {from MIGRATE 127.0.0.1 PORT m 0 1000 AUTH bad} {from EXISTS m}
@@ -80,8 +82,8 @@ proc assert_same_story {expected found} {
 if {![attached]} {
     set kura [server_binary]
     foreach {source target} [list $oracle $oracle $kura $oracle $oracle $kura $kura $kura] {
-        test "MIGRATE from [file tail $source] to [file tail $target]" {
-            set from [start_binary $source {appendonly yes}]
+        test "MIGRATE from [file tail $source] to [file tail $target] acts as between two redis-servers" {
+            set from [start_binary $source {appendonly yes appendfsync no}]
             set to [start_binary $target {}]
             set found [story $from $to]
             if {![info exists expected]} { set expected $found }
@@ -99,14 +101,14 @@ with_server {} {
     set other [start_binary "" {}]
     set port [server_port $other]
 
-    test "the time that is left goes along" {
+    test "MIGRATE takes the rest of the lifetime along" {
         r SET t 1 PX 100000
         r MIGRATE 127.0.0.1 $port t 0 1000
         set left [[client $other] PTTL t]
         assert {$left > 90000 && $left <= 100000}
     }
 
-    test "connections are kept, and closed after a while" {
+    test "MIGRATE keeps its connection, and closes it after a while" {
         assert_equal 1 [info_field migrate_cached_sockets]
         r SET a 1
         r MIGRATE 127.0.0.1 $port a 0 1000
@@ -114,7 +116,7 @@ with_server {} {
         wait_for {[info_field migrate_cached_sockets] == 0} 20000
     }
 
-    test "a kept connection that the other side has closed is opened anew" {
+    test "MIGRATE opens a kept connection anew if the other side has closed it" {
         r SET a 1
         r MIGRATE 127.0.0.1 $port a 0 1000 REPLACE
         set c [client $other]
@@ -124,7 +126,7 @@ with_server {} {
         assert_equal 2 [$c GET a]
     }
 
-    test "a target that does not answer costs the time-out and nothing else" {
+    test "A target that does not answer costs the time-out and nothing else" {
         r SET a 1
         send_signal STOP [server_pid $other]
         set from [clock milliseconds]
@@ -136,7 +138,7 @@ with_server {} {
         assert_equal 0 [info_field migrate_cached_sockets]
     }
 
-    test "a target that goes away halfway leaves each key in one place at least" {
+    test "A target that goes away halfway leaves each key in one place at least" {
         set listener [socket -server accept_one -myaddr 127.0.0.1 0]
         set half [lindex [fconfigure $listener -sockname] 2]
         proc accept_one {channel args} {
@@ -157,7 +159,7 @@ with_server {} {
         assert_equal 2 [r EXISTS x y z]
     }
 
-    test "what is big goes in many pieces" {
+    test "A big value goes in many pieces" {
         set big [string repeat 0123456789abcdef 300000]
         r SET big $big
         for {set i 0} {$i < 2000} {incr i} { r RPUSH list $i-[string repeat x 500] }
@@ -169,7 +171,7 @@ with_server {} {
         assert_equal $digest [lindex [$c DEBUG DIGEST-VALUE list] 0]
     }
 
-    test "passwords are not shown to monitors" {
+    test "MONITOR does not show the passwords of MIGRATE" {
         set m [client]
         $m MONITOR
         catch {r MIGRATE 127.0.0.1 $port none 0 100 AUTH2 someone verysecret}

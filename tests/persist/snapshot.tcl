@@ -1,4 +1,4 @@
-# SAVE, what a restart finds, DEBUG RELOAD, and what is done about a file that is damaged.
+# SAVE, a restart after it, DEBUG RELOAD, and damaged files.
 
 proc fill_all_types {c} {
     $c SET string value
@@ -45,7 +45,7 @@ proc write_file {path bytes} {
 }
 
 if {![attached]} {
-    test "SAVE, kill -9, restart: all is there" {
+    test "A restart after SAVE and kill -9 finds all data" {
         set h [server_start {}]
         set c [client $h]
         fill_all_types $c
@@ -75,7 +75,7 @@ if {![attached]} {
         server_forget $again
     }
 
-    test "a damaged file is never loaded silently" {
+    test "A damaged file is never loaded silently" {
         set h [server_start {}]
         set c [client $h]
         fill_all_types $c
@@ -84,9 +84,9 @@ if {![attached]} {
         set folder [server_folder $h]
         server_stop $h
         set size [string length $good]
+        set flipped [binary format c [expr {[scan [string index $good 150] %c] ^ 1}]]
         foreach {what bytes message} [list \
-                "a flipped bit" [string replace $good 150 150 [binary format c [expr {[scan [string index $good 150] %c] ^ 1}]]] \
-                    {*dump.rdb, offset *} \
+                "a flipped bit" [string replace $good 150 150 $flipped] {*dump.rdb, offset *} \
                 "a cut file" [string range $good 0 [expr {$size / 2}]] {*dump.rdb, offset * keys before it are sound*} \
                 "a later version" [string replace $good 5 8 0099] {*offset 9: Can't handle RDB format version 99*} \
                 "another file" "this is no such file" {*Wrong signature*}] {
@@ -129,7 +129,7 @@ with_server {enable-protected-configs yes} {
         assert {![regexp -nocase {save|reload} $text]}
     }
 
-    test "SAVE and BGSAVE in a transaction, and while a child saves" {
+    test "SAVE is refused in a transaction and while a child saves, and BGSAVE waits for EXEC" {
         r FLUSHALL
         r SET a 1
         assert_equal OK [r MULTI]
@@ -150,7 +150,7 @@ with_server {enable-protected-configs yes} {
         wait_for {[info_field rdb_bgsave_in_progress] == 0}
     }
 
-    test "DEBUG RELOAD with its options" {
+    test "DEBUG RELOAD takes NOSAVE, NOFLUSH and MERGE" {
         r FLUSHALL
         r SET a 1
         r DEBUG RELOAD
@@ -164,7 +164,7 @@ with_server {enable-protected-configs yes} {
         assert_error {*only supports the MERGE*} { r DEBUG RELOAD FOO }
     }
 
-    test "what has expired is not loaded" {
+    test "Expired keys are not loaded" {
         r FLUSHALL
         r DEBUG SET-ACTIVE-EXPIRE 0
         r SET stays 1
@@ -177,7 +177,7 @@ with_server {enable-protected-configs yes} {
         r DEBUG SET-ACTIVE-EXPIRE 1
     }
 
-    test "a save that fails leaves the old file" {
+    test "A failing save leaves the old file" {
         r FLUSHALL
         r SET a 1
         r SAVE
@@ -190,7 +190,7 @@ with_server {enable-protected-configs yes} {
         assert_equal dump.rdb [file tail [glob [file dirname $path]/*.rdb]]
     }
 
-    test "a payload with a wrong checksum passes only if it is not looked at" {
+    test "A payload with a wrong checksum passes only if checksums are not verified" {
         r SET a hello
         set payload [r DUMP a]
         set payload [string replace $payload end end [format %c [expr {[scan [string index $payload end] %c] ^ 255}]]]
@@ -202,7 +202,7 @@ with_server {enable-protected-configs yes} {
     }
 }
 
-test "A snapshot that fails: writes, probes and transactions that write are refused, in Redis's words" {
+test "A failing snapshot stops writes, PING and transactions with writes, in the words of Redis" {
     with_server {save "3600 1" dbfilename taken} {
         set c [client]
         $c MULTI

@@ -1,7 +1,7 @@
-# Saving when something is in the way: children that die, forks that fail, disks that are full, and what the server says,
-# refuses, and goes on doing.
+# Saving under difficulties: children that die, forks that fail, disks that are full; what the server then says and
+# refuses, and what goes on.
 
-# Where the file should be there is a folder: no snapshot can be renamed to it.
+# Puts a folder where the file should be, so that no snapshot can be renamed to it.
 proc block_saving {} {
     allow_saving
     file mkdir [file join [server_folder] dump.rdb x]
@@ -15,7 +15,7 @@ proc bgsave_and_wait {} {
 
 proc temp_files {} { return [glob -nocomplain [file join [server_folder] temp-*]] }
 
-# A child that does not end by itself. Returns its process id.
+# Starts a child that does not end by itself. Returns its process id.
 proc begin_slow_save {{command BGSAVE}} {
     r CONFIG SET rdb-key-save-delay 10000000
     r DEBUG POPULATE 5
@@ -28,7 +28,7 @@ proc begin_slow_save {{command BGSAVE}} {
 }
 
 with_server {save "3600 1"} {
-    test "A save that fails: writes are refused with the reason, reads are not, and SAVE clears it" {
+    test "A failing save stops writes with the reason, but not reads, and SAVE clears it" {
         r SET k v
         block_saving
         assert_error "ERR*" {r SAVE}
@@ -49,7 +49,7 @@ with_server {save "3600 1"} {
         assert_equal OK [r SET k v3]
     }
 
-    test "stop-writes-on-bgsave-error no, or no save points: nobody is refused" {
+    test "With stop-writes-on-bgsave-error no, or without save points, a failing save stops nothing" {
         block_saving
         bgsave_and_wait
         wait_for {[catch {r SET k v}]}
@@ -99,7 +99,7 @@ with_server {save "3600 1"} {
         r CONFIG SET save "3600 1"
     }
 
-    test "SHUTDOWN whose save fails is answered, and the server goes on" {
+    test "SHUTDOWN gets an error if its save fails, and the server goes on" {
         block_saving
         set c [client]
         $c -send SHUTDOWN
@@ -109,7 +109,7 @@ with_server {save "3600 1"} {
         assert_error "ERR Errors trying to SHUTDOWN. Check logs." {$c SHUTDOWN SAVE}
         assert_match "*Error trying to save the DB, can't exit.*" [server_log]
         r SET still there
-        # A signal that asks for it is refused as well, and a second one is not taken for insistence.
+        # SIGTERM is refused as well, and a second one does not end the server either.
         send_signal TERM [server_pid]
         wait_for {[string match "*Received SIGTERM*can't exit*" [server_log]]}
         assert_equal PONG [r PING]
@@ -137,7 +137,7 @@ with_server {save "1 2"} {
     }
 }
 
-test "A snapshot for which the disk has no room leaves the old one" {
+test "A snapshot that finds the disk full leaves the old one" {
     with_wrapped_server "trap '' XFSZ; ulimit -f 64" {save "" logfile ""} {
         r SET small 1
         assert_equal OK [r SAVE]
@@ -152,17 +152,18 @@ test "A snapshot for which the disk has no room leaves the old one" {
     }
 }
 
-test "A fork that fails is reported, and tried again" {
+test "A failing fork is reported, and the next one may work" {
     need_preload
     set switch [string trim [exec mktemp -u]]
-    with_wrapped_server "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so" {save "" appendonly yes} {
+    set line "export FORK_FAILS=$switch LD_PRELOAD=$::root/build/tools/fork_fails.so"
+    with_wrapped_server $line {save "" appendonly yes} {
         r SET k v
         close [open $switch w]
         assert_error "ERR*" {r BGSAVE}
         assert_equal err [info_field rdb_last_bgsave_status]
         assert_match "*Can't save in background: fork: Cannot allocate memory*" [server_log]
-        assert_error "ERR Can't execute an AOF background rewriting. Please check the server logs for more information." \
-            {r BGREWRITEAOF}
+        assert_error "ERR Can't execute an AOF background rewriting. Please check the server logs for more\
+            information." {r BGREWRITEAOF}
         assert_equal 1 [info_field aof_rewrites_consecutive_failures]
         file delete $switch
         bgsave_and_wait

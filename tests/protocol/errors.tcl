@@ -1,4 +1,4 @@
-# What the server says to broken RESP, and that it then closes the connection: Redis's texts, byte by byte.
+# Broken RESP: the server sends the text of Redis, byte by byte, and closes the connection.
 
 proc fatal {bytes text} {
     set c [client]
@@ -8,7 +8,7 @@ proc fatal {bytes text} {
 }
 
 with_server {} {
-    test "broken counts and lengths get Redis's error, then the end of the connection" {
+    test "Broken counts and lengths get the error of Redis, then the end of the connection" {
         fatal "*abc\r\n" "invalid multibulk length"
         fatal "*\r\n" "invalid multibulk length"
         fatal "*3x\r\n" "invalid multibulk length"
@@ -24,32 +24,32 @@ with_server {} {
         fatal "*1\r\n\$+4\r\nPING\r\n" "invalid bulk length"
     }
 
-    test "a bulk that does not begin with a dollar is named" {
+    test "An error names a bulk that does not begin with a dollar" {
         fatal "*1\r\nx4\r\nPING\r\n" "expected '$', got 'x'"
         fatal "*1\r\n:4\r\n" "expected '$', got ':'"
         fatal "*2\r\n\$3\r\nGET\r\nfoo\r\n" "expected '$', got 'f'"
         fatal "*1\r\n\r\n" "expected '$', got ' '"
     }
 
-    test "lines without an end have a limit" {
+    test "Lines without an end have a limit" {
         fatal "*[string repeat 1 70000]" "too big mbulk count string"
         fatal "*1\r\n\$[string repeat 1 70000]" "too big bulk count string"
         fatal [string repeat a 70000] "too big inline request"
     }
 
-    test "what was pipelined before the mistake is answered first" {
+    test "Requests before the mistake are answered first" {
         set c [client]
         $c -raw "[resp_encode SET before 1][resp_encode GET before]*x\r\n"
         assert_equal "+OK\r\n\$1\r\n1\r\n-ERR Protocol error: invalid multibulk length\r\n" [$c -rest]
     }
 
-    test "empty and negative counts are no commands" {
+    test "Empty and negative counts are no commands" {
         set c [client]
         $c -raw "*0\r\n*-1\r\n*-100\r\n\r\n\r\n"
         assert_equal PONG [$c PING]
     }
 
-    test "proto-max-bulk-len is a limit that can be changed" {
+    test "proto-max-bulk-len may be changed" {
         r CONFIG SET proto-max-bulk-len 2mb
         fatal "*2\r\n\$4\r\nECHO\r\n\$2097153\r\n" "invalid bulk length"
         assert_equal 2097152 [string length [r ECHO [string repeat x 2097152]]]
@@ -69,7 +69,7 @@ with_server {} {
         assert_equal PONG [r PING]
     }
 
-    test "a command's error keeps the connection and changes nothing" {
+    test "The error of a command keeps the connection and changes nothing" {
         r SET k 1
         assert_error "ERR wrong number of arguments for 'get' command" {r GET}
         assert_error "ERR unknown command 'nope', with args beginning with: 'a' 'b' " {r nope a b}
@@ -80,7 +80,7 @@ with_server {} {
 }
 
 with_server {requirepass secret} {
-    test "before authentication the limits are tiny" {
+    test "Before authentication the limits are tiny" {
         fatal "*11\r\n" "unauthenticated multibulk length"
         fatal "*1\r\n\$16385\r\n" "unauthenticated bulk length"
         set c [client]
@@ -90,7 +90,7 @@ with_server {requirepass secret} {
         assert_equal 100000 [string length [$c ECHO [string repeat x 100000]]]
     }
 
-    test "AUTH in both forms, and its errors" {
+    test "AUTH takes both forms and refuses wrong passwords" {
         set c [client]
         assert_error "NOAUTH Authentication required." {$c GET x}
         assert_error "WRONGPASS invalid username-password pair or user is disabled." {$c AUTH wrong}
@@ -100,7 +100,7 @@ with_server {requirepass secret} {
         assert_equal "(nil)" [$c GET x]
     }
 
-    test "HELLO authenticates, and without it refuses" {
+    test "HELLO authenticates, and without a password it is refused" {
         set c [client]
         assert_error "NOAUTH HELLO must be called with the client already authenticated*" {$c HELLO 3}
         assert_error "WRONGPASS *" {$c HELLO 3 AUTH default no}

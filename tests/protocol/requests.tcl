@@ -1,7 +1,7 @@
 # Well-formed requests of every shape: inline, multibulk, in pieces, in long pipelines.
 
 with_server {} {
-    test "inline requests" {
+    test "Inline requests may have spaces and either end of line" {
         set c [client]
         $c -raw "PING\r\n"
         assert_equal PONG [$c -read]
@@ -15,7 +15,7 @@ with_server {} {
         assert_equal x [$c -read]
     }
 
-    test "inline quoting" {
+    test "Inline requests may have quotes and escapes" {
         set c [client]
         foreach {line value} {
             {"a b"} "a b"       {'a b'} "a b"        {""} ""        {''} ""
@@ -28,7 +28,7 @@ with_server {} {
         }
     }
 
-    test "unbalanced quotes are a protocol error" {
+    test "Unbalanced quotes are a protocol error" {
         foreach line {{SET k "v} {SET k 'v} {SET "k"v x} {SET 'k'v x}} {
             set c [client]
             $c -raw "$line\r\n"
@@ -37,13 +37,13 @@ with_server {} {
         }
     }
 
-    test "empty lines and bare CR LF are skipped" {
+    test "The server skips empty lines and bare CR LF" {
         set c [client]
         $c -raw "\r\n\r\n\n   \r\nPING\r\n\r\n[resp_encode PING]\r\n"
         assert_equal {PONG PONG} [list [$c -read] [$c -read]]
     }
 
-    test "every split of a request" {
+    test "A request may be split anywhere" {
         set bytes "[resp_encode SET split "a\r\n\0b"]PING\r\n[resp_encode GET split]"
         for {set cut 1} {$cut < [string length $bytes]} {incr cut} {
             set c [client]
@@ -56,7 +56,7 @@ with_server {} {
         }
     }
 
-    test "one byte at a time" {
+    test "A request may come one byte at a time" {
         set c [client]
         foreach byte [split [resp_encode SET slow value] ""] {
             $c -raw $byte
@@ -65,13 +65,13 @@ with_server {} {
         assert_equal value [r GET slow]
     }
 
-    test "inline and multibulk mixed in one pipeline" {
+    test "A pipeline may mix inline and multibulk requests" {
         set c [client]
         $c -raw "PING\r\n[resp_encode SET a 1]INCR a\r\n[resp_encode INCR a]\r\nPING x\r\n"
         assert_equal {PONG OK 2 3 x} [list [$c -read] [$c -read] [$c -read] [$c -read] [$c -read]]
     }
 
-    test "a pipeline of 100,000 commands, answered in order" {
+    test "A pipeline of 100,000 commands is answered in order" {
         set c [client]
         set bytes ""
         for {set i 0} {$i < 100000} {incr i} { append bytes "*2\r\n\$4\r\nECHO\r\n\$[string length $i]\r\n$i\r\n" }
@@ -81,7 +81,7 @@ with_server {} {
         assert_equal 0 $wrong
     }
 
-    test "keys and values of any bytes" {
+    test "Keys and values may hold any bytes" {
         for {set i 0} {$i < 200} {incr i} {
             set key [random_bytes [random_below 50]]
             set value [random_bytes [random_below 300]]
@@ -90,7 +90,7 @@ with_server {} {
         }
     }
 
-    test "values around the sizes at which the server changes its ways" {
+    test "Values keep their bytes around the sizes at which the server changes its ways" {
         foreach size {0 1 31 32 33 43 44 45 63 64 127 128 16383 16384 16385 32767 32768 65535 65536 1000000 5000000} {
             set value [string repeat x $size]
             assert_equal OK [r SET sized $value]
@@ -100,7 +100,7 @@ with_server {} {
         }
     }
 
-    test "a large value in pieces, with other requests behind it" {
+    test "A large value may come in pieces, with other requests behind it" {
         set value [random_bytes 50000]
         set bytes "[resp_encode SET pieces $value][resp_encode STRLEN pieces]PING\r\n"
         set c [client]
@@ -114,7 +114,7 @@ with_server {} {
         assert {[r GET pieces] eq $value}
     }
 
-    test "commands in any case" {
+    test "Commands may be written in any case" {
         assert_equal PONG [r pInG]
         assert_equal OK [r set k v eX 100]
         assert_equal 100 [r ttl k]
@@ -126,14 +126,14 @@ with_server {} {
         assert_equal "+OK\r\n" [$c -rest]
     }
 
-    test "a client that half-closes gets its answers" {
+    test "A client that half-closes gets its answers" {
         set c [client]
         $c -raw "[resp_encode PING][resp_encode ECHO last]"
         chan close [$c -channel] write
         assert_match "+PONG\r\n*" [$c -rest]
     }
 
-    test "CLIENT REPLY OFF, SKIP and ON" {
+    test "CLIENT REPLY turns replies off and on and skips one" {
         set c [client]
         $c -raw "[resp_encode CLIENT REPLY OFF][resp_encode PING][resp_encode SET off 1]"
         assert_equal OK [$c CLIENT REPLY ON]

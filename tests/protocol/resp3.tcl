@@ -1,7 +1,7 @@
 # HELLO and the types of RESP3.
 
 with_server {} {
-    test "HELLO tells about the server in both protocols" {
+    test "HELLO describes the server in both protocols" {
         set c [client]
         $c -tagged 1
         assert_equal array [lindex [$c HELLO 2] 0]
@@ -16,7 +16,7 @@ with_server {} {
         assert_match "7.*" [dict get $told version]
     }
 
-    test "HELLO's errors leave the protocol alone" {
+    test "A failing HELLO leaves the protocol alone" {
         set c [client]
         $c HELLO 3
         assert_error "NOPROTO unsupported protocol version" {$c HELLO 4}
@@ -28,7 +28,7 @@ with_server {} {
         assert_equal "_" [$c -line]
     }
 
-    test "null has its own type" {
+    test "Null has its own type" {
         set c [client]
         $c -raw [resp_encode GET absent]
         assert_equal "\$-1" [$c -line]
@@ -39,7 +39,7 @@ with_server {} {
         assert_equal "*1 _" "[$c -line] [$c -line]"
     }
 
-    test "maps, and texts that say how they are to be shown" {
+    test "Maps have their own type, and verbatim texts name their format" {
         set c [client]
         $c HELLO 3
         $c -tagged 1
@@ -68,7 +68,7 @@ with_server {} {
                 $c HELLO $protocol
                 $c -raw [resp_encode DEBUG PROTOCOL $kind]
                 if {$kind eq "map"} {
-                    # Whether 0 and 1 or f and t stand there in RESP2 and the order are compat's matter.
+                    # tests/compat checks whether RESP2 has 0 and 1 or f and t there, and the order.
                     $c -read
                     continue
                 }
@@ -77,7 +77,7 @@ with_server {} {
         }
     }
 
-    test "the protocol is the connection's own" {
+    test "Each connection has its own protocol" {
         set three [client]
         set two [client]
         $three HELLO 3

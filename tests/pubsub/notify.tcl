@@ -1,7 +1,7 @@
-# Keyspace notifications where redis-server is no help: time, both forms, what costs nothing. compat/events compares the
-# events of all commands.
+# Keyspace notifications: time, both forms, and the work that is saved while nobody listens. compat/events compares the
+# events of all commands with redis-server.
 with_server {notify-keyspace-events KEA} {
-    test "an event has two channels, of its key and of its kind" {
+    test "An event has two channels, one of its key and one of its kind" {
         set s [client]
         $s PSUBSCRIBE __key*
         r SELECT 3
@@ -11,7 +11,7 @@ with_server {notify-keyspace-events KEA} {
         r SELECT 0
     }
 
-    test "a key expires at its deadline, and is heard of then, though nobody asks for it" {
+    test "A key that expires without being touched sends its event at the deadline" {
         set s [client]
         $s SUBSCRIBE __keyevent@0__:expired
         set began [clock milliseconds]
@@ -21,7 +21,7 @@ with_server {notify-keyspace-events KEA} {
         assert {$waited >= 150 && $waited < 150 + 100 * [slowness]}
     }
 
-    test "a client that listens to its own keys in RESP3 hears of them behind the reply" {
+    test "A client that listens to its own keys in RESP3 gets the event behind the reply" {
         set s [client]
         $s HELLO 3
         $s SUBSCRIBE __keyspace@0__:own
@@ -49,7 +49,7 @@ with_server {notify-keyspace-events KEA} {
         assert_equal {pmessage __keyspace* __keyspace@0__:fresh new} [$s -read]
     }
 
-    test "a listener that does not read is cut off in the middle of a command, which goes on" {
+    test "A listener that does not read is closed in the middle of a command, which goes on" {
         r CONFIG SET notify-keyspace-events KEA client-output-buffer-limit "pubsub 100000 0 0"
         set s [client]
         $s PSUBSCRIBE __key*

@@ -1,6 +1,6 @@
-# Publish and subscribe between clients: order, counts, both protocols, and clients that go in the middle of it.
+# Publish and subscribe between clients: order, counts, both protocols, and clients that go meanwhile.
 
-# Until so many are subscribed to a channel: what another connection does takes its time.
+# Waits until the channel has n subscribers, as requests of other connections take their time.
 proc wait_subscribers {channel count} {
     wait_for "\[lindex \[r PUBSUB NUMSUB $channel\] 1\] == $count"
 }
@@ -12,7 +12,7 @@ proc flags_of {c} {
 }
 
 with_server {} {
-    test "a message goes to the channel's subscribers in their order, then to patterns in theirs" {
+    test "A message goes to the subscribers of the channel in their order, then to the patterns in theirs" {
         set s [client]
         $s PSUBSCRIBE n*
         $s SUBSCRIBE news
@@ -26,7 +26,7 @@ with_server {} {
         assert_equal {pmessage n* nothing hello} [$s -read]
     }
 
-    test "in RESP3 messages are pushes, and every command is allowed" {
+    test "In RESP3 messages are pushes, and a subscriber may use every command" {
         set s [client]
         $s -tagged 1
         $s HELLO 3
@@ -40,7 +40,7 @@ with_server {} {
         assert_equal {push {{bulk unsubscribe} nil {int 1}}} [lindex [list [$s UNSUBSCRIBE a] [$s UNSUBSCRIBE]] 1]
     }
 
-    test "what a client publishes to itself follows the reply" {
+    test "A message that a client publishes to itself follows the reply" {
         set s [client]
         $s HELLO 3
         $s SUBSCRIBE a
@@ -65,7 +65,7 @@ with_server {} {
         assert_equal {unsubscribe quiet 0} [$s -read]
     }
 
-    test "a subscriber is listed as one, and is one only as long as it has subscriptions" {
+    test "CLIENT LIST shows a subscriber as one only as long as it has subscriptions" {
         set s [client]
         assert_equal {N 0 0 0} [flags_of $s]
         $s HELLO 3
@@ -84,7 +84,7 @@ with_server {} {
         assert_equal "" [r CLIENT LIST TYPE PUBSUB]
     }
 
-    test "whatever ends a subscriber ends its subscriptions" {
+    test "Everything that ends a subscriber ends its subscriptions" {
         set ends {{QUIT} {-close} {RESET} {KILL}}
         foreach end $ends {
             set s [client]
@@ -102,7 +102,7 @@ with_server {} {
         }
     }
 
-    test "a subscriber that kills all subscribers still gets its reply and its own message" {
+    test "A subscriber that kills all subscribers still gets its reply and its own message" {
         set s [client]
         set t [client]
         $s HELLO 3
@@ -117,7 +117,7 @@ with_server {} {
         wait_subscribers a 0
     }
 
-    test "a large message is shared by its receivers and arrives whole" {
+    test "The receivers of a large message share it, and it arrives whole" {
         set all {}
         for {set i 0} {$i < 5} {incr i} {
             set s [client]
@@ -132,7 +132,7 @@ with_server {} {
         }
     }
 
-    test "ten thousand patterns and a hundred thousand channels cost a message nothing" {
+    test "Ten thousand patterns and a hundred thousand channels cost a message nothing" {
         set s [client]
         for {set i 0} {$i < 10000} {incr i 500} {
             set names {}
@@ -151,7 +151,7 @@ with_server {} {
         wait_for {[r PUBSUB NUMPAT] == 0}
     }
 
-    test "subscribing and leaving at random: everybody gets exactly what he should" {
+    test "Clients that subscribe and leave at random get exactly the messages that are theirs" {
         set channels {a ab abc b "" *}
         set patterns {* a* ab* *b ?b [ab] \\* "" abc}
         set all [list [client] [client] [client]]
@@ -190,7 +190,7 @@ with_server {} {
 }
 
 with_server {timeout 1} {
-    test "a subscriber is never idle for too long" {
+    test "timeout does not close a subscriber" {
         set s [client]
         set idle [client]
         $s SUBSCRIBE a
@@ -201,7 +201,7 @@ with_server {timeout 1} {
 }
 
 with_server {client-output-buffer-limit "pubsub 300000 0 0"} {
-    test "a subscriber that does not read is cut off at the hard limit, inside of PUBLISH; others notice nothing" {
+    test "A subscriber that does not read is closed at the hard limit within PUBLISH, and others notice nothing" {
         set slow [client]
         set good [client]
         $slow SUBSCRIBE a
@@ -219,7 +219,7 @@ with_server {client-output-buffer-limit "pubsub 300000 0 0"} {
         assert_equal {message a last} [$good -read]
     }
 
-    test "many messages of one turn over the limit end the subscriber, once" {
+    test "Many messages of one turn that exceed the limit close the subscriber once" {
         set slow [client]
         $slow SUBSCRIBE b
         set many ""
@@ -233,11 +233,11 @@ with_server {client-output-buffer-limit "pubsub 300000 0 0"} {
 }
 
 with_server {client-output-buffer-limit "pubsub 0 200000 1"} {
-    test "the soft limit leaves a subscriber its time" {
+    test "The soft limit leaves a subscriber its time" {
         set slow [client]
         $slow SUBSCRIBE a
         set message [string repeat x 100000]
-        # The kernel's buffers take some megabytes first.
+        # The buffers of the kernel take some megabytes first.
         while {![regexp {omem=([3-9]\d{5}|\d{7,})} [r CLIENT LIST TYPE PUBSUB]]} { r PUBLISH a $message }
         set began [clock milliseconds]
         assert_equal {a 1} [r PUBSUB NUMSUB a]

@@ -1,5 +1,5 @@
-# Many clients subscribe, publish, write, kill each other and vanish, mostly without reading what they are sent, while
-# their limits are small. Nothing is compared but what is left at the end: nothing. Sanitizers see the rest.
+# Many clients subscribe, publish, write, kill each other and vanish, mostly without reading their messages, and with
+# small limits. Only the end is compared: nothing may be left. Sanitizers see the rest.
 set topics {a b ab "" * a* ?b [ab]* __keyevent@0__:* __key* __keyspace@0__:k1}
 set small [string repeat x 40]
 set large [string repeat y 20000]
@@ -28,7 +28,7 @@ proc random_request {} {
 }
 
 with_server {notify-keyspace-events KEA client-output-buffer-limit "pubsub 400000 0 0"} {
-    test "subscribers in a storm" {
+    test "The server survives subscribers in a storm and keeps nothing of them" {
         array set clients {}
         for {set round 0} {$round < 8000} {incr round} {
             set i [random_below 12]
@@ -39,7 +39,7 @@ with_server {notify-keyspace-events KEA client-output-buffer-limit "pubsub 40000
             if {![info exists clients($i)]} { set clients($i) [client] }
             set bytes ""
             for {set n [random_below 8]} {$n >= 0} {incr n -1} { append bytes [resp_encode {*}[random_request]] }
-            # It may have been killed, or be slow to read because nobody reads its replies.
+            # The server may have killed it, or it reads slowly because the test does not read its replies.
             if {[catch {$clients($i) -raw $bytes}]} {
                 $clients($i) -close
                 unset clients($i)

@@ -1,4 +1,4 @@
-# INCR and its kin.
+# INCR, DECR, INCRBY, DECRBY and INCRBYFLOAT.
 with_server {} {
     test "Counters count from nothing, in both directions, to both ends" {
         r DEL k
@@ -15,7 +15,7 @@ with_server {} {
         assert_error "ERR decrement would overflow" {r DECRBY k -9223372036854775808}
     }
 
-    test "What is not an integer is refused and left alone" {
+    test "A value that is no integer is refused and left alone" {
         set long [list [string repeat 1 30] [string repeat x 20000]]
         foreach value [list "" abc 1.5 " 1" "1 " 01 +1 9223372036854775808 {*}$long] {
             r SET k $value
@@ -33,7 +33,7 @@ with_server {} {
         assert {[r TTL k] > 98}
     }
 
-    test "INCRBYFLOAT prints what Redis prints" {
+    test "INCRBYFLOAT prints numbers as Redis does" {
         foreach {start by result} {
             "" 1 1              1 0.1 1.1            10.5 0.1 10.6        3.0 1.000000000000000005 4.00000000000000001
             1.5 1.5 3           -1.5 +1.5 0          1e3 1 1001           5.0e3 200 5200
@@ -46,7 +46,7 @@ with_server {} {
         }
     }
 
-    test "INCRBYFLOAT refuses what is no number and sums that are none" {
+    test "INCRBYFLOAT refuses values that are no numbers, and sums that are none" {
         r SET k 1
         foreach by {abc "" " 1" "1 " nan 1.2.3} {
             assert_error "ERR value is not a valid float" {r INCRBYFLOAT k $by}

@@ -23,7 +23,7 @@ proc is_subsequence {part whole} {
 }
 
 with_server {} {
-    test "LCS as documented" {
+    test "LCS replies what the documentation of Redis says" {
         r MSET a ohmytext b mynewtext
         assert_equal mytext [r LCS a b]
         assert_equal 6 [r LCS a b LEN]
@@ -33,7 +33,7 @@ with_server {} {
         assert_equal {matches {{{4 7} {5 8}} {{2 3} {0 1}}} len 6} [r LCS a b IDX MINMATCHLEN -3]
     }
 
-    test "LCS of missing keys and of integers" {
+    test "LCS takes missing keys for empty strings, and integers for their digits" {
         r DEL a b
         assert_equal "" [r LCS a b]
         assert_equal 0 [r LCS a b LEN]
@@ -43,7 +43,7 @@ with_server {} {
         assert_equal 5 [r LCS a a LEN]
     }
 
-    test "LCS in RESP3 replies a map" {
+    test "LCS replies a map in RESP3" {
         r MSET a xab b abz
         set c [client]
         $c HELLO 3
@@ -53,7 +53,7 @@ with_server {} {
         $c -close
     }
 
-    test "LCS refuses what it must" {
+    test "LCS refuses options that contradict and strings that are too large" {
         assert_error "ERR If you want both the length and indexes, please just use IDX." {r LCS a b LEN IDX}
         assert_error "ERR syntax error" {r LCS a b MINMATCHLEN}
         assert_error "ERR syntax error" {r LCS a b FOO}
@@ -63,7 +63,7 @@ with_server {} {
         r DEL a
     }
 
-    test "LCS of random strings is common, and as long as can be" {
+    test "LCS of random strings is common to both, and as long as can be" {
         for {set round 0} {$round < 60} {incr round} {
             foreach name {a b} {
                 set $name ""

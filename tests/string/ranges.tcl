@@ -1,4 +1,4 @@
-# Parts of strings: APPEND, STRLEN, GETRANGE, SETRANGE, and how OBJECT ENCODING tells what they made.
+# Parts of strings: APPEND, STRLEN, GETRANGE, SETRANGE, and the OBJECT ENCODING of their results.
 with_server {} {
     test "APPEND creates, grows through every representation and replies the length" {
         r DEL k
@@ -21,7 +21,7 @@ with_server {} {
         assert {[r TTL k] > 98}
     }
 
-    test "STRLEN" {
+    test "STRLEN tells the length of every representation" {
         r DEL k
         assert_equal 0 [r STRLEN k]
         foreach {value length} [list "" 0 -123 4 abc 3 [string repeat x 20000] 20000] {
@@ -70,7 +70,7 @@ with_server {} {
         assert_equal "\0yy\0" [r GETRANGE k 19999 20002]
     }
 
-    test "SETRANGE and APPEND refuse what is beyond proto-max-bulk-len" {
+    test "SETRANGE and APPEND refuse results beyond proto-max-bulk-len" {
         r SET k v
         assert_error "ERR offset is out of range" {r SETRANGE k -1 x}
         assert_error "ERR value is not an integer or out of range" {r SETRANGE k x x}
@@ -87,7 +87,7 @@ with_server {} {
         r DEL big
     }
 
-    test "Encodings are those that Redis shows" {
+    test "OBJECT ENCODING shows the encodings of Redis" {
         foreach {value encoding} [list 0 int -1 int 9223372036854775807 int -9223372036854775808 int \
             9223372036854775808 embstr 01 embstr +1 embstr "1 " embstr 1.0 embstr -0 embstr "" embstr \
             [string repeat x 44] embstr [string repeat x 45] raw [string repeat x 20000] raw] {

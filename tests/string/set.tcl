@@ -1,4 +1,4 @@
-# SET and its kin: conditions, lifetimes, what is replied and what is left alone.
+# SET, GET and the commands like them: conditions, lifetimes, replies, and what stays as it was.
 with_server {} {
     test "SET and GET keep any bytes under any key" {
         foreach value [list "" x "a b\r\n\0\xff" [string repeat y 44] [string repeat z 45] [random_bytes 1000]] {
@@ -23,7 +23,7 @@ with_server {} {
         r DEL big one two
     }
 
-    test "A reply of a large value is not changed by what the same pipeline does to the key next" {
+    test "The reply of a large value does not change when the same pipeline changes the key" {
         set value [string repeat a 100000]
         r SET big $value
         foreach change {{SETRANGE big 0 XXXX} {APPEND big tail} {DEL big} {SET big small}} {
@@ -36,7 +36,7 @@ with_server {} {
         }
     }
 
-    test "Large arguments that arrive in pieces, with others behind them" {
+    test "Large arguments may come in pieces, with others behind them" {
         set big [string repeat b 40000]
         set c [client]
         foreach command [list [list MSET one $big two $big three x] [list SET one $big EX 100] [list SET $big small]] {
@@ -45,7 +45,7 @@ with_server {} {
                 r FLUSHDB
                 $c -raw [string range $bytes 0 [expr {$cut - 1}]]
                 after 10
-                # The end comes together with the next request, so that both are executed from the same read.
+                # The end comes together with the next request, so that the server reads both at once.
                 $c -raw [string range $bytes $cut end][resp_encode ECHO next]
                 assert_equal OK [$c -read]
                 assert_equal next [$c -read]
@@ -68,7 +68,7 @@ with_server {} {
         }
     }
 
-    test "SET NX and XX" {
+    test "SET NX only creates and SET XX only replaces" {
         r DEL k
         assert_equal (nil) [r SET k v XX]
         assert_equal 0 [r EXISTS k]
@@ -79,7 +79,7 @@ with_server {} {
         assert_equal w [r GET k]
     }
 
-    test "SET GET replies what was there, whether or not the condition holds" {
+    test "SET GET replies the old value, whether or not the condition holds" {
         r DEL k
         assert_equal (nil) [r SET k 1 GET]
         assert_equal 1 [r SET k 2 GET]
@@ -92,7 +92,7 @@ with_server {} {
         assert_equal 0 [r EXISTS k]
     }
 
-    test "SET with a lifetime, and SET without one takes it away" {
+    test "SET gives a lifetime, KEEPTTL keeps it, and SET without either removes it" {
         foreach options {{EX 100} {PX 100000}} {
             r SET k v {*}$options
             set left [r PTTL k]
@@ -109,7 +109,7 @@ with_server {} {
         assert_equal -1 [r TTL k]
     }
 
-    test "Of a repeated option the last one counts" {
+    test "The last of a repeated option counts" {
         r SET k v EX 10 EX 1000 ex 500
         assert {[r TTL k] > 490 && [r TTL k] <= 500}
     }
@@ -136,7 +136,7 @@ with_server {} {
         assert_equal before [r GET k]
     }
 
-    test "SETNX, SETEX, PSETEX, GETSET" {
+    test "SETNX, SETEX, PSETEX and GETSET set as their names say" {
         r DEL k
         assert_equal 1 [r SETNX k 1]
         assert_equal 0 [r SETNX k 2]
@@ -154,14 +154,14 @@ with_server {} {
         assert_equal 5 [r GET k]
     }
 
-    test "GETDEL" {
+    test "GETDEL replies the value and deletes the key" {
         r SET k v
         assert_equal v [r GETDEL k]
         assert_equal (nil) [r GETDEL k]
         assert_equal 0 [r EXISTS k]
     }
 
-    test "GETEX gives, moves and takes a deadline, and without options leaves it" {
+    test "GETEX gives, moves and removes a deadline, and without options leaves it" {
         r SET k v
         assert_equal v [r GETEX k EX 100]
         assert {[r TTL k] > 98}
@@ -185,7 +185,7 @@ with_server {} {
         assert_equal -1 [r TTL k]
     }
 
-    test "MSET, MGET and MSETNX with few keys and with many" {
+    test "MSET, MGET and MSETNX take few keys and many" {
         foreach n {1 2 15 16 17 33 500} {
             r FLUSHDB
             set pairs {}
@@ -207,7 +207,7 @@ with_server {} {
         }
     }
 
-    test "A key that MSET names twice has the last value; MSET takes lifetimes away" {
+    test "A key that MSET names twice has the last value, and MSET removes lifetimes" {
         r SET k v EX 100
         assert_equal OK [r MSET k 1 other x k 2]
         assert_equal 2 [r GET k]
@@ -220,7 +220,7 @@ with_server {} {
         assert_equal 0 [r EXISTS a]
     }
 
-    test "Random strings under random keys stay what they are" {
+    test "Random strings under random keys stay as they are" {
         r FLUSHDB
         array unset model
         for {set i 0} {$i < 3000} {incr i} {

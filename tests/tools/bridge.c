@@ -1,5 +1,5 @@
 /* bridge PATH: joins standard input and output to a Unix socket, since Tcl cannot open one.
- * bridge PATH hang: reads nothing, and at the end of its input shuts the socket down but does not close it. */
+ * bridge PATH hang: reads nothing; at the end of its input it shuts the socket down without closing it. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Moves what is there; false at the end of the stream. */
+/* Moves the bytes that are there; false at the end of the stream. */
 static int move(int from, int to) {
     char bytes[65536];
     ssize_t n = read(from, bytes, sizeof(bytes));
@@ -24,7 +24,7 @@ static int hang(int fd) {
     while (move(STDIN_FILENO, fd)) {
     }
     shutdown(fd, SHUT_RDWR);
-    return poll(&out, 1, -1) < 0; /* until nobody reads our output */
+    return poll(&out, 1, -1) < 0; /* until the reader of our output is gone */
 }
 
 int main(int argc, char **argv) {

@@ -4,14 +4,14 @@
  *   compat OURS ORACLE clients FILE GRAMMAR...           a *.clients file: several connections, see lib/clients.h
  *   compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...  COUNT random commands; SEED 0 takes one from the clock
  *
- * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines
- * before a command say how its replies are compared: those of compare.h, or `!expect
- * "+OK\r\n"` for the reply of ours where Redis 7.2 differs from the oracle, or `!expect3`
- * for the same in RESP3 only. The grammars give the rules by command; random commands too.
+ * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines before a command tell how
+ * its replies are compared: by a rule of compare.h, or by `!expect "+OK\r\n"`, which gives the reply of ours where
+ * Redis 7.2 differs from the oracle, or by `!expect3` for the same in RESP3 only. The grammars give the rules for
+ * all commands.
  *
- * Random commands go in pipelines of BATCH to both. At the first difference of a batch the command,
- * both replies and what happened to that key before are printed, both servers are emptied, and the
- * run goes on. A test is one command name. The last line is "N passed, N failed". */
+ * Random commands go to both servers in pipelines of BATCH. At the first difference in a batch the program prints
+ * the command, both replies and the former commands on that key; it empties both servers, and goes on. A test is one
+ * command name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/clients.h"
 #include "lib/compare.h"
@@ -55,7 +55,7 @@ struct reply {
     size_t len;
 };
 
-/* The next of the replies that peer_exchange has gathered. */
+/* The next of the replies that peer_exchange() has gathered. */
 static struct reply next_reply(struct peer *p) {
     size_t end = reply_end(p->in.data, p->in.len, p->at);
     struct reply r = {p->in.data + p->at, end - p->at};
@@ -95,7 +95,7 @@ static int name_of(const struct command *c) {
 static struct command history[HISTORY];
 static long sent;
 
-/* Commands that concern every key. */
+/* Commands that touch every key. */
 static bool is_global(const struct command *c) {
     static const char *global[] = {"FLUSHALL", "FLUSHDB", "SELECT", "SWAPDB"};
     for (size_t i = 0; i < sizeof(global) / sizeof(*global); i++) {
@@ -128,7 +128,7 @@ static void print_history(long at) {
     }
 }
 
-/* The commands that are queued between MULTI and EXEC. */
+/* The commands in the queue between MULTI and EXEC. */
 static struct {
     struct rule rules[HISTORY];
     int count;
@@ -138,7 +138,7 @@ static bool is_text(struct reply r, const char *text) {
     return r.len == strlen(text) && memcmp(r.p, text, r.len) == 0;
 }
 
-/* Each reply in EXEC's is compared as that of its own command would be. */
+/* Compares each reply within that of EXEC as the reply of its own command. */
 static bool same_transaction(struct reply ours, struct reply theirs) {
     if (ours.p[0] != '*' || theirs.p[0] != '*' || atoi(ours.p + 1) != queued.count ||
         atoi(theirs.p + 1) != queued.count)
@@ -168,7 +168,7 @@ static bool same_replies(const struct command *c, struct reply ours, struct repl
     return compare_replies(compare_rule(c), ours.p, ours.len, theirs.p, theirs.len);
 }
 
-/* Compares the replies of one batch, the first of which answers history[first]. True if all are the same. */
+/* Compares the replies of one batch, whose first belongs to history[first]. True if all are the same. */
 static bool check_batch(long first, int count) {
     for (long i = first; i < first + count; i++) {
         const struct command *c = &history[i % HISTORY];
@@ -249,7 +249,7 @@ static bool expect_parse(struct expectation *e, const char *line) {
     return bytes_unquote(third ? &e->reply3 : &e->reply, &line);
 }
 
-/* Sends one command; true if the reply is as it should be. *alive is cleared if a server is gone. */
+/* Sends one command; true if the reply is right. Clears *alive if a server is gone. */
 static bool check_command(const struct command *c, const struct expectation *e, int protocol, bool *alive) {
     send_both(c);
     *alive = peer_exchange(peers, 2, 1);

@@ -2,10 +2,10 @@
  *
  *   events OURS ORACLE COUNT SEED GRAMMAR...   COUNT random commands; SEED 0 takes one from the clock
  *
- * All classes of events are on, and a second connection to each server has subscribed to them all. After every command
- * it is sent a PING: what came before the answer is what the command has brought about, and is compared byte by byte,
- * so names, keys, databases and order have to be the same. Replies are not looked at: that is what compat does. At a
- * difference the command and both streams are printed, both servers are emptied, and the run goes on. A test is one
+ * All classes of events are on, and a second connection to each server has subscribed to them all. After every
+ * command the program sends a PING on it: the messages before the answer are those of the command. They are compared
+ * byte by byte, so names, keys, databases and order must be the same. Replies are ignored: compat compares them. At
+ * a difference the program prints the command and both streams, empties both servers, and goes on. A test is one
  * command name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/compare.h"
@@ -46,7 +46,7 @@ static bool tell_both(const char *line) {
     return peer_exchange(peers, 2, 1);
 }
 
-/* What has come to a listener up to the answer to a PING; that is at the end of `in` then. */
+/* Gathers in `in` the messages of a listener up to the answer to a PING, which ends them. */
 static bool gather(struct peer *p) {
     static const char ping[] = "*2\r\n$4\r\nPING\r\n$3\r\nend\r\n", pong[] = "*2\r\n$4\r\npong\r\n$3\r\nend\r\n";
     size_t n = sizeof pong - 1;
@@ -114,10 +114,10 @@ static bool says(const struct bytes *b, const char *text) {
     return memmem(b->data, b->len, text, strlen(text)) != NULL;
 }
 
-/* Differences that are none of ours: which keys RANDOMKEY and SCAN find past their deadlines; in what order SORT looks the
- * members of a hash table up; which of two commands finds
- * a key past a deadline that is just now; and a BITFIELD of which every part fails, which has lengthened the string all
- * the same: the oracle says nothing then, not even to its replicas. */
+/* Differences that are no fault of kura: which keys RANDOMKEY and SCAN find past their deadlines; in which order SORT
+ * looks up the members of a hash table; which of two commands finds a key past a deadline that is just now; and a
+ * BITFIELD whose parts all fail, but which has lengthened the string: the oracle reports that to no client and not even
+ * to its replicas. */
 static bool is_chance(const struct command *c) {
     if (compare_rule(c).how == RULE_TYPE || command_word_is(c, 0, "SCAN", 4)) return true;
     if (command_word_is(c, 0, "SORT", 4) || command_word_is(c, 0, "SORT_RO", 7)) return true;

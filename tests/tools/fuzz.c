@@ -1,12 +1,10 @@
-/* fuzz SERVER SECONDS [SEED] [GRAMMAR...]: throws random and mutated RESP at a
- * server that was built with sanitizers.
+/* fuzz SERVER SECONDS [SEED] [GRAMMAR...]: throws random and mutated RESP at a server that was built with sanitizers.
  *
- * Each round is one connection: a few hundred commands from the grammar as RESP, with bytes
- * flipped, dropped and added, lengths and counts exchanged for awkward ones, inline lines and
- * pure noise between them, sent in pieces of any size. What comes back must be RESP as long as
- * there is something; the server must live and answer the next connection. A round has a seed
- * of its own, printed when it fails, and `fuzz SERVER 0 SEED GRAMMAR...` repeats just that
- * round. All rounds together count as one test in the last line, "N passed, N failed". */
+ * Each round is one connection. It gets a few hundred commands of the grammars as RESP, with bytes flipped, dropped and
+ * added, and with lengths and counts exchanged for awkward ones; between them inline lines and noise; all in pieces of
+ * any size. The answer must be RESP as far as it goes; the server must live and answer the next connection. A round has
+ * a seed of its own, which it prints when it fails; `fuzz SERVER 0 SEED GRAMMAR...` repeats just that round. All rounds
+ * together count as one test in the last line, "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/compare.h"
 #include "lib/grammar.h"
@@ -143,9 +141,9 @@ static void make_round(const struct grammar *g, struct bytes *out) {
     free(one.data);
 }
 
-/* Sends in pieces and reads what comes. When all is sent, or nothing has moved for a second (a command may block, and
- * what is behind it is not read meanwhile), the writing side is closed, so that the server comes to an end. False if it
- * does not within ten seconds. */
+/* Sends in pieces and reads the answers. Closes the writing side when all is sent, or when nothing has moved for a
+ * second (a command may block, and the server does not read on meanwhile), so that the server comes to an end. False
+ * if it does not within ten seconds. */
 static bool talk(struct peer *p, const struct bytes *sent) {
     size_t done = 0;
     bool half_closed = false;
@@ -175,7 +173,7 @@ static bool talk(struct peer *p, const struct bytes *sent) {
     return false;
 }
 
-/* One connection. True if nothing was wrong. */
+/* One connection. True if all was right. */
 static bool run_round(struct peer *p, const struct grammar *g, uint64_t seed) {
     struct bytes sent = {0};
     bool ok = false;

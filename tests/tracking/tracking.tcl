@@ -1,5 +1,5 @@
-# Client-side caching, beyond what tests/compat/tracking.clients compares: figures, flags, the bound of the table, and
-# messages in relation to the replies of who causes them.
+# Client-side caching, beyond the comparison of tests/compat/tracking.clients: figures, flags, the bound of the table,
+# and the order of messages and replies when a client's own request causes the messages.
 
 proc tracker {args} {
     set c [client]
@@ -8,14 +8,14 @@ proc tracker {args} {
     return $c
 }
 
-# The next message: what is to be forgotten.
+# The keys in the next invalidation message.
 proc told {c} {
     set push [$c -read]
     assert_equal invalidate [lindex $push 0]
     return [lindex $push 1]
 }
 
-# Nothing is there to be read but the reply to this.
+# The client has received nothing but the reply to this.
 proc assert_untold {c} { assert_equal none [$c ECHO none] }
 
 proc flags_of {c} {
@@ -24,7 +24,7 @@ proc flags_of {c} {
 }
 
 with_server {} {
-    test "figures: clients, keys, items, prefixes" {
+    test "INFO counts tracking clients, keys, items and prefixes" {
         assert_equal 0 [info_field tracking_clients]
         set a [tracker]
         set b [tracker]
@@ -47,7 +47,7 @@ with_server {} {
         assert_equal 3 [info_field tracking_clients]
         $a -close
         wait_for {[info_field tracking_clients] == 2}
-        # nobody wants to be told any more, and each key forgets who has gone when it is its turn
+        # No client wants messages any more; a key forgets the clients that are gone when it is its turn.
         assert_equal 2 [info_field tracking_total_keys]
         $b MGET k2 k3
         assert_equal 2 [info_field tracking_total_items]
@@ -58,7 +58,7 @@ with_server {} {
         wait_for {[info_field tracking_clients] == 0}
     }
 
-    test "each flush is told, once" {
+    test "Each flush sends one message" {
         set a [tracker]
         foreach flush {FLUSHALL FLUSHALL FLUSHDB} {
             r CONFIG RESETSTAT
@@ -68,11 +68,11 @@ with_server {} {
         }
     }
 
-    test "what nobody can be told any more keeps nobody busy" {
+    test "Messages without a receiver cost no work" {
         set a [tracker]
         set b [client]
         $b HELLO 3
-        # changed and stopped in one go, with prefixes and with a table over its bound
+        # The keys change and tracking stops in one pipeline, with prefixes and with a table over its bound.
         $b -raw [resp_encode CLIENT TRACKING ON BCAST][resp_encode SET k v][resp_encode CLIENT TRACKING OFF]
         foreach reply {OK OK OK} { assert_equal OK [$b -read] }
         $a MGET k1 k2 k3
@@ -87,7 +87,7 @@ with_server {} {
         assert_untold $b
     }
 
-    test "flags and redirection in CLIENT LIST" {
+    test "CLIENT LIST shows flags and redirection" {
         set a [tracker]
         assert_equal {t 0} [flags_of $a]
         $a CLIENT TRACKING OFF
@@ -110,14 +110,14 @@ with_server {} {
         assert_equal {N -1} [flags_of $a]
     }
 
-    test "the client that changes hears of it behind its reply" {
+    test "A client that changes a key gets the message behind its reply" {
         set a [tracker]
         set b [client]
         $b HELLO 3
         $b CLIENT TRACKING ON REDIRECT [$a CLIENT ID]
         $a MGET k1 k2
         $b MGET k1 k2
-        # both a itself and, through b, a again; the pushes must not split the reply
+        # Messages come for a itself and, through b, for a again; they must not split the reply.
         $a -send MULTI
         $a -send SET k1 v
         $a -send MGET k1 k2
@@ -127,13 +127,13 @@ with_server {} {
         assert_equal {OK {v (nil)} 0} [$a -read]
         assert_equal {k1 k1} [list [told $a] [told $a]]
         assert_untold $a
-        # it has read k1 and k2 in between
+        # a has read k1 and k2 in between.
         $b DEL k1
         assert_equal k1 [told $a]
         assert_untold $a
     }
 
-    test "lazily expired: the client that finds it is told, unless NOLOOP" {
+    test "A client that finds a key expired gets a message, unless NOLOOP" {
         r DEBUG SET-ACTIVE-EXPIRE 0
         set a [tracker]
         r SET k v PX 5
@@ -151,7 +151,7 @@ with_server {} {
         r DEBUG SET-ACTIVE-EXPIRE 1
     }
 
-    test "an element that a blocked client gets changes the list for who has it" {
+    test "A blocked client that gets an element invalidates the list for its readers" {
         set a [tracker]
         $a LLEN l
         set b [tracker]
@@ -164,7 +164,7 @@ with_server {} {
         assert {[lsearch $got {l x}] >= 0 && [lsearch $got {invalidate l}] >= 0}
     }
 
-    test "what is broadcast comes once, in order, whoever changed it last" {
+    test "A broadcast names each key once, in order, and NOLOOP goes by the last change" {
         set a [tracker BCAST PREFIX k NOLOOP]
         set b [tracker BCAST]
         set c [client]
@@ -181,7 +181,7 @@ with_server {} {
         assert_equal {k5 k5} [list [told $a] [told $b]]
     }
 
-    test "prefixes: a hundred thousand, and those that overlap are found at once" {
+    test "A client may have a hundred thousand prefixes, and overlapping ones are found at once" {
         set a [client]
         set words {}
         for {set i 0} {$i < 100000} {incr i} { lappend words PREFIX p$i: }
@@ -199,7 +199,7 @@ with_server {} {
         wait_for {[info_field tracking_total_prefixes] < 100}
     }
 
-    test "the table is bounded, and who has what it drops is told" {
+    test "The table is bounded, and clients get a message for each key that it drops" {
         set max [lindex [r CONFIG GET tracking-table-max-keys] 1]
         set a [tracker]
         r FLUSHALL
@@ -225,7 +225,7 @@ with_server {} {
         r CONFIG SET tracking-table-max-keys $max
     }
 
-    test "a client that does not read is cut at its limit, and nobody waits for it" {
+    test "A client that does not read is closed at its limit, and others do not wait for it" {
         r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
         set a [tracker BCAST]
         set key [string repeat k 1000]

@@ -1,5 +1,5 @@
-# Many clients that track in all modes, redirect to each other, read, change, flush, kill and are killed, in pipelines:
-# whatever happens, the server stays, and those who remain can trust what they were told.
+# Many clients track in all modes, redirect to each other, read, change, flush, kill and are killed, in pipelines. The
+# server survives, and the copies of the clients that remain are valid.
 
 set keys {a ab abc b bc c}
 proc some_key {} { return [lindex $::keys [random_below [llength $::keys]]] }
@@ -64,7 +64,7 @@ proc run {rounds} {
     foreach field {clients total_keys total_items total_prefixes} { assert_equal 0 [info_field tracking_$field] }
 }
 
-# Copies of what was read, dropped when the server says so, are what the server has.
+# A client keeps copies of its replies and drops them when the server says so; the rest must equal the server's values.
 proc trust {rounds} {
     foreach name {x y} {
         set c($name) [client]
@@ -100,7 +100,7 @@ proc trust {rounds} {
 
 with_server {} {
     for {set i 0} {$i < 4} {incr i} {
-        test "clients that track, redirect, kill and go ($i)" { run 3000 }
-        test "what was not invalidated still holds ($i)" { trust 3000 }
+        test "The server survives clients that track, redirect, kill and go ($i)" { run 3000 }
+        test "Copies that were not invalidated are still valid ($i)" { trust 3000 }
     }
 }

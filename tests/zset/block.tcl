@@ -1,4 +1,4 @@
-# BZPOPMIN, BZPOPMAX, BZMPOP: what is theirs alone; all else about waiting is in tests/list/block.tcl.
+# BZPOPMIN, BZPOPMAX, BZMPOP: only what is special about them; tests/list/block.tcl tests waiting itself.
 
 with_server {} {
     foreach {encoding limit} {listpack 128 skiplist 0} {
@@ -15,7 +15,7 @@ with_server {} {
         }
     }
 
-    test "scores are doubles in RESP3" {
+    test "Scores are doubles in RESP3" {
         set c [client]
         $c HELLO 3
         $c -tagged 1
@@ -27,7 +27,7 @@ with_server {} {
         assert_equal nil [$c BZMPOP 0.001 1 z MIN]
     }
 
-    test "who waits for a sorted set leaves a list alone, and gets it when it has become one" {
+    test "A client that waits for a sorted set leaves a list alone, and is served when a sorted set replaces it" {
         set a [client]
         set b [client]
         $a -send BZPOPMIN k 0
@@ -42,7 +42,7 @@ with_server {} {
         assert_equal {k m 1} [$a -read]
     }
 
-    test "a set that replaces another value makes its key ready" {
+    test "A sorted set that replaces another value makes its key ready" {
         set a [client]
         $a -send BZPOPMIN k 0
         wait_for {[info_field blocked_clients] == 1}

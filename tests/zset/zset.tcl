@@ -1,4 +1,4 @@
-# Sorted sets: what redis-server 7.0 cannot be asked.
+# Sorted sets: behaviour that redis-server 7.0 does not have or cannot be asked about.
 with_server {} {
     test "ZRANK and ZREVRANK give the score as well" {
         r ZADD z 1 a 2.5 b
@@ -11,7 +11,7 @@ with_server {} {
         assert_error "ERR wrong number of arguments for 'zrank' command" {r ZRANK z a WITHSCORE x}
     }
 
-    test "Scores are the shortest text that reads back as the same" {
+    test "Scores are the shortest text that reads back as the same number" {
         foreach score {0.1 1e-7 3.3 -1.7976931348623157e+308 5e-324 123456789.125} {
             r ZADD z $score m
             assert_equal $score [r ZSCORE z m]
@@ -43,7 +43,7 @@ with_server {} {
         r CONFIG SET zset-max-listpack-entries 128 zset-max-listpack-value 64
     }
 
-    test "ZSCAN brings every member of a big one while it changes" {
+    test "ZSCAN brings every member of a big set while it changes" {
         r DEL z
         for {set i 0} {$i < 2000} {incr i} { r ZADD z $i m:$i }
         set cursor 0

@@ -58,7 +58,7 @@ static int hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One escape, of which *at is at the character behind the backslash. */
+/* Reads one escape; *at is at the character behind the backslash. */
 static void unescape(struct bytes *to, const char **at) {
     char c = *(*at)++;
     if (c == 'x' && hex((*at)[0]) >= 0 && hex((*at)[1]) >= 0) {

@@ -79,7 +79,7 @@ static void close_links(struct run *run) {
     run->count = 0;
 }
 
-/* A reply on another connection, several times: by then an event loop has done what was there before. */
+/* Waits for several replies on another connection: by then the event loop has done all earlier work. */
 static bool synchronise(struct run *run) {
     for (int round = 0; round < SYNC_ROUNDS; round++) {
         for (int i = 0; i < 2; i++)

@@ -1,22 +1,22 @@
-/* Several connections to each of two servers, and what each of them gets in a fixed order of events.
+/* Several connections to each of two servers, and the replies of each connection in a fixed order of events.
  *
  * A *.clients file has a command a line, behind the name of the connection that sends it; '#' begins a comment:
  *
  *   @a BLPOP k 0           connection a (opened at its first use, closed at the end of the file) sends this
- *   @b+ PING               kept back, to leave in one piece with what b sends next
+ *   @b+ PING               kept back, to leave in one piece with the next line of b
  *   @b CLIENT UNBLOCK $a   $a stands for the id of connection a on that server
- *   !close a               a goes away          !shut a    a says that it will send no more, and still reads
- *   !await a               until a got something, or was closed: for what needs time (10 s at most)
+ *   !close a               a closes             !shut a    a shuts its writing side down, and still reads
+ *   !await a               waits until a got something or was closed (10 s at most)
  *
- * After each of these lines (but the kept back) both servers are given the time to do all that follows from it, and then
- * what each connection got since is compared, reply by reply, pushes included, and whether it was closed. In front of a
- * line a rule of compare.h may say how strictly (it holds for what all connections get; else the rule of the
- * grammars for that command holds for who sent it, and nothing may differ for the others), and
+ * After each of these lines (except those kept back) both servers get the time to do all that follows from it. Then
+ * the new replies of each connection are compared one by one, pushes included, and whether it was closed. A rule of
+ * compare.h in front of a line tells how strictly to compare the replies of all connections. Without one, the rule of
+ * the grammars for that command holds for the connection that sent it, and the others must get the same bytes. Also:
  *
- *   !expect a "+OK\r\n"    says what connection a of ours is to get, where Redis 7.2 differs from the oracle
+ *   !expect a "+OK\r\n"    tells what connection a of ours gets, where Redis 7.2 differs from the oracle
  *   !expect3 a ...         the same in RESP3 only
  *
- * The file is run in RESP2 and in RESP3 (each connection begins with HELLO), on databases that are empty at first. */
+ * The file runs in RESP2 and in RESP3 (each connection begins with HELLO), on databases that are empty at first. */
 #pragma once
 #include "peer.h"
 

@@ -1,14 +1,14 @@
-/* Are two replies the same? How strictly depends on the command; a rule of a *.grammar file says so:
+/* Are two replies the same? A rule of a *.grammar file tells how strictly to compare the replies of a command:
  *
  *   !sort KEYS             the order of members (of pairs in a map), at any depth, does not matter
- *   !type RANDOMKEY        only the type of the reply, and whether it is null, matters
+ *   !type RANDOMKEY        only the type of the reply matters, and whether it is null
  *   !near 2 TTL            two integers may differ by 2
- *   !ignore INFO           nothing matters but that there is a reply
- *   !listpack OBJECT       ours may say listpack where the oracle says hashtable or quicklist: Redis 7.2 does
- *   !errno SORT            the oracle may say that scores can't be converted, for nothing: it goes by an errno that is
- *                          still set from the last number out of range, in whatever command that was
+ *   !ignore INFO           there must be a reply, and any is right
+ *   !listpack OBJECT       ours may say listpack where the oracle says hashtable or quicklist, as Redis 7.2 does
+ *   !errno SORT            the oracle may say without reason that scores can't be converted: it looks at an errno that
+ *                          any former command may have set
  *
- * and COMMAND may be COMMAND|SUBCOMMAND. Errors are compared byte by byte in all but the last. */
+ * COMMAND may be COMMAND|SUBCOMMAND. Errors are compared byte by byte under all rules but the last. */
 #pragma once
 #include "bytes.h"
 

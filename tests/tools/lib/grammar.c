@@ -114,7 +114,7 @@ static void skip_blanks(const char **at) {
     *at += strspn(*at, " \t\r\n");
 }
 
-/* Alternatives up to `end`, which is consumed (or left, if it is the end of the line). */
+/* Reads alternatives up to `end`, and moves behind it (unless it is the end of the line). */
 static bool parse_choice(const struct grammar *g, const char **at, struct choice *into, char end) {
     memset(into, 0, sizeof(*into));
     for (;;) {
@@ -206,7 +206,7 @@ static void make_number(const struct node *node, struct command *out) {
 static void make_bytes(const struct node *node, struct command *out) {
     size_t most = (size_t)node->high, least = node->kind == TEXT ? (size_t)node->low : 0;
     size_t n = least + (size_t)random_below(most - least + 1);
-    /* Short ones more often than long ones. */
+    /* Short ones come more often than long ones. */
     if (random_below(2) && n > least) n = least + (size_t)random_below(n - least);
     char *p = malloc(n + 1);
     for (size_t i = 0; i < n; i++)

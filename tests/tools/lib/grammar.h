@@ -14,8 +14,7 @@
  *   %int:LO:HI          a number                       %bytes:MAX    up to MAX bytes of any value
  *   %text:LO:HI         LO to HI letters               %time_s:LO:HI %time_ms:LO:HI   Unix time now plus LO to HI
  *
- * One command in forty is spoilt on purpose: a word is dropped, doubled, replaced by one of $any, or
- * added. */
+ * One command in forty is spoilt on purpose: a word is dropped, doubled, replaced by one of $any, or added. */
 #pragma once
 #include "bytes.h"
 

@@ -19,7 +19,7 @@ static int64_t now_ms(void) {
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* A Unix socket in the peer's own folder: a port that is free now may be somebody else's a moment later. */
+/* A Unix socket in the folder of the peer: another program may take a free port a moment later. */
 bool peer_connect(struct peer *p) {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s/socket", p->folder);
@@ -53,7 +53,7 @@ static void become_server(const struct peer *p, const char *program) {
 bool peer_start(struct peer *p, const char *name, const char *program) {
     char path[4096];
     *p = (struct peer){.name = name, .fd = -1, .folder = "/tmp/kura-peer-XXXXXX"};
-    /* Not realpath: the oracle's program looks at the name that it is called by. */
+    /* Not realpath(): the program of the oracle looks at the name by which it is called. */
     if (program[0] != '/' && getcwd(path, sizeof(path) / 2)) {
         snprintf(path + strlen(path), sizeof(path) / 2, "/%s", program);
         program = path;
@@ -140,7 +140,7 @@ bool peer_stop(struct peer *p) {
     return system(line) == 0 && ok;
 }
 
-/* The end of the line at p[at], behind its CR LF; 0 if there is none yet. */
+/* The end of the line at p[at], behind its CR LF; 0 if the line is not complete yet. */
 static size_t line_end(const char *p, size_t len, size_t at) {
     const char *end = at < len ? memmem(p + at, len - at, "\r\n", 2) : NULL;
     return end ? (size_t)(end - p) + 2 : 0;
@@ -166,7 +166,7 @@ size_t reply_end(const char *p, size_t len, size_t at) {
     return end;
 }
 
-/* Writes and reads what can be written and read now. False at the end of the connection. */
+/* Writes and reads as much as is possible now. False at the end of the connection. */
 static bool turn(struct peer *p, short events) {
     char part[65536];
     if (events & POLLOUT && p->out.len) {

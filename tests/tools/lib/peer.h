@@ -9,7 +9,7 @@ struct peer {
     int fd;           /* -1 when not connected */
     char folder[64];
     struct bytes out, in;
-    size_t at; /* what of `in` has been consumed */
+    size_t at; /* the consumed bytes of `in` */
 };
 
 /* Starts `program` and connects. False, with a message printed, if it does not answer in a minute. */
@@ -20,13 +20,13 @@ bool peer_alive(struct peer *p);
 /* Stops it by SIGTERM; false, with its log printed, if it died before, hangs, exits badly or a sanitizer complained. */
 bool peer_stop(struct peer *p);
 
-/* Sends the `out` of all peers and collects `replies` complete replies of each in `in` (what was left there
- * is dropped). False if one died, talks nonsense or takes more than a minute; its name is printed. */
+/* Sends the `out` of all peers and collects `replies` complete replies of each in `in`, whose former bytes are dropped.
+ * False if one died, talks nonsense or takes more than a minute; its name is printed. */
 bool peer_exchange(struct peer *peers, int count, int replies);
 
 /* Sends all of `out`; false if the connection has ended. */
 bool peer_send(struct peer *p);
-/* Adds to `in` what has come, without waiting; false if the connection has ended. */
+/* Adds to `in` the bytes that have come, without waiting; false if the connection has ended. */
 bool peer_collect(struct peer *p);
 
 /* The end of the reply that starts at p[at]: 0 if it is not complete yet, SIZE_MAX if this is not RESP. */

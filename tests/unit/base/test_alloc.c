@@ -1,4 +1,4 @@
-/* Counted allocation: classes against jemalloc's, the balance of the count, across threads too. */
+/* Counted allocation: classes compared with jemalloc's; the count stays balanced, also across threads. */
 #include "base/alloc.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(KURA_LIBC_ALLOC)
@@ -43,7 +42,7 @@ static void arena_is_single(void **state) {
     unsigned arenas = 0;
     size_t len = sizeof arenas;
     assert_int_equal(mallctl("opt.narenas", &arenas, &len, NULL, 0), 0);
-    assert_int_equal(arenas, 1); /* malloc_conf has been seen */
+    assert_int_equal(arenas, 1); /* jemalloc has read malloc_conf */
 #endif
 }
 
@@ -55,7 +54,7 @@ static void count_balances(void **state) {
     assert_int_equal((uintptr_t)c % 64, 0);
     for (int i = 0; i < 5000; i++)
         assert_int_equal(((char *)b)[i], 0);
-    memset(a, 7, 112); /* the slack is ours */
+    memset(a, 7, 112); /* the slack may be used */
     a = alloc_resize(a, 100, 3000);
     assert_int_equal(((char *)a)[99], 7);
     assert_int_equal(alloc_used() - before, 3072 + 5120 + 192 + 8);
@@ -113,7 +112,7 @@ static void threads_that_end_stay_counted(void **state) {
     assert_int_equal(alloc_used() - before, 8 * 1000 * 112);
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 1000; j++)
-            alloc_put(blocks[i][j], 100); /* freed by another thread */
+            alloc_put(blocks[i][j], 100); /* another thread frees it */
     assert_int_equal(alloc_used(), before);
 }
 

@@ -27,10 +27,10 @@ static void resizes(void **state) {
     size_t before = alloc_used();
     struct blob *b = blob_new(0);
     for (size_t cap = 1; cap < 3000000; cap = cap * 5 / 4 + 1) {
-        if (cap < b->len) continue; /* the slack of the class before */
+        if (cap < b->len) continue; /* it is still within the slack of its class */
         b = blob_resize(b, cap);
         assert_true(b->cap >= cap);
-        memset(b->data + b->len, 'x', b->cap - b->len); /* all of it is usable */
+        memset(b->data + b->len, 'x', b->cap - b->len); /* all of it may be used */
         b->len = b->cap;
         assert_int_equal(blob_size(b), alloc_class(blob_size(b)));
     }
@@ -56,7 +56,7 @@ static void refuses_absurd_sizes(void **state) {
 static void large_ones_go_to_the_worker(void **state) {
     (void)state;
     size_t before = alloc_used();
-    blob_drop(blob_new(16 << 20)); /* no worker: freed here */
+    blob_drop(blob_new(16 << 20)); /* no worker runs: freed here */
     assert_int_equal(alloc_used(), before);
     worker_start();
     for (int i = 0; i < 20; i++)

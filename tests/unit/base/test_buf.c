@@ -1,4 +1,4 @@
-/* Growable buffers. */
+/* Growable buffers: appending, printing, quoting, growth. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include <setjmp.h>
@@ -54,7 +54,7 @@ static void formats(void **state) {
     assert_int_equal(b.len, 0);
     buf_printf(&b, "%d-%s", 42, "x");
     expect(&b, "42-x");
-    for (int n = 1; n < 300; n++) { /* every position of the end of the room */
+    for (int n = 1; n < 300; n++) { /* the room ends at every position */
         buf_free(&b);
         buf_printf(&b, "%*d", n, 7);
         assert_int_equal(b.len, n);

@@ -1,4 +1,4 @@
-/* Clocks: the counter against the kernel's. */
+/* Clocks: the counter compared with the kernel's clocks. */
 #include "base/clock.h"
 #include <setjmp.h>
 #include <stdarg.h>

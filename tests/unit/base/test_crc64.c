@@ -1,4 +1,4 @@
-/* The checksum against its published check value, and its two ways against each other. */
+/* The checksum: its published check value, and its two implementations compared. */
 #include "base/crc64.h"
 #include "base/rand.h"
 #include <setjmp.h>
@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

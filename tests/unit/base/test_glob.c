@@ -1,5 +1,5 @@
-/* Glob matching: the dialect's corners (each asked of redis-server 7.0.15), and random patterns against
- * a plain recursive matcher that works on a parsed pattern. */
+/* Glob matching: the corners of the dialect (each checked against redis-server 7.0.15), and random patterns compared
+ * with a plain recursive matcher that works on a parsed pattern. */
 #include "base/glob.h"
 #include "base/rand.h"
 #include <setjmp.h>
@@ -43,7 +43,7 @@ static int low(int c, bool nocase) {
     return nocase && c >= 'A' && c <= 'Z' ? c + 32 : c;
 }
 
-/* Length of the element at p, and whether c is in it. */
+/* Length of the element at p; *in tells whether it matches c. */
 static size_t element(const char *p, const char *end, char c, bool nocase, bool *in) {
     const char *at = p;
     if (*p == '\\' && end - p > 1)
@@ -122,7 +122,7 @@ static void stays_linear(void **state) {
     assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 3);
 }
 
-/* A thousand stars, and one more at the end. */
+/* A thousand stars may match, plus one at the end. */
 static void stars_are_bounded(void **state) {
     (void)state;
     static char pattern[2 * 1001 + 1], text[1200];

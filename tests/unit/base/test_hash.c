@@ -1,4 +1,4 @@
-/* The hash: repeatable, reads only its bytes, spreads every bit of the key over every bit of the result. */
+/* The hash: it is repeatable, reads only its bytes, and spreads every bit of the key over all bits of the result. */
 #include "base/hash.h"
 #include "base/rand.h"
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static void depends_on_bytes_and_secret(void **state) {
         hash_seed(1);
         uint64_t first = hash_bytes(a, len);
         assert_true(first == hash_bytes(b + 7, len));
-        for (size_t i = 0; i < len; i++) { /* each byte counts */
+        for (size_t i = 0; i < len; i++) { /* each byte changes the hash */
             b[7 + i] ^= 0x10;
             assert_true(first != hash_bytes(b + 7, len));
             b[7 + i] ^= 0x10;
@@ -43,8 +43,8 @@ static void depends_on_bytes_and_secret(void **state) {
             assert_true(hash_bytes(zeros, i) != hash_bytes(zeros, j));
 }
 
-/* Flip each input bit: each output bit must flip about half of the time. (One and two bytes have too few
- * keys for such statistics; that they differ is shown above.) */
+/* Flip each input bit: each output bit must flip about half of the time. (There are too few keys of one and two bytes
+ * for such statistics; the test above shows that they differ.) */
 static void avalanche(void **state) {
     (void)state;
     static const size_t lengths[] = {3, 4, 7, 8, 12, 16, 17, 31, 32, 33, 48, 65};
@@ -92,7 +92,7 @@ static unsigned count_equal(uint64_t *v, size_t n) {
     return equal;
 }
 
-/* A million keys in sequence, in 40 bits: n^2 / 2^41 = 0.45 collisions expected, 8 are past belief. */
+/* A million sequential keys, in 40 bits: n^2 / 2^41 = 0.45 collisions are expected; 8 are practically impossible. */
 static void sequential_keys_spread(void **state) {
     (void)state;
     enum { N = 1000000 };
@@ -115,7 +115,7 @@ static void sequential_keys_spread(void **state) {
     }
 }
 
-/* The lines of a table: low and high 12 bits, filled evenly (chi squared). */
+/* The lines of a table: the low and the high 12 bits fill them evenly (chi squared). */
 static void buckets_fill_evenly(void **state) {
     (void)state;
     enum { BUCKETS = 4096, N = 1000000 };

@@ -1,11 +1,14 @@
 /* The log's format, levels, truncation and rotation. */
 #include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include <cmocka.h>
+
+extern const struct module log_module;
 
 #include <errno.h>
 #include <regex.h>
@@ -103,11 +106,40 @@ static void refuses_what_cannot_be_opened(void **state) {
     assert_int_equal(log_crash_fd(), STDOUT_FILENO);
 }
 
+static const struct option *row(const char *name) {
+    const struct option *o = log_module.options;
+    while (strcmp(o->name, name) != 0)
+        o++;
+    return o;
+}
+
+static void starts_where_the_options_say(void **state) {
+    (void)state;
+    char text[8192];
+    assert_true(log_is_on_screen());
+    *(char **)row("logfile")->address = "/nonexistent/folder/log";
+    assert_false(log_start());
+    assert_int_equal(errno, ENOENT);
+    assert_true(log_is_on_screen());
+    *(char **)row("logfile")->address = path;
+    assert_true(log_start());
+    assert_false(log_is_on_screen());
+    *(int *)row("loglevel")->address = LOG_WARNING;
+    log_notice("not shown by the option");
+    log_warning("shown by the option");
+    read_file(path, text, sizeof text);
+    assert_null(strstr(text, "not shown by the option"));
+    assert_non_null(strstr(text, "shown by the option\n"));
+    *(int *)row("loglevel")->address = LOG_NOTICE;
+    assert_true(log_open(""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_redis_format),
         cmocka_unit_test(survives_rotation_and_long_lines),
         cmocka_unit_test(refuses_what_cannot_be_opened),
+        cmocka_unit_test(starts_where_the_options_say),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

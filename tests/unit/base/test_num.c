@@ -1,4 +1,4 @@
-/* Reading and printing numbers, at every bound. */
+/* Reading and printing numbers, at all limits. */
 #include "base/num.h"
 #include "base/rand.h"
 #include <setjmp.h>
@@ -238,7 +238,7 @@ static void f64_go_round(void **state) {
         assert_true(n > 0 && n <= 25);
         if (!num_parse_f64(slice_of(text, (size_t)n), &back) || back != value)
             fail_msg("%a printed as %.*s", value, n, text);
-        char longer[40]; /* never longer than %.17g but for its layout */
+        char longer[40]; /* never longer than %.17g, except for the layout */
         int digits = 0, theirs = 0;
         snprintf(longer, sizeof longer, "%.16e", value);
         for (int j = 0; j < n && text[j] != 'e'; j++)

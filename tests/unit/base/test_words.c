@@ -85,7 +85,7 @@ static void cut_at_blanks(void **state) {
     words_free(&w);
 }
 
-/* Random words are quoted, joined and cut again, with memory that is kept between the lines. */
+/* Random words are quoted, joined and cut again; the memory is kept between the lines. */
 static void what_is_quoted_reads_back(void **state) {
     (void)state;
     size_t before = alloc_used();

@@ -36,7 +36,7 @@ static void runs_in_order(void **state) {
         assert_int_equal(order[i], i);
     for (uintptr_t i = done = 0; i < 100; i++)
         worker_submit(note, (void *)i);
-    worker_stop(); /* runs what is queued */
+    worker_stop(); /* runs the queued jobs */
     assert_int_equal(done, 100);
     worker_stop();
     assert_int_equal(alloc_used(), before);

@@ -1,5 +1,6 @@
-/* The files of tests/corpus: what they promise holds, and no damage to them brings down the loader, RESTORE or the check
- * tool, which also says whether a file is sound as the loader does. KURA_FUZZ_ROUNDS is how often each is damaged. */
+/* The snapshots and payloads of tests/corpus give the result that their names say. No damage to them brings down the
+ * loader, RESTORE or the check tool, which agrees with the loader about each file. KURA_FUZZ_ROUNDS is the number of
+ * damaged copies of each. */
 #include "base/crc64.h"
 #include "base/log.h"
 #include "check/check_rdb.h"

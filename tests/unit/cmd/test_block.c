@@ -1,11 +1,11 @@
-/* Waiting for keys, seen from inside: which events are published and what is propagated, in which order, when one client's
- * command serves others (the expectations are what redis-server 7.0.15 did), and what is left when a wait has ended. */
+/* Waiting for keys, seen from inside: the order of events and propagated commands when the command of one client serves
+ * others (redis-server 7.0.15 did the same), and what is left when a wait has ended. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/module.h"
 #include "base/rand.h"
 #include "catalog/catalog.h"
-#include "cmd/families.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/exec.h"
@@ -22,6 +22,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+extern const struct module block_module, keys_module, list_block_module, list_pop_module, lists_module, strings_module,
+    zset_block_module, zsets_module;
 
 enum { CLIENTS = 4, DRIVER = 0 }; /* the driver is who does not wait */
 
@@ -121,12 +124,12 @@ static void nothing_stays_behind(void **state) {
     assert_int_equal(block_metrics.keys, 3);
     assert_int_equal(block_metrics.deadlines, 2);
     assert_non_null(db_hooks.changed);
-    block_part.forget(&clients[1]);
+    block_module.part->forget(&clients[1]);
     assert_true(block_end(&clients[2], NULL));
     assert_false(block_end(&clients[2], NULL));
     assert_string_equal(sent_to(2), "*-1\r\n");
     assert_int_equal(block_metrics.keys, 2);
-    block_part.forget(&clients[3]);
+    block_module.part->forget(&clients[3]);
     assert_int_equal(block_metrics.clients, 0);
     assert_int_equal(block_metrics.keys, 0);
     assert_int_equal(block_metrics.deadlines, 0);
@@ -164,7 +167,7 @@ static void served_behind_what_is_nested(void **state) {
     run(DRIVER, "EXISTS k");
     assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n2\r\n");
     assert_true(clients[3].flags & CLIENT_WAITS);
-    block_part.forget(&clients[3]);
+    block_module.part->forget(&clients[3]);
 }
 
 static void held_requests_come_in_order(void **state) {
@@ -201,7 +204,7 @@ static void postponed_go_on_in_order(void **state) {
         assert_false(block_end(&clients[i], NULL));
     }
     assert_int_equal(block_metrics.clients, 0);
-    block_part.forget(&clients[2]);
+    block_module.part->forget(&clients[2]);
     block_resume_all();
     for (int i = 1; i < CLIENTS; i += 2) {
         struct held_request *held = block_next(&clients[i]);
@@ -239,7 +242,7 @@ static int teardown(void **state) {
     changes_listen(CHANGES_NOTIFY, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         conn_flush(NULL);
-        block_part.forget(&clients[i]);
+        block_module.part->forget(&clients[i]);
         conn_close(&clients[i].conn);
         close(ends[i]);
     }
@@ -254,13 +257,13 @@ int main(void) {
     clock_init();
     rand_init();
     hash_init();
-    catalog_register(lists_commands);
-    catalog_register(list_pop_commands);
-    catalog_register(list_block_commands);
-    catalog_register(zsets_commands);
-    catalog_register(zset_block_commands);
-    catalog_register(strings_commands);
-    catalog_register(keys_commands);
+    catalog_register(lists_module.commands);
+    catalog_register(list_pop_module.commands);
+    catalog_register(list_block_module.commands);
+    catalog_register(zsets_module.commands);
+    catalog_register(zset_block_module.commands);
+    catalog_register(strings_module.commands);
+    catalog_register(keys_module.commands);
     catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_of_serving, setup, teardown),

@@ -6,9 +6,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/module.h"
 #include "base/rand.h"
 #include "catalog/catalog.h"
-#include "cmd/families.h"
 #include "exec/call.h"
 #include "exec/exec.h"
 #include "exec/propagate.h"
@@ -26,6 +26,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+extern const struct module counters_module, databases_module, expiry_module, geo_module, geo_search_module,
+    hyperloglog_module, keys_module, lcs_module, list_pop_module, lists_module, object_module, ranges_module,
+    scan_module, set_algebra_module, set_walk_module, sets_module, strings_module, transactions_module;
 
 #define START_MS 1700000000000
 #define WAIT \
@@ -379,7 +383,8 @@ static const struct row {
     {"PFADD h2 z", 1, 0, 0, "pfadd:0:h2", "PFADD h2 z"},
     {"PFADD h2 z", 0, 0, 0, "", ""},
     {"PFCOUNT h2", 1, 1, 0, "", "PFCOUNT h2"},
-    {"GEOADD g 13.361389 38.115556 p 15.087269 37.502669 c", 2, 0, 0, "new:0:g zadd:0:g", "zadd g 3479099956230698 p 3479447370796909 c"},
+    {"GEOADD g 13.361389 38.115556 p 15.087269 37.502669 c", 2, 0, 0, "new:0:g zadd:0:g",
+     "zadd g 3479099956230698 p 3479447370796909 c"},
     {"GEOADD g 13.361389 38.115556 p", 0, 0, 0, "", ""},
     {"GEOADD g CH XX 13.5 38 p 1 1 nope", 1, 0, 0, "zadd:0:g", "zadd g CH XX 3479097324432493 p 3377822707026402 nope"},
     {"GEOADD g NX 13.5 38 p", 0, 0, 0, "", ""},
@@ -391,11 +396,15 @@ static const struct row {
     {"GEOSEARCH g FROMMEMBER p BYRADIUS 500 km", 0, 1, 0, "", ""},
     {"GEOSEARCH nope FROMMEMBER p BYRADIUS 500 km", 0, 0, 1, "keymiss:0:nope", ""},
     {"GEORADIUS g 15 37 500 km", 0, 1, 0, "", ""},
-    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km", 2, 1, 0, "new:0:d geosearchstore:0:d", "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km"},
-    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST", 1, 1, 0, "geosearchstore:0:d", "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST"},
+    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km", 2, 1, 0, "new:0:d geosearchstore:0:d",
+     "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 500 km"},
+    {"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST", 1, 1, 0, "geosearchstore:0:d",
+     "GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 m STOREDIST"},
     {"GEORADIUS g 15 37 500 km STORE d", 2, 1, 0, "georadiusstore:0:d", "GEORADIUS g 15 37 500 km STORE d"},
-    {"GEORADIUSBYMEMBER g p 500 km STOREDIST d2", 2, 1, 0, "new:0:d2 georadiusstore:0:d2", "GEORADIUSBYMEMBER g p 500 km STOREDIST d2"},
-    {"GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km", 1, 0, 1, "keymiss:0:nope del:0:d", "GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km"},
+    {"GEORADIUSBYMEMBER g p 500 km STOREDIST d2", 2, 1, 0, "new:0:d2 georadiusstore:0:d2",
+     "GEORADIUSBYMEMBER g p 500 km STOREDIST d2"},
+    {"GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km", 1, 0, 1, "keymiss:0:nope del:0:d",
+     "GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km"},
     {"GEOSEARCHSTORE d nope FROMMEMBER p BYRADIUS 500 km", 0, 0, 1, "keymiss:0:nope", ""},
     {"GEORADIUS g 0 0 1 m STORE d2", 1, 1, 0, "del:0:d2", "GEORADIUS g 0 0 1 m STORE d2"},
     /* clang-format on */
@@ -611,24 +620,24 @@ int main(void) {
     clock_init();
     rand_init();
     hash_init();
-    catalog_register(strings_commands);
-    catalog_register(ranges_commands);
-    catalog_register(counters_commands);
-    catalog_register(lcs_commands);
-    catalog_register(lists_commands);
-    catalog_register(list_pop_commands);
-    catalog_register(keys_commands);
-    catalog_register(expiry_commands);
-    catalog_register(scan_commands);
-    catalog_register(object_commands);
-    catalog_register(databases_commands);
-    catalog_register(sets_commands);
-    catalog_register(set_walk_commands);
-    catalog_register(set_algebra_commands);
-    catalog_register(hyperloglog_commands);
-    catalog_register(geo_commands);
-    catalog_register(geo_search_commands);
-    catalog_register(transactions_commands);
+    catalog_register(strings_module.commands);
+    catalog_register(ranges_module.commands);
+    catalog_register(counters_module.commands);
+    catalog_register(lcs_module.commands);
+    catalog_register(lists_module.commands);
+    catalog_register(list_pop_module.commands);
+    catalog_register(keys_module.commands);
+    catalog_register(expiry_module.commands);
+    catalog_register(scan_module.commands);
+    catalog_register(object_module.commands);
+    catalog_register(databases_module.commands);
+    catalog_register(sets_module.commands);
+    catalog_register(set_walk_module.commands);
+    catalog_register(set_algebra_module.commands);
+    catalog_register(hyperloglog_module.commands);
+    catalog_register(geo_module.commands);
+    catalog_register(geo_search_module.commands);
+    catalog_register(transactions_module.commands);
     catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),

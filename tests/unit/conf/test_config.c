@@ -1,17 +1,26 @@
-/* Option rows: every type is read, printed and refused as it should, and a change of several is all or nothing. */
+/* The register: options are found and set by their rules, a change of several is all or nothing. */
+#include "base/log.h"
+#include "base/module.h"
+#include "base/option.h"
+#include "base/words.h"
 #include "conf/config.h"
 #include "conf/directive.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+extern const struct module config_module;
+
 static struct {
     bool yes;
-    int small, octal, mode, flags;
-    int64_t big, size, share;
+    int small;
+    int64_t big;
     char *text;
     int applied;
     bool refuse;
@@ -23,8 +32,6 @@ static bool apply(const char **error) {
     return !values.refuse;
 }
 
-static const struct option_name modes[] = {{"one", 1}, {"two", 2}, {NULL, 0}};
-static const struct option_name flags[] = {{"none", 0}, {"a", 1}, {"b", 2}, {NULL, 0}};
 static const struct option rows[] = {
     {.name = "t-bool", .type = OPTION_BOOL, .address = &values.yes, .initial = "no"},
     {.name = "t-int",
@@ -32,90 +39,103 @@ static const struct option rows[] = {
      .type = OPTION_INT,
      .address = &values.small,
      .initial = "5",
-     .min = -1,
      .max = 9,
      .apply = apply},
-    {.name = "t-i64", .type = OPTION_I64, .address = &values.big, .initial = "0", .min = INT64_MIN, .max = INT64_MAX},
-    {.name = "t-octal", .type = OPTION_OCTAL, .address = &values.octal, .initial = "0", .max = 0777},
-    {.name = "t-size", .type = OPTION_MEMORY, .address = &values.size, .initial = "0", .max = INT64_MAX},
-    {.name = "t-share",
-     .type = OPTION_MEMORY,
-     .flags = OPTION_PERCENT,
-     .address = &values.share,
-     .initial = "0",
-     .min = -100,
-     .max = INT64_MAX},
-    {.name = "t-mode", .type = OPTION_ENUM, .address = &values.mode, .initial = "two", .names = modes},
-    {.name = "t-flags", .type = OPTION_FLAGS, .address = &values.flags, .initial = "none", .names = flags},
+    {.name = "t-i64", .type = OPTION_I64, .address = &values.big, .initial = "0"},
     {.name = "t-text", .type = OPTION_STRING, .address = &values.text, .initial = "x", .apply = apply},
     {.name = "t-fixed", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &(bool){0}, .initial = "no"},
+    {.name = "t-guarded", .type = OPTION_INT, .flags = OPTION_PROTECTED, .initial = "0"},
+    {.name = "t-kept-int", .type = OPTION_INT, .initial = "7"},
+    {.name = "t-kept-text", .type = OPTION_STRING, .initial = "some"},
+    {.name = "t-kept-bytes", .type = OPTION_BYTES, .initial = ""},
+    {.name = "t-planned", .type = OPTION_I64, .flags = OPTION_PLANNED, .initial = "0"},
+    {.name = "t-planned-text", .type = OPTION_STRING, .flags = OPTION_PLANNED, .initial = "x"},
     {.name = NULL},
 };
+
+static const struct option *find(const char *name) {
+    return config_find(slice_cstr(name));
+}
 
 static bool set(const char *name, const char *value, struct config_error *error) {
     struct slice pair[2] = {slice_cstr(name), slice_cstr(value)};
     return config_set(pair, 1, true, error);
 }
 
-static void check(const char *name, const char *given, const char *shown, const char *in_file) {
-    struct config_error error = {0};
+static bool set_at_start(const char *name, const char *value) {
+    struct words w;
+    const char *error;
+    words_single(&w, slice_cstr(value));
+    bool fine = config_set_at_start(find(name), (const char *const *)w.at, w.count, &error);
+    words_free(&w);
+    return fine;
+}
+
+static void assert_shown(const char *name, const char *value) {
     struct buf out = {0};
-    assert_true(set(name, given, &error));
-    directive_print(config_find(slice_cstr(name)), &out);
-    buf_append(&out, "", 1);
-    assert_string_equal(out.data, shown);
-    out.len = 0;
-    directive_print_file(config_find(slice_cstr(name)), &out);
-    buf_append(&out, "", 1);
-    assert_string_equal(out.data, in_file);
+    directive_print(find(name), &out);
+    assert_true(slice_eq(buf_slice(&out), slice_cstr(value)));
     buf_free(&out);
 }
 
-static void check_refused(const char *name, const char *given, const char *why) {
+static void options_are_found_by_name_and_by_alias_in_any_case(void **state) {
+    (void)state;
+    assert_ptr_equal(find("t-int"), find("T-Old"));
+    assert_string_equal(find("T-INT")->name, "t-int");
+    assert_null(find("t-in"));
+    assert_null(find("t-int2"));
+    assert_null(find(""));
+    for (size_t i = 0; i < config_count(); i++) {
+        assert_ptr_equal(find(config_at(i)->name), config_at(i));
+        assert_int_equal(config_index(config_at(i)), i);
+    }
+}
+
+static void a_row_without_an_address_keeps_its_value_in_the_register(void **state) {
+    (void)state;
     struct config_error error = {0};
-    assert_false(set(name, given, &error));
-    assert_string_equal(error.text, why);
+    assert_shown("t-kept-int", "7");
+    assert_shown("t-kept-text", "some");
+    assert_shown("t-kept-bytes", "");
+    assert_true(set("t-kept-int", "8", &error) && set("t-kept-text", "other", &error));
+    assert_true(set("t-kept-bytes", "b", &error));
+    assert_shown("t-kept-int", "8");
+    assert_shown("t-kept-text", "other");
+    assert_shown("t-kept-bytes", "b");
+    assert_false(set("t-kept-int", "-1", &error));
+    assert_shown("t-kept-int", "8");
 }
 
-static void types(void **state) {
+static void what_may_not_be_set_is_refused_with_the_reason(void **state) {
     (void)state;
-    check("t-bool", "YES", "yes", "yes");
-    check("T-INT", "-1", "-1", "-1");
-    check("t-old", "9", "9", "9");
-    check("t-i64", "-9223372036854775808", "-9223372036854775808", "-9223372036854775808");
-    check("t-octal", "0755", "755", "755");
-    check("t-size", "1536MB", "1610612736", "1536mb");
-    check("t-size", "3g", "3000000000", "3000000000");
-    check("t-size", "0", "0", "0");
-    check("t-share", "5%", "5%", "5%");
-    check("t-share", "2kb", "2048", "2kb");
-    check("t-mode", "One", "one", "one");
-    check("t-flags", "b a", "a b", "a b");
-    check("t-flags", "none", "none", "none");
-    check("t-text", "a \"b\"\n", "a \"b\"\n", "\"a \\\"b\\\"\\n\"");
-    check("t-text", "", "", "\"\"");
-}
-
-static void refusals(void **state) {
-    (void)state;
-    check_refused("t-bool", "1", "argument must be 'yes' or 'no'");
-    check_refused("t-int", "10", "argument must be between -1 and 9 inclusive");
-    check_refused("t-int", "0x1", "argument couldn't be parsed into an integer");
-    check_refused("t-i64", "9223372036854775808", "argument couldn't be parsed into an integer");
-    check_refused("t-octal", "8", "argument couldn't be parsed as an octal number");
-    check_refused("t-octal", "1000", "argument must be between 0 and 777 inclusive");
-    check_refused("t-size", "9223372036854775808", "argument must be between 0 and 9223372036854775807 inclusive");
-    check_refused("t-size", "5%", "argument must be a memory value");
-    check_refused("t-share", "101%", "percentage argument must be less or equal to 100");
-    check_refused("t-mode", "three", "argument(s) must be one of the following: one, two");
-    check_refused("t-flags", "a c", "argument(s) must be one of the following: none, a, b");
-    check_refused("t-fixed", "yes", "can't set immutable config");
     struct config_error error = {0};
     assert_false(set("t-none", "1", &error));
     assert_true(error.unknown);
+    assert_true(slice_eq(error.argument, SLICE("t-none")));
+    assert_false(set("t-fixed", "yes", &error));
+    assert_false(error.unknown);
+    assert_string_equal(error.text, "can't set immutable config");
+    assert_false(set("t-int", "10", &error));
+    assert_string_equal(error.text, "argument must be between 0 and 9 inclusive");
+    struct slice twice[] = {SLICE("t-int"), SLICE("1"), SLICE("T-Int"), SLICE("2")};
+    assert_false(config_set(twice, 2, true, &error));
+    assert_string_equal(error.text, "duplicate parameter");
 }
 
-static void all_or_nothing(void **state) {
+static void a_protected_option_needs_permission(void **state) {
+    (void)state;
+    struct slice pair[] = {SLICE("t-guarded"), SLICE("1")};
+    struct config_error error = {0};
+    assert_false(config_set(pair, 1, true, &error));
+    assert_string_equal(error.text, "can't set protected config");
+    assert_true(set_at_start("enable-protected-configs", "local"));
+    assert_true(config_set(pair, 1, true, &error));
+    assert_false(config_set(pair, 1, false, &error));
+    assert_true(set_at_start("enable-protected-configs", "yes"));
+    assert_true(config_set(pair, 1, false, &error));
+}
+
+static void a_change_of_several_is_all_or_nothing(void **state) {
     (void)state;
     struct config_error error = {0};
     assert_true(set("t-int", "5", &error) && set("t-text", "before", &error) && set("t-bool", "no", &error));
@@ -140,14 +160,79 @@ static void all_or_nothing(void **state) {
     assert_true(config_set(pairs, 4, true, &error));
     assert_int_equal(values.applied, 1); /* nothing changed */
     assert_int_equal(values.small, 6);
-    struct slice twice[] = {SLICE("t-int"), SLICE("1"), SLICE("T-Int"), SLICE("2")};
-    assert_false(config_set(twice, 2, true, &error));
-    assert_string_equal(error.text, "duplicate parameter");
+}
+
+static void an_option_set_under_both_names_gets_its_former_value_back(void **state) {
+    (void)state;
+    struct config_error error = {0};
+    assert_true(set("t-int", "3", &error));
+    struct slice pairs[] = {SLICE("t-int"), SLICE("4"), SLICE("t-old"), SLICE("5"), SLICE("t-bool"), SLICE("maybe")};
+    assert_false(config_set(pairs, 3, true, &error));
+    assert_int_equal(values.small, 3);
+}
+
+/* How often the log has this text. */
+static int count_in_log(const char *path, const char *text) {
+    static char all[16384];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    all[fread(all, 1, sizeof all - 1, file)] = '\0';
+    fclose(file);
+    int found = 0;
+    for (char *at = all; (at = strstr(at, text)); at++)
+        found++;
+    return found;
+}
+
+static void what_has_no_effect_is_logged_once(void **state) {
+    (void)state;
+    char path[] = "/tmp/kura-config-XXXXXX";
+    struct config_error error = {0};
+    close(mkstemp(path));
+    assert_true(log_open(path));
+    log_set_level(LOG_WARNING);
+    config_note_unsupported("loadmodule");
+    config_note_unsupported("LoadModule");
+    assert_true(set_at_start("t-planned", "1"));
+    assert_true(set_at_start("t-planned-text", ""));
+    assert_true(config_is_starting());
+    assert_int_equal(count_in_log(path, "WARNING"), 0);
+    config_started();
+    assert_false(config_is_starting());
+    assert_int_equal(count_in_log(path, "WARNING: the option 't-planned' is accepted, but has no effect"), 1);
+    assert_int_equal(count_in_log(path, "WARNING: the directive 'loadmodule' is accepted, but has no effect"), 1);
+    assert_true(set("t-planned", "2", &error));
+    assert_int_equal(count_in_log(path, "WARNING"), 2);
+    assert_true(set("t-planned-text", "y", &error));
+    assert_int_equal(count_in_log(path, "'t-planned-text'"), 1);
+    assert_true(log_open(""));
+    unlink(path);
+}
+
+static void the_path_is_copied(void **state) {
+    (void)state;
+    char path[] = "/a/b";
+    assert_string_equal(config_path(), "");
+    config_set_path(path);
+    path[1] = 'x';
+    assert_string_equal(config_path(), "/a/b");
+    config_set_path("/c");
+    assert_string_equal(config_path(), "/c");
 }
 
 int main(void) {
+    log_set_level(LOG_NOTHING);
+    config_register(config_module.options);
     config_register(rows);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(types), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(all_or_nothing)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_are_found_by_name_and_by_alias_in_any_case),
+        cmocka_unit_test(a_row_without_an_address_keeps_its_value_in_the_register),
+        cmocka_unit_test(what_may_not_be_set_is_refused_with_the_reason),
+        cmocka_unit_test(a_protected_option_needs_permission),
+        cmocka_unit_test(a_change_of_several_is_all_or_nothing),
+        cmocka_unit_test(an_option_set_under_both_names_gets_its_former_value_back),
+        cmocka_unit_test(what_has_no_effect_is_logged_once),
+        cmocka_unit_test(the_path_is_copied),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* ds/intset: the format, every widening, random operations against a sorted array, damaged bytes. A failing run is
- * repeated with the SEED that it prints. The argument `bench` runs the micro-benchmark. */
+/* ds/intset: the format, every widening, random operations compared with a sorted array, damaged bytes. To repeat a
+ * failed run, pass the SEED that it prints. The argument `bench` runs the micro-benchmark. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/intset.h"
@@ -41,7 +41,7 @@ static void test_format(void **state) {
     assert_memory_equal(set, "\x08\0\0\0\4\0\0\0\xff\xff\xff\x7f\xff\xff\xff\xff\x00\x80\xff\xff\xff\xff\xff\xff", 24);
     assert_true(intset_insert(set, INT64_MIN) && intset_insert(set, INT64_MAX));
     assert_true(intset_remove(set, INT64_MIN) && !intset_remove(set, INT64_MIN));
-    assert_int_equal(intset_width(set), 8); /* nothing narrows it */
+    assert_int_equal(intset_width(set), 8); /* it never narrows */
     assert_true(intset_check(set, intset_bytes(set)));
 }
 
@@ -91,7 +91,7 @@ static void test_model(void **state) {
         count = 0;
         unsigned bits = 3;
         for (size_t i = 0; i < 8000; i++) {
-            if (i % 500 == 0) bits = 3 + (unsigned)rand_below(i < 4000 ? 12 : 61); /* narrow ones first */
+            if (i % 500 == 0) bits = 3 + (unsigned)rand_below(i < 4000 ? 12 : 61); /* narrow numbers first */
             step(bits);
             if (i % 128 == 0) verify();
         }
@@ -108,10 +108,10 @@ static void test_random_is_uniform(void **state) {
     for (size_t i = 0; i < 100000; i++)
         seen[intset_random(set) / 100000]++;
     for (int i = 0; i < 10; i++)
-        assert_in_range(seen[i], 9400, 10600); /* six deviations */
+        assert_in_range(seen[i], 9400, 10600); /* six standard deviations */
 }
 
-/* What passes the check reads without leaving its bytes, which are exactly as long as allocated. */
+/* Bytes that pass the check are read without leaving them; the block is exactly as long as they are. */
 static void test_damage(void **state) {
     (void)state;
     choose_seed();

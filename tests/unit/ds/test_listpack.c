@@ -1,5 +1,6 @@
-/* ds/listpack: the published format at the borders of every encoding, random edits against an array of strings, and
- * damaged bytes. A failing run is repeated with the SEED that it prints. The argument `bench` runs the micro-benchmark. */
+/* ds/listpack: the published format at the limits of every encoding, random edits compared with an array of strings,
+ * and damaged bytes. To repeat a failed run, pass the SEED that it prints. The argument `bench` runs the
+ * micro-benchmark. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -90,7 +91,7 @@ static void test_string_borders(void **state) {
         {4095, "\xef\xff", "\x20\x81", 2, 2},
         {4096, "\xf0\x00\x10\x00\x00", "\x20\x85", 5, 2},
         {16377, "\xf0\xf9\x3f\x00\x00", "\x7f\xfe", 5, 2},
-        {16378, "\xf0\xfa\x3f\x00\x00", "\x00\xff\xff", 5, 3}, /* 16383 would fit two bytes */
+        {16378, "\xf0\xfa\x3f\x00\x00", "\x00\xff\xff", 5, 3}, /* 16383 would fit in two bytes */
         {2097149, "\xf0\xfd\xff\x1f\x00", "\x01\x80\x80\x82", 5, 4},
         {2097145, "\xf0\xf9\xff\x1f\x00", "\x7f\xff\xfe", 5, 3},
         {2097146, "\xf0\xfa\xff\x1f\x00", "\x00\xff\xff\xff", 5, 4},
@@ -151,7 +152,7 @@ struct model {
     struct slice items[MOST + 2]; /* malloc'ed */
 };
 static struct model m;
-static uint8_t block[2 * ROOM], *lp = block + ROOM; /* room in front, too */
+static uint8_t block[2 * ROOM], *lp = block + ROOM; /* with room in front, too */
 static const size_t lengths[] = {0,   1,   2,   5,   11,   20,   62,   63,    64,   125,
                                  126, 127, 128, 300, 4094, 4095, 4096, 16377, 16378};
 
@@ -228,7 +229,7 @@ static void random_remove(void) {
         listpack_remove(lp, p, n);
     }
     model_remove(at, n);
-    /* Keep it in the middle of the block. */
+    /* Keep the listpack in the middle of the block. */
     if (lp - block < 20000 || lp - block > ROOM + 50000) lp = memmove(block + ROOM, lp, listpack_bytes(lp));
 }
 
@@ -335,8 +336,8 @@ static void test_model(void **state) {
 
 /* --- Damage ---------------------------------------------------------------------------------- */
 
-/* Whatever passed the check must be readable: forward, backward, every value, and still after tidying. The copy
- * has exactly its size, so that the address sanitizer sees a step beyond it. */
+/* What has passed the check must be readable: forward, backward, every value, and again after tidying. The copy has
+ * exactly its size, so that the address sanitizer sees a step beyond it. */
 static enum listpack_state check_and_read(const uint8_t *bytes, size_t n) {
     uint8_t *copy = malloc(n ? n : 1);
     memcpy(copy, bytes, n);
@@ -375,7 +376,7 @@ static void build_sample(size_t most) {
     model_remove(0, m.count);
 }
 
-/* Every byte of a sample, with every value. */
+/* Every byte of a sample gets every value. */
 static void test_every_byte(void **state) {
     (void)state;
     choose_seed();
@@ -393,7 +394,7 @@ static void test_every_byte(void **state) {
         }
         lp[i] = was;
     }
-    for (size_t i = 0; i < n; i++) /* cut off anywhere */
+    for (size_t i = 0; i < n; i++) /* cut off at every place */
         assert_int_equal(check_and_read(lp, i), LISTPACK_BROKEN);
     print_message("%zu bytes: %zu broken, %zu loose, %zu good\n", n, broken, loose, good);
 }
@@ -427,7 +428,7 @@ static bool refuse_third(void *ctx, const uint8_t *at, size_t index) {
 
 static void test_loose_and_visit(void **state) {
     (void)state;
-    /* 5 as a 64-bit integer, "7" and "-300" as strings, "ab" with a 32-bit length, and "x" as it should be. */
+    /* 5 as a 64-bit integer, "7" and "-300" as strings, "ab" with a 32-bit length, and "x" in its right form. */
     static const uint8_t loose[] = "\x2a\0\0\0\x05\0"
                                    "\xf4\x05\0\0\0\0\0\0\0\x09"
                                    "\x81\x37\x02"
@@ -449,7 +450,7 @@ static void test_loose_and_visit(void **state) {
     assert_int_equal(listpack_check(copy, listpack_bytes(copy), NULL, NULL), LISTPACK_GOOD);
 }
 
-/* --- Not tests ------------------------------------------------------------------------------- */
+/* --- Micro-benchmark ------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void) {
     return (uint64_t)clock_mono_us() * 1000;

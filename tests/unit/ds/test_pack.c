@@ -1,17 +1,16 @@
-/* ds/pack: random edits, the same ones made to a listpack beside it, and there and back again after each. A failing run
- * is repeated with the SEED that it prints. */
+/* ds/pack: random edits, made to a listpack beside it as well, and conversions in both directions after each. To repeat
+ * a failed run, pass the SEED that it prints. */
 #include "base/rand.h"
 #include "ds/pack.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include <cmocka.h>
 
 #define ROOM 65536
-#define LONG 5000 /* the longest element: beyond the heads of one and of two bytes */
+#define LONG 5000 /* the longest element: its head has more than two bytes */
 static uint8_t pack[ROOM], lp[ROOM], other[ROOM];
 static size_t len;
 static char text[LONG];
@@ -39,7 +38,7 @@ static void assert_same(void) {
     assert_memory_equal(other, pack, len);
 }
 
-/* The same element of both; the end of both for an index that is the count. */
+/* The same element of both; the end of both if index is the count. */
 static void places(size_t index, uint8_t **in_pack, uint8_t **in_listpack) {
     *in_pack = pack_seek(pack, (int64_t)index);
     *in_listpack = listpack_seek(lp, (int64_t)index);

@@ -1,11 +1,10 @@
-/* ds/prefixes: random insertions, removals and questions against a list. Few letters and short strings, so that forks,
- * splits and merges are everyday. A failing run is repeated with the SEED that it prints. */
+/* ds/prefixes: random insertions, removals and look-ups compared with a list. Letters are few and strings short, so
+ * that forks, splits and merges are frequent. To repeat a failed run, pass the SEED that it prints. */
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "ds/prefixes.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -44,8 +43,8 @@ static size_t model_find(struct slice s) {
     return MOST;
 }
 
-/* Values are lengths plus one, disguised as pointers: enough to know what was visited, since
- * of the strings that a text begins with there is one of each length at the most. */
+/* Values are lengths plus one, disguised as pointers. That tells which strings were visited, since a text begins with
+ * at most one string of each length. */
 static void *value_of(struct slice s) {
     return (void *)(uintptr_t)(s.len + 1);
 }
@@ -58,7 +57,7 @@ struct visited {
 static void note(void *ctx, void *value) {
     struct visited *v = ctx;
     size_t len = (size_t)(uintptr_t)value - 1;
-    assert_true(v->count == 0 || len > v->last); /* the shortest first */
+    assert_true(v->count == 0 || len > v->last); /* the shortest comes first */
     v->of_len[len] = true;
     v->last = len;
     v->count++;
@@ -131,7 +130,7 @@ static void test_empty(void **state) {
     assert_null(p.root);
 }
 
-/* Strings that differ in nothing but NUL and length. */
+/* Strings that differ only in NULs and length. */
 static void test_bytes(void **state) {
     (void)state;
     struct prefixes p = {0};

@@ -1,5 +1,5 @@
-/* ds/quicklist against an array of strings, at all sizes of nodes, with and without compression. A failing run is
- * repeated with the SEED that it prints. The argument `bench` runs the micro-benchmark. */
+/* ds/quicklist compared with an array of strings, at all sizes of nodes, with and without compression. To repeat a
+ * failed run, pass the SEED that it prints. The argument `bench` runs the micro-benchmark. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -24,7 +24,7 @@ static void choose_seed(void) {
     rand_seed(seed);
 }
 
-/* Few different ones among the short, so that searches find something. */
+/* Short elements have few values, so that searches find something. */
 static struct slice random_text(void) {
     size_t kind = rand_below(1000), len;
     char *p;
@@ -242,7 +242,7 @@ static void test_model(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
-/* Queues in all directions, for long: the memory stays that of what is in them. */
+/* Queues in all directions, for long: the memory stays in proportion to their contents. */
 static void test_queues(void **state) {
     (void)state;
     choose_seed();
@@ -306,7 +306,7 @@ static void test_trash(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
-/* --- Not tests ------------------------------------------------------------------------------- */
+/* --- Micro-benchmark ------------------------------------------------------------------------------- */
 
 static int64_t started;
 static void report(const char *what, size_t n) {

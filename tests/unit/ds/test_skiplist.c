@@ -1,4 +1,4 @@
-/* ds/skiplist and ds/member against a model that is as plain as can be: a sorted array of records.
+/* ds/skiplist and ds/member compared with a model that is as plain as possible: a sorted array of records.
  * `test_skiplist bench [members]` runs the micro-benchmark instead. */
 #include "base/alloc.h"
 #include "base/rand.h"
@@ -32,7 +32,7 @@ static int order(double score_a, struct slice a, double score_b, struct slice b)
 static int order_members(const struct member *a, const struct member *b) {
     return order(member_score(a), member_slice(a), member_score(b), member_slice(b));
 }
-/* How many of the model are before (score, member). */
+/* How many members of the model are before (score, member). */
 static size_t model_find(double score, struct slice member) {
     size_t low = 0, high = model_count;
     while (low < high) {
@@ -77,7 +77,7 @@ static void free_visit(void *ctx, struct member *m) {
     ++*(size_t *)ctx;
     member_free(m);
 }
-/* The skiplist holds what the model holds, forward and backward. */
+/* Asserts that the skiplist holds the members of the model, forward and backward. */
 static void verify(const struct skiplist *s) {
     skiplist_check(s);
     assert_int_equal(s->count, model_count);
@@ -158,14 +158,14 @@ static void test_member(void **state) {
     member_set_score(m, -7);
     assert_true(member_score(m) == -7 && slice_eq(member_slice(m), SLICE("ten bytes.")));
     member_free(m);
-    m = member_new(SLICE("x"), 3); /* no class to gain: any score fits */
+    m = member_new(SLICE("x"), 3); /* a short form would save no class, so any score fits */
     assert_true(member_fits(m, 0.1));
     member_free(m);
 }
 
 /* --- Against the model ----------------------------------------------------------------------- */
 
-/* Ways to choose scores: each is hard on something else. */
+/* Ways to choose scores: each is hard for another part. */
 enum scores { ONE, FEW, WHOLE, UNIT, EXTREME, CLUSTERS, BITS, OUTLIERS, SCORES };
 
 static double random_score(enum scores kind) {
@@ -207,7 +207,7 @@ static void op_update(struct skiplist *s, enum scores kind) {
     double score = random_score(kind);
     if (rand_below(2)) score = member_score(m) + (double)rand_below(3) - 1;
     if (isnan(score)) return;
-    /* A twin with the new score must not exist. */
+    /* No other record may have the member and the new score. */
     size_t at = model_find(score, member_slice(m));
     if (at < model_count && model[at] != m && member_score(model[at]) == score &&
         slice_eq(member_slice(model[at]), member_slice(m)))
@@ -280,7 +280,7 @@ static void op_read(const struct skiplist *s, enum scores kind) {
     if (at % 8 == 0) expect_zigzag(skiplist_at(s, at));
 }
 
-/* Some thousand operations that make it grow or shrink to about this size. */
+/* Some thousand operations that let it grow or shrink to about this size. */
 static void random_phase(struct skiplist *s, enum scores kind, size_t operations, size_t aim) {
     for (size_t i = 0; i < operations; i++) {
         uint64_t what = rand_below(100);
@@ -316,7 +316,7 @@ static void test_model(void **state) {
         struct skiplist s;
         skiplist_init(&s);
         random_phase(&s, kind, operations, 5000);
-        random_phase(&s, rand_below(SCORES), operations / 4, 300); /* other scores come in */
+        random_phase(&s, rand_below(SCORES), operations / 4, 300); /* with other scores */
         random_phase(&s, kind, operations / 4, 0);
         random_phase(&s, kind, operations / 2, 100);
         empty_both(&s);
@@ -350,12 +350,12 @@ static void test_empty(void **state) {
 
 enum orders { ASCENDING, DESCENDING, ENDS, INWARD, BACK_AND_FORTH, BEHIND_A_FULL_LEAF, SHUFFLED, ORDERS };
 
-/* The i-th of n numbers in an order: a permutation of 0..n-1. */
+/* The i-th of n numbers in this order: a permutation of 0..n-1. */
 static uint64_t ordered(enum orders kind, uint64_t i, uint64_t n) {
     switch (kind) {
     case ASCENDING: return i;
     case DESCENDING: return n - 1 - i;
-    case ENDS: return i % 2 ? n / 2 - (i + 1) / 2 : n / 2 + i / 2; /* outward from the middle (n is even) */
+    case ENDS: return i % 2 ? n / 2 - (i + 1) / 2 : n / 2 + i / 2; /* from the middle outward; n is even */
     case INWARD: return i % 2 ? n - 1 - i / 2 : i / 2;
     case BACK_AND_FORTH: return i / 100 * 100 + (i / 100 % 2 ? 99 - i % 100 : i % 100);
     case BEHIND_A_FULL_LEAF: return i < 62 ? i : n - 1 - (i - 62);
@@ -380,7 +380,7 @@ static void test_orders(void **state) {
             verify(&s);
             double bytes = (double)skiplist_memory(&s) / N;
             assert_true(bytes < (kind == ASCENDING || kind == DESCENDING ? 9.5 : 12));
-            int out = (int)rand_below(ORDERS); /* and out again in another order */
+            int out = (int)rand_below(ORDERS); /* removed in another order */
             for (uint64_t i = 0; i < N; i++) {
                 uint64_t id = ordered(out, i, N);
                 skiplist_remove(&s, model[id]);
@@ -428,7 +428,7 @@ static void test_remove_ranks(void **state) {
     }
 }
 
-/* Small steps of the score, as ZINCRBY makes them, of few of many members. */
+/* Small steps of the scores of few among many members, as ZINCRBY makes them. */
 static void test_creep(void **state) {
     (void)state;
     struct skiplist s;
@@ -471,7 +471,7 @@ static void report(const char *what, double start, size_t n) {
     printf("%-34s %7.1f ns\n", what, (now_ns() - start) / (double)n);
 }
 
-/* ZADD as the store will do it: the index, then the record, then its place. */
+/* ZADD as the store does it: the index, then the record, then its place. */
 static void zadd(struct skiplist *s, struct table *t, struct slice member, double score) {
     uint64_t hash = hash_bytes(member.ptr, member.len);
     struct member *m = table_find(t, hash, member_equal, &member);

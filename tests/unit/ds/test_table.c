@@ -1,7 +1,6 @@
-/* ds/table against a model that is as plain as can be: an array of flags by record number. Any argument
- * runs the micro-benchmark instead. */
+/* ds/table compared with a model that is as plain as possible: an array of flags by record number. Any argument runs
+ * the micro-benchmark instead. */
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/rand.h"
 #include "ds/table.h"
 #include <setjmp.h>
@@ -22,7 +21,7 @@ struct record {
 };
 
 static struct record *records;
-static size_t hashes; /* calls of the hash function */
+static size_t hashes; /* number of calls of the hash function */
 
 static uint64_t hash_id(uint64_t id) {
     uint64_t z = (id + 1) * 0x9e3779b97f4a7c15;
@@ -96,7 +95,7 @@ static void test_empty(void **state) {
     table_clear(&t, NULL, NULL);
 }
 
-/* Every record and no other is found, iterated and scanned once. */
+/* Asserts that exactly the present records are found, iterated and scanned, each once. */
 static void verify(const struct table *t) {
     size_t count = 0, iterated = 0, in_lines = 0, lines[9] = {0};
     table_check(t);
@@ -123,7 +122,7 @@ static void verify(const struct table *t) {
         assert_int_equal(records[i].seen, 2 * records[i].present);
 }
 
-/* Random additions and removals around a target that goes up to n and down to 0 again. */
+/* Random additions and removals, around a target size that rises to n and falls to 0 again. */
 static void rise_and_fall(size_t n, bool resizing) {
     struct table t;
     table_init(&t, &type);
@@ -163,7 +162,7 @@ static void test_model(void **state) {
     rise_and_fall(RECORDS, true);
 }
 
-/* A scan in steps while the table grows and shrinks: what is there throughout is seen exactly once. */
+/* A scan in steps while the table grows and shrinks: a record that is present throughout is seen exactly once. */
 static void scan_while(size_t from, size_t to, size_t per_step) {
     struct table t;
     table_init(&t, &type);
@@ -204,7 +203,7 @@ static void test_scan_changing(void **state) {
     }
     scan_while(5000, RECORDS, 100);
     scan_while(RECORDS, 3000, 40);
-    struct table t; /* cursors that nobody handed out */
+    struct table t; /* cursors that no scan has returned */
     table_init(&t, &type);
     for (size_t i = 0; i < 5000; i++)
         add(&t, i);
@@ -354,7 +353,7 @@ static void test_random(void **state) {
         double chi = 0;
         for (size_t i = 0; i < n; i++)
             chi += ((double)records[i].seen - 400) * ((double)records[i].seen - 400) / 400;
-        double excess = chi - (double)(n - 1); /* its deviation is sqrt(2 (n - 1)) */
+        double excess = chi - (double)(n - 1); /* the standard deviation is sqrt(2 (n - 1)) */
         assert_true(excess * excess < 25 * 2 * (double)n);
         void *some[20];
         for (size_t k = 0; k < 100; k++) {
@@ -370,7 +369,7 @@ static void test_random(void **state) {
         for (size_t i = 0; i < n; i++)
             records[i].present = 0;
     }
-    struct table t; /* nearly empty, and not allowed to shrink */
+    struct table t; /* nearly empty, but not allowed to shrink */
     table_init(&t, &type);
     for (size_t i = 0; i < RECORDS; i++)
         add(&t, i);

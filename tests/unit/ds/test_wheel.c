@@ -1,4 +1,4 @@
-/* ds/wheel against a model: an array of deadlines by mark. Whenever an advance says that nothing due remains,
+/* ds/wheel compared with a model: an array of deadlines by mark. Whenever an advance returns that no due mark remains,
  * no deadline of the model may have passed. Any argument runs the micro-benchmark instead. */
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -20,9 +20,9 @@
 struct model {
     struct wheel *w;
     int64_t now;
-    int64_t due[KEYS]; /* INT64_MAX: the key is not there */
+    int64_t due[KEYS]; /* INT64_MAX: the key does not exist */
     size_t fired, resolved, batches, seen[KEYS];
-    bool chain; /* resolve adds marks of its own */
+    bool chain; /* resolve adds further marks */
 };
 static struct model m;
 
@@ -77,7 +77,7 @@ static int64_t earliest(void) {
 static void advance(int64_t now, uint64_t ticks) {
     m.now = now;
     while (!wheel_advance(m.w, now, ticks == FOREVER ? FOREVER : clock_ticks() + ticks, resolve, &m)) {
-        if (rand_below(8) == 0) { /* life goes on between slices */
+        if (rand_below(8) == 0) { /* keys change between slices */
             size_t key = rand_below(KEYS);
             set(key, now + random_delay());
         }
@@ -98,7 +98,7 @@ static void test_empty(void **state) {
     wheel_free(NULL);
 }
 
-/* Deadlines at every distance are met to the millisecond when the wheel is asked when to come. */
+/* Deadlines at every distance are met to the millisecond, if the wheel is advanced at wheel_next_ms(). */
 static void test_exact(void **state) {
     (void)state;
     for (int64_t distance = 0; distance < 200 * YEAR_MS; distance = distance * 5 / 4 + 1) {
@@ -135,7 +135,7 @@ static void test_far_and_past(void **state) {
     wheel_free(m.w);
 }
 
-/* Random additions, moved deadlines, deletions, steps, jumps and sweeps, under budgets of any size. */
+/* Random additions, moved deadlines, deletions, steps, jumps and sweeps, with budgets of any size. */
 static void random_life(uint64_t ticks, bool chain, int64_t (*step)(void)) {
     start(1700000000000 + (int64_t)rand_below(1000000000));
     m.chain = chain;
@@ -184,7 +184,7 @@ static void test_random(void **state) {
     }
 }
 
-/* The clock is set back: marks may be late until it has caught up, but none is lost and nothing spins. */
+/* The clock is set back: marks may be late until it has caught up, but none is lost and no advance spins. */
 static void test_clock_back(void **state) {
     (void)state;
     start(1700000000000);
@@ -205,7 +205,7 @@ static void test_clock_back(void **state) {
     wheel_free(m.w);
 }
 
-/* By seconds or years: nothing is late, whatever was under way. */
+/* Set back by seconds or years: nothing is late, whatever was under way. */
 static void test_clock_far_back(void **state) {
     (void)state;
     start(1700000000000);
@@ -223,7 +223,7 @@ static void test_clock_far_back(void **state) {
     wheel_free(m.w);
 }
 
-/* A slot that begins has been drained before, if there was time: little is left to do at the boundary. */
+/* If there was time, a slot has been drained before it begins: little is left to do at the boundary. */
 static void test_drained_ahead(void **state) {
     (void)state;
     start(65536 * 1000);
@@ -259,7 +259,7 @@ static void test_sweep(void **state) {
         for (size_t i = 0; i < KEYS; i++)
             live += m.due[i] != INT64_MAX;
         if (round % 2 == 0) assert_int_equal(wheel_marks(m.w), live);
-        if (round % 3 == 0) { /* half a sweep, then the deadlines */
+        if (round % 3 == 0) { /* half a sweep, then the deadlines pass */
             for (size_t i = 0; i < 30; i++)
                 wheel_sweep(m.w, 0, resolve, &m);
         }
@@ -276,7 +276,7 @@ static void test_sweep(void **state) {
     }
 }
 
-/* One batch at least, and not many more than the budget allows. */
+/* An advance resolves at least one batch, and not many more than the budget allows. */
 static void test_budget(void **state) {
     (void)state;
     start(1000000);

@@ -1,6 +1,6 @@
-/* Connections over socketpairs. Input: requests come out the same wherever the stream is cut, and a
- * large bulk arrives in a blob. Output: what the peer reads is what was written, in order, through
- * ranges, pushes, inserts, references to blobs and sockets that take only a little at a time. */
+/* Connections over socketpairs. Input: requests are the same wherever the stream is cut, and a large bulk arrives in a
+ * blob. Output: the peer reads what was written, in order, through ranges, pushes, inserts, references to blobs and
+ * sockets that accept only a little at a time. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rand.h"
@@ -51,9 +51,9 @@ static struct blob *blob_filled(size_t len, char with) {
     return b;
 }
 
-/* --- input ----------------------------------------------------------------------------------- */
+/* --- Input ----------------------------------------------------------------------------------- */
 
-/* Read and parse as a wave does, once; requests go to `out` as "[a|b]". */
+/* Read and parse once, as a wave does; requests go to `out` as "[a|b]". */
 static enum conn_read serve(struct conn *c, struct buf *out) {
     struct resp_parser *parser;
     const char *end;
@@ -73,7 +73,7 @@ static enum conn_read serve(struct conn *c, struct buf *out) {
     return result;
 }
 
-/* Send all of it, and serve the connection until nothing is left in the socket. */
+/* Send all bytes, and serve the connection until its socket is empty. */
 static void feed(struct pair *p, struct slice bytes, struct buf *out) {
     char byte;
     while (bytes.len) {
@@ -106,7 +106,7 @@ static void cut_anywhere(void **state) {
             feed(&p, slice_of(stream, first), &out);
             feed(&p, slice_of(stream + first, second - first), &out);
             feed(&p, slice_of(stream + second, len - second), &out);
-            assert_null(p.conn.input); /* idle again: it owns nothing */
+            assert_null(p.conn.input); /* an idle connection owns nothing */
             expect_text(&out, slice_cstr(requests));
             pair_close(&p);
         }
@@ -124,7 +124,7 @@ static void byte_by_byte(void **state) {
     pair_close(&p);
 }
 
-/* Two connections whose halves interleave share the arena, and must not share bytes. */
+/* Two connections that receive by turns share the arena, and must not mix their bytes. */
 static void interleaved(void **state) {
     (void)state;
     struct pair a, b;
@@ -151,7 +151,7 @@ static void large_requests_in_pieces(void **state) {
     static const size_t sizes[] = {0, 1, 100, BLOB_MIN - 1, BLOB_MIN, BLOB_MIN + 1, 40000, 300000};
     struct buf input = {0}, expected = {0}, out = {0};
     for (int i = 0; i < 60; i++) {
-        int args = 1 + (int)rand_below(i % 10 == 0 ? 3000 : 4); /* many arguments: the parser's own buffer */
+        int args = 1 + (int)rand_below(i % 10 == 0 ? 3000 : 4); /* many arguments: its own buffer is used */
         buf_printf(&input, "*%d\r\n", args);
         for (int k = 0; k < args; k++) {
             size_t len = args > 4 ? rand_below(40) : sizes[rand_below(sizeof sizes / sizeof *sizes)];
@@ -200,8 +200,8 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     assert_null(conn_take_blob(&p.conn, parser->argv[0].ptr));
     struct blob *blob = conn_take_blob(&p.conn, parser->argv[1].ptr);
     assert_non_null(blob);
-    assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it is ours now */
-    assert_int_equal(blob->holders, 2);                        /* but the argument stays until the request is done */
+    assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it was taken already */
+    assert_int_equal(blob->holders, 2);                        /* the argument stays until the request ends */
     assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
     conn_stash(&p.conn, parser, end);
     assert_null(p.conn.input);
@@ -215,7 +215,7 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     buf_free(&out);
 }
 
-/* Who announces a gigabyte does not get it. */
+/* A client that announces a gigabyte does not get the memory for it. */
 static void a_length_alone_takes_little(void **state) {
     (void)state;
     struct pair p;
@@ -241,7 +241,7 @@ static void the_end_of_a_stream(void **state) {
     assert_int_equal(out.len, 0);
 }
 
-/* --- output ---------------------------------------------------------------------------------- */
+/* --- Output ---------------------------------------------------------------------------------- */
 
 static void read_peer(struct pair *p, struct buf *got) {
     for (;;) {
@@ -279,15 +279,15 @@ static void ranges_of_two(void **state) {
     conn_keep(&a.conn, mark);
     mark = conn_open();
     say("two ");
-    conn_keep(&a.conn, mark); /* goes on where the first ended: still one range */
+    conn_keep(&a.conn, mark); /* begins where the first range ended: still one range */
     mark = conn_open();
     say("b");
     conn_keep(&b.conn, mark);
     mark = conn_open();
-    say("three"); /* behind b's: moved to chunks */
+    say("three"); /* it is behind b's range: moved to chunks */
     conn_keep(&a.conn, mark);
     mark = conn_open();
-    conn_keep(&b.conn, mark); /* nothing */
+    conn_keep(&b.conn, mark); /* an empty range */
     assert_int_equal(conn_unsent(&a.conn), 13);
     served = 0;
     conn_flush(count_served);
@@ -299,7 +299,7 @@ static void ranges_of_two(void **state) {
     pair_close(&b);
 }
 
-/* While a's range is open, pushes to b nest in it; one to a itself goes behind what a has unsent. */
+/* While a's range is open, pushes to b nest in it. A push to a itself goes behind a's unsent output. */
 static void pushes_nest(void **state) {
     (void)state;
     struct pair a, b;
@@ -343,7 +343,7 @@ static void insert_and_truncate(void **state) {
     assert_int_equal(y->holders, 2);
     conn_truncate(dropped);
     assert_int_equal(y->holders, 1);
-    conn_insert(place, "two:", 4); /* the reference moves along */
+    conn_insert(place, "two:", 4); /* the reference moves with the bytes */
     conn_write_blob(y);
     say(">");
     conn_keep(&p.conn, mark);
@@ -364,7 +364,7 @@ static void insert_and_truncate(void **state) {
     pair_close(&p);
 }
 
-/* Read and go on sending until all has come. */
+/* Read, and let the connection send, until everything has arrived. */
 static void drain(struct pair *p, struct buf *got) {
     while (conn_unsent(&p->conn)) {
         read_peer(p, got);
@@ -406,7 +406,8 @@ static void slow_readers(void **state) {
         else
             conn_push(&pairs[i].conn, mark);
         if (rand_below(3) == 0) conn_flush(NULL);
-        if (rand_below(20) == 0 && pairs[i].conn.range_len == 0) drain(&pairs[i], &got[i]); /* begin anew */
+        if (rand_below(20) == 0 && pairs[i].conn.range_len == 0)
+            drain(&pairs[i], &got[i]); /* start again with an empty socket */
         if (rand_below(2) == 0) read_peer(&pairs[i], &got[i]);
         if (pairs[i].conn.flags & CONN_WAITS_WRITE) {
             assert_true(pairs[i].conn.source.events & LOOP_WRITE);
@@ -416,7 +417,7 @@ static void slow_readers(void **state) {
     conn_flush(NULL);
     for (int i = 0; i < 2; i++) {
         drain(&pairs[i], &got[i]);
-        assert_int_equal(pairs[i].conn.source.events, LOOP_READ); /* nobody waits for EPOLLOUT any more */
+        assert_int_equal(pairs[i].conn.source.events, LOOP_READ); /* EPOLLOUT is no longer waited for */
         assert_int_equal(pairs[i].conn.out_chunks, 0);
         expect_text(&got[i], buf_slice(&expected[i]));
         buf_free(&expected[i]);
@@ -432,7 +433,7 @@ static void close_from_sent(struct conn *c) {
     conn_close(c);
 }
 
-/* A peer that has gone breaks its connection, and nobody else's; what was queued for it is let go. */
+/* A peer that closes breaks its own connection and no other; its queued output is dropped. */
 static void a_peer_that_has_gone(void **state) {
     (void)state;
     struct pair a, b;
@@ -461,7 +462,7 @@ static void a_peer_that_has_gone(void **state) {
     blob_drop(blob);
 }
 
-/* A close takes a queued connection out of the flush; one that `sent` closes is not served again. */
+/* conn_close() removes a queued connection from the flush; one that `sent` closes is not served again. */
 static void closed_while_queued(void **state) {
     (void)state;
     struct pair a, b;

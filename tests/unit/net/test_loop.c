@@ -1,12 +1,11 @@
-/* The reactor: timers fire in the order of their deadlines whatever is started,
- * moved and stopped (against a plain list); sources are called for what they wait
- * for and no longer once removed, even if the same wait has named them. */
+/* The reactor. Timers fire in the order of their deadlines, whichever are started, moved and stopped (compared with a
+ * plain list). Sources get the events that they wait for, and none once removed, even if the same wait has named
+ * them. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "net/loop.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -19,7 +18,7 @@ static int stop_now(void) {
     return 0;
 }
 
-/* One turn: whatever is ready or due. */
+/* Take n turns: the loop serves all that is ready or due. */
 static int turns_left;
 static int count_down(void) {
     if (--turns_left <= 0) loop_stop();
@@ -30,14 +29,14 @@ static void run_turns(int n) {
     loop_run(count_down);
 }
 
-/* --- timers ---------------------------------------------------------------------------------- */
+/* --- Timers ---------------------------------------------------------------------------------- */
 
 #define TIMERS 64
 
 static struct loop_timer timers[TIMERS];
 static int64_t fired_due_us[100000];
 static int fired;
-static bool runs[TIMERS]; /* the model: who has still to fire */
+static bool runs[TIMERS]; /* the model: the timers that have still to fire */
 
 static void note(struct loop_timer *timer) {
     assert_true(runs[timer - timers]);
@@ -82,7 +81,7 @@ static void timers_against_a_list(void **state) {
         for (int i = 0; i < fired; i++)
             assert_true(fired_due_us[i] <= now_us);
     }
-    while (running()) /* what is left comes without being asked for, and the loop sleeps until then */
+    while (running()) /* the others fire too, and the loop sleeps until then */
         run_turns(1);
 }
 
@@ -110,7 +109,7 @@ static void a_timer_that_starts_itself(void **state) {
     loop_run(no_limit);
     assert_int_equal(rounds, 3);
     assert_true(last_us - began_us >= 6000);
-    assert_true(loop_turns() - turns < 10); /* it slept: it did not spin */
+    assert_true(loop_turns() - turns < 10); /* the loop slept and did not spin */
     loop_timer_stop(&timer);                /* a second stop does nothing */
     assert_int_equal(timer.heap_index, -1);
 }
@@ -135,7 +134,7 @@ static void a_due_timer_is_stopped_by_an_earlier_one(void **state) {
     run_turns(2);
 }
 
-/* --- sources --------------------------------------------------------------------------------- */
+/* --- Sources --------------------------------------------------------------------------------- */
 
 struct peer {
     struct loop_source source; /* first */
@@ -171,7 +170,7 @@ static void events_that_are_waited_for(void **state) {
     run_turns(1);
     assert_int_equal(p.calls, 0);
     assert_int_equal(write(p.other_end, "x", 1), 1);
-    run_turns(2); /* nobody reads: it is named again */
+    run_turns(2); /* not read: it is reported again */
     assert_int_equal(p.calls, 2);
     assert_int_equal(p.events, LOOP_READ);
     assert_true(loop_set_events(&p.source, LOOP_READ | LOOP_WRITE));
@@ -183,7 +182,7 @@ static void events_that_are_waited_for(void **state) {
     peer_close(&p);
 }
 
-/* Whichever of two is called first removes the other, which the same wait has named. */
+/* Two sources are ready in the same wait: the one that is called first removes the other. */
 static void removed_in_the_turn_that_names_it(void **state) {
     (void)state;
     struct peer a, b;
@@ -195,7 +194,7 @@ static void removed_in_the_turn_that_names_it(void **state) {
     assert_int_equal(write(b.other_end, "x", 1), 1);
     run_turns(3);
     assert_int_equal((a.calls == 0) + (b.calls == 0), 1);
-    assert_int_equal(a.calls + b.calls, 3); /* the other one goes on being called */
+    assert_int_equal(a.calls + b.calls, 3); /* the one that is left is still called */
     close(a.source.fd);
     close(b.source.fd);
     close(a.other_end);
@@ -208,14 +207,14 @@ static void an_fd_that_epoll_refuses(void **state) {
     assert_false(loop_add(&source, LOOP_READ));
 }
 
-/* --- the turn -------------------------------------------------------------------------------- */
+/* --- The turn -------------------------------------------------------------------------------- */
 
 static int turns_seen;
 static int wake_then_stop(void) {
     if (turns_seen++ == 0) {
         loop_wake();
         loop_wake();
-        return -1; /* would sleep for ever */
+        return -1; /* without a limit, it would sleep for ever */
     }
     return stop_now();
 }

@@ -1,13 +1,11 @@
-/* The request parser: every request is fed whole and at every split, and must come
- * out the same; what is wrong must be refused with Redis's words; random bytes must
- * neither crash it nor make it read beyond the region. */
-#include "base/alloc.h"
+/* The request parser. Every request is fed as a whole and split at every place, and must come out the same. Wrong
+ * requests must be refused with Redis's texts. Random bytes must neither crash the parser nor make it read beyond the
+ * region. */
 #include "base/buf.h"
 #include "base/rand.h"
 #include "net/resp.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -15,7 +13,7 @@
 static const struct resp_limits open_limits = {.max_bulk = 512 << 20, .authenticated = true};
 static const struct resp_limits tiny_limits = {.max_bulk = 512 << 20, .authenticated = false};
 
-/* The argument list as text: "[a|b|c]" a request. */
+/* The arguments as text: "[a|b|c]" for each request. */
 static void print_request(struct buf *out, const struct resp_parser *parser) {
     buf_append_cstr(out, "[");
     for (uint32_t i = 0; i < parser->argc; i++) {
@@ -25,7 +23,7 @@ static void print_request(struct buf *out, const struct resp_parser *parser) {
     buf_append_cstr(out, "]");
 }
 
-/* Parse what is there, as far as it goes. */
+/* Parse all complete requests. */
 static enum resp_status drain(struct resp_parser *parser, const char *end, const struct resp_limits *limits,
                               struct buf *out) {
     enum resp_status status;
@@ -35,8 +33,8 @@ static enum resp_status drain(struct resp_parser *parser, const char *end, const
     return status;
 }
 
-/* Feed `input` in two regions of memory, each exactly as long as what it holds, so
- * that a sanitizer sees every byte too many. */
+/* Feed `input` in two regions of memory, each exactly as long as its contents, so that a sanitizer sees a read beyond
+ * it. */
 static void feed_split(struct slice input, size_t at, const struct resp_limits *limits, struct buf *out) {
     struct resp_parser parser;
     resp_init(&parser);
@@ -103,7 +101,7 @@ static void refusals(void **state) {
     expect_limited(SLICE("*1\r\n$16385\r\n"), "Protocol error: unauthenticated bulk length", &tiny_limits);
 }
 
-/* With proto-max-bulk-len at its largest a length and its line end must not overflow. */
+/* If proto-max-bulk-len is at its maximum, a length plus its line end must not overflow. */
 static void longest_bulk(void **state) {
     (void)state;
     const struct resp_limits no_limits = {.max_bulk = INT64_MAX, .authenticated = true};
@@ -117,7 +115,7 @@ static void longest_bulk(void **state) {
     resp_free(&parser);
 }
 
-/* Lines without an end are given up after RESP_LINE_MAX bytes. */
+/* A line without an end is refused after RESP_LINE_MAX bytes. */
 static void endless_lines(void **state) {
     (void)state;
     static char line[RESP_LINE_MAX + 2];
@@ -155,7 +153,8 @@ static void bulk_from_elsewhere(void **state) {
     resp_free(&parser);
 }
 
-/* Well-formed requests with some bytes changed, split anywhere: whole and in pieces must agree. */
+/* Well-formed requests with some bytes changed, split at a random place: the whole and the pieces must give the
+ * same. */
 static void mutations(void **state) {
     (void)state;
     const char *seed_text = getenv("SEED");
@@ -178,11 +177,32 @@ static void mutations(void **state) {
     }
 }
 
+static void written_requests_read_back(void **state) {
+    (void)state;
+    struct buf out = {0};
+    resp_put_header(&out, '*', 5);
+    resp_put_word(&out, SLICE("SET"));
+    resp_put_word(&out, SLICE(""));
+    resp_put_word(&out, SLICE("a\r\nb"));
+    resp_put_int(&out, 0);
+    resp_put_int(&out, INT64_MIN);
+    struct slice wire =
+        SLICE("*5\r\n$3\r\nSET\r\n$0\r\n\r\n$4\r\na\r\nb\r\n$1\r\n0\r\n$20\r\n-9223372036854775808\r\n");
+    assert_true(slice_eq(buf_slice(&out), wire));
+    expect_limited(wire, "[SET||a\r\nb|0|-9223372036854775808]", &open_limits);
+    buf_free(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests),      cmocka_unit_test(inline_requests),     cmocka_unit_test(refusals),
-        cmocka_unit_test(endless_lines), cmocka_unit_test(bulk_from_elsewhere), cmocka_unit_test(mutations),
+        cmocka_unit_test(requests),
+        cmocka_unit_test(inline_requests),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(endless_lines),
+        cmocka_unit_test(bulk_from_elsewhere),
+        cmocka_unit_test(mutations),
         cmocka_unit_test(longest_bulk),
+        cmocka_unit_test(written_requests_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
-/* Logs that were cut, damaged and made up. Whatever they are: no crash, no more memory than their size justifies; and of a
- * log that kura wrote, what is applied is always the beginning of what was written, in whole units.
+/* Logs that were cut, damaged and made up. The reader never crashes and takes no more memory than their size justifies.
+ * Of a log that kura wrote, it applies a beginning, in whole units.
  *
- * tests/corpus/aof holds logs by hand; a file's name begins with what the reader has to say about it. */
+ * tests/corpus/aof holds logs by hand; the name of a file begins with the result of the reader. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"

@@ -1,5 +1,5 @@
-/* Snapshots: round trips, everything that older servers wrote, and files that cannot be. Those are put together here byte
- * by byte, since no server of today writes them. */
+/* Snapshots: round trips, everything that older servers wrote, and impossible files. The test builds the latter two
+ * byte by byte, since no server of today writes them. */
 #include "persist/rdb_format.h"
 #include "rdb_lab.h"
 #include <errno.h>

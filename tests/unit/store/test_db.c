@@ -2,6 +2,7 @@
  * values on every boundary of the entry's layout. Then the contracts that a random walk does not pin down. */
 #include "base/blob.h"
 #include "base/clock.h"
+#include "base/num.h"
 #include "base/rand.h"
 #include "base/worker.h"
 #include "store/db.h"

@@ -1,6 +1,7 @@
-/* store/geohash: known places, the way there and back, and that a cover leaves no place within a shape out. A failing run
- * is repeated with the SEED that it prints. */
+/* store/geohash: known places, encoding and decoding, and covers that leave no place of a shape out. To repeat a run
+ * that failed, give the SEED that it prints. */
 #include "base/rand.h"
+#include "base/slice.h"
 #include "store/geohash.h"
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,8 @@
 /* store/hll against a model of one byte a register, its bytes against Redis's, and with forged strings: these are
  * copied to memory of their very length, so that a sanitizer sees any step beyond. A failing run is repeated with the
  * SEED that it prints. */
+#include "base/module.h"
+#include "base/option.h"
 #include "base/rand.h"
 #include "store/hll.h"
 #include <setjmp.h>
@@ -10,6 +12,8 @@
 #include <time.h>
 
 #include <cmocka.h>
+
+extern const struct module hll_module;
 
 static struct hll one, other;
 static uint8_t model[HLL_REGISTERS], registers[HLL_REGISTERS];
@@ -22,7 +26,7 @@ static void choose_seed(void) {
 }
 
 static void set_sparse_max(int64_t bytes) {
-    *(int64_t *)hll_rows[0].address = bytes;
+    *(int64_t *)hll_module.options[0].address = bytes;
 }
 
 static struct slice slice_of_hll(const struct hll *h) {
@@ -82,7 +86,8 @@ static void test_sparse_is_dense(void **state) {
         for (uint64_t i = 0; i < count; i++) {
             add_number(&one, base + i);
             add_number(&other, base + i);
-            assert_true(is_dense(&one) || one.len <= (size_t)(*(int64_t *)hll_rows[0].address) || one.len <= 18);
+            assert_true(is_dense(&one) || one.len <= (size_t)(*(int64_t *)hll_module.options[0].address) ||
+                        one.len <= 18);
         }
         read_registers(&one, model);
         read_registers(&other, registers);

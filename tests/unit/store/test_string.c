@@ -1,6 +1,7 @@
 /* What a string operation does to the encoding, and what growing costs. */
 #include "base/blob.h"
 #include "base/clock.h"
+#include "base/num.h"
 #include "store/string.h"
 #include "store/value.h"
 #include <setjmp.h>
