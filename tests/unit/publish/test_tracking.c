@@ -63,12 +63,24 @@ static void reads(struct client *c, const char *name) {
     call_of(c, &get, name);
 }
 
+/* Messages are written behind the replies that are in the arena, and leave it as it was. */
+static void begin_reply(void) {
+    conn_write("reply", 5);
+}
+
+static void end_reply(void) {
+    assert_int_equal(conn_mark(), 5);
+    conn_truncate(0);
+}
+
 /* `author` executes a command that changes the key. */
 static void changes_as(struct client *author, const char *name, unsigned class) {
     struct key key = key_of(slice_cstr(name));
     client_current = author;
     command_number++;
+    begin_reply();
     if (db_hooks.changed) db_hooks.changed(db_at(0), &key, class, "set");
+    end_reply();
     client_current = NULL;
 }
 
@@ -77,11 +89,15 @@ static void changes(const char *name) {
 }
 
 static void flushes(int db) {
+    begin_reply();
     if (db_hooks.flushed) db_hooks.flushed(db_at(db));
+    end_reply();
 }
 
 static void sends(void) {
+    begin_reply();
     if (wave) wave->before_send();
+    end_reply();
 }
 
 static void track(struct client *c, unsigned flags) {
