@@ -19,17 +19,11 @@
 static int64_t max_entries = 128, max_value = 64;
 
 static const struct option zset_rows[] = {
-    {.name = "zset-max-listpack-entries",
-     .alias = "zset-max-ziplist-entries",
-     .type = OPTION_I64,
-     .address = &max_entries,
+    {"zset-max-listpack-entries", .alias = "zset-max-ziplist-entries", .type = OPTION_I64, .address = &max_entries,
      .initial = "128"},
-    {.name = "zset-max-listpack-value",
-     .alias = "zset-max-ziplist-value",
-     .type = OPTION_MEMORY,
-     .address = &max_value,
+    {"zset-max-listpack-value", .alias = "zset-max-ziplist-value", .type = OPTION_MEMORY, .address = &max_value,
      .initial = "64"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct table_type members_type = {member_hash};
