@@ -12,7 +12,7 @@
 #include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,9 +47,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
-bool auth_required(void) {
-    return false;
-}
+bool client_needs_password;
 
 /* --- steps ----------------------------------------------------------------------------------- */
 
@@ -134,7 +132,7 @@ static void connections_become_clients(void **state) {
 static void a_client_too_many_is_told_and_closed(void **state) {
     (void)state;
     char text[100];
-    uint64_t before = stats.connections_rejected;
+    uint64_t before = server_metrics.connections_rejected;
     limits_options.max_clients = 1;
     int one = connect_tcp(port), other = connect_tcp(port);
     turn();
@@ -142,7 +140,7 @@ static void a_client_too_many_is_told_and_closed(void **state) {
     ssize_t n = read(other, text, sizeof text);
     assert_true(n > 0 && slice_eq(slice_of(text, (size_t)n), SLICE("-ERR max number of clients reached\r\n")));
     assert_int_equal(read(other, text, sizeof text), 0);
-    assert_int_equal(stats.connections_rejected, before + 1);
+    assert_int_equal(server_metrics.connections_rejected, before + 1);
     limits_options.max_clients = 10000;
     drop_clients();
     close(one);
