@@ -1,5 +1,5 @@
-/* The same reader as the server's, with nobody to apply the commands. What --fix cuts off is put into a file beside it,
- * which redis-check-aof does not do. */
+/* Uses the reader of the server, without applying the commands. --fix keeps the bytes that it cuts off in a file beside
+ * the checked one, which redis-check-aof does not do. */
 #include "check/check_aof.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -21,16 +21,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DATABASES 16384 /* more than anybody has: a snapshot must not fail for want of one */
+#define DATABASES 16384 /* more than any server has, so that no snapshot names a database that does not exist */
 
 static struct {
     bool fix;
-    int64_t until_s; /* 0: all of it */
+    int64_t until_s; /* cut at the first later stamp; 0: do not */
     char dir[PATH_MAX];
-    /* The file at hand. */
+    /* The file that is being checked. */
     const char *name;
     bool is_last;
-    uint64_t stamp_at; /* offset of the first stamp behind until_s */
+    uint64_t stamp_at; /* offset of the last stamp read */
     int64_t size;
 } check;
 
@@ -43,7 +43,7 @@ static void drop_keys(void) {
         if (db_size(db_at(i))) db_empty(db_at(i), false);
 }
 
-/* After every block of the snapshot: its keys have been looked at, and nobody needs them. */
+/* After each block of the snapshot: its keys are checked and can be dropped. */
 static void next_block(void *ctx, uint64_t bytes) {
     check_bar(ctx, bytes);
     drop_keys();
@@ -126,7 +126,7 @@ static enum verdict offer_cut(const struct aof_finding *found) {
     return CUT;
 }
 
-static enum verdict check_file(const char *name, bool is_last) {
+static enum verdict check_one_file(const char *name, bool is_last) {
     static const struct aof_reader_hooks hooks = {
         .read_base = check_base, .progress = check_bar, .stamp = look_at_stamp, .ctx = &check.size};
     struct aof_finding found;
@@ -157,7 +157,7 @@ static enum verdict check_file(const char *name, bool is_last) {
     return found.good < found.size ? offer_cut(&found) : VALID;
 }
 
-static void tell(const char *what, const char *name, enum verdict verdict) {
+static void tell_verdict(const char *what, const char *name, enum verdict verdict) {
     switch (verdict) {
     case VALID: printf("%s%s is valid\n", what, name); break;
     case EMPTY: printf("%s%s is empty\n", what, name); break;
@@ -168,7 +168,7 @@ static void tell(const char *what, const char *name, enum verdict verdict) {
     }
 }
 
-/* --- what the file is ------------------------------------------------------------------------ */
+/* --- kinds of files -------------------------------------------------------------------------- */
 
 static bool begins_with(const char *name, const char *text) {
     char start[16] = "";
@@ -188,7 +188,7 @@ static void check_type(const struct manifest *m, enum manifest_type type, size_t
         const char *name = m->files[i].name;
         if (type == MANIFEST_BASE)
             printf("Start to check BASE AOF (%s format).\n", begins_with(name, "REDIS") ? "RDB" : "RESP");
-        tell(type == MANIFEST_BASE ? "BASE AOF " : "INCR AOF ", name, check_file(name, --*left == 0));
+        tell_verdict(type == MANIFEST_BASE ? "BASE AOF " : "INCR AOF ", name, check_one_file(name, --*left == 0));
     }
 }
 
@@ -212,12 +212,12 @@ static void check_manifest(const char *name) {
 
 static void check_single(const char *name) {
     printf("Start checking Old-Style AOF\n");
-    tell("AOF ", name, check_file(name, true));
+    tell_verdict("AOF ", name, check_one_file(name, true));
 }
 
 /* --- arguments ------------------------------------------------------------------------------- */
 
-static int usage(const char *program) {
+static int print_usage(const char *program) {
     printf("Usage: %s [--fix|--truncate-to-timestamp $timestamp] <AOF/manifest>\n", program);
     return 1;
 }
@@ -234,7 +234,7 @@ static bool read_arguments(int argc, char **argv) {
     give_up();
 }
 
-/* Files that a manifest names are beside it. */
+/* Returns the name, and sets check.dir: the files that a manifest names are beside it. */
 static const char *split_path(const char *path) {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) return path;
@@ -243,7 +243,7 @@ static const char *split_path(const char *path) {
 }
 
 int check_aof_main(int argc, char **argv) {
-    if (!read_arguments(argc, argv)) return usage(argv[0]);
+    if (!read_arguments(argc, argv)) return print_usage(argv[0]);
     clock_init();
     rand_init();
     hash_init();

@@ -1,5 +1,5 @@
-/* kura-check-aof [--fix | --truncate-to-timestamp SECONDS] FILE: looks through an append-only file, or through all that a
- * manifest names. Says and exits as redis-check-aof does. */
+/* kura-check-aof [--fix | --truncate-to-timestamp SECONDS] FILE: checks an append-only file, or all files that a
+ * manifest names. Output and exit status are those of redis-check-aof. */
 #pragma once
 
-int check_aof_main(int argc, char **argv); /* returns the exit status */
+int check_aof_main(int argc, char **argv); /* returns the exit status; after most failures it ends the process */

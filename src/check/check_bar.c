@@ -1,4 +1,4 @@
-/* The bar is on standard error, so that what the tools print can be kept in a file. */
+/* The bar is drawn on standard error, so that the output of the tools can be redirected to a file. */
 #include "check/check_bar.h"
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,15 +1,15 @@
-/* Values are decoded as the server does it and dropped one by one, so that memory is bounded by the largest of them;
- * what kura has no type for is passed over (rdb_skip.c). Whether a key is there twice is not looked at: that would need
- * memory for all of them. */
+/* Values are decoded as in the server, and dropped one by one, so memory is bounded by the largest value. Values that
+ * kura has no type for are skipped (rdb_skip.c). Duplicate keys are not detected: that would need memory for all
+ * keys. */
 #include "check/check_rdb.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/num.h"
 #include "base/rand.h"
 #include "base/version.h"
 #include "check/check_bar.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -17,13 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_SHOWN 128 /* bytes of a key or of an aux field that are printed */
+#define NAME_SHOWN 128 /* bytes of a key or an aux field that are printed at most */
 #define NO_TYPE (-1)
 
 #define HOUR_MS (3600 * 1000LL)
 #define DAY_MS (24 * HOUR_MS)
 
-/* What a type number stands for: as redis-check-rdb names it, and the type that a user knows. */
+/* The types of values: their names in redis-check-rdb, and the kind of value that users know. */
 enum kind { STRING, LIST, SET, ZSET, HASH, STREAM, MODULE, KINDS };
 static const char *const kind_names[KINDS] = {"string", "list", "set", "zset", "hash", "stream", "module"};
 static const struct {
@@ -59,12 +59,12 @@ static struct {
     struct rdb_in in;
     int64_t size, now_ms;
     int version;
-    /* What is being done, for the report of an error. */
-    const char *doing;
-    int type;         /* of the last key, or NO_TYPE */
-    struct slice key; /* of the value that is being read; ptr NULL: none */
+    /* For the report of an error. */
+    const char *doing; /* the present step */
+    int type;          /* of the last key, or NO_TYPE */
+    struct slice key;  /* of the value being read; ptr is NULL between values */
     int64_t deadline_ms;
-    /* What was found. */
+    /* Counts. */
     uint64_t keys, expires, expired, empty, functions, module_aux;
     uint64_t within_hour, within_day;
     struct {
@@ -73,11 +73,11 @@ static struct {
     uint64_t of_type[TYPES];
 } check;
 
-static bool known(unsigned type) {
+static bool is_known_type(unsigned type) {
     return type < TYPES && types[type].name != NULL;
 }
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static void print_line(const char *format, ...) {
     va_list args;
     check_bar_wipe();
     printf("[offset %llu] ", (unsigned long long)reader_offset(&check.reader));
@@ -87,7 +87,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
     putchar('\n');
 }
 
-/* Between single quotes; what would upset a terminal is escaped. */
+/* Print between single quotes, with control characters escaped. */
 static void print_name(struct slice name) {
     struct buf text = {0};
     buf_append_quoted(&text, slice_of(name.ptr, name.len < NAME_SHOWN ? name.len : NAME_SHOWN));
@@ -126,7 +126,7 @@ static bool check_value(unsigned type) {
 }
 
 static bool check_key(unsigned type) {
-    if (!known(type)) return rdb_refuse(&check.in, RDB_CORRUPT, "Invalid object type: %u", type);
+    if (!is_known_type(type)) return rdb_refuse(&check.in, RDB_CORRUPT, "Invalid object type: %u", type);
     uint64_t from = reader_offset(&check.reader);
     check.type = (int)type;
     check.doing = "read-key";
@@ -173,7 +173,7 @@ static bool check_select(void) {
     uint64_t id;
     check.doing = "read-len";
     if (!rdb_get_length(&check.in, &id)) return false;
-    say("Selecting DB ID %llu", (unsigned long long)id);
+    print_line("Selecting DB ID %llu", (unsigned long long)id);
     return true;
 }
 
@@ -194,7 +194,7 @@ static bool check_module_aux(void) {
     char name[RDB_MODULE_NAME];
     check.doing = "read-module-aux";
     if (!rdb_skip_module_aux(&check.in, name)) return false;
-    say("MODULE AUX for: %s", name);
+    print_line("MODULE AUX for: %s", name);
     check.module_aux++;
     return true;
 }
@@ -250,11 +250,11 @@ static bool check_sum(void) {
     check.doing = "check-sum";
     if (!rdb_get_bytes(&check.in, &told, sizeof told)) return false;
     if (told == 0) {
-        say("RDB file was saved with checksum disabled: no check performed.");
+        print_line("RDB file was saved with checksum disabled: no check performed.");
         return true;
     }
     if (told != crc) return rdb_refuse(&check.in, RDB_CHECKSUM, "RDB CRC error");
-    say("Checksum OK");
+    print_line("Checksum OK");
     return true;
 }
 
@@ -307,7 +307,7 @@ static void tell_error(void) {
     if (check.in.result == RDB_CUT && check.reader.error == 0 && reader_left(&check.reader) == 0) {
         what = "Unexpected EOF reading RDB file";
     }
-    say("%s", what);
+    print_line("%s", what);
     printf("[additional info] While doing: %s\n", check.doing);
     if (check.key.ptr) {
         printf("[additional info] Reading key ");
@@ -337,10 +337,10 @@ static int check_file(const char *path) {
     reader_from_fd(&check.reader, fd, 0, true);
     check.reader.progress = check_bar;
     check.reader.progress_ctx = &check.size;
-    say("Checking RDB file %s", path);
+    print_line("Checking RDB file %s", path);
     bool ok = check_all();
     if (ok) {
-        say("\\o/ RDB looks OK! \\o/");
+        print_line("\\o/ RDB looks OK! \\o/");
     } else {
         tell_error();
     }

@@ -1,5 +1,5 @@
-/* kura-check-rdb: reads a snapshot, kura's or Redis's, and says whether it is sound and what is in it. Exits with 0 if it
- * is, with 1 if not. Arguments and the form of what it prints are redis-check-rdb's, as far as that prints something. */
+/* kura-check-rdb FILE: checks a snapshot of kura or Redis, and prints what it contains. Arguments and the form of the
+ * output are those of redis-check-rdb; kura prints more. */
 #pragma once
 
-int check_rdb_main(int argc, char **argv);
+int check_rdb_main(int argc, char **argv); /* returns the exit status: 0 if the snapshot is valid, else 1 */

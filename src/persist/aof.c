@@ -1,10 +1,12 @@
-/* Nothing that is part of the dataset is ever overwritten: files are only appended to, and the manifest is replaced by
- * a rename once all it names is on disk. Whoever dies in between leaves at most files that no manifest names. */
+/* No part of the dataset is ever overwritten. Files are only appended to, and the manifest is replaced by a rename
+ * after all that it names is on disk. If the process dies in between, it leaves at most files that no manifest
+ * names. */
 #include "persist/aof.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "persist/aof_load.h"
 #include "persist/aof_rewrite.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "persist/files.h"
 #include "persist/manifest.h"
@@ -17,11 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FAILURES_TOLERATED 3 /* in a row, before automatic rewrites slow down: 1 minute, 2, 4 ... */
+#define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
 
 static struct manifest manifest;
-static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file that is written to */
+static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;
     int64_t next_s;
@@ -55,7 +57,7 @@ static const char *temp_base_name(pid_t pid) {
     return name;
 }
 
-/* Its own name has to be on disk too, or a power cut takes everything in it. */
+/* The directory's own name must be on disk too, or a power cut loses all files in it. */
 static bool make_dir(void) {
     bool is_there = files_exists("", aof_options.dirname);
     if (files_make_dir(aof_options.dirname) && (is_there || files_sync_dir(""))) return true;
@@ -67,13 +69,13 @@ static bool save_manifest(const struct manifest *m) {
     return manifest_save(aof_options.dirname, manifest_name(), m);
 }
 
-/* A file that was to be named by a manifest that could not be saved: it may be named all the same, if the last step failed.
- * So it goes only once the former manifest has been put back. */
-static void discard(const char *name) {
+/* Remove a file after saving the manifest that names it has failed. If manifest_save() failed at its last step, the new
+ * manifest may be in place all the same, so the old one is restored first; if that fails too, the file stays. */
+static void discard_file(const char *name) {
     if (save_manifest(&manifest)) files_remove_later(aof_options.dirname, name);
 }
 
-/* The sizes of all live files but the one that is being written to. */
+/* The size of all live files, without the one being written. */
 static void count_other_files(void) {
     const struct manifest_file *last = manifest_last_incr(&manifest);
     status.current_size = 0;
@@ -87,7 +89,7 @@ static void count_other_files(void) {
 
 /* --- at start-up ----------------------------------------------------------------------------- */
 
-/* Versions before 7 had one file, beside the directory and not in it. It becomes the base. */
+/* Versions before 7 had one file, outside the directory. It becomes the base. */
 static bool is_upgrade(void) {
     if (!files_exists("", aof_options.filename)) return false;
     if (manifest_live(&manifest) == 0) return true;
@@ -96,7 +98,7 @@ static bool is_upgrade(void) {
            !files_exists(aof_options.dirname, aof_options.filename);
 }
 
-static bool upgrade(void) {
+static bool upgrade_old_file(void) {
     if (!make_dir()) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
     if (!save_manifest(&manifest)) return false;
@@ -113,7 +115,7 @@ static bool upgrade(void) {
 enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     manifest_free(&manifest);
     if (!aof_load_manifest(manifest_name(), &manifest)) return AOF_LOAD_FAILED;
-    if (is_upgrade() && !upgrade()) return AOF_LOAD_FAILED;
+    if (is_upgrade() && !upgrade_old_file()) return AOF_LOAD_FAILED;
     if (manifest_live(&manifest) == 0) return AOF_LOAD_NOTHING;
     enum aof_load result = aof_load_files(&manifest, hooks);
     const struct manifest_file *base = manifest_base(&manifest);
@@ -128,7 +130,7 @@ static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
     child_report((size_t)keys);
 }
 
-/* Write a base to this file. False has been logged. */
+/* Write a base to this file. False: failed (logged). */
 static bool write_base(const char *dir, const char *name) {
     int fd = files_open(dir, name, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0) {
@@ -222,7 +224,7 @@ static bool place_incr(struct manifest *m) {
     return true;
 }
 
-/* Rename what child and parent have written into the directory, and have the manifest name it. */
+/* Rename the files of the child and the parent into their places, and save a manifest that names them. */
 static bool put_in_place(struct manifest *m, pid_t pid) {
     bool waiting = status.state == AOF_WAITING;
     if (!place_base(m, pid)) return false;
@@ -232,8 +234,8 @@ static bool put_in_place(struct manifest *m, pid_t pid) {
     }
     manifest_retire_incrs(m, status.state == AOF_OFF ? 0 : 1);
     if (files_sync_dir(aof_options.dirname) && save_manifest(m)) return true;
-    discard(manifest_base(m)->name);
-    if (waiting) discard(manifest_last_incr(m)->name);
+    discard_file(manifest_base(m)->name);
+    if (waiting) discard_file(manifest_last_incr(m)->name);
     return false;
 }
 
@@ -278,7 +280,7 @@ static void rewrite_done(void *ctx, const struct child_end *end) {
         log_warning("Background AOF rewrite terminated with error");
     else
         fine = finish_rewrite(end->pid);
-    if (end->signal != SIGUSR1) count_result(fine); /* that signal is the server's own, and no failure */
+    if (end->signal != SIGUSR1) count_result(fine); /* child_kill() is no failure */
     if (!fine && files_exists("", temp_base_name(end->pid))) files_remove_later("", temp_base_name(end->pid));
     status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
     status.rewrite_began_s = 0;
@@ -287,17 +289,18 @@ static void rewrite_done(void *ctx, const struct child_end *end) {
     status.rewrite_scheduled = true;
 }
 
-/* --- its beginning --------------------------------------------------------------------------- */
+/* --- the beginning of a rewrite -------------------------------------------------------------- */
 
-/* What has to be written still belongs to the former file; and all of that has to be on disk before the manifest names
- * another one: only the last file may have a torn end, and nothing may survive a power cut whose past did not. */
+/* Buffered commands still belong to the old file, and all of it must be on disk before the manifest names another file:
+ * only the last file may have a torn end, and a later file must never survive a power cut without the earlier ones. */
 static bool close_former(void) {
     if (aof_write_flush(true) && aof_write_sync_now()) return true;
     log_warning("Can't bring the AOF to disk before a new file is begun: %s", strerror(errno));
     return false;
 }
 
-/* While waiting, nothing before the fork matters, and the manifest learns of the file when the base is there. */
+/* In AOF_WAITING the manifest names the increment only when the base exists, which holds all that came before the
+ * fork. */
 static bool open_temp_incr(void) {
     int fd = open_incr(temp_incr_name(), O_TRUNC);
     if (fd < 0) return false;
@@ -306,7 +309,7 @@ static bool open_temp_incr(void) {
     return true;
 }
 
-/* From here on commands go to a new increment, which the base that is to come does not contain. */
+/* From now on commands go to a new increment. The base that the child writes does not contain them. */
 static bool open_next_incr(void) {
     struct manifest next;
     manifest_copy(&next, &manifest);
@@ -323,7 +326,7 @@ static bool open_next_incr(void) {
     }
     if (fd >= 0) {
         close(fd);
-        discard(name);
+        discard_file(name);
     }
     manifest_free(&next);
     return false;
@@ -367,8 +370,8 @@ void aof_schedule_rewrite(bool by_hand) {
     if (by_hand) status.failures = 0;
 }
 
-/* After some failures in a row, wait: a full disk is not helped by a server that keeps it busy. */
-static bool must_wait(int64_t now_s) {
+/* After some failures in a row, wait: keeping a full disk busy does not help. */
+static bool rewrite_must_wait(int64_t now_s) {
     if (status.failures < FAILURES_TOLERATED) {
         backoff.delay_minutes = 0;
         backoff.next_s = 0;
@@ -391,14 +394,14 @@ void aof_tick(void) {
     int64_t now_s = clock_now_ms() / 1000;
     if (child_running() != CHILD_NONE) return;
     if (status.rewrite_scheduled) {
-        if (!must_wait(now_s)) aof_rewrite();
+        if (!rewrite_must_wait(now_s)) aof_rewrite();
         return;
     }
     if (status.state != AOF_ON || aof_options.rewrite_percent == 0) return;
     int64_t size = aof_status().current_size, base = status.base_size ? status.base_size : 1;
     if (size <= aof_options.rewrite_min_size) return;
     double growth = (double)size * 100 / (double)base - 100;
-    if (growth < aof_options.rewrite_percent || must_wait(now_s) || !aof_write_sync_ahead()) return;
+    if (growth < aof_options.rewrite_percent || rewrite_must_wait(now_s) || !aof_write_sync_ahead()) return;
     log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
     aof_rewrite();
 }

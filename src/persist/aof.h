@@ -1,44 +1,45 @@
-/* The append-only file as a whole: its directory, the manifest in it, loading, writing, rewriting.
+/* The append-only file as a whole: its directory with the manifest, loading, writing, rewriting.
  *
- * A rewrite replaces what there is by a base: a forked child writes the dataset to a temporary file while the parent
- * goes on in a new increment; when the child has succeeded, the base is renamed into the directory and the manifest
- * replaced, and only then are the former files history, which is removed. Switching the file on at run time is the
- * same, but for an increment that stays a temporary file until the base is there. */
+ * A rewrite replaces all files by a new base. A forked child writes the dataset to a temporary file, while the parent
+ * goes on in a new increment. When the child has succeeded, the base is renamed into the directory and the manifest is
+ * replaced; only then the old files become history and are removed. Switching the file on at run time works in the same
+ * way, except that the increment stays a temporary file until the base exists.
+ *
+ * Invariant: at any moment the files that the manifest on disk names are a complete dataset. */
 #pragma once
 #include "persist/aof_load.h"
-#include "persist/aof_write.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Waiting: switched on at run time, and the base is not there yet. */
+/* AOF_WAITING: switched on at run time, before the base exists. */
 enum aof_state { AOF_OFF, AOF_ON, AOF_WAITING };
 
 struct aof_status {
     enum aof_state state;
     bool rewrite_scheduled;
-    bool rewrite_failed;         /* the last one */
-    uint64_t rewrites, failures; /* begun; failed in a row */
-    int64_t rewrite_began_s;     /* wall clock; 0: none runs */
-    int64_t rewrite_took_s;      /* the last one; -1: there was none */
-    int64_t current_size, base_size;
+    bool rewrite_failed;             /* the last one */
+    uint64_t rewrites, failures;     /* begun; failed in a row */
+    int64_t rewrite_began_s;         /* wall clock; 0: no rewrite is running */
+    int64_t rewrite_took_s;          /* the last one; -1: none so far */
+    int64_t current_size, base_size; /* bytes: all live files; after the last rewrite or loading */
 };
 struct aof_status aof_status(void);
 
-/* Read all files that the manifest names, in order. AOF_LOAD_FAILED has been logged: at start-up, the process must end. */
+/* Load all files that the manifest names, in order. AOF_LOAD_FAILED: the reason is logged, and the process must end. */
 enum aof_load aof_load(const struct aof_load_hooks *hooks);
-/* At start-up, after loading: go on writing. Ends the process if that is impossible. */
+/* At start-up, after loading: begin to write. Ends the process if that is impossible (logged). */
 void aof_open(void);
 
-/* Switch on and off while the server runs. False has been logged. `later`: the rewrite cannot begin now (inside EXEC). */
+/* Switch on and off at run time. False: failed (logged). `later`: the rewrite must not begin now, inside EXEC. */
 bool aof_start(bool later);
 void aof_stop(void);
-/* Is there a reason to collect commands now? While waiting, only as long as the child lives. */
+/* True if commands must be appended now. In AOF_WAITING that is only while the child runs. */
 bool aof_collects(void);
 
-/* Begin a rewrite now. False has been logged, unless a child is running: ask first. */
+/* Begin a rewrite now. False: failed (logged), or a child is running (not logged: check first). */
 bool aof_rewrite(void);
-void aof_schedule_rewrite(bool by_hand); /* as soon as it can be; by hand: former failures do not delay it */
-/* Some times a second: begins scheduled and automatic rewrites, when no child is running. */
+void aof_schedule_rewrite(bool by_hand); /* as soon as possible; by_hand: earlier failures do not delay it */
+/* Begin scheduled and automatic rewrites when no child is running. Call some times a second. */
 void aof_tick(void);
-/* At the end of the process: write and sync what there is. */
+/* At the end of the process: write and sync all that is buffered. */
 void aof_end(void);

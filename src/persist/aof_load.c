@@ -1,6 +1,7 @@
-/* A file with a bad end is cut back to its good part only if it is the last one (what follows would otherwise be
- * applied to a dataset that it was not written for) and `aof-load-truncated` allows it; and what is cut off is
- * kept in a file of its own, which nobody but an administrator ever looks at. */
+/* A file with a bad end is cut back to its good part if and only if
+ *     (1) it is the last one, since later files were written for a dataset that includes all of it, and
+ *     (2) aof-load-truncated allows it.
+ * The bytes that are cut off are kept in a file of their own, for the administrator. */
 #include "persist/aof_load.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -67,7 +68,7 @@ bool aof_load_cut(const char *dir, const char *name, uint64_t good, char aside[6
     return fine;
 }
 
-static bool refuse(const char *name, bool torn) {
+static bool refuse_file(const char *name, bool torn) {
     log_warning("%s the append only file %s. You can: 1) Make a backup of your AOF file, then use ./kura-check-aof "
                 "--fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option "
                 "to yes and restart the server.",
@@ -75,14 +76,14 @@ static bool refuse(const char *name, bool torn) {
     return false;
 }
 
-/* True if the file's bad end can be lived with, and has been cut off. */
-static bool recover(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
+/* Cut off the bad end of a file if that is allowed. False: not allowed or failed (logged). */
+static bool recover_file(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
     char aside[600];
     unsigned long long good = found->good, bad = found->size - found->good;
     log_warning("Bad end of the AOF file %s: %s. The first %llu bytes are good, %llu bytes follow.", name,
                 found->reason, good, bad);
     if (found->in_multi) log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", name);
-    if (!aof_options.load_truncated) return refuse(name, torn);
+    if (!aof_options.load_truncated) return refuse_file(name, torn);
     if (!is_last) {
         log_warning("Fatal error: the truncated file is not the last file");
         return false;
@@ -98,13 +99,13 @@ static bool recover(const char *name, bool torn, const struct aof_finding *found
     return true;
 }
 
-static bool judge(const char *name, enum aof_read_result result, const struct aof_finding *found, bool is_last) {
+static bool judge_file(const char *name, enum aof_read_result result, const struct aof_finding *found, bool is_last) {
     switch (result) {
     case AOF_READ_OK:
     case AOF_READ_EMPTY:
     case AOF_READ_STOPPED: return true;
     case AOF_READ_TORN:
-    case AOF_READ_ROTTEN: return recover(name, result == AOF_READ_TORN, found, is_last);
+    case AOF_READ_ROTTEN: return recover_file(name, result == AOF_READ_TORN, found, is_last);
     case AOF_READ_ABSENT: log_warning("The append log file %s doesn't exist: %s", name, strerror(found->error)); break;
     case AOF_READ_FAILED:
         log_warning("Unrecoverable error reading the append only file %s: %s", name, strerror(found->error));
@@ -134,7 +135,7 @@ static bool load_file(const struct manifest_file *file, bool is_last, const stru
     struct aof_finding found;
     if (hooks->begun) hooks->begun(hooks->reader.ctx, file->name);
     enum aof_read_result result = aof_read(aof_options.dirname, file->name, &hooks->reader, &found);
-    if (!judge(file->name, result, &found, is_last)) return false;
+    if (!judge_file(file->name, result, &found, is_last)) return false;
     log_notice("DB loaded from %s file %s: %.3f seconds", file->type == MANIFEST_BASE ? "base" : "incr", file->name,
                (double)(clock_mono_us() - began_us) / 1e6);
     return true;
@@ -149,7 +150,7 @@ static bool load_type(const struct manifest *m, enum manifest_type type, size_t 
     return true;
 }
 
-/* -1: a file is not there, which has been logged. */
+/* Bytes of all live files. -1: a file is missing (logged). */
 static int64_t total_size(const struct manifest *m) {
     int64_t total = 0;
     for (size_t i = 0; i < m->count; i++) {

@@ -1,4 +1,5 @@
-/* Loading the files of an append-only file, and deciding what to do about bad ones. For persist/aof.c. */
+/* Loading the files of an append-only file, and the decision about damaged ones. For persist/aof.c and
+ * kura-check-aof. */
 #pragma once
 #include "persist/aof_read.h"
 #include "persist/manifest.h"
@@ -14,15 +15,20 @@ struct aof_options {
 };
 extern struct aof_options aof_options;
 
-enum aof_load { AOF_LOAD_NOTHING, AOF_LOAD_FINE, AOF_LOAD_FAILED };
+enum aof_load {
+    AOF_LOAD_NOTHING, /* there are no files, or all are empty */
+    AOF_LOAD_FINE,
+    AOF_LOAD_FAILED, /* logged */
+};
 struct aof_load_hooks {
     struct aof_reader_hooks reader;
-    void (*sized)(void *ctx, uint64_t bytes);   /* of all files together, before the first is read */
-    void (*begun)(void *ctx, const char *name); /* a file is about to be read */
+    void (*sized)(void *ctx, uint64_t bytes);   /* bytes of all files, before the first is read; may be NULL */
+    void (*begun)(void *ctx, const char *name); /* a file is about to be read; may be NULL */
 };
 
-bool aof_load_manifest(const char *name, struct manifest *m); /* an absent one is empty; false has been logged */
+bool aof_load_manifest(const char *name, struct manifest *m); /* an absent one is empty; false: logged */
+/* Load all live files of a manifest, in order. AOF_LOAD_FAILED: the reason is logged. */
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks);
-/* Put what is behind the first `good` of `size` bytes of dir/name into a file beside it, and then cut it off. `aside` gets
- * that file's name. errno if false: nothing is lost then. */
+/* Cut dir/name off after its first `good` bytes. The rest goes to a file beside it first; `aside` gets the name of that
+ * file. False (errno): no bytes are lost. */
 bool aof_load_cut(const char *dir, const char *name, uint64_t good, char aside[600]);

@@ -1,7 +1,6 @@
-/* A window over the file moves along: [start, start + len) is in memory, `at` is the next byte to look at, and nothing
- * behind the MULTI whose EXEC has not come may be dropped. Commands are collected in a batch while the window stands
- * still, so that whoever applies them can overlap the cache misses of many; a batch is applied before the window
- * moves. */
+/* A window moves along the file: [start, start + len) is in memory, and `at` is the next byte to read. Bytes from an
+ * unfinished MULTI on must be kept. Commands are collected in a batch, so that the cache misses of many can overlap
+ * when they are applied; their slices point into the window, so a batch is applied before the window moves. */
 #include "persist/aof_read.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -15,7 +14,7 @@
 #include <unistd.h>
 
 #define WINDOW ((size_t)1 << 20) /* bytes read at a time */
-#define LINE_MAX_BYTES 1024      /* of an annotation, as in Redis */
+#define LINE_MAX_BYTES 1024      /* bytes of an annotation, as in Redis */
 #define BATCH_COMMANDS 64
 #define BATCH_ARGS 512
 
@@ -25,14 +24,14 @@ struct reading {
     struct aof_finding *found;
     char *window;
     size_t room, len; /* of the window */
-    uint64_t start;   /* offset in the file of its first byte */
+    uint64_t start;   /* offset of its first byte in the file */
     size_t at;
-    uint64_t frame_end;  /* offset where the frame ends in which `at` is; 0: in none */
-    uint64_t verified;   /* frames that begin before this have been looked at */
-    bool in_multi;       /* looking for the EXEC ... */
-    uint64_t multi;      /* ... of the MULTI at this offset */
-    uint64_t unit_end;   /* a unit is being applied: up to this offset */
-    uint64_t unit_frame; /* the frame_end to go on with behind it */
+    uint64_t frame_end;  /* offset of the end of the frame that contains `at`; 0: none does */
+    uint64_t verified;   /* frames that begin before this offset have been verified */
+    bool in_multi;       /* searching the EXEC of a MULTI ... */
+    uint64_t multi;      /* ... at this offset */
+    uint64_t unit_end;   /* end of the transaction that is being applied; 0: none is */
+    uint64_t unit_frame; /* the frame_end at unit_end */
     struct resp_parser parser;
     struct aof_command commands[BATCH_COMMANDS];
     struct slice args[BATCH_ARGS];
@@ -61,15 +60,15 @@ static void grow_window(struct reading *r, size_t room) {
     r->room = grown;
 }
 
-/* Drop what is done and read on, until n bytes from `at` are there or the file ends. False: it has ended, or
- * found->error is set. No slices of the window may be in use. */
-static bool want(struct reading *r, size_t n) {
+/* Move the window and read on, until n bytes from `at` on are in memory. False: the file has ended, or found->error is
+ * set. Slices of the window become invalid. */
+static bool want_bytes(struct reading *r, size_t n) {
     if (r->len - r->at >= n) return true;
     drop_done(r);
     uint64_t left = r->found->size > r->start ? r->found->size - r->start : 0;
     size_t wanted = r->at + n < WINDOW ? WINDOW : r->at + n;
     if (r->in_multi && wanted < r->len + WINDOW) wanted = r->len + WINDOW;
-    if (wanted > left) wanted = (size_t)left; /* a claim beyond the file costs no memory */
+    if (wanted > left) wanted = (size_t)left; /* no memory for lengths beyond the end of the file */
     grow_window(r, wanted ? wanted : 1);
     while (r->len < wanted) {
         ssize_t got = pread(r->fd, r->window + r->len, wanted - r->len, (off_t)(r->start + r->len));
@@ -104,16 +103,16 @@ static enum aof_read_result add_command(struct reading *r) {
     struct aof_command *command = &r->commands[r->count++];
     command->argc = (int)argc;
     command->argv = r->parser.argv;
-    if (argc > BATCH_ARGS) return apply_batch(r); /* the parser's own array: gone with the next request */
+    if (argc > BATCH_ARGS) return apply_batch(r); /* the parser reuses this array for the next request */
     command->argv = r->args + r->args_used;
     memcpy(command->argv, r->parser.argv, argc * sizeof *command->argv);
     r->args_used += argc;
     return AOF_READ_OK;
 }
 
-/* --- what is wrong --------------------------------------------------------------------------- */
+/* --- damage ---------------------------------------------------------------------------------- */
 
-static enum aof_read_result torn(struct reading *r, const char *what, uint64_t missing) {
+static enum aof_read_result report_torn(struct reading *r, const char *what, uint64_t missing) {
     struct aof_finding *f = r->found;
     unsigned long long at = offset_of(r);
     if (f->error) return AOF_READ_FAILED;
@@ -125,7 +124,7 @@ static enum aof_read_result torn(struct reading *r, const char *what, uint64_t m
     return AOF_READ_TORN;
 }
 
-static enum aof_read_result rotten(struct reading *r, const char *what) {
+static enum aof_read_result report_rotten(struct reading *r, const char *what) {
     if (r->found->error) return AOF_READ_FAILED;
     snprintf(r->found->reason, sizeof r->found->reason, "%s at offset %llu", what, (unsigned long long)offset_of(r));
     return r->found->frames ? AOF_READ_ROTTEN : AOF_READ_FOREIGN;
@@ -150,18 +149,18 @@ static bool read_frame_line(const char *line, uint64_t *crc, uint64_t *len) {
            read_hex(line + 20, 10, len) && *len > 0;
 }
 
-/* At "#K:": the frame behind it has to be what was written. */
+/* At "#K:": verify the frame. */
 static enum aof_read_result enter_frame(struct reading *r) {
     uint64_t crc, len;
-    if (!want(r, AOF_FRAME_LINE)) return torn(r, "the annotation", 0);
+    if (!want_bytes(r, AOF_FRAME_LINE)) return report_torn(r, "the annotation", 0);
     r->found->frames++;
-    if (!read_frame_line(r->window + r->at, &crc, &len)) return rotten(r, "a damaged annotation");
+    if (!read_frame_line(r->window + r->at, &crc, &len)) return report_rotten(r, "a damaged annotation");
     uint64_t begin = offset_of(r) + AOF_FRAME_LINE;
     if (begin >= r->verified) {
-        if (len > r->found->size - begin) return torn(r, "the write", begin + len - r->found->size);
-        if (!want(r, AOF_FRAME_LINE + (size_t)len)) return torn(r, "the write", 0);
+        if (len > r->found->size - begin) return report_torn(r, "the write", begin + len - r->found->size);
+        if (!want_bytes(r, AOF_FRAME_LINE + (size_t)len)) return report_torn(r, "the write", 0);
         if (crc64(0, r->window + r->at + AOF_FRAME_LINE, (size_t)len) != crc)
-            return rotten(r, "wrong checksum of the write");
+            return report_rotten(r, "wrong checksum of the write");
         r->verified = begin + len;
     }
     r->at += AOF_FRAME_LINE;
@@ -178,12 +177,13 @@ static enum aof_read_result read_stamp(struct reading *r, const char *line, size
 }
 
 static enum aof_read_result read_annotation(struct reading *r) {
-    want(r, LINE_MAX_BYTES);
+    want_bytes(r, LINE_MAX_BYTES);
     size_t have = r->len - r->at, most = have < LINE_MAX_BYTES ? have : LINE_MAX_BYTES;
     const char *line = r->window + r->at;
     if (have >= 3 && memcmp(line, "#K:", 3) == 0) return enter_frame(r);
     const char *lf = memchr(line, '\n', most);
-    if (lf == NULL) return have < LINE_MAX_BYTES ? torn(r, "the annotation", 0) : rotten(r, "a line without end");
+    if (lf == NULL)
+        return have < LINE_MAX_BYTES ? report_torn(r, "the annotation", 0) : report_rotten(r, "a line without end");
     enum aof_read_result result = read_stamp(r, line, (size_t)(lf - line));
     if (result == AOF_READ_OK) r->at += (size_t)(lf + 1 - line);
     return result;
@@ -191,8 +191,9 @@ static enum aof_read_result read_annotation(struct reading *r) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-/* MULTI and EXEC, on the way through a unit that will be applied when its end is there. */
-static enum aof_read_result bracket(struct reading *r, uint64_t began) {
+/* Add a command to the batch. Between MULTI and EXEC only search the end: EXEC sets `at` back to the MULTI, and the
+ * transaction is read a second time, by replay_command(). */
+static enum aof_read_result take_command(struct reading *r, uint64_t began) {
     struct slice name = r->parser.argv[0];
     bool alone = r->parser.argc == 1;
     if (!r->in_multi && alone && slice_is(name, "multi")) {
@@ -210,8 +211,8 @@ static enum aof_read_result bracket(struct reading *r, uint64_t began) {
     return AOF_READ_OK;
 }
 
-/* The second time through a unit: everything but its brackets is applied. */
-static enum aof_read_result replay(struct reading *r) {
+/* The second pass over a transaction: apply everything except MULTI and EXEC. */
+static enum aof_read_result replay_command(struct reading *r) {
     struct slice name = r->parser.argv[0];
     bool is_bracket = r->parser.argc == 1 && (slice_is(name, "multi") || slice_is(name, "exec"));
     enum aof_read_result result = is_bracket ? AOF_READ_OK : add_command(r);
@@ -222,14 +223,14 @@ static enum aof_read_result replay(struct reading *r) {
     return result;
 }
 
-/* A command that is not here completely: read on, or say what is wrong. */
+/* The command is incomplete: read on, or report the damage. */
 static enum aof_read_result read_more(struct reading *r) {
-    if (r->frame_end) return rotten(r, "a command beyond the end of its write");
+    if (r->frame_end) return report_rotten(r, "a command beyond the end of its write");
     enum aof_read_result result = apply_batch(r);
     if (result != AOF_READ_OK) return result;
     size_t have = r->len - r->at;
-    if (want(r, have + (have > WINDOW ? have : WINDOW)) || r->len - r->at > have) return AOF_READ_OK;
-    return torn(r, "the command", 0);
+    if (want_bytes(r, have + (have > WINDOW ? have : WINDOW)) || r->len - r->at > have) return AOF_READ_OK;
+    return report_torn(r, "the command", 0);
 }
 
 static enum aof_read_result read_command(struct reading *r) {
@@ -239,24 +240,24 @@ static enum aof_read_result read_command(struct reading *r) {
     resp_begin(&r->parser, r->window + r->at);
     switch (resp_parse(&r->parser, end, &limits)) {
     case RESP_MORE: return read_more(r);
-    case RESP_ERROR: return rotten(r, "a malformed command");
+    case RESP_ERROR: return report_rotten(r, "a malformed command");
     case RESP_REQUEST: break;
     }
-    if (r->parser.argc == 0) return rotten(r, "a command without arguments");
+    if (r->parser.argc == 0) return report_rotten(r, "a command without arguments");
     r->at = (size_t)(r->parser.next - r->window);
     if (!r->unit_end) r->found->lines += 1 + 2 * (uint64_t)r->parser.argc;
-    return r->unit_end ? replay(r) : bracket(r, began);
+    return r->unit_end ? replay_command(r) : take_command(r, began);
 }
 
 static enum aof_read_result read_item(struct reading *r) {
     char first = r->window[r->at];
     if (first == '*') return read_command(r);
-    if (first != '#') return rotten(r, "neither a command nor an annotation");
+    if (first != '#') return report_rotten(r, "neither a command nor an annotation");
     enum aof_read_result result = apply_batch(r);
     return result == AOF_READ_OK ? read_annotation(r) : result;
 }
 
-/* One thing after the other. found->good is where everything before has been applied, or will be with the batch. */
+/* Read item by item. found->good is the offset before which everything was applied or is in the batch. */
 static enum aof_read_result read_items(struct reading *r) {
     enum aof_read_result result = AOF_READ_OK;
     while (result == AOF_READ_OK) {
@@ -265,7 +266,7 @@ static enum aof_read_result read_items(struct reading *r) {
         if (r->at == r->len) {
             result = apply_batch(r);
             if (result != AOF_READ_OK) return result;
-            if (!want(r, 1)) return r->found->error ? AOF_READ_FAILED : AOF_READ_OK;
+            if (!want_bytes(r, 1)) return r->found->error ? AOF_READ_FAILED : AOF_READ_OK;
         }
         result = read_item(r);
     }
@@ -276,16 +277,16 @@ static enum aof_read_result read_file(struct reading *r) {
     char magic[5];
     if (pread(r->fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "REDIS", 5) == 0) {
         uint64_t end = 0;
-        if (r->hooks->read_base == NULL) return rotten(r, "a snapshot");
+        if (r->hooks->read_base == NULL) return report_rotten(r, "a snapshot");
         if (!r->hooks->read_base(r->hooks->ctx, r->fd, &end)) return AOF_READ_BASE;
         r->start = r->found->good = r->found->base = end;
     }
     enum aof_read_result result = read_items(r);
-    enum aof_read_result last = apply_batch(r); /* what came before the trouble is good */
+    enum aof_read_result last = apply_batch(r); /* all that came before the damage is good */
     if (last != AOF_READ_OK) result = last;
     if (result == AOF_READ_OK && r->in_multi) {
         r->at = (size_t)(r->multi - r->start);
-        result = torn(r, "the transaction", 0);
+        result = report_torn(r, "the transaction", 0);
     }
     if (result == AOF_READ_TORN) r->found->in_multi = r->in_multi;
     return result;

@@ -1,9 +1,16 @@
-/* Reading one append-only file: verify, parse, hand commands over.
+/* Reading one append-only file: verify, parse, apply the commands.
  *
- * What kura wrote is in frames with a checksum (persist/aof_write.h): none of a frame is applied before all of it has
- * been verified. What Redis wrote is applied as it comes. Commands between MULTI and EXEC are applied together, once
- * EXEC has been seen. Memory is bounded by the longest of these, which no claim in the file can stretch beyond the
- * file's size. Nothing is ever changed here: what to do about a bad end is the caller's to decide. */
+ * A file is an optional snapshot, followed by frames (persist/aof_write.h), commands outside frames (written by Redis),
+ * and annotations, in any order. The good part of a file is the longest part from its beginning in which
+ *     (1) the snapshot, if there is one, is valid,
+ *     (2) each frame, command and annotation is valid and complete, and
+ *     (3) each MULTI is followed by its EXEC.
+ * All commands of the good part are applied, and none behind it, except the first ones of a frame with a right checksum
+ * and malformed commands, which nothing but forgery makes. A frame is verified as a whole before its first command is
+ * applied; the commands of a transaction are applied together, after its EXEC was found. Memory is bounded by the
+ * longest frame or transaction and by the size of the file, whatever lengths the file claims.
+ *
+ * The file is never changed: the caller decides about a bad end. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -16,15 +23,15 @@ struct aof_command {
 };
 
 struct aof_reader_hooks {
-    /* Carry out these commands, in order. Returns how many were; fewer than count: the next one is unknown. NULL: only
-     * check. The slices are valid until it returns. */
+    /* Apply these commands in order. Returns the number of those applied; if it is less than `count`, the next command
+     * is unknown. The slices are valid until it returns. NULL: only check the file. */
     size_t (*apply)(void *ctx, const struct aof_command *commands, size_t count);
-    /* The file begins with a snapshot: read it from the descriptor, and set *end to the offset behind it. False has
-     * been logged. NULL: such a file is wrong. */
+    /* Read the snapshot at the beginning from the descriptor, and set *end to the offset behind it. False: failed (the
+     * hook reports it). NULL: snapshots are not accepted. */
     bool (*read_base)(void *ctx, int fd, uint64_t *end);
-    /* So many bytes of this file are done. Called often. May be NULL. */
+    /* This many bytes of the file are done. Called for each megabyte or so. May be NULL. */
     void (*progress)(void *ctx, uint64_t bytes);
-    /* A line "#TS:<seconds>" at this offset: false ends the reading there. May be NULL. */
+    /* There is a line "#TS:<seconds>" at this offset. False: stop before it. May be NULL. */
     bool (*stamp)(void *ctx, int64_t seconds, uint64_t offset);
     void *ctx;
 };
@@ -32,27 +39,28 @@ struct aof_reader_hooks {
 enum aof_read_result {
     AOF_READ_OK,
     AOF_READ_EMPTY,
-    AOF_READ_ABSENT,  /* error is errno */
-    AOF_READ_FAILED,  /* cannot be opened or read: error is errno */
-    AOF_READ_TORN,    /* it ends in the middle of something */
-    AOF_READ_ROTTEN,  /* a frame is not what was written, or what is between frames makes no sense */
-    AOF_READ_FOREIGN, /* not the format, and there are no frames that would say how far it is sound */
-    AOF_READ_UNKNOWN, /* a command that does not exist: `command` is its name */
-    AOF_READ_BASE,    /* the snapshot it begins with is bad: logged by read_base */
-    AOF_READ_STOPPED, /* `stamp` wanted no more */
+    AOF_READ_ABSENT,  /* `error` is errno */
+    AOF_READ_FAILED,  /* cannot be opened or read: `error` is errno */
+    AOF_READ_TORN,    /* the file ends within a frame, a command or a transaction */
+    AOF_READ_ROTTEN,  /* a frame, or a command between frames, is damaged */
+    AOF_READ_FOREIGN, /* not the format, and no frame that would prove its beginning */
+    AOF_READ_UNKNOWN, /* a command does not exist: `command` is its name */
+    AOF_READ_BASE,    /* the snapshot is bad (reported by read_base) */
+    AOF_READ_STOPPED, /* `stamp` returned false */
 };
 
 struct aof_finding {
     uint64_t size; /* of the file */
-    uint64_t good; /* bytes up to here are sound, and were applied */
-    uint64_t base; /* of these, the snapshot at the start */
+    uint64_t good; /* bytes of the good part */
+    uint64_t base; /* of these, the snapshot at the beginning */
     uint64_t commands, frames;
-    uint64_t lines;   /* of the commands, as Redis's tool counts them */
-    bool in_multi;    /* torn between MULTI and EXEC */
+    uint64_t lines;   /* of the commands, as redis-check-aof counts them */
+    bool in_multi;    /* the file ends between MULTI and EXEC */
     int error;        /* errno */
-    char reason[160]; /* for people, with the offset of the trouble */
+    char reason[160]; /* text for people, with the offset of the damage */
     char command[64];
 };
 
+/* Read dir/name. *found is filled in for every result. */
 enum aof_read_result aof_read(const char *dir, const char *name, const struct aof_reader_hooks *hooks,
                               struct aof_finding *found);

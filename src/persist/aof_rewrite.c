@@ -1,5 +1,5 @@
-/* The dataset as commands: what `aof-use-rdb-preamble no` asks for. A key is one command, or several of up to
- * ITEMS_A_COMMAND items, so that no reader needs much memory for one, and then PEXPIREAT if it has a deadline. */
+/* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
+ * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_write.h). */
 #include "persist/aof_rewrite.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -20,20 +20,20 @@
 #include <unistd.h>
 
 #define ITEMS_A_COMMAND 64
-#define WRITE_AT (1 << 20)
-#define SYNC_EVERY (4 << 20)
+#define WRITE_AT (1 << 20)   /* bytes of a frame */
+#define SYNC_EVERY (4 << 20) /* bytes */
 
 struct rewriting {
     int fd;
     bool incremental_sync;
-    struct buf out; /* room for an annotation, and commands */
+    struct buf out; /* room for the annotation, then the commands of a frame */
     uint64_t written, synced;
     size_t keys;
     int error;
-    /* The command being collected: its items wait until their number is known. */
+    /* The command being collected. Its items wait, because their number comes first. */
     struct slice verb, key;
     struct buf items;
-    int count; /* of words in items */
+    int count; /* words in `items` */
 };
 
 /* --- output ---------------------------------------------------------------------------------- */

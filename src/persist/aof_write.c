@@ -1,8 +1,9 @@
-/* Room for the annotation is left when a frame begins, and filled in when it ends, so that the payload is copied once
- * (from the client's request to the buffer) and read once (by the checksum, while it is in the cache).
+/* A frame begins with room for its annotation, which is filled in when the frame ends. So the payload is copied once
+ * (from the request to the buffer) and read once (by the checksum, while it is in the cache).
  *
- * An fsync that fails may have thrown the dirty pages away, and a later one succeed: so under `always` any failure is
- * the end of the process, and under `everysec` writes are refused until a later sync succeeds, as Redis does it. */
+ * A failed fsync may have dropped the dirty pages, so that a later one succeeds although data is lost. Therefore any
+ * failure under `always` ends the process; under `everysec` writes are refused until a later sync succeeds, as in
+ * Redis. */
 #include "persist/aof_write.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -21,30 +22,31 @@
 #include <unistd.h>
 
 #define NO_FRAME SIZE_MAX
-#define KEEP_BYTES (256 << 10) /* a buffer larger than this is given back after the write */
-#define LOG_ERRORS_US 30000000 /* between two log lines about the same trouble */
+#define KEEP_BYTES (256 << 10) /* a larger buffer is freed after the write */
+#define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
 
 struct aof_write_options aof_write_options;
 
 static struct {
     int fd;             /* -1: off */
-    int64_t bytes;      /* in the file */
+    int64_t bytes;      /* written to the file */
     int64_t synced;     /* of these, given to a sync */
-    struct buf waiting; /* frames, the last one possibly open */
-    size_t frame;       /* offset of the open frame's line in `waiting` */
-    int db_id;          /* selected in the file; -1: unknown */
+    struct buf waiting; /* frames to be written; the last one may be open */
+    size_t frame;       /* offset of the open frame in `waiting`, or NO_FRAME */
+    int db_id;          /* the database selected in the file; -1: unknown */
     bool in_unit;       /* between MULTI and EXEC */
     int64_t stamped_s;  /* the last "#TS:" */
-    int64_t synced_ms;  /* when the last sync was begun */
+    int64_t synced_ms;  /* when the last sync began */
     bool syncing_ahead; /* see aof_write_sync_ahead() */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
 } out = {.fd = -1, .frame = NO_FRAME, .db_id = -1};
 
+/* Shared with the worker. */
 static atomic_uint pending_syncs; /* given to the worker and not done */
-static atomic_int sync_errno;     /* of the last one done */
+static atomic_int sync_errno;     /* of the last one that is done */
 
 struct aof_write_metrics aof_write_metrics(void) {
     return (struct aof_write_metrics){.file_bytes = out.bytes,
@@ -83,13 +85,13 @@ static void begin_frame(void) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static void append_args(const struct slice *argv, int argc) {
+static void put_args(const struct slice *argv, int argc) {
     resp_put_header(&out.waiting, '*', argc);
     for (int i = 0; i < argc; i++)
         resp_put_word(&out.waiting, argv[i]);
 }
 
-static void select_db(int db_id) {
+static void put_select(int db_id) {
     if (db_id == out.db_id) return;
     out.db_id = db_id;
     resp_put_header(&out.waiting, '*', 2);
@@ -97,8 +99,8 @@ static void select_db(int db_id) {
     resp_put_int(&out.waiting, db_id);
 }
 
-/* Between units only, so that a tool that cuts here cuts no transaction in two. */
-static void stamp(void) {
+/* Only between transactions, so that a tool that cuts at a stamp cuts none in two. */
+static void put_stamp(void) {
     int64_t now_s = clock_now_ms() / 1000;
     if (now_s <= out.stamped_s) return;
     out.stamped_s = now_s;
@@ -108,21 +110,21 @@ static void stamp(void) {
 
 void aof_write_append(int db_id, const struct slice *argv, int argc, struct slice raw) {
     if (out.fd < 0) return;
-    if (aof_write_options.timestamps && !out.in_unit) stamp();
+    if (aof_write_options.timestamps && !out.in_unit) put_stamp();
     begin_frame();
     if (unlikely(argc == 1)) {
         if (slice_is(argv[0], "multi")) {
-            select_db(db_id);
+            put_select(db_id);
             out.in_unit = true;
         } else if (slice_is(argv[0], "exec")) {
             out.in_unit = false;
         }
     }
-    if (unlikely(db_id != out.db_id)) select_db(db_id);
+    if (unlikely(db_id != out.db_id)) put_select(db_id);
     if (raw.len)
         buf_append_slice(&out.waiting, raw);
     else
-        append_args(argv, argc);
+        put_args(argv, argc);
     if (out.waiting.len - out.frame > AOF_FRAME_MAX && !out.in_unit) end_frame();
 }
 
@@ -135,7 +137,8 @@ static bool may_complain(void) {
     return true;
 }
 
-/* Only a part was written: take it back, so that a reader does not find half a frame, or at least remember it. */
+/* Only a part was written: cut it off, so that a reader does not find half a frame. If that fails, keep only the
+ * rest. */
 static void take_back(size_t written, bool complain) {
     if (complain)
         log_warning("Short write while writing to the AOF file: (nwritten=%zu, expected=%zu)", written,
@@ -190,7 +193,7 @@ static bool write_waiting(bool force) {
 
 static void sync_file(void *fd) {
     int failed = fdatasync((int)(intptr_t)fd) < 0 ? errno : 0;
-    /* A pipe or the like cannot be synced, and needs none. */
+    /* Pipes and the like need no sync. */
     if (failed == EINVAL || failed == EROFS) failed = 0;
     int before = atomic_exchange(&sync_errno, failed);
     if (failed && !before)
@@ -292,7 +295,7 @@ void aof_write_begin(int fd, int64_t bytes) {
 
 void aof_write_end(void) {
     if (out.fd < 0) return;
-    worker_submit(close_file, (void *)(intptr_t)out.fd); /* behind a sync that may be under way */
+    worker_submit(close_file, (void *)(intptr_t)out.fd); /* after a sync that may be pending */
     out.fd = -1;
     out.bytes = out.synced = 0;
     out.frame = NO_FRAME;

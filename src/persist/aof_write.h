@@ -1,14 +1,20 @@
 /* The growing end of an append-only file.
  *
- * What a turn of the server changed is collected in memory and leaves with one write, before the replies of that turn
- * do. Each write begins with an annotation, a line that Redis and its tools pass over since it begins with '#':
+ * Changes are collected in memory during a turn of the server, and written by one system call before the replies of
+ * that turn are sent. Each write consists of frames. A frame begins with an annotation of 32 bytes, a line that Redis
+ * and its tools skip, as it begins with '#':
  *
- *     #K:<CRC-64 of what follows, 16 hex digits> <its length, 10 hex digits> CR LF     (32 bytes)
+ *     #K:<CRC-64 of the payload, 16 hex digits> <its length in bytes, 10 hex digits> CR LF
  *
- * so that a reader can verify what it is about to apply: a write that did not reach the disk as a whole, or a bit that
- * has turned since, is found exactly, and everything in front of it is known to be sound. Large amounts are several
- * such frames. A frame never ends between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames, and what lies
- * outside of frames (what Redis has appended) is legal, and not verified. */
+ * and the payload follows. A frame is valid if and only if
+ *     (1) the annotation has this form, with lower-case digits and a length that is not 0,
+ *     (2) the file has as many bytes behind it,
+ *     (3) their CRC-64 is the one in the annotation, and
+ *     (4) they are complete commands.
+ * So a reader finds a write that did not reach the disk as a whole, and every bit that has changed since, before it
+ * applies anything of the frame; and all frames before are proved sound. A large write is several frames. A frame never
+ * ends between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has
+ * appended, are legal but cannot be verified. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -16,46 +22,47 @@
 #include <stdint.h>
 
 #define AOF_FRAME_LINE 32       /* bytes of the annotation */
-#define AOF_FRAME_MAX (1 << 20) /* payload after which a frame ends, as soon as it may */
+#define AOF_FRAME_MAX (1 << 20) /* bytes of payload after which a frame ends, outside MULTI */
 
 enum aof_fsync { AOF_FSYNC_NO, AOF_FSYNC_ALWAYS, AOF_FSYNC_EVERYSEC };
 
 struct aof_write_options {
     int fsync;              /* enum aof_fsync: appendfsync */
-    bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: not while a child is writing */
+    bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: no sync while a child is writing */
     bool timestamps;        /* aof-timestamp-enabled */
 };
 extern struct aof_write_options aof_write_options;
 
 struct aof_write_metrics {
-    int64_t file_bytes;     /* of the file that is open */
-    size_t buffered;        /* bytes that wait to be written */
-    uint64_t delayed_syncs; /* times that the disk was still busy with the last one a second later */
-    unsigned pending_syncs; /* under way on the worker */
-    int write_errno;        /* of the last write if it failed, 0 if all is well again */
-    int sync_errno;         /* the same for the sync in the background */
+    int64_t file_bytes;     /* of the open file */
+    size_t buffered;        /* bytes to be written */
+    uint64_t delayed_syncs; /* syncs that were due while the previous one was still running */
+    unsigned pending_syncs; /* given to the worker and not done */
+    int write_errno;        /* of the last write; 0: it succeeded */
+    int sync_errno;         /* of the last sync on the worker; 0: it succeeded */
 };
 struct aof_write_metrics aof_write_metrics(void);
 static inline bool aof_write_failing(struct aof_write_metrics m) {
     return m.write_errno != 0 || m.sync_errno != 0;
 }
 
-/* Go on with this file, which has so many bytes. Takes the descriptor; the one before was closed. */
+/* Append to this file, which has this many bytes. Takes over the descriptor. No file may be open. */
 void aof_write_begin(int fd, int64_t bytes);
-/* Nothing is collected any more, and the file is closed. What waits is dropped, and nothing is synced: do that first. */
+/* Close the file. Buffered bytes are dropped and nothing is synced: flush and sync before. */
 void aof_write_end(void);
 bool aof_write_is_open(void);
 
-/* Add a command. `raw`, if not empty, is its encoding; SELECT is added where the database changes. */
+/* Append a command to the buffer, with SELECT before it if the database differs from the last one. `raw`, if not empty,
+ * is the encoded command. */
 void aof_write_append(int db_id, const struct slice *argv, int argc, struct slice raw);
-/* Write what waits, and sync as the policy says. Under AOF_FSYNC_ALWAYS an error ends the process. With `force`, errors are
- * reported, but nothing ends: the last attempt before the file is left. True if nothing is left to write. */
+/* Write the buffer, and sync by the policy. True: nothing is left to write. Errors are logged. Under AOF_FSYNC_ALWAYS
+ * an error ends the process, except with `force`: the last attempt before the file is left. */
 bool aof_write_flush(bool force);
-bool aof_write_sync_now(void); /* errno if false */
-/* Before aof_write_sync_now(), where that can wait: has most of the file been synced in the background? False: ask again
- * a little later. */
+bool aof_write_sync_now(void); /* false: errno */
+/* Sync in the background, before aof_write_sync_now() has to wait for the disk. True: most of the file is synced.
+ * False: ask again a little later. */
 bool aof_write_sync_ahead(void);
-void aof_write_forget_errors(void);
+void aof_write_forget_errors(void); /* as if the last write and sync had succeeded */
 
-/* Used by the reader's side too: fill in a frame's annotation. `line` has AOF_FRAME_LINE bytes. */
+/* Fill in the annotation of a frame: AOF_FRAME_LINE bytes at `line`. For aof_rewrite.c and tests, too. */
 void aof_write_frame_line(char *line, const char *payload, size_t len);

@@ -1,6 +1,6 @@
-/* The child keeps no descriptor but the pipe's and the standard ones: a socket that it held would keep a port taken, or
- * a client from seeing the end of its connection, after the parent is gone. It dies with the parent: what it writes is
- * of use to nobody else. */
+/* The child closes all descriptors except the pipe's and the standard ones. A socket that it held would keep a port in
+ * use, or a connection open, after the parent has ended. The child is killed when the parent ends, since nobody else
+ * can use what it writes. */
 #include "persist/child.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define REPORT_KEYS 1024 /* between two looks at the clock */
+#define REPORT_KEYS 1024 /* between two readings of the clock */
 #define REPORT_US 1000000
-#define COW_SHARE 100 /* measuring what was copied may take one part in this many of the child's time */
-#define NICENESS 10   /* the parent's requests come first */
+#define COW_SHARE 100 /* measuring the copied memory may take one part in this many of the child's time */
+#define NICENESS 10   /* requests of the parent come first */
 
 struct report {
     size_t keys_done, cow_bytes;
@@ -30,13 +30,13 @@ void (*child_inside)(enum child_kind kind);
 void (*child_changed)(bool lives);
 
 static struct {
-    struct child_job job; /* kind CHILD_NONE: no child */
+    struct child_job job; /* its kind is CHILD_NONE without a child */
     pid_t pid;
     struct loop_source pipe; /* its reading end */
 } parent = {.pid = -1};
 
 static struct {
-    int fd; /* the pipe's writing end; -1: this is no child */
+    int fd; /* the pipe's writing end; -1: this process is no child */
     size_t keys_done, keys_looked;
     int64_t told_us, cow_next_us;
     size_t cow_bytes;
@@ -44,7 +44,7 @@ static struct {
 
 /* --- in the child ---------------------------------------------------------------------------- */
 
-/* Private dirty pages: those of the parent's that were copied since the fork, and the child's own. */
+/* Private dirty pages: pages of the parent that were copied since the fork, and the child's own. */
 static size_t copied_bytes(void) {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
     char line[256];
@@ -67,7 +67,7 @@ static void measure_copied(bool now) {
 static void tell_parent(bool last) {
     measure_copied(last);
     struct report report = {child.keys_done, child.cow_bytes};
-    /* A full pipe means a parent that is busy: the next report says it all again. */
+    /* If the pipe is full the parent is busy. The next report repeats all figures. */
     if (write(child.fd, &report, sizeof report) < 0) return;
 }
 
@@ -91,13 +91,13 @@ static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent
     static const int defaults[] = {SIGUSR1, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C goes to the whole group: the parent decides */
+    signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the parent decides */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent_pid) _exit(1);
     keep_only(fd);
     child.fd = fd;
     log_set_role('C');
-    if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0) errno = 0; /* a courtesy */
+    if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0) errno = 0; /* optional */
     if (child_inside) child_inside(job->kind);
     child.told_us = clock_mono_us();
     int status = job->run(job->ctx);
@@ -121,7 +121,7 @@ static void take_reports(void) {
     }
 }
 
-static void reap(void) {
+static void reap_child(void) {
     struct child_job job = parent.job;
     struct child_end end = {.pid = parent.pid};
     int status = 0;
@@ -137,18 +137,18 @@ static void reap(void) {
     parent.job.kind = CHILD_NONE;
     parent.pid = -1;
     job.done(job.ctx, &end);
-    if (child_changed && parent.job.kind == CHILD_NONE) child_changed(false); /* what it left behind is known now */
+    if (child_changed && parent.job.kind == CHILD_NONE) child_changed(false); /* done() may fork again */
 }
 
 static void pipe_ready(struct loop_source *source, uint32_t events) {
     (void)source;
     struct report report;
     take_reports();
-    if (events & ~(uint32_t)LOOP_READ) { /* a hang-up: the writing end is gone, and so is the child */
-        reap();
+    if (events & ~(uint32_t)LOOP_READ) { /* hang-up: the child has ended, and so its end of the pipe */
+        reap_child();
         return;
     }
-    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap();
+    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap_child();
 }
 
 static bool make_pipe(int ends[2]) {
@@ -199,5 +199,5 @@ pid_t child_pid(void) {
 void child_kill(void) {
     if (parent.job.kind == CHILD_NONE) return;
     kill(parent.pid, SIGUSR1);
-    reap();
+    reap_child();
 }

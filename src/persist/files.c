@@ -1,5 +1,5 @@
+/* Paths are put together on the stack. Interrupted and short system calls are continued. */
 #include "persist/files.h"
-#include "base/alloc.h"
 #include "base/worker.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 
 #define READ_STEP 65536
 
-static bool join(const char *dir, const char *name, char path[PATH_MAX]) {
+static bool join_path(const char *dir, const char *name, char path[PATH_MAX]) {
     int n = dir && dir[0] ? snprintf(path, PATH_MAX, "%s/%s", dir, name) : snprintf(path, PATH_MAX, "%s", name);
     if (n >= 0 && n < PATH_MAX) return true;
     errno = ENAMETOOLONG;
@@ -20,13 +20,13 @@ static bool join(const char *dir, const char *name, char path[PATH_MAX]) {
 
 int files_open(const char *dir, const char *name, int flags) {
     char path[PATH_MAX];
-    return join(dir, name, path) ? open(path, flags | O_CLOEXEC, 0644) : -1;
+    return join_path(dir, name, path) ? open(path, flags | O_CLOEXEC, 0644) : -1;
 }
 
 int64_t files_size(const char *dir, const char *name) {
     char path[PATH_MAX];
     struct stat about;
-    return join(dir, name, path) && stat(path, &about) == 0 ? (int64_t)about.st_size : -1;
+    return join_path(dir, name, path) && stat(path, &about) == 0 ? (int64_t)about.st_size : -1;
 }
 
 bool files_exists(const char *dir, const char *name) {
@@ -35,7 +35,7 @@ bool files_exists(const char *dir, const char *name) {
 
 bool files_rename(const char *from_dir, const char *from, const char *to_dir, const char *to) {
     char old_path[PATH_MAX], new_path[PATH_MAX];
-    return join(from_dir, from, old_path) && join(to_dir, to, new_path) && rename(old_path, new_path) == 0;
+    return join_path(from_dir, from, old_path) && join_path(to_dir, to, new_path) && rename(old_path, new_path) == 0;
 }
 
 bool files_make_dir(const char *dir) {
@@ -50,19 +50,19 @@ bool files_make_dir(const char *dir) {
 bool files_sync_dir(const char *dir) {
     int fd = open(dir && dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems have no such thing */
+    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems cannot sync directories */
     close(fd);
     return fine;
 }
 
-/* A file's blocks are freed when its last descriptor is closed: the name goes at once, the blocks later. */
+/* The kernel frees the blocks of a removed file when its last descriptor is closed. */
 static void close_descriptor(void *fd) {
     close((int)(intptr_t)fd);
 }
 
 void files_remove_later(const char *dir, const char *name) {
     char path[PATH_MAX];
-    if (!join(dir, name, path)) return;
+    if (!join_path(dir, name, path)) return;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     unlink(path);
     if (fd >= 0) worker_submit(close_descriptor, (void *)(intptr_t)fd);

@@ -1,3 +1,5 @@
+/* The list of files, reading it with the checks of manifest.h, and writing it. The text is small, so it is read and
+ * written as a whole. */
 #include "persist/manifest.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -34,7 +36,7 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
     }
 }
 
-/* The last file of a type: of increments, the one that is written to. */
+/* The last file of a type; of the increments this is the one being written. */
 static struct manifest_file *last_of(const struct manifest *m, enum manifest_type type) {
     for (size_t i = m->count; i-- > 0;)
         if (m->files[i].type == type) return &m->files[i];
@@ -107,7 +109,7 @@ void manifest_drop_history(struct manifest *m) {
 
 static const char *const wrong_format = "Invalid AOF manifest file format";
 
-/* A name is looked for below the directory, and nowhere else. */
+/* A name must not lead out of the directory. */
 static const char *check_name(struct slice name) {
     if (memchr(name.ptr, '/', name.len) || memchr(name.ptr, '\\', name.len))
         return "File can't be a path, just a filename";
@@ -116,7 +118,7 @@ static const char *check_name(struct slice name) {
     return NULL;
 }
 
-/* Digits up to the first byte that is none, as Redis reads them; 0 if there are none or too many. */
+/* The digits up to the first other byte, as in Redis. 0: there are none or too many. */
 static int64_t read_seq(struct slice word) {
     int64_t seq = 0;
     for (size_t i = 0; i < word.len && word.ptr[i] >= '0' && word.ptr[i] <= '9'; i++) {
@@ -126,7 +128,7 @@ static int64_t read_seq(struct slice word) {
     return seq;
 }
 
-/* Pairs of a key and a value; keys that a later version may add are passed over. */
+/* Pairs of a key and a value. Unknown keys, which a later version may add, are ignored. */
 static const char *read_pairs(const struct words *words, struct manifest_file *file, struct slice *name) {
     if (words->count < 6 || words->count % 2) return wrong_format;
     char type = '\0';
@@ -164,7 +166,7 @@ static const char *add_read(struct manifest *m, struct manifest_file file, struc
     return NULL;
 }
 
-static struct slice trim(struct slice line) {
+static struct slice trim_line(struct slice line) {
     const char *blanks = " \t\r\n";
     while (line.len && memchr(blanks, line.ptr[0], 4))
         line = slice_of(line.ptr + 1, line.len - 1);
@@ -197,7 +199,7 @@ bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error
     *error = (struct manifest_error){.text = text.len ? NULL : "Found an empty AOF manifest"};
     for (int number = 1; p < end && !error->text; number++) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
-        struct slice line = trim(slice_of(p, (size_t)((lf ? lf : end) - p)));
+        struct slice line = trim_line(slice_of(p, (size_t)((lf ? lf : end) - p)));
         bool complete = lf && lf - p < MANIFEST_LINE_MAX, comment = *p == '#';
         p = lf ? lf + 1 : end;
         if (comment) continue;
@@ -232,7 +234,7 @@ enum manifest_load manifest_load(const char *dir, const char *name, struct manif
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* Must a name be quoted, to be read back as one word? */
+/* True if the name must be quoted to be read back as one word. */
 static bool needs_quotes(const char *name) {
     for (const char *p = name; *p; p++)
         if (*p <= ' ' || *p > '~' || strchr("\\\"'", *p)) return true;

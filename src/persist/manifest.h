@@ -1,11 +1,20 @@
-/* The manifest of a multi-part append-only file: which files, in which order, are the dataset.
+/* The manifest of a multi-part append-only file: the files that are the dataset, in order.
  *
- *     file appendonly.aof.2.base.rdb seq 2 type b     the dataset at some time; at most one
+ *     file appendonly.aof.2.base.rdb seq 2 type b     the base: the dataset at some time
  *     file appendonly.aof.1.incr.aof seq 1 type h     history: replaced by the base, to be removed
- *     file appendonly.aof.2.incr.aof seq 2 type i     what was written since, in rising order
+ *     file appendonly.aof.2.incr.aof seq 2 type i     an increment: what was written since
  *
- * The format, the rules for names and the error texts are those of Redis 7. The manifest is replaced as a
- * whole, by a rename: whoever dies at any moment leaves the old one or the new one. */
+ * The format and the error texts are those of Redis 7. A manifest is valid if and only if
+ *     (1) it is not empty, and each line, except comments, ends with LF within MANIFEST_LINE_MAX bytes,
+ *     (2) each line is a comment (it begins with '#') or at least three pairs of a key and a value, written as words of
+ *         the configuration file; the keys file, seq and type occur among them, and unknown keys are ignored,
+ *     (3) the value of file is a name without a path: no '/', '\' or NUL, not "." or "..", not empty,
+ *     (4) the value of seq begins with digits, whose number is positive,
+ *     (5) the value of type begins with b, h or i,
+ *     (6) at most one file is a base, and
+ *     (7) the seq of increments rises from line to line.
+ * The dataset is the base, if there is one, followed by the increments. The manifest is replaced as a whole, by a
+ * rename: if the process dies, the old one or the new one is there. */
 #pragma once
 #include "base/buf.h"
 #include "base/slice.h"
@@ -18,44 +27,52 @@
 enum manifest_type { MANIFEST_BASE = 'b', MANIFEST_INCR = 'i', MANIFEST_HISTORY = 'h' };
 
 struct manifest_file {
-    char *name; /* owned; no path */
+    char *name; /* without a path; owned by the manifest */
     int64_t seq;
     enum manifest_type type;
 };
 
-/* {0} is a valid empty one. */
+/* {0} is an empty one. */
 struct manifest {
-    struct manifest_file *files; /* base, if any, then history and increments, each in order of their lines */
+    struct manifest_file *files; /* in the order of their lines; new files come last */
     size_t count, cap;
-    int64_t base_seq, incr_seq; /* the highest given so far */
+    int64_t base_seq, incr_seq; /* the highest numbers so far */
 };
 
 struct manifest_error {
-    const char *text; /* static */
-    int line;         /* 0: of the file as a whole */
-    char shown[MANIFEST_LINE_MAX + 1];
+    const char *text;                  /* static */
+    int line;                          /* the line that is wrong, from 1; 0: the file as a whole */
+    char shown[MANIFEST_LINE_MAX + 1]; /* that line */
 };
 
-/* False (*error filled in, *m empty) for a text that is not a manifest. */
+/* False: the text is not a valid manifest; *error is filled in, *m is empty. */
 bool manifest_parse(struct slice text, struct manifest *m, struct manifest_error *error);
 void manifest_print(const struct manifest *m, struct buf *out);
 void manifest_free(struct manifest *m);
+/* A deep copy: both must be freed. */
 void manifest_copy(struct manifest *to, const struct manifest *from);
 
 const struct manifest_file *manifest_base(const struct manifest *m);      /* NULL: none */
 const struct manifest_file *manifest_last_incr(const struct manifest *m); /* NULL: none */
 size_t manifest_live(const struct manifest *m);                           /* base and increments */
 
-/* Make the base, if any, history, and add a new one: "<prefix>.<seq>.base.rdb" or ".aof". Returns its name. */
+/* Make the present base history, and add a new one: "<prefix>.<seq>.base.rdb" or ".aof". Returns its name, which the
+ * manifest owns. */
 const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb);
-/* Take this file as it is for base number 1: the append-only file of an old version. */
+/* Make this file, the append-only file of an old version, the base number 1 and the only file. */
 void manifest_adopt_base(struct manifest *m, const char *name);
-const char *manifest_new_incr(struct manifest *m, const char *prefix); /* "<prefix>.<seq>.incr.aof" */
-/* All increments but the last `keep` are history from now on. */
+const char *manifest_new_incr(struct manifest *m, const char *prefix); /* "<prefix>.<seq>.incr.aof"; likewise */
+/* Make all increments except the last `keep` history. */
 void manifest_retire_incrs(struct manifest *m, size_t keep);
-void manifest_drop_history(struct manifest *m);
+void manifest_drop_history(struct manifest *m); /* forget these files */
 
-enum manifest_load { MANIFEST_LOADED, MANIFEST_ABSENT, MANIFEST_UNREADABLE /* errno */, MANIFEST_WRONG /* *error */ };
+enum manifest_load {
+    MANIFEST_LOADED,
+    MANIFEST_ABSENT,
+    MANIFEST_UNREADABLE, /* cannot be opened: errno */
+    MANIFEST_WRONG,      /* not valid, or a read failed: *error */
+};
 enum manifest_load manifest_load(const char *dir, const char *name, struct manifest *m, struct manifest_error *error);
-/* Replace dir/name durably. False has been logged; the former one is still there then. */
+/* Replace dir/name; the new one is on disk afterwards. False: failed (logged). The old one is still there then, unless
+ * only the sync of the directory failed. */
 bool manifest_save(const char *dir, const char *name, const struct manifest *m);

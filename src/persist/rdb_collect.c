@@ -1,9 +1,13 @@
-/* Sets and hashes on their way in. What comes element by element is put into a listpack first, as long as it may stay
- * one; what comes as a listpack, or as something that can be made one, is checked and goes into the entry as it is. A
- * table is made when the options ask for one. */
+/* Reading sets and hashes. A collection that comes element by element is gathered in a listpack, as long as its
+ * encoding may be small. One that comes as a listpack, or in an old format that can be converted to one, is checked and
+ * copied into the entry. A table is made when the options demand it. */
 #include "base/alloc.h"
+#include "base/num.h"
+#include "ds/field.h"
 #include "ds/intset.h"
+#include "ds/pack.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include "persist/rdb_gather.h"
 #include "store/fieldmap.h"
 #include "store/set.h"
@@ -11,19 +15,19 @@
 #include "store/value_table.h"
 #include <stdlib.h>
 
-#define TABLE_BYTES 2 /* of the input that a member of a table takes at least: what its room is bounded by */
+#define TABLE_BYTES 2 /* bytes of the input that a member takes at least: they bound the room of a table */
 
 struct build {
     struct rdb_in *in;
-    struct table *table; /* NULL: what there is lies in in->pack */
-    size_t count;        /* elements, or pairs */
-    size_t longest;      /* bytes of an element of a set */
-    bool integers;       /* a set that has nothing else */
+    struct table *table; /* NULL: all elements are in in->pack */
+    size_t count;        /* elements or pairs so far */
+    size_t longest;      /* bytes of the longest element of a set */
+    bool integers;       /* all elements of a set are integers */
     uint64_t expected;   /* elements or pairs in all */
     struct rdb_gather gather;
 };
 
-static void begin(struct build *b, struct rdb_in *in, uint64_t expected) {
+static void begin_build(struct build *b, struct rdb_in *in, uint64_t expected) {
     *b = (struct build){.in = in, .integers = true, .expected = expected};
     rdb_pack_begin(in);
 }
@@ -36,12 +40,12 @@ static uint64_t hash_of(struct slice s) {
     return hash_bytes(s.ptr, s.len);
 }
 
-/* Would in->pack, with this much more, still fit into an entry? */
+/* True if in->pack with this many more bytes fits into an entry. */
 static bool fits_entry(const struct build *b, size_t more) {
     return listpack_bytes(b->in->pack.bytes) + more <= PACK_MAX;
 }
 
-/* The table is complete (or the input broken: ok is false). */
+/* The table is complete, or the input is broken (ok is false). */
 static bool finish_table(struct build *b, bool ok, struct rdb_value *v, enum entry_type type, unsigned encoding) {
     if (!rdb_gather_end(&b->gather)) ok = came_twice(b->in);
     rdb_value_pointer(v, type, encoding, b->table);
@@ -51,7 +55,7 @@ static bool finish_table(struct build *b, bool ok, struct rdb_value *v, enum ent
 
 /* --- Sets -------------------------------------------------------------------------------------- */
 
-static void add_record(struct build *b, struct slice member) {
+static void add_set_record(struct build *b, struct slice member) {
     rdb_gather_add(&b->gather, hash_of(member), set_record_new(member));
     b->count++;
 }
@@ -63,7 +67,7 @@ static void set_to_table(struct build *b, const uint8_t *lp) {
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_member_records);
     for (const uint8_t *at = listpack_first(lp); !listpack_at_end(at); at = listpack_next(at))
-        add_record(b, listpack_text(at, scratch));
+        add_set_record(b, listpack_text(at, scratch));
 }
 
 static bool add_member(struct build *b, struct slice member) {
@@ -77,7 +81,7 @@ static bool add_member(struct build *b, struct slice member) {
         }
         set_to_table(b, b->in->pack.bytes);
     }
-    add_record(b, member);
+    add_set_record(b, member);
     return true;
 }
 
@@ -88,7 +92,7 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The integers in in->pack become an intset in in->name. */
+/* Convert the integers in in->pack to an intset in in->name. */
 static bool finish_intset(struct build *b, struct rdb_value *v) {
     int64_t *numbers = alloc_get(b->count * sizeof *numbers);
     uint8_t *block = rdb_room(&b->in->name, INTSET_HEAD + b->count * sizeof *numbers, 0);
@@ -111,7 +115,7 @@ static bool finish_set(struct build *b, bool ok, struct rdb_value *v) {
     uint64_t intset_max = (uint64_t)set_options.max_intset_entries;
     if (!ok && !b->table) return false;
     if (!b->table && b->count == 0) return rdb_value_empty(v);
-    bool small = !b->table && b->count <= intset_max; /* Redis begins with an intset, or with a table */
+    bool small = !b->table && b->count <= intset_max; /* Redis begins with an intset or with a table */
     if (small && b->integers && b->count * sizeof(int64_t) <= PACK_MAX) return finish_intset(b, v);
     if (small && b->count <= listpack_max && b->longest <= (uint64_t)set_options.max_listpack_value) {
         const uint8_t *lp = b->in->pack.bytes;
@@ -128,7 +132,7 @@ static bool get_members(struct rdb_in *in, struct rdb_value *v) {
     struct slice s;
     uint64_t count;
     if (!rdb_get_count(in, &count, 1)) return false;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     if (count > (uint64_t)set_options.max_intset_entries) set_to_table(&b, in->pack.bytes);
     bool ok = true;
     while (ok && count-- > 0)
@@ -149,10 +153,10 @@ static bool get_intset(struct rdb_in *in, struct rdb_value *v) {
     }
     struct build b;
     char digits[NUM_I64_MAX];
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     set_to_table(&b, in->pack.bytes);
     for (size_t i = 0; i < count; i++)
-        add_record(&b, slice_of(digits, (size_t)num_print_i64(digits, intset_get(block, i))));
+        add_set_record(&b, slice_of(digits, (size_t)num_print_i64(digits, intset_get(block, i))));
     return finish_table(&b, true, v, ENTRY_SET, SET_HASHTABLE);
 }
 
@@ -167,7 +171,7 @@ static bool get_set_listpack(struct rdb_in *in, struct rdb_value *v) {
         return true;
     }
     struct build b;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     set_to_table(&b, lp);
     return finish_table(&b, true, v, ENTRY_SET, SET_HASHTABLE);
 }
@@ -219,7 +223,7 @@ static bool get_pairs(struct rdb_in *in, struct rdb_value *v) {
     struct slice name, value;
     uint64_t count;
     if (!rdb_get_count(in, &count, 2)) return false;
-    begin(&b, in, count);
+    begin_build(&b, in, count);
     if (count > (uint64_t)fieldmap_options.max_entries) hash_to_table(&b, in->pack.bytes);
     bool ok = true;
     while (ok && count-- > 0)
@@ -232,7 +236,7 @@ static bool get_pairs(struct rdb_in *in, struct rdb_value *v) {
     return true;
 }
 
-/* A whole hash in a listpack, which may be in->pack. As in Redis, only the number of fields is compared with the options. */
+/* A hash in a listpack, which may be in->pack. As in Redis, only the number of fields is compared with the options. */
 static bool hash_of_listpack(struct rdb_in *in, const uint8_t *lp, struct rdb_value *v) {
     size_t count = listpack_count(lp);
     if (count % 2 != 0) return rdb_refuse(in, RDB_CORRUPT, "a hash with a field that has no value");
@@ -255,7 +259,7 @@ static bool longer_than(const uint8_t *lp, uint64_t max) {
     return false;
 }
 
-/* A zipmap's values may be longer than what a listpack should have; a ziplist's had the options of then. */
+/* The values of a zipmap may be too long for a listpack. Those of a ziplist obeyed the options of their time. */
 static bool get_old_hash(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     uint8_t *block;
     size_t n;

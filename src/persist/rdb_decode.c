@@ -1,15 +1,17 @@
-/* See rdb_decode.h. A length is compared with what the input still has before anything is allocated for it; LZF makes
- * at most 264 bytes of 3, which bounds what a compressed string may claim. */
+/* A length is compared with the rest of the input before memory is allocated for it. 3 bytes of LZF make at most 264
+ * bytes, which bounds the length that a compressed string may claim. */
 #include "persist/rdb_decode.h"
 #include "base/alloc.h"
+#include "base/num.h"
+#include "persist/rdb_format.h"
 #include <errno.h>
 #include <liblzf/lzf.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #define LZF_GAIN_MAX 88                   /* 264 / 3 */
-#define SCRATCH_KEEP ((size_t)1 << 20)    /* bytes that a scratch may keep from one value to the next */
-#define STRING_MAX ((uint64_t)UINT32_MAX) /* bytes of a string: what a key's and a member's length fields hold */
+#define SCRATCH_KEEP ((size_t)1 << 20)    /* bytes that a scratch may keep for the next value */
+#define STRING_MAX ((uint64_t)UINT32_MAX) /* bytes of a string: the length fields of keys and members have 32 bits */
 
 void rdb_note(struct rdb_in *in, enum rdb_result result, const char *format, ...) {
     if (in->result != RDB_OK) return;
@@ -61,7 +63,7 @@ bool rdb_get_bytes(struct rdb_in *in, void *to, size_t n) {
     return reader_get(in->reader, to, n) || rdb_in_cut(in);
 }
 
-/* A length, or (with *encoded) the number of a string's encoding. */
+/* A length; with *encoded, the number of a string's encoding. */
 static bool get_length(struct rdb_in *in, uint64_t *n, bool *encoded) {
     const uint8_t *p = reader_take(in->reader, 1);
     if (!p) return rdb_in_cut(in);
@@ -85,8 +87,8 @@ bool rdb_get_length(struct rdb_in *in, uint64_t *n) {
     return !encoded || rdb_refuse(in, RDB_CORRUPT, "an encoded string where a length should be");
 }
 
-/* Does the input still have so many bytes? */
-static bool within(struct rdb_in *in, uint64_t n) {
+/* True if the input has n bytes left; else refuses. */
+static bool has_bytes(struct rdb_in *in, uint64_t n) {
     if (n <= reader_left(in->reader)) return true;
     return rdb_refuse(in, RDB_CUT, "a length of %llu bytes where %llu are left", (unsigned long long)n,
                       (unsigned long long)reader_left(in->reader));
@@ -113,7 +115,7 @@ static bool get_number(struct rdb_in *in, uint64_t kind, int64_t *number) {
 
 static bool get_lzf_head(struct rdb_in *in, struct rdb_string_head *head) {
     uint64_t compressed, len;
-    if (!rdb_get_length(in, &compressed) || !rdb_get_length(in, &len) || !within(in, compressed)) return false;
+    if (!rdb_get_length(in, &compressed) || !rdb_get_length(in, &len) || !has_bytes(in, compressed)) return false;
     if (compressed == 0 || len == 0 || compressed > STRING_MAX || len > STRING_MAX ||
         len > compressed * LZF_GAIN_MAX + 3 * LZF_GAIN_MAX) {
         return rdb_refuse(in, RDB_CORRUPT, "LZF: %llu bytes cannot become %llu", (unsigned long long)compressed,
@@ -130,7 +132,7 @@ bool rdb_get_head(struct rdb_in *in, struct rdb_string_head *head) {
     if (!encoded) {
         *head = (struct rdb_string_head){.kind = RDB_PLAIN, .len = n};
         if (n > STRING_MAX) return rdb_refuse(in, RDB_CORRUPT, "a string of %llu bytes", (unsigned long long)n);
-        return within(in, n);
+        return has_bytes(in, n);
     }
     if (n <= RDB_STRING_INT32) {
         *head = (struct rdb_string_head){.kind = RDB_NUMBER};
@@ -143,8 +145,8 @@ bool rdb_get_head(struct rdb_in *in, struct rdb_string_head *head) {
 #define no_memory(in, n) \
     ((in)->reader->error = ENOMEM, rdb_refuse(in, RDB_CUT, "no memory for a string of %zu bytes", n))
 
-/* n bytes in a row: where the reader has them, or in the scratch. */
-static const uint8_t *take(struct rdb_in *in, struct rdb_scratch *scratch, size_t n) {
+/* n bytes in a row, in the reader's block or in the scratch. */
+static const uint8_t *take_bytes(struct rdb_in *in, struct rdb_scratch *scratch, size_t n) {
     const uint8_t *p;
     if (n <= READER_BLOCK / 2 || !in->reader->block) {
         p = reader_take(in->reader, n);
@@ -162,7 +164,7 @@ static const uint8_t *take(struct rdb_in *in, struct rdb_scratch *scratch, size_
 bool rdb_get_body(struct rdb_in *in, const struct rdb_string_head *head, void *to) {
     assert(head->kind != RDB_NUMBER);
     if (head->kind == RDB_PLAIN) return rdb_get_bytes(in, to, head->len);
-    const uint8_t *p = take(in, &in->lzf, head->compressed);
+    const uint8_t *p = take_bytes(in, &in->lzf, head->compressed);
     if (!p) return false;
     if (lzf_decompress(p, (unsigned)head->compressed, to, (unsigned)head->len) == head->len) return true;
     return rdb_refuse(in, RDB_CORRUPT, "LZF: the compressed bytes are broken");
@@ -172,7 +174,7 @@ bool rdb_get_string(struct rdb_in *in, struct rdb_scratch *scratch, struct slice
     struct rdb_string_head head;
     if (!rdb_get_head(in, &head)) return false;
     if (head.kind == RDB_PLAIN) {
-        const uint8_t *p = take(in, scratch, head.len);
+        const uint8_t *p = take_bytes(in, scratch, head.len);
         *s = slice_of((const char *)p, head.len);
         return p != NULL;
     }
@@ -190,7 +192,7 @@ bool rdb_get_string(struct rdb_in *in, struct rdb_scratch *scratch, struct slice
 bool rdb_get_kept(struct rdb_in *in, struct rdb_scratch *scratch, struct slice *s) {
     if (!rdb_get_string(in, scratch, s)) return false;
     if (scratch->bytes && s->ptr == (const char *)scratch->bytes) return true;
-    uint8_t *room = rdb_room(scratch, s->len + 1, 0); /* never NULL for the empty string */
+    uint8_t *room = rdb_room(scratch, s->len + 1, 0); /* + 1: not NULL for an empty string */
     if (!room) return no_memory(in, s->len);
     if (s->len > 0) memcpy(room, s->ptr, s->len);
     s->ptr = (const char *)room;

@@ -1,11 +1,12 @@
-/* Values on their way out. Listpacks of long lists and intsets leave as they are, byte for byte; the packs of entries are made
- * listpacks, which is a copy. */
+/* Writing values. Intsets and the listpacks of long lists are written as they are in memory, byte for byte; the packs
+ * of entries are converted to listpacks. */
 #include "persist/rdb_encode.h"
 #include "base/alloc.h"
 #include "base/num.h"
 #include "ds/intset.h"
 #include "ds/pack.h"
 #include "ds/quicklist.h"
+#include "persist/rdb_format.h"
 #include "persist/squeeze.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
@@ -14,9 +15,9 @@
 #include "store/zset.h"
 #include <liblzf/lzf.h>
 
-#define LZF_MIN 32 /* bytes from which a string may be compressed: most shorter ones do not get shorter */
-#define LZF_MAX ((size_t)1 << 30)    /* bytes from which none is */
-#define LZF_SAMPLE ((size_t)1 << 14) /* of a long string these have to prove first that the whole is worth it */
+#define LZF_MIN 32                   /* bytes of a string to compress: most shorter ones do not shrink */
+#define LZF_MAX ((size_t)1 << 30)    /* bytes: strings of this length and longer are not compressed */
+#define LZF_SAMPLE ((size_t)1 << 14) /* bytes of a long string that are tried first */
 #define LZF_WAIT_MAX 128
 #define SHORT 256 /* bytes */
 
@@ -72,14 +73,14 @@ void rdb_put_int(struct rdb_out *out, int64_t n) {
     uint32_t bits = (uint32_t)n;
     unsigned kind = n == (int8_t)n ? RDB_STRING_INT8 : n == (int16_t)n ? RDB_STRING_INT16 : RDB_STRING_INT32;
     *p = (uint8_t)(RDB_LENGTH_ENCODED | kind);
-    memcpy(p + 1, &bits, sizeof bits); /* little endian: the low bytes come first */
+    memcpy(p + 1, &bits, sizeof bits); /* little endian: the low bytes are first */
     w->at = p + 1 + ((size_t)1 << kind);
 }
 
 /* --- Compression ------------------------------------------------------------------------------- */
 
-/* Scratch memory of n bytes or more. */
-static uint8_t *room(uint8_t **scratch, size_t *has, size_t n) {
+/* Scratch memory of at least n bytes. */
+static uint8_t *scratch_room(uint8_t **scratch, size_t *has, size_t n) {
     if (*has < n) {
         alloc_put(*scratch, *has);
         *has = n < 1024 ? 1024 : n;
@@ -88,18 +89,19 @@ static uint8_t *room(uint8_t **scratch, size_t *has, size_t n) {
     return *scratch;
 }
 
-/* What compressed bytes may be at most to be worth it: seven eighths, of a short string three quarters, since the time is
- * mostly that of each attempt. */
-static size_t worth(size_t n) {
+/* The most compressed bytes that are worthwhile: seven eighths. For a short string three quarters, since each attempt
+ * costs time. */
+static size_t worthwhile_bytes(size_t n) {
     return n - n / (n < SHORT ? 4 : 8);
 }
 
-/* The compressed bytes are in out->lzf then. 0: it does not pay. */
-static size_t compress(struct rdb_out *out, struct slice s) {
-    uint8_t *to = room(&out->lzf, &out->lzf_room, worth(s.len));
-    if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worth(s.len));
-    if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worth(LZF_SAMPLE))) return 0;
-    return lzf_compress(s.ptr, (unsigned)s.len, to, (unsigned)worth(s.len));
+/* Compress into out->lzf. Returns the number of bytes; 0: not worthwhile. */
+static size_t compress_string(struct rdb_out *out, struct slice s) {
+    uint8_t *to = scratch_room(&out->lzf, &out->lzf_room, worthwhile_bytes(s.len));
+    if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worthwhile_bytes(s.len));
+    if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worthwhile_bytes(LZF_SAMPLE)))
+        return 0;
+    return lzf_compress(s.ptr, (unsigned)s.len, to, (unsigned)worthwhile_bytes(s.len));
 }
 
 static bool put_compressed(struct rdb_out *out, struct slice s) {
@@ -108,7 +110,7 @@ static bool put_compressed(struct rdb_out *out, struct slice s) {
         out->tried[size].left--;
         return false;
     }
-    size_t n = compress(out, s);
+    size_t n = compress_string(out, s);
     unsigned wait = out->tried[size].wait;
     wait = n ? wait / 2 : wait < LZF_WAIT_MAX ? 2 * wait + 1 : wait;
     out->tried[size].wait = (uint8_t)wait;
@@ -127,7 +129,7 @@ static inline void put_text(struct rdb_out *out, const void *bytes, size_t n) {
 }
 
 void rdb_put_string(struct rdb_out *out, struct slice s) {
-    enum { DIGITS = 11 }; /* of the longest integer that has a short form */
+    enum { DIGITS = 11 }; /* bytes of the longest integer that has a short form */
     int64_t n;
     if (s.len <= DIGITS && s.len > 0 && (uint8_t)*s.ptr <= '9' && num_parse_i64(s, &n) && n == (int32_t)n) {
         rdb_put_int(out, n);
@@ -165,11 +167,11 @@ unsigned rdb_type_of(const struct entry *e) {
     }
 }
 
-/* The listpack of an entry's pack. */
+/* Write the pack of an entry as a listpack. */
 static void put_pack(struct rdb_out *out, const struct entry *e) {
     const uint8_t *pack = (const uint8_t *)entry_value(e);
     size_t n = pack_listpack_bytes(pack, e->value_len);
-    uint8_t *listpack = room(&out->listpack, &out->listpack_room, n);
+    uint8_t *listpack = scratch_room(&out->listpack, &out->listpack_room, n);
     pack_to_listpack(pack, e->value_len, listpack);
     put_text(out, listpack, n);
 }
@@ -184,7 +186,7 @@ static void put_string(struct rdb_out *out, const struct entry *e) {
     }
 }
 
-/* A node that is compressed in memory already leaves as it is. */
+/* A node that is compressed in memory is written as it is. */
 static void put_node(struct rdb_out *out, const struct quicknode *n) {
     rdb_put_length(out->w, n->plain ? RDB_NODE_PLAIN : RDB_NODE_PACKED);
     if (n->compressed) {
@@ -232,7 +234,7 @@ static void put_hash(struct rdb_out *out, const struct entry *e) {
     }
 }
 
-/* From the greatest on, so that Redis, which inserts one by one, always inserts at the front of its skiplist. */
+/* The greatest member first: Redis inserts one by one, then always at the front of its skiplist. */
 static void put_zset(struct rdb_out *out, const struct entry *e) {
     if (entry_encoding(e) == ZSET_LISTPACK) {
         put_pack(out, e);

@@ -1,17 +1,25 @@
-/* The facts of Redis's RDB format, after Redis 7.2.
+/* The RDB format, as of Redis 7.2.
  *
- *     "REDIS" | version, 4 digits | (opcode ... | type, key, value)... | 255 | CRC-64 of all before it (from version 5)
+ *     "REDIS" | version, 4 digits | (opcode ... | type, key, value)... | 255 | CRC-64 of all bytes before it
+ *
+ * A snapshot is valid if and only if
+ *     (1) it begins with "REDIS" and a version from 1 to RDB_VERSION_READ,
+ *     (2) each opcode (enum rdb_opcode) and each type (enum rdb_type) is known, and what follows has the form given
+ *         there,
+ *     (3) the numbers of databases are below their count, and no key occurs twice in a database,
+ *     (4) no element of a set, hash or sorted set occurs twice in it, and no score is NaN, and
+ *     (5) from version 5 on, the 8 bytes at the end are the CRC-64 of all bytes before them, or 0: not computed.
  *
  * A length:  00llllll                    6 bits
  *            01llllll llllllll           14 bits, the high ones first
  *            10000000 + 4 bytes          32 bits, big endian
  *            10000001 + 8 bytes          64 bits, big endian
- *            11eeeeee                    in place of a length of a string: the string is encoded (RDB_STRING_*)
+ *            11eeeeee                    only before a string: how it is encoded (RDB_STRING_*)
  *
- * A string:  length, bytes; or an integer of 1, 2 or 4 bytes, little endian; or LZF: two lengths (compressed, expanded)
- * and the compressed bytes. Deadlines and scores are 8 bytes, little endian.
+ * A string:  a length and the bytes; or the decimal digits of an integer, given in 1, 2 or 4 bytes, little endian; or
+ * LZF: two lengths (compressed, expanded) and the compressed bytes. Deadlines and scores are 8 bytes, little endian.
  *
- * The payload of DUMP: type, value | version, 2 bytes | CRC-64 of all before it, 8 bytes. */
+ * The payload of DUMP: type, value | version, 2 bytes | CRC-64 of all bytes before it, 8 bytes. */
 #pragma once
 
 #define RDB_MAGIC "REDIS"
@@ -28,8 +36,8 @@ enum rdb_type {
     RDB_TYPE_HASH = 4,        /* count, (name, value) */
     RDB_TYPE_ZSET_2 = 5,      /* count, (member, score as 8 bytes) */
     RDB_TYPE_MODULE_OLD = 6,  /* never released */
-    RDB_TYPE_MODULE = 7,      /* module's id, what it likes */
-    RDB_TYPE_HASH_ZIPMAP = 9, /* from here to 13 and 16, 17, 20: one string that holds it all */
+    RDB_TYPE_MODULE = 7,      /* the module's id, then parts (rdb_skip.c) */
+    RDB_TYPE_HASH_ZIPMAP = 9, /* 9 to 13, 16, 17 and 20: one string with the whole value */
     RDB_TYPE_LIST_ZIPLIST = 10,
     RDB_TYPE_SET_INTSET = 11,
     RDB_TYPE_ZSET_ZIPLIST = 12,
@@ -48,14 +56,14 @@ enum rdb_opcode {
     RDB_OP_SLOT = 244,         /* three lengths: hints for a cluster's slot (7.4) */
     RDB_OP_FUNCTION = 245,     /* a library's code */
     RDB_OP_FUNCTION_OLD = 246, /* never released */
-    RDB_OP_MODULE_AUX = 247,   /* what a module keeps beside the keys */
+    RDB_OP_MODULE_AUX = 247,   /* data of a module that belongs to no key */
     RDB_OP_IDLE = 248,         /* seconds (a length) since the next key's last use */
     RDB_OP_FREQUENCY = 249,    /* its LFU counter, a byte */
     RDB_OP_AUX = 250,          /* two strings, a name and a value; unknown names are skipped */
-    RDB_OP_RESIZE = 251,       /* two lengths: keys of this database, and how many of these have a deadline */
+    RDB_OP_RESIZE = 251,       /* two lengths: the keys of this database, and those with a deadline */
     RDB_OP_DEADLINE_MS = 252,  /* of the next key */
     RDB_OP_DEADLINE_S = 253,   /* 4 bytes */
-    RDB_OP_SELECT = 254,       /* a length: the database of what follows */
+    RDB_OP_SELECT = 254,       /* a length: the database of the keys that follow */
     RDB_OP_END = 255,
 };
 
@@ -67,7 +75,7 @@ enum rdb_node { RDB_NODE_PLAIN = 1, RDB_NODE_PACKED = 2 };
 #define RDB_LENGTH_ENCODED 0xc0
 #define RDB_LENGTH_MAX 9 /* bytes of a length */
 
-/* The length byte of a score of RDB_TYPE_ZSET, if it is not a length. */
+/* The length byte of a score in RDB_TYPE_ZSET, if it is not a length. */
 #define RDB_SCORE_NAN 253
 #define RDB_SCORE_INF 254
 #define RDB_SCORE_MINUS_INF 255

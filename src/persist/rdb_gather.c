@@ -1,4 +1,4 @@
-/* See rdb_gather.h. */
+/* The kinds of records, and the batches. */
 #include "persist/rdb_gather.h"
 #include "ds/field.h"
 #include "ds/member.h"
@@ -38,7 +38,7 @@ void rdb_gather_begin(struct rdb_gather *g, struct table *table, const struct rd
     g->twice = false;
 }
 
-static void flush(struct rdb_gather *g) {
+static void flush_batch(struct rdb_gather *g) {
     for (unsigned i = 0; i < g->n; i++) {
         struct slice name = g->kind->name(g->records[i]);
         if (table_find(g->table, g->hashes[i], g->kind->equal, &name)) {
@@ -55,10 +55,10 @@ void rdb_gather_add(struct rdb_gather *g, uint64_t hash, void *record) {
     table_prefetch_line(g->table, hash);
     g->hashes[g->n] = hash;
     g->records[g->n++] = record;
-    if (g->n == RDB_GATHER) flush(g);
+    if (g->n == RDB_GATHER) flush_batch(g);
 }
 
 bool rdb_gather_end(struct rdb_gather *g) {
-    flush(g);
+    flush_batch(g);
     return !g->twice;
 }

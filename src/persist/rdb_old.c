@@ -1,4 +1,5 @@
-/* What Redis kept small collections in before listpacks, made into listpacks. Every byte is checked on the way.
+/* Ziplists and zipmaps, in which Redis kept small collections before listpacks. They are converted to listpacks, and
+ * every byte is checked on the way.
  *
  *     ziplist:  | bytes, 4 | offset of the last entry, 4 | count, 2 | entry | ... | 0xff |         (little endian)
  *     entry:    | length of the entry before: 1 byte, or 0xfe and 4 bytes | head | data |
@@ -7,19 +8,25 @@
  *
  *     zipmap:   | count or 0xfe | name | value | ... | 0xff |
  *     name:     | length: 1 byte, or 0xfe and 4 bytes | bytes |
- *     value:    | length | free bytes, 1 | bytes | that many unused bytes | */
+ *     value:    | length | free bytes, 1 | bytes | this many free bytes |
+ *
+ * A ziplist is valid if and only if (1) its first field is its length, (2) it ends with 0xff, (3) each entry has the
+ * form above and tells the length of the entry before it (0 in the first), (4) the second field is the offset of its
+ * last entry, and (5) the third is the number of entries, or 0xffff. A zipmap is valid if and only if (1) it ends with
+ * 0xff, (2) its names and values have the form above, and (3) its first byte is the number of pairs, or 0xfe and
+ * above. */
 #include "persist/rdb_decode.h"
 #include <stdarg.h>
 
 #define ZIPLIST_HEAD 10
-#define WIDE 0xfe /* a length in four bytes follows */
+#define WIDE 0xfe /* a length of four bytes follows */
 #define END 0xff
 
 struct bytes {
-    const uint8_t *at, *end; /* the end does not include the end byte */
+    const uint8_t *at, *end; /* without the end byte */
 };
 
-static bool broken(struct rdb_in *in, const char *what) {
+static bool refuse_broken(struct rdb_in *in, const char *what) {
     return rdb_refuse(in, RDB_CORRUPT, "%s", what);
 }
 
@@ -29,7 +36,7 @@ static uint32_t load32(const uint8_t *p) {
     return n;
 }
 
-static const uint8_t *take(struct bytes *b, size_t n) {
+static const uint8_t *take_bytes(struct bytes *b, size_t n) {
     if ((size_t)(b->end - b->at) < n) return NULL;
     const uint8_t *p = b->at;
     b->at += n;
@@ -50,15 +57,15 @@ bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item) {
 
 /* --- Ziplists ---------------------------------------------------------------------------------- */
 
-/* A string of n bytes; false: there are not so many. */
+/* A string of n bytes. False: there are fewer. */
 static bool take_text(struct bytes *b, size_t n, struct listpack_item *item) {
-    const uint8_t *p = take(b, n);
+    const uint8_t *p = take_bytes(b, n);
     if (p) *item = listpack_item(slice_of((const char *)p, n));
     return p != NULL;
 }
 
 static bool take_integer(struct bytes *b, size_t n, struct listpack_item *item) {
-    const uint8_t *p = take(b, n);
+    const uint8_t *p = take_bytes(b, n);
     if (!p) return false;
     uint64_t bits = 0;
     for (size_t i = 0; i < n; i++)
@@ -69,13 +76,13 @@ static bool take_integer(struct bytes *b, size_t n, struct listpack_item *item) 
 }
 
 static bool take_head_and_data(struct bytes *b, struct listpack_item *item) {
-    const uint8_t *p = take(b, 1);
+    const uint8_t *p = take_bytes(b, 1);
     if (!p) return false;
     unsigned head = *p;
     switch (head >> 6) {
     case 0: return take_text(b, head, item);
-    case 1: p = take(b, 1); return p && take_text(b, (head & 63) << 8 | *p, item);
-    case 2: p = take(b, 4); return p && take_text(b, __builtin_bswap32(load32(p)), item);
+    case 1: p = take_bytes(b, 1); return p && take_text(b, (head & 63) << 8 | *p, item);
+    case 2: p = take_bytes(b, 4); return p && take_text(b, __builtin_bswap32(load32(p)), item);
     }
     switch (head) {
     case 0xc0: return take_integer(b, 2, item);
@@ -89,13 +96,13 @@ static bool take_head_and_data(struct bytes *b, struct listpack_item *item) {
     return true;
 }
 
-/* An entry, behind one of so many bytes. */
+/* An entry behind one of `before` bytes. */
 static bool take_entry(struct bytes *b, size_t before, struct listpack_item *item) {
-    const uint8_t *p = take(b, 1);
+    const uint8_t *p = take_bytes(b, 1);
     if (!p || *p == END) return false;
     size_t told = *p;
     if (told == WIDE) {
-        p = take(b, 4);
+        p = take_bytes(b, 4);
         if (!p) return false;
         told = load32(p);
     }
@@ -104,7 +111,8 @@ static bool take_entry(struct bytes *b, size_t before, struct listpack_item *ite
 
 bool rdb_ziplist_to_pack(struct rdb_in *in, const uint8_t *ziplist, size_t n) {
     uint16_t told;
-    if (n < ZIPLIST_HEAD + 1 || load32(ziplist) != n || ziplist[n - 1] != END) return broken(in, "not a ziplist");
+    if (n < ZIPLIST_HEAD + 1 || load32(ziplist) != n || ziplist[n - 1] != END)
+        return refuse_broken(in, "not a ziplist");
     memcpy(&told, ziplist + 8, sizeof told);
     struct bytes b = {ziplist + ZIPLIST_HEAD, ziplist + n - 1};
     const uint8_t *last = b.at;
@@ -113,24 +121,25 @@ bool rdb_ziplist_to_pack(struct rdb_in *in, const uint8_t *ziplist, size_t n) {
     for (; b.at < b.end; count++) {
         struct listpack_item item;
         const uint8_t *from = b.at;
-        if (!take_entry(&b, before, &item)) return broken(in, "a broken entry in a ziplist");
+        if (!take_entry(&b, before, &item)) return refuse_broken(in, "a broken entry in a ziplist");
         if (!rdb_pack_append(in, &item)) return false;
         last = from;
         before = (size_t)(b.at - from);
     }
-    if (load32(ziplist + 4) != (size_t)(last - ziplist)) return broken(in, "a ziplist whose last entry is elsewhere");
-    if (told != UINT16_MAX && told != count) return broken(in, "a ziplist with another number of entries");
+    if (load32(ziplist + 4) != (size_t)(last - ziplist))
+        return refuse_broken(in, "a ziplist whose last entry is elsewhere");
+    if (told != UINT16_MAX && told != count) return refuse_broken(in, "a ziplist with another number of entries");
     return true;
 }
 
 /* --- Zipmaps ----------------------------------------------------------------------------------- */
 
 static bool take_length(struct bytes *b, size_t *n) {
-    const uint8_t *p = take(b, 1);
+    const uint8_t *p = take_bytes(b, 1);
     if (!p || *p == END) return false;
     *n = *p;
     if (*n < WIDE) return true;
-    p = take(b, 4);
+    p = take_bytes(b, 4);
     if (p) *n = load32(p);
     return p != NULL;
 }
@@ -138,20 +147,20 @@ static bool take_length(struct bytes *b, size_t *n) {
 static bool take_pair(struct bytes *b, struct listpack_item *name, struct listpack_item *value) {
     size_t n;
     if (!take_length(b, &n) || !take_text(b, n, name) || !take_length(b, &n)) return false;
-    const uint8_t *unused = take(b, 1);
-    return unused && take_text(b, n, value) && take(b, *unused);
+    const uint8_t *unused = take_bytes(b, 1);
+    return unused && take_text(b, n, value) && take_bytes(b, *unused);
 }
 
 bool rdb_zipmap_to_pack(struct rdb_in *in, const uint8_t *zipmap, size_t n) {
-    if (n < 2 || zipmap[n - 1] != END) return broken(in, "not a zipmap");
+    if (n < 2 || zipmap[n - 1] != END) return refuse_broken(in, "not a zipmap");
     struct bytes b = {zipmap + 1, zipmap + n - 1};
     size_t count = 0;
     rdb_pack_begin(in);
     for (; b.at < b.end; count++) {
         struct listpack_item name, value;
-        if (!take_pair(&b, &name, &value)) return broken(in, "a broken entry in a zipmap");
+        if (!take_pair(&b, &name, &value)) return refuse_broken(in, "a broken entry in a zipmap");
         if (!rdb_pack_append(in, &name) || !rdb_pack_append(in, &value)) return false;
     }
-    if (*zipmap < WIDE && *zipmap != count) return broken(in, "a zipmap with another number of entries");
+    if (*zipmap < WIDE && *zipmap != count) return refuse_broken(in, "a zipmap with another number of entries");
     return true;
 }

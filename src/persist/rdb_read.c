@@ -1,19 +1,20 @@
 /* Loading a snapshot.
  *
- * Entries are made as they are read, and inserted some at a time: the table's lines for them are fetched while the
- * next ones are read. The tables get their size from the file's hints, as far as the rest of the file could
- * hold so many keys. */
-#include "base/alloc.h"
+ * Entries are made as they are read, and inserted in batches, so that the table's lines are fetched while the next
+ * entries are read. Tables are sized by the hints in the file, as far as the rest of the file can hold that many
+ * keys. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include "store/evict.h"
 #include <stdio.h>
 
-#define AHEAD 16    /* entries that wait to be inserted */
-#define KEY_BYTES 3 /* of the file that a key takes at least: type, an empty name, an empty string */
-#define SHOWN_MAX 64
+#define AHEAD 16     /* entries of a batch */
+#define KEY_BYTES 3  /* of the file that a key takes at least: type, an empty name, an empty string */
+#define SHOWN_MAX 64 /* bytes of a key in a message */
 
 struct load {
     struct rdb_read *job;
@@ -26,7 +27,7 @@ struct load {
     struct {
         struct entry *entry;
         uint64_t hash;
-    } waiting[AHEAD]; /* all for db */
+    } waiting[AHEAD]; /* to be inserted into `db` */
     unsigned n_waiting;
 };
 
@@ -40,7 +41,7 @@ static bool refuse_twice(struct load *l, struct slice name) {
     return false;
 }
 
-static bool insert(struct load *l, struct entry *e, uint64_t hash) {
+static bool insert_key(struct load *l, struct entry *e, uint64_t hash) {
     struct key key = {entry_key(e), hash};
     struct entry *other = db_insert_new(l->db, &key, e);
     if (!other) return true;
@@ -54,17 +55,17 @@ static bool insert(struct load *l, struct entry *e, uint64_t hash) {
     return true;
 }
 
-/* False: one was there already; all are in their place or freed nevertheless. */
+/* Insert the batch. False: a key exists already (noted); all other entries are inserted nevertheless. */
 static bool insert_waiting(struct load *l) {
     bool ok = true;
     for (unsigned i = 0; i < l->n_waiting; i++)
-        ok &= insert(l, l->waiting[i].entry, l->waiting[i].hash);
+        ok &= insert_key(l, l->waiting[i].entry, l->waiting[i].hash);
     l->job->keys += l->n_waiting;
     l->n_waiting = 0;
     return ok;
 }
 
-static bool add(struct load *l, struct slice name, const struct rdb_value *v) {
+static bool add_key(struct load *l, struct slice name, const struct rdb_value *v) {
     struct entry *e = rdb_value_entry(v, name, l->deadline_ms);
     uint64_t hash = hash_bytes(name.ptr, name.len);
     if (l->idle_s >= 0) evict_set_idle(e, (uint64_t)l->idle_s);
@@ -75,13 +76,13 @@ static bool add(struct load *l, struct slice name, const struct rdb_value *v) {
     return l->n_waiting < AHEAD || insert_waiting(l);
 }
 
-/* For tests that need loading to take its time. */
-static void delay(const struct load *l) {
+/* For tests that need a slow load. */
+static void delay_load(const struct load *l) {
     rdb_load_delay(l->job->keys + l->n_waiting);
     if (l->job->progress) l->job->progress(l->job->ctx, reader_offset(l->in.reader));
 }
 
-/* Say which key it was, too. */
+/* Add the key to the message. Always false. */
 static bool name_key(struct load *l, struct slice name) {
     struct buf text = {0};
     buf_printf(&text, "%s, in key ", l->in.message);
@@ -105,12 +106,12 @@ static bool read_key(struct load *l, unsigned type) {
         rdb_value_drop(&v);
         l->job->expired++;
     } else {
-        ok = add(l, name, &v);
+        ok = add_key(l, name, &v);
     }
     rdb_in_trim(&l->in);
     l->deadline_ms = ENTRY_NO_TTL;
     l->idle_s = l->frequency = -1;
-    if (rdb_options.key_load_delay_us) delay(l);
+    if (rdb_options.key_load_delay_us) delay_load(l);
     return ok;
 }
 
@@ -134,7 +135,7 @@ static bool read_aux(struct load *l) {
     return true;
 }
 
-static bool select_db(struct load *l) {
+static bool read_select(struct load *l) {
     uint64_t id;
     if (!insert_waiting(l) || !rdb_get_length(&l->in, &id)) return false;
     if (id >= (uint64_t)db_count()) {
@@ -162,7 +163,7 @@ static bool read_deadline(struct load *l, unsigned opcode) {
     } else if (!rdb_get_bytes(&l->in, &ms, sizeof ms)) {
         return false;
     }
-    l->deadline_ms = ms < 0 ? 0 : ms; /* -1 would be no deadline at all, and all of these are past */
+    l->deadline_ms = ms < 0 ? 0 : ms; /* -1 would mean no deadline; all negative ones are past */
     return true;
 }
 
@@ -186,7 +187,7 @@ static bool skip_slot_hint(struct load *l) {
 
 static bool read_opcode(struct load *l, unsigned opcode) {
     switch (opcode) {
-    case RDB_OP_SELECT: return select_db(l);
+    case RDB_OP_SELECT: return read_select(l);
     case RDB_OP_RESIZE: return read_sizes(l);
     case RDB_OP_AUX: return read_aux(l);
     case RDB_OP_DEADLINE_S:
@@ -256,7 +257,7 @@ enum rdb_result rdb_read(struct rdb_read *job) {
     l.reader.progress = job->progress;
     l.reader.progress_ctx = job->ctx;
     bool ok = read_all(&l);
-    insert_waiting(&l); /* what came before the failure counts */
+    insert_waiting(&l); /* keys before the failure count */
     job->end = reader_offset(&l.reader);
     job->failed_at = job->end;
     job->error = l.reader.error;

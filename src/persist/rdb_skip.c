@@ -1,14 +1,15 @@
-/* Values that kura has no type for, streams and those of modules, are passed over: their form is checked as far as one
- * must follow it, and nothing is kept. For the check tool, which reads files of Redis's too.
+/* Values that kura has no type for, streams and values of modules, are skipped: their form is checked as far as one
+ * must follow it, and nothing is kept. For kura-check-rdb, which reads files of Redis, too.
  *
- * A stream: count, (16 bytes of the first id, listpack) ...; elements; last id (milliseconds, sequence); from the second
- * version on: first id, greatest deleted id, elements ever added; then its groups:
+ * A stream: count, (16 bytes of the first id, listpack) ...; the number of elements; last id (milliseconds, sequence);
+ * from the second version on: first id, greatest deleted id, number of elements ever added; then its groups:
  *     count, (name, last id, from the second version on: entries read,
  *             count, (16 bytes of id, 8 of time, deliveries) ...,
  *             count of consumers, (name, 8 bytes of time, from the third version on: 8 more,
  *                                  count, 16 bytes of id ...) ...) ...
- * A module's value: its id, then (RDB_MODULE_*, what that says) ... until RDB_MODULE_END. */
+ * A module's value: the id, then parts (enum rdb_module_part, what it stands for) ... until RDB_MODULE_END. */
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 
 enum rdb_module_part {
     RDB_MODULE_END,
@@ -89,7 +90,8 @@ static bool skip_stream(struct rdb_in *in, unsigned type) {
 
 /* --- Modules ----------------------------------------------------------------------------------- */
 
-/* Six bits a character, the first one on top; the lowest ten bits are the version of its format. */
+/* Each character has six bits, the first one the highest; the lowest ten bits are the version of the module's
+ * format. */
 void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME]) {
     static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (unsigned i = 0; i < RDB_MODULE_NAME - 1; i++)
@@ -119,10 +121,10 @@ bool rdb_skip_module_aux(struct rdb_in *in, char name[RDB_MODULE_NAME]) {
     uint64_t id;
     if (!rdb_get_length(in, &id)) return false;
     rdb_module_name(id, name);
-    return skip_module_parts(in); /* when it was written is a part like others */
+    return skip_module_parts(in); /* the time at which it was written is a part, too */
 }
 
-/* --- All of them ------------------------------------------------------------------------------- */
+/* --- All types --------------------------------------------------------------------------------- */
 
 bool rdb_can_skip(unsigned type) {
     return type == RDB_TYPE_STREAM_1 || type == RDB_TYPE_STREAM_2 || type == RDB_TYPE_STREAM_3 ||

@@ -1,17 +1,20 @@
-/* Values on their way in: strings and lists, and what all have in common. A value takes the encoding that the options of now
- * give it, whatever it was written with. */
+/* Reading values: strings and lists, and the functions that all types share. A value gets the encoding that the present
+ * options demand, whatever it was written with. */
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/crc64.h"
+#include "base/num.h"
+#include "ds/pack.h"
+#include "ds/quicklist.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include "store/evict.h"
 #include "store/list.h"
-#include "store/string.h"
 #include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer */
 
-/* --- What a value is made of ------------------------------------------------------------------- */
+/* --- Making values ----------------------------------------------------------------------------- */
 
 void rdb_value_inline(struct rdb_value *v, enum entry_type type, unsigned encoding, const uint8_t *bytes, size_t n) {
     assert(n <= UINT16_MAX);
@@ -114,7 +117,7 @@ bool rdb_get_listpack(struct rdb_in *in, uint8_t **lp) {
     return rdb_get_block(in, &in->text, lp, &n) && check_listpack(in, *lp, n);
 }
 
-/* An open table of offsets, twice as large as there are entries. Equal entries are equal bytes. */
+/* An open hash table of offsets with at least twice as many slots as entries. Equal entries have equal bytes. */
 bool rdb_has_twins(const uint8_t *lp, unsigned stride) {
     enum { ON_STACK = 1024 };
     uint32_t few[ON_STACK], *seen = few;
@@ -146,7 +149,7 @@ static struct quicklist *new_list(void) {
     return quicklist_new(list_options.max_listpack_size, list_options.compress_depth);
 }
 
-/* A listpack that is short enough for the entry becomes the value as it is. */
+/* Make a listpack the value, if it is short enough for the entry. */
 static bool take_inline(struct rdb_in *in, struct rdb_value *v, const uint8_t *lp) {
     size_t n = listpack_bytes(lp);
     if (n > LIST_INLINE_MAX || quicklist_exceeds(list_options.max_listpack_size, n, listpack_count(lp))) return false;
@@ -154,7 +157,7 @@ static bool take_inline(struct rdb_in *in, struct rdb_value *v, const uint8_t *l
     return true;
 }
 
-/* The list is complete: it becomes the value, in the encoding that fits it. */
+/* The list is complete: make it the value, in the encoding that fits. Takes over q. */
 static bool finish_list(struct rdb_in *in, struct quicklist *q, struct rdb_value *v) {
     const uint8_t *lp = quicklist_only_listpack(q);
     if (q->count == 0) {
@@ -184,7 +187,7 @@ static bool get_elements(struct rdb_in *in, struct quicklist *q) {
     return true;
 }
 
-/* The next node of a quicklist, as a listpack; NULL with true: it is a plain element, in *element. */
+/* The next node of a quicklist as a listpack. *lp NULL: it is the plain element *element. */
 static bool get_node(struct rdb_in *in, unsigned type, uint8_t **lp, struct slice *element) {
     uint64_t container = RDB_NODE_PACKED;
     uint8_t *block;
@@ -218,7 +221,7 @@ static bool get_nodes(struct rdb_in *in, unsigned type, uint64_t count, struct q
     return true;
 }
 
-/* Most lists are short, and are one listpack that goes into the entry as it is. */
+/* Most lists are short, and are one listpack that fits into the entry. */
 static bool get_only_node(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     uint8_t *lp;
     struct slice element;
@@ -247,7 +250,7 @@ static bool get_list(struct rdb_in *in, unsigned type, struct rdb_value *v) {
 
 /* --- All types --------------------------------------------------------------------------------- */
 
-static bool unsupported(struct rdb_in *in, unsigned type) {
+static bool refuse_type(struct rdb_in *in, unsigned type) {
     switch (type) {
     case RDB_TYPE_STREAM_1:
     case RDB_TYPE_STREAM_2:
@@ -276,7 +279,7 @@ bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     case RDB_TYPE_ZSET_2:
     case RDB_TYPE_ZSET_ZIPLIST:
     case RDB_TYPE_ZSET_LISTPACK: return rdb_get_zset(in, type, v);
-    default: return unsupported(in, type);
+    default: return refuse_type(in, type);
     }
 }
 

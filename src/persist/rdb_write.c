@@ -1,11 +1,13 @@
-/* A snapshot of everything, or of one value. The tables are walked in their own order, a dozen entries
- * ahead being on their way from memory; nothing is allocated a key, nothing in the keyspace is touched. */
+/* Writing a snapshot of all databases, or of one value. The tables are walked in their own order, and the iterator
+ * fetches entries ahead. Nothing is allocated for a key, and nothing in the keyspace changes. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/version.h"
+#include "persist/files.h"
 #include "persist/rdb.h"
 #include "persist/rdb_encode.h"
+#include "persist/rdb_format.h"
 #include "store/evict.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +53,7 @@ static void put_checksum(struct writer *w) {
 
 /* --- Keys -------------------------------------------------------------------------------------- */
 
-/* How long ago or how often it was used, for a server that will have to evict some. */
+/* How long ago or how often the key was used, under a policy that evicts by it. */
 static void put_access(struct rdb_out *out, const struct entry *e) {
     int policy = evict_options.policy;
     if (policy == EVICT_ALLKEYS_LRU || policy == EVICT_VOLATILE_LRU) {
@@ -75,8 +77,8 @@ static void put_entry(struct rdb_out *out, const struct entry *e) {
     rdb_put_value(out, e);
 }
 
-/* For tests that need a save that takes its time. */
-static void delay(uint64_t keys) {
+/* For tests that need a slow save. */
+static void delay_save(uint64_t keys) {
     int us = rdb_options.key_save_delay_us;
     if (us > 0) usleep((useconds_t)us);
     if (us < 0 && keys % (uint64_t)(-(int64_t)us) == 0) usleep(1);
@@ -94,7 +96,7 @@ static void put_db(struct rdb_out *out, struct rdb_write *job, const struct db *
     while ((e = table_iter_next(&it)) && !out->w->error) {
         put_entry(out, e);
         job->keys++;
-        if (rdb_options.key_save_delay_us) delay(job->keys);
+        if (rdb_options.key_save_delay_us) delay_save(job->keys);
         if (job->keys % PROGRESS_KEYS == 0 && job->progress) job->progress(job->ctx, job->keys, writer_bytes(out->w));
     }
 }
@@ -121,17 +123,12 @@ bool rdb_write(struct rdb_write *job) {
 
 /* --- A file ------------------------------------------------------------------------------------ */
 
-/* So that the new name survives a power cut too. */
+/* Make the new name survive a power cut, too. */
 static bool sync_folder(const char *path, size_t folder_len) {
     char folder[PATH_MAX];
     memcpy(folder, path, folder_len);
     folder[folder_len] = '\0';
-    int fd = open(folder_len ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    int error = errno;
-    if (fd >= 0) close(fd);
-    errno = error;
-    return ok;
+    return files_sync_dir(folder);
 }
 
 static bool write_temporary(struct rdb_write *job, const char *temporary) {

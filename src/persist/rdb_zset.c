@@ -1,12 +1,14 @@
-/* Sorted sets on their way in. A big one is built from the array of its records, which come in order (Redis and kura
- * write the greatest first) or are sorted: no search for the place of each. */
+/* Reading sorted sets. A big one is built from an array of its records, so that no record needs a search for its place.
+ * Records mostly come in order (Redis and kura write the greatest first); if not, they are sorted. */
 #include "base/alloc.h"
+#include "base/num.h"
 #include "persist/rdb_decode.h"
+#include "persist/rdb_format.h"
 #include "persist/rdb_gather.h"
 #include "store/zset.h"
 #include <stdlib.h>
 
-#define MEMBER_BYTES 2 /* of the input that a member takes at least */
+#define MEMBER_BYTES 2 /* bytes of the input that a member takes at least */
 
 struct members {
     struct rdb_in *in;
@@ -16,64 +18,54 @@ struct members {
     struct rdb_gather gather;
 };
 
-static void begin(struct members *m, struct rdb_in *in, uint64_t expected) {
+static void begin_members(struct members *m, struct rdb_in *in, uint64_t expected) {
     uint64_t bound = reader_left(in->reader) / MEMBER_BYTES;
     *m = (struct members){.in = in, .z = zset_new()};
     table_reserve(&m->z->members, expected < bound ? expected : bound);
     rdb_gather_begin(&m->gather, &m->z->members, &rdb_zset_records);
 }
 
-static void add(struct members *m, struct slice name, double score) {
-    if (m->n == m->room) {
-        size_t room = m->room ? 2 * m->room : 64;
-        m->all = alloc_resize(m->all, m->room * sizeof *m->all, room * sizeof *m->all);
-        m->room = room;
-    }
+static void add_member(struct members *m, struct slice name, double score) {
+    if (m->n == m->room) m->all = alloc_grow(m->all, &m->room, sizeof *m->all, 64);
     struct member *record = member_new(name, score);
     m->all[m->n++] = record;
     rdb_gather_add(&m->gather, hash_bytes(name.ptr, name.len), record);
 }
 
-static int compare_names(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare(const struct member *a, const struct member *b) {
+static int compare_records(const struct member *a, const struct member *b) {
     double x = member_score(a), y = member_score(b);
     if (x != y) return x < y ? -1 : 1;
-    return compare_names(member_slice(a), member_slice(b));
+    return slice_compare(member_slice(a), member_slice(b));
 }
 
 static int compare_pointers(const void *a, const void *b) {
-    return compare(*(struct member *const *)a, *(struct member *const *)b);
+    return compare_records(*(struct member *const *)a, *(struct member *const *)b);
 }
 
-static bool ascending(const struct members *m) {
+static bool is_ascending(const struct members *m) {
     for (size_t i = 1; i < m->n; i++) {
-        if (compare(m->all[i - 1], m->all[i]) >= 0) return false;
+        if (compare_records(m->all[i - 1], m->all[i]) >= 0) return false;
     }
     return true;
 }
 
-static void put_in_order(struct members *m) {
-    if (m->n > 1 && compare(m->all[0], m->all[1]) > 0) {
+static void sort_members(struct members *m) {
+    if (m->n > 1 && compare_records(m->all[0], m->all[1]) > 0) {
         for (size_t i = 0; i < m->n / 2; i++) {
             struct member *other = m->all[m->n - 1 - i];
             m->all[m->n - 1 - i] = m->all[i];
             m->all[i] = other;
         }
     }
-    if (!ascending(m)) qsort(m->all, m->n, sizeof *m->all, compare_pointers);
+    if (!is_ascending(m)) qsort(m->all, m->n, sizeof *m->all, compare_pointers);
 }
 
-static void drop_record(void *ctx, void *record) {
+static void free_record(void *ctx, void *record) {
     (void)ctx;
     member_free(record);
 }
 
-/* Short enough for a pack, which is put together in in->name; or big. */
+/* Make z the value, as a pack in in->name if it is short enough. Takes over z. */
 static void become_value(struct rdb_in *in, struct zset *z, struct rdb_value *v) {
     size_t room, used;
     uint8_t *pack = zset_pack(z, &room, &used);
@@ -88,14 +80,14 @@ static void become_value(struct rdb_in *in, struct zset *z, struct rdb_value *v)
     rdb_value_inline(v, ENTRY_ZSET, ZSET_LISTPACK, copy, used);
 }
 
-static bool finish(struct members *m, bool ok, struct rdb_value *v) {
+static bool finish_members(struct members *m, bool ok, struct rdb_value *v) {
     if (!rdb_gather_end(&m->gather)) ok = rdb_refuse(m->in, RDB_CORRUPT, "a member that is there twice");
     if (ok && m->n > 0) {
-        put_in_order(m);
+        sort_members(m);
         skiplist_build(&m->z->order, m->all, m->n);
         become_value(m->in, m->z, v);
-    } else { /* nothing, or no use; the records are only in the table yet */
-        table_clear(&m->z->members, drop_record, NULL);
+    } else { /* empty or broken; the records are only in the table yet */
+        table_clear(&m->z->members, free_record, NULL);
         zset_free(m->z);
         rdb_value_empty(v);
     }
@@ -105,7 +97,7 @@ static bool finish(struct members *m, bool ok, struct rdb_value *v) {
 
 /* --- Member by member -------------------------------------------------------------------------- */
 
-/* A score as text, with its length in a byte. */
+/* A score as text, with a length of one byte. */
 static bool get_text_score(struct rdb_in *in, double *score) {
     uint8_t len;
     char text[256];
@@ -131,13 +123,13 @@ static bool get_members(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     uint64_t count;
     double score;
     if (!rdb_get_count(in, &count, type == RDB_TYPE_ZSET ? 2 : 1 + sizeof score)) return false;
-    begin(&m, in, count);
+    begin_members(&m, in, count);
     bool ok = true;
     while (ok && count-- > 0) {
         ok = rdb_get_kept(in, &in->name, &name) && get_score(in, type, &score);
-        if (ok) add(&m, name, score);
+        if (ok) add_member(&m, name, score);
     }
-    return finish(&m, ok, v);
+    return finish_members(&m, ok, v);
 }
 
 /* --- In one string ----------------------------------------------------------------------------- */
@@ -149,7 +141,7 @@ static bool score_at(const uint8_t *at, double *score) {
     return true;
 }
 
-/* Members in strict order, with scores that are numbers. */
+/* True if the members are in strict order and all scores are numbers; else refuses. */
 static bool in_order(struct rdb_in *in, const uint8_t *lp) {
     char scratch[2][NUM_I64_MAX];
     struct slice before = {NULL, 0};
@@ -158,7 +150,7 @@ static bool in_order(struct rdb_in *in, const uint8_t *lp) {
         next = listpack_next(at);
         if (!score_at(next, &score)) return rdb_refuse(in, RDB_CORRUPT, "a score that is not a number");
         struct slice name = listpack_text(at, scratch[before.ptr == scratch[0]]);
-        if (score < last || (score == last && before.ptr && compare_names(before, name) >= 0)) {
+        if (score < last || (score == last && before.ptr && slice_compare(before, name) >= 0)) {
             return rdb_refuse(in, RDB_CORRUPT, "a sorted set that is not sorted");
         }
         before = name;
@@ -180,13 +172,13 @@ static bool zset_of_listpack(struct rdb_in *in, const uint8_t *lp, struct rdb_va
     struct members m;
     char scratch[NUM_I64_MAX];
     double score = 0;
-    begin(&m, in, count / 2);
+    begin_members(&m, in, count / 2);
     for (const uint8_t *at = listpack_first(lp), *next; !listpack_at_end(at); at = listpack_next(next)) {
         next = listpack_next(at);
         score_at(next, &score);
-        add(&m, listpack_text(at, scratch), score);
+        add_member(&m, listpack_text(at, scratch), score);
     }
-    return finish(&m, true, v);
+    return finish_members(&m, true, v);
 }
 
 bool rdb_get_zset(struct rdb_in *in, unsigned type, struct rdb_value *v) {

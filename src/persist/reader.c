@@ -1,4 +1,5 @@
-/* See reader.h. The block holds [at, end) at its front or further on; to get more, what is unread moves to the front. */
+/* The checksum of a block is computed when the block is left. Before that the unread rest moves to its beginning, so
+ * that n bytes in a row can be given. */
 #include "persist/reader.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -28,10 +29,10 @@ void reader_free(struct reader *r) {
     r->at = r->end = r->summed = NULL;
 }
 
-static void fail(struct reader *r, int error) {
+static void fail_reading(struct reader *r, int error) {
     r->failed = true;
     if (!r->error) r->error = error;
-    r->summed = r->at = r->end; /* nothing is left */
+    r->summed = r->at = r->end; /* no bytes are left */
 }
 
 uint64_t reader_crc(struct reader *r) {
@@ -41,7 +42,7 @@ uint64_t reader_crc(struct reader *r) {
     return r->crc;
 }
 
-/* In memory, `start` is the offset of the end: there is no block to count from. */
+/* In memory there is no block, and `size` is the offset of the end. */
 uint64_t reader_offset(const struct reader *r) {
     if (!r->block) return r->size - (uint64_t)(r->end - r->at);
     return r->start + (uint64_t)(r->at - r->block);
@@ -55,13 +56,13 @@ uint64_t reader_left(const struct reader *r) {
     return r->size > offset ? r->size - offset : 0;
 }
 
-/* One read(2), of at most n bytes; 0: that was all. */
+/* One read(2) of at most n bytes. 0: the end, or an error (noted). */
 static size_t read_some(struct reader *r, void *to, size_t n) {
     for (;;) {
         ssize_t got = read(r->fd, to, n);
         if (got >= 0) return (size_t)got;
         if (errno == EINTR) continue;
-        fail(r, errno);
+        fail_reading(r, errno);
         return 0;
     }
 }
@@ -73,7 +74,7 @@ static void tell_progress(struct reader *r) {
 const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     assert(n <= READER_BLOCK / 2 || !r->block);
     if (!r->block || r->failed) {
-        fail(r, 0);
+        fail_reading(r, 0);
         return NULL;
     }
     reader_crc(r);
@@ -85,7 +86,7 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     while (unread < n) {
         size_t got = read_some(r, r->block + unread, r->room - unread);
         if (got == 0) {
-            fail(r, 0);
+            fail_reading(r, 0);
             return NULL;
         }
         unread += got;
@@ -96,7 +97,7 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     return r->block;
 }
 
-/* What is longer than a block goes straight to where it is wanted. */
+/* Read n bytes, too many for the block, directly into `to`. */
 static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
     reader_crc(r);
     r->start = reader_offset(r);
@@ -104,7 +105,7 @@ static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
     while (n > 0) {
         size_t got = read_some(r, to, n < READER_BLOCK ? n : READER_BLOCK);
         if (got == 0) {
-            fail(r, 0);
+            fail_reading(r, 0);
             return false;
         }
         if (r->checksum) r->crc = crc64(r->crc, to, got);
@@ -125,7 +126,7 @@ bool reader_get(struct reader *r, void *to, size_t n) {
     n -= first;
     if (!r->block || r->failed || n > READER_BLOCK / 2) {
         if (r->block && !r->failed) return get_direct(r, rest, n);
-        fail(r, 0);
+        fail_reading(r, 0);
         return false;
     }
     const uint8_t *p = reader_take_slowly(r, n);

@@ -1,41 +1,45 @@
-/* Bytes from a file descriptor or from memory, none of which can be trusted: every read is checked against what there
- * is, and a length that a file claims can be checked against what it still has (reader_left) before memory is
- * spent on it. The counterpart of persist/writer.h.
+/* Reads bytes from a file descriptor or from memory, none of which is trusted.
  *
- * The first failure is kept: from then on there is nothing left to read, so that a loop over a broken file ends. */
+ * Each read is checked against the bytes that exist. A length that the input claims can be checked by reader_left()
+ * before memory is allocated for it. persist/writer.h is the counterpart.
+ *
+ * After the first failure nothing is left to read, so a loop over a broken file ends. */
 #pragma once
 #include "base/likely.h"
 #include "base/slice.h"
 #include <stdint.h>
 
-#define READER_BLOCK ((size_t)1 << 20)
+#define READER_BLOCK ((size_t)1 << 20) /* bytes */
 
-/* Called each time a block has come in. The loading server lives on in here: INFO, PING, cron. */
+/* Called after each block was read, with the bytes read so far. A loading server answers INFO and PING in here. */
 typedef void (*reader_progress_fn)(void *ctx, uint64_t bytes);
 
 struct reader {
-    const uint8_t *at, *end; /* the next byte, and the end of those that are there */
+    const uint8_t *at, *end; /* the next byte, and the end of the buffered ones */
     const uint8_t *summed;   /* bytes before this are in the checksum */
-    uint8_t *block;          /* NULL: memory of the caller's */
-    size_t room;
+    uint8_t *block;          /* the buffer; NULL: reads the caller's memory */
+    size_t room;             /* bytes of the buffer */
     int fd;
-    int error;      /* errno of a read that failed; 0 also when the bytes have ended */
-    bool failed;    /* a read wanted more than there is */
-    uint64_t start; /* offset in the input of the block's first byte */
-    uint64_t size;  /* offset of the end, UINT64_MAX if nobody knows (a socket) */
+    int error;      /* errno of a failed read(2); 0 at the end of the input */
+    bool failed;    /* a read wanted more bytes than there are */
+    uint64_t start; /* offset of the block's first byte in the input */
+    uint64_t size;  /* offset of the end of the input; UINT64_MAX: unknown (a socket) */
     uint64_t crc;
     bool checksum;
     reader_progress_fn progress; /* or NULL */
     void *progress_ctx;
 };
 
-/* From where the descriptor stands, which counts as `offset`. A regular file ends at its size. The descriptor stays the
- * caller's, and stands behind what was buffered afterwards: seek to reader_offset(). */
+/* Read from the current position of the descriptor, which counts as `offset`. `checksum`: compute one, for
+ * reader_crc(). The caller keeps the descriptor. Its position is then behind the buffered bytes: seek to
+ * reader_offset(). */
 void reader_from_fd(struct reader *r, int fd, uint64_t offset, bool checksum);
+/* The bytes must stay valid. */
 void reader_from_memory(struct reader *r, struct slice bytes, bool checksum);
-void reader_free(struct reader *r);
+void reader_free(struct reader *r); /* the buffer only */
 
-/* n bytes in a row, valid until the next call; n is at most READER_BLOCK / 2. NULL: there are not so many. */
+/* The next n bytes in a row, valid until the next call. From a descriptor, n is at most READER_BLOCK / 2. NULL: there
+ * are fewer. */
 const uint8_t *reader_take_slowly(struct reader *r, size_t n);
 static inline const uint8_t *reader_take(struct reader *r, size_t n) {
     if (unlikely((size_t)(r->end - r->at) < n)) return reader_take_slowly(r, n);
@@ -43,11 +47,12 @@ static inline const uint8_t *reader_take(struct reader *r, size_t n) {
     r->at += n;
     return p;
 }
-bool reader_get(struct reader *r, void *to, size_t n); /* any n */
+/* Copy or skip n bytes, any number. False: there are fewer. */
+bool reader_get(struct reader *r, void *to, size_t n);
 bool reader_skip(struct reader *r, uint64_t n);
 
-/* Bytes passed so far, the offset of the next one. */
+/* The offset of the next byte. */
 uint64_t reader_offset(const struct reader *r);
-/* Bytes that can come at most: what a length must not exceed. */
+/* The number of bytes left; UINT64_MAX: unknown. A length in the input must not exceed it. */
 uint64_t reader_left(const struct reader *r);
-uint64_t reader_crc(struct reader *r); /* of all bytes passed so far */
+uint64_t reader_crc(struct reader *r); /* of all bytes read so far; 0 without `checksum` */

@@ -1,18 +1,18 @@
-/* See squeeze.h. A position is looked up by the three bytes there; the table holds the last position of each hash. */
+/* The table holds, for each hash of three bytes, the last position at which bytes with this hash begin. */
 #include "persist/squeeze.h"
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#define SHORT 256 /* bytes up to which the small table is used */
+#define SHORT 256 /* bytes of a string for which the small table is used */
 #define SMALL_BITS 8
 #define LARGE_BITS 12
 #define MATCH_MIN 3
 #define MATCH_MAX 264
-#define FAR 8192      /* the longest way back */
-#define RUN_MAX 32    /* literals behind one head */
-#define FIRST_LONG 9u /* bytes of a copy from which its length has a byte of its own */
+#define FAR 8192      /* bytes back that a copy reaches at most */
+#define RUN_MAX 32    /* literal bytes behind one head */
+#define FIRST_LONG 9u /* bytes: longer copies have a byte for their length */
 
 struct output {
     uint8_t *at, *end;
@@ -60,10 +60,10 @@ static size_t match_length(const uint8_t *a, const uint8_t *b, size_t max) {
     return n;
 }
 
-static inline __attribute__((always_inline)) size_t run(const uint8_t *in, size_t n, struct output *out, uint16_t *seen,
-                                                        unsigned bits) {
+static inline __attribute__((always_inline)) size_t squeeze_with(const uint8_t *in, size_t n, struct output *out,
+                                                                 uint16_t *seen, unsigned bits) {
     const uint8_t *begin = out->at;
-    size_t literals = 0, i = 0; /* the first byte that is not out yet; where we are */
+    size_t literals = 0, i = 0; /* the first byte that is not written yet; the present position */
     while (i + MATCH_MIN <= n) {
         uint32_t three = load3(in + i);
         uint16_t *slot = &seen[hash3(three, bits)];
@@ -87,8 +87,8 @@ size_t squeeze(const void *bytes, size_t n, void *to, size_t room) {
     struct output out = {to, (uint8_t *)to + room};
     if (n <= SHORT) {
         uint16_t seen[1 << SMALL_BITS] = {0};
-        return run(bytes, n, &out, seen, SMALL_BITS);
+        return squeeze_with(bytes, n, &out, seen, SMALL_BITS);
     }
     uint16_t seen[1 << LARGE_BITS] = {0};
-    return run(bytes, n, &out, seen, LARGE_BITS);
+    return squeeze_with(bytes, n, &out, seen, LARGE_BITS);
 }

@@ -1,4 +1,4 @@
-/* See writer.h. The checksum of a block is computed when the block leaves, while it is still in the cache. */
+/* The checksum of a block is computed when the block is written, while it is still in the cache. */
 #include "persist/writer.h"
 #include "base/alloc.h"
 #include "base/crc64.h"
@@ -7,21 +7,21 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define MEMORY_ROOM 512 /* bytes, to begin with */
+#define MEMORY_ROOM 512 /* bytes at first */
 
-static void begin(struct writer *w, int fd, size_t room, bool checksum) {
+static void begin_writing(struct writer *w, int fd, size_t room, bool checksum) {
     *w = (struct writer){.fd = fd, .room = room, .checksum = checksum, .block = alloc_get(room)};
     w->at = w->summed = w->block;
     w->end = w->block + room;
 }
 
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync) {
-    begin(w, fd, WRITER_BLOCK, checksum);
+    begin_writing(w, fd, WRITER_BLOCK, checksum);
     w->sync_step = incremental_sync ? WRITER_SYNC_STEP : 0;
 }
 
 void writer_to_memory(struct writer *w, bool checksum) {
-    begin(w, -1, MEMORY_ROOM, checksum);
+    begin_writing(w, -1, MEMORY_ROOM, checksum);
 }
 
 void writer_free(struct writer *w) {
@@ -36,8 +36,8 @@ uint64_t writer_crc(struct writer *w) {
     return w->crc;
 }
 
-/* Start writing out what is new, and wait for what was started before it: never more than two steps of the file are
- * only in memory, and we do not wait for the newest. What cannot be synced so (a pipe) is left alone. */
+/* Begin to write out the last step, and wait for the step before. So at most two steps of the file are only in memory,
+ * and nothing waits for the newest. A descriptor that cannot be synced in this way (a pipe) is left alone. */
 static void sync_step(struct writer *w) {
     if (w->passed - w->synced < (uint64_t)w->sync_step) return;
     off_t end = lseek(w->fd, 0, SEEK_CUR), step = (off_t)(w->passed - w->synced);
@@ -71,7 +71,7 @@ static void empty_block(struct writer *w) {
     w->at = w->summed = w->block;
 }
 
-static void enlarge(struct writer *w, size_t n) {
+static void enlarge_block(struct writer *w, size_t n) {
     size_t used = (size_t)(w->at - w->block), summed = (size_t)(w->summed - w->block), room = w->room;
     while (room - used < n)
         room *= 2;
@@ -84,7 +84,7 @@ static void enlarge(struct writer *w, size_t n) {
 
 void writer_make_room(struct writer *w, size_t n) {
     if (w->fd < 0) {
-        enlarge(w, n);
+        enlarge_block(w, n);
     } else {
         assert(n <= WRITER_BLOCK);
         empty_block(w);

@@ -16,10 +16,10 @@
 #include "ds/prefixes.h"
 #include "ds/table.h"
 #include "net/conn.h"
+#include "net/resp_out.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/push.h"
-#include "session/reply.h"
 #include "session/request.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -276,9 +276,9 @@ static void pubsub_forget(struct client *c) {
 /* A large message, which has a blob, is referred to; a small one is copied. */
 static void write_message(struct slice message, struct blob *blob) {
     if (blob)
-        reply_bulk_blob(NULL, blob);
+        resp_out_blob(blob);
     else
-        reply_bulk(NULL, message);
+        resp_out_bulk(message);
 }
 
 /* Send the message that begins at `start` to all subscribers of the topic, and take it back. In RESP2 and RESP3
@@ -323,8 +323,8 @@ static int64_t publish_to_patterns(struct slice channel, struct slice message, s
     for (size_t i = 0; i < m.count; i++) {
         size_t start = conn_open();
         conn_write("*4\r\n$8\r\npmessage\r\n", 18);
-        reply_bulk(NULL, topic_name(m.items[i]));
-        reply_bulk(NULL, channel);
+        resp_out_bulk(topic_name(m.items[i]));
+        resp_out_bulk(channel);
         write_message(message, blob);
         receivers += deliver(m.items[i], start);
     }
@@ -338,8 +338,8 @@ static int64_t publish_to_all(enum pubsub_kind kind, const struct topic *t, stru
     if (t) {
         size_t start = conn_open();
         conn_write("*3\r\n", 4);
-        reply_bulk_cstr(NULL, kind == PUBSUB_SHARD ? "smessage" : "message");
-        reply_bulk(NULL, channel);
+        resp_out_bulk(kind == PUBSUB_SHARD ? SLICE("smessage") : SLICE("message"));
+        resp_out_bulk(channel);
         write_message(message, blob);
         receivers = deliver(t, start);
     }

@@ -1,19 +1,19 @@
 /* Counting, searching and combining bits, many at a time.
  *
- * Counting is a matter of how many bytes one instruction takes: 64 where the processor has a population count
- * for vectors, 32 where it can look nibbles up in a register, 8 with the plain instruction, and 8 with a
- * dozen operations where it has none. A release is built for any x86-64, so that the choice is made when the
- * program runs, by one test of a word that the C runtime has filled in: no function pointer to set
- * up, nothing that a sanitizer or a linker could trip over. Other processors get the portable loop.
+ * The speed of counting depends on the bytes that one instruction takes: 64 with a population count for vectors, 32
+ * with a register in which nibbles are looked up, 8 with the plain instruction, 8 in a dozen operations without one. A
+ * release runs on any x86-64, so the choice is made at run time, by a test of one word that the C runtime has filled
+ * in. A function pointer would have to be set up, and is a trap for sanitizers and linkers. Other processors get the
+ * portable loop.
  *
- * Searching and combining are bound by memory already with words that the compiler makes vectors of. */
+ * Searching and combining are plain loops over words: these are limited by memory, and the compiler vectorises them. */
 #include "store/bitmap.h"
 #include <assert.h>
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
-static inline uint64_t load(const char *p) {
+static inline uint64_t load_word(const char *p) {
     uint64_t word;
     memcpy(&word, p, sizeof word);
     return word;
@@ -21,7 +21,7 @@ static inline uint64_t load(const char *p) {
 
 /* --- Counting -------------------------------------------------------------------------------- */
 
-/* The sums of ever wider groups of bits, side by side in one word. */
+/* Sum neighbouring groups of bits, side by side in one word: pairs, then nibbles, then bytes. */
 static uint64_t count_word(uint64_t w) {
     w -= w >> 1 & 0x5555555555555555;
     w = (w & 0x3333333333333333) + (w >> 2 & 0x3333333333333333);
@@ -32,7 +32,7 @@ static uint64_t count_word(uint64_t w) {
 static uint64_t count_portable(const char *p, size_t len) {
     uint64_t sum = 0, word = 0;
     for (; len >= 8; p += 8, len -= 8)
-        sum += count_word(load(p));
+        sum += count_word(load_word(p));
     memcpy(&word, p, len);
     return sum + count_word(word);
 }
@@ -41,17 +41,17 @@ static uint64_t count_portable(const char *p, size_t len) {
 __attribute__((target("popcnt"))) static uint64_t count_popcnt(const char *p, size_t len) {
     uint64_t sum = 0, word = 0;
     for (; len >= 32; p += 32, len -= 32) {
-        sum += (uint64_t)_mm_popcnt_u64(load(p)) + (uint64_t)_mm_popcnt_u64(load(p + 8)) +
-               (uint64_t)_mm_popcnt_u64(load(p + 16)) + (uint64_t)_mm_popcnt_u64(load(p + 24));
+        sum += (uint64_t)_mm_popcnt_u64(load_word(p)) + (uint64_t)_mm_popcnt_u64(load_word(p + 8)) +
+               (uint64_t)_mm_popcnt_u64(load_word(p + 16)) + (uint64_t)_mm_popcnt_u64(load_word(p + 24));
     }
     for (; len >= 8; p += 8, len -= 8)
-        sum += (uint64_t)_mm_popcnt_u64(load(p));
+        sum += (uint64_t)_mm_popcnt_u64(load_word(p));
     memcpy(&word, p, len);
     return sum + (uint64_t)_mm_popcnt_u64(word);
 }
 
-/* A table of 16 counts in a register is looked up 32 nibbles at a time. Counts of bytes are summed up before they
- * can overflow: each round adds at most 8 to a byte. Source: Mula, Kurz, Lemire, "Faster Population Counts Using AVX2
+/* A register holds the counts of all 16 nibbles; one instruction looks up 32. A round adds at most 8 to each byte of
+ * the sums, so 31 rounds cannot overflow it. Source: Mula, Kurz, Lemire, "Faster Population Counts Using AVX2
  * Instructions", 2018. */
 __attribute__((target("avx2,popcnt"))) static uint64_t count_avx2(const char *p, size_t len) {
     const __m256i nibbles = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1,
@@ -73,7 +73,7 @@ __attribute__((target("avx2,popcnt"))) static uint64_t count_avx2(const char *p,
     return four[0] + four[1] + four[2] + four[3] + count_popcnt(p, len);
 }
 
-/* Four sums, since an addition has to wait for the one before. */
+/* Four sums, because each addition to one sum waits for the previous one. */
 __attribute__((target("avx512f,avx512vpopcntdq,popcnt"))) static uint64_t count_avx512(const char *p, size_t len) {
     __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
     for (; len >= 256; p += 256, len -= 256) {
@@ -86,7 +86,7 @@ __attribute__((target("avx512f,avx512vpopcntdq,popcnt"))) static uint64_t count_
     return (uint64_t)_mm512_reduce_add_epi64(a) + count_popcnt(p, len);
 }
 
-#define VECTOR_MIN 256 /* below, setting the registers up is most of the work */
+#define VECTOR_MIN 256 /* bytes; for fewer, setting up the registers takes most of the time */
 
 uint64_t bitmap_count(struct slice bytes) {
     if (bytes.len >= VECTOR_MIN) {
@@ -126,16 +126,16 @@ uint64_t bitmap_count_bits(const char *bytes, uint64_t first, uint64_t last) {
 
 /* --- Searching ------------------------------------------------------------------------------- */
 
-/* The first of bytes `at` to `end` (exclusive) that is not all `skipped`, which is eight equal bytes; or `end`. */
-static size_t skip(const char *bytes, size_t at, size_t end, uint64_t skipped) {
+/* The index of the first byte in [at, end) that differs from `skipped`, a word of eight equal bytes; or `end`. */
+static size_t skip_equal(const char *bytes, size_t at, size_t end, uint64_t skipped) {
     while (end - at >= 64) {
         uint64_t others = 0;
         for (int i = 0; i < 64; i += 8)
-            others |= load(bytes + at + i) ^ skipped;
+            others |= load_word(bytes + at + i) ^ skipped;
         if (others) break;
         at += 64;
     }
-    while (end - at >= 8 && load(bytes + at) == skipped)
+    while (end - at >= 8 && load_word(bytes + at) == skipped)
         at += 8;
     while (at < end && (uint8_t)bytes[at] == (uint8_t)skipped)
         at++;
@@ -148,7 +148,7 @@ uint64_t bitmap_find(const char *bytes, uint64_t first, uint64_t last, bool bit)
     uint64_t skipped = bit ? 0 : UINT64_MAX;
     unsigned hits = (uint8_t)((uint8_t)bytes[at] ^ skipped) & (0xffu >> first % 8);
     if (!hits) {
-        at = skip(bytes, at + 1, end, skipped);
+        at = skip_equal(bytes, at + 1, end, skipped);
         if (at == end) return BITMAP_NONE;
         hits = (uint8_t)((uint8_t)bytes[at] ^ skipped);
     }
@@ -158,7 +158,7 @@ uint64_t bitmap_find(const char *bytes, uint64_t first, uint64_t last, bool bit)
 
 /* --- Combining ------------------------------------------------------------------------------- */
 
-/* `to` becomes `to OP from`. Plain byte loops of known operation: what a compiler vectorises best. */
+/* Each sets `to` to `to OP from`. One plain loop for each operation, since compilers vectorise these best. */
 static void and_with(char *restrict to, const char *restrict from, size_t len) {
     for (size_t i = 0; i < len; i++)
         to[i] &= from[i];
@@ -174,31 +174,31 @@ static void xor_with(char *restrict to, const char *restrict from, size_t len) {
         to[i] ^= from[i];
 }
 
-static void invert(char *to, size_t len) {
+static void invert_bytes(char *to, size_t len) {
     for (size_t i = 0; i < len; i++)
         to[i] = (char)~to[i];
 }
 
-/* What a source has of bytes at to at + len: possibly nothing. */
-static struct slice part(struct slice source, size_t at, size_t len) {
+/* The bytes of the source in [at, at + len); empty behind its end. */
+static struct slice part_of_source(struct slice source, size_t at, size_t len) {
     if (at >= source.len) return SLICE("");
     return slice_of(source.ptr + at, source.len - at < len ? source.len - at : len);
 }
 
-#define BLOCK 4096 /* the result stays in the nearest cache while all sources pass */
+#define BLOCK 4096 /* bytes: this much of the result stays in the first-level cache while all sources are read */
 
 void bitmap_combine(enum bitmap_op op, char *to, size_t len, const struct slice *sources, size_t count) {
     for (size_t at = 0, n; at < len; at += n, to += n) {
         n = len - at < BLOCK ? len - at : BLOCK;
-        struct slice s = part(sources[0], at, n);
+        struct slice s = part_of_source(sources[0], at, n);
         memcpy(to, s.ptr, s.len);
         memset(to + s.len, 0, n - s.len);
         if (op == BITMAP_NOT) {
-            invert(to, n);
+            invert_bytes(to, n);
             continue;
         }
         for (size_t i = 1; i < count; i++) {
-            s = part(sources[i], at, n);
+            s = part_of_source(sources[i], at, n);
             if (op == BITMAP_AND) {
                 and_with(to, s.ptr, s.len);
                 memset(to + s.len, 0, n - s.len);
@@ -213,7 +213,7 @@ void bitmap_combine(enum bitmap_op op, char *to, size_t len, const struct slice 
 
 /* --- Fields ---------------------------------------------------------------------------------- */
 
-/* A field touches nine bytes at most, which are worked on as one number. */
+/* A field touches at most nine bytes. They are handled as one number. */
 typedef unsigned __int128 window_int;
 
 static unsigned window_bytes(struct bitmap_field f) {
@@ -224,8 +224,8 @@ static unsigned window_shift(struct bitmap_field f) {
     return window_bytes(f) * 8 - (unsigned)(f.offset % 8) - f.bits;
 }
 
-/* The low bits of a number as the field's value. */
-static int64_t narrow(struct bitmap_field f, uint64_t value) {
+/* The value of a field that holds the low bits of this number. */
+static int64_t narrow_to_field(struct bitmap_field f, uint64_t value) {
     unsigned unused = 64u - f.bits;
     value <<= unused;
     return f.is_signed ? (int64_t)value >> unused : (int64_t)(value >> unused);
@@ -236,7 +236,7 @@ int64_t bitmap_field_get(struct slice bytes, struct bitmap_field f) {
     window_int window = 0;
     for (unsigned i = 0; i < window_bytes(f); i++)
         window = window << 8 | (at + i < bytes.len ? (uint8_t)bytes.ptr[at + i] : 0);
-    return narrow(f, (uint64_t)(window >> window_shift(f)));
+    return narrow_to_field(f, (uint64_t)(window >> window_shift(f)));
 }
 
 void bitmap_field_put(char *bytes, struct bitmap_field f, int64_t value) {
@@ -250,11 +250,12 @@ void bitmap_field_put(char *bytes, struct bitmap_field f, int64_t value) {
         bytes[at + i] = (char)(uint8_t)window;
 }
 
-/* Which end of its range a sum is beyond: 1, -1 or 0. Redis computes the room above a value in 64 bits, so that what
- * is far below a narrow signed field wraps round and counts as above it. Its clients see that with SAT: so do ours. */
-static int beyond(struct bitmap_field f, int64_t value, int64_t increment, int64_t min, int64_t max) {
+/* 1 if the sum is above the field's range, -1 if below, 0 if within. Redis computes the distance to the maximum in 64
+ * bits, so a sum far below the range of a narrow signed field wraps and counts as above it. Clients can see this with
+ * OVERFLOW SAT, so kura does the same. */
+static int end_exceeded(struct bitmap_field f, int64_t value, int64_t increment, int64_t min, int64_t max) {
     if (!f.is_signed) {
-        if (value < 0 || value > max) return 1; /* a negative number is a large one to an unsigned field */
+        if (value < 0 || value > max) return 1; /* as an unsigned number it is a large one */
         return increment > max - value ? 1 : increment < -value ? -1 : 0;
     }
     if (f.bits < 64 && value < 0 && increment > (int64_t)((uint64_t)max - (uint64_t)value)) return 1;
@@ -265,12 +266,12 @@ static int beyond(struct bitmap_field f, int64_t value, int64_t increment, int64
 bool bitmap_field_add(struct bitmap_field f, int64_t value, int64_t increment, enum bitmap_overflow how,
                       int64_t *result) {
     int64_t max = (int64_t)(UINT64_MAX >> (64 - f.bits) >> f.is_signed), min = f.is_signed ? -max - 1 : 0;
-    int side = beyond(f, value, increment, min, max);
+    int side = end_exceeded(f, value, increment, min, max);
     if (side && how == BITMAP_FAIL) return false;
     if (side && how == BITMAP_SATURATE) {
         *result = side > 0 ? max : min;
     } else {
-        *result = narrow(f, (uint64_t)value + (uint64_t)increment);
+        *result = narrow_to_field(f, (uint64_t)value + (uint64_t)increment);
     }
     return true;
 }

@@ -1,9 +1,11 @@
-/* What follows from a change: the store says each change once (struct db_hooks), and this module hands
- * it to those who listen, in a fixed order. While nobody does, the hooks are NULL and a write pays one branch. */
+/* Fan-out of the store's hooks to several listeners, in a fixed order.
+ *
+ * The store reports each change once, through struct db_hooks. While no listener wants a hook it is NULL, so a write
+ * pays one branch. */
 #pragma once
 #include "store/db.h"
 
-/* The order in which listeners hear of one change. */
+/* The order in which listeners are called for one change. */
 enum changes_listener {
     CHANGES_PROPAGATE, /* deletes that no command asked for */
     CHANGES_TX,        /* WATCH */
@@ -17,6 +19,7 @@ enum changes_listener {
 /* Events that are published without a change of the value (see db_notify). */
 #define CHANGES_NONE (DB_MISS | DB_NEW)
 
-/* Listen with these hooks (they must live on), or stop with NULL. Not from inside a hook.
- * Who has no `swapped` hears of SWAPDB as two flushes. */
+/* Register the hooks of a listener, or remove them with NULL. The hooks must stay valid while they are registered. Do
+ * not call this from inside a hook. A listener without `swapped` gets SWAPDB as two calls of `flushed`.
+ * O(listeners). */
 void changes_listen(enum changes_listener listener, const struct db_hooks *hooks);

@@ -1,10 +1,10 @@
 /* The keyspace.
  *
- * Look-ups compare the key inside the entry, of which table_prefetch_record has fetched the first line; a hit
- * reads the entry's header, its deadline if it has one, and its key, and nothing else.
+ * A look-up compares the key inside the entry. A hit reads the header, the deadline if there is one, and the key, which
+ * mostly lie in the 64 bytes that table_prefetch_record() fetches.
  *
- * Rewrites go through reshape(): an entry whose size class stays the same is changed where it is, so that
- * overwriting a value, counting up, or giving and taking a TTL neither allocates nor touches the table. */
+ * Rewrites go through reshape_entry(), which changes an entry in place if its size class stays the same. So overwriting
+ * a value, counting, and setting or removing a TTL mostly need no allocation and do not touch the table. */
 #include "store/db.h"
 #include "base/blob.h"
 #include "base/clock.h"
@@ -17,7 +17,7 @@
 #include "store/value.h"
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
-#define RANDOM_TRIES 1000 /* keys past their deadline that one call of db_random removes: less than 1 ms */
+#define RANDOM_TRIES 1000 /* keys past their deadline that one db_random() removes at most: less than 1 ms */
 
 struct db_hooks db_hooks;
 struct db_metrics db_metrics;
@@ -41,7 +41,7 @@ size_t db_size(const struct db *db) {
 
 /* --- Look-up --------------------------------------------------------------------------------- */
 
-/* memcmp(a, b, n) == 0 for n >= 8 without a call: keys of up to 32 bytes are nearly all there are. */
+/* memcmp(a, b, n) == 0 for n >= 8, without a call: nearly all keys have at most 32 bytes. */
 static inline bool same_words(const char *a, const char *b, size_t n) {
     for (size_t i = 0; i + 8 < n; i += 8) {
         if (hash_load64(a + i) != hash_load64(b + i)) return false;
@@ -53,14 +53,14 @@ static inline __attribute__((always_inline)) bool key_equal(const void *record, 
     const struct entry *e = record;
     const struct slice *name = arg;
     size_t len = name->len;
-    if (unlikely(len >= 255)) return slice_eq(entry_key(e), *name);
+    if (unlikely(len >= ENTRY_LONG_KEY)) return slice_eq(entry_key(e), *name);
     if (e->key_len != len) return false;
     const char *key = e->body + entry_ttl_bytes(e);
     if (len >= 8 && len <= 32) return same_words(key, name->ptr, len);
     return memcmp(key, name->ptr, len) == 0;
 }
 
-static inline __attribute__((always_inline)) struct entry *find(const struct db *db, const struct key *key) {
+static inline __attribute__((always_inline)) struct entry *find_entry(const struct db *db, const struct key *key) {
     return table_find(&db->keys, key->hash, key_equal, &key->name);
 }
 
@@ -84,7 +84,7 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
 }
 
 static inline struct entry *find_live(struct db *db, const struct key *key) {
-    struct entry *e = find(db, key);
+    struct entry *e = find_entry(db, key);
     if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
         remove_expired(db, e, key->hash);
         return NULL;
@@ -111,16 +111,16 @@ struct entry *db_look(struct db *db, const struct key *key) {
 }
 
 struct entry *db_peek(struct db *db, const struct key *key) {
-    struct entry *e = find(db, key);
+    struct entry *e = find_entry(db, key);
     return e && !db_is_due(e) ? e : NULL;
 }
 
 struct entry *db_find(const struct db *db, const struct key *key) {
-    return find(db, key);
+    return find_entry(db, key);
 }
 
 const struct table *db_members(const struct db *db, const struct key *key) {
-    const struct entry *e = find(db, key);
+    const struct entry *e = find_entry(db, key);
     if (!e || !entry_owns_memory(e)) return NULL;
     const struct value_ops *ops = value_types[entry_type(e)];
     return ops->members ? ops->members(entry_pointer(e)) : NULL;
@@ -139,16 +139,15 @@ uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx
 
 /* --- Changes --------------------------------------------------------------------------------- */
 
-/* Bytes of the key in the entry, its long length included. */
+/* Bytes of the key in the entry, with the length field of a long key. */
 static size_t key_field(const struct entry *e) {
-    return e->key_len < 255 ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
+    return e->key_len < ENTRY_LONG_KEY ? e->key_len : sizeof(uint32_t) + entry_key(e).len;
 }
 
-/* Make room for a deadline (or remove it) and for value_len bytes of value, of which
- * the first `keep` are kept. In place if the size class allows. A deadline that was
- * not there before is left for the caller to write. */
-static inline struct entry *reshape(struct db *db, uint64_t hash, struct entry *e, bool ttl, size_t value_len,
-                                    size_t keep) {
+/* Give the entry room for value_len bytes of value, and for a deadline if `ttl`. The first `keep` bytes of the value
+ * and an existing deadline are kept; the caller writes a new deadline. In place if the size class allows. */
+static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct entry *e, bool ttl, size_t value_len,
+                                          size_t keep) {
     bool had_ttl = entry_has_ttl(e);
     if (value_len == e->value_len && ttl == had_ttl) return e;
     assert(value_len <= UINT16_MAX);
@@ -171,8 +170,8 @@ static inline struct entry *reshape(struct db *db, uint64_t hash, struct entry *
     return to;
 }
 
-/* Write the deadline of an entry that has been shaped for it, and do what follows from the change of it. */
-static inline void retime(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
+/* Write the deadline of an entry that was reshaped for it; count and mark the entry for expiry. */
+static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
         db->expiring--;
@@ -183,7 +182,7 @@ static inline void retime(struct db *db, struct entry *e, uint64_t hash, int64_t
     if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
 }
 
-static void insert(struct db *db, const struct key *key, struct entry *e) {
+static void insert_entry(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
@@ -192,31 +191,31 @@ static void insert(struct db *db, const struct key *key, struct entry *e) {
 }
 
 struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e) {
-    struct entry *other = find(db, key);
-    if (!other) insert(db, key, e);
+    struct entry *other = find_entry(db, key);
+    if (!other) insert_entry(db, key, e);
     return other;
 }
 
-/* An entry under this key for value_len inline bytes, which are uninitialised: a new one, or the old one reshaped. */
-static inline __attribute__((always_inline)) struct entry *place(struct db *db, const struct key *key,
-                                                                 struct entry *old, enum entry_type type,
-                                                                 unsigned encoding, size_t value_len,
-                                                                 int64_t deadline_ms) {
+/* An entry under this key with value_len uninitialised inline bytes: a new one, or `old` reshaped. */
+static inline __attribute__((always_inline)) struct entry *place_entry(struct db *db, const struct key *key,
+                                                                       struct entry *old, enum entry_type type,
+                                                                       unsigned encoding, size_t value_len,
+                                                                       int64_t deadline_ms) {
     struct entry *e;
     if (!old) {
         if (deadline_ms == DB_KEEP_TTL) deadline_ms = ENTRY_NO_TTL;
         e = entry_new(key->name, type, encoding, value_len, deadline_ms);
         evict_init_access(e);
-        insert(db, key, e);
+        insert_entry(db, key, e);
         db_notify(db, key, DB_NEW, "new");
         return e;
     }
     if (unlikely(entry_owns_memory(old))) entry_drop_value(old);
     int64_t old_ms = entry_deadline_ms(old);
     if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
-    e = reshape(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
+    e = reshape_entry(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
     e->type_encoding = (uint8_t)(type | encoding << 4);
-    retime(db, e, key->hash, old_ms, deadline_ms);
+    retime_entry(db, e, key->hash, old_ms, deadline_ms);
     return e;
 }
 
@@ -224,7 +223,7 @@ struct entry *db_set_text(struct db *db, const struct key *key, struct entry *ol
                           int64_t deadline_ms) {
     if (unlikely(value.len >= BLOB_MIN)) return db_set_blob(db, key, old, blob_from(value), deadline_ms);
     unsigned encoding = value.len <= STRING_EMBSTR_MAX ? STRING_EMBSTR : STRING_RAW;
-    struct entry *e = place(db, key, old, ENTRY_STRING, encoding, value.len, deadline_ms);
+    struct entry *e = place_entry(db, key, old, ENTRY_STRING, encoding, value.len, deadline_ms);
     memcpy(entry_value(e), value.ptr, value.len);
     return e;
 }
@@ -240,20 +239,20 @@ struct entry *db_set_string(struct db *db, const struct key *key, struct entry *
 
 struct entry *db_set_blob(struct db *db, const struct key *key, struct entry *old, struct blob *value,
                           int64_t deadline_ms) {
-    struct entry *e = place(db, key, old, ENTRY_STRING, STRING_BLOB, sizeof value, deadline_ms);
+    struct entry *e = place_entry(db, key, old, ENTRY_STRING, STRING_BLOB, sizeof value, deadline_ms);
     entry_set_pointer(e, value);
     return e;
 }
 
 struct entry *db_set_int(struct db *db, const struct key *key, struct entry *old, int64_t value, int64_t deadline_ms) {
-    struct entry *e = place(db, key, old, ENTRY_STRING, STRING_INT, sizeof value, deadline_ms);
+    struct entry *e = place_entry(db, key, old, ENTRY_STRING, STRING_INT, sizeof value, deadline_ms);
     memcpy(entry_value(e), &value, sizeof value);
     return e;
 }
 
 struct entry *db_put(struct db *db, const struct key *key, struct entry *old, enum entry_type type, unsigned encoding,
                      const void *value, size_t value_len, int64_t deadline_ms) {
-    struct entry *e = place(db, key, old, type, encoding, value_len, deadline_ms);
+    struct entry *e = place_entry(db, key, old, type, encoding, value_len, deadline_ms);
     if (value) {
         memcpy(entry_value(e), value, value_len);
     } else {
@@ -264,15 +263,15 @@ struct entry *db_put(struct db *db, const struct key *key, struct entry *old, en
 
 struct entry *db_resize_value(struct db *db, struct entry *e, unsigned encoding, size_t value_len) {
     size_t keep = e->value_len < value_len ? e->value_len : value_len;
-    e = reshape(db, entry_hash(e), e, entry_has_ttl(e), value_len, keep);
+    e = reshape_entry(db, entry_hash(e), e, entry_has_ttl(e), value_len, keep);
     e->type_encoding = (uint8_t)(entry_type(e) | encoding << 4);
     return e;
 }
 
 struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms) {
     int64_t old_ms = entry_deadline_ms(e);
-    e = reshape(db, hash, e, deadline_ms != ENTRY_NO_TTL, e->value_len, e->value_len);
-    retime(db, e, hash, old_ms, deadline_ms);
+    e = reshape_entry(db, hash, e, deadline_ms != ENTRY_NO_TTL, e->value_len, e->value_len);
+    retime_entry(db, e, hash, old_ms, deadline_ms);
     return e;
 }
 
@@ -293,7 +292,7 @@ struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     memcpy(entry_value(to), entry_value(e), e->value_len);
     memcpy(to->access, e->access, sizeof to->access);
     entry_free_shell(e);
-    insert(db, key, to);
+    insert_entry(db, key, to);
     db_notify(db, key, DB_NEW, "new");
     return to;
 }
@@ -328,7 +327,7 @@ void db_init(int databases) {
     }
 }
 
-/* What a flushed database leaves behind. */
+/* The contents of a flushed database, to be freed. */
 struct remains {
     struct table keys;
     struct wheel *wheel;
@@ -339,15 +338,15 @@ static void free_entry(void *ctx, void *record) {
     entry_free_now(record);
 }
 
-static void bury(void *arg) {
+static void free_remains(void *arg) {
     struct remains *r = arg;
     table_clear(&r->keys, free_entry, NULL);
     wheel_free(r->wheel);
     alloc_put(r, sizeof *r);
 }
 
-static void empty(struct db *db, bool in_background) {
-    if (table_memory(&db->keys) == 0 && !db->wheel) return; /* `databases 100000` has many of these */
+static void empty_db(struct db *db, bool in_background) {
+    if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
     *r = (struct remains){db->keys, db->wheel};
     size_t keys = db_size(db);
@@ -355,15 +354,15 @@ static void empty(struct db *db, bool in_background) {
     table_init(&db->keys, &keyspace);
     if (in_background) {
         entry_lazyfreed += keys;
-        worker_submit(bury, r);
+        worker_submit(free_remains, r);
     } else {
-        bury(r);
+        free_remains(r);
     }
 }
 
 void db_empty(struct db *db, bool in_background) {
     if (db_hooks.flushed) db_hooks.flushed(db);
-    empty(db, in_background);
+    empty_db(db, in_background);
 }
 
 void db_swap(int a, int b) {
@@ -380,7 +379,7 @@ void db_swap(int a, int b) {
 
 void db_shutdown(void) {
     for (int i = 0; i < n_dbs; i++)
-        empty(&dbs[i], false);
+        empty_db(&dbs[i], false);
     expire_shutdown();
     alloc_put(dbs, (size_t)n_dbs * sizeof *dbs);
     dbs = NULL;

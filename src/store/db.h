@@ -1,16 +1,20 @@
-/* The keyspace: numbered databases, and the only door for changes to them.
+/* The keyspace: numbered databases, and the only way to change them.
  *
- * A lookup for reading (db_read) counts hits and misses, one for writing (db_write) does not. Both touch the
- * access clock, and both treat a key past its deadline as absent and remove it; db_look does only that. Who
- * changes a value calls db_changed() once, and everything that follows from a change happens there. */
+ * db_read() counts hits and misses, db_write() does not. Both set the access clock. Both treat a key past its deadline
+ * as absent and remove it; db_look() does only that. After changing a value call db_changed() once: it counts the
+ * change and calls the hooks.
+ *
+ * Look-ups, insertions and removals of a key are O(1), apart from freeing a small value. The database owns its entries.
+ * A pointer to an entry is valid until the next change of its database; a function that returns an entry may have moved
+ * it, so use the result. */
 #pragma once
 #include "base/hash.h"
 #include "base/slice.h"
-#include "store/db_layout.h"
 #include "store/entry.h"
+#include "store/keyspace.h"
 #include <stdint.h>
 
-/* A key's name with its hash, computed once and carried along. The hash does not depend on the database. */
+/* A key's name with its hash, which is computed once and passed along. All databases use the same hash. */
 struct key {
     struct slice name;
     uint64_t hash;
@@ -33,16 +37,16 @@ enum db_class {
     DB_EXPIRED = 1 << 6, /* x */
     DB_EVICTED = 1 << 7, /* e */
     DB_STREAM = 1 << 8,  /* t */
-    DB_MISS = 1 << 9,    /* m: a read that found nothing; changes nothing */
+    DB_MISS = 1 << 9,    /* m: a look-up for reading found nothing; no change */
     DB_MODULE = 1 << 10, /* d */
-    DB_NEW = 1 << 11,    /* n: a key that did not exist */
+    DB_NEW = 1 << 11,    /* n: a key was created; its change is reported separately */
 };
 
-/* The seam to the server. All may be NULL. `event` is the name that subscribers see.
- * A hook must not change the database; the key's name is valid until it returns. */
+/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see.
+ * A hook must not change the database. The key's name is valid until the hook returns. */
 struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
-    void (*expired)(struct db *db, const struct key *key); /* removed because its time had come: propagate a DEL */
+    void (*expired)(struct db *db, const struct key *key); /* removed at its deadline: propagate a DEL */
     void (*evicted)(struct db *db, const struct key *key);
     void (*flushed)(struct db *db);                    /* about to be emptied: all its keys change */
     void (*emptied)(void);                             /* all databases have been emptied by one command */
@@ -51,24 +55,26 @@ struct db_hooks {
 extern struct db_hooks db_hooks;
 
 struct db_metrics {
-    uint64_t hits, misses, expired, expired_stale_permille;
+    uint64_t hits, misses; /* of db_read() */
+    uint64_t expired;      /* keys removed at their deadline */
+    uint64_t expired_stale_permille;
     int64_t dirty; /* changes since the last save */
 };
 extern struct db_metrics db_metrics;
 
-void db_init(int databases); /* once */
-void db_shutdown(void);      /* frees everything: for leak checkers */
+void db_init(int databases); /* call once */
+void db_shutdown(void);      /* frees everything, for leak checkers */
 int db_count(void);
 struct db *db_at(int id); /* 0 <= id < db_count() */
 
-/* NULL if absent. The entry stays where it is until the next change to this database. */
+/* The entry of a key; NULL if it is absent. */
 struct entry *db_read(struct db *db, const struct key *key);
 struct entry *db_write(struct db *db, const struct key *key);
 struct entry *db_look(struct db *db, const struct key *key);
-struct entry *db_peek(struct db *db, const struct key *key);       /* changes nothing at all */
-struct entry *db_find(const struct db *db, const struct key *key); /* the same, and even one past its deadline */
+struct entry *db_peek(struct db *db, const struct key *key); /* absent if past its deadline, but nothing changes */
+struct entry *db_find(const struct db *db, const struct key *key); /* present even past its deadline; nothing changes */
 
-/* Two steps of a wave: bring the table line, then the entry, into the cache ahead of the look-up. */
+/* The two passes of store/prefetch.h, one look-up at a time. */
 static inline void db_prefetch_line(const struct db *db, uint64_t hash) {
     table_prefetch_line(&db->keys, hash);
 }
@@ -76,61 +82,62 @@ static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
     table_prefetch_record(&db->keys, hash);
 }
 
-/* The third step, for commands that look up a member of a big collection: the table it is in, to fetch from it in the
- * same way. NULL: there is none. Good until the next change to the database. */
+/* The table in which members of the key's value are looked up, to be prefetched in the same way. NULL if the key is
+ * absent or its value has no table. Valid until the next change of the database. */
 const struct table *db_members(const struct db *db, const struct key *key);
 
-/* db_set_string's and db_put's deadline: keep what the key has. */
+/* The deadline for db_set_*() and db_put() that keeps the one that the key has. */
 #define DB_KEEP_TTL (-2)
 
-/* Set key to a string, whatever was there. value is copied, and must not lie in this key's own entry;
- * `old` is what db_write said (may be NULL). An in-place rewrite where the memory fits. Returns the entry.
- * What parses as an integer of 64 bits becomes one, as in Redis. A new key is published as "new". */
+/* Set a key to a string, whatever its old value. The value is copied; it must not lie in the key's own entry. `old` is
+ * the result of db_write(), NULL if the key is absent. In place if the memory fits. A value that reads as an integer of
+ * 64 bits is stored as one. A new key is reported by the event "new". */
 struct entry *db_set_string(struct db *db, const struct key *key, struct entry *old, struct slice value,
                             int64_t deadline_ms);
-/* The same for text that stays text ("3.0" less its zeros, after INCRBYFLOAT): never integer-encoded. */
+/* The same for text that must not become an integer, such as the result of INCRBYFLOAT. */
 struct entry *db_set_text(struct db *db, const struct key *key, struct entry *old, struct slice value,
                           int64_t deadline_ms);
-/* The same with a blob: takes the caller's hold. */
+/* The same with a blob. Takes over the caller's share of it. */
 struct entry *db_set_blob(struct db *db, const struct key *key, struct entry *old, struct blob *value,
                           int64_t deadline_ms);
 struct entry *db_set_int(struct db *db, const struct key *key, struct entry *old, int64_t value, int64_t deadline_ms);
-/* A value of another kind: encoding-specific inline bytes (value_len <= 65535; zeros if value is NULL). What was in
- * `old` is freed. */
+/* The same for any type: `value` is value_len (at most 65535) inline bytes of this encoding, NULL for zeros. The old
+ * value is freed. */
 struct entry *db_put(struct db *db, const struct key *key, struct entry *old, enum entry_type type, unsigned encoding,
                      const void *value, size_t value_len, int64_t deadline_ms);
-/* Give the inline value of an entry another encoding and length; the first min(old, new) bytes are kept.
- * May move the entry: use what it returns. */
+/* Give an inline value another encoding and length. The first min(old, new) bytes are kept, new ones uninitialised. */
 struct entry *db_resize_value(struct db *db, struct entry *e, unsigned encoding, size_t value_len);
 
-/* Remove a key and free its entry; a large value goes to the worker. */
+/* Remove a key and free its entry. The worker frees a large value. */
 void db_remove(struct db *db, const struct key *key, struct entry *e);
-/* Take the entry out of the database without freeing it: RENAME, MOVE. */
+/* Remove a key but keep its entry, which the caller then owns: RENAME, MOVE. */
 struct entry *db_detach(struct db *db, const struct key *key, struct entry *e);
-/* Insert under another name a detached entry's value and TTL; frees `e`. The new key must be absent. */
+/* Insert the value and the deadline of a detached entry under a key that is absent. Frees `e`. */
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e);
-/* Insert an equal, independent value under a key that is absent, with this deadline. e may be in any database. */
+/* Insert an equal, independent value under a key that is absent, with this deadline. `e` may be in any database. */
 struct entry *db_copy(struct db *to, const struct key *key, const struct entry *e, int64_t deadline_ms);
 
-/* Insert an entry that was made elsewhere (in a snapshot being loaded), with the access clock that it has. No event.
- * NULL: done; else the entry that has its key already (past its deadline or not), and nothing was done. */
+/* Insert an entry from a snapshot as it is, with its access clock and without an event. NULL: done. Else the key exists
+ * (perhaps past its deadline): the result is its entry, nothing has changed, and the caller still owns `e`. */
 struct entry *db_insert_new(struct db *db, const struct key *key, struct entry *e);
 
-/* TTL. deadline_ms ENTRY_NO_TTL removes it. May move the entry: use what it returns. */
+/* Set the deadline, in Unix ms; ENTRY_NO_TTL removes it. */
 struct entry *db_set_deadline(struct db *db, struct entry *e, uint64_t hash, int64_t deadline_ms);
 
-/* A key was changed: bump dirty, tell hooks. `class` is one of db_class, or 0 for a change without an event; event is a
- * static name. */
+/* A value has changed: add one to `dirty`, call the hook. `class` is an enum db_class, or 0 for a change that is no
+ * event. `event` is a static string. */
 void db_changed(struct db *db, const struct key *key, unsigned class, const char *event);
-/* Only publish an event, without a change (keymiss, new, expired). */
+/* Report an event that is no change: keymiss, new, expired. */
 void db_notify(struct db *db, const struct key *key, unsigned class, const char *event);
 
-void db_empty(struct db *db, bool in_background); /* FLUSHDB; returns at once if in_background; dirty is the caller's */
-void db_swap(int a, int b);                       /* SWAPDB: the numbers swap, the contents stay; dirty likewise */
-size_t db_size(const struct db *db);
-/* A random key; NULL if there is none. Those past their deadline are removed and do not count, but when
- * a thousand in a row are, the next one is returned even so: its time may as well have come just now. */
+/* FLUSHDB. O(keys), or O(1) if in_background: the worker frees them. The caller counts the change. */
+void db_empty(struct db *db, bool in_background);
+/* SWAPDB: the databases swap their contents and keep their numbers. O(1). The caller counts the change. */
+void db_swap(int a, int b);
+size_t db_size(const struct db *db); /* keys, those past their deadline included */
+/* A random key; NULL if there is none. Keys past their deadline are removed on the way. After a thousand of them in a
+ * row the next key is returned even if it is past its deadline too. */
 struct entry *db_random(struct db *db);
-/* One step of SCAN: visit is called with struct entry *. Returns the next cursor, 0 at the end. */
+/* One step of SCAN: `visit` gets struct entry *. Returns the next cursor; 0 at the end. */
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx);
 bool db_is_due(const struct entry *e); /* past its deadline by the cached clock */

@@ -1,13 +1,11 @@
-/* Making and releasing entries. An entry owns its value, so releasing one releases both; what takes the
- * allocator long (it gives pages back to the kernel) goes to the worker, whatever command drops it. */
+/* Making and freeing entries. An entry owns its value, so freeing the entry frees both. A value that the allocator
+ * takes long to free (it returns pages to the kernel) goes to the worker, whichever command removed the key. */
 #include "store/entry.h"
 #include "base/hash.h"
 #include "base/worker.h"
 #include "store/value.h"
 
 uint64_t entry_lazyfreed;
-
-#define LONG_KEY 255 /* key_len from which a field of 4 bytes tells the length */
 
 struct entry *entry_new(struct slice key, enum entry_type type, unsigned encoding, size_t value_len,
                         int64_t deadline_ms) {
@@ -16,7 +14,7 @@ struct entry *entry_new(struct slice key, enum entry_type type, unsigned encodin
     struct entry *e = alloc_get(entry_class(entry_bytes_for(key.len, value_len, ttl)));
     *e = (struct entry){
         .type_encoding = (uint8_t)(type | encoding << 4),
-        .key_len = (uint8_t)(key.len < LONG_KEY ? key.len : LONG_KEY),
+        .key_len = (uint8_t)(key.len < ENTRY_LONG_KEY ? key.len : ENTRY_LONG_KEY),
         .value_len = (uint16_t)value_len,
         .flags = ttl ? ENTRY_HAS_TTL : 0,
     };
@@ -25,7 +23,7 @@ struct entry *entry_new(struct slice key, enum entry_type type, unsigned encodin
         memcpy(p, &deadline_ms, sizeof deadline_ms);
         p += sizeof deadline_ms;
     }
-    if (key.len >= LONG_KEY) {
+    if (key.len >= ENTRY_LONG_KEY) {
         uint32_t len = (uint32_t)key.len;
         memcpy(p, &len, sizeof len);
         p += sizeof len;

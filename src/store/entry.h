@@ -7,10 +7,10 @@
  *     | 4+4  | 8      | 16         | 8     | 24       | HAS_TTL) | is 255)       |     |       |
  *     +------+--------+------------+-------+----------+----------+---------------+-----+-------+
  *
- * There is no reference count (a value has one owner, its key), no second allocation for the key and
- * no terminator. A string below BLOB_MIN bytes is inline, an integer is 8 inline bytes, anything
- * else is the 8 bytes of a pointer. Fields behind the header are unaligned: read them by memcpy.
- * A 16-byte key with a 32-byte value is 56 bytes, and 64 with a TTL: one size class for both. */
+ * There is no reference count (a value has one owner, its key), no second allocation for the key, and no terminator. A
+ * string below BLOB_MIN bytes and a small collection are inline, an integer is 8 inline bytes, any other value is the 8
+ * bytes of a pointer. Fields behind the header are unaligned: read them by memcpy. A 16-byte key with a 32-byte value
+ * takes 56 bytes, and 64 with a TTL: one size class for both. */
 #pragma once
 #include "base/alloc.h"
 #include "base/likely.h"
@@ -18,27 +18,28 @@
 #include <assert.h>
 #include <stdint.h>
 
-/* The numbers are private to the process; TYPE's names come from entry_type_name(). */
+/* The numbers are not part of any format. entry_type_name() gives the names for TYPE. */
 enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_TYPES };
 
-/* An encoding from 8 on keeps its value out of line: the entry holds a pointer, and somebody has to release what it points to. */
+/* Encodings from 8 on are out of line: the inline value is a pointer, and the entry owns what it points to. */
 #define ENTRY_OUT_OF_LINE 8
 
-/* Encodings of a string; other types number theirs in their own modules. */
+/* Encodings of a string. Other types define theirs in their own modules. */
 enum string_encoding {
     STRING_INT,      /* int64_t inline; OBJECT ENCODING says int */
     STRING_EMBSTR,   /* bytes inline, at most STRING_EMBSTR_MAX when they were set; says embstr */
     STRING_RAW,      /* bytes inline; says raw */
     STRING_BLOB = 8, /* struct blob *; says raw */
 };
-#define STRING_EMBSTR_MAX 44 /* bytes: a string that is set to at most this many reports "embstr" */
+#define STRING_EMBSTR_MAX 44 /* bytes: a string that was set to no more than these reports "embstr" */
 
 enum entry_flag {
     ENTRY_HAS_TTL = 1 << 0,
-    ENTRY_SEQUENCE = 7 << 1, /* which of its marks in the timing wheel is the valid one: see expire.h */
+    ENTRY_SEQUENCE = 7 << 1, /* tells the valid mark in the timing wheel from stale ones: see expire.h */
 };
 #define ENTRY_SEQUENCE_SHIFT 1
-#define ENTRY_NO_TTL (-1) /* the deadline of what never expires */
+#define ENTRY_NO_TTL (-1)  /* the deadline of an entry that never expires */
+#define ENTRY_LONG_KEY 255 /* key_len of longer keys, whose length follows in 4 bytes */
 
 struct entry {
     uint8_t type_encoding;
@@ -58,20 +59,21 @@ static inline unsigned entry_encoding(const struct entry *e) {
 static inline bool entry_has_ttl(const struct entry *e) {
     return e->flags & ENTRY_HAS_TTL;
 }
-/* Offset of the key in the body without the long key's length field. */
+/* Bytes of the deadline in the body, 0 or 8. Behind them is the key, or the length field of a long key. */
 static inline size_t entry_ttl_bytes(const struct entry *e) {
     return (size_t)(e->flags & ENTRY_HAS_TTL) * sizeof(int64_t);
 }
-/* Absolute ms since 1970, or ENTRY_NO_TTL. */
+/* Unix time in ms, or ENTRY_NO_TTL. */
 static inline int64_t entry_deadline_ms(const struct entry *e) {
     if (!entry_has_ttl(e)) return ENTRY_NO_TTL;
     int64_t ms;
     memcpy(&ms, e->body, sizeof ms);
     return ms;
 }
+/* Valid until the entry moves. */
 static inline struct slice entry_key(const struct entry *e) {
     const char *p = e->body + entry_ttl_bytes(e);
-    if (likely(e->key_len != 255)) return slice_of(p, e->key_len);
+    if (likely(e->key_len != ENTRY_LONG_KEY)) return slice_of(p, e->key_len);
     uint32_t len;
     memcpy(&len, p, sizeof len);
     return slice_of(p + sizeof len, len);
@@ -95,42 +97,42 @@ static inline int64_t entry_int(const struct entry *e) {
     memcpy(&n, entry_value(e), sizeof n);
     return n;
 }
-/* Bytes an entry needs; what it was allocated with is this figure's entry_class. */
+/* Bytes that an entry needs; entry_class() of them are allocated. */
 static inline size_t entry_bytes_for(size_t key_len, size_t value_len, bool ttl) {
-    return sizeof(struct entry) + (ttl ? 8 : 0) + (key_len >= 255 ? 4 : 0) + key_len + value_len;
+    return sizeof(struct entry) + (ttl ? 8 : 0) + (key_len >= ENTRY_LONG_KEY ? 4 : 0) + key_len + value_len;
 }
 static inline size_t entry_bytes(const struct entry *e) {
     return (size_t)(entry_value(e) - (const char *)e) + e->value_len;
 }
 
-/* Bytes that the allocation of n bytes of entry takes. Not below 16, since a table's
- * slot has no room for the low four bits of an address: an empty string under an
- * empty key would otherwise get 8 bytes, aligned to 8. */
+/* Bytes of the allocation for an entry of n bytes. At least 16, for the alignment: a table's slot drops the low four
+ * bits of an address, and an empty string under an empty key would otherwise get 8 bytes. */
 static inline size_t entry_class(size_t n) {
     return n <= 16 ? 16 : alloc_class(n);
 }
 
-/* A new entry with room for value_len inline bytes (uninitialised); sequence and access are 0. */
+/* A new entry with value_len uninitialised inline bytes (at most 65535). Sequence and access clock are 0. The caller
+ * owns it, until a database takes it. */
 struct entry *entry_new(struct slice key, enum entry_type type, unsigned encoding, size_t value_len,
                         int64_t deadline_ms);
-/* Release the entry and its value; what is large is freed on the worker. */
+/* Free the entry and its value. The worker frees a large value. */
 void entry_free(struct entry *e);
-/* The same, for a caller that is on the worker already. */
+/* The same without the worker, for callers that run on it. */
 void entry_free_now(struct entry *e);
-/* Release only the value: the entry's inline bytes are about to be overwritten or moved elsewhere. */
+/* Free only the value, before the inline bytes are overwritten. */
 void entry_drop_value(struct entry *e);
-/* Release only the entry: its value has moved elsewhere. */
+/* Free only the entry, whose value has moved elsewhere. */
 static inline void entry_free_shell(struct entry *e) {
     alloc_put(e, entry_class(entry_bytes(e)));
 }
-/* The value is more than its inline bytes: somebody has to release it. */
+/* True if the value is out of line, so that it must be freed. */
 static inline bool entry_owns_memory(const struct entry *e) {
     return e->type_encoding & ENTRY_OUT_OF_LINE << 4;
 }
-/* Values that were left to the worker to free, a flushed database's keys included: INFO's lazyfreed_objects. */
+/* Values freed on the worker, and all keys of databases flushed there: lazyfreed_objects of INFO. */
 extern uint64_t entry_lazyfreed;
-/* Bytes of memory, the value's own included; `samples` bounds the walk of a collection (0: all). */
+/* Bytes of memory, the value included. A collection is estimated from this many elements; 0: count all of them. */
 size_t entry_memory(const struct entry *e, size_t samples);
 const char *entry_type_name(enum entry_type type);      /* "string", ... */
 const char *entry_encoding_name(const struct entry *e); /* "int", "embstr", ... */
-uint64_t entry_hash(const void *entry);                 /* hash_bytes of the key: for table_type */
+uint64_t entry_hash(const void *entry);                 /* of the key: for struct table_type */

@@ -1,13 +1,11 @@
-/* Access information: three bytes an entry, read as policy wants them.
+/* The access clock: three bytes in an entry, whose meaning depends on the policy.
  *
- * LRU: the low 24 bits of the time in seconds, which turn round after 194 days; 0 is
- * left out, since evict_clock == 0 is how the inline touch learns that there is more to
- * ask: the policy is LFU, or the client of the command does not want to leave traces.
+ * LRU: the low 24 bits of the time in seconds, which wrap after 194 days. The clock skips 0, because evict_clock == 0
+ * tells the inline touch that it must ask: the policy is LFU, or accesses leave no traces now.
  *
- * LFU: Redis's counter. The upper 16 bits are the minute of the last decay, the lower 8 a counter that
- * grows with probability 1 / ((counter - 5) * factor + 1), so that with factor 10 a million hits fill
- * it, and that loses one for every lfu_decay_min minutes since. A new key starts at 5, or it would be
- * the first victim. */
+ * LFU, as in Redis: the upper 16 bits are the minute of the last decay, the lower 8 a counter. A hit increments the
+ * counter with probability 1 / ((counter - 5) * factor + 1), so with factor 10 a million hits fill it. Each period of
+ * lfu_decay_min minutes since the last decay takes one off. A new key starts at 5, or it would be the first victim. */
 #include "store/evict.h"
 #include "base/clock.h"
 #include "base/module.h"
@@ -69,7 +67,7 @@ unsigned evict_frequency(const struct entry *e) {
     uint32_t access = access_load(e);
     unsigned counter = access & 255;
     if (evict_options.lfu_decay_min <= 0) return counter;
-    uint16_t idle_min = (uint16_t)(lfu_minute - (uint16_t)(access >> 8)); /* minutes turn round after 45 days */
+    uint16_t idle_min = (uint16_t)(lfu_minute - (uint16_t)(access >> 8)); /* the minutes wrap after 45 days */
     unsigned decay = idle_min / (unsigned)evict_options.lfu_decay_min;
     return decay > counter ? 0 : counter - decay;
 }
@@ -101,7 +99,7 @@ void evict_set_frequency(struct entry *e, unsigned counter) {
 
 /* --- Options --------------------------------------------------------------------------------- */
 
-/* The clock must follow a new policy at once: an entry that is touched keeps what evict_clock says. */
+/* The clock must follow a new policy at once: a touch stores evict_clock in the entry. */
 static bool apply_policy(const char **error) {
     (void)error;
     evict_tick(clock_now_ms());
@@ -119,15 +117,11 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
                                               {NULL, 0}};
 
 static const struct option evict_rows[] = {
-    {.name = "maxmemory-policy",
-     .type = OPTION_ENUM,
-     .address = &evict_options.policy,
-     .initial = "noeviction",
-     .names = policies,
-     .apply = apply_policy},
-    {.name = "lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
-    {.name = "lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
-    {.name = NULL},
+    {"maxmemory-policy", .type = OPTION_ENUM, .address = &evict_options.policy, .initial = "noeviction",
+     .names = policies, .apply = apply_policy},
+    {"lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
+    {"lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
+    {NULL},
 };
 
 const struct module evict_module = {.options = evict_rows};

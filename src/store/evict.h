@@ -1,5 +1,6 @@
-/* Access information of entries: a 24-bit LRU clock in seconds, or an LFU counter (8-bit logarithmic
- * counter over 16 bits of minutes) when the policy asks for it. Eviction itself comes with maxmemory. */
+/* The access clock of entries: when or how often an entry was used.
+ *
+ * An entry holds 24 bits: under an LFU policy the counter of accesses, else the time of the last access in seconds. */
 #pragma once
 #include "base/likely.h"
 #include "store/entry.h"
@@ -19,26 +20,26 @@ enum evict_policy {
 struct evict_options {
     int policy;         /* enum evict_policy */
     int lfu_log_factor; /* 10 */
-    int lfu_decay_min;  /* 1: minutes to halve an idle counter */
+    int lfu_decay_min;  /* 1: an idle counter loses one for each period of this many minutes */
 };
 extern struct evict_options evict_options;
-extern uint32_t evict_clock; /* what evict_touch stores; 0 if that is not all there is to do: set by evict_tick() */
+extern uint32_t evict_clock; /* the time that evict_touch() stores; 0: call evict_touch_slowly() instead */
 
-void evict_tick(int64_t now_ms); /* once a second or more often */
-void evict_hold(bool held);      /* while held, touching does nothing: for the commands of CLIENT NO-TOUCH */
-void evict_freeze(bool freeze);  /* the same while a forked child lives, which shares the pages */
+void evict_tick(int64_t now_ms); /* call at least once a second */
+void evict_hold(bool held);      /* while held, touching does nothing: CLIENT NO-TOUCH */
+void evict_freeze(bool freeze);  /* the same while a forked child shares the pages */
 bool evict_uses_lfu(void);
-void evict_touch_slowly(struct entry *e); /* the policy is LFU, or evict_hold() */
-void evict_init_access(struct entry *e);  /* a new entry */
+void evict_touch_slowly(struct entry *e); /* for evict_touch() */
+void evict_init_access(struct entry *e);  /* of a new entry: used now */
 uint64_t evict_idle_s(const struct entry *e);
-unsigned evict_frequency(const struct entry *e); /* the decayed LFU counter */
+unsigned evict_frequency(const struct entry *e); /* the LFU counter, 0 to 255, after its decay */
 
-/* As if it had been idle for so long, or had this counter: what a snapshot or RESTORE says. Ignored if the policy
- * does not ask for it. */
+/* Set the idle time or the counter, as told by a snapshot or by RESTORE. The one that the policy does not use is
+ * ignored. */
 void evict_set_idle(struct entry *e, uint64_t idle_s);
 void evict_set_frequency(struct entry *e, unsigned counter);
 
-/* A read or write of the entry. Writes memory only when the clock has moved on. */
+/* Note an access. Writes memory only if the clock has advanced since the last one. */
 static inline void evict_touch(struct entry *e) {
     if (unlikely(evict_clock == 0)) {
         evict_touch_slowly(e);

@@ -1,8 +1,7 @@
-/* Active expiry: see expire.h for the marks and their invariant.
+/* Active expiry: expire.h describes the marks and their invariant.
  *
- * A turn of the loop on which nothing is due costs one comparison, since the
- * earliest time at which any wheel has work is kept here. The databases that have a
- * wheel are in a list, so that `databases 100000` costs nothing either. */
+ * `next_ms` is no later than the earliest time at which any wheel has work, so a turn without work costs one
+ * comparison. The databases that have a wheel are in a list, so that `databases 100000` costs nothing. */
 #include "store/expire.h"
 #include "base/clock.h"
 #include "ds/wheel.h"
@@ -11,17 +10,17 @@
 #define SEQUENCE_BITS 3
 #define SEQUENCE_MASK ((1u << SEQUENCE_BITS) - 1)
 #define PREFIX_BITS (WHEEL_MARK_BITS - SEQUENCE_BITS)
-#define STALE_MIN 1000     /* not worth a sweep */
-#define STALE_CHECK_MS 100 /* how often to look, since deletions tell nobody */
+#define STALE_MIN 1000     /* marks: fewer stale ones are not worth a sweep */
+#define STALE_CHECK_MS 100 /* how often to look for stale marks, since deletions do not report them */
 #define TTL_SAMPLES 64
 static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once");
 
 struct expire_metrics expire_metrics;
 bool expire_held, expire_suspended;
 
-static struct db **waiting; /* databases that have a wheel, or had one lately */
+static struct db **waiting; /* databases that have a wheel, or had one until the last run */
 static size_t n_waiting, waiting_cap;
-static size_t turn;                 /* index of the one that goes first next time */
+static size_t turn;                 /* index of the database that comes first in the next run */
 static int64_t next_ms = INT64_MAX; /* no wheel has work before this */
 static bool disabled;
 static expire_remove_fn remove_entry;
@@ -39,7 +38,7 @@ static int64_t due_ms_of(int64_t deadline_ms) {
     return deadline_ms < INT64_MAX ? deadline_ms + 1 : deadline_ms;
 }
 
-static int64_t earlier(int64_t a_ms, int64_t b_ms) {
+static int64_t earlier_ms(int64_t a_ms, int64_t b_ms) {
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
@@ -77,8 +76,8 @@ size_t expire_stale_marks(const struct db *db) {
     return marks > db->expiring ? marks - db->expiring : 0;
 }
 
-/* Sequences come from one counter, not from the entry: a key that is deleted and made again, over and
- * over, would always start with the same one, and all the marks of its former lives would fit it. */
+/* One counter numbers all entries. If each entry began at 0, all stale marks of a key that is deleted and created over
+ * and over would fit its newest entry. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     static unsigned counter;
     unsigned last = (e->flags & ENTRY_SEQUENCE) >> ENTRY_SEQUENCE_SHIFT;
@@ -91,21 +90,21 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
-    if (due_ms < next_ms) next_ms = earlier(due_ms, clock_now_ms() + STALE_CHECK_MS);
+    if (due_ms < next_ms) next_ms = earlier_ms(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }
 
-/* --- What a mark stands for ------------------------------------------------------------------ */
+/* --- The entries of a mark ------------------------------------------------------------------- */
 
 struct search {
     uint64_t mark;
     int64_t now_ms;
-    int64_t earliest_ms; /* deadline of those that are not due */
-    struct entry *due;   /* one that is */
-    uint64_t hash;       /* of due */
-    bool pending, more;  /* there is one that is not due; there are more that are */
+    int64_t earliest_ms; /* deadline among the entries that are not due */
+    struct entry *due;   /* the first entry that is due */
+    uint64_t hash;       /* of `due` */
+    bool pending, more;  /* some entry is not due; more than one is due */
 };
 
-static void visit(void *ctx, void *record) {
+static void search_entry(void *ctx, void *record) {
     struct search *s = ctx;
     struct entry *e = record;
     unsigned sequence = (unsigned)(s->mark & SEQUENCE_MASK);
@@ -128,12 +127,12 @@ static uint64_t prefix_of(uint64_t mark) {
     return mark >> SEQUENCE_BITS << (64 - PREFIX_BITS);
 }
 
-/* Remove what is due under this mark; when has it to come back? */
+/* Remove the entries of this mark that are due. Returns when it must come back, or WHEEL_DROP. */
 static int64_t resolve_one(struct db *db, uint64_t mark, int64_t now_ms) {
     struct search s;
     do {
         s = (struct search){.mark = mark, .now_ms = now_ms};
-        table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, visit, &s);
+        table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, search_entry, &s);
         if (s.due) remove_entry(db, s.due, s.hash);
     } while (s.more);
     return s.pending ? due_ms_of(s.earliest_ms) : WHEEL_DROP;
@@ -144,8 +143,8 @@ struct pass {
     int64_t now_ms;
 };
 
-/* All table lines first, then all entries, so that a batch waits for memory about twice and not 32 times. */
-static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
+/* For the wheel. With all look-ups noted ahead, a batch waits for memory about twice instead of 32 times. */
+static void resolve_marks(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms) {
     struct pass *pass = ctx;
     struct prefetch ahead;
     prefetch_begin(&ahead);
@@ -153,7 +152,7 @@ static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms)
         prefetch_key(&ahead, pass->db, prefix_of(marks[i]));
     prefetch_records(&ahead);
     for (size_t i = 0; i < n; i++) {
-        /* Of equal marks one is enough, wherever they came from: it will be filed by the answer given here. */
+        /* Keep only the first of equal marks: its answer holds for all of them. */
         size_t twin = 0;
         while (twin < i && marks[twin] != marks[i])
             twin++;
@@ -163,24 +162,24 @@ static void resolve(void *ctx, const uint64_t *marks, size_t n, int64_t *due_ms)
 
 /* --- Turns ----------------------------------------------------------------------------------- */
 
-/* True while a sweep has more to do. Marks of former lives that happen to fit may
- * survive a sweep, so the next one begins only when their number has doubled. */
-static bool sweep(struct db *db, int64_t now_ms, uint64_t until_ticks) {
+/* Drop stale marks for a while. True: there are more to look at. Stale marks that happen to fit another entry survive a
+ * sweep, so the next sweep begins only when the number of stale marks has doubled. */
+static bool sweep_marks(struct db *db, int64_t now_ms, uint64_t until_ticks) {
     size_t stale = expire_stale_marks(db);
     if (!db->sweeping && (stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above)) return false;
     db->sweeping = true;
-    if (!wheel_sweep(db->wheel, until_ticks, resolve, &(struct pass){db, now_ms})) return true;
+    if (!wheel_sweep(db->wheel, until_ticks, resolve_marks, &(struct pass){db, now_ms})) return true;
     db->sweeping = false;
     db->sweep_above = 2 * expire_stale_marks(db);
     return false;
 }
 
-/* One database's share of a turn; when has it work again? */
+/* Expire the keys of one database for a while. Returns when it has work again. */
 static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
-    bool done = wheel_advance(db->wheel, now_ms, until_ticks, resolve, &(struct pass){db, now_ms});
-    if (!done || sweep(db, now_ms, until_ticks)) return now_ms;
+    bool done = wheel_advance(db->wheel, now_ms, until_ticks, resolve_marks, &(struct pass){db, now_ms});
+    if (!done || sweep_marks(db, now_ms, until_ticks)) return now_ms;
     int64_t ms = wheel_next_ms(db->wheel);
-    return wheel_marks(db->wheel) > 0 ? earlier(ms, now_ms + STALE_CHECK_MS) : ms;
+    return wheel_marks(db->wheel) > 0 ? earlier_ms(ms, now_ms + STALE_CHECK_MS) : ms;
 }
 
 int64_t expire_run(int64_t now_ms) {
@@ -193,14 +192,14 @@ int64_t expire_run(int64_t now_ms) {
         if (!first && clock_ticks() > until_ticks) break;
         if (turn >= n_waiting) turn = 0;
         struct db *db = waiting[turn];
-        if (!db->wheel) { /* flushed since */
+        if (!db->wheel) { /* flushed since the last run */
             waiting[turn] = waiting[--n_waiting];
             continue;
         }
-        earliest_ms = earlier(earliest_ms, run_one(db, now_ms, until_ticks));
+        earliest_ms = earlier_ms(earliest_ms, run_one(db, now_ms, until_ticks));
         turn++;
     }
-    if (left > 0) earliest_ms = now_ms; /* those that had no turn go first next time */
+    if (left > 0) earliest_ms = now_ms; /* the next run begins with the databases that had no turn */
     uint64_t now = clock_ticks();
     expire_metrics.ticks += now - began;
     expire_metrics.capped += now > until_ticks;

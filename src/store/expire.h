@@ -1,53 +1,56 @@
-/* Active expiry. The deadline lives in the entry; the timing wheel of a database holds marks of 40 bits: the
- * top 37 bits of the key's hash and a 3-bit sequence. No pointer, so DEL unlinks nothing: a mark that comes
- * due is looked up by its hash prefix, and dropped when no entry with a TTL and the same sequence is there.
+/* Active expiry: keys are removed soon after their deadlines, without anybody looking them up.
  *
- * Invariant: for every entry with a TTL there is a mark of its sequence that comes due no later than the
- * first millisecond after the deadline. A deadline moved later needs no new mark: the old one comes early,
- * sees the deadline and is filed again. One moved earlier takes a new sequence and a new mark, and the old
- * mark goes stale; so does the mark of a key that dies before its time. Stale marks are thus what the wheel
- * has beyond the keys with a TTL; when they are more than half of all marks, a sweep in slices drops them.
+ * The deadline is in the entry. The timing wheel of a database holds marks of 40 bits: the top 37 bits of the key's
+ * hash and a sequence of 3 bits. A mark holds no pointer, so DEL has nothing to unlink: a mark that comes due is looked
+ * up by the prefix of the hash, and dropped if no entry with a deadline and the same sequence is there.
  *
- * Two entries may agree in 37 bits and sequence, and a stale mark may fit an entry that
- * came later. Both are harmless, since a mark stands for all entries that it fits: it
- * removes those that are due and comes back at the earliest deadline of the others. */
+ * Invariant: for every entry with a deadline there is a mark of its sequence that comes due no later than the first
+ * millisecond after the deadline. If a deadline moves later, the old mark stays: it comes early, and is filed again. If
+ * it moves earlier, the entry gets a new sequence and a new mark, and the old mark is stale. The mark of a key that was
+ * deleted is stale too. So the number of stale marks is the number of marks less the number of keys with a deadline;
+ * when more than half of all marks are stale, a sweep in slices drops them.
+ *
+ * Two entries may agree in 37 bits and the sequence, and a stale mark may fit a newer entry. Both are harmless: a mark
+ * stands for all entries that it fits. It removes those that are due, and comes back at the earliest deadline of the
+ * others. */
 #pragma once
-#include "store/db_layout.h"
 #include "store/entry.h"
+#include "store/keyspace.h"
 #include <stdint.h>
 
-#define EXPIRE_SLICE_US 500 /* the most that one call of expire_run may take, about */
+#define EXPIRE_SLICE_US 500 /* about the longest time that one expire_run() takes */
 
-/* How to remove an entry whose time has come: statistics, hooks, "expired" event. For db.c, which calls this. */
+/* For db.c: how to remove an entry that is due, with its statistics, hooks and the "expired" event. */
 typedef void (*expire_remove_fn)(struct db *db, struct entry *e, uint64_t hash);
 void expire_init(expire_remove_fn remove);
 
 struct expire_metrics {
-    uint64_t ticks;  /* of the clock (base/clock.h), spent on active expiry */
-    uint64_t capped; /* calls of expire_run that ran out of their slice */
+    uint64_t ticks;  /* spent in expire_run(), in clock_ticks() */
+    uint64_t capped; /* calls of expire_run() that used up their slice */
 };
 extern struct expire_metrics expire_metrics;
 
-/* An entry got a TTL, or one that is due earlier than before: file a mark. */
+/* File a mark for an entry that got a deadline, or an earlier one. O(1). */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
-/* Remove what is due, bounded in time; call once a turn of the loop. Returns the wall time in ms at
- * which it wants to be called again (now, if it ran out of its slice; INT64_MAX if nothing waits). */
+/* Remove keys that are due, for a slice of time. Called once in a turn of the loop. Returns the wall time in ms at
+ * which it wants to be called again: now if the slice was used up, INT64_MAX if no key has a deadline. */
 int64_t expire_run(int64_t now_ms);
 
-/* Three ways to stop it, for three reasons; what is overdue then goes when it goes on.
+/* Three ways to stop active expiry. Keys that come due meanwhile are removed when it goes on.
  *
- *                 who does               a key past its deadline is     and is removed by
- *     _enable     DEBUG SET-ACTIVE-...   absent                         whoever comes across it, reading or writing
- *     _hold       CLIENT PAUSE           absent                         whoever is about to write it
- *     _suspend    replay of a log        there, as it was back then     the command in the log that ended it, if any */
+ *                 used by                    a key past its deadline   and is removed
+ *     _enable     DEBUG SET-ACTIVE-EXPIRE    is absent                 by any look-up
+ *     _hold       CLIENT PAUSE               is absent                 by look-ups for writing
+ *     _suspend    loading of a log           exists                    by the log's own command, if there is one */
 void expire_enable(bool active);
 void expire_hold(bool held);
 void expire_suspend(bool suspended);
 extern bool expire_held, expire_suspended;
 
-size_t expire_stale_marks(const struct db *db);
-/* For db.c: a wheel came to this database by a swap; the databases themselves go away. */
+size_t expire_stale_marks(const struct db *db); /* O(1) */
+/* For db.c: this database got its wheel by a swap. */
 void expire_adopt(struct db *db);
+/* For db.c: all databases are about to be freed. */
 void expire_shutdown(void);
-/* Estimated mean remaining TTL of a database in ms, from a few samples. */
+/* The mean remaining time of the keys that have a deadline, in ms, estimated from some samples. */
 int64_t expire_mean_ttl_ms(struct db *db);

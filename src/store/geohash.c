@@ -1,5 +1,5 @@
-/* A search takes the cell of its center, as large as the shape or larger, and the eight cells around: nine ranges
- * of scores cover the shape, and those that it cannot reach are left out. */
+/* A search uses the cell around its center, which is at least as large as the shape, and the eight cells around that
+ * one. These nine ranges of scores cover the shape; those that it does not reach are left out. */
 #include "store/geohash.h"
 #include <math.h>
 
@@ -24,8 +24,8 @@ struct cell {
     unsigned steps;
 };
 
-/* Bits of x to the even positions of a word (S. E. Anderson's "Bit Twiddling Hacks" has the method), and back. */
-static uint64_t spread(uint32_t n) {
+/* Move the bits of n to the even positions of a word, and back (S. E. Anderson, "Bit Twiddling Hacks"). */
+static uint64_t spread_bits(uint32_t n) {
     uint64_t x = n;
     x = (x | x << 16) & 0x0000ffff0000ffff;
     x = (x | x << 8) & 0x00ff00ff00ff00ff;
@@ -34,7 +34,7 @@ static uint64_t spread(uint32_t n) {
     return (x | x << 1) & LATITUDE_BITS;
 }
 
-static uint32_t gather(uint64_t x) {
+static uint32_t gather_bits(uint64_t x) {
     x &= LATITUDE_BITS;
     x = (x | x >> 1) & 0x3333333333333333;
     x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0f;
@@ -43,7 +43,8 @@ static uint32_t gather(uint64_t x) {
     return (uint32_t)(x | x >> 16);
 }
 
-/* Which of 2^steps parts of the interval x is in. The very end gets a part of its own behind the last. */
+/* The index of the part that contains x, when the interval is cut into 2^steps parts. The end of the interval gets the
+ * index behind the last part. */
 static uint32_t part_of(double x, struct interval of, unsigned steps) {
     return (uint32_t)((x - of.min) / (of.max - of.min) * (double)((uint64_t)1 << steps));
 }
@@ -54,20 +55,20 @@ static struct interval part_at(uint32_t part, struct interval of, unsigned steps
 }
 
 static struct cell cell_of(struct geohash_point p, struct interval latitudes, unsigned steps) {
-    uint64_t latitude = spread(part_of(p.latitude, latitudes, steps));
-    return (struct cell){latitude | spread(part_of(p.longitude, longitudes, steps)) << 1, steps};
+    uint64_t latitude = spread_bits(part_of(p.latitude, latitudes, steps));
+    return (struct cell){latitude | spread_bits(part_of(p.longitude, longitudes, steps)) << 1, steps};
 }
 
 static struct interval latitudes_of(struct cell cell) {
-    return part_at(gather(cell.bits), latitudes, cell.steps);
+    return part_at(gather_bits(cell.bits), latitudes, cell.steps);
 }
 
 static struct interval longitudes_of(struct cell cell) {
-    return part_at(gather(cell.bits >> 1), longitudes, cell.steps);
+    return part_at(gather_bits(cell.bits >> 1), longitudes, cell.steps);
 }
 
-/* One step along the axis whose bits these are. Filling the gaps between them lets a carry or a borrow through. */
-static struct cell move(struct cell cell, uint64_t axis, int direction) {
+/* Move one step along the axis with these bits. With the gaps between them filled, a carry or borrow passes through. */
+static struct cell move_cell(struct cell cell, uint64_t axis, int direction) {
     uint64_t all = UINT64_MAX >> (64 - 2 * cell.steps), gaps = ~axis & all;
     uint64_t along = cell.bits & axis;
     if (direction > 0) {
@@ -80,8 +81,8 @@ static struct cell move(struct cell cell, uint64_t axis, int direction) {
     return cell;
 }
 
-static struct cell neighbour(struct cell cell, int east, int north) {
-    return move(move(cell, LONGITUDE_BITS, east), LATITUDE_BITS, north);
+static struct cell neighbour_of(struct cell cell, int east, int north) {
+    return move_cell(move_cell(cell, LONGITUDE_BITS, east), LATITUDE_BITS, north);
 }
 
 /* --- Points ---------------------------------------------------------------------------------- */
@@ -90,7 +91,7 @@ double geohash_encode(struct geohash_point p) {
     return (double)cell_of(p, latitudes, STEPS).bits;
 }
 
-/* The conversion to an unsigned integer as x86-64 does it where C leaves it open: a score may be anything. */
+/* Convert to an unsigned integer as x86-64 does, also where C leaves it undefined: a score may be any number. */
 static uint64_t bits_of(double score) {
     const uint64_t top = (uint64_t)1 << 63;
     if (score >= 0x1p64) return 0;
@@ -99,18 +100,18 @@ static uint64_t bits_of(double score) {
     return (uint64_t)(int64_t)score;
 }
 
-static double middle(struct interval i, double limit) {
+static double middle_of(struct interval i, double limit) {
     double x = (i.min + i.max) / 2;
     return x > limit ? limit : x < -limit ? -limit : x;
 }
 
 struct geohash_point geohash_decode(double score) {
     struct cell cell = {bits_of(score), STEPS};
-    return (struct geohash_point){middle(longitudes_of(cell), GEOHASH_LONGITUDE_MAX),
-                                  middle(latitudes_of(cell), GEOHASH_LATITUDE_MAX)};
+    return (struct geohash_point){middle_of(longitudes_of(cell), GEOHASH_LONGITUDE_MAX),
+                                  middle_of(latitudes_of(cell), GEOHASH_LATITUDE_MAX)};
 }
 
-/* 52 bits make 10 letters and two bits of the eleventh, which Redis has as zero since it lost them once. */
+/* 52 bits make 10 letters and 2 bits of the eleventh, which Redis always prints as zero. */
 void geohash_print(char to[GEOHASH_TEXT], struct geohash_point p) {
     static const char letters[] = "0123456789bcdefghjkmnpqrstuvwxyz";
     uint64_t bits = cell_of(p, (struct interval){-90, 90}, STEPS).bits;
@@ -123,7 +124,7 @@ static double latitude_distance(double a, double b) {
     return EARTH_RADIUS * fabs(b * DEGREE - a * DEGREE);
 }
 
-/* The haversine formula. On one meridian it is a difference, and no sine is taken. */
+/* The haversine formula. On one meridian the distance is a difference of latitudes. */
 double geohash_distance(struct geohash_point a, struct geohash_point b) {
     double v = sin((b.longitude * DEGREE - a.longitude * DEGREE) / 2);
     if (v == 0) return latitude_distance(a.latitude, b.latitude);
@@ -136,7 +137,7 @@ double geohash_distance(struct geohash_point a, struct geohash_point b) {
 
 static bool within_circle(const struct geohash_shape *shape, struct geohash_point p, double *distance) {
     double radius = shape->radius * shape->metres;
-    /* What is too far north or south needs no sine; rounding may move the exact answer by less than this. */
+    /* Points too far north or south need no sine. The margin is larger than any rounding error of the exact answer. */
     if (latitude_distance(shape->center.latitude, p.latitude) > radius * 1.000001 + 1) return false;
     *distance = geohash_distance(shape->center, p);
     return !(*distance > radius);
@@ -158,7 +159,7 @@ struct bounds {
     double west, east, south, north;
 };
 
-/* Degrees that the shape spans. Towards the pole a metre is more of them; the side that is taken is Redis's. */
+/* The bounds of the shape in degrees. A metre is more degrees of longitude near a pole; Redis measures at this edge. */
 static struct bounds bounds_of(const struct geohash_shape *shape) {
     bool circle = shape->kind == GEOHASH_CIRCLE;
     double high = shape->metres * (circle ? shape->radius : shape->height / 2);
@@ -170,7 +171,7 @@ static struct bounds bounds_of(const struct geohash_shape *shape) {
     return (struct bounds){p.longitude - aside, p.longitude + aside, p.latitude - up, p.latitude + up};
 }
 
-/* How often to halve the map so that a cell is about as large as the shape. */
+/* The number of halvings after which a cell is about as large as the shape. */
 static unsigned steps_for(const struct geohash_shape *shape) {
     double w = shape->width / 2, h = shape->height / 2;
     double metres = (shape->kind == GEOHASH_CIRCLE ? shape->radius : sqrt(w * w + h * h)) * shape->metres;
@@ -185,11 +186,12 @@ static unsigned steps_for(const struct geohash_shape *shape) {
     return steps < 1 ? 1 : steps > STEPS ? STEPS : (unsigned)steps;
 }
 
-/* Do the cells around reach the bounds? Where they do not, the shape is too near to an edge of its cell. */
-static bool reaches(struct cell cell, const struct bounds *b) {
-    return !(latitudes_of(neighbour(cell, 0, 1)).max < b->north ||
-             latitudes_of(neighbour(cell, 0, -1)).min > b->south ||
-             longitudes_of(neighbour(cell, 1, 0)).max < b->east || longitudes_of(neighbour(cell, -1, 0)).min > b->west);
+/* True if the cells around this one reach the bounds. If not, the center is too near to an edge of its cell. */
+static bool cells_reach(struct cell cell, const struct bounds *b) {
+    return !(latitudes_of(neighbour_of(cell, 0, 1)).max < b->north ||
+             latitudes_of(neighbour_of(cell, 0, -1)).min > b->south ||
+             longitudes_of(neighbour_of(cell, 1, 0)).max < b->east ||
+             longitudes_of(neighbour_of(cell, -1, 0)).min > b->west);
 }
 
 int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges[GEOHASH_RANGES]) {
@@ -198,7 +200,7 @@ int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges
     } order[GEOHASH_RANGES] = {{0, 0}, {0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, 1}, {1, -1}, {-1, -1}};
     struct bounds b = bounds_of(shape);
     struct cell center = cell_of(shape->center, latitudes, steps_for(shape));
-    if (center.steps > 1 && !reaches(center, &b)) center = cell_of(shape->center, latitudes, center.steps - 1);
+    if (center.steps > 1 && !cells_reach(center, &b)) center = cell_of(shape->center, latitudes, center.steps - 1);
     struct interval x = longitudes_of(center), y = latitudes_of(center);
     bool all = center.steps < 2;
     bool no_south = !all && y.min < b.south, no_north = !all && y.max > b.north;
@@ -209,8 +211,8 @@ int geohash_cover(const struct geohash_shape *shape, struct geohash_range ranges
         int east = order[i].east, north = order[i].north;
         if ((east < 0 && no_west) || (east > 0 && no_east) || (north < 0 && no_south) || (north > 0 && no_north))
             continue;
-        struct cell cell = neighbour(center, east, north);
-        if (cell.steps == last.steps && cell.bits == last.bits) continue; /* around the world */
+        struct cell cell = neighbour_of(center, east, north);
+        if (cell.steps == last.steps && cell.bits == last.bits) continue; /* the same cell again, around the world */
         if (i > 0) last = cell;
         unsigned shift = 2 * (STEPS - cell.steps);
         ranges[n++] = (struct geohash_range){(double)(cell.bits << shift), (double)((cell.bits + 1) << shift)};

@@ -1,6 +1,6 @@
-/* Two ways of writing must give the same bytes as Redis does, since replicas and tests compare them: where a run is
- * split (zeros up to 64 in the short form), and which neighbours are joined afterwards (runs of one value, within
- * five steps from the run before the change). Everything else is free, and done in blocks of 8 registers in a word. */
+/* Sparse strings must equal those of Redis byte by byte, since replicas and tests compare them. Two rules ensure this:
+ * how a run is split (up to 64 zeros take the short form), and which neighbours are joined afterwards (runs of the same
+ * value, within five steps from the run before the change). All else is free, and works on words of 8 registers. */
 #include "store/hll.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -10,26 +10,26 @@
 
 #define HASH_SEED 0xadc83b19u
 #define INDEX_BITS 14
-#define RUN_BITS (64 - INDEX_BITS) /* of the hash; so a register is at most one more */
+#define RUN_BITS (64 - INDEX_BITS) /* bits of the hash in which zeros are counted; a register is at most one more */
 
 #define LONG_ZEROS 0x40
 #define VALUE 0x80
 #define SHORT_ZEROS_MAX 64
-#define VALUE_MAX 32 /* of a run */
+#define VALUE_MAX 32 /* of a register in a sparse run */
 #define VALUE_RUN_MAX 4
 #define JOIN_STEPS 5
 
 static int64_t sparse_max_bytes = 3000;
 
 static const struct option hll_rows[] = {
-    {.name = "hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
-    {.name = NULL},
+    {"hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
+    {NULL},
 };
 
 /* --- Elements -------------------------------------------------------------------------------- */
 
-/* MurmurHash64A of Austin Appleby. Like the whole of this file it takes words to be little-endian. */
-static uint64_t hash(struct slice s) {
+/* MurmurHash64A by Austin Appleby. Like this whole file it assumes a little-endian processor. */
+static uint64_t hash_element(struct slice s) {
     const uint64_t m = 0xc6a4a7935bd1e995;
     uint64_t h = HASH_SEED ^ s.len * m;
     size_t i = 0;
@@ -87,10 +87,10 @@ void hll_make_stale(char *bytes) {
 /* --- Dense ----------------------------------------------------------------------------------- */
 
 #define BLOCK 8       /* registers */
-#define BLOCK_BYTES 6 /* that they take */
+#define BLOCK_BYTES 6 /* of these registers */
 
-/* A block as a word of 8 bytes, the first register in the lowest: halves of halves of halves move apart. */
-static uint64_t unpack(const uint8_t *p) {
+/* Spread a block to a word of 8 bytes, the first register in the lowest byte: halves move apart, then their halves. */
+static uint64_t unpack_block(const uint8_t *p) {
     uint64_t x = 0;
     memcpy(&x, p, BLOCK_BYTES);
     x = (x & 0x000000ffffff) | (x & 0xffffff000000) << 8;
@@ -98,23 +98,24 @@ static uint64_t unpack(const uint8_t *p) {
     return (x & 0x003f003f003f003f) | (x & 0x0fc00fc00fc00fc0) << 2;
 }
 
-static void pack(uint8_t *p, uint64_t x) {
+static void pack_block(uint8_t *p, uint64_t x) {
     x = (x & 0x003f003f003f003f) | (x & 0x3f003f003f003f00) >> 2;
     x = (x & 0x00000fff00000fff) | (x & 0x0fff00000fff0000) >> 4;
     x = (x & 0x000000ffffff) | (x & 0x00ffffff00000000) >> 8;
     memcpy(p, &x, BLOCK_BYTES);
 }
 
-static void pack_all(uint8_t *dense, const uint8_t *registers) {
+static void pack_registers(uint8_t *dense, const uint8_t *registers) {
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++) {
         uint64_t x;
         memcpy(&x, registers + i * BLOCK, BLOCK);
-        pack(dense + i * BLOCK_BYTES, x);
+        pack_block(dense + i * BLOCK_BYTES, x);
     }
 }
 
-/* Raise one register. False: it was as high already. Only the last bits of the string have no byte behind them. */
-static bool raise(uint8_t *dense, unsigned index, unsigned value) {
+/* Raise one register. False: it was as high already. The second byte is touched only if the register extends into it,
+ * because the last register has no byte behind it. */
+static bool raise_register(uint8_t *dense, unsigned index, unsigned value) {
     unsigned bit = index * 6, shift = bit % 8;
     uint8_t *p = dense + bit / 8;
     bool two = shift > 2;
@@ -127,13 +128,13 @@ static bool raise(uint8_t *dense, unsigned index, unsigned value) {
 }
 
 bool hll_add_dense(char *bytes, struct slice element) {
-    uint64_t h = hash(element);
-    return raise((uint8_t *)bytes + HLL_HEADER, register_of(h), value_of(h));
+    uint64_t h = hash_element(element);
+    return raise_register((uint8_t *)bytes + HLL_HEADER, register_of(h), value_of(h));
 }
 
 /* --- Runs ------------------------------------------------------------------------------------ */
 
-/* False: its second byte is missing. */
+/* False: the second byte is missing. */
 static inline bool read_run(const uint8_t *p, size_t left, struct hll_run *run) {
     unsigned first = p[0];
     if (first & VALUE) {
@@ -153,7 +154,7 @@ bool hll_next(struct slice s, size_t *at, struct hll_run *run) {
     return true;
 }
 
-/* The next run of a walk over all registers; *index is the first of it. False: the end, or corrupt. */
+/* Step to the next run in a walk over all registers; *index is its first register. False: the end, or corrupt. */
 static bool next_within(struct slice s, size_t *at, unsigned *index, struct hll_run *run) {
     size_t here = *at;
     *index += run->registers;
@@ -162,7 +163,7 @@ static bool next_within(struct slice s, size_t *at, unsigned *index, struct hll_
     return true;
 }
 
-/* Did the walk end because it was complete? */
+/* True if the walk ended at the end of a valid string. */
 static bool is_complete(struct slice s, size_t at, unsigned index) {
     return at == s.len && index == HLL_REGISTERS;
 }
@@ -190,13 +191,14 @@ static size_t put_run(uint8_t *to, unsigned registers, unsigned value) {
 
 /* --- Changing runs --------------------------------------------------------------------------- */
 
-/* A place in a sparse one: where a run begins, and with which register. */
+/* A place in a sparse string: the offset of a run, and its first register. */
 struct place {
     size_t at;
     unsigned first;
 };
 
-/* The run that a register is in, and the one before it (itself, if there is none), searched from a known place. */
+/* Search, from a known place, the run of a register (*here) and the run before it (*before; the same if there is
+ * none). */
 static bool find_run(const struct hll *h, unsigned index, struct place from, struct place *here, struct place *before,
                      struct hll_run *run) {
     *here = *before = from;
@@ -228,21 +230,22 @@ static void join_neighbours(struct hll *h, size_t at) {
 
 static const struct place start = {HLL_HEADER, 0};
 
-static enum hll_outcome promote(struct hll *h, unsigned index, unsigned value) {
+static enum hll_outcome promote_to_dense(struct hll *h, unsigned index, unsigned value) {
     if (!hll_make_dense(h)) return HLL_CORRUPT;
-    raise(h->bytes + HLL_HEADER, index, value);
+    raise_register(h->bytes + HLL_HEADER, index, value);
     return HLL_CHANGED;
 }
 
-/* Raise a register of a sparse one. *hint is where to search from (`start`, or what the call for a smaller index left),
- * and becomes the run before the change, which the change leaves where it is. */
+/* Raise a register of a sparse string. The search begins at *hint: `start`, or the hint left by a call for a smaller
+ * index. *hint becomes the run before the change, which does not move. */
 static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned value, struct place *hint) {
     struct place here, before;
     struct hll_run run;
-    if (value > VALUE_MAX) return promote(h, index, value);
+    if (value > VALUE_MAX) return promote_to_dense(h, index, value);
     if (!find_run(h, index, *hint, &here, &before, &run)) return HLL_CORRUPT;
     if (run.value >= value) return HLL_SAME;
-    /* In the very run of the hint: which one is before it is not known, and joining has to begin there. */
+    /* The register lies in the hint's own run: its predecessor, where joining begins, is unknown. Search from the
+     * start. */
     if (here.at == hint->at) find_run(h, index, start, &here, &before, &run);
 
     uint8_t new[5];
@@ -250,7 +253,8 @@ static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned val
     n += put_value(new + n, 1, value);
     n += put_run(new + n, here.first + run.registers - 1 - index, run.value);
     size_t len = h->len - run.bytes + n;
-    if (len > h->len && (len > (uint64_t)sparse_max_bytes || len > sizeof h->bytes)) return promote(h, index, value);
+    if (len > h->len && (len > (uint64_t)sparse_max_bytes || len > sizeof h->bytes))
+        return promote_to_dense(h, index, value);
     size_t behind = here.at + run.bytes;
     memmove(h->bytes + here.at + n, h->bytes + behind, h->len - behind);
     memcpy(h->bytes + here.at, new, n);
@@ -260,7 +264,7 @@ static enum hll_outcome raise_sparse(struct hll *h, unsigned index, unsigned val
     return HLL_CHANGED;
 }
 
-/* --- Whole ones ------------------------------------------------------------------------------ */
+/* --- Whole strings --------------------------------------------------------------------------- */
 
 static struct slice slice_of_hll(const struct hll *h) {
     return slice_of((const char *)h->bytes, h->len);
@@ -286,7 +290,7 @@ bool hll_make_dense(struct hll *h) {
     if (!hll_merge(registers, slice_of_hll(h))) return false;
     h->bytes[AT_ENCODING] = HLL_DENSE;
     h->len = HLL_DENSE_BYTES;
-    pack_all(h->bytes + HLL_HEADER, registers);
+    pack_registers(h->bytes + HLL_HEADER, registers);
     return true;
 }
 
@@ -294,13 +298,14 @@ enum hll_outcome hll_add(struct hll *h, struct slice element) {
     if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) {
         return hll_add_dense((char *)h->bytes, element) ? HLL_CHANGED : HLL_SAME;
     }
-    uint64_t bits = hash(element);
+    uint64_t bits = hash_element(element);
     struct place from = start;
     return raise_sparse(h, register_of(bits), value_of(bits), &from);
 }
 
-/* The larger of each of 8 bytes below 128: the top bit of each byte of the difference says which. */
-static inline uint64_t larger(uint64_t a, uint64_t b) {
+/* The maximum of each of 8 byte pairs, all below 128: the top bit of each byte of the difference tells which is
+ * larger. */
+static inline uint64_t larger_bytes(uint64_t a, uint64_t b) {
     uint64_t a_wins = (((a | 0x8080808080808080) - b) & 0x8080808080808080) >> 7;
     uint64_t mask = a_wins * 255;
     return (a & mask) | (b & ~mask);
@@ -310,7 +315,7 @@ static void merge_dense(uint8_t *registers, const uint8_t *dense) {
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++) {
         uint64_t x;
         memcpy(&x, registers + i * BLOCK, BLOCK);
-        x = larger(x, unpack(dense + i * BLOCK_BYTES));
+        x = larger_bytes(x, unpack_block(dense + i * BLOCK_BYTES));
         memcpy(registers + i * BLOCK, &x, BLOCK);
     }
 }
@@ -334,12 +339,13 @@ void hll_write(struct hll *h, const uint8_t registers[HLL_REGISTERS]) {
     struct place hint = start;
     for (unsigned i = 0; i < HLL_REGISTERS && hll_encoding(slice_of_hll(h)) == HLL_SPARSE; i++)
         if (registers[i]) raise_sparse(h, i, registers[i], &hint);
-    if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) pack_all(h->bytes + HLL_HEADER, registers);
+    if (hll_encoding(slice_of_hll(h)) == HLL_DENSE) pack_registers(h->bytes + HLL_HEADER, registers);
 }
 
 /* --- The estimate ---------------------------------------------------------------------------- */
 
-/* How many registers have each value; four counters of each, so that equal neighbours do not wait for each other. */
+/* The number of registers with each value. Each value has four counters, so that equal neighbours do not wait for each
+ * other. */
 struct histogram {
     uint32_t count[4][64];
 };
@@ -373,7 +379,7 @@ static double tau(double x) {
     return z / 3;
 }
 
-static uint64_t estimate(const struct histogram *h) {
+static uint64_t estimate_histogram(const struct histogram *h) {
     const double m = HLL_REGISTERS, alpha = 0.721347520444481703680; /* 1 / (2 ln 2) */
     double with[64];
     for (int i = 0; i < 64; i++)
@@ -383,7 +389,7 @@ static uint64_t estimate(const struct histogram *h) {
         z = (z + with[i]) * 0.5;
     z += m * sigma(with[0] / m);
     double cardinality = alpha * m * m / z;
-    /* Only a forged one counts so many. What the x86 makes of them in Redis is the smallest integer. */
+    /* Only a forged string gives such an estimate. Redis converts it on x86, which gives the smallest integer. */
     if (!(cardinality < 0x1p63)) return (uint64_t)1 << 63;
     return (uint64_t)llround(cardinality);
 }
@@ -396,7 +402,7 @@ static bool estimate_sparse(struct slice s, uint64_t *cardinality) {
     while (next_within(s, &at, &index, &run))
         h.count[0][run.value] += run.registers;
     if (!is_complete(s, at, index)) return false;
-    *cardinality = estimate(&h);
+    *cardinality = estimate_histogram(&h);
     return true;
 }
 
@@ -404,8 +410,8 @@ bool hll_estimate(struct slice s, uint64_t *cardinality) {
     if (hll_encoding(s) == HLL_SPARSE) return estimate_sparse(s, cardinality);
     struct histogram h = {0};
     for (size_t i = 0; i < HLL_REGISTERS / BLOCK; i++)
-        count_block(&h, unpack((const uint8_t *)s.ptr + HLL_HEADER + i * BLOCK_BYTES));
-    *cardinality = estimate(&h);
+        count_block(&h, unpack_block((const uint8_t *)s.ptr + HLL_HEADER + i * BLOCK_BYTES));
+    *cardinality = estimate_histogram(&h);
     return true;
 }
 
@@ -416,7 +422,7 @@ uint64_t hll_estimate_registers(const uint8_t registers[HLL_REGISTERS]) {
         memcpy(&block, registers + i, BLOCK);
         count_block(&h, block);
     }
-    return estimate(&h);
+    return estimate_histogram(&h);
 }
 
 const struct module hll_module = {.options = hll_rows};

@@ -1,31 +1,29 @@
 /* Lists.
  *
- * What OBJECT ENCODING says follows list-max-listpack-size as in Redis 7.2: "listpack" until an element would exceed
- * the limit of a node, "quicklist" from then on, and "listpack" again once one node is left that is at most half
- * full. Where the bytes are is our own affair: a pack in the entry up to LIST_INLINE_MAX bytes, and behind that a
- * quicklist, the nodes of which grow and shrink at both ends without moving what is between. A listpack of
- * 8 KB that is pushed to at its head, as in Redis, moves 4 KB for each element.
+ * OBJECT ENCODING follows list-max-listpack-size as in Redis 7.2: it reports "listpack" until an element would exceed
+ * the limit of a node, "quicklist" from then on, and "listpack" again when one node is left that is at most half full.
+ * The layout in memory is our own: a pack in the entry up to LIST_INLINE_MAX bytes, beyond that a quicklist, whose
+ * nodes grow and shrink at both ends without moving the bytes between. Redis pushes to the head of a listpack of 8 KB,
+ * which moves 4 KB on average.
  *
- * Between the inline limit and half of it a list stays where it is, so that none moves to and fro. */
+ * A list moves out of the entry above LIST_INLINE_MAX bytes, and back in at half of that, so that it does not move to
+ * and fro. */
 #include "store/list.h"
 #include "base/module.h"
 #include "base/option.h"
 #include "base/worker.h"
+#include "ds/pack.h"
 #include "store/value.h"
 
-#define ITEM_EXTRA 11 /* what an entry of a listpack takes beyond the bytes of its text, at most */
+#define ITEM_EXTRA 11 /* bytes that a listpack entry takes beyond its text, at most */
 
 struct list_options list_options;
 
 static const struct option list_rows[] = {
-    {.name = "list-max-listpack-size",
-     .alias = "list-max-ziplist-size",
-     .type = OPTION_INT,
-     .address = &list_options.max_listpack_size,
-     .initial = "-2",
-     .min = INT32_MIN},
-    {.name = "list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
-    {.name = NULL},
+    {"list-max-listpack-size", .alias = "list-max-ziplist-size", .type = OPTION_INT,
+     .address = &list_options.max_listpack_size, .initial = "-2", .min = INT32_MIN},
+    {"list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
+    {NULL},
 };
 
 static bool is_inline(const struct entry *e) {
@@ -63,13 +61,13 @@ static struct quicklist *new_quicklist(void) {
     return quicklist_new(list_options.max_listpack_size, list_options.compress_depth);
 }
 
-/* The encoding of a listpack of so many bytes and elements to which others come. */
+/* The encoding of a listpack of `bytes` bytes and `count` elements after others are added. */
 static unsigned encoding_for(size_t bytes, size_t count, size_t added_bytes, size_t added) {
     if (quicklist_exceeds(list_options.max_listpack_size, bytes + added_bytes, count + added)) return LIST_QUICKLIST;
     return bytes + added_bytes + added * ITEM_EXTRA > LIST_INLINE_MAX ? LIST_PACKED : LIST_INLINE;
 }
 
-/* Bytes of the one listpack that the list would be. */
+/* Bytes of one listpack with all elements of the list. */
 static size_t packed_bytes(const struct quicklist *q) {
     size_t bytes = LISTPACK_EMPTY;
     for (size_t i = 0; i < q->used; i++)
@@ -77,7 +75,7 @@ static size_t packed_bytes(const struct quicklist *q) {
     return bytes;
 }
 
-/* The same for a list that is inline. That it stays so is the common case, and seen from what it is at most. */
+/* The same for an inline list. Mostly it stays inline, which an upper bound of its size shows without a walk. */
 static unsigned encoding_for_inline(const struct entry *e, size_t added_bytes, size_t added) {
     size_t count = pack_count(pack_of(e));
     size_t at_most = e->value_len - PACK_EMPTY + LISTPACK_EMPTY + 2 * count;
@@ -85,7 +83,7 @@ static unsigned encoding_for_inline(const struct entry *e, size_t added_bytes, s
     return encoding_for(pack_listpack_bytes(pack_of(e), e->value_len), count, added_bytes, added);
 }
 
-static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding) {
+static struct entry *move_list_out(struct db *db, struct entry *e, unsigned encoding) {
     uint8_t lp[LIST_INLINE_MAX];
     struct quicklist *q = new_quicklist();
     pack_to_listpack(pack_of(e), e->value_len, lp);
@@ -95,7 +93,7 @@ static struct entry *move_out(struct db *db, struct entry *e, unsigned encoding)
     return e;
 }
 
-static struct entry *move_in(struct db *db, struct entry *e) {
+static struct entry *move_list_in(struct db *db, struct entry *e) {
     struct quicklist *q = entry_pointer(e);
     uint8_t pack[LIST_INLINE_MAX];
     size_t len = pack_from_listpack(pack, quicklist_only_listpack(q));
@@ -109,35 +107,35 @@ struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t e
     if (entry_encoding(e) == LIST_QUICKLIST) return e;
     if (is_inline(e)) {
         unsigned encoding = encoding_for_inline(e, bytes, elements);
-        return encoding == LIST_INLINE ? e : move_out(db, e, encoding);
+        return encoding == LIST_INLINE ? e : move_list_out(db, e, encoding);
     }
     const struct quicklist *q = entry_pointer(e);
     unsigned encoding = encoding_for(packed_bytes(q), q->count, bytes, elements);
     return encoding == LIST_QUICKLIST ? db_resize_value(db, e, LIST_QUICKLIST, sizeof q) : e;
 }
 
-/* After elements went away: a quicklist may have become short enough for a listpack again. */
-static __attribute__((noinline)) struct entry *settle_short(struct db *db, struct entry *e) {
+/* After removals: a quicklist may have become short enough for a listpack again. */
+static __attribute__((noinline)) struct entry *settle_short_list(struct db *db, struct entry *e) {
     const struct quicklist *q = entry_pointer(e);
     const uint8_t *lp = quicklist_only_listpack(q);
     if (!lp) return e;
     size_t bytes = listpack_bytes(lp);
     int fill = list_options.max_listpack_size;
     if (entry_encoding(e) == LIST_QUICKLIST) {
-        /* Half of the limit. One that is a number of elements does not look at the bytes here. */
+        /* The threshold is half of the limit. A limit in elements does not count bytes here. */
         if (quicklist_exceeds(fill, fill < 0 ? 2 * bytes : 0, 2 * q->count)) return e;
         e = db_resize_value(db, e, LIST_PACKED, sizeof q);
     }
-    return bytes <= LIST_INLINE_MAX / 2 ? move_in(db, e) : e;
+    return bytes <= LIST_INLINE_MAX / 2 ? move_list_in(db, e) : e;
 }
-static inline struct entry *settle(struct db *db, struct entry *e) {
+static inline struct entry *settle_list(struct db *db, struct entry *e) {
     if (is_inline(e) || ((const struct quicklist *)entry_pointer(e))->used > 1) return e;
-    return settle_short(db, e);
+    return settle_short_list(db, e);
 }
 
 /* --- Inline packs ---------------------------------------------------------------------------- */
 
-/* Give back what an edit has made free. */
+/* Shorten the value to `len` bytes. */
 static struct entry *inline_fit(struct db *db, struct entry *e, size_t len) {
     return len == e->value_len ? e : db_resize_value(db, e, LIST_INLINE, len);
 }
@@ -175,9 +173,9 @@ static size_t total_bytes(const struct slice *elements, size_t n) {
     return bytes;
 }
 
-/* A list of this one element, in an encoding that has room for all that come. */
-static struct entry *create(struct db *db, const struct key *key, struct entry *old, struct slice first, size_t bytes,
-                            size_t n) {
+/* A list of this one element, in the encoding for n elements of `bytes` bytes in all. */
+static struct entry *create_list(struct db *db, const struct key *key, struct entry *old, struct slice first,
+                                 size_t bytes, size_t n) {
     unsigned encoding = encoding_for(LISTPACK_EMPTY, 0, bytes, n);
     if (encoding != LIST_INLINE) {
         struct quicklist *q = new_quicklist();
@@ -190,8 +188,8 @@ static struct entry *create(struct db *db, const struct key *key, struct entry *
     return db_put(db, key, old, ENTRY_LIST, LIST_INLINE, pack, pack_append(pack, PACK_EMPTY, &item), ENTRY_NO_TTL);
 }
 
-static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
-                          size_t n) {
+static struct entry *push_elements(struct db *db, struct entry *e, enum quicklist_end end, const struct slice *elements,
+                                   size_t n) {
     if (entry_encoding(e) == LIST_INLINE) {
         for (size_t i = 0; i < n; i++)
             e = inline_push(db, e, end, elements[i]);
@@ -205,14 +203,16 @@ static struct entry *push(struct db *db, struct entry *e, enum quicklist_end end
 
 struct entry *list_push(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end,
                         const struct slice *elements, size_t n) {
-    if (!e) return push(db, create(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1, n - 1);
-    return push(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
+    if (!e)
+        return push_elements(db, create_list(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1,
+                             n - 1);
+    return push_elements(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
 }
 
 struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
                          size_t n) {
-    struct entry *e = create(db, key, old, *elements, total_bytes(elements, n), n);
-    return push(db, e, QUICKLIST_TAIL, elements + 1, n - 1);
+    struct entry *e = create_list(db, key, old, *elements, total_bytes(elements, n), n);
+    return push_elements(db, e, QUICKLIST_TAIL, elements + 1, n - 1);
 }
 
 struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bool after, struct slice element,
@@ -246,7 +246,7 @@ struct entry *list_set(struct db *db, struct entry *e, int64_t index, struct sli
     *found = quicklist_start(&it, q, index);
     if (*found) quicklist_replace(q, &it, element);
     quicklist_stop(&it);
-    return *found ? settle(db, e) : e;
+    return *found ? settle_list(db, e) : e;
 }
 
 /* --- Removing -------------------------------------------------------------------------------- */
@@ -255,7 +255,7 @@ static void free_trash(void *list) {
     quicklist_free(list);
 }
 
-static void cut(struct quicklist *q, size_t index, size_t n) {
+static void cut_quicklist(struct quicklist *q, size_t index, size_t n) {
     struct quicklist *trash;
     quicklist_remove(q, index, n, &trash);
     if (trash) worker_submit(free_trash, trash);
@@ -263,15 +263,15 @@ static void cut(struct quicklist *q, size_t index, size_t n) {
 
 struct entry *list_trim(struct db *db, struct entry *e, size_t index, size_t n) {
     size_t length = list_length(e);
-    if (n == length) return settle(db, e);
+    if (n == length) return settle_list(db, e);
     if (is_inline(e)) {
         if (index + n < length) e = inline_remove(db, e, index + n, length - index - n);
         return index > 0 ? inline_remove(db, e, 0, index) : e;
     }
     struct quicklist *q = entry_pointer(e);
-    cut(q, index + n, length - index - n);
-    cut(q, 0, index);
-    return settle(db, e);
+    cut_quicklist(q, index + n, length - index - n);
+    cut_quicklist(q, 0, index);
+    return settle_list(db, e);
 }
 
 struct entry *list_remove(struct db *db, const struct key *key, struct entry *e, size_t index, size_t n) {
@@ -280,18 +280,19 @@ struct entry *list_remove(struct db *db, const struct key *key, struct entry *e,
         return NULL;
     }
     if (is_inline(e)) return inline_remove(db, e, index, n);
-    cut(entry_pointer(e), index, n);
-    return settle(db, e);
+    cut_quicklist(entry_pointer(e), index, n);
+    return settle_list(db, e);
 }
 
 struct entry *list_drop(struct db *db, const struct key *key, struct entry *e, enum quicklist_end end) {
     if (is_inline(e) || ((const struct quicklist *)entry_pointer(e))->count == 1)
         return list_remove(db, key, e, end == QUICKLIST_HEAD ? 0 : list_length(e) - 1, 1);
     quicklist_drop(entry_pointer(e), end);
-    return settle(db, e);
+    return settle_list(db, e);
 }
 
-/* The first max of them seen from the tail are the last: skip the others. Returns how many it removed. */
+/* Returns the number of removed elements. From the tail, the last `max` of the equal ones go: the others are
+ * skipped. */
 static size_t inline_remove_equal(struct db *db, struct entry **e, struct slice element, enum quicklist_end from,
                                   size_t max) {
     struct listpack_item item = listpack_item(element);
@@ -323,13 +324,13 @@ struct entry *list_remove_equal(struct db *db, const struct key *key, struct ent
     } else {
         struct quicklist *q = entry_pointer(e);
         *removed = quicklist_remove_equal(q, element, from, max);
-        if (q->count > 0) return *removed > 0 ? settle(db, e) : e;
+        if (q->count > 0) return *removed > 0 ? settle_list(db, e) : e;
     }
     db_remove(db, key, e);
     return NULL;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *list_encoding_name(unsigned encoding) {
     return encoding == LIST_QUICKLIST ? "quicklist" : "listpack";

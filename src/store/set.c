@@ -1,11 +1,11 @@
 /* Sets in their three encodings.
  *
- * The small ones lie in the key's entry: a change is made in the block, and the entry is resized by the bytes that
- * come or go, which moves it only when its size class changes. An inline value is at most 65535 bytes, so that what
- * the options let grow beyond INLINE_MAX becomes a table all the same.
+ * An intset or a pack lies in the entry. A change happens in place, and the entry is resized to the new length, which
+ * moves it only if its size class changes. A set that would exceed INLINE_MAX bytes becomes a table whatever the
+ * options say, since an entry holds at most 65535 bytes.
  *
- * A table's records are small allocations all over the heap. Where several members are looked up at once their
- * cache misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
+ * A table's records are small allocations all over the heap. Where several members are looked up at once their cache
+ * misses overlap: the lines of a batch are fetched first, then its records, and only then is anything compared. */
 #include "store/set.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -18,37 +18,28 @@
 #include "store/value.h"
 #include "store/value_table.h"
 
-#define INLINE_MAX PACK_MAX /* bytes of an inline value, less than an entry can hold */
-#define INTEGER_MAX 9       /* bytes of an integer in a pack, at most */
-#define AHEAD 16            /* members whose cache misses overlap: about what a core can have under way */
+#define INLINE_MAX PACK_MAX /* bytes of an inline value: a little less than an entry can hold */
+#define INTEGER_MAX 9       /* bytes of an integer in a pack at most */
+#define AHEAD 16            /* members whose cache misses overlap: about as many as a core can have under way */
 
 struct set_options set_options = {512, 128, 64};
 
 static const struct option set_rows[] = {
-    {.name = "set-max-intset-entries",
-     .type = OPTION_I64,
-     .address = &set_options.max_intset_entries,
-     .initial = "512"},
-    {.name = "set-max-listpack-entries",
-     .type = OPTION_I64,
-     .address = &set_options.max_listpack_entries,
-     .initial = "128"},
-    {.name = "set-max-listpack-value",
-     .type = OPTION_MEMORY,
-     .address = &set_options.max_listpack_value,
-     .initial = "64"},
-    {.name = NULL},
+    {"set-max-intset-entries", .type = OPTION_I64, .address = &set_options.max_intset_entries, .initial = "512"},
+    {"set-max-listpack-entries", .type = OPTION_I64, .address = &set_options.max_listpack_entries, .initial = "128"},
+    {"set-max-listpack-value", .type = OPTION_MEMORY, .address = &set_options.max_listpack_value, .initial = "64"},
+    {NULL},
 };
 
 const struct table_type set_record_table = {set_record_hash};
 
-static void free_record(void *ctx, void *record) {
+static void free_set_record(void *ctx, void *record) {
     (void)ctx;
     set_record_free(record);
 }
 
 void set_record_clear(struct table *t) {
-    table_clear(t, free_record, NULL);
+    table_clear(t, free_set_record, NULL);
 }
 
 static enum set_encoding encoding_of(const struct entry *e) {
@@ -74,7 +65,7 @@ static uint8_t *end_of(const struct entry *e) {
     return block_of(e) + e->value_len;
 }
 
-static uint8_t *find_in_pack(const struct entry *e, size_t used, struct slice member) {
+static uint8_t *find_member_in_pack(const struct entry *e, size_t used, struct slice member) {
     struct listpack_item item = listpack_item(member);
     return pack_find(pack_first(block_of(e)), block_of(e) + used, &item, 1);
 }
@@ -83,7 +74,7 @@ bool set_has(const struct entry *e, struct slice member) {
     int64_t number;
     switch (encoding_of(e)) {
     case SET_INTSET: return num_parse_i64(member, &number) && intset_has(block_of(e), number);
-    case SET_LISTPACK: return find_in_pack(e, e->value_len, member) != NULL;
+    case SET_LISTPACK: return find_member_in_pack(e, e->value_len, member) != NULL;
     default: return set_record_find(entry_pointer(e), member, hash_bytes(member.ptr, member.len)) != NULL;
     }
 }
@@ -154,12 +145,12 @@ struct visitor {
     void *ctx;
 };
 
-static void visit_record(void *ctx, void *record) {
+static void visit_set_record(void *ctx, void *record) {
     struct visitor *v = ctx;
     v->visit(v->ctx, value_of_record(record));
 }
 
-static void visit_all(const struct entry *e, set_visit_fn visit, void *ctx) {
+static void visit_members(const struct entry *e, set_visit_fn visit, void *ctx) {
     struct set_iter it;
     struct listpack_value member;
     set_iter_init(&it, e);
@@ -169,9 +160,9 @@ static void visit_all(const struct entry *e, set_visit_fn visit, void *ctx) {
 
 uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *ctx) {
     if (encoding_of(e) == SET_HASHTABLE) {
-        return table_scan(entry_pointer(e), cursor, visit_record, &(struct visitor){visit, ctx});
+        return table_scan(entry_pointer(e), cursor, visit_set_record, &(struct visitor){visit, ctx});
     }
-    visit_all(e, visit, ctx);
+    visit_members(e, visit, ctx);
     return 0;
 }
 
@@ -189,7 +180,7 @@ struct set_pick set_random(const struct entry *e) {
     return (struct set_pick){listpack_get(pack_seek(block_of(e), (int64_t)index)), NULL, index};
 }
 
-/* Few of many: draw, and draw again what came before. */
+/* For few out of many: draw until there are enough different ones. */
 static void sample_by_drawing(const struct table *t, size_t wanted, set_visit_fn visit, void *ctx) {
     struct table drawn;
     table_init(&drawn, &set_record_table);
@@ -215,7 +206,7 @@ void set_sample(const struct entry *e, size_t wanted, set_visit_fn visit, void *
     struct listpack_value member;
     set_iter_init(&it, e);
     for (; wanted > 0 && set_iter_next(&it, &member); left--) {
-        if (rand_below(left) >= wanted) continue; /* takes it with probability wanted / left */
+        if (rand_below(left) >= wanted) continue; /* visit with probability wanted / left */
         visit(ctx, member);
         wanted--;
     }
@@ -229,15 +220,15 @@ static void add_text(void *ctx, struct listpack_value member) {
     table_insert(ctx, hash_bytes(text.ptr, text.len), set_record_new(text));
 }
 
-static struct entry *to_table(struct db *db, struct entry *e) {
+static struct entry *set_to_table(struct db *db, struct entry *e) {
     struct table *t = value_table_new(&set_record_table, set_count(e) + 1);
-    visit_all(e, add_text, t);
+    visit_members(e, add_text, t);
     e = db_resize_value(db, e, SET_HASHTABLE, sizeof t);
     entry_set_pointer(e, t);
     return e;
 }
 
-static struct entry *to_pack(struct db *db, struct entry *e) {
+static struct entry *set_to_pack(struct db *db, struct entry *e) {
     size_t room = PACK_EMPTY + set_count(e) * sizeof(struct listpack_item), used = PACK_EMPTY;
     uint8_t *pack = alloc_get(room);
     struct set_iter it;
@@ -254,7 +245,7 @@ static struct entry *to_pack(struct db *db, struct entry *e) {
     return e;
 }
 
-/* The longest member of an intset, as text: the smallest or the largest. */
+/* The length of the longest member of an intset as text. It is the smallest or the largest member. */
 static int64_t longest_in_intset(const uint8_t *set) {
     size_t count = intset_count(set);
     char scratch[NUM_I64_MAX];
@@ -283,7 +274,7 @@ static struct entry *add_to_pack(struct db *db, struct entry *e, struct slice me
     }
     size_t used = e->value_len, bytes = used + pack_item_bytes(&item);
     if (!fits_pack(pack_count(block_of(e)), member) || bytes > INLINE_MAX) {
-        return add_to_table(to_table(db, e), member, added);
+        return add_to_table(set_to_table(db, e), member, added);
     }
     *added = true;
     e = db_resize_value(db, e, SET_LISTPACK, bytes);
@@ -297,7 +288,7 @@ static struct entry *add_number(struct db *db, struct entry *e, int64_t number, 
     if (!*added) return e;
     size_t bytes = intset_bytes_with(set, number);
     if (intset_count(set) >= (uint64_t)set_options.max_intset_entries || bytes > INLINE_MAX) {
-        return add_to_table(to_table(db, e), member, added);
+        return add_to_table(set_to_table(db, e), member, added);
     }
     e = db_resize_value(db, e, SET_INTSET, bytes);
     intset_insert(block_of(e), number);
@@ -310,12 +301,12 @@ static struct entry *add_to_intset(struct db *db, struct entry *e, struct slice 
     const uint8_t *set = block_of(e);
     if (!fits_pack(intset_count(set), member) || longest_in_intset(set) > set_options.max_listpack_value ||
         intset_count(set) * INTEGER_MAX > INLINE_MAX) {
-        return add_to_table(to_table(db, e), member, added);
+        return add_to_table(set_to_table(db, e), member, added);
     }
-    return add_to_pack(db, to_pack(db, e), member, added);
+    return add_to_pack(db, set_to_pack(db, e), member, added);
 }
 
-/* Batches of a large set: nothing of it moves but the table's own lines. */
+/* In batches, whose cache misses overlap. */
 static int64_t add_all_to_table(struct table *t, const struct slice *members, int n) {
     uint64_t hashes[AHEAD];
     int64_t added = 0;
@@ -328,8 +319,8 @@ static int64_t add_all_to_table(struct table *t, const struct slice *members, in
     return added;
 }
 
-/* A set that is about to take in n members: at once in the encoding that has room for so many. */
-static struct entry *new_for(struct db *db, const struct key *key, struct slice first, int n) {
+/* An empty set that will get n members, in the encoding for that many. */
+static struct entry *create_set(struct db *db, const struct key *key, struct slice first, int n) {
     int64_t number;
     uint8_t block[INTSET_HEAD];
     if (n <= set_options.max_intset_entries && num_parse_i64(first, &number)) {
@@ -349,10 +340,10 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
     enum set_encoding encoding = e ? encoding_of(e) : SET_HASHTABLE;
     *added = 0;
     if (!e) {
-        e = new_for(db, key, members[0], n);
+        e = create_set(db, key, members[0], n);
     } else if ((encoding == SET_LISTPACK && n > set_options.max_listpack_entries) ||
                (encoding == SET_INTSET && n > set_options.max_intset_entries)) {
-        e = to_table(db, e);
+        e = set_to_table(db, e);
     }
     for (int i = 0; i < n; i++) {
         bool is_new;
@@ -368,12 +359,12 @@ struct entry *set_add(struct db *db, const struct key *key, struct entry *e, con
 
 /* --- Removing -------------------------------------------------------------------------------- */
 
-static void remove_record(struct table *t, uint64_t hash, struct set_record *r) {
+static void remove_set_record(struct table *t, uint64_t hash, struct set_record *r) {
     table_remove(t, hash, r);
     set_record_free(r);
 }
 
-static int64_t remove_from_table(struct table *t, const struct slice *members, int n) {
+static int64_t remove_members_from_table(struct table *t, const struct slice *members, int n) {
     uint64_t hashes[AHEAD];
     int64_t removed = 0;
     for (int i = 0, batch; i < n && t->count; i += batch) {
@@ -382,7 +373,7 @@ static int64_t remove_from_table(struct table *t, const struct slice *members, i
         for (int k = 0; k < batch; k++) {
             struct set_record *r = set_record_find(t, members[i + k], hashes[k]);
             if (!r) continue;
-            remove_record(t, hashes[k], r);
+            remove_set_record(t, hashes[k], r);
             removed++;
         }
     }
@@ -392,7 +383,7 @@ static int64_t remove_from_table(struct table *t, const struct slice *members, i
 struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed) {
     *removed = 0;
     if (encoding_of(e) == SET_HASHTABLE) {
-        *removed = remove_from_table(entry_pointer(e), members, n);
+        *removed = remove_members_from_table(entry_pointer(e), members, n);
         return e;
     }
     size_t used = e->value_len;
@@ -402,7 +393,7 @@ struct entry *set_remove(struct db *db, struct entry *e, const struct slice *mem
         if (encoding_of(e) == SET_INTSET) {
             *removed += num_parse_i64(members[i], &number) && intset_remove(block_of(e), number);
             used = intset_bytes(block_of(e));
-        } else if ((at = find_in_pack(e, used, members[i]))) {
+        } else if ((at = find_member_in_pack(e, used, members[i]))) {
             used = pack_remove(block_of(e), used, at, 1);
             ++*removed;
         }
@@ -419,18 +410,18 @@ struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pi
     case SET_LISTPACK:
         return db_resize_value(db, e, SET_LISTPACK,
                                pack_remove(block, e->value_len, pack_seek(block, (int64_t)pick.index), 1));
-    default: remove_record(entry_pointer(e), set_record_hash(pick.record), pick.record); return e;
+    default: remove_set_record(entry_pointer(e), set_record_hash(pick.record), pick.record); return e;
     }
 }
 
-/* A table's lines, and those of its records that nobody has any more. */
+/* A table, and the records to be freed with it; its other records have moved. */
 struct remains {
     struct table table;
     size_t n, room;
     struct set_record *records[];
 };
 
-static void bury(void *arg) {
+static void free_remains(void *arg) {
     struct remains *rest = arg;
     for (size_t i = 0; i < rest->n; i++) {
         if (i + AHEAD < rest->n) __builtin_prefetch(rest->records[i + AHEAD]);
@@ -440,8 +431,8 @@ static void bury(void *arg) {
     alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
 }
 
-/* One walk, which takes each member with the probability (still to keep) / (still to come). Those that stay move
- * over into new lines, in the order of their hashes; the others and the old lines are the worker's to free. */
+/* One walk, which keeps each member with probability (still to keep) / (still to come). The kept records move to a new
+ * table, in the order of their hashes; the worker frees the others and the old table. */
 static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void *ctx) {
     size_t left = t->count, room = left - keep;
     struct remains *rest = alloc_get(sizeof *rest + room * sizeof *rest->records);
@@ -460,7 +451,7 @@ static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void 
             rest->records[rest->n++] = r;
         }
     }
-    worker_submit(bury, rest);
+    worker_submit(free_remains, rest);
 }
 
 struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx) {
@@ -479,7 +470,7 @@ struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_v
     return e;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *set_encoding_name(unsigned encoding) {
     switch ((enum set_encoding)encoding) {
@@ -492,25 +483,25 @@ static const char *set_encoding_name(unsigned encoding) {
 
 static void drop_set(void *value, unsigned encoding) {
     (void)encoding;
-    value_table_free(value, free_record);
+    value_table_free(value, free_set_record);
 }
 
-static size_t record_memory(const void *record) {
+static size_t set_record_memory(const void *record) {
     return set_record_class(set_record_slice(record).len);
 }
 
 static size_t set_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
-    return value_table_memory(value, samples, record_memory);
+    return value_table_memory(value, samples, set_record_memory);
 }
 
-static void *copy_record(const void *record) {
+static void *copy_set_record(const void *record) {
     return set_record_new(set_record_slice(record));
 }
 
 static void *copy_set(const void *value, unsigned encoding) {
     (void)encoding;
-    return value_table_copy(value, copy_record);
+    return value_table_copy(value, copy_set_record);
 }
 
 const struct value_ops set_ops = {.encoding_name = set_encoding_name,

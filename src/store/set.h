@@ -1,24 +1,25 @@
-/* Sets of distinct strings.
+/* The set type: distinct strings.
  *
- * A set of integers is an intset, a set of few short members a pack (ds/pack.h), both inside the key's entry; any other is a
- * table of records. It goes from the first to the last as it grows or takes in what does not fit, and
- * never back, in the steps of Redis 7.2 (OBJECT ENCODING shows them).
+ * A set of few integers is an intset, a set of few short members a pack (ds/pack.h), both in the entry. Any other set
+ * is a table of records. A set moves from intset to pack or table, and from pack to table, when it grows or gets a
+ * member that does not fit, and never back; OBJECT ENCODING reports the same steps as in Redis 7.2.
  *
- * An empty set does not exist: whoever takes the last member away removes the key. What may move the
- * entry returns where it is. */
+ * No key has an empty set: the caller that removes the last member removes the key. Functions that return an entry may
+ * have moved it. */
 #pragma once
 #include "ds/listpack.h"
 #include "ds/table.h"
 #include "store/db.h"
 
 enum set_encoding {
-    SET_INTSET,        /* an intset inline */
-    SET_LISTPACK,      /* a pack inline */
-    SET_HASHTABLE = 8, /* struct table * of records */
+    SET_INTSET,        /* an intset inline; reported as intset */
+    SET_LISTPACK,      /* a pack inline; reported as listpack */
+    SET_HASHTABLE = 8, /* struct table * of records (set_record.h); reported as hashtable */
 };
 
 struct set_options {
-    int64_t max_intset_entries, max_listpack_entries, max_listpack_value;
+    int64_t max_intset_entries, max_listpack_entries;
+    int64_t max_listpack_value; /* bytes */
 };
 extern struct set_options set_options;
 extern const struct value_ops set_ops;
@@ -26,62 +27,63 @@ extern const struct value_ops set_ops;
 /* --- Reading --------------------------------------------------------------------------------- */
 
 size_t set_count(const struct entry *e);                  /* O(1) */
-bool set_has(const struct entry *e, struct slice member); /* O(1), O(log n) for an intset */
+bool set_has(const struct entry *e, struct slice member); /* O(1), in an intset O(log n), in a pack O(n) */
+/* The same for a member as an iteration gives it. */
 bool set_has_value(const struct entry *e, struct listpack_value member);
-/* Fetch what looking these members up will touch: before several look-ups in a row. */
+/* Fetch the memory that look-ups of these members will touch, before several look-ups in a row. Takes the first 16. */
 void set_prefetch(const struct entry *e, const struct slice *members, int n);
 
-/* All members, those of an intset in order. The set must not change meanwhile. A member is given as it is kept:
- * ptr is NULL for an integer of the small encodings, and listpack_value_text() makes text of it. */
+/* All members; those of an intset come in ascending order. The set must not change during the iteration. In an intset
+ * or a pack a member may be an integer: its ptr is NULL, and listpack_value_text() prints it. */
 struct set_iter {
     unsigned encoding;
-    const uint8_t *block, *end; /* the intset, or the next element of the pack and its end */
+    const uint8_t *block, *end; /* the intset, or the rest of the pack */
     size_t index;
     struct table_iter records;
 };
 void set_iter_init(struct set_iter *it, const struct entry *e);
 bool set_iter_next(struct set_iter *it, struct listpack_value *member); /* false at the end */
 
-/* One step of SSCAN, as table_scan; a small set is one step, which returns 0. */
+/* One step of SSCAN, as table_scan(). A small set is visited in one step, which returns 0. */
 typedef void (*set_visit_fn)(void *ctx, struct listpack_value member);
 uint64_t set_scan(const struct entry *e, uint64_t cursor, set_visit_fn visit, void *ctx);
 
-/* A member drawn at random, each with the same probability, and its place, until the set changes. */
+/* A random member, each being equally likely, and its place. Valid until the set changes. */
 struct set_pick {
     struct listpack_value member;
-    void *record; /* of a table */
-    size_t index; /* of a small one */
+    void *record; /* in a table */
+    size_t index; /* in an intset or a pack */
 };
-struct set_pick set_random(const struct entry *e);
-/* `wanted` different members, fewer than there are, each choice of them being equally likely. */
+struct set_pick set_random(const struct entry *e); /* O(1), in a pack O(n) */
+/* Visit `wanted` different members, fewer than the set has. Every selection is equally likely. O(n). */
 void set_sample(const struct entry *e, size_t wanted, set_visit_fn visit, void *ctx);
 
 /* --- Changes --------------------------------------------------------------------------------- */
 
-/* Add those that are not there, to a new set if e is NULL. n > 0. */
+/* Add n >= 1 members; *added is the number of new ones. e may be NULL (creates the key). */
 struct entry *set_add(struct db *db, const struct key *key, struct entry *e, const struct slice *members, int n,
                       int64_t *added);
-/* Remove those that are there. The set may be empty then: the caller removes it. */
+/* Remove members; *removed is the number that existed. The set may be empty then. */
 struct entry *set_remove(struct db *db, struct entry *e, const struct slice *members, int n, int64_t *removed);
 struct entry *set_remove_pick(struct db *db, struct entry *e, struct set_pick pick);
-/* Keep so many members, drawn at random, of a larger set and tell of the others. O(n), but most of what a big set
- * leaves is freed on the worker. */
+/* Keep this many random members of a larger set; `gone` gets the others. O(n), but the worker frees most of a big
+ * set. */
 struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx);
 
-/* --- Results: a set that has no key yet ------------------------------------------------------ */
+/* --- Results of set operations: a set without a key ------------------------------------------ */
 
 struct set_draft {
     struct table members;
     size_t longest, bytes; /* of the members' texts */
-    uint64_t most;         /* members that set_draft_held() tells of */
-    bool integers;         /* nothing else is in it, nor has been */
+    uint64_t most;         /* members of the set that set_draft_held() was given */
+    bool integers;         /* all members so far were integers */
 };
 void set_draft_init(struct set_draft *d);
-bool set_draft_add(struct set_draft *d, struct slice member); /* false: it is there already */
+bool set_draft_add(struct set_draft *d, struct slice member); /* false: it is a member already */
 bool set_draft_has(const struct set_draft *d, struct slice member);
 void set_draft_each(const struct set_draft *d, set_visit_fn visit, void *ctx);
 void set_draft_drop(struct set_draft *d);
-/* What it becomes goes by all the members of this set too: they would have been in it, and have gone again. */
+/* Choose the encoding as if this set's members had been added and removed again, as Redis does. */
 void set_draft_held(struct set_draft *d, const struct entry *e);
-/* Make it the value of the key, over whatever was there (`old`, may be NULL); not for an empty one. Takes all of it. */
+/* Set the key to the draft, which must not be empty and is empty afterwards. `old` is the key's entry or NULL. */
 void set_draft_store(struct db *db, const struct key *key, struct entry *old, struct set_draft *d);

@@ -1,14 +1,11 @@
-/* The result of SUNIONSTORE and its kin, before it has a key.
+/* The result of SUNIONSTORE, SINTERSTORE or SDIFFSTORE, before it has a key.
  *
- * It is a table of records from the start: its members come in any order and number, and whether they are new
- * has to be asked of each. A large result becomes the value as it is; a small one is written into the entry. */
-#include "base/rand.h"
+ * It is a table of records from the start, since members come in any order and number, and each must be looked up. The
+ * table of a large result becomes the value; a small result is written into the entry. */
 #include "ds/intset.h"
 #include "ds/pack.h"
 #include "store/set.h"
 #include "store/set_record.h"
-
-#define SMALL_MAX 60000 /* bytes of an inline value, as in set.c */
 
 void set_draft_init(struct set_draft *d) {
     *d = (struct set_draft){.integers = true};
@@ -65,7 +62,7 @@ static void store_table(struct db *db, const struct key *key, struct entry *old,
     db_put(db, key, old, ENTRY_SET, SET_HASHTABLE, &t, sizeof t, ENTRY_NO_TTL);
 }
 
-/* The members one by one through set_add, so that the small encodings are written in one place only. */
+/* Add the members one by one, so that only set_add() writes the small encodings. */
 static void store_small(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
     uint8_t block[INTSET_HEAD];
     size_t bytes = INTSET_HEAD;
@@ -90,13 +87,13 @@ static void store_small(struct db *db, const struct key *key, struct entry *old,
 }
 
 void set_draft_store(struct db *db, const struct key *key, struct entry *old, struct set_draft *d) {
-    enum { INTEGER_BYTES = 8, OVERHEAD = 10 }; /* of a member, at most */
+    enum { INTEGER_BYTES = 8, OVERHEAD = 10 }; /* of one member at most */
     uint64_t count = d->members.count, most = d->most > count ? d->most : count;
     assert(count > 0);
-    bool small = d->integers ? most <= (uint64_t)set_options.max_intset_entries && count * INTEGER_BYTES < SMALL_MAX
+    bool small = d->integers ? most <= (uint64_t)set_options.max_intset_entries && count * INTEGER_BYTES < PACK_MAX
                              : most <= (uint64_t)set_options.max_listpack_entries &&
                                    d->longest <= (uint64_t)set_options.max_listpack_value &&
-                                   d->bytes + count * OVERHEAD < SMALL_MAX;
+                                   d->bytes + count * OVERHEAD < PACK_MAX;
     if (small) {
         store_small(db, key, old, d);
     } else {

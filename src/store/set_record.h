@@ -1,11 +1,11 @@
-/* A member of a set that is a table, for store/set*.c alone: its length and its bytes.
+/* A member of a set that is a table: its length and its bytes. For store/set*.c and for the loading of snapshots.
  *
  *      0      1
  *     +------+-------------+-------+
- *     | head | length      | bytes |        head: the length, or 255: it follows in 4 bytes
+ *     | head | length      | bytes |        head: the length; 255: it follows in 4 bytes
  *     +------+-------------+-------+
  *
- * A member of up to 15 bytes takes 16 of memory, and 9.5 of table. */
+ * A member of up to 15 bytes takes 16 bytes, and about 9.5 bytes of the table. */
 #pragma once
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) struct slice set_record_slice(const
     memcpy(&len, r->rest, sizeof len);
     return slice_of(r->rest + sizeof len, len);
 }
-/* Bytes of the allocation: not below 16, for the alignment that a table's slots need. */
+/* Bytes of the allocation: at least 16, for the alignment that a table's slots need. */
 static inline size_t set_record_class(size_t len) {
     size_t n = sizeof(struct set_record) + (len >= SET_RECORD_LONG ? sizeof(uint32_t) : 0) + len;
     return n <= 16 ? 16 : alloc_class(n);
@@ -63,10 +63,10 @@ static inline __attribute__((always_inline)) struct set_record *set_record_find(
                                                                                 struct slice member, uint64_t hash) {
     return table_find(t, hash, set_record_equal, &member);
 }
-/* False: it is there already. */
+/* False: it is a member already. */
 static inline bool set_record_add(struct table *t, struct slice member, uint64_t hash) {
     if (set_record_find(t, member, hash)) return false;
     table_insert(t, hash, set_record_new(member));
     return true;
 }
-void set_record_clear(struct table *t); /* all of them */
+void set_record_clear(struct table *t); /* free all records; the table is empty then */

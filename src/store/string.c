@@ -1,16 +1,16 @@
 /* Strings in their four encodings.
  *
- * Below BLOB_MIN bytes a string lives in its entry. There it grows by the size class: an APPEND that
- * still fits writes two length bytes and its tail, one that does not moves the entry to the next class, a
- * quarter larger at most, and it can only do so until BLOB_MIN. From there it is a blob, with room
- * that grows geometrically. A blob may be shared with replies under way and with copies of the key,
- * so whoever writes into one makes sure that it is the only holder. */
+ * A string below BLOB_MIN bytes lies in its entry. An APPEND that fits the size class writes the tail and the length;
+ * one that does not moves the entry to the next class, which is at most a quarter larger. From BLOB_MIN bytes on the
+ * string is a blob, whose room grows geometrically. Unsent replies and copies of the key may share a blob, so it is
+ * written only while the entry is its only holder. */
 #include "store/string.h"
 #include "base/blob.h"
+#include "base/num.h"
 #include "store/value.h"
 
-#define HEAVY_BYTES (64 * 1024)       /* a blob that takes more is released on the worker */
-#define GROW_DOUBLE_MAX (1024 * 1024) /* blobs double up to here, and grow by a quarter (at least this much) beyond */
+#define HEAVY_BYTES (64 * 1024)       /* the worker frees larger blobs */
+#define GROW_DOUBLE_MAX (1024 * 1024) /* bytes: smaller blobs double, larger ones grow by a quarter, at least by this */
 
 static unsigned encoding_of(const struct entry *e) {
     assert(entry_type(e) == ENTRY_STRING);
@@ -48,30 +48,30 @@ bool string_to_ld(const struct entry *e, long double *out) {
     return num_parse_ld(string_bytes(e, scratch), out);
 }
 
-/* The room to give a blob that has `cap` and needs `need`. A jump gets just what it asks for: it says nothing
- * about what comes next, while growth in small steps does. */
-static size_t grown(size_t cap, size_t need) {
+/* The new room of a blob that has `cap` bytes and needs `need`. A jump gets exactly what it needs: only growth in small
+ * steps suggests that more will follow. */
+static size_t blob_room_for(size_t cap, size_t need) {
     if (need / 2 > cap) return need;
     if (need < GROW_DOUBLE_MAX) return need * 2;
     return need + (need / 4 > GROW_DOUBLE_MAX ? need / 4 : GROW_DOUBLE_MAX);
 }
 
-/* Make e's value a blob of which e is the only holder, with room for `need` bytes, which is not less than it has. */
+/* Make the value a blob with room for `need` bytes (no less than its length), of which e is the only holder. */
 static struct entry *own_blob(struct db *db, const struct key *key, struct entry *e, size_t need) {
     struct blob *b = string_blob(e);
     if (b && __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1) {
-        if (b->cap < need) entry_set_pointer(e, blob_resize(b, grown(b->cap, need)));
+        if (b->cap < need) entry_set_pointer(e, blob_resize(b, blob_room_for(b->cap, need)));
         return e;
     }
     char scratch[NUM_I64_MAX];
     struct slice old = string_bytes(e, scratch);
-    struct blob *copy = blob_new(need > old.len ? grown(old.len, need) : need);
+    struct blob *copy = blob_new(need > old.len ? blob_room_for(old.len, need) : need);
     memcpy(copy->data, old.ptr, old.len);
     copy->len = old.len;
     return db_set_blob(db, key, e, copy, DB_KEEP_TTL);
 }
 
-/* Make e's value raw and inline, of `length` bytes, which is not less than what it has. */
+/* Make the value raw and inline, and extend it to `length` bytes. */
 static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
     if (encoding_of(e) == STRING_RAW && e->value_len == length) return e;
     if (encoding_of(e) != STRING_INT) return db_resize_value(db, e, STRING_RAW, length);
@@ -82,8 +82,8 @@ static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
     return e;
 }
 
-/* A raw value of exactly `length` bytes, which is not less than what it has, and where they are. */
-static struct entry *extend(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
+/* Make the value raw and extend it to `length` bytes; *bytes is where they are. */
+static struct entry *extend_string(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
     if (length < BLOB_MIN && encoding_of(e) != STRING_BLOB) {
         e = own_inline(db, e, length);
         *bytes = entry_value(e);
@@ -100,7 +100,7 @@ struct entry *string_append(struct db *db, const struct key *key, struct entry *
     if (!e) return db_set_string(db, key, NULL, tail, ENTRY_NO_TTL);
     size_t old_len = string_length(e);
     char *bytes;
-    e = extend(db, key, e, old_len + tail.len, &bytes);
+    e = extend_string(db, key, e, old_len + tail.len, &bytes);
     memcpy(bytes + old_len, tail.ptr, tail.len);
     return e;
 }
@@ -109,7 +109,7 @@ struct entry *string_make_mutable(struct db *db, const struct key *key, struct e
     if (!e) e = db_put(db, key, NULL, ENTRY_STRING, STRING_RAW, NULL, 0, ENTRY_NO_TTL);
     size_t old_len = string_length(e);
     if (length < old_len) length = old_len;
-    e = extend(db, key, e, length, bytes);
+    e = extend_string(db, key, e, length, bytes);
     memset(*bytes + old_len, 0, length - old_len);
     return e;
 }
@@ -130,7 +130,7 @@ struct entry *string_set_i64(struct db *db, const struct key *key, struct entry 
     return db_set_int(db, key, e, value, DB_KEEP_TTL);
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *string_encoding_name(unsigned encoding) {
     switch ((enum string_encoding)encoding) {
@@ -147,7 +147,7 @@ static void drop_string(void *value, unsigned encoding) {
     blob_drop(value);
 }
 
-/* Only the main thread raises a count, so that a blob with one holder is this entry's alone. */
+/* Only the main thread adds holders, so a blob with one holder belongs to this entry alone. */
 static bool string_is_heavy(const void *value, unsigned encoding) {
     (void)encoding;
     const struct blob *b = value;
@@ -160,7 +160,7 @@ static size_t string_memory(const void *value, unsigned encoding, size_t samples
     return blob_size(value);
 }
 
-/* Shared: whoever writes into a blob makes it his own first. */
+/* The copy shares the blob: own_blob() unshares it before a write. */
 static void *copy_string(const void *value, unsigned encoding) {
     (void)encoding;
     return blob_share((struct blob *)value);

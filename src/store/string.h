@@ -1,29 +1,32 @@
-/* Operations on a string value across its encodings: integer, inline bytes, blob. No client, no reply. */
+/* String values in their encodings: integer, inline bytes, blob.
+ *
+ * Functions that return an entry may have moved it: use the result. Slices that go in must not lie in the same
+ * entry. */
 #pragma once
-#include "base/num.h"
 #include "store/db.h"
 
 #define STRING_MAX_DEFAULT (512LL * 1024 * 1024) /* proto-max-bulk-len */
 
-/* The bytes of a string entry; an integer is printed into scratch (NUM_I64_MAX bytes). */
+/* The text of the value. That of an integer is printed into `scratch` (NUM_I64_MAX bytes). Valid until the next
+ * change. */
 struct slice string_bytes(const struct entry *e, char *scratch);
 size_t string_length(const struct entry *e);
-/* The blob of a blob-encoded string, else NULL. The caller shares it if it keeps it. */
+/* The blob of a string in this encoding, else NULL. The entry owns it: call blob_share() to keep it. */
 struct blob *string_blob(const struct entry *e);
-/* The value as a strict 64-bit integer. False if it is not one. */
+/* The value as a number. False: it is not a number in the form that Redis accepts. */
 bool string_to_i64(const struct entry *e, int64_t *out);
 bool string_to_ld(const struct entry *e, long double *out);
 
-/* Append; e may be NULL (creates the key). The new length is at most 512 MB, checked by the caller.
- * Grows geometrically so that repeated APPENDs are amortised O(n). The value becomes raw. */
+/* Append; e may be NULL (creates the key). The caller checks that the new length is at most proto-max-bulk-len. Room
+ * grows geometrically: O(tail.len) amortised. The value becomes raw. */
 struct entry *string_append(struct db *db, const struct key *key, struct entry *e, struct slice tail);
-/* Overwrite from offset, zero-filling a gap; e may be NULL. The result becomes raw. */
+/* Overwrite from `offset` on, and fill a gap with zeros; e may be NULL. The value becomes raw. */
 struct entry *string_set_range(struct db *db, const struct key *key, struct entry *e, size_t offset,
                                struct slice bytes);
-/* A mutable, raw (or blob) value of at least `length` bytes, zero-extended: what SETRANGE, SETBIT,
- * BITFIELD need. *bytes points at its first byte until the next change of the database. */
+/* Make the value raw and extend it with zeros to `length` bytes, if it is shorter, so that the caller can write into
+ * it: SETRANGE, SETBIT, BITFIELD. *bytes is valid until the next change of the database. */
 struct entry *string_make_mutable(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes);
-/* Put value into an int-encoded entry in place, or re-encode; keeps the TTL. e may be NULL. */
+/* Set an integer, in place if the value is one already; keeps the TTL. e may be NULL. */
 struct entry *string_set_i64(struct db *db, const struct key *key, struct entry *e, int64_t value);
 
 extern const struct value_ops string_ops;

@@ -1,5 +1,5 @@
-/* The types of values that there are. The table stands apart from its declaration in value.h: entries and databases
- * look types up in it, while the modules of the types are above both. */
+/* The table of types. Its declaration is in value.h, since entries and databases use it and know no type, while this
+ * file knows all types. */
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"

@@ -1,5 +1,7 @@
-/* What every type of value can do, whatever its encoding: one row a type, kept by the module of the type. Inline values are
- * bytes of their entry and need none of it but the name; the rest is for values out of line (ENTRY_OUT_OF_LINE). */
+/* The operations that every type of value has. Each type's module provides one row.
+ *
+ * `encoding_name` is asked for all values. The other operations are for values out of line (ENTRY_OUT_OF_LINE): an
+ * inline value consists of bytes in its entry, which owns no other memory. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -7,18 +9,19 @@
 struct table;
 
 struct value_ops {
-    const char *(*encoding_name)(unsigned encoding); /* what OBJECT ENCODING says */
-    /* Release all of it. May run on the worker: touches nothing that the main thread can see. */
+    const char *(*encoding_name)(unsigned encoding); /* for OBJECT ENCODING */
+    /* Free the value. May run on the worker thread, so it must touch nothing that the main thread can see. */
     void (*drop)(void *value, unsigned encoding);
-    /* Whether dropping takes so long (many allocations, many pages) that the worker should do it. O(1). */
+    /* True if freeing takes long (many allocations or pages), so that the worker should do it. O(1). */
     bool (*is_heavy)(const void *value, unsigned encoding);
-    /* Bytes of memory; `samples` elements are looked at to estimate a large collection (0: all). */
+    /* Bytes of memory. A large collection is estimated from this many elements; 0: count all of them. */
     size_t (*memory)(const void *value, unsigned encoding, size_t samples);
-    void *(*copy)(const void *value, unsigned encoding); /* for COPY: equal and independent */
-    const struct table *(*members)(const void *value);   /* where one of its members is looked up; NULL: nowhere */
+    void *(*copy)(const void *value, unsigned encoding); /* an equal, independent value: COPY */
+    const struct table *(*members)(
+        const void *value); /* the table in which members are looked up; the row is NULL if the type has none */
 };
 
-#define VALUE_HEAVY_PARTS 64 /* allocations from which a collection is heavy, as Redis's lazyfree has it */
+#define VALUE_HEAVY_PARTS 64 /* a collection of more allocations than this is heavy, as in Redis's lazyfree */
 
 /* One row for each enum entry_type; the table is in types.c. */
 extern const struct value_ops *const value_types[];

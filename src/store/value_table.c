@@ -1,3 +1,4 @@
+/* The functions of big sets and hashes, which differ only in their records. */
 #include "store/value_table.h"
 #include "base/alloc.h"
 #include "store/value.h"

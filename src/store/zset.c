@@ -1,10 +1,10 @@
-/* Sorted sets.
+/* Sorted sets in their two encodings.
  *
- * In the pack a score is text as num_print_f64() has it, so that whole ones are integers there. Minus zero is one
- * of these and loses its sign, as in Redis. All operations there are a scan: a pack has a few hundred bytes.
+ * In a pack, scores are text as num_print_f64() prints it, and whole numbers are integers. So minus zero loses its
+ * sign, as in Redis. All operations on a pack scan it: it has a few hundred bytes.
  *
- * In the big encoding a record belongs to the table and the skiplist together. Its address changes only when a
- * score no longer fits its short form. */
+ * In the big encoding the table and the skiplist share each record: every record is in both. Its address changes only
+ * when a new score does not fit its form (ds/member.h). */
 #include "store/zset.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -13,23 +13,17 @@
 #include "store/value.h"
 #include <math.h>
 
-#define WHOLE_MAX 0x1p62 /* scores up to here may be integers in the pack */
-#define AHEAD 16         /* members that zset_prefetch() takes at most */
+#define WHOLE_MAX 0x1p62 /* smaller whole scores are integers in the pack */
+#define AHEAD 16         /* members that zset_prefetch() takes */
 
 static int64_t max_entries = 128, max_value = 64;
 
 static const struct option zset_rows[] = {
-    {.name = "zset-max-listpack-entries",
-     .alias = "zset-max-ziplist-entries",
-     .type = OPTION_I64,
-     .address = &max_entries,
+    {"zset-max-listpack-entries", .alias = "zset-max-ziplist-entries", .type = OPTION_I64, .address = &max_entries,
      .initial = "128"},
-    {.name = "zset-max-listpack-value",
-     .alias = "zset-max-ziplist-value",
-     .type = OPTION_MEMORY,
-     .address = &max_value,
+    {"zset-max-listpack-value", .alias = "zset-max-ziplist-value", .type = OPTION_MEMORY, .address = &max_value,
      .initial = "64"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct table_type members_type = {member_hash};
@@ -37,12 +31,6 @@ static const struct table_type members_type = {member_hash};
 static bool is_packed(const struct entry *e) {
     assert(entry_type(e) == ENTRY_ZSET);
     return entry_encoding(e) == ZSET_LISTPACK;
-}
-
-static int compare(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 /* --- The pack -------------------------------------------------------------------------------- */
@@ -62,49 +50,49 @@ static double score_at(const uint8_t *at) {
     return score;
 }
 
-/* The element of a score; its text lives in the buffer. */
+/* The pack's element for a score; `text` may hold its bytes. */
 static struct listpack_item score_item(double score, char text[NUM_F64_MAX]) {
     if (fabs(score) < WHOLE_MAX && score == (double)(int64_t)score) return listpack_item_int((int64_t)score);
     return listpack_item(slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-/* The element that is this member, NULL if there is none. */
-static uint8_t *find_in(const struct entry *e, struct slice member) {
+/* The element of this member; NULL: there is none. */
+static uint8_t *find_in_pack(const struct entry *e, struct slice member) {
     struct listpack_item item = listpack_item(member);
     return pack_find(pack_first(pack_of(e)), end_of(e), &item, 2);
 }
 
-/* Where (score, member) belongs: the first member that comes behind it. */
-static uint8_t *place_in(const struct entry *e, struct slice member, double score) {
+/* The place of (score, member): the first member that sorts behind it, or the end. */
+static uint8_t *place_in_pack(const struct entry *e, struct slice member, double score) {
     char digits[NUM_I64_MAX];
     uint8_t *at = pack_first(pack_of(e));
     while (at < end_of(e)) {
         uint8_t *value = pack_next(at);
         double other = score_at(value);
-        if (other > score || (other == score && compare(listpack_text(at, digits), member) > 0)) break;
+        if (other > score || (other == score && slice_compare(listpack_text(at, digits), member) > 0)) break;
         at = pack_next(value);
     }
     return at;
 }
 
-static struct entry *insert_in(struct db *db, struct entry *e, struct slice member, double score) {
+static struct entry *insert_in_pack(struct db *db, struct entry *e, struct slice member, double score) {
     char text[NUM_F64_MAX];
     struct listpack_item name = listpack_item(member), number = score_item(score, text);
-    size_t used = e->value_len, at = (size_t)(place_in(e, member, score) - pack_of(e));
+    size_t used = e->value_len, at = (size_t)(place_in_pack(e, member, score) - pack_of(e));
     e = db_resize_value(db, e, ZSET_LISTPACK, used + pack_item_bytes(&name) + pack_item_bytes(&number));
     used = pack_insert(pack_of(e), used, pack_of(e) + at, &name);
     pack_insert(pack_of(e), used, pack_of(e) + at + pack_item_bytes(&name), &number);
     return e;
 }
 
-/* The entry's length follows what is left. */
-static struct entry *remove_in(struct db *db, struct entry *e, uint8_t *at, size_t elements) {
+/* Remove elements and shorten the entry. */
+static struct entry *remove_from_pack(struct db *db, struct entry *e, uint8_t *at, size_t elements) {
     return db_resize_value(db, e, ZSET_LISTPACK, pack_remove(pack_of(e), e->value_len, at, elements));
 }
 
 /* --- The table and the skiplist -------------------------------------------------------------- */
 
-static struct zset *big(const struct entry *e) {
+static struct zset *zset_of(const struct entry *e) {
     return entry_pointer(e);
 }
 
@@ -115,14 +103,14 @@ struct zset *zset_new(void) {
     return z;
 }
 
-static void drop_record(void *ctx, struct member *m) {
+static void free_zset_record(void *ctx, struct member *m) {
     (void)ctx;
     member_free(m);
 }
 
 void zset_free(struct zset *z) {
     table_clear(&z->members, NULL, NULL);
-    skiplist_clear(&z->order, drop_record, NULL);
+    skiplist_clear(&z->order, free_zset_record, NULL);
     alloc_put(z, sizeof *z);
 }
 
@@ -156,15 +144,15 @@ void zset_set_score(struct zset *z, struct member *m, double score) {
     member_free(m);
 }
 
-static void remove_record(struct zset *z, struct member *m, uint64_t hash) {
+static void remove_zset_record(struct zset *z, struct member *m, uint64_t hash) {
     table_remove(&z->members, hash, m);
     skiplist_remove(&z->order, m);
     member_free(m);
 }
 
-/* --- From one to the other ------------------------------------------------------------------- */
+/* --- Changing the encoding ------------------------------------------------------------------- */
 
-static struct entry *enlarge(struct db *db, const struct key *key, struct entry *e) {
+static struct entry *enlarge_zset(struct db *db, const struct key *key, struct entry *e) {
     struct zset *z = zset_new();
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
@@ -181,7 +169,7 @@ bool zset_keeps_listpack(size_t count, size_t bytes) {
     return fits_pack(count, 0) && bytes <= PACK_MAX;
 }
 
-static struct entry *create(struct db *db, const struct key *key, struct slice member) {
+static struct entry *create_zset(struct db *db, const struct key *key, struct slice member) {
     if (max_entries > 0 && fits_pack(0, member.len)) {
         uint8_t pack[PACK_EMPTY];
         pack_init(pack);
@@ -229,23 +217,23 @@ struct entry *zset_store(struct db *db, const struct key *key, struct entry *old
 /* --- Members --------------------------------------------------------------------------------- */
 
 size_t zset_count(const struct entry *e) {
-    return is_packed(e) ? pack_count(pack_of(e)) / 2 : big(e)->order.count;
+    return is_packed(e) ? pack_count(pack_of(e)) / 2 : zset_of(e)->order.count;
 }
 
 bool zset_score(const struct entry *e, struct slice member, double *score) {
     if (is_packed(e)) {
-        const uint8_t *at = find_in(e, member);
+        const uint8_t *at = find_in_pack(e, member);
         if (at) *score = score_at(pack_next(at));
         return at;
     }
-    const struct member *m = zset_find(big(e), member);
+    const struct member *m = zset_find(zset_of(e), member);
     if (m) *score = member_score(m);
     return m;
 }
 
 bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double *score) {
     if (is_packed(e)) {
-        const uint8_t *at = find_in(e, member);
+        const uint8_t *at = find_in_pack(e, member);
         if (!at) return false;
         *score = score_at(pack_next(at));
         *rank = 0;
@@ -253,10 +241,10 @@ bool zset_rank(const struct entry *e, struct slice member, size_t *rank, double 
             ++*rank;
         return true;
     }
-    const struct member *m = zset_find(big(e), member);
+    const struct member *m = zset_find(zset_of(e), member);
     if (!m) return false;
     *score = member_score(m);
-    *rank = skiplist_rank(&big(e)->order, m);
+    *rank = skiplist_rank(&zset_of(e)->order, m);
     return true;
 }
 
@@ -265,12 +253,12 @@ void zset_prefetch(const struct entry *e, const struct slice *members, int n, in
     if (is_packed(e)) return;
     prefetch_begin(&ahead);
     for (int i = 0; i < n && i < AHEAD; i++)
-        prefetch_member(&ahead, &big(e)->members, hash_bytes(members[i * step].ptr, members[i * step].len));
+        prefetch_member(&ahead, &zset_of(e)->members, hash_bytes(members[i * step].ptr, members[i * step].len));
     prefetch_records(&ahead);
 }
 
-/* What becomes of a member that has the score `old`; *score is what was asked for and becomes what it gets. */
-static enum zset_outcome decide(double old, double *score, unsigned conditions) {
+/* The outcome for a member with the score `old`. *score is the requested score, and becomes the new one. */
+static enum zset_outcome decide_outcome(double old, double *score, unsigned conditions) {
     if (conditions & ZSET_NX) return ZSET_NOTHING;
     double new = conditions &ZSET_INCR ? old + *score : *score;
     if (isnan(new)) return ZSET_NAN;
@@ -283,7 +271,7 @@ static enum zset_outcome add_big(struct zset *z, struct slice member, double *sc
     uint64_t hash = hash_bytes(member.ptr, member.len);
     struct member *m = find_hashed(z, member, hash);
     if (m) {
-        enum zset_outcome outcome = decide(member_score(m), score, conditions);
+        enum zset_outcome outcome = decide_outcome(member_score(m), score, conditions);
         if (outcome == ZSET_UPDATED) zset_set_score(z, m, *score);
         return outcome;
     }
@@ -294,19 +282,19 @@ static enum zset_outcome add_big(struct zset *z, struct slice member, double *sc
 
 static enum zset_outcome add_small(struct db *db, const struct key *key, struct entry **e, struct slice member,
                                    double *score, unsigned conditions) {
-    uint8_t *at = find_in(*e, member);
+    uint8_t *at = find_in_pack(*e, member);
     if (at) {
-        enum zset_outcome outcome = decide(score_at(pack_next(at)), score, conditions);
+        enum zset_outcome outcome = decide_outcome(score_at(pack_next(at)), score, conditions);
         if (outcome != ZSET_UPDATED) return outcome;
-        *e = remove_in(db, *e, at, 2);
+        *e = remove_from_pack(db, *e, at, 2);
     } else {
         if (conditions & ZSET_XX) return ZSET_NOTHING;
         if (!fits_pack(zset_count(*e) + 1, member.len) || (*e)->value_len + member.len + 64 > PACK_MAX) {
-            *e = enlarge(db, key, *e);
-            return add_big(big(*e), member, score, conditions);
+            *e = enlarge_zset(db, key, *e);
+            return add_big(zset_of(*e), member, score, conditions);
         }
     }
-    *e = insert_in(db, *e, member, *score);
+    *e = insert_in_pack(db, *e, member, *score);
     return at ? ZSET_UPDATED : ZSET_ADDED;
 }
 
@@ -314,30 +302,30 @@ enum zset_outcome zset_add(struct db *db, const struct key *key, struct entry **
                            unsigned conditions) {
     if (!*e) {
         if (conditions & ZSET_XX) return ZSET_NOTHING;
-        *e = create(db, key, member);
+        *e = create_zset(db, key, member);
     }
     if (is_packed(*e)) return add_small(db, key, e, member, score, conditions);
-    return add_big(big(*e), member, score, conditions);
+    return add_big(zset_of(*e), member, score, conditions);
 }
 
 bool zset_remove(struct db *db, struct entry **e, struct slice member) {
     if (is_packed(*e)) {
-        uint8_t *at = find_in(*e, member);
-        if (at) *e = remove_in(db, *e, at, 2);
+        uint8_t *at = find_in_pack(*e, member);
+        if (at) *e = remove_from_pack(db, *e, at, 2);
         return at;
     }
     uint64_t hash = hash_bytes(member.ptr, member.len);
-    struct member *m = find_hashed(big(*e), member, hash);
-    if (m) remove_record(big(*e), m, hash);
+    struct member *m = find_hashed(zset_of(*e), member, hash);
+    if (m) remove_zset_record(zset_of(*e), m, hash);
     return m;
 }
 
 void zset_remove_span(struct db *db, struct entry **e, size_t first, size_t n) {
     if (n == 0) return;
     if (is_packed(*e)) {
-        *e = remove_in(db, *e, pack_seek(pack_of(*e), (int64_t)(2 * first)), 2 * n);
+        *e = remove_from_pack(db, *e, pack_seek(pack_of(*e), (int64_t)(2 * first)), 2 * n);
     } else {
-        entry_set_pointer(*e, zset_cut(big(*e), first, n));
+        entry_set_pointer(*e, zset_cut(zset_of(*e), first, n));
     }
 }
 
@@ -355,8 +343,8 @@ struct zset_span zset_span_by_score(const struct entry *e, const struct zset_sco
     struct zset_span none = {0, 0};
     if (r->min > r->max || (r->min == r->max && (r->min_open || r->max_open))) return none;
     if (!is_packed(e)) {
-        size_t first = skiplist_at_score(&big(e)->order, r->min, r->min_open).rank;
-        size_t end = skiplist_at_score(&big(e)->order, r->max, !r->max_open).rank;
+        size_t first = skiplist_at_score(&zset_of(e)->order, r->min, r->min_open).rank;
+        size_t end = skiplist_at_score(&zset_of(e)->order, r->max, !r->max_open).rank;
         return (struct zset_span){first, end - first};
     }
     struct zset_span span = none;
@@ -376,17 +364,17 @@ struct zset_span zset_span_by_score(const struct entry *e, const struct zset_sco
 
 static bool behind_min(struct slice member, const struct zset_lex_range *r) {
     if (r->min_infinite) return r->min_infinite < 0;
-    int order = compare(member, r->min);
+    int order = slice_compare(member, r->min);
     return r->min_open ? order > 0 : order >= 0;
 }
 
 static bool before_max(struct slice member, const struct zset_lex_range *r) {
     if (r->max_infinite) return r->max_infinite > 0;
-    int order = compare(member, r->max);
+    int order = slice_compare(member, r->max);
     return r->max_open ? order < 0 : order <= 0;
 }
 
-/* Redis says no more of members with different scores than that the result is unspecified. */
+/* Redis leaves the result unspecified if the members have different scores. */
 static struct zset_span big_span_by_lex(const struct skiplist *s, const struct zset_lex_range *r) {
     struct skiplist_place from = skiplist_at(s, 0);
     const struct member *first_member = skiplist_next(&from);
@@ -401,7 +389,7 @@ static struct zset_span big_span_by_lex(const struct skiplist *s, const struct z
 }
 
 struct zset_span zset_span_by_lex(const struct entry *e, const struct zset_lex_range *r) {
-    if (!is_packed(e)) return big_span_by_lex(&big(e)->order, r);
+    if (!is_packed(e)) return big_span_by_lex(&zset_of(e)->order, r);
     struct zset_span span = {0, 0};
     struct zset_walk w;
     zset_walk_from(&w, e, zset_count(e));
@@ -429,11 +417,11 @@ void zset_walk_from(struct zset_walk *w, const struct entry *e, size_t rank) {
     } else {
         w->pack = NULL;
         w->run_at = w->run_end = 0;
-        w->place = skiplist_at(&big(e)->order, rank);
+        w->place = skiplist_at(&zset_of(e)->order, rank);
     }
 }
 
-/* A pack is read forward only: note where the last members before this place begin. */
+/* A pack is read forward only, so note where the members before this place begin: the last ZSET_WALK_BACK of them. */
 static void look_back(struct zset_walk *w) {
     size_t n = 0;
     for (const uint8_t *at = pack_first(w->pack); at < w->at; at = pack_next(pack_next(at)))
@@ -494,13 +482,14 @@ struct visitor {
     void *ctx;
 };
 
-static void visit_record(void *ctx, void *record) {
+static void visit_zset_record(void *ctx, void *record) {
     const struct visitor *v = ctx;
     v->visit(v->ctx, member_slice(record), member_score(record));
 }
 
 uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, void *ctx) {
-    if (!is_packed(e)) return table_scan(&big(e)->members, cursor, visit_record, &(struct visitor){visit, ctx});
+    if (!is_packed(e))
+        return table_scan(&zset_of(e)->members, cursor, visit_zset_record, &(struct visitor){visit, ctx});
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
     while (zset_walk_next(&w))
@@ -508,7 +497,7 @@ uint64_t zset_scan(const struct entry *e, uint64_t cursor, zset_visit_fn visit, 
     return 0;
 }
 
-/* --- What every type can do ------------------------------------------------------------------ */
+/* --- The type -------------------------------------------------------------------------------- */
 
 static const char *zset_encoding_name(unsigned encoding) {
     return encoding == ZSET_LISTPACK ? "listpack" : "skiplist";

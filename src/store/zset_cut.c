@@ -1,16 +1,15 @@
-/* Taking a range of ranks out of a big sorted set.
+/* Removing a range of ranks from a big sorted set.
  *
- * Of the two sides the smaller one is worked on, member by member: either the range is unlinked from table and
- * skiplist, or what stays moves over into a new value. Releasing the other side, or what was unlinked, is
- * the worker's. What a member costs here is the cache misses of its record and of its line in the table, so members are
- * taken in batches, of which first all records and then all lines are fetched. */
+ * The smaller side is handled member by member: either the range is unlinked from the table and the skiplist, or the
+ * other members move to a new value. The worker frees the rest. The cost of a member is the cache misses of its record
+ * and of its line in the table, so members are handled in batches: first all records are fetched, then all lines. */
 #include "base/worker.h"
 #include "store/value.h"
 #include "store/zset.h"
 
 #define BATCH 16 /* members whose cache misses overlap */
 
-/* Records without a value, some or all of one. */
+/* Records that belong to no value. */
 struct records {
     size_t n, room;
     struct member *items[];
@@ -25,7 +24,7 @@ static void records_put(struct records *list) {
     alloc_put(list, sizeof *list + list->room * sizeof *list->items);
 }
 
-static void add_record(void *list, struct member *m) {
+static void collect_record(void *list, struct member *m) {
     struct records *to = list;
     to->items[to->n++] = m;
 }
@@ -39,7 +38,8 @@ static void free_records(void *arg) {
     records_put(list);
 }
 
-/* The hashes of the batch from this index on, with its lines of the table fetched; the next one's records come. */
+/* Compute the hashes of the batch that begins at this index and fetch its lines, and the records of the next batch.
+ * Returns the size of the batch. */
 static size_t hash_batch(const struct records *list, size_t from, const struct table *t, uint64_t hashes[BATCH]) {
     size_t n = list->n - from < BATCH ? list->n - from : BATCH;
     for (size_t i = from + n; i < from + n + BATCH && i < list->n; i++)
@@ -54,7 +54,7 @@ static size_t hash_batch(const struct records *list, size_t from, const struct t
 static void unlink_range(struct zset *z, size_t first, size_t n) {
     uint64_t hashes[BATCH];
     struct records *list = records_new(n);
-    skiplist_remove_ranks(&z->order, first, n, add_record, list);
+    skiplist_remove_ranks(&z->order, first, n, collect_record, list);
     for (size_t i = 0, batch; i < list->n; i += batch) {
         batch = hash_batch(list, i, &z->members, hashes);
         for (size_t k = 0; k < batch; k++)
@@ -71,12 +71,12 @@ static void free_rest(void *z) {
     zset_free(z);
 }
 
-/* Everything but the range becomes a value of its own; what is left in the old one is the range. */
+/* Move all members outside the range to a new value, which is returned. The old value keeps the range. */
 static struct zset *move_others(struct zset *old, size_t first, size_t n) {
     uint64_t hashes[BATCH];
     struct records *list = records_new(old->order.count - n);
-    skiplist_remove_ranks(&old->order, 0, first, add_record, list);
-    skiplist_remove_ranks(&old->order, n, list->room - first, add_record, list);
+    skiplist_remove_ranks(&old->order, 0, first, collect_record, list);
+    skiplist_remove_ranks(&old->order, n, list->room - first, collect_record, list);
     struct zset *z = zset_new();
     if (list->n > 0) {
         table_reserve(&z->members, list->n);
@@ -88,7 +88,7 @@ static struct zset *move_others(struct zset *old, size_t first, size_t n) {
             table_insert(&z->members, hashes[k], list->items[i + k]);
     }
     records_put(list);
-    worker_submit(free_rest, old); /* its table points to all of them still, but is not asked any more */
+    worker_submit(free_rest, old); /* its table still points to all records, but is not used again */
     return z;
 }
 
