@@ -73,7 +73,7 @@ static void touches(struct request *r) {
     struct key key = key_of(r->argv[1]);
     clock_cached_ms += 60000;
     evict_tick(clock_cached_ms);
-    clocks_are_held = evict_idle_s(db_read(db_at(0), &key)) == 60;
+    clocks_are_held = evict_idle_s(db_read(db_at(0), &key)) >= 60;
 }
 
 static void takes_long(struct request *r) {

@@ -264,6 +264,17 @@ static void a_long_queue_keeps_every_byte(void **state) {
     }
 }
 
+/* A chunk has at most 64 KB, so the unused part of the last one is small beside a long queue. */
+static void a_long_queue_wastes_little(void **state) {
+    (void)state;
+    run("multi");
+    for (int n = 0; n < 30000; n++)
+        run("set k v");
+    size_t bytes = tx_queue_bytes(&client), memory = tx_module.part->memory(&client);
+    assert_true(bytes > 3000000);
+    assert_in_range(memory, bytes, bytes + 65536 + bytes / 100);
+}
+
 /* --- what makes EXEC fail -------------------------------------------------------------------- */
 
 static void refused_requests_spoil_it(void **state) {
@@ -429,16 +440,18 @@ static void the_client_may_be_closed_by_what_it_runs(void **state) {
 
 static void forgetting_and_reset_end_it(void **state) {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
         run("watch a");
         run("multi");
         run("ping");
-        (i ? tx_module.part->reset : tx_module.part->forget)(&client);
+        (i % 2 ? tx_module.part->reset : tx_module.part->forget)(&client);
         expect_no_transaction();
         assert_int_equal(tx_queue_bytes(&client), 0);
         struct client_line line = {.queued = -1};
         tx_module.part->describe(&client, &line);
         assert_true(line.queued == -1 && line.letters == 0);
+        if (i) assert_int_equal(alloc_used(), used);
+        used = alloc_used(); /* the first time, a chunk was kept for the next transaction */
     }
     tx_module.part->forget(&client); /* without a transaction */
 }
@@ -456,6 +469,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_cannot_begin_or_end, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_are_muted_piece_by_piece, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_queue_keeps_every_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_queue_wastes_little, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_requests_spoil_it, setup, teardown),
         cmocka_unit_test_setup_teardown(outside_of_it_a_refusal_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_exec_ends_it, setup, teardown),
