@@ -56,14 +56,10 @@ static void print_percentiles(struct buf *out) {
 }
 
 static const struct option info_counters_rows[] = {
-    {.name = "latency-tracking", .type = OPTION_BOOL, .address = &latency_tracking, .initial = "yes"},
-    {.name = "latency-tracking-info-percentiles",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = "50 99 99.9",
-     .set = set_percentiles,
-     .get = print_percentiles},
-    {.name = NULL},
+    {"latency-tracking", .type = OPTION_BOOL, .address = &latency_tracking, .initial = "yes"},
+    {"latency-tracking-info-percentiles", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "50 99 99.9",
+     .set = set_percentiles, .get = print_percentiles},
+    {NULL},
 };
 
 /* --- commandstats, latencystats -------------------------------------------------------------- */
