@@ -9,7 +9,6 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/listen.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/stats.h"
@@ -47,9 +46,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
-bool auth_required(void) {
-    return false;
-}
+bool client_needs_password;
 
 /* --- steps ----------------------------------------------------------------------------------- */
 
