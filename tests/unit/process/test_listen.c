@@ -10,7 +10,6 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/listen.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
