@@ -1,5 +1,5 @@
-/* sort_order() against ranks that are counted: the rank of an item is the number of items before it. Sizes lie around the
- * borders between its algorithms. */
+/* sort_order() against ranks that are counted: the rank of an item is the number of items before it. The sizes lie
+ * around the borders between its algorithms. */
 #include "cmd/sort_order.h"
 #include <math.h>
 #include <setjmp.h>
