@@ -386,7 +386,7 @@ static void bitfield_ro(struct request *r) {
     run_bitfield(r, false);
 }
 
-/* Only with SET or INCRBY is the key written. What is no step may be anything. */
+/* Only SET and INCRBY write the key. Words that are no step are passed over. */
 static const char *bitfield_key_flags(const struct slice *argv, int argc) {
     for (int i = 2, taken; i < argc; i += 1 + taken) {
         taken = step_arguments(argv, argc, i);

@@ -99,7 +99,7 @@ static void rename_key(struct request *r, bool replace) {
     }
     if (!same && make_way(db, &to, replace)) {
         db_attach(db, &to, db_detach(db, &r->key, db_peek(db, &r->key)));
-        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* one change, two events */
+        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* two events, but one change */
         db_changed(db, &to, DB_GENERIC, "rename_to");
         done = true;
     }
@@ -136,7 +136,7 @@ static void move(struct request *r) {
         return;
     }
     db_attach(to, &r->key, db_detach(from, &r->key, e));
-    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* one change, two events */
+    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* two events, but one change */
     db_changed(to, &r->key, DB_GENERIC, "move_to");
     reply_int(c, 1);
 }

@@ -1,4 +1,4 @@
-/* Lists: popping and moving. list_block.c has the commands that wait before they do the same.
+/* Lists: popping and moving elements. The commands that may wait for an element are in list_block.c.
  *
  * What is popped is replied from the list itself, before it is removed; only LMOVE carries an element in memory of its
  * own, since it may push to the list that it pops from. */

@@ -37,9 +37,9 @@ struct migration {
 
 enum outcome {
     DONE,        /* every request was answered, by an error perhaps */
-    RETRY,       /* the connection failed before the target can have taken a key */
-    NOT_WRITTEN, /* it failed, or the time was over, before all requests were written */
-    NOT_READ,    /* the same before all answers were read */
+    RETRY,       /* the connection failed before the first key was answered */
+    NOT_WRITTEN, /* the connection failed, or the time was over, before all requests were written */
+    NOT_READ,    /* the same, before all answers were read */
 };
 
 /* --- Arguments: each parser replies the error if it fails ---------------------------------------- */
@@ -160,7 +160,7 @@ static void remove_sent_key(struct migration *m, const struct key *key) {
     m->gone[m->n_gone++] = key->name;
 }
 
-/* If AUTH or SELECT fails, all keys stay, although the target may have taken them: so it is in Redis. */
+/* As in Redis, all keys stay if AUTH or SELECT fails, although the target may have taken them. */
 static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     int introductions = (m->password.ptr != NULL) + (link->db != m->db);
     bool introduced = true, ok;

@@ -105,8 +105,8 @@ static void intersect_sets(struct operands *o, struct result *to) {
     filter_first(o, true, to);
 }
 
-/* The difference where the first set is the largest: look up the few members of the others in it, rather than its many
- * members in the others. */
+/* The difference if the first set has more members than all others together: look their members up in the first set,
+ * rather than its members in all others. */
 static void subtract_few(const struct operands *o, struct result *to) {
     struct set_draft gone;
     struct set_iter it;

@@ -128,7 +128,7 @@ static void spop(struct request *r) {
 
 /* --- SRANDMEMBER ----------------------------------------------------------------------------- */
 
-/* As many different members as the count says, or with a negative count that many draws, each from all members. */
+/* A positive count asks for that many different members, a negative one for that many draws, each from all members. */
 static void draw_members(struct client *c, const struct entry *e, int64_t count) {
     if (count < 0) {
         reply_array(c, (size_t)-count);

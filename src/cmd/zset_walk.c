@@ -17,7 +17,7 @@ static void reply_at_rank(struct client *c, const struct entry *e, size_t rank, 
     if (zset_walk_next(&w)) zsets_reply_member(c, w.member, w.score, with_scores);
 }
 
-/* Each member is drawn from all. Stops when the client is over its output limits, however many were asked for. */
+/* Each draw is from all members. Stops when the client is over its output limits, however many were asked for. */
 static void draw_repeated(struct client *c, const struct entry *e, uint64_t n, bool with_scores) {
     size_t count = zset_count(e);
     for (uint64_t i = 0; i < n; i++) {
@@ -62,7 +62,7 @@ static void draw_few(struct client *c, const struct entry *e, size_t n, bool wit
     alloc_put(ranks, n * sizeof *ranks);
 }
 
-/* As many different members as `wanted` says, or with a negative number that many draws, each from all members. */
+/* A positive number asks for that many different members, a negative one for that many draws, each from all members. */
 static void draw_members(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
     size_t count = zset_count(e);
     uint64_t n = wanted < 0 ? (uint64_t)-wanted : (uint64_t)wanted;
