@@ -101,7 +101,7 @@ static const struct command databases_commands[] = {
      .since = "1.0.0",
      .summary = "Empty this database.",
      .complexity = "O(1), O(n) for n keys with SYNC",
-     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .syntax = "[flush-type:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
      .history = "4.0.0|New: `ASYNC`.\n"
                 "6.2.0|New: `SYNC`."},
@@ -114,7 +114,7 @@ static const struct command databases_commands[] = {
      .since = "1.0.0",
      .summary = "Empty all databases.",
      .complexity = "O(1) for each database, O(n) for n keys with SYNC",
-     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .syntax = "[flush-type:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
      .history = "4.0.0|New: `ASYNC`.\n"
                 "6.2.0|New: `SYNC`."},

@@ -198,8 +198,8 @@ static const struct command geo_commands[] = {
      .since = "3.2.0",
      .summary = "Put places, by longitude and latitude, into a sorted set.",
      .complexity = "O(m log n) for m places, put into n",
-     .syntax = "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] longitude_latitude_member:(longitude:double "
-               "latitude:double member)...",
+     .syntax =
+         "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] data:(longitude:double latitude:double member)...",
      .history = "6.2.0|New: `CH`, `NX`, `XX`."},
     {.name = "geodist",
      .body = geodist,
@@ -219,7 +219,7 @@ static const struct command geo_commands[] = {
      .since = "3.2.0",
      .summary = "Read places as geohash text.",
      .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {.name = "geopos",
      .body = geopos,
      .arity = -2,
@@ -229,7 +229,7 @@ static const struct command geo_commands[] = {
      .since = "3.2.0",
      .summary = "Read places as longitude and latitude.",
      .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {.name = NULL},
 };
 
