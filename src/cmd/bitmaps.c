@@ -1,8 +1,8 @@
 /* Strings as bitmaps: bits, ranges of them, whole ones combined, and integers of any width inside.
  *
- * Where Redis 7.0 and 7.2 differ it is in the order of checks: 7.2 looks at all arguments before it looks
- * for the key, so that an absent key does not hide a mistake. A write that leaves every bit as it was
- * and the length too is no change: nobody is told, and nothing is propagated. */
+ * BITCOUNT and BITPOS look for the key before they look at the range, as Redis 7.2 does: an absent key
+ * hides a mistake there. A write that leaves every bit as it was and the length too is no change: nobody is
+ * told, and nothing is propagated. */
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/module.h"
@@ -99,21 +99,32 @@ static bool settle(struct range *range, size_t bytes) {
     return true;
 }
 
+/* Whether both ends count from the end of the string and stand in the wrong order. */
+static bool is_reversed(const struct range *range) {
+    return range->first < 0 && range->last < 0 && range->first > range->last;
+}
+
+/* [start end [BIT | BYTE]] from argument 2 on. The unit of a reversed range is not looked at. */
+static bool parse_extent(struct request *r, struct range *range) {
+    struct client *c = r->client;
+    if (r->argc == 2) return true;
+    if (r->argc == 3 || r->argc > 5) {
+        reply_syntax_error(c);
+        return false;
+    }
+    if (!args_i64(c, r->argv[2], &range->first) || !args_i64(c, r->argv[3], &range->last)) return false;
+    return r->argc == 4 || is_reversed(range) || parse_unit(r, r->argv[4], &range->in_bits);
+}
+
 static void bitcount(struct request *r) {
     struct client *c = r->client;
     struct range range = {0, -1, false};
-    if (r->argc == 3 || r->argc > 5) {
-        reply_syntax_error(c);
-        return;
-    }
-    if (r->argc > 3 && (!args_i64(c, r->argv[2], &range.first) || !args_i64(c, r->argv[3], &range.last))) return;
-    if (r->argc == 5 && !parse_unit(r, r->argv[4], &range.in_bits)) return;
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
     if (!read_bytes(r, &e, &s, digits)) return;
-    bool reversed = range.first < 0 && range.last < 0 && range.first > range.last;
-    if (reversed || !settle(&range, s.len)) {
+    if (e && !parse_extent(r, &range)) return;
+    if (!e || is_reversed(&range) || !settle(&range, s.len)) {
         reply_int(c, 0);
     } else {
         reply_int(c, (int64_t)bitmap_count_bits(s.ptr, (uint64_t)range.first, (uint64_t)range.last));
@@ -144,7 +155,7 @@ static void bitpos(struct request *r) {
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!parse_search(r, &range) || !read_bytes(r, &e, &s, digits)) return;
+    if (!read_bytes(r, &e, &s, digits) || (e && !parse_search(r, &range))) return;
     if (!e || !settle(&range, s.len)) {
         reply_int(c, e || bit ? -1 : 0); /* an absent key is zeros without end */
         return;

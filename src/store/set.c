@@ -33,10 +33,7 @@ static const struct option set_rows[] = {
      .type = OPTION_I64,
      .address = &set_options.max_listpack_entries,
      .initial = "128"},
-    {.name = "set-max-listpack-value",
-     .type = OPTION_MEMORY,
-     .address = &set_options.max_listpack_value,
-     .initial = "64"},
+    {.name = "set-max-listpack-value", .type = OPTION_I64, .address = &set_options.max_listpack_value, .initial = "64"},
     {.name = NULL},
 };
 
