@@ -9,7 +9,7 @@
 #include "exec/block.h"
 #include "exec/pause.h"
 #include "net/socket.h"
-#include "publish/tracking_cmd.h"
+#include "publish/tracking.h"
 #include "session/client.h"
 #include "session/reply.h"
 
@@ -398,7 +398,7 @@ static void client_help(struct request *r) {
 
 static const struct command client_subcommands[] = {
     {.name = "caching",
-     .body = tracking_cmd_caching,
+     .body = tracking_command_caching,
      .arity = 3,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION,
@@ -413,7 +413,7 @@ static const struct command client_subcommands[] = {
      .since = "2.6.9",
      .summary = "Read the name of this connection."},
     {.name = "getredir",
-     .body = tracking_cmd_getredir,
+     .body = tracking_command_getredir,
      .arity = 2,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION,
@@ -526,7 +526,7 @@ static const struct command client_subcommands[] = {
      .syntax = "connection-name",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
     {.name = "tracking",
-     .body = tracking_cmd_tracking,
+     .body = tracking_command,
      .arity = -3,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION,
@@ -535,7 +535,7 @@ static const struct command client_subcommands[] = {
      .complexity = "O(1), O(n) with n prefixes",
      .syntax = "status:(ON | OFF) [REDIRECT client-id:integer] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
     {.name = "trackinginfo",
-     .body = tracking_cmd_trackinginfo,
+     .body = tracking_command_info,
      .arity = 2,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION,

@@ -50,7 +50,7 @@ static void auth(struct request *r) {
         reply_syntax_error(c);
         return;
     }
-    if (r->argc == 2 && !auth_required()) {
+    if (r->argc == 2 && !client_needs_password) {
         reply_error(c, "ERR AUTH <password> called without any password configured for the default user. Are you sure "
                        "your configuration is correct?");
         return;
@@ -129,7 +129,7 @@ static void hello(struct request *r) {
         reply_wrong_password(c);
         return;
     }
-    if (auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) {
+    if (client_needs_password && !(c->flags & CLIENT_AUTHENTICATED)) {
         reply_error(
             c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
                "<user> <pass> option can be used to authenticate the client and select the RESP protocol version "

@@ -1,13 +1,11 @@
-/* Commands about the server as a whole: INFO, TIME and MONITOR. */
+/* Commands about the server as a whole: INFO and TIME. */
 #include "admin/info.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
-#include "exec/call.h"
-#include "publish/monitor.h"
-#include "session/client.h"
 #include "session/reply.h"
+#include "session/request.h"
 
 static void time_command(struct request *r) {
     int64_t now_us = clock_wall_us();
@@ -23,16 +21,6 @@ static void info(struct request *r) {
     buf_free(&text);
 }
 
-static void monitor(struct request *r) {
-    struct client *c = r->client;
-    if (call_is_nested) {
-        reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-    } else if (!(c->flags & CLIENT_MONITOR)) { /* asked again, Redis says nothing */
-        monitor_add(c);
-        reply_ok(c);
-    }
-}
-
 static const struct command server_cmd_commands[] = {
     {.name = "info",
      .body = info,
@@ -46,14 +34,6 @@ static const struct command server_cmd_commands[] = {
      .syntax = "[section...]",
      .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
      .history = "7.0.0|Takes several sections."},
-    {.name = "monitor",
-     .body = monitor,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .complexity = "",
-     .summary = "Show this connection every request that the server executes."},
     {.name = "time",
      .body = time_command,
      .arity = 1,

@@ -1,4 +1,5 @@
-/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. */
+/* The commands SAVE, BGSAVE, LASTSAVE and BGREWRITEAOF. A background save waits while a child is running, and inside
+ * EXEC, since a fork in the middle of a transaction would save half of it. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "durable/bgsave.h"
@@ -61,7 +62,7 @@ static void bgrewriteaof(struct request *r) {
 }
 
 static void lastsave(struct request *r) {
-    reply_int(r->client, snapshot_figures.saved_s);
+    reply_int(r->client, snapshot_metrics.saved_s);
 }
 
 static const struct command persistence_commands[] = {

@@ -8,7 +8,6 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "net/socket.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/stats.h"
@@ -67,7 +66,7 @@ static void admit(int fd) {
         refuse(fd, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (options.protected_mode && !auth_required() && !socket_is_loopback(fd)) {
+    if (options.protected_mode && !client_needs_password && !socket_is_loopback(fd)) {
         refuse(fd, denied);
         return;
     }

@@ -1,8 +1,11 @@
-/* Sessions: from an accepted socket to the end of it.
+/* Sessions: from an accepted socket to its end.
  *
- * A client can end at any time, also inside its own command. client_close() takes it apart at once (socket,
- * buffers, the list of clients), but the struct itself stays until client_reap() at the end of the turn,
- * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to pass over it. */
+ * A client can be closed at any time, also inside its own command. client_close() takes it apart at once (its socket,
+ * its buffers, its place in the list of clients), but the struct stays until client_reap() at the end of the turn,
+ * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to ignore it.
+ *
+ * Invariants: the list from client_first on holds exactly the clients that are not closed, client_count() of them, in
+ * order of their ids. A closed client owns nothing but its struct. */
 #include "session/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -10,7 +13,6 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "net/socket.h"
-#include "session/auth.h"
 #include "session/limits.h"
 #include "session/stats.h"
 #include "store/db.h"
@@ -20,18 +22,18 @@ struct client *client_first;
 struct client *client_current;
 struct client *client_writing;
 struct client *client_cursor;
+bool client_needs_password;
 
 static struct client *client_last;
 static size_t clients;
 static uint64_t last_id;
 static struct client *closed; /* linked by next: to be freed at the end of the turn */
 
-#define PARTS_MAX 16
-static const struct client_part *parts[PARTS_MAX];
+static const struct client_part *parts[CLIENT_PARTS_MAX];
 static size_t part_count;
 
 void client_register(const struct client_part *part) {
-    assert(part_count < PARTS_MAX);
+    assert(part_count < CLIENT_PARTS_MAX);
     parts[part_count++] = part;
 }
 
@@ -39,14 +41,19 @@ size_t client_count(void) {
     return clients;
 }
 
-/* --- birth and death ------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------ */
+
+/* Flags of the connection and of the request being executed, which RESET leaves alone. */
+enum {
+    FLAGS_KEPT = CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP |
+                 CLIENT_UNPARSED | CLIENT_SOFT_LIMIT
+};
 
 static void reset_session(struct client *c) {
     c->db = db_at(0);
     c->resp = 2;
-    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP | CLIENT_UNPARSED |
-                CLIENT_SOFT_LIMIT;
-    if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
+    c->flags &= FLAGS_KEPT;
+    if (!client_needs_password) c->flags |= CLIENT_AUTHENTICATED;
 }
 
 struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
@@ -113,6 +120,13 @@ void client_kill(struct client *c) {
         client_close(c);
 }
 
+void client_reset(struct client *c) {
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->reset) parts[i]->reset(c);
+    reset_session(c);
+    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
+}
+
 void client_reap(void) {
     while (closed) {
         struct client *c = closed;
@@ -121,8 +135,10 @@ void client_reap(void) {
     }
 }
 
-/* Redis counts output only once it has outgrown a buffer of 16 KB, and lets nobody
- * who has still to authenticate leave more than 1 KB beyond that unread. */
+/* --- limits on output ------------------------------------------------------------------------ */
+
+/* Redis counts output only when it has outgrown a buffer of 16 KB. A client that has still to authenticate may leave at
+ * most 1 KB beyond that unread. */
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
@@ -133,11 +149,12 @@ int client_class(const struct client *c) {
 static bool over_hard_limit(const struct client *c, size_t unsent) {
     int64_t hard = limits_options.output_limit[client_class(c)].hard;
     if (unsent <= OUTPUT_UNCOUNTED) return false;
-    if (unsent > OUTPUT_UNAUTHENTICATED_MAX && auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) return true;
+    if (unsent > OUTPUT_UNAUTHENTICATED_MAX && client_needs_password && !(c->flags & CLIENT_AUTHENTICATED)) return true;
     return hard && unsent > (size_t)hard;
 }
 
-/* Unsent output against its limits. True if the client has to go. */
+/* True if the client's unsent output exceeds a limit, so that it must be closed. Starts or ends the time that it may be
+ * above the soft limit. */
 static bool over_output_limit(struct client *c) {
     size_t unsent = conn_unsent(&c->conn);
     int class = client_class(c);
@@ -155,7 +172,7 @@ static bool over_output_limit(struct client *c) {
     return now_s - c->soft_limit_s > limits_options.output_limit[class].soft_s;
 }
 
-static void note_for_output(const struct client *c) {
+static void report_output_limit(const struct client *c) {
     struct buf line = {0};
     client_describe(c, 0, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
@@ -165,7 +182,7 @@ static void note_for_output(const struct client *c) {
 }
 
 static void close_for_output(struct client *c) {
-    note_for_output(c);
+    report_output_limit(c);
     client_close(c);
 }
 
@@ -179,8 +196,8 @@ void client_limit_replies(struct client *c) {
 
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
-    note_for_output(c);
-    c->conn.flags |= CONN_BROKEN; /* client_sent() finds it */
+    report_output_limit(c);
+    c->conn.flags |= CONN_BROKEN; /* client_sent() closes it */
 }
 
 void client_sent(struct conn *conn) {
@@ -195,14 +212,7 @@ void client_sent(struct conn *conn) {
     client_limit_output(c);
 }
 
-/* --- what a client says of itself ------------------------------------------------------------ */
-
-void client_reset(struct client *c) {
-    for (size_t i = 0; i < part_count; i++)
-        if (parts[i]->reset) parts[i]->reset(c);
-    reset_session(c);
-    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
-}
+/* --- what is told of it ---------------------------------------------------------------------- */
 
 struct client_labels *client_labels(struct client *c) {
     if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
@@ -219,7 +229,7 @@ void client_set_label(char **label, struct slice value) {
 }
 
 struct client *client_by_id(uint64_t id) {
-    for (struct client *c = client_last; c && c->id >= id; c = c->prev) /* ids grow along the list */
+    for (struct client *c = client_last; c && c->id >= id; c = c->prev)
         if (c->id == id) return c;
     return NULL;
 }
@@ -236,7 +246,7 @@ size_t client_memory(const struct client *c) {
     return bytes;
 }
 
-/* Letters of flags=, in the order in which Redis prints them. */
+/* The letters of flags=, in the order in which Redis prints them. */
 static const char letters_in_order[] = "OPxbtRBdcUeT";
 
 static void write_letters(uint64_t letters, char text[sizeof letters_in_order]) {

@@ -1,5 +1,5 @@
 /* See limits.h. Invariants: once limits_fit_files() has run, max_clients never exceeds what the limit on open files
- * leaves for clients, so accept() does not run out of descriptors; output_limit[] changes as a whole or not at all. */
+ * leaves for clients, so accept() does not run out of descriptors. output_limit[] changes as a whole or not at all. */
 #include "session/limits.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -77,7 +77,7 @@ static bool apply_max_clients(const char **error) {
 #define MEGABYTE 1048576
 #define OUTPUT_LIMITS "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
 
-/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica", and both are read. */
+/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica"; both words are read. */
 static const struct {
     const char *shown, *written;
 } class_names[LIMITS_CLASSES] = {{"normal", "normal"}, {"slave", "replica"}, {"pubsub", "pubsub"}};

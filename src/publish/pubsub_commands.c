@@ -1,4 +1,5 @@
-/* Publish and subscribe: the commands, and the replies of (un)subscribing, which are messages of their own. */
+/* The commands of pubsub.h. SUBSCRIBE and its like do not reply: they send one message for each topic, and CLIENT REPLY
+ * OFF does not suppress messages. */
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -15,21 +16,21 @@ static const char *const subscribed[PUBSUB_KINDS] = {"subscribe", "psubscribe", 
 static const char *const unsubscribed[PUBSUB_KINDS] = {"unsubscribe", "punsubscribe", "sunsubscribe"};
 
 /* Channels and patterns are counted together, shard channels by themselves. */
-static int64_t count_like(const struct client *c, enum pubsub_kind kind) {
+static int64_t count_with_kind(const struct client *c, enum pubsub_kind kind) {
     if (kind == PUBSUB_SHARD) return (int64_t)pubsub_count(c, PUBSUB_SHARD);
     return (int64_t)(pubsub_count(c, PUBSUB_CHANNEL) + pubsub_count(c, PUBSUB_PATTERN));
 }
 
-/* The first part of "something <topic> <count>". */
-static void begin_message(struct client *c, const char *what) {
+/* A message has three parts: its type, the topic and the count. */
+static void begin_message(struct client *c, const char *type) {
     if (c->resp == 2)
         reply_array(c, 3);
     else
         reply_push(c, 3);
-    reply_bulk_cstr(c, what);
+    reply_bulk_cstr(c, type);
 }
 
-/* What was written from the mark on is no reply, so CLIENT REPLY OFF must not swallow it. */
+/* Bytes from the mark on would be dropped as a reply if the client wants none: send them as messages instead. */
 static void end_messages(struct client *c, size_t mark) {
     if (!(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))) return;
     push_copy(c, mark, conn_mark());
@@ -43,23 +44,23 @@ static void subscribe_to(struct request *r, enum pubsub_kind kind) {
         pubsub_subscribe(c, kind, r->argv[i]);
         begin_message(c, subscribed[kind]);
         reply_bulk(c, r->argv[i]);
-        reply_int(c, count_like(c, kind));
+        reply_int(c, count_with_kind(c, kind));
     }
     end_messages(c, mark);
 }
 
-/* The name has to be written while there still is one, the count when it has changed. */
+/* The name is written before the subscription ends and may free it, the count afterwards. */
 static void write_name(struct client *c, struct slice name) {
     reply_bulk(c, name);
 }
 
 static void unsubscribe_all(struct client *c, enum pubsub_kind kind) {
-    bool some = pubsub_count(c, kind) > 0;
+    bool has_some = pubsub_count(c, kind) > 0;
     do {
         begin_message(c, unsubscribed[kind]);
         if (!pubsub_unsubscribe_first(c, kind, write_name)) reply_null(c);
-        reply_int(c, count_like(c, kind));
-    } while (some && pubsub_count(c, kind));
+        reply_int(c, count_with_kind(c, kind));
+    } while (has_some && pubsub_count(c, kind));
 }
 
 static void unsubscribe_from(struct request *r, enum pubsub_kind kind) {
@@ -70,7 +71,7 @@ static void unsubscribe_from(struct request *r, enum pubsub_kind kind) {
         pubsub_unsubscribe(c, kind, r->argv[i]);
         begin_message(c, unsubscribed[kind]);
         reply_bulk(c, r->argv[i]);
-        reply_int(c, count_like(c, kind));
+        reply_int(c, count_with_kind(c, kind));
     }
     end_messages(c, mark);
 }
@@ -83,7 +84,7 @@ static void psubscribe(struct request *r) {
     subscribe_to(r, PUBSUB_PATTERN);
 }
 
-/* Redis makes an exception for transactions with the other two, and not with this one. */
+/* Inside MULTI, Redis permits SUBSCRIBE and PSUBSCRIBE but not SSUBSCRIBE. */
 static void ssubscribe(struct request *r) {
     if (call_is_nested) {
         reply_error(r->client, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
@@ -106,7 +107,7 @@ static void sunsubscribe(struct request *r) {
 
 /* --- publishing ------------------------------------------------------------------------------ */
 
-/* Replicas have subscribers of their own, and so get every message; the append-only file has no use for them. */
+/* The append-only file does not need messages. Replicas, which have subscribers of their own, will. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {
     struct blob *blob = request_take_blob(r, 2);
     int64_t receivers = pubsub_publish(kind, r->argv[1], r->argv[2], blob);
@@ -126,8 +127,8 @@ static void spublish(struct request *r) {
 
 struct listing {
     struct client *client;
-    const struct slice *pattern; /* NULL: all */
-    size_t count;
+    const struct slice *pattern; /* NULL: list all topics */
+    size_t count;                /* topics that were listed */
 };
 
 static void list_topic(void *ctx, struct slice topic) {
@@ -248,7 +249,7 @@ static const struct command pubsub_subcommands[] = {
     {.name = NULL},
 };
 
-static const struct command pubsub_cmd_commands[] = {
+static const struct command pubsub_commands[] = {
     {.name = "publish",
      .body = publish,
      .arity = 3,
@@ -339,4 +340,4 @@ static const struct command pubsub_cmd_commands[] = {
     {.name = NULL},
 };
 
-const struct module pubsub_cmd_module = {.commands = pubsub_cmd_commands};
+const struct module pubsub_commands_module = {.commands = pubsub_commands};

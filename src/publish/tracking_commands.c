@@ -1,4 +1,5 @@
-#include "publish/tracking_cmd.h"
+/* CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO: the bodies that tracking.h declares. Options are checked as a
+ * whole before anything changes, so a request that is refused leaves the client as it was. */
 #include "base/alloc.h"
 #include "cmd/args.h"
 #include "publish/broadcast.h"
@@ -11,7 +12,7 @@ struct options {
     unsigned flags;
     const struct client *redirect; /* or NULL */
     struct slice *prefixes;        /* room for as many as there are arguments */
-    size_t n;
+    size_t n;                      /* prefixes */
 };
 
 static unsigned flag_of_word(struct slice word) {
@@ -53,8 +54,8 @@ static bool parse_options(const struct request *r, struct options *o) {
     return true;
 }
 
-/* Why these options do not go together, or not with what the client has; NULL if they do. */
-static const char *conflict(unsigned now, const struct options *o) {
+/* The error if the options contradict each other, or the flags that the client has now; NULL: they do not. */
+static const char *find_conflict(unsigned now, const struct options *o) {
     unsigned flags = o->flags, either = TRACKING_OPTIN | TRACKING_OPTOUT;
     if (o->n && !(flags & TRACKING_BCAST)) return "ERR PREFIX option requires BCAST mode to be enabled";
     if (now & TRACKING_ON && (now ^ flags) & TRACKING_BCAST)
@@ -79,11 +80,11 @@ static bool check_prefixes(struct client *c, const struct options *o) {
     return false;
 }
 
-static void track(struct request *r, struct options *o) {
+static void switch_tracking(struct request *r, struct options *o) {
     struct client *c = r->client;
     if (!parse_options(r, o)) return;
     if (slice_is(r->argv[2], "on")) {
-        const char *error = conflict(tracking_flags(c), o);
+        const char *error = find_conflict(tracking_flags(c), o);
         if (error) {
             reply_error(c, error);
             return;
@@ -100,15 +101,15 @@ static void track(struct request *r, struct options *o) {
 }
 
 /* CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP] */
-void tracking_cmd_tracking(struct request *r) {
+void tracking_command(struct request *r) {
     size_t bytes = (size_t)r->argc * sizeof(struct slice);
     struct options o = {.prefixes = alloc_get(bytes)};
-    track(r, &o);
+    switch_tracking(r, &o);
     alloc_put(o.prefixes, bytes);
 }
 
-/* CLIENT CACHING YES|NO: about the keys of the next command or transaction. */
-void tracking_cmd_caching(struct request *r) {
+/* CLIENT CACHING YES|NO: whether the keys of the next command or transaction are remembered. */
+void tracking_command_caching(struct request *r) {
     struct client *c = r->client;
     unsigned flags = tracking_flags(c);
     bool yes = slice_is(r->argv[2], "yes");
@@ -127,7 +128,7 @@ void tracking_cmd_caching(struct request *r) {
 }
 
 /* CLIENT GETREDIR */
-void tracking_cmd_getredir(struct request *r) {
+void tracking_command_getredir(struct request *r) {
     reply_int(r->client, tracking_redirection(r->client));
 }
 
@@ -158,7 +159,7 @@ static void reply_flags(struct client *c) {
 }
 
 /* CLIENT TRACKINGINFO */
-void tracking_cmd_trackinginfo(struct request *r) {
+void tracking_command_info(struct request *r) {
     struct client *c = r->client;
     const struct broadcast_listener *l = tracking_prefixes(c);
     size_t n = l ? l->count : 0;
