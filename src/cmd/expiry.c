@@ -72,7 +72,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
         reply_int(c, 0);
         return;
     }
-    if (unlikely(ms <= clock_now_ms() && !expire_suspended)) {
+    if (unlikely(ms <= clock_now_ms() && !expire_is_ignored())) {
         db_remove(c->db, &r->key, e);
         db_changed(c->db, &r->key, DB_GENERIC, "del");
         effect_delete(r->key.name);

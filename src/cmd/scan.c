@@ -33,10 +33,10 @@ static bool parse_options(struct request *r, struct scan *s) {
 static void visit(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    if (!walk_wants(&s->walk, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (!walk_wants(&s->walk, entry_key(e))) return;
     if (db_is_due(e)) {
         buf_append(&s->due, &e, sizeof e);
-    } else {
+    } else if (s->type == ANY_TYPE || (int)entry_type(e) == s->type) {
         walk_add(&s->walk, entry_key(e));
     }
 }
