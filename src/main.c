@@ -36,13 +36,8 @@
 static int databases;
 
 static const struct option main_rows[] = {
-    {.name = "databases",
-     .type = OPTION_INT,
-     .flags = OPTION_IMMUTABLE,
-     .address = &databases,
-     .initial = "16",
-     .min = 1},
-    {.name = NULL},
+    {"databases", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .address = &databases, .initial = "16", .min = 1},
+    {NULL},
 };
 const struct module main_module = {.options = main_rows};
 

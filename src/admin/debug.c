@@ -351,13 +351,9 @@ static const struct debug_action {
 static int debug_permit; /* enum permit */
 
 static const struct option debug_rows[] = {
-    {.name = "enable-debug-command",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &debug_permit,
-     .initial = "no",
+    {"enable-debug-command", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &debug_permit, .initial = "no",
      .names = permit_names},
-    {.name = NULL},
+    {NULL},
 };
 
 static void debug(struct request *r) {
@@ -378,15 +374,10 @@ static void debug(struct request *r) {
 }
 
 static const struct command debug_commands[] = {
-    {.name = "debug",
-     .body = debug,
-     .arity = -2,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Look into the server and put it to the test.",
+    {"debug", debug, -2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
+     .group = GROUP_SERVER, .since = "1.0.0", .summary = "Look into the server and put it to the test.",
      .complexity = "Depends on the subcommand"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module debug_module = {.options = debug_rows, .commands = debug_commands};

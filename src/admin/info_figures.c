@@ -59,14 +59,10 @@ static void get_percentiles(struct buf *out) {
 }
 
 static const struct option info_rows[] = {
-    {.name = "latency-tracking", .type = OPTION_BOOL, .address = &tracking, .initial = "yes"},
-    {.name = "latency-tracking-info-percentiles",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = "50 99 99.9",
-     .set = set_percentiles,
-     .get = get_percentiles},
-    {.name = NULL},
+    {"latency-tracking", .type = OPTION_BOOL, .address = &tracking, .initial = "yes"},
+    {"latency-tracking-info-percentiles", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "50 99 99.9",
+     .set = set_percentiles, .get = get_percentiles},
+    {NULL},
 };
 
 /* --- every row of the command table ---------------------------------------------------------- */

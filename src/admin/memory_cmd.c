@@ -46,36 +46,19 @@ static void help(struct request *r) {
 }
 
 static const struct command memory_subcommands[] = {
-    {.name = "help",
-     .body = help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
+    {"help", help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Describe the subcommands."},
-    {.name = "usage",
-     .body = usage,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
+    {"usage", usage, -3, .flags = CMD_READONLY, .first_key = 2, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Estimate how many bytes a key takes with its value.",
-     .complexity = "O(n) for n samples, or blocks of a list",
-     .syntax = "key:key [SAMPLES count:integer]",
+     .complexity = "O(n) for n samples, or blocks of a list", .syntax = "key:key [SAMPLES count:integer]",
      .key_flags = "RO"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct command memory_cmd_commands[] = {
-    {.name = "memory",
-     .arity = -2,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
-     .summary = "Ask how memory is used.",
-     .complexity = "Depends on the subcommand",
-     .subcommands = memory_subcommands},
-    {.name = NULL},
+    {"memory", NULL, -2, .group = GROUP_SERVER, .since = "4.0.0", .summary = "Ask how memory is used.",
+     .complexity = "Depends on the subcommand", .subcommands = memory_subcommands},
+    {NULL},
 };
 
 const struct module memory_cmd_module = {.commands = memory_cmd_commands};

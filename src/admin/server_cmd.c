@@ -22,27 +22,13 @@ static void info(struct request *r) {
 }
 
 static const struct command server_cmd_commands[] = {
-    {.name = "info",
-     .body = info,
-     .arity = -1,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_DANGEROUS,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Report on the server, section by section.",
-     .complexity = "O(n) for n lines of the report",
-     .syntax = "[section...]",
-     .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
+    {"info", info, -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_DANGEROUS, .group = GROUP_SERVER, .since = "1.0.0",
+     .summary = "Report on the server, section by section.", .complexity = "O(n) for n lines of the report",
+     .syntax = "[section...]", .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
      .history = "7.0.0|Takes several sections."},
-    {.name = "time",
-     .body = time_command,
-     .arity = 1,
-     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .group = GROUP_SERVER,
-     .since = "2.6.0",
-     .summary = "Read the server's clock.",
-     .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {"time", time_command, 1, .flags = CMD_LOADING | CMD_STALE | CMD_FAST, .group = GROUP_SERVER, .since = "2.6.0",
+     .summary = "Read the server's clock.", .tips = "nondeterministic_output"},
+    {NULL},
 };
 
 const struct module server_cmd_module = {.commands = server_cmd_commands};

@@ -102,7 +102,8 @@ struct command_keys {
     const char *(*vary)(const struct slice *argv, int argc);
 };
 
-/* A command's row. It stands beside its body; boot checks that rows are consistent. */
+/* A command's row. It stands beside its body; boot checks that rows are consistent. The first three members are written
+ * without their names, so that clang-format fills the lines of a row: {"get", get, 2, .flags = ...}. */
 struct command {
     const char *name;       /* lower case; without the container's name for a subcommand */
     command_fn body;        /* NULL for a container that only has subcommands */

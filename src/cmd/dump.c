@@ -144,24 +144,11 @@ static void restore(struct request *r) {
 }
 
 static const struct command dump_commands[] = {
-    {.name = "dump",
-     .body = dump,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .since = "2.6.0",
-     .summary = "Serialize a value, for RESTORE.",
-     .complexity = "O(n) for n bytes of the result",
-     .syntax = "key:key",
+    {"dump", dump, 2, .flags = CMD_READONLY, .first_key = 1, .since = "2.6.0",
+     .summary = "Serialize a value, for RESTORE.", .complexity = "O(n) for n bytes of the result", .syntax = "key:key",
      .tips = "nondeterministic_output"},
-    {.name = "restore",
-     .body = restore,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "2.6.0",
-     .summary = "Give a key the value that DUMP has serialized.",
+    {"restore", restore, -4, .flags = CMD_WRITE | CMD_DENYOOM, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 1,
+     .since = "2.6.0", .summary = "Give a key the value that DUMP has serialized.",
      .complexity = "O(n) for n bytes of the payload",
      .syntax = "key:key ttl:integer serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] "
                "[FREQ frequency:integer@5.0.0]",
@@ -169,7 +156,7 @@ static const struct command dump_commands[] = {
                 "5.0.0|New: `ABSTTL`.\n"
                 "5.0.0|New: `IDLETIME`, `FREQ`.",
      .key_flags = "OW update"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module dump_module = {.commands = dump_commands};

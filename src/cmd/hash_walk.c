@@ -92,29 +92,15 @@ static void hscan(struct request *r) {
 }
 
 static const struct command hash_walk_commands[] = {
-    {.name = "hrandfield",
-     .body = hrandfield,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "6.2.0",
-     .summary = "Draw fields of a hash at random.",
-     .complexity = "O(n) for n fields drawn",
-     .syntax = "key:key [options:(count:integer [WITHVALUES])]",
-     .tips = "nondeterministic_output"},
-    {.name = "hscan",
-     .body = hscan,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.8.0",
+    {"hrandfield", hrandfield, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "6.2.0",
+     .summary = "Draw fields of a hash at random.", .complexity = "O(n) for n fields drawn",
+     .syntax = "key:key [options:(count:integer [WITHVALUES])]", .tips = "nondeterministic_output"},
+    {"hscan", hscan, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "2.8.0",
      .summary = "Go through the fields of a hash, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n fields",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module hash_walk_module = {.commands = hash_walk_commands};

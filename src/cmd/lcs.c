@@ -175,18 +175,11 @@ static void lcs(struct request *r) {
 }
 
 static const struct command lcs_commands[] = {
-    {.name = "lcs",
-     .body = lcs,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .last_key = 2,
-     .group = GROUP_STRING,
-     .since = "7.0.0",
+    {"lcs", lcs, -3, .flags = CMD_READONLY, .first_key = 1, .last_key = 2, .group = GROUP_STRING, .since = "7.0.0",
      .summary = "Find the longest common subsequence of two strings.",
      .complexity = "O(n * m) for strings of n and m bytes",
-     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]"},
-    {.name = NULL},
+     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
+    {NULL},
 };
 
 const struct module lcs_module = {.commands = lcs_commands};

@@ -270,14 +270,8 @@ static const struct command_keys migrate_key_specs[] = {
 };
 
 static const struct command migrate_commands[] = {
-    {.name = "migrate",
-     .body = migrate,
-     .arity = -6,
-     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .first_key = 3,
-     .since = "2.6.0",
-     .summary = "Move keys to another server.",
+    {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 3,
+     .since = "2.6.0", .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
      .syntax = "host port:integer key-selector:(key:key | empty-string='') destination-db:integer timeout:integer "
                "[COPY@3.0.0] [REPLACE@3.0.0] [authentication:(AUTH auth<password>@4.0.7 | AUTH2 auth2:(username "
@@ -287,9 +281,8 @@ static const struct command migrate_commands[] = {
                 "3.0.6|New: `KEYS`.\n"
                 "4.0.7|New: `AUTH`.\n"
                 "6.0.0|New: `AUTH2`.",
-     .keys = migrate_key_specs,
-     .find_keys = find_keys},
-    {.name = NULL},
+     .keys = migrate_key_specs, .find_keys = find_keys},
+    {NULL},
 };
 
 const struct module migrate_module = {.commands = migrate_commands};

@@ -72,17 +72,12 @@ static void scan(struct request *r) {
 }
 
 static const struct command scan_commands[] = {
-    {.name = "scan",
-     .body = scan,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .since = "2.8.0",
+    {"scan", scan, -2, .flags = CMD_READONLY, .since = "2.8.0",
      .summary = "Go through the keys of this database, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n keys",
      .syntax = "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type@6.0.0]",
-     .tips = "nondeterministic_output,request_policy:special,response_policy:special",
-     .history = "6.0.0|New: `TYPE`."},
-    {.name = NULL},
+     .tips = "nondeterministic_output,request_policy:special", .history = "6.0.0|New: `TYPE`."},
+    {NULL},
 };
 
 const struct module scan_module = {.commands = scan_commands};

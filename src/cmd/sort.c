@@ -492,33 +492,21 @@ static const struct command_keys sort_ro_keys[] = {
 };
 
 static const struct command sort_commands[] = {
-    {.name = "sort",
-     .body = sort,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "1.0.0",
+    {"sort", sort, -2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
-               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
-     .keys = sort_keys,
-     .find_keys = find_keys},
-    {.name = "sort_ro",
-     .body = sort_ro,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "7.0.0",
+     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
+               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
+     .keys = sort_keys, .find_keys = find_keys},
+    {"sort_ro", sort_ro, -2, .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
-               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
-     .keys = sort_ro_keys,
-     .find_keys = find_key},
-    {.name = NULL},
+     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
+               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
+     .keys = sort_ro_keys, .find_keys = find_key},
+    {NULL},
 };
 
 const struct module sort_module = {.commands = sort_commands};

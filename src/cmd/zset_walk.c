@@ -137,29 +137,15 @@ static void zscan(struct request *r) {
 }
 
 static const struct command zset_walk_commands[] = {
-    {.name = "zrandmember",
-     .body = zrandmember,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
-     .summary = "Draw members of a sorted set at random.",
-     .complexity = "O(m log n) for m members drawn out of n",
-     .syntax = "key:key [options:(count:integer [WITHSCORES])]",
-     .tips = "nondeterministic_output"},
-    {.name = "zscan",
-     .body = zscan,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.0",
+    {"zrandmember", zrandmember, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "6.2.0",
+     .summary = "Draw members of a sorted set at random.", .complexity = "O(m log n) for m members drawn out of n",
+     .syntax = "key:key [options:(count:integer [WITHSCORES])]", .tips = "nondeterministic_output"},
+    {"zscan", zscan, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "2.8.0",
      .summary = "Go through the members of a sorted set, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n members",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module zset_walk_module = {.commands = zset_walk_commands};

@@ -104,15 +104,9 @@ static void monitor(struct request *r) {
 }
 
 static const struct command monitor_commands[] = {
-    {.name = "monitor",
-     .body = monitor,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .complexity = "",
-     .summary = "Show this connection every request that the server executes."},
-    {.name = NULL},
+    {"monitor", monitor, 1, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_SERVER,
+     .since = "1.0.0", .complexity = "", .summary = "Show this connection every request that the server executes."},
+    {NULL},
 };
 
 const struct module monitor_module = {.commands = monitor_commands, .part = &monitor_part};
