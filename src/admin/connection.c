@@ -158,7 +158,8 @@ static const struct command connection_commands[] = {
     {"quit", quit, -1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Let the server close the connection."},
+     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Let the server close the connection.",
+     .deprecated = "7.2.0|closing the connection"},
     {"reset", reset, 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,

@@ -200,10 +200,10 @@ static const struct command geo_commands[] = {
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {"geohash", geohash, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as geohash text.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {"geopos", geopos, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as longitude and latitude.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {NULL},
 };
 

@@ -357,7 +357,7 @@ static const struct command geo_search_commands[] = {
      .summary = "Find the places within a circle around a point, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
-               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
+               "[WITHHASH] [count-block:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.", .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
     {"georadiusbymember", georadiusbymember, -5, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
      .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around one of them.",
@@ -384,10 +384,10 @@ static const struct command geo_search_commands[] = {
     {"geosearchstore", geosearchstore, -8, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
      .group = GROUP_GEO, .since = "6.2.0", .summary = "Store the places within a circle or a box as a sorted set.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to store k hits",
-     .syntax =
-         "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
-         "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
-         "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
+     .syntax = "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT fromlonlat:(longitude:double "
+               "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX "
+               "width:double height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count-block:(COUNT "
+               "count:integer [ANY])] [STOREDIST]",
      .history = "7.0.0|Units may be in upper case.", .keys = geosearchstore_keys},
     {NULL},
 };

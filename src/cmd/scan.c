@@ -76,7 +76,7 @@ static const struct command scan_commands[] = {
      .summary = "Go through the keys of this database, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n keys",
      .syntax = "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type@6.0.0]",
-     .tips = "nondeterministic_output,request_policy:special", .history = "6.0.0|New: `TYPE`."},
+     .tips = "nondeterministic_output,request_policy:special,response_policy:special", .history = "6.0.0|New: `TYPE`."},
     {NULL},
 };
 

@@ -326,11 +326,11 @@ static const struct command zsets_commands[] = {
      .since = "1.2.0", .summary = "Read the score of a member.", .syntax = "key:key member"},
     {"zrank", zrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
      .since = "2.0.0", .summary = "Count the members that stand before this one in a sorted set.",
-     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [WITHSCORE]",
      .history = "7.2.0|New: `WITHSCORE`."},
     {"zrevrank", zrevrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
      .since = "2.0.0", .summary = "Count the members that stand behind this one in a sorted set.",
-     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [WITHSCORE]",
      .history = "7.2.0|New: `WITHSCORE`."},
     {NULL},
 };
