@@ -286,12 +286,9 @@ static void ltrim(struct request *r) {
         lists_removed(r, &r->key, NULL, "ltrim", length);
         return;
     }
+    if (n == length) return; /* nothing is removed, and nobody is told, other than in Redis 7.2 */
     list_trim(c->db, e, index, n);
-    if (n < length) {
-        changed(c->db, &r->key, "ltrim", length - n);
-    } else {
-        db_notify(c->db, &r->key, DB_LIST, "ltrim");
-    }
+    changed(c->db, &r->key, "ltrim", length - n);
 }
 
 static const struct command lists_commands[] = {
