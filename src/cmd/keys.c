@@ -1,4 +1,5 @@
-/* Keys as such, whatever their values. */
+/* Keys with any type of value: removing, counting, listing, renaming and copying them. */
+#include "cmd/keys.h"
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -10,7 +11,7 @@
 #include "session/request.h"
 #include "store/db.h"
 
-/* DEL and UNLINK are one: what is large is freed on the worker either way. */
+/* DEL, and UNLINK too: the worker frees large values either way. */
 static void del(struct request *r) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
@@ -20,15 +21,14 @@ static void del(struct request *r) {
         for (int k = 0; k < n; k++) {
             struct entry *e = db_write(db, &keys[k]);
             if (!e) continue;
-            db_remove(db, &keys[k], e);
-            db_changed(db, &keys[k], DB_GENERIC, "del");
+            keys_delete(db, &keys[k], e);
             removed++;
         }
     }
     reply_int(r->client, removed);
 }
 
-static void count(struct request *r, bool touch) {
+static void count_keys(struct request *r, bool touch) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     int64_t found = 0;
@@ -41,11 +41,11 @@ static void count(struct request *r, bool touch) {
 }
 
 static void exists(struct request *r) {
-    count(r, false);
+    count_keys(r, false);
 }
 
 static void touch(struct request *r) {
-    count(r, true);
+    count_keys(r, true);
 }
 
 static void type(struct request *r) {
@@ -79,7 +79,7 @@ static void keys(struct request *r) {
     reply_array_at(r->client, place, found);
 }
 
-/* Remove what stands where a key is to be put. False: there is something and `replace` is not. */
+/* Remove the key under whose name another is to be put. False: it exists, and must not be replaced. */
 static bool make_way(struct db *db, const struct key *to, bool replace) {
     struct entry *e = db_write(db, to);
     if (!e) return true;
@@ -87,8 +87,8 @@ static bool make_way(struct db *db, const struct key *to, bool replace) {
     return replace;
 }
 
-/* The source is looked up twice, as making way is a change and entries stay in their places only until the next one. */
-static void rename_to(struct request *r, bool replace) {
+/* The source is looked up twice, because make_way() may move its entry. */
+static void rename_key(struct request *r, bool replace) {
     struct client *c = r->client;
     struct db *db = c->db;
     struct key to = key_of(r->argv[2]);
@@ -111,11 +111,11 @@ static void rename_to(struct request *r, bool replace) {
 }
 
 static void rename_command(struct request *r) {
-    rename_to(r, true);
+    rename_key(r, true);
 }
 
 static void renamenx(struct request *r) {
-    rename_to(r, false);
+    rename_key(r, false);
 }
 
 static void reply_same(struct client *c) {
@@ -148,8 +148,7 @@ static bool parse_copy(struct request *r, struct db **to, bool *replace) {
         } else if (slice_is(r->argv[i], "db") && i + 1 < r->argc) {
             if (!args_db(r->client, r->argv[++i], to)) return false;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(r->client);
         }
     }
     return true;

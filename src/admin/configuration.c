@@ -1,4 +1,4 @@
-/* CONFIG GET, SET, REWRITE, RESETSTAT. */
+/* CONFIG: the register of options (conf/config.h) as commands. */
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A hidden option is shown only if its exact name is asked for. */
+/* True if a pattern of CONFIG GET fits this name. A hidden option must be named exactly. */
 static bool is_asked(const struct request *r, const struct option *o, const char *name) {
     struct slice text = slice_cstr(name);
     for (int i = 2; i < r->argc; i++) {
@@ -49,8 +49,8 @@ static void config_get(struct request *r) {
     buf_free(&value);
 }
 
-/* Some options must not change while the dataset is being loaded: they name the files. */
-static bool must_wait_for_loading(const struct request *r) {
+/* True if the request changes an option that must stay while the dataset is loaded: the names of its files. */
+static bool has_denied_option(const struct request *r) {
     for (int i = 2; i < r->argc; i += 2) {
         const struct option *o = config_find(r->argv[i]);
         if (o && (o->flags & OPTION_DENY_LOADING)) return true;
@@ -64,7 +64,7 @@ static void config_set_command(struct request *r) {
         reply_wrong_arity(r->client, "config|set");
         return;
     }
-    if (loading_is_active() && must_wait_for_loading(r)) {
+    if (loading_is_active() && has_denied_option(r)) {
         reply_error(r->client, "LOADING Redis is loading the dataset in memory");
         return;
     }
@@ -134,10 +134,10 @@ static const struct command config_subcommands[] = {
     {NULL},
 };
 
-static const struct command config_cmd_commands[] = {
+static const struct command configuration_commands[] = {
     {"config", NULL, -2, .group = GROUP_SERVER, .since = "2.0.0", .summary = "Read and change the server's options.",
      .complexity = "Depends on the subcommand", .subcommands = config_subcommands},
     {NULL},
 };
 
-const struct module config_cmd_module = {.commands = config_cmd_commands};
+const struct module configuration_module = {.commands = configuration_commands};
