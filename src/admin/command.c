@@ -410,6 +410,12 @@ static struct command_info_key *find_keys(struct request *r, int *count, size_t 
     return NULL;
 }
 
+/* What is done to a key: the flags of its spec without "incomplete", which is about the spec. */
+static void reply_key_flags(struct client *c, const char *flags) {
+    const char *end = strstr(flags, " incomplete");
+    reply_words(c, slice_of(flags, end ? (size_t)(end - flags) : strlen(flags)));
+}
+
 static void reply_found_keys(struct request *r, bool with_flags) {
     int count;
     size_t bytes;
@@ -419,7 +425,7 @@ static void reply_found_keys(struct request *r, bool with_flags) {
     for (int i = 0; i < count; i++) {
         if (with_flags) reply_array(r->client, 2);
         reply_bulk(r->client, r->argv[2 + keys[i].position]);
-        if (with_flags) reply_words(r->client, keys[i].flags);
+        if (with_flags) reply_key_flags(r->client, keys[i].flags);
     }
     alloc_put(keys, bytes);
 }
@@ -459,11 +465,12 @@ static const struct command command_subcommands[] = {
     {"docs", command_docs, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
      .since = "7.0.0", .summary = "Describe commands for people: purpose, arguments, history.",
      .complexity = "O(n) for n commands", .syntax = "[command-name...]", .tips = "nondeterministic_output_order"},
-    {"getkeys", command_getkeys, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
-     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments"},
-    {"getkeysandflags", command_getkeysandflags, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+    {"getkeys", command_getkeys, -3, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments",
+     .syntax = "command [arg...]"},
+    {"getkeysandflags", command_getkeysandflags, -3, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
      .group = GROUP_SERVER, .since = "7.0.0", .summary = "Find the keys in a request, and what it does to them.",
-     .complexity = "O(n) for n arguments"},
+     .complexity = "O(n) for n arguments", .syntax = "command [arg...]"},
     {"help", command_help, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
      .since = "5.0.0", .summary = "Describe the subcommands."},
     {"info", command_info, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,

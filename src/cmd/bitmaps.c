@@ -1,7 +1,7 @@
 /* Strings as bitmaps: single bits, ranges of bits, whole bitmaps combined, and integers of any width.
  *
- * As in Redis 7.2, and unlike 7.0, all arguments are checked before the key is looked up: an absent key hides no
- * mistake. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
+ * BITCOUNT and BITPOS look for the key before they look at the range, as Redis 7.2 does: an absent key hides a mistake
+ * there. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/module.h"
@@ -100,10 +100,7 @@ static bool is_reversed(const struct range *range) {
 static bool parse_extent(struct request *r, struct range *range) {
     struct client *c = r->client;
     if (r->argc == 2) return true;
-    if (r->argc == 3 || r->argc > 5) {
-        reply_syntax_error(c);
-        return false;
-    }
+    if (r->argc == 3 || r->argc > 5) return args_syntax_error(c);
     if (!args_i64(c, r->argv[2], &range->first) || !args_i64(c, r->argv[3], &range->last)) return false;
     return r->argc == 4 || is_reversed(range) || parse_unit(r, r->argv[4], &range->in_bits);
 }
@@ -114,9 +111,8 @@ static void bitcount(struct request *r) {
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!read_bytes(r, &e, &s, digits)) return;
-    bool reversed = range.first < 0 && range.last < 0 && range.first > range.last;
-    if (reversed || !clip_to_bits(&range, s.len)) {
+    if (!read_bytes(r, &e, &s, digits) || (e && !parse_extent(r, &range))) return;
+    if (!e || is_reversed(&range) || !clip_to_bits(&range, s.len)) {
         reply_int(c, 0);
     } else {
         reply_int(c, (int64_t)bitmap_count_bits(s.ptr, (uint64_t)range.first, (uint64_t)range.last));
@@ -144,7 +140,7 @@ static void bitpos(struct request *r) {
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!parse_bitpos(r, &range) || !read_bytes(r, &e, &s, digits)) return;
+    if (!read_bytes(r, &e, &s, digits) || (e && !parse_bitpos(r, &range))) return;
     if (!e || !clip_to_bits(&range, s.len)) {
         reply_int(c, e || bit ? -1 : 0); /* an absent key counts as zeros without end */
         return;

@@ -239,7 +239,8 @@ static void migrate(struct request *r) {
 
 /* --- Rows -------------------------------------------------------------------------------------- */
 
-/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". */
+/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". KEYS beside a key is a
+ * mistake; as the last word it is looked over. */
 static int find_migrate_keys(const struct slice *argv, int argc, int *positions, int max) {
     int first = 3, count = 1;
     for (int i = 6; i < argc - 1; i++) {

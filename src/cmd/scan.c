@@ -33,10 +33,10 @@ static bool parse_options(struct request *r, struct scan *s) {
 static void visit_key(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    if (!scan_step_wants(&s->step, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (!scan_step_wants(&s->step, entry_key(e))) return;
     if (db_is_due(e)) {
         buf_append(&s->due, &e, sizeof e);
-    } else {
+    } else if (s->type == ANY_TYPE || (int)entry_type(e) == s->type) {
         scan_step_add(&s->step, entry_key(e));
     }
 }

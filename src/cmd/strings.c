@@ -210,7 +210,7 @@ static void getex(struct request *r) {
     if (!read_string(r, &e) || !e) return;
     if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
     reply_value(r->client, e);
-    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_suspended) {
+    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_is_ignored()) {
         delete_string(r, e);
     } else if (flags & TIMES) {
         db_set_deadline(db, e, r->key.hash, deadline_ms);
