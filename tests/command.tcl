@@ -397,6 +397,21 @@ with_server {} {
         }
     }
 
+    test "README names the commands that Redis has and we lack" {
+        set file [open [file join $root README.md]]
+        set readme [read $file]
+        close $file
+        regexp {Not there yet.*?\n\n} $readme missing
+        foreach name [concat [$theirs COMMAND LIST] waitaof] {
+            if {$name in $names || [string match *|* $name]} { continue }
+            set group [expr {$name eq "waitaof" ? "generic" : [dict get [lindex [$theirs COMMAND DOCS $name] 1] group]}]
+            set word [string toupper $name]
+            if {$group eq "stream"} { set word streams }
+            if {$group eq "scripting"} { set word "scripts and functions" }
+            if {[string first $word $missing] < 0} { error "README does not say that $name is missing" }
+        }
+    }
+
     test "redis-cli reads COMMAND DOCS for its help" {
         set cli [file join $root build oracle redis-cli]
         if {![file executable $cli]} { skip "no redis-cli" }
