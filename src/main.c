@@ -15,7 +15,6 @@
 #include "conf/config_file.h"
 #include "durable/durability.h"
 #include "net/loop.h"
-#include "persist/rdb.h"
 #include "process/banner.h"
 #include "process/crash.h"
 #include "process/cron.h"
