@@ -175,18 +175,18 @@ static const struct command geo_commands[] = {
     {"geoadd", geoadd, -5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Put places, by longitude and latitude, into a sorted set.",
      .complexity = "O(m log n) for m places, put into n",
-     .syntax = "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] longitude_latitude_member:(longitude:double "
-               "latitude:double member)...",
+     .syntax =
+         "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] data:(longitude:double latitude:double member)...",
      .history = "6.2.0|New: `CH`, `NX`, `XX`."},
     {"geodist", geodist, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Measure the distance between two places.",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {"geohash", geohash, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as geohash text.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {"geopos", geopos, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as longitude and latitude.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {NULL},
 };
 

@@ -335,7 +335,7 @@ static const struct command hyperloglog_commands[] = {
      .syntax = "subcommand key:key", .key_flags = "RW access"},
     {"pfmerge", pfmerge, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1,
      .group = GROUP_HYPERLOGLOG, .since = "2.8.9", .summary = "Make one HyperLogLog of several.",
-     .complexity = "O(n) for n keys", .syntax = "destkey:key sourcekey:key#1...", .keys = pfmerge_keys},
+     .complexity = "O(n) for n keys", .syntax = "destkey:key [sourcekey:key#1...]", .keys = pfmerge_keys},
     {"pfselftest", pfselftest, 1, .flags = CMD_ADMIN | CMD_SYSCMD, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Check HyperLogLog's arithmetic against exact counts."},
     {NULL},

@@ -212,7 +212,7 @@ static const struct command keys_commands[] = {
     {"type", type, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "1.0.0",
      .summary = "Tell the type of a value.", .syntax = "key:key", .key_flags = "RO"},
     {"randomkey", randomkey, 1, .flags = CMD_READONLY, .since = "1.0.0", .summary = "Draw a key at random.",
-     .tips = "request_policy:all_shards,nondeterministic_output"},
+     .tips = "request_policy:all_shards,response_policy:special,nondeterministic_output"},
     {"keys", keys, 2, .flags = CMD_READONLY, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .since = "1.0.0",
      .summary = "List the keys that match a pattern.", .complexity = "O(n) for n keys in the database",
      .syntax = "pattern:pattern", .tips = "request_policy:all_shards,nondeterministic_output_order"},

@@ -168,7 +168,7 @@ static const struct command lcs_commands[] = {
     {"lcs", lcs, -3, .flags = CMD_READONLY, .first_key = 1, .last_key = 2, .group = GROUP_STRING, .since = "7.0.0",
      .summary = "Find the longest common subsequence of two strings.",
      .complexity = "O(n * m) for strings of n and m bytes",
-     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
+     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]"},
     {NULL},
 };
 

@@ -239,15 +239,17 @@ static void migrate(struct request *r) {
 
 /* --- Rows -------------------------------------------------------------------------------------- */
 
-/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". */
+/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". KEYS beside a key is a
+ * mistake; as the last word it is looked over. */
 static int find_migrate_keys(const struct slice *argv, int argc, int *positions, int max) {
     int first = 3, count = 1;
-    for (int i = 6; i < argc && argv[3].len == 0; i++) {
+    for (int i = 6; i < argc - 1; i++) {
         if (slice_is(argv[i], "auth")) {
             i++;
         } else if (slice_is(argv[i], "auth2")) {
             i += 2;
         } else if (slice_is(argv[i], "keys")) {
+            if (argv[3].len > 0) return -1;
             first = i + 1;
             count = argc - first;
             break;
@@ -268,9 +270,9 @@ static const struct command migrate_commands[] = {
     {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 3,
      .since = "2.6.0", .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
-     .syntax = "host port:integer key_or_empty_string:(key:key | empty_string='') destination-db:integer "
-               "timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] [authentication:([AUTH password@4.0.7] | [AUTH2 "
-               "username_password:(username password)@6.0.0])] [KEYS key:key#1...@3.0.6]",
+     .syntax = "host port:integer key-selector:(key:key | empty-string='') destination-db:integer timeout:integer "
+               "[COPY@3.0.0] [REPLACE@3.0.0] [authentication:(AUTH auth<password>@4.0.7 | AUTH2 auth2:(username "
+               "password)@6.0.0)] [KEYS keys<key>:key#1...@3.0.6]",
      .tips = "nondeterministic_output",
      .history = "3.0.0|New: `COPY`, `REPLACE`.\n"
                 "3.0.6|New: `KEYS`.\n"

@@ -481,15 +481,15 @@ static const struct command sort_commands[] = {
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
      .keys = sort_keys, .find_keys = find_sort_keys},
     {"sort_ro", sort_ro, -2, .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
      .keys = sort_ro_keys, .find_keys = find_sort_ro_keys},
     {NULL},
 };
