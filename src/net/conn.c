@@ -282,7 +282,7 @@ void conn_release(struct conn *c) {
 }
 
 size_t conn_arena_bytes(void) {
-    return conn_arena.cap + (in.data ? INPUT_ARENA : 0);
+    return conn_output_arena_bytes() + (in.data ? INPUT_ARENA : 0);
 }
 
 void conn_input_reset(void) {
