@@ -6,6 +6,7 @@
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "persist/aof.h"
+#include "persist/aof_write.h"
 #include "persist/child.h"
 #include "store/db.h"
 #include <time.h>
