@@ -173,6 +173,11 @@ void reply_raw(struct client *c, struct slice protocol) {
     conn_write(protocol.ptr, protocol.len);
 }
 
+bool reply_would_be_pointless(const struct client *c, size_t bytes) {
+    (void)c;
+    return !conn_has_room(bytes);
+}
+
 size_t reply_hold(struct client *c) {
     (void)c;
     return conn_mark();
