@@ -187,6 +187,7 @@ static inline void *launder(void *p) {
 
 /* The largest class that jemalloc serves: n and alloc_class(n) are on the same side of it. */
 #define MAPPED_ABOVE ((size_t)7 << 20)
+#define UNMAP_SLICE ((size_t)8 << 20)
 
 static size_t mapped_bytes; /* of all that is larger */
 
@@ -198,9 +199,13 @@ static __attribute__((noinline)) void *map_pages(size_t n) {
     return p;
 }
 
+/* The pages go in slices: munmap(2) of all would take 0.1 ms per megabyte, and for that long no other thread could map
+ * anything. */
 static __attribute__((noinline)) void unmap_pages(void *p, size_t n) {
     size_t size = alloc_class(n);
-    if (munmap(p, size) != 0) madvise(p, size, MADV_DONTNEED); /* too many mappings: it would have been split */
+    for (size_t at = 0; at < size; at += UNMAP_SLICE)
+        madvise((char *)p + at, at + UNMAP_SLICE < size ? UNMAP_SLICE : size - at, MADV_DONTNEED);
+    munmap(p, size); /* may fail if there are too many mappings, and one would be split: only addresses are lost */
     __atomic_fetch_sub(&mapped_bytes, size, __ATOMIC_RELAXED);
 }
 
