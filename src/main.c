@@ -15,7 +15,6 @@
 #include "conf/config_file.h"
 #include "durable/durability.h"
 #include "net/loop.h"
-#include "persist/rdb.h"
 #include "process/banner.h"
 #include "process/crash.h"
 #include "process/cron.h"
@@ -36,13 +35,8 @@
 static int databases;
 
 static const struct option main_rows[] = {
-    {.name = "databases",
-     .type = OPTION_INT,
-     .flags = OPTION_IMMUTABLE,
-     .address = &databases,
-     .initial = "16",
-     .min = 1},
-    {.name = NULL},
+    {"databases", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .address = &databases, .initial = "16", .min = 1},
+    {NULL},
 };
 const struct module main_module = {.options = main_rows};
 

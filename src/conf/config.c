@@ -16,13 +16,9 @@
 static int protected_permit; /* enum permit: may clients set options that are OPTION_PROTECTED? */
 
 static const struct option config_rows[] = {
-    {.name = "enable-protected-configs",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &protected_permit,
-     .initial = "no",
-     .names = permit_names},
-    {.name = NULL},
+    {"enable-protected-configs", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &protected_permit,
+     .initial = "no", .names = permit_names},
+    {NULL},
 };
 
 static const struct option *rows[ROWS_MAX];

@@ -1,7 +1,6 @@
 /* The blocks of a skiplist and how to read them, for skiplist.c and skiplist_walk.c alone. skiplist.h describes the
  * layout. */
 #pragma once
-#include "ds/skiplist.h"
 
 #define LEAF_MAX 62u  /* slots: 512 bytes */
 #define INNER_MAX 63u /* children: 2 KB */
@@ -37,13 +36,6 @@ static inline struct member *slot_member(uint64_t slot) {
 }
 static inline uint64_t slot_code(uint64_t slot) {
     return slot >> CODE_SHIFT;
-}
-
-/* The order of members with the same score. */
-static inline int compare_members(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
-    return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 /* The four arrays of an inner block. */

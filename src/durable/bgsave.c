@@ -184,15 +184,10 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {.name = "save",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = SAVE_INITIAL,
-     .set = set_save,
-     .get = get_save,
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .set = set_save, .get = get_save,
      .lines = write_save_lines},
-    {.name = "stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
-    {.name = NULL},
+    {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
+    {NULL},
 };
 
 const struct module bgsave_module = {.options = bgsave_rows, .start = listen_to_flushall};

@@ -48,17 +48,9 @@ bool children_end(bool force) {
 }
 
 static const struct option children_rows[] = {
-    {.name = "aof_rewrite_cpulist",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE,
-     .address = &rewrite_cpus,
-     .initial = ""},
-    {.name = "bgsave_cpulist",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE,
-     .address = &bgsave_cpus,
-     .initial = ""},
-    {.name = NULL},
+    {"aof_rewrite_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &rewrite_cpus, .initial = ""},
+    {"bgsave_cpulist", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &bgsave_cpus, .initial = ""},
+    {NULL},
 };
 
 const struct module children_module = {.options = children_rows};

@@ -15,7 +15,6 @@
 #include "exec/wave.h"
 #include "persist/aof.h"
 #include "persist/aof_write.h"
-#include "persist/child.h"
 #include "process/cron.h"
 #include "process/shutdown.h"
 #include "session/gates.h"
@@ -168,19 +167,11 @@ static const struct option_name fsync_modes[] = {
     {"everysec", AOF_FSYNC_EVERYSEC}, {"always", AOF_FSYNC_ALWAYS}, {"no", AOF_FSYNC_NO}, {NULL, 0}};
 
 static const struct option durability_rows[] = {
-    {.name = "appendonly",
-     .type = OPTION_BOOL,
-     .flags = OPTION_DENY_LOADING,
-     .address = &wanted,
-     .initial = "no",
+    {"appendonly", .type = OPTION_BOOL, .flags = OPTION_DENY_LOADING, .address = &wanted, .initial = "no",
      .apply = apply_appendonly},
-    {.name = "appendfsync",
-     .type = OPTION_ENUM,
-     .address = &aof_write_options.fsync,
-     .initial = "everysec",
-     .names = fsync_modes,
-     .apply = apply_appendfsync},
-    {.name = NULL},
+    {"appendfsync", .type = OPTION_ENUM, .address = &aof_write_options.fsync, .initial = "everysec",
+     .names = fsync_modes, .apply = apply_appendfsync},
+    {NULL},
 };
 
 const struct module durability_module = {.options = durability_rows};

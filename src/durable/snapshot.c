@@ -21,13 +21,9 @@ static bool check_file_name(const char **error) {
 }
 
 static const struct option snapshot_rows[] = {
-    {.name = "dbfilename",
-     .type = OPTION_STRING,
-     .flags = OPTION_PROTECTED,
-     .address = &file_name,
-     .initial = "dump.rdb",
+    {"dbfilename", .type = OPTION_STRING, .flags = OPTION_PROTECTED, .address = &file_name, .initial = "dump.rdb",
      .apply = check_file_name},
-    {.name = NULL},
+    {NULL},
 };
 
 static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {

@@ -391,6 +391,12 @@ void block_resume_all(void) {
     }
 }
 
+bool block_answer(struct client *c, block_reply_fn reply) {
+    if (!c->waiter || c->waiter->state != POSTPONED) return false;
+    finish_wait(c, reply);
+    return true;
+}
+
 /* --- serving --------------------------------------------------------------------------------- */
 
 /* Run the request that waits again. */

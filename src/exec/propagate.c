@@ -181,8 +181,8 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
 }
 
 static const struct option propagate_rows[] = {
-    {.name = "lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
-    {.name = NULL},
+    {"lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
+    {NULL},
 };
 
 const struct module propagate_module = {.options = propagate_rows};

@@ -123,8 +123,8 @@ void crash_watch(void) {
 }
 
 static const struct option crash_rows[] = {
-    {.name = "crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
-    {.name = NULL},
+    {"crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
+    {NULL},
 };
 
 const struct module crash_module = {.options = crash_rows};

@@ -125,8 +125,8 @@ static bool apply_hz(const char **error) {
 }
 
 static const struct option cron_rows[] = {
-    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
-    {.name = NULL},
+    {"hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
+    {NULL},
 };
 
 const struct module cron_module = {.options = cron_rows, .start = cron_start};

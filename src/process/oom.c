@@ -95,20 +95,11 @@ static const struct option_name oom_modes[] = {
     {"no", OOM_NO}, {"yes", OOM_RELATIVE}, {"relative", OOM_RELATIVE}, {"absolute", OOM_ABSOLUTE}, {NULL, 0}};
 
 static const struct option oom_rows[] = {
-    {.name = "oom-score-adj",
-     .type = OPTION_ENUM,
-     .address = &oom.mode,
-     .initial = "no",
-     .names = oom_modes,
+    {"oom-score-adj", .type = OPTION_ENUM, .address = &oom.mode, .initial = "no", .names = oom_modes,
      .apply = apply_oom},
-    {.name = "oom-score-adj-values",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = "0 200 800",
-     .apply = apply_oom,
-     .set = set_oom_values,
-     .get = get_oom_values},
-    {.name = NULL},
+    {"oom-score-adj-values", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "0 200 800", .apply = apply_oom,
+     .set = set_oom_values, .get = get_oom_values},
+    {NULL},
 };
 
 const struct module oom_module = {.options = oom_rows, .start = oom_start};

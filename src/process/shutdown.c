@@ -169,34 +169,22 @@ static const struct option_name flags[] = {
     {"now", SHUTDOWN_NOW}, {"force", SHUTDOWN_FORCE}, {NULL, 0}};
 
 static const struct option shutdown_rows[] = {
-    {.name = "shutdown-on-sigint",
-     .type = OPTION_FLAGS,
-     .address = &options.on_sigint,
-     .initial = "default",
-     .names = flags,
+    {"shutdown-on-sigint", .type = OPTION_FLAGS, .address = &options.on_sigint, .initial = "default", .names = flags,
      .apply = check_flags},
-    {.name = "shutdown-on-sigterm",
-     .type = OPTION_FLAGS,
-     .address = &options.on_sigterm,
-     .initial = "default",
-     .names = flags,
+    {"shutdown-on-sigterm", .type = OPTION_FLAGS, .address = &options.on_sigterm, .initial = "default", .names = flags,
      .apply = check_flags},
-    {.name = "shutdown-timeout", .type = OPTION_INT, .address = &options.timeout_s, .initial = "10"},
-    {.name = NULL},
+    {"shutdown-timeout", .type = OPTION_INT, .address = &options.timeout_s, .initial = "10"},
+    {NULL},
 };
 
 static const struct command shutdown_commands[] = {
-    {.name = "shutdown",
-     .body = shutdown_command,
-     .arity = -1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "End the server, after saving what is to be saved.",
+    {"shutdown", shutdown_command, -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "End the server, after saving what is to be saved.",
      .complexity = "O(1), O(n) for n keys if they are saved",
      .syntax = "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module shutdown_module = {.options = shutdown_rows, .commands = shutdown_commands};

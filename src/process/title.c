@@ -106,13 +106,10 @@ static void title_start(void) {
 }
 
 static const struct option title_rows[] = {
-    {.name = "set-proc-title", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &set_title, .initial = "yes"},
-    {.name = "proc-title-template",
-     .type = OPTION_STRING,
-     .address = &title_template,
-     .initial = "{title} {listen-addr} {server-mode}",
-     .apply = apply_title},
-    {.name = NULL},
+    {"set-proc-title", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &set_title, .initial = "yes"},
+    {"proc-title-template", .type = OPTION_STRING, .address = &title_template,
+     .initial = "{title} {listen-addr} {server-mode}", .apply = apply_title},
+    {NULL},
 };
 
 const struct module title_module = {.options = title_rows, .start = title_start};

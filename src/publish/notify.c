@@ -90,13 +90,9 @@ static void get_events(struct buf *out) {
 }
 
 static const struct option notify_rows[] = {
-    {.name = "notify-keyspace-events",
-     .type = OPTION_CUSTOM,
-     .initial = "",
-     .set = set_events,
-     .get = get_events,
+    {"notify-keyspace-events", .type = OPTION_CUSTOM, .initial = "", .set = set_events, .get = get_events,
      .apply = apply_events},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module notify_module = {.options = notify_rows};

@@ -331,8 +331,8 @@ static const struct client_part tracking_part = {tracking_forget, tracking_stop,
                                                  tracking_describe};
 
 static const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
-    {.name = NULL},
+    {"tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
+    {NULL},
 };
 
 const struct module tracking_module = {.options = tracking_rows, .part = &tracking_part};

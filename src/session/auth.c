@@ -39,13 +39,9 @@ bool auth_login(struct client *c, struct slice user, struct slice given) {
 }
 
 static const struct option auth_rows[] = {
-    {.name = "requirepass",
-     .type = OPTION_BYTES,
-     .flags = OPTION_SENSITIVE,
-     .address = &password,
-     .initial = "",
+    {"requirepass", .type = OPTION_BYTES, .flags = OPTION_SENSITIVE, .address = &password, .initial = "",
      .apply = password_changed},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module auth_module = {.options = auth_rows};

@@ -44,6 +44,7 @@ struct client {
     struct db *db;                      /* the selected one */
     const struct command *last_command; /* NULL: it has sent no known command */
     struct client_labels *labels;       /* NULL until one is set */
+    struct client_addresses *addresses; /* NULL until asked for */
     struct subscriber *subscriber;      /* pubsub.c: NULL without subscriptions */
     struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
     struct waiter *waiter;              /* block.c: NULL while it has no request that waits or is held */
@@ -159,8 +160,10 @@ struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
 /* Append its line of CLIENT LIST, without the line end. `executing` is the length in bytes of the request that asks, if
  * it is this client's, else 0. */
-void client_describe(const struct client *c, size_t executing, struct buf *out);
+void client_describe(struct client *c, size_t executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
-/* The text of `addr=` (CLIENT LIST, KILL), which has at most SOCKET_NAME_MAX bytes: see socket_peer_name(). */
-void client_peer(const struct client *c, char name[]);
+/* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the
+ * kernel and keeps both; they are valid as long as the struct. */
+struct slice client_peer(struct client *c);
+struct slice client_local(struct client *c);

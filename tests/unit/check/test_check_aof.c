@@ -27,7 +27,8 @@ static void put(const char *name, const char *text) {
     close(fd);
 }
 
-/* The exit status of the tool, with an option (or NULL) and its argument (or NULL). It reads `answer` from its input. */
+/* The exit status of the tool, with an option (or NULL) and its argument (or NULL). It reads `answer` from its
+ * input. */
 static int check(const char *option, const char *argument, const char *name, const char *answer) {
     char path[128], *argv[5] = {(char *)"kura-check-aof"};
     int argc = 1, status;

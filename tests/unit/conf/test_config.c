@@ -50,7 +50,7 @@ static const struct option rows[] = {
     {.name = "t-kept-bytes", .type = OPTION_BYTES, .initial = ""},
     {.name = "t-missing", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "0"},
     {.name = "t-missing-text", .type = OPTION_STRING, .flags = OPTION_MISSING, .initial = "x"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct option *find(const char *name) {

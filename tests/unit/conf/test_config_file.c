@@ -37,7 +37,7 @@ static const struct option rows[] = {
     {.name = "t-text", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &text, .initial = ""},
     {.name = "t-mode", .type = OPTION_FLAGS, .address = &mode, .initial = "a", .names = modes},
     {.name = "save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "", .set = set_save, .get = get_save},
-    {.name = NULL},
+    {NULL},
 };
 
 static char folder[] = "/tmp/kura-conf-XXXXXX";

@@ -52,7 +52,7 @@ static inline struct slice lab_save(unsigned flags) {
     return slice_of(bytes, job.bytes);
 }
 
-/* --- What a keyspace holds, as a number that does not depend on any order but that of lists and sorted sets --- */
+/* --- A digest of the keyspace; only the orders of lists and of sorted sets matter to it ---------- */
 
 static inline uint64_t lab_mix(uint64_t digest, struct slice s) {
     return hash_fold(digest ^ 0x9e3779b97f4a7c15u, hash_bytes(s.ptr, s.len) | 1);

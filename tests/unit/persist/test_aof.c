@@ -1,4 +1,5 @@
-/* The append-only file as a whole: the files that the manifest names after start-up, rewrites, and switching on and off. */
+/* The append-only file as a whole: the files that the manifest names after start-up, rewrites, and switching on and
+ * off. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/worker.h"

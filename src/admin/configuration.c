@@ -1,4 +1,4 @@
-/* CONFIG GET, SET, REWRITE, RESETSTAT. */
+/* CONFIG: the register of options (conf/config.h) as commands. */
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A hidden option is shown only if its exact name is asked for. */
+/* True if a pattern of CONFIG GET fits this name. A hidden option must be named exactly. */
 static bool is_asked(const struct request *r, const struct option *o, const char *name) {
     struct slice text = slice_cstr(name);
     for (int i = 2; i < r->argc; i++) {
@@ -49,8 +49,8 @@ static void config_get(struct request *r) {
     buf_free(&value);
 }
 
-/* Some options must not change while the dataset is being loaded: they name the files. */
-static bool must_wait_for_loading(const struct request *r) {
+/* True if the request changes an option that must stay while the dataset is loaded: the names of its files. */
+static bool has_denied_option(const struct request *r) {
     for (int i = 2; i < r->argc; i += 2) {
         const struct option *o = config_find(r->argv[i]);
         if (o && (o->flags & OPTION_DENY_LOADING)) return true;
@@ -64,7 +64,7 @@ static void config_set_command(struct request *r) {
         reply_wrong_arity(r->client, "config|set");
         return;
     }
-    if (loading_is_active() && must_wait_for_loading(r)) {
+    if (loading_is_active() && has_denied_option(r)) {
         reply_error(r->client, "LOADING Redis is loading the dataset in memory");
         return;
     }
@@ -115,62 +115,29 @@ static void config_help(struct request *r) {
 }
 
 static const struct command config_subcommands[] = {
-    {.name = "get",
-     .body = config_get,
-     .arity = -3,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "2.0.0",
-     .summary = "Read options, by names or patterns.",
-     .complexity = "O(n * m) for n options and m patterns",
-     .syntax = "parameter:(parameter)...",
+    {"get", config_get, -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_SERVER,
+     .since = "2.0.0", .summary = "Read options, by names or patterns.",
+     .complexity = "O(n * m) for n options and m patterns", .syntax = "parameter:(parameter)...",
      .history = "7.0.0|Takes several patterns."},
-    {.name = "help",
-     .body = config_help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "5.0.0",
+    {"help", config_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SERVER, .since = "5.0.0",
      .summary = "Describe the subcommands."},
-    {.name = "resetstat",
-     .body = config_resetstat,
-     .arity = 2,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "2.0.0",
-     .summary = "Set the counters that INFO shows to zero.",
+    {"resetstat", config_resetstat, 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .group = GROUP_SERVER, .since = "2.0.0", .summary = "Set the counters that INFO shows to zero.",
      .complexity = "O(n) for n commands"},
-    {.name = "rewrite",
-     .body = config_rewrite_command,
-     .arity = 2,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "2.8.0",
-     .summary = "Write the options as they are now to the configuration file.",
+    {"rewrite", config_rewrite_command, 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+     .group = GROUP_SERVER, .since = "2.8.0", .summary = "Write the options as they are now to the configuration file.",
      .complexity = "O(n) for n lines"},
-    {.name = "set",
-     .body = config_set_command,
-     .arity = -4,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "2.0.0",
-     .summary = "Change options: all of them or, after an error, none.",
-     .complexity = "O(n) for n options",
-     .syntax = "parameter_value:(parameter value)...",
-     .tips = "request_policy:all_nodes,response_policy:all_succeeded",
-     .history = "7.0.0|Takes several options."},
-    {.name = NULL},
+    {"set", config_set_command, -4, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_SERVER,
+     .since = "2.0.0", .summary = "Change options: all of them or, after an error, none.",
+     .complexity = "O(n) for n options", .syntax = "parameter_value:(parameter value)...",
+     .tips = "request_policy:all_nodes,response_policy:all_succeeded", .history = "7.0.0|Takes several options."},
+    {NULL},
 };
 
-static const struct command config_cmd_commands[] = {
-    {.name = "config",
-     .arity = -2,
-     .group = GROUP_SERVER,
-     .since = "2.0.0",
-     .summary = "Read and change the server's options.",
-     .complexity = "Depends on the subcommand",
-     .subcommands = config_subcommands},
-    {.name = NULL},
+static const struct command configuration_commands[] = {
+    {"config", NULL, -2, .group = GROUP_SERVER, .since = "2.0.0", .summary = "Read and change the server's options.",
+     .complexity = "Depends on the subcommand", .subcommands = config_subcommands},
+    {NULL},
 };
 
-const struct module config_cmd_module = {.commands = config_cmd_commands};
+const struct module configuration_module = {.commands = configuration_commands};

@@ -1,6 +1,6 @@
 /* The notation of command syntax: each construct, what it makes of it, and what it refuses. */
 #include "base/buf.h"
-#include "catalog/docs.h"
+#include "catalog/command_syntax.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,20 +15,20 @@ static void print_part(struct buf *out, const char *mark, struct slice part) {
 }
 
 /* Each argument as "name:type" with what else is known about it, its children in braces. */
-static void print_arguments(struct buf *out, const struct docs_tree *tree, int first) {
+static void print_arguments(struct buf *out, const struct command_syntax *tree, int first) {
     for (int i = first; i >= 0; i = tree->arguments[i].sibling) {
-        const struct docs_argument *a = &tree->arguments[i];
+        const struct command_argument *a = &tree->arguments[i];
         if (i != first) buf_append_cstr(out, " ");
         buf_append_slice(out, a->name);
-        buf_printf(out, ":%s", docs_type_name(a->type));
+        buf_printf(out, ":%s", command_syntax_type_name(a->type));
         if (a->key_spec >= 0) buf_printf(out, " spec=%d", a->key_spec);
         print_part(out, " token=", a->token);
         print_part(out, " display=", a->display);
         print_part(out, " since=", a->since);
         print_part(out, " deprecated=", a->deprecated_since);
-        if (a->flags & DOCS_OPTIONAL) buf_append_cstr(out, " optional");
-        if (a->flags & DOCS_MULTIPLE) buf_append_cstr(out, " multiple");
-        if (a->flags & DOCS_MULTIPLE_TOKEN) buf_append_cstr(out, " multiple_token");
+        if (a->flags & ARGUMENT_OPTIONAL) buf_append_cstr(out, " optional");
+        if (a->flags & ARGUMENT_MULTIPLE) buf_append_cstr(out, " multiple");
+        if (a->flags & ARGUMENT_MULTIPLE_TOKEN) buf_append_cstr(out, " multiple_token");
         if (a->children == 0) continue;
         buf_printf(out, " %d{", a->children);
         print_arguments(out, tree, a->child);
@@ -37,24 +37,24 @@ static void print_arguments(struct buf *out, const struct docs_tree *tree, int f
 }
 
 static void check(const char *syntax, const char *expected) {
-    struct docs_tree tree;
-    assert_true(docs_parse(&tree, syntax));
+    struct command_syntax tree;
+    assert_true(command_syntax_parse(&tree, syntax));
     assert_null(tree.error);
     struct buf out = {0};
     if (tree.children) print_arguments(&out, &tree, 0);
     buf_append(&out, "", 1);
     assert_string_equal(out.data, expected);
     buf_free(&out);
-    docs_free(&tree);
+    command_syntax_free(&tree);
 }
 
 static void check_refused(const char *syntax, size_t at) {
-    struct docs_tree tree;
-    assert_false(docs_parse(&tree, syntax));
+    struct command_syntax tree;
+    assert_false(command_syntax_parse(&tree, syntax));
     assert_non_null(tree.error);
     if (tree.error_at != at) print_error("%s: %s\n", syntax, tree.error);
     assert_int_equal(tree.error_at, at);
-    docs_free(&tree);
+    command_syntax_free(&tree);
 }
 
 static void parses_values(void **state) {

@@ -1,27 +1,27 @@
-#include "catalog/docs.h"
+#include "catalog/command_syntax.h"
 #include "base/alloc.h"
 #include <string.h>
 
-/* A recursive descent over the notation, one function a rule of the grammar in docs.h. Rows are our own text,
- * so that an error is a mistake of a programmer: the parser names its place and stops at the first one. */
+/* A recursive descent over the notation: one function for each rule of the grammar in command_syntax.h. Rows are our
+ * own text, so an error is a programmer's mistake: the parser gives its place and stops at the first one. */
 
 #define DEPTH_MAX 16
 
 struct parser {
-    struct docs_tree *tree;
+    struct command_syntax *tree;
     const char *start, *at;
     int depth;
 };
 
 static const char *const type_names[] = {
-    [DOCS_STRING] = "string",         [DOCS_INTEGER] = "integer",
-    [DOCS_DOUBLE] = "double",         [DOCS_KEY] = "key",
-    [DOCS_PATTERN] = "pattern",       [DOCS_UNIX_TIME] = "unix-time",
-    [DOCS_PURE_TOKEN] = "pure-token", [DOCS_ONEOF] = "oneof",
-    [DOCS_BLOCK] = "block",
+    [ARGUMENT_STRING] = "string",         [ARGUMENT_INTEGER] = "integer",
+    [ARGUMENT_DOUBLE] = "double",         [ARGUMENT_KEY] = "key",
+    [ARGUMENT_PATTERN] = "pattern",       [ARGUMENT_UNIX_TIME] = "unix-time",
+    [ARGUMENT_PURE_TOKEN] = "pure-token", [ARGUMENT_ONEOF] = "oneof",
+    [ARGUMENT_BLOCK] = "block",
 };
 
-const char *docs_type_name(enum docs_type type) {
+const char *command_syntax_type_name(enum command_argument_type type) {
     return type_names[type];
 }
 
@@ -58,19 +58,19 @@ static bool is_upper(char c) {
     return c >= 'A' && c <= 'Z';
 }
 
-static bool parse_type(struct parser *p, struct slice name, struct docs_argument *a) {
-    for (enum docs_type type = DOCS_STRING; type <= DOCS_UNIX_TIME; type++) {
+static bool parse_type(struct parser *p, struct slice name, struct command_argument *a) {
+    for (enum command_argument_type type = ARGUMENT_STRING; type <= ARGUMENT_UNIX_TIME; type++) {
         if (!slice_eq(name, slice_cstr(type_names[type]))) continue;
         a->type = type;
-        a->key_spec = type == DOCS_KEY ? 0 : -1;
+        a->key_spec = type == ARGUMENT_KEY ? 0 : -1;
         return true;
     }
     return fail(p, "unknown type");
 }
 
-/* Behind "name=": '' or one byte of any kind (as in `~`) and then those of a token. */
-static bool parse_named_token(struct parser *p, struct docs_argument *a) {
-    a->type = DOCS_PURE_TOKEN;
+/* The token behind "name=": '', or one byte of any kind (such as ~) and then bytes of tokens. */
+static bool parse_named_token(struct parser *p, struct command_argument *a) {
+    a->type = ARGUMENT_PURE_TOKEN;
     if (accept(p, "''")) {
         a->token = slice_of(p->at, 0);
         return true;
@@ -82,8 +82,8 @@ static bool parse_named_token(struct parser *p, struct docs_argument *a) {
     return true;
 }
 
-/* "name:type" in one word, where the type stands behind the last colon. */
-static bool split_type(struct parser *p, struct docs_argument *a) {
+/* Split "name:type" at the last colon. */
+static bool split_type(struct parser *p, struct command_argument *a) {
     size_t colon = a->name.len;
     while (colon > 0 && a->name.ptr[colon - 1] != ':')
         colon--;
@@ -93,18 +93,18 @@ static bool split_type(struct parser *p, struct docs_argument *a) {
     return parse_type(p, type, a);
 }
 
-static bool parse_display(struct parser *p, struct docs_argument *a) {
+static bool parse_display(struct parser *p, struct command_argument *a) {
     a->display = take_until(p, ">");
     if (!accept(p, ">")) return fail(p, "no > behind <");
     return !accept(p, ":") || parse_type(p, take_until(p, " ()[]@!#|"), a);
 }
 
-static bool parse_list(struct parser *p, struct docs_argument *parent);
+static bool parse_list(struct parser *p, struct command_argument *parent);
 
-static bool parse_group(struct parser *p, struct docs_argument *a) {
+static bool parse_group(struct parser *p, struct command_argument *a) {
     if (a->name.len == 0 || a->name.ptr[a->name.len - 1] != ':') return fail(p, "no colon between name and (");
     a->name.len--;
-    a->type = DOCS_BLOCK;
+    a->type = ARGUMENT_BLOCK;
     p->at++;
     if (p->depth == DEPTH_MAX) return fail(p, "nested too deeply");
     p->depth++;
@@ -113,7 +113,7 @@ static bool parse_group(struct parser *p, struct docs_argument *a) {
     return accept(p, ")") || fail(p, "no ) where a group should end");
 }
 
-static bool parse_value(struct parser *p, struct docs_argument *a) {
+static bool parse_value(struct parser *p, struct command_argument *a) {
     a->name = take_until(p, " ()[]<>@!#|=");
     if (a->name.len == 0) return fail(p, "no name");
     if (*p->at == '(') return parse_group(p, a);
@@ -125,15 +125,15 @@ static bool parse_value(struct parser *p, struct docs_argument *a) {
     return true;
 }
 
-/* A bare token introduces the value behind it, or is the argument itself. */
-static bool parse_token_and_value(struct parser *p, struct docs_argument *a) {
+/* A token introduces the value behind it, or is an argument by itself. */
+static bool parse_token_and_value(struct parser *p, struct command_argument *a) {
     if (!is_upper(*p->at)) return parse_value(p, a);
     a->token = take_among(p, TOKEN_BYTES);
     if (p->at[0] == ' ' && p->at[1] != '|') {
         p->at++;
         return parse_value(p, a);
     }
-    a->type = DOCS_PURE_TOKEN;
+    a->type = ARGUMENT_PURE_TOKEN;
     a->name = a->token;
     return true;
 }
@@ -144,39 +144,38 @@ static bool parse_version(struct parser *p, const char *mark, struct slice *vers
     return version->len > 0 || fail(p, "no version behind the mark");
 }
 
-static bool parse_argument(struct parser *p, struct docs_argument *a) {
-    *a = (struct docs_argument){.type = DOCS_STRING, .key_spec = -1, .child = -1, .sibling = -1};
+static bool parse_argument(struct parser *p, struct command_argument *a) {
+    *a = (struct command_argument){.type = ARGUMENT_STRING, .key_spec = -1, .child = -1, .sibling = -1};
     bool optional = accept(p, "[");
     if (!parse_token_and_value(p, a)) return false;
-    if (accept(p, "...")) a->flags |= DOCS_MULTIPLE;
+    if (accept(p, "...")) a->flags |= ARGUMENT_MULTIPLE;
     if (!parse_version(p, "@", &a->since)) return false;
     if (!parse_version(p, "!", &a->deprecated_since)) return false;
     if (!optional) return true;
     if (!accept(p, "]")) return fail(p, "no ] where an optional argument should end");
-    a->flags |= DOCS_OPTIONAL;
-    if (accept(p, "...")) a->flags |= DOCS_MULTIPLE | DOCS_MULTIPLE_TOKEN;
+    a->flags |= ARGUMENT_OPTIONAL;
+    if (accept(p, "...")) a->flags |= ARGUMENT_MULTIPLE | ARGUMENT_MULTIPLE_TOKEN;
     return true;
 }
 
-static int add(struct docs_tree *tree) {
+static int add_argument(struct command_syntax *tree) {
     if (tree->count == tree->capacity) {
         int capacity = tree->capacity ? tree->capacity * 2 : 16;
-        size_t each = sizeof(struct docs_argument);
+        size_t each = sizeof(struct command_argument);
         tree->arguments = alloc_resize(tree->arguments, (size_t)tree->capacity * each, (size_t)capacity * each);
         tree->capacity = capacity;
     }
     return tree->count++;
 }
 
-/* Arguments with blanks between, or choices with bars, which make the parent a
- * oneof. The parent is the caller's own copy: the array may move while its children
- * are parsed. A node is numbered before its children are. */
-static bool parse_list(struct parser *p, struct docs_argument *parent) {
-    struct docs_tree *tree = p->tree;
+/* Arguments with blanks between them, or choices with bars, which make the parent a oneof. `parent` is the caller's
+ * copy, since the array may move while children are parsed. A node gets its index before its children get theirs. */
+static bool parse_list(struct parser *p, struct command_argument *parent) {
+    struct command_syntax *tree = p->tree;
     int last = -1;
     for (;;) {
-        int index = add(tree);
-        struct docs_argument argument;
+        int index = add_argument(tree);
+        struct command_argument argument;
         if (!parse_argument(p, &argument)) return false;
         tree->arguments[index] = argument;
         if (last < 0)
@@ -185,8 +184,10 @@ static bool parse_list(struct parser *p, struct docs_argument *parent) {
             tree->arguments[last].sibling = index;
         last = index;
         parent->children++;
-        enum docs_type type = accept(p, " | ") ? DOCS_ONEOF : accept(p, " ") ? DOCS_BLOCK : DOCS_STRING;
-        if (type == DOCS_STRING) return true;
+        enum command_argument_type type = accept(p, " | ") ? ARGUMENT_ONEOF
+                                          : accept(p, " ") ? ARGUMENT_BLOCK
+                                                           : ARGUMENT_STRING;
+        if (type == ARGUMENT_STRING) return true;
         if (parent->children == 1)
             parent->type = type;
         else if (parent->type != type)
@@ -194,19 +195,19 @@ static bool parse_list(struct parser *p, struct docs_argument *parent) {
     }
 }
 
-bool docs_parse(struct docs_tree *tree, const char *syntax) {
-    *tree = (struct docs_tree){0};
+bool command_syntax_parse(struct command_syntax *tree, const char *syntax) {
+    *tree = (struct command_syntax){0};
     if (!syntax || !*syntax) return true;
     struct parser p = {.tree = tree, .start = syntax, .at = syntax};
-    struct docs_argument root = {.type = DOCS_BLOCK};
+    struct command_argument root = {.type = ARGUMENT_BLOCK};
     if (!parse_list(&p, &root)) return false;
     if (*p.at) return fail(&p, "unexpected character");
-    if (root.type != DOCS_BLOCK) return fail(&p, "choices outside of a group");
+    if (root.type != ARGUMENT_BLOCK) return fail(&p, "choices outside of a group");
     tree->children = root.children;
     return true;
 }
 
-void docs_free(struct docs_tree *tree) {
-    alloc_put(tree->arguments, (size_t)tree->capacity * sizeof(struct docs_argument));
-    *tree = (struct docs_tree){0};
+void command_syntax_free(struct command_syntax *tree) {
+    alloc_put(tree->arguments, (size_t)tree->capacity * sizeof(struct command_argument));
+    *tree = (struct command_syntax){0};
 }

@@ -1,4 +1,4 @@
-/* MEMORY: what a key takes. What the process takes as a whole is INFO's to say. */
+/* MEMORY USAGE: how many bytes a key takes. INFO memory is about the process as a whole. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -7,9 +7,9 @@
 #include "session/request.h"
 #include "store/db.h"
 
-#define SAMPLES_DEFAULT 5 /* elements of a large collection that are looked at */
+#define SAMPLES_DEFAULT 5 /* elements of a large collection that are measured */
 
-/* [SAMPLES count]..., of which the last counts; 0 is all of them. */
+/* Read [SAMPLES count]...; the last one counts, 0 means all elements. False: replied. */
 static bool parse_samples(struct request *r, int64_t *samples) {
     *samples = SAMPLES_DEFAULT;
     for (int i = 3; i < r->argc; i += 2) {
@@ -23,8 +23,8 @@ static bool parse_samples(struct request *r, int64_t *samples) {
     return true;
 }
 
-/* The entry is left as it is, even where its time has come: to look at the memory must not change it. */
-static void usage(struct request *r) {
+/* An expired entry stays: asking for memory must not change it. */
+static void memory_usage(struct request *r) {
     int64_t samples;
     if (!parse_samples(r, &samples)) return;
     const struct entry *e = db_peek(r->client->db, &r->key);
@@ -35,7 +35,7 @@ static void usage(struct request *r) {
     }
 }
 
-static void help(struct request *r) {
+static void memory_help(struct request *r) {
     static const char *const lines[] = {
         "USAGE <key> [SAMPLES <count>]",
         "    Estimate how many bytes <key> takes with its value, by looking at <count>",
@@ -46,36 +46,19 @@ static void help(struct request *r) {
 }
 
 static const struct command memory_subcommands[] = {
-    {.name = "help",
-     .body = help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
+    {"help", memory_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Describe the subcommands."},
-    {.name = "usage",
-     .body = usage,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
+    {"usage", memory_usage, -3, .flags = CMD_READONLY, .first_key = 2, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Estimate how many bytes a key takes with its value.",
-     .complexity = "O(n) for n samples, or blocks of a list",
-     .syntax = "key:key [SAMPLES count:integer]",
+     .complexity = "O(n) for n samples, or blocks of a list", .syntax = "key:key [SAMPLES count:integer]",
      .key_flags = "RO"},
-    {.name = NULL},
+    {NULL},
 };
 
-static const struct command memory_cmd_commands[] = {
-    {.name = "memory",
-     .arity = -2,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
-     .summary = "Ask how memory is used.",
-     .complexity = "Depends on the subcommand",
-     .subcommands = memory_subcommands},
-    {.name = NULL},
+static const struct command memory_usage_commands[] = {
+    {"memory", NULL, -2, .group = GROUP_SERVER, .since = "4.0.0", .summary = "Ask how memory is used.",
+     .complexity = "Depends on the subcommand", .subcommands = memory_subcommands},
+    {NULL},
 };
 
-const struct module memory_cmd_module = {.commands = memory_cmd_commands};
+const struct module memory_usage_module = {.commands = memory_usage_commands};
