@@ -17,15 +17,11 @@ static void reply_at_rank(struct client *c, const struct entry *e, size_t rank, 
     if (zset_walk_next(&w)) zsets_reply_member(c, w.member, w.score, with_scores);
 }
 
-/* Each draw is from all members. Stops when the client is over its output limits, however many were asked for. */
+/* Each member is drawn from all. */
 static void draw_repeated(struct client *c, const struct entry *e, uint64_t n, bool with_scores) {
     size_t count = zset_count(e);
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n && !reply_is_pointless(c); i++)
         reply_at_rank(c, e, rand_below(count), with_scores);
-        if (i % 1024 != 1023) continue;
-        client_limit_replies(c);
-        if (c->flags & CLIENT_CLOSE_NOW) return;
-    }
 }
 
 static int compare_ranks(const void *a, const void *b) {
