@@ -28,7 +28,7 @@ static void del(struct request *r) {
     reply_int(r->client, removed);
 }
 
-static void count_keys(struct request *r, bool touch) {
+static void count_existing(struct request *r, bool touch) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     int64_t found = 0;
@@ -41,11 +41,11 @@ static void count_keys(struct request *r, bool touch) {
 }
 
 static void exists(struct request *r) {
-    count_keys(r, false);
+    count_existing(r, false);
 }
 
 static void touch(struct request *r) {
-    count_keys(r, true);
+    count_existing(r, true);
 }
 
 static void type(struct request *r) {

@@ -25,7 +25,7 @@ struct lcs_options {
     int64_t shortest;                          /* MINMATCHLEN: shorter matches are left out */
 };
 
-static bool parse_options(struct request *r, struct lcs_options *o) {
+static bool parse_lcs_options(struct request *r, struct lcs_options *o) {
     struct client *c = r->client;
     *o = (struct lcs_options){0};
     for (int i = 3; i < r->argc; i++) {
@@ -149,7 +149,7 @@ static void lcs(struct request *r) {
         return;
     }
     struct lcs_options o;
-    if (!parse_options(r, &o)) return;
+    if (!parse_lcs_options(r, &o)) return;
     char digits[2][NUM_I64_MAX];
     struct lcs l = {.a = a ? string_bytes(a, digits[0]) : SLICE(""), .b = b ? string_bytes(b, digits[1]) : SLICE("")};
     if (!alloc_rows(c, &l, o.only_length)) return;

@@ -67,7 +67,7 @@ static int parse_credentials(struct migration *m, int i) {
     return n;
 }
 
-static bool parse_options(struct migration *m) {
+static bool parse_migrate_options(struct migration *m) {
     struct request *r = m->request;
     for (int i = 6; i < r->argc; i++) {
         struct slice word = r->argv[i];
@@ -91,7 +91,7 @@ static bool parse_arguments(struct migration *m) {
     struct request *r = m->request;
     m->names = r->argv + 3;
     m->n_names = 1;
-    if (!parse_options(m)) return false;
+    if (!parse_migrate_options(m)) return false;
     if (!args_i64(r->client, r->argv[5], &m->timeout_ms) || !args_i64(r->client, r->argv[4], &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;

@@ -79,7 +79,7 @@ struct selection {
 };
 
 /* Read the option at argument i. Returns how many arguments it takes; 0: the error was replied. */
-static int parse_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
+static int parse_range_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
     struct slice word = r->argv[i];
     if (!s->store && slice_is(word, "withscores")) {
         s->with_scores = true;
@@ -105,7 +105,7 @@ static int parse_option(struct request *r, int i, bool may_reverse, bool may_cho
 static bool parse_selection(struct request *r, int at, struct selection *s) {
     bool choose = s->range.kind == BY_AUTO;
     for (int i = at + 2, n; i < r->argc; i += n) {
-        n = parse_option(r, i, choose, choose, s);
+        n = parse_range_option(r, i, choose, choose, s);
         if (n == 0) return false;
     }
     if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;
