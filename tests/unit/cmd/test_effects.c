@@ -1,9 +1,8 @@
-/* What follows from a command, for all commands of the keyspace and of strings: by how much it
- * counts as a change, as hits and as misses, which events are published and in which order, and
- * what is propagated in its place. The expectations are what redis-server 7.0.15 did (INFO's
- * rdb_changes_since_last_save, its keyevent channels, its append-only file), with two differences
- * which mean the same: EXPIRE ... GT loses its condition, and SET ... GET those of NX and XX; and with
- * one that is meant: LTRIM that removes nothing publishes nothing. */
+/* The effects of a command: how many changes, hits and misses it counts, which events it publishes in which order, and
+ * what is propagated in its place. The expectations are those of redis-server 7.0.15 (rdb_changes_since_last_save of
+ * INFO, the keyevent channels, the append-only file). Two differ without another meaning: EXPIRE ... GT is propagated
+ * without its condition, and SET ... GET without NX or XX. One differs on purpose: LTRIM that removes nothing publishes
+ * nothing. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
