@@ -15,7 +15,6 @@
 #include "conf/config_file.h"
 #include "durable/durability.h"
 #include "net/loop.h"
-#include "persist/rdb.h"
 #include "process/banner.h"
 #include "process/crash.h"
 #include "process/cron.h"
@@ -53,10 +52,10 @@ static const struct module *const modules[] = {
 
 #define COUNT(list) (sizeof list / sizeof list[0])
 
-/* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
+/* In Redis's form behind our name: tools that start a server read its version as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
-           VERSION_KURA);
+    printf("kura, as Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS,
+           alloc_library(), VERSION_KURA);
     return 0;
 }
 

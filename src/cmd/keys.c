@@ -1,4 +1,5 @@
-/* Keys as such, whatever their values. */
+/* Keys with any type of value: removing, counting, listing, renaming and copying them. */
+#include "cmd/keys.h"
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -10,7 +11,7 @@
 #include "session/request.h"
 #include "store/db.h"
 
-/* DEL and UNLINK are one: what is large is freed on the worker either way. */
+/* DEL, and UNLINK too: the worker frees large values either way. */
 static void del(struct request *r) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
@@ -20,15 +21,14 @@ static void del(struct request *r) {
         for (int k = 0; k < n; k++) {
             struct entry *e = db_write(db, &keys[k]);
             if (!e) continue;
-            db_remove(db, &keys[k], e);
-            db_changed(db, &keys[k], DB_GENERIC, "del");
+            keys_delete(db, &keys[k], e);
             removed++;
         }
     }
     reply_int(r->client, removed);
 }
 
-static void count(struct request *r, bool touch) {
+static void count_existing(struct request *r, bool touch) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     int64_t found = 0;
@@ -41,11 +41,11 @@ static void count(struct request *r, bool touch) {
 }
 
 static void exists(struct request *r) {
-    count(r, false);
+    count_existing(r, false);
 }
 
 static void touch(struct request *r) {
-    count(r, true);
+    count_existing(r, true);
 }
 
 static void type(struct request *r) {
@@ -79,7 +79,7 @@ static void keys(struct request *r) {
     reply_array_at(r->client, place, found);
 }
 
-/* Remove what stands where a key is to be put. False: there is something and `replace` is not. */
+/* Remove the key under whose name another is to be put. False: it exists, and must not be replaced. */
 static bool make_way(struct db *db, const struct key *to, bool replace) {
     struct entry *e = db_write(db, to);
     if (!e) return true;
@@ -87,8 +87,8 @@ static bool make_way(struct db *db, const struct key *to, bool replace) {
     return replace;
 }
 
-/* The source is looked up twice, as making way is a change and entries stay in their places only until the next one. */
-static void rename_to(struct request *r, bool replace) {
+/* The source is looked up twice, because make_way() may move its entry. */
+static void rename_key(struct request *r, bool replace) {
     struct client *c = r->client;
     struct db *db = c->db;
     struct key to = key_of(r->argv[2]);
@@ -99,7 +99,7 @@ static void rename_to(struct request *r, bool replace) {
     }
     if (!same && make_way(db, &to, replace)) {
         db_attach(db, &to, db_detach(db, &r->key, db_peek(db, &r->key)));
-        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* one change, two events */
+        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* two events, but one change */
         db_changed(db, &to, DB_GENERIC, "rename_to");
         done = true;
     }
@@ -111,11 +111,11 @@ static void rename_to(struct request *r, bool replace) {
 }
 
 static void rename_command(struct request *r) {
-    rename_to(r, true);
+    rename_key(r, true);
 }
 
 static void renamenx(struct request *r) {
-    rename_to(r, false);
+    rename_key(r, false);
 }
 
 static void reply_same(struct client *c) {
@@ -136,7 +136,7 @@ static void move(struct request *r) {
         return;
     }
     db_attach(to, &r->key, db_detach(from, &r->key, e));
-    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* one change, two events */
+    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* two events, but one change */
     db_changed(to, &r->key, DB_GENERIC, "move_to");
     reply_int(c, 1);
 }
@@ -148,8 +148,7 @@ static bool parse_copy(struct request *r, struct db **to, bool *replace) {
         } else if (slice_is(r->argv[i], "db") && i + 1 < r->argc) {
             if (!args_db(r->client, r->argv[++i], to)) return false;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(r->client);
         }
     }
     return true;
@@ -213,7 +212,7 @@ static const struct command keys_commands[] = {
     {"type", type, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "1.0.0",
      .summary = "Tell the type of a value.", .syntax = "key:key", .key_flags = "RO"},
     {"randomkey", randomkey, 1, .flags = CMD_READONLY, .since = "1.0.0", .summary = "Draw a key at random.",
-     .tips = "request_policy:all_shards,nondeterministic_output"},
+     .tips = "request_policy:all_shards,response_policy:special,nondeterministic_output"},
     {"keys", keys, 2, .flags = CMD_READONLY, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .since = "1.0.0",
      .summary = "List the keys that match a pattern.", .complexity = "O(n) for n keys in the database",
      .syntax = "pattern:pattern", .tips = "request_policy:all_shards,nondeterministic_output_order"},

@@ -15,7 +15,6 @@
 #include "exec/wave.h"
 #include "persist/aof.h"
 #include "persist/aof_write.h"
-#include "persist/child.h"
 #include "process/cron.h"
 #include "process/shutdown.h"
 #include "session/gates.h"

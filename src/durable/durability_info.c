@@ -1,6 +1,6 @@
 /* The fields of INFO persistence, in Redis's order. */
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/report.h"
 #include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
@@ -13,13 +13,14 @@
 
 static void write_children(struct buf *out) {
     const struct child_metrics *m = &child_metrics;
-    double share = m->keys_total ? (double)m->keys_done * 100 / (double)m->keys_total : 0;
-    int64_t age_s = m->cow_bytes ? (clock_mono_us() - m->cow_us) / 1000000 : 0;
-    buf_printf(out,
-               "loading:%d\r\nasync_loading:0\r\ncurrent_cow_peak:%zu\r\ncurrent_cow_size:%zu\r\n"
-               "current_cow_size_age:%lld\r\ncurrent_fork_perc:%.2f\r\ncurrent_save_keys_processed:%zu\r\n"
-               "current_save_keys_total:%zu\r\n",
-               loading_is_active(), m->cow_peak, m->cow_bytes, (long long)age_s, share, m->keys_done, m->keys_total);
+    report_int(out, "loading", loading_is_active());
+    report_int(out, "async_loading", 0);
+    report_int(out, "current_cow_peak", (int64_t)m->cow_peak);
+    report_int(out, "current_cow_size", (int64_t)m->cow_bytes);
+    report_int(out, "current_cow_size_age", m->cow_bytes ? (clock_mono_us() - m->cow_us) / 1000000 : 0);
+    report_ratio(out, "current_fork_perc", (double)m->keys_done * 100, (double)m->keys_total, "");
+    report_int(out, "current_save_keys_processed", (int64_t)m->keys_done);
+    report_int(out, "current_save_keys_total", (int64_t)m->keys_total);
 }
 
 static int64_t running_s(int64_t began_s) {
@@ -29,36 +30,43 @@ static int64_t running_s(int64_t began_s) {
 static void write_snapshots(struct buf *out) {
     const struct bgsave_status *s = &bgsave_status;
     const struct snapshot_metrics *f = &snapshot_metrics;
-    buf_printf(out,
-               "rdb_changes_since_last_save:%lld\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_save_time:%lld\r\n"
-               "rdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:%lld\r\n"
-               "rdb_saves:%llu\r\nrdb_last_cow_size:%zu\r\nrdb_last_load_keys_expired:%llu\r\n"
-               "rdb_last_load_keys_loaded:%llu\r\n",
-               (long long)db_metrics.dirty, child_running() == CHILD_RDB, (long long)f->saved_s,
-               s->failed ? "err" : "ok", (long long)s->took_s, (long long)running_s(s->began_s),
-               (unsigned long long)f->saves, child_metrics.last_cow_bytes[CHILD_RDB], (unsigned long long)f->expired,
-               (unsigned long long)f->loaded);
+    report_int(out, "rdb_changes_since_last_save", db_metrics.dirty);
+    report_int(out, "rdb_bgsave_in_progress", child_running() == CHILD_RDB);
+    report_int(out, "rdb_last_save_time", f->saved_s);
+    report_text(out, "rdb_last_bgsave_status", s->failed ? "err" : "ok");
+    report_int(out, "rdb_last_bgsave_time_sec", s->took_s);
+    report_int(out, "rdb_current_bgsave_time_sec", running_s(s->began_s));
+    report_int(out, "rdb_saves", (int64_t)f->saves);
+    report_int(out, "rdb_last_cow_size", (int64_t)child_metrics.last_cow_bytes[CHILD_RDB]);
+    report_int(out, "rdb_last_load_keys_expired", (int64_t)f->expired);
+    report_int(out, "rdb_last_load_keys_loaded", (int64_t)f->loaded);
+}
+
+static void write_log(struct buf *out, const struct aof_status *s, const struct aof_write_metrics *m) {
+    report_int(out, "aof_current_size", s->current_size);
+    report_int(out, "aof_base_size", s->base_size);
+    report_int(out, "aof_pending_rewrite", s->rewrite_scheduled);
+    report_int(out, "aof_buffer_length", (int64_t)m->buffered);
+    report_int(out, "aof_pending_bio_fsync", m->pending_syncs);
+    report_int(out, "aof_delayed_fsync", (int64_t)m->delayed_syncs);
 }
 
 static void write_aof(struct buf *out) {
     struct aof_status s = aof_status();
     struct aof_write_metrics m = aof_write_metrics();
-    buf_printf(out,
-               "aof_enabled:%d\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:%d\r\n"
-               "aof_last_rewrite_time_sec:%lld\r\naof_current_rewrite_time_sec:%lld\r\n"
-               "aof_last_bgrewrite_status:%s\r\naof_rewrites:%llu\r\naof_rewrites_consecutive_failures:%llu\r\n"
-               "aof_last_write_status:%s\r\naof_last_cow_size:%zu\r\nmodule_fork_in_progress:0\r\n"
-               "module_fork_last_cow_size:0\r\n",
-               s.state != AOF_OFF, child_running() == CHILD_AOF, s.rewrite_scheduled, (long long)s.rewrite_took_s,
-               (long long)running_s(s.rewrite_began_s), s.rewrite_failed ? "err" : "ok", (unsigned long long)s.rewrites,
-               (unsigned long long)s.failures, aof_write_failing(m) ? "err" : "ok",
-               child_metrics.last_cow_bytes[CHILD_AOF]);
-    if (s.state == AOF_OFF) return;
-    buf_printf(out,
-               "aof_current_size:%lld\r\naof_base_size:%lld\r\naof_pending_rewrite:%d\r\naof_buffer_length:%zu\r\n"
-               "aof_pending_bio_fsync:%u\r\naof_delayed_fsync:%llu\r\n",
-               (long long)s.current_size, (long long)s.base_size, s.rewrite_scheduled, m.buffered, m.pending_syncs,
-               (unsigned long long)m.delayed_syncs);
+    report_int(out, "aof_enabled", s.state != AOF_OFF);
+    report_int(out, "aof_rewrite_in_progress", child_running() == CHILD_AOF);
+    report_int(out, "aof_rewrite_scheduled", s.rewrite_scheduled);
+    report_int(out, "aof_last_rewrite_time_sec", s.rewrite_took_s);
+    report_int(out, "aof_current_rewrite_time_sec", running_s(s.rewrite_began_s));
+    report_text(out, "aof_last_bgrewrite_status", s.rewrite_failed ? "err" : "ok");
+    report_int(out, "aof_rewrites", (int64_t)s.rewrites);
+    report_int(out, "aof_rewrites_consecutive_failures", (int64_t)s.failures);
+    report_text(out, "aof_last_write_status", aof_write_failing(m) ? "err" : "ok");
+    report_int(out, "aof_last_cow_size", (int64_t)child_metrics.last_cow_bytes[CHILD_AOF]);
+    report_int(out, "module_fork_in_progress", 0);
+    report_int(out, "module_fork_last_cow_size", 0);
+    if (s.state != AOF_OFF) write_log(out, &s, &m);
 }
 
 void durability_write_info(struct buf *out) {

@@ -21,11 +21,13 @@ typedef void (*block_reply_fn)(struct client *c);
  * once. A request that is run again keeps its first deadline. O(n). */
 void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
               block_reply_fn timed_out);
-/* CLIENT PAUSE: hold an admitted request, and all requests behind it, until block_resume_all(). Nothing was replied to
- * it. */
+/* Hold an admitted request, and all requests behind it, until block_resume_all() or block_answer(): CLIENT PAUSE,
+ * SHUTDOWN, a long CLIENT LIST. Nothing was replied to it. */
 void block_postpone(struct request *r);
 /* End the waits of postponed requests: their clients are ready, in the order of their waits. O(clients). */
 void block_resume_all(void);
+/* Answer a postponed request with this reply instead of running it again. False: the client has no such request. */
+bool block_answer(struct client *c, block_reply_fn reply);
 /* CLIENT UNBLOCK: end the wait for keys with this reply, or with that of a timeout if it is NULL. False: the client
  * does not wait for keys. */
 bool block_end(struct client *c, block_reply_fn error);

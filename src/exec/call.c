@@ -76,11 +76,12 @@ void call(struct request *r) {
 bool call_replay(struct request *r) {
     int arity = r->command->arity;
     if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
-    size_t mark = conn_mark();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     propagate_begin();
     r->command->body(r);
     propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
-    conn_truncate(mark);
+    conn_take_back(&range);
     return true;
 }
 

@@ -82,16 +82,15 @@ void wave_send(void) {
 /* --- a batch --------------------------------------------------------------------------------- */
 
 /* The client's requests of this batch were executed: its range of replies is complete. */
-static void close_range(struct client *c, size_t mark) {
+static void close_range(struct client *c, struct conn_range *range) {
     if (unlikely(push_kept)) push_settle(c);
-    conn_keep(&c->conn, mark);
-    if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
+    client_keep_replies(c, range);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
 }
 
 static void run_requests(void) {
     struct client *open = NULL; /* the client whose range of replies is open */
-    size_t mark = 0;
+    struct conn_range range;
     call_start_clock();
     for (int i = 0; i < batch.count; i++) {
         struct request *r = &batch.requests[i];
@@ -102,15 +101,15 @@ static void run_requests(void) {
             continue;
         }
         if (c != open) {
-            if (open) close_range(open, mark);
-            mark = conn_open();
+            if (open) close_range(open, &range);
+            client_open_replies(c, &range);
             open = client_writing = c;
         }
         client_current = c;
         exec_run(r);
     }
     client_current = client_writing = NULL;
-    if (open) close_range(open, mark);
+    if (open) close_range(open, &range);
 }
 
 /* Fetch the entries of the keys that the requests name first. */
@@ -196,10 +195,11 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
     server_metrics.protocol_disconnects++;
     log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     reply_errorf(c, "ERR %s", parser->error);
     c->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    conn_keep(&c->conn, mark);
+    client_keep_replies(c, &range);
 }
 
 /* The client has to wait: its input from `from` on is to be stashed, and parsed when the wait is over. If the parser

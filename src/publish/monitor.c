@@ -12,7 +12,6 @@
 #include "catalog/command_row.h"
 #include "exec/call.h"
 #include "net/conn.h"
-#include "net/socket.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/push.h"
@@ -24,13 +23,12 @@ static size_t monitor_count, monitor_cap;
 /* --- lines ----------------------------------------------------------------------------------- */
 
 static void write_line(const struct request *r, struct buf *line) {
-    char peer[SOCKET_NAME_MAX];
+    struct slice peer = client_peer(r->client);
     bool is_local = r->client->flags & CLIENT_UNIX_SOCKET;
-    client_peer(r->client, peer);
-    if (is_local) *strrchr(peer, ':') = '\0'; /* the name is "path:0" */
+    if (is_local) peer.len -= strlen(":0"); /* the name is "path:0" */
     int64_t now_us = clock_wall_us();
-    buf_printf(line, "+%lld.%06lld [%d %s%s]", (long long)(now_us / 1000000), (long long)(now_us % 1000000),
-               r->client->db->id, is_local ? "unix:" : "", peer);
+    buf_printf(line, "+%lld.%06lld [%d %s%.*s]", (long long)(now_us / 1000000), (long long)(now_us % 1000000),
+               r->client->db->id, is_local ? "unix:" : "", (int)peer.len, peer.ptr);
     for (int i = 0; i < r->argc; i++) {
         buf_append(line, " ", 1);
         bool secret = i < REQUEST_REDACTABLE && (r->redacted >> i & 1);
@@ -45,12 +43,12 @@ static void monitor_feed(const struct request *r, uint64_t spent) {
     static struct buf line; /* kept for the next request */
     line.len = 0;
     write_line(r, &line);
-    size_t start = conn_mark();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(line.data, line.len);
-    size_t end = conn_mark();
     for (size_t i = 0; i < monitor_count; i++)
-        push_copy(monitors[i], start, end);
-    conn_truncate(start);
+        push_copy(monitors[i], range.start, conn_mark());
+    conn_take_back(&range);
 }
 
 /* --- monitors -------------------------------------------------------------------------------- */

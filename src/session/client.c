@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "catalog/catalog.h"
 #include "net/socket.h"
 #include "session/limits.h"
@@ -83,6 +85,17 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     return c;
 }
 
+/* The texts of both addresses, the peer's first. They never change. */
+struct client_addresses {
+    uint8_t peer_len, local_len;
+    char text[];
+};
+static_assert(SOCKET_NAME_MAX <= UINT8_MAX, "the lengths fit");
+
+static size_t addresses_size(const struct client_addresses *a) {
+    return sizeof *a + a->peer_len + a->local_len;
+}
+
 static void free_labels(struct client *c) {
     if (c->labels == NULL) return;
     char **texts[] = {&c->labels->name, &c->labels->lib_name, &c->labels->lib_version};
@@ -131,6 +144,7 @@ void client_reap(void) {
     while (closed) {
         struct client *c = closed;
         closed = c->next;
+        if (c->addresses) alloc_put(c->addresses, addresses_size(c->addresses));
         alloc_put(c, sizeof *c);
     }
 }
@@ -142,8 +156,12 @@ void client_reap(void) {
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
+/* A range asks for the room of an element before it knows how many bytes that will be: a bit more than it takes. */
+#define ROOM_SLACK 64
+
+/* Clients that get what they did not ask for are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
-    return c->subscriber ? LIMITS_PUBSUB : LIMITS_NORMAL;
+    return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
 }
 
 static bool over_hard_limit(const struct client *c, size_t unsent) {
@@ -172,7 +190,7 @@ static bool over_output_limit(struct client *c) {
     return now_s - c->soft_limit_s > limits_options.output_limit[class].soft_s;
 }
 
-static void report_output_limit(const struct client *c) {
+static void report_output_limit(struct client *c) {
     struct buf line = {0};
     client_describe(c, 0, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
@@ -190,14 +208,58 @@ void client_limit_output(struct client *c) {
     if (over_output_limit(c)) close_for_output(c);
 }
 
-void client_limit_replies(struct client *c) {
-    if (over_hard_limit(c, conn_unsent(&c->conn) + conn_unsent_referred(&c->conn))) close_for_output(c);
-}
-
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
     report_output_limit(c);
-    c->conn.flags |= CONN_BROKEN; /* client_sent() closes it */
+    conn_break(&c->conn);
+}
+
+/* Bytes of all that waits to be sent, those of large values included. */
+static size_t unsent_bytes(const struct client *c) {
+    return conn_unsent(&c->conn) + conn_unsent_referred(&c->conn);
+}
+
+/* Bytes of output that the hard limit leaves the client. */
+static size_t output_room(const struct client *c) {
+    int64_t hard = limits_options.output_limit[client_class(c)].hard;
+    if (hard == 0) return CONN_NO_LIMIT;
+    size_t limit = hard > OUTPUT_UNCOUNTED ? (size_t)hard : OUTPUT_UNCOUNTED, unsent = unsent_bytes(c);
+    return limit > unsent ? limit - unsent : 0;
+}
+
+void client_open_replies(const struct client *c, struct conn_range *range) {
+    size_t room = output_room(c);
+    conn_open(range, room < CONN_NO_LIMIT ? room + ROOM_SLACK : room);
+}
+
+static void report_refusal(struct client *c, enum conn_refusal refusal) {
+    if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
+    if (refusal == CONN_NO_MEMORY)
+        log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
+}
+
+void client_keep_replies(struct client *c, struct conn_range *range) {
+    if (unlikely(range->refusal)) {
+        report_refusal(c, range->refusal);
+        conn_take_back(range);
+        client_close(c);
+        return;
+    }
+    conn_keep(&c->conn, range);
+    if (limits_options.output_limit[client_class(c)].hard && over_hard_limit(c, unsent_bytes(c))) close_for_output(c);
+}
+
+void client_push_replies(struct client *c, struct conn_range *range) {
+    report_refusal(c, range->refusal);
+    conn_push(&c->conn, range);
+}
+
+bool client_may_owe(struct client *c, size_t bytes) {
+    if (c->conn.flags & CONN_BROKEN) return false;
+    if (bytes <= output_room(c)) return true;
+    report_output_limit(c);
+    conn_break(&c->conn);
+    return false;
 }
 
 void client_sent(struct conn *conn) {
@@ -234,13 +296,33 @@ struct client *client_by_id(uint64_t id) {
     return NULL;
 }
 
-void client_peer(const struct client *c, char name[]) {
-    socket_peer_name(c->conn.source.fd, name);
+static const struct client_addresses *addresses_of(struct client *c) {
+    if (c->addresses) return c->addresses;
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX];
+    socket_peer_name(c->conn.source.fd, peer);
+    socket_local_name(c->conn.source.fd, local);
+    struct client_addresses sizes = {(uint8_t)strlen(peer), (uint8_t)strlen(local)};
+    c->addresses = alloc_get(addresses_size(&sizes));
+    *c->addresses = sizes;
+    memcpy(c->addresses->text, peer, sizes.peer_len);
+    memcpy(c->addresses->text + sizes.peer_len, local, sizes.local_len);
+    return c->addresses;
+}
+
+struct slice client_peer(struct client *c) {
+    const struct client_addresses *a = addresses_of(c);
+    return slice_of(a->text, a->peer_len);
+}
+
+struct slice client_local(struct client *c) {
+    const struct client_addresses *a = addresses_of(c);
+    return slice_of(a->text + a->peer_len, a->local_len);
 }
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
     if (c->labels) bytes += sizeof *c->labels;
+    if (c->addresses) bytes += addresses_size(c->addresses);
     for (size_t i = 0; i < part_count; i++)
         if (parts[i]->memory) bytes += parts[i]->memory(c);
     return bytes;
@@ -248,14 +330,6 @@ size_t client_memory(const struct client *c) {
 
 /* The letters of flags=, in the order in which Redis prints them. */
 static const char letters_in_order[] = "OPxbtRBdcUeT";
-
-static void write_letters(uint64_t letters, char text[sizeof letters_in_order]) {
-    char *p = text;
-    for (const char *letter = letters_in_order; *letter; letter++)
-        if (letters >> (*letter - 'A') & 1) *p++ = *letter;
-    if (p == text) *p++ = 'N';
-    *p = '\0';
-}
 
 static struct client_line line_of(const struct client *c) {
     struct client_line line = {.queued = -1, .redirect = -1};
@@ -268,26 +342,77 @@ static struct client_line line_of(const struct client *c) {
     return line;
 }
 
-void client_describe(const struct client *c, size_t executing, struct buf *out) {
-    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[sizeof letters_in_order];
-    struct client_line line = line_of(c);
-    socket_peer_name(c->conn.source.fd, peer);
-    socket_local_name(c->conn.source.fd, local);
-    write_letters(line.letters, flags);
-    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+/* The put functions write behind `to`, for which there is room, and return the end. */
+static inline char *put(char *to, struct slice text) {
+    memcpy(to, text.ptr, text.len);
+    return to + text.len;
+}
+
+static inline char *put_int(char *to, struct slice name, int64_t value) {
+    to = put(to, name);
+    return to + num_print_i64(to, value);
+}
+
+static char *put_letters(char *to, uint64_t letters) {
+    char *start = to;
+    for (const char *letter = letters_in_order; *letter; letter++)
+        if (letters >> (*letter - 'A') & 1) *to++ = *letter;
+    if (to == start) *to++ = 'N';
+    return to;
+}
+
+static char *put_session(char *to, const struct client *c, const struct client_line *line) {
     int64_t now_ms = clock_now_ms();
+    to = put_int(to, SLICE(" age="), (now_ms - c->created_ms) / 1000);
+    to = put_int(to, SLICE(" idle="), (now_ms - c->active_ms) / 1000);
+    to = put_letters(put(to, SLICE(" flags=")), line->letters);
+    to = put_int(to, SLICE(" db="), c->db->id);
+    to = put_int(to, SLICE(" sub="), (int64_t)line->channels);
+    to = put_int(to, SLICE(" psub="), (int64_t)line->patterns);
+    to = put_int(to, SLICE(" ssub="), (int64_t)line->shard_channels);
+    return put_int(to, SLICE(" multi="), line->queued);
+}
+
+static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t executing) {
     size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
-               peer, local, c->conn.source.fd, labels->name ? labels->name : "",
-               (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-               c->db->id, line.channels, line.patterns, line.shard_channels, line.queued, query,
-               memory > query ? memory - query : 0, line.queue_bytes);
-    buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
-               c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
-               c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
-               c->conn.source.events & LOOP_WRITE ? "w" : "");
-    buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)line.redirect, c->resp,
-               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+    to = put_int(to, SLICE(" qbuf="), (int64_t)query);
+    to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
+    to = put_int(to, SLICE(" argv-mem=0 multi-mem="), (int64_t)line->queue_bytes);
+    to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
+    to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
+    to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
+    to = put_int(to, SLICE(" tot-mem="), (int64_t)client_memory(c));
+    to = put(to, SLICE(" events="));
+    if (c->conn.source.events & (LOOP_READ | LOOP_HANGUP)) *to++ = 'r';
+    if (c->conn.source.events & LOOP_WRITE) *to++ = 'w';
+    return to;
+}
+
+#define LINE_FIXED_MAX 1024 /* bytes of a line without its texts: names of the fields, and numbers */
+
+static struct slice label_of(const char *label) {
+    return label ? slice_cstr(label) : SLICE("");
+}
+
+void client_describe(struct client *c, size_t executing, struct buf *out) {
+    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+    struct client_line line = line_of(c);
+    struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);
+    struct slice library = label_of(labels->lib_name), version = label_of(labels->lib_version);
+    struct slice command = slice_cstr(c->last_command ? catalog_full_name(c->last_command) : "NULL");
+    char *start =
+        buf_reserve(out, LINE_FIXED_MAX + peer.len + local.len + name.len + library.len + version.len + command.len);
+    char *to = put_int(start, SLICE("id="), (int64_t)c->id);
+    to = put(put(to, SLICE(" addr=")), peer);
+    to = put(put(to, SLICE(" laddr=")), local);
+    to = put_int(to, SLICE(" fd="), c->conn.source.fd);
+    to = put(put(to, SLICE(" name=")), name);
+    to = put_session(to, c, &line);
+    to = put_memory(to, c, &line, executing);
+    to = put(put(to, SLICE(" cmd=")), command);
+    to = put_int(to, SLICE(" user=default redir="), line.redirect);
+    to = put_int(to, SLICE(" resp="), c->resp);
+    to = put(put(to, SLICE(" lib-name=")), library);
+    to = put(put(to, SLICE(" lib-ver=")), version);
+    out->len += (size_t)(to - start);
 }

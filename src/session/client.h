@@ -44,6 +44,7 @@ struct client {
     struct db *db;                      /* the selected one */
     const struct command *last_command; /* NULL: it has sent no known command */
     struct client_labels *labels;       /* NULL until one is set */
+    struct client_addresses *addresses; /* NULL until asked for */
     struct subscriber *subscriber;      /* pubsub.c: NULL without subscriptions */
     struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
     struct waiter *waiter;              /* block.c: NULL while it has no request that waits or is held */
@@ -112,8 +113,16 @@ void client_sent(struct conn *conn);
 /* Close the client if its unsent output exceeds a limit. Called after each send, and by the cron for clients that read
  * nothing. */
 void client_limit_output(struct client *c);
-/* Close the client if its replies exceed the hard limit before any of them is sent, however fast it would read. */
-void client_limit_replies(struct client *c);
+/* A range of the client's replies: it refuses what exceeds the hard limit, before any of it is sent, however fast the
+ * client would read. */
+void client_open_replies(const struct client *c, struct conn_range *range);
+/* Close the range, as conn_keep() and conn_push() do. If it has refused bytes, the client gets none of it: keeping
+ * closes the client at once, pushing when the wave's output is sent. */
+void client_keep_replies(struct client *c, struct conn_range *range);
+void client_push_replies(struct client *c, struct conn_range *range);
+/* May so many bytes wait for the end of the client's own command? If not, it gets nothing more, and client_sent()
+ * closes it. */
+bool client_may_owe(struct client *c, size_t bytes);
 /* As client_limit_output(), after a message of another client's command. The client must not be closed there: it gets
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);
@@ -151,8 +160,10 @@ struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
 /* Append its line of CLIENT LIST, without the line end. `executing` is the length in bytes of the request that asks, if
  * it is this client's, else 0. */
-void client_describe(const struct client *c, size_t executing, struct buf *out);
+void client_describe(struct client *c, size_t executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
-/* The text of `addr=` (CLIENT LIST, KILL), which has at most SOCKET_NAME_MAX bytes: see socket_peer_name(). */
-void client_peer(const struct client *c, char name[]);
+/* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the
+ * kernel and keeps both; they are valid as long as the struct. */
+struct slice client_peer(struct client *c);
+struct slice client_local(struct client *c);
