@@ -82,9 +82,10 @@ static const struct command rows[] = {LAB_ROW("take", take, -2, .first_key = 1),
 
 static void run(int who, const char *text) {
     struct request r = lab_request(clients[who], text);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     take(&r);
-    conn_push(&clients[who]->conn, mark);
+    conn_push(&clients[who]->conn, &range);
 }
 
 static const char *sent_to(int who) {

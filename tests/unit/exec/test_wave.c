@@ -103,9 +103,10 @@ static int argument(const struct request *r) {
 
 /* Reply as many bytes as asked for. */
 static void big(struct request *r) {
-    int n = argument(r);
-    memset(conn_reserve((size_t)n), 'b', (size_t)n);
-    conn_arena.len += (size_t)n;
+    size_t n = (size_t)argument(r);
+    if (!conn_has_room(n)) return;
+    memset(conn_tail(), 'b', n);
+    conn_arena.len += n;
 }
 
 static void close_other(struct request *r) {
@@ -114,10 +115,11 @@ static void close_other(struct request *r) {
 }
 
 static void tell_other(struct request *r) {
-    size_t start = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write("+message\r\n", 10);
-    push_copy(clients[argument(r)], start, conn_mark());
-    conn_truncate(start);
+    push_copy(clients[argument(r)], range.start, conn_mark());
+    conn_take_back(&range);
     reply_ok(r->client);
 }
 
