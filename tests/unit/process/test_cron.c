@@ -1,6 +1,6 @@
-/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn; and a
- * turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the clients' output
- * limits are fakes. */
+/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn;
+ * and a turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the
+ * clients' output limits are fakes. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"

@@ -1,5 +1,5 @@
-/* The OOM score: relative values are added to the score that the process had, "no" brings that back, and a child takes its
- * own. All of it happens to forked processes: a score that was raised cannot always be lowered again. */
+/* The OOM score: relative values are added to the score that the process had, "no" brings that back, and a child takes
+ * its own. All of it happens to forked processes: a score that was raised cannot always be lowered again. */
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/module.h"

@@ -1,5 +1,5 @@
-/* MONITOR: every monitor gets a line for each request, in Redis's form, with secrets hidden; without monitors nothing is
- * listened to. Calls and pushes are fakes. */
+/* MONITOR: every monitor gets a line for each request, in Redis's form, with secrets hidden; without monitors nothing
+ * is listened to. Calls and pushes are fakes. */
 #include "base/hash.h"
 #include "base/module.h"
 #include "catalog/command_row.h"

@@ -1,6 +1,6 @@
-/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its prefixes;
- * messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses what does not go
- * together. Calls, waves and pushes are fakes. */
+/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its
+ * prefixes; messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses
+ * what does not go together. Calls, waves and pushes are fakes. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
