@@ -1,5 +1,5 @@
-/* Background saves: save points begin them, a failure is followed by a pause and by the refusal of writes, and the changes
- * that a child has not seen still count. The child, the snapshot and loading are fakes. */
+/* Background saves: save points begin them, a failure is followed by a pause and by the refusal of writes, and the
+ * changes that a child has not seen still count. The child, the snapshot and loading are fakes. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"

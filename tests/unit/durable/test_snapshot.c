@@ -1,5 +1,5 @@
-/* The snapshot file: a good one replaces the former and is counted, one that cannot be written leaves the former alone, and
- * one that cannot be read is told in the log. */
+/* The snapshot file: a good one replaces the former and is counted, one that cannot be written leaves the former alone,
+ * and one that cannot be read is told in the log. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
