@@ -94,6 +94,30 @@ static void memory_is_left_alone_while_a_child_lives(void **state) {
     assert_int_equal(evict_idle_s(e), 0);
 }
 
+static void change_many(bool put) {
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct key key = key_of(slice_of((char *)&i, sizeof i));
+        struct entry *e = db_look(db_at(0), &key);
+        if (put)
+            db_set_int(db_at(0), &key, e, 1, ENTRY_NO_TTL);
+        else
+            db_remove(db_at(0), &key, e);
+    }
+}
+
+static void tables_do_not_shrink_while_a_child_lives(void **state) {
+    (void)state;
+    change_many(true);
+    size_t full = table_memory(&db_at(0)->keys);
+    child_changed(true);
+    change_many(false);
+    assert_int_equal(table_memory(&db_at(0)->keys), full);
+    child_changed(false);
+    change_many(true);
+    change_many(false);
+    assert_true(table_memory(&db_at(0)->keys) < full / 2);
+}
+
 static void the_end_kills_a_child(void **state) {
     (void)state;
     killed = 0;
@@ -128,6 +152,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_takes_its_name_and_processors),
         cmocka_unit_test(memory_is_left_alone_while_a_child_lives),
+        cmocka_unit_test(tables_do_not_shrink_while_a_child_lives),
         cmocka_unit_test(the_end_kills_a_child),
         cmocka_unit_test(the_end_waits_for_the_first_copy),
     };

@@ -43,7 +43,7 @@ static void expect_done(const char *expected) {
     buf_free(&done);
 }
 
-static bool collects, start_fails, end_requested, save_fails, may_not_end, stops_writes, has_points;
+static bool collects, rewrite_begins, start_fails, end_requested, save_fails, may_not_end, stops_writes, has_points;
 static struct aof_write_metrics metrics;
 static int errno_of_next_write;
 
@@ -85,6 +85,7 @@ void aof_stop(void) {
 }
 void aof_tick(void) {
     note("aof-tick");
+    collects = collects || rewrite_begins;
 }
 void aof_end(void) {
     note("aof-end");
@@ -111,10 +112,12 @@ bool children_end(bool force) {
 }
 void loading_start_up(bool from_aof) {
     assert_false(propagate_wanted);
+    assert_true(shutdown_before_end(SHUTDOWN_SAVE)); /* half a dataset is not saved */
     note(from_aof ? "load-aof" : "load-snapshot");
 }
 bool loading_again(void) {
     wanted_while_loading = propagate_wanted;
+    tick(); /* does nothing meanwhile */
     note("load-again");
     return !save_fails;
 }
@@ -149,7 +152,8 @@ static const struct command write_row = {.name = "set", .flags = CMD_WRITE}, rea
 /* All is well again: the file is off, nothing has failed. */
 static int reset(void **state) {
     (void)state;
-    collects = start_fails = end_requested = save_fails = may_not_end = stops_writes = has_points = false;
+    collects = rewrite_begins = start_fails = end_requested = save_fails = may_not_end = stops_writes = has_points =
+        false;
     call_is_nested = false;
     metrics = (struct aof_write_metrics){0};
     errno_of_next_write = 0;
@@ -200,6 +204,11 @@ static void commands_go_to_the_file_while_it_collects(void **state) {
     child_changed_state();
     changes();
     expect_done("append:5:FLUSHALL:raw ");
+    collects = false;
+    child_changed_state();
+    rewrite_begins = true; /* in a tick */
+    tick();
+    assert_true(propagate_wanted);
 }
 
 static void the_file_may_refuse_to_be_turned_on(void **state) {
@@ -249,8 +258,9 @@ static void a_reload_appends_nothing(void **state) {
     expect_done("flush-all load-again ");
     assert_false(wanted_while_loading);
     assert_true(propagate_wanted);
-    save_fails = true;
+    save_fails = stops_writes = true;
     assert_false(durability_reload());
+    assert_true(gates_any_closed);
 }
 
 /* --- the gate -------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,8 +32,9 @@
 
 /* --- fakes ----------------------------------------------------------------------------------- */
 
-static int turns, opened;
+static int turns, shutdowns, opened;
 static bool end_requested;
+static int *finished;     /* shared with children */
 static struct buf during; /* INFO, as a turn during loading shows it */
 
 void wave_run(void) {
@@ -41,6 +43,7 @@ void wave_run(void) {
     loading_describe(&during);
 }
 void shutdown_turn(void) {
+    shutdowns++;
     assert_true(loading_is_active());
     assert_true(gates_any_closed);
 }
@@ -48,12 +51,13 @@ bool shutdown_is_requested(void) {
     return end_requested;
 }
 void shutdown_finish(void) {
-    end_requested = false;
+    if (!end_requested) _exit(3);
+    (*finished)++;
 }
 
 struct snapshot_metrics snapshot_metrics;
 static const char *snapshot_file = "absent";
-static bool snapshot_is_broken;
+static bool snapshot_is_broken, snapshot_base;
 static struct rdb_read snapshot_job;
 
 const char *snapshot_name(void) {
@@ -61,7 +65,8 @@ const char *snapshot_name(void) {
 }
 bool snapshot_read(struct rdb_read *job, const char *name) {
     snapshot_job = *job;
-    assert_string_equal(name, snapshot_file);
+    assert_string_equal(name, snapshot_base ? "the base" : snapshot_file);
+    db_metrics.dirty += 3;
     assert_true(loading_is_active() && gates_any_closed);
     job->end = 99;
     return !snapshot_is_broken;
@@ -72,6 +77,9 @@ static const char *aof_text = "";
 static enum aof_load aof_result = AOF_LOAD_FINE;
 static size_t aof_applied;
 struct aof_options aof_options;
+static int base_fd;
+static bool base_loaded;
+static uint64_t base_end;
 
 static size_t apply(size_t (*hook)(void *, const struct aof_command *, size_t), const char *text) {
     static char copy[20000];
@@ -96,6 +104,10 @@ static size_t apply(size_t (*hook)(void *, const struct aof_command *, size_t), 
 enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     hooks->sized(NULL, 1000);
     hooks->begun(NULL, "base");
+    if (snapshot_base) {
+        base_end = 0;
+        base_loaded = hooks->reader.read_base(NULL, base_fd, &base_end);
+    }
     hooks->reader.progress(NULL, 400);
     hooks->begun(NULL, "incr");
     hooks->reader.progress(NULL, 100);
@@ -230,6 +242,26 @@ static void the_snapshot_may_be_absent_or_broken(void **state) {
     unlink(path);
 }
 
+static void a_log_may_begin_with_a_snapshot(void **state) {
+    (void)state;
+    FILE *file = tmpfile();
+    fputs("a base", file);
+    fflush(file);
+    base_fd = fileno(file);
+    snapshot_base = true;
+    aof_text = "";
+    assert_true(loading_again());
+    assert_true(base_loaded && base_end == 99);
+    assert_int_equal(lseek(base_fd, 0, SEEK_CUR), 0); /* it is read from its start */
+    assert_int_equal(snapshot_job.fd, base_fd);
+    assert_true(snapshot_job.flags & RDB_KEEP_EXPIRED); /* the log that follows has their DELs */
+    snapshot_is_broken = true;
+    loading_again();
+    assert_false(base_loaded);
+    snapshot_is_broken = snapshot_base = false;
+    fclose(file);
+}
+
 static void the_log_replaces_the_dataset(void **state) {
     (void)state;
     struct key key = key_of(SLICE("k"));
@@ -249,6 +281,11 @@ static void the_log_replaces_the_dataset(void **state) {
     assert_int_equal(turns + opened, 0);
 }
 
+static void pass_ms(int ms) {
+    for (int64_t end_us = clock_mono_us() + ms * 1000; clock_mono_us() < end_us;) {
+    }
+}
+
 /* The loop is turned about every 10 ms; each command takes longer here. */
 static void at_start_up_clients_are_served_meanwhile(void **state) {
     (void)state;
@@ -257,18 +294,27 @@ static void at_start_up_clients_are_served_meanwhile(void **state) {
     db_metrics.dirty = 7;
     loading_start_up(true);
     rdb_options.key_load_delay_us = 0;
-    int during_start = turns;
-    assert_true(during_start >= 3);
+    assert_true(turns >= 3);
+    assert_int_equal(shutdowns, turns);
     buf_append(&during, "", 1);
     assert_non_null(strstr(during.data, "loading_loaded_bytes:500\r\n")); /* 400 of the file before it */
     assert_int_equal(opened, 1);
     assert_int_equal(db_metrics.dirty, 0);
     assert_false(loading_is_active());
     expect_ran("1:0 2:0 3:0 ");
-    loading_progress(NULL, 1);
-    assert_int_equal(turns, during_start); /* start-up is over */
-    loading_start_up(false);    /* there is no snapshot: that is fine */
+    loading_start_up(false); /* there is no snapshot: that is fine */
     assert_int_equal(opened, 1);
+    turns = 0;
+    pass_ms(11);
+    loading_progress(NULL, 1);
+    assert_int_equal(turns, 0); /* start-up is over */
+    char path[] = "/tmp/kura-loading-XXXXXX";
+    close(mkstemp(path));
+    snapshot_file = path;
+    loading_start_up(false);
+    assert_int_equal(db_metrics.dirty, 0);
+    unlink(path);
+    snapshot_file = "absent";
     buf_free(&during);
 }
 
@@ -305,6 +351,7 @@ static void a_start_without_the_dataset_ends_the_process(void **state) {
     assert_int_equal(status_of(load_a_broken_log), 1);
     assert_int_equal(status_of(load_a_broken_snapshot), 1);
     assert_int_equal(status_of(end_while_loading), 0);
+    assert_int_equal(*finished, 1);
 }
 
 static int start(void **state) {
@@ -314,6 +361,8 @@ static int start(void **state) {
     clock_init();
     clock_update();
     db_init(2);
+    finished = mmap(NULL, sizeof *finished, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (finished == MAP_FAILED) return -1;
     catalog_register(rows);
     catalog_ready();
     return loop_init(16) ? 0 : -1;
@@ -327,6 +376,7 @@ int main(void) {
         cmocka_unit_test(clients_are_kept_out_meanwhile),
         cmocka_unit_test(nothing_expires_meanwhile),
         cmocka_unit_test(the_snapshot_may_be_absent_or_broken),
+        cmocka_unit_test(a_log_may_begin_with_a_snapshot),
         cmocka_unit_test(the_log_replaces_the_dataset),
         cmocka_unit_test(at_start_up_clients_are_served_meanwhile),
         cmocka_unit_test(a_start_without_the_dataset_ends_the_process),
