@@ -18,7 +18,7 @@
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,7 +172,7 @@ static void the_dataset_is_loaded_first(void **state) {
     config_register(durability_module.options);
     assert_true(set("appendonly", "yes")); /* nothing happens yet */
     collects = true;
-    stats.started_ms = 1234567;
+    server_metrics.started_ms = 1234567;
     durability_start();
     expect_done("load-aof ");
     assert_int_equal(snapshot_metrics.saved_s, 1234);

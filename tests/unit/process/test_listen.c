@@ -10,10 +10,9 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/listen.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,11 +49,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
-static bool has_password;
-
-bool auth_required(void) {
-    return has_password;
-}
+bool client_needs_password;
 
 /* --- steps ----------------------------------------------------------------------------------- */
 
@@ -139,7 +134,7 @@ static void connections_become_clients(void **state) {
 static void a_client_too_many_is_told_and_closed(void **state) {
     (void)state;
     char text[100];
-    uint64_t before = stats.connections_rejected;
+    uint64_t before = server_metrics.connections_rejected;
     limits_options.max_clients = 1;
     int one = connect_tcp(port), other = connect_tcp(port);
     turn();
@@ -147,7 +142,7 @@ static void a_client_too_many_is_told_and_closed(void **state) {
     ssize_t n = read(other, text, sizeof text);
     assert_true(n > 0 && slice_eq(slice_of(text, (size_t)n), SLICE("-ERR max number of clients reached\r\n")));
     assert_int_equal(read(other, text, sizeof text), 0);
-    assert_int_equal(stats.connections_rejected, before + 1);
+    assert_int_equal(server_metrics.connections_rejected, before + 1);
     limits_options.max_clients = 10000;
     drop_clients();
     close(one);
@@ -289,14 +284,14 @@ static void connect_and_reset(void) {
 
 static void protected_mode_admits_only_this_machine(void **state) {
     (void)state;
-    uint64_t before = stats.connections_rejected;
+    uint64_t before = server_metrics.connections_rejected;
     connect_and_reset();
     assert_int_equal(count, 0);
-    assert_int_equal(stats.connections_rejected, before + 1);
-    has_password = true;
+    assert_int_equal(server_metrics.connections_rejected, before + 1);
+    client_needs_password = true;
     connect_and_reset();
     assert_int_equal(count, 1);
-    has_password = false;
+    client_needs_password = false;
     assert_true(set("protected-mode", "no"));
     connect_and_reset();
     assert_int_equal(count, 2);
