@@ -116,6 +116,7 @@ static void tables_do_not_shrink_while_a_child_lives(void **state) {
     change_many(true);
     change_many(false);
     assert_true(table_memory(&db_at(0)->keys) < full / 2);
+    db_shutdown();
 }
 
 static void the_end_kills_a_child(void **state) {
