@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -67,6 +69,7 @@ static void the_pid_file_is_there_while_the_server_runs(void **state) {
     int pid = 0;
     assert_true(set("pidfile", "pid"));
     process_module.start();
+    assert_int_equal(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1);
     FILE *file = fopen("pid", "r");
     assert_non_null(file);
     assert_int_equal(fscanf(file, "%d\n", &pid), 1);
@@ -163,6 +166,39 @@ static void a_child_takes_its_name_score_and_processors(void **state) {
         assert_int_equal(cpus_after(wrong[i], &before), all);
 }
 
+/* What the process in the background finds: 1 where all is as it should be. */
+static int looks_like_a_daemon(void) {
+    char path[3][32] = {"", "", ""};
+    for (int fd = 0; fd < 3; fd++) {
+        char link[32];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        if (readlink(link, path[fd], sizeof path[fd] - 1) < 0 || strcmp(path[fd], "/dev/null") != 0) return 0;
+    }
+    return getsid(0) == getpid();
+}
+
+static void a_daemon_leaves_its_terminal_and_its_parent(void **state) {
+    (void)state;
+    int fds[2], status;
+    char found = 'x';
+    assert_int_equal(pipe(fds), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        process_settle(); /* no daemon yet: it stays */
+        if (!set("daemonize", "yes")) _exit(1);
+        process_settle();
+        found = looks_like_a_daemon() ? 'd' : 'n';
+        _exit(write(fds[1], &found, 1) == 1 ? 0 : 1);
+    }
+    close(fds[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(fds[0], &found, 1), 1);
+    assert_int_equal(found, 'd');
+    close(fds[0]);
+}
+
 static int start(void **state) {
     (void)state;
     char *words[] = {"kura", NULL};
@@ -184,6 +220,7 @@ int main(void) {
         cmocka_unit_test(the_pid_file_is_there_while_the_server_runs),
         cmocka_unit_test(the_service_manager_is_told),
         cmocka_unit_test(abstract_sockets_begin_with_an_at_sign),
+        cmocka_unit_test(a_daemon_leaves_its_terminal_and_its_parent),
         cmocka_unit_test(a_child_takes_its_name_score_and_processors),
     };
     return cmocka_run_group_tests(tests, start, stop);
