@@ -54,8 +54,8 @@ static const struct module *const modules[] = {
 
 /* In Redis's form behind our name: tools that start a server read its version as "v=" or as the first number. */
 static int print_version(void) {
-    printf("kura, as Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
-           VERSION_KURA);
+    printf("kura, as Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS,
+           alloc_library(), VERSION_KURA);
     return 0;
 }
 

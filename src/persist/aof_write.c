@@ -250,6 +250,7 @@ bool aof_write_flush(bool force) {
     if (out.fd < 0) return true;
     if (out.waiting.len == 0 && out.synced == out.bytes && atomic_load(&sync_errno) == 0) return true;
     end_frame();
+    if (unlikely(aof_write_options.sleep_us > 0) && out.waiting.len) usleep((useconds_t)aof_write_options.sleep_us);
     if (out.waiting.len && !write_waiting(force)) return false;
     sync_by_policy();
     return true;

@@ -30,6 +30,7 @@ struct aof_write_options {
     int fsync;              /* enum aof_fsync: appendfsync */
     bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: no sync while a child is writing */
     bool timestamps;        /* aof-timestamp-enabled */
+    int64_t sleep_us;       /* before each write: DEBUG AOF-FLUSH-SLEEP */
 };
 extern struct aof_write_options aof_write_options;
 
