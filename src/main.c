@@ -23,7 +23,7 @@
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <errno.h>
 #include <locale.h>
@@ -141,7 +141,7 @@ static void start_server(void) {
         exit(1);
     }
     clock_update();
-    stats.started_ms = clock_now_ms();
+    server_metrics.started_ms = clock_now_ms();
     db_init(databases);
     for (size_t i = 0; i < COUNT(modules); i++)
         if (modules[i]->start) modules[i]->start();

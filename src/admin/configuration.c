@@ -13,7 +13,7 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -95,7 +95,7 @@ static void config_rewrite_command(struct request *r) {
 }
 
 static void config_resetstat(struct request *r) {
-    stats_reset();
+    server_metrics_reset();
     reply_ok(r->client);
 }
 

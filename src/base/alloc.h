@@ -21,9 +21,11 @@ void *alloc_get(size_t n);   /* uninitialised; never NULL; n > 0 */
 void *alloc_zero(size_t n);  /* zeroed */
 void *alloc_try(size_t n);   /* NULL if there is no memory: for sizes that come from outside */
 void *alloc_lines(size_t n); /* aligned to 64 bytes; n is a multiple of 64; freed with alloc_put */
-/* Grow or shrink; old is the size it was allocated with. p may be NULL if old is 0. O(n) if it moves. */
+/* Grow or shrink; old is the size it was allocated with. p may be NULL if old is 0. O(n) if it moves, but from 8 MB on
+ * only page-table entries move. */
 void *alloc_resize(void *p, size_t old, size_t n);
-void alloc_put(void *p, size_t n); /* p may be NULL */
+void *alloc_try_resize(void *p, size_t old, size_t n); /* NULL if there is no memory: p stays as it is */
+void alloc_put(void *p, size_t n);                     /* p may be NULL */
 /* Double the room of a full array, or make room for `first` items if it has none. Returns where it is now; sets
  * *cap. */
 void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first);

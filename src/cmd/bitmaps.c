@@ -176,7 +176,7 @@ struct sources {
 };
 
 /* False: a key has another type, and the error was replied. */
-static bool find_sources(struct request *r, struct sources *s) {
+static bool find_bitmaps(struct request *r, struct sources *s) {
     struct key keys[LOOKUP_AHEAD];
     struct db *db = r->client->db;
     for (int i = 3, n; i < r->argc; i += n) {
@@ -238,7 +238,7 @@ static void bitop(struct request *r) {
         s.bytes = alloc_get(s.count * sizeof *s.bytes);
         s.digits = alloc_get(s.count * sizeof *s.digits);
     }
-    if (find_sources(r, &s)) {
+    if (find_bitmaps(r, &s)) {
         store_combined(r, op, &s);
         reply_int(r->client, (int64_t)s.longest);
     }
@@ -393,7 +393,7 @@ static void bitfield_ro(struct request *r) {
     run_bitfield(r, false);
 }
 
-/* Only with SET or INCRBY is the key written. What is no step may be anything. */
+/* Only SET and INCRBY write the key. Words that are no step are passed over. */
 static const char *bitfield_key_flags(const struct slice *argv, int argc) {
     for (int i = 2, taken; i < argc; i += 1 + taken) {
         taken = step_arguments(argv, argc, i);

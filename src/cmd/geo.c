@@ -67,7 +67,7 @@ struct addition {
     int first;    /* argument of the first longitude */
 };
 
-static bool parse_addition(struct request *r, struct addition *a) {
+static bool parse_geoadd(struct request *r, struct addition *a) {
     for (a->first = 2; a->first < r->argc; a->first++) {
         struct slice word = r->argv[a->first];
         if (slice_is(word, "nx")) {
@@ -124,7 +124,7 @@ static void add_places(struct request *r, const struct addition *a, const double
 static void geoadd(struct request *r) {
     struct addition a = {0, false, 0};
     struct geohash_point p;
-    if (!parse_addition(r, &a)) return;
+    if (!parse_geoadd(r, &a)) return;
     size_t n = 0, bytes = (size_t)(r->argc - a.first) / 3 * sizeof(double);
     double *scores = alloc_get(bytes);
     int i = a.first;

@@ -96,7 +96,7 @@ static bool parse_flag(struct slice word, struct search *s) {
 }
 
 /* Read the option at argv, where `left` arguments are left. Returns how many it takes; 0: the error was replied. */
-static int parse_option(struct client *c, const struct slice *argv, int left, struct search *s) {
+static int parse_search_option(struct client *c, const struct slice *argv, int left, struct search *s) {
     struct slice word = argv[0];
     bool searches = s->form >= SEARCH;
     if (parse_flag(word, s)) return 1;
@@ -164,7 +164,7 @@ static int parse_fixed(struct request *r, struct search *s) {
 static bool parse_search(struct request *r, struct search *s) {
     int i = parse_fixed(r, s);
     for (int n = i; n && i < r->argc; i += n) {
-        n = parse_option(r->client, r->argv + i, r->argc - i, s);
+        n = parse_search_option(r->client, r->argv + i, r->argc - i, s);
         if (n == 0) return false;
     }
     return i && check_options(r, s);

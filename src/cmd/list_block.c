@@ -1,5 +1,5 @@
-/* Lists: the commands that wait until there is an element. Then they do what those of list_pop.c do, and are propagated
- * as these. */
+/* Lists: the commands that wait until there is an element. Then they work like the commands of list_pop.c, as which
+ * they are propagated. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -22,8 +22,8 @@ static void blmpop(struct request *r) {
     multi_pop_many(r, &list_pop_type, true);
 }
 
-/* Move an element if there is one, else wait. False: nothing has been moved. When the time is over, the reply is the
- * null of an array, but where nothing may block it is a plain null: so it is in Redis. */
+/* Move an element if there is one, else wait. False: nothing was moved. As in Redis, a wait that has timed out replies
+ * the null of an array, but where nothing may block the reply is a plain null. */
 static bool move_or_wait(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return list_pop_move(r, source, from, to);

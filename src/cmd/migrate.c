@@ -37,9 +37,9 @@ struct migration {
 
 enum outcome {
     DONE,        /* every request was answered, by an error perhaps */
-    RETRY,       /* the connection failed before the target can have taken a key */
-    NOT_WRITTEN, /* it failed, or the time was over, before all requests were written */
-    NOT_READ,    /* the same before all answers were read */
+    RETRY,       /* the connection failed before the first key was answered */
+    NOT_WRITTEN, /* the connection failed, or the time was over, before all requests were written */
+    NOT_READ,    /* the same, before all answers were read */
 };
 
 /* --- Arguments: each parser replies the error if it fails ---------------------------------------- */
@@ -67,7 +67,7 @@ static int parse_credentials(struct migration *m, int i) {
     return n;
 }
 
-static bool parse_options(struct migration *m) {
+static bool parse_migrate_options(struct migration *m) {
     struct request *r = m->request;
     for (int i = 6; i < r->argc; i++) {
         struct slice word = r->argv[i];
@@ -91,7 +91,7 @@ static bool parse_arguments(struct migration *m) {
     struct request *r = m->request;
     m->names = r->argv + 3;
     m->n_names = 1;
-    if (!parse_options(m)) return false;
+    if (!parse_migrate_options(m)) return false;
     if (!args_i64(r->client, r->argv[5], &m->timeout_ms) || !args_i64(r->client, r->argv[4], &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;
@@ -160,7 +160,7 @@ static void remove_sent_key(struct migration *m, const struct key *key) {
     m->gone[m->n_gone++] = key->name;
 }
 
-/* If AUTH or SELECT fails, all keys stay, although the target may have taken them: so it is in Redis. */
+/* As in Redis, all keys stay if AUTH or SELECT fails, although the target may have taken them. */
 static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     int introductions = (m->password.ptr != NULL) + (link->db != m->db);
     bool introduced = true, ok;

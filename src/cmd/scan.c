@@ -23,7 +23,7 @@ static int type_named(struct slice name) {
     return type;
 }
 
-static bool parse_options(struct request *r, struct scan *s) {
+static bool parse_scan_options(struct request *r, struct scan *s) {
     struct slice type = {NULL, 0};
     if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->step.pattern, &s->step.count, &type)) return false;
     if (type.ptr) s->type = type_named(type);
@@ -63,7 +63,7 @@ static void scan(struct request *r) {
     struct client *c = r->client;
     struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
-    if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
+    if (!args_cursor(c, r->argv[1], &cursor) || !parse_scan_options(r, &s)) return;
     cursor = scan_step_run(&s.step, &s, cursor, visit_keys);
     scan_step_reply(&s.step, c, cursor);
     propagate_apart();

@@ -80,7 +80,7 @@ static void sort_end(struct sort *s) {
 
 /* Read the option at argument i, which has arguments. Returns how many it takes with its name; 0: the error was
  * replied. */
-static int parse_option(struct sort *s, struct request *r, int i, bool may_store) {
+static int parse_sort_option(struct sort *s, struct request *r, int i, bool may_store) {
     struct slice word = r->argv[i];
     int left = r->argc - i - 1;
     if (slice_is(word, "limit") && left >= 2) {
@@ -116,7 +116,7 @@ static bool parse_sort(struct sort *s, struct request *r, bool may_store) {
             s->descending = true;
         } else if (slice_is(r->argv[i], "alpha")) {
             s->alpha = true;
-        } else if ((taken = parse_option(s, r, i, may_store)) == 0) {
+        } else if ((taken = parse_sort_option(s, r, i, may_store)) == 0) {
             return false;
         }
     }
@@ -384,7 +384,7 @@ static void store_list(struct sort *s, const struct key *key, struct entry *old)
 }
 
 /* The destination may be the source, or a key that BY or GET named: the sort needs none of them any more. */
-static void store_result(struct sort *s) {
+static void store_sorted(struct sort *s) {
     struct db *db = s->client->db;
     struct key key = key_of(s->store);
     struct entry *old = db_write(db, &key);
@@ -405,7 +405,7 @@ static void give_result(struct sort *s) {
     } else {
         emit_elements(s);
     }
-    if (s->store.ptr) store_result(s);
+    if (s->store.ptr) store_sorted(s);
 }
 
 static void run_sort(struct sort *s, struct request *r) {

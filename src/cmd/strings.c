@@ -50,7 +50,7 @@ static unsigned option_named(struct slice word) {
 
 /* Read the options from argument i on. NX excludes XX, and each lifetime excludes the others; otherwise an option may
  * be repeated, and the last time counts. *time is the argument of a time option. False: the error was replied. */
-static bool parse_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
+static bool parse_set_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
     *flags = 0;
     for (; i < r->argc; i++) {
         unsigned option = option_named(r->argv[i]) & allowed;
@@ -145,7 +145,7 @@ static void set(struct request *r) {
     unsigned flags = 0;
     if (unlikely(r->argc > 3)) {
         struct slice time;
-        if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
+        if (!parse_set_options(r, 3, SET_OPTIONS, &flags, &time)) return;
         if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
         if ((flags & GET) && !reply_string(r)) return;
     }
@@ -203,7 +203,7 @@ static void getex(struct request *r) {
     struct db *db = r->client->db;
     unsigned flags;
     struct slice time;
-    if (!parse_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
+    if (!parse_set_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
     struct entry *e;
     int64_t deadline_ms = ENTRY_NO_TTL;
     /* A time that is wrong is an error only if there is a string for it. */

@@ -25,7 +25,7 @@ struct range {
 static bool parse_score_end(struct slice s, double *score, bool *open) {
     *open = s.len > 0 && s.ptr[0] == '(';
     if (*open) s = slice_of(s.ptr + 1, s.len - 1);
-    return num_parse_f64(s, score) || args_strtod(s, score); /* Redis asks strtod(), which is laxer, and slower */
+    return num_parse_f64(s, score) || args_strtod(s, score); /* strtod(), which Redis asks, is laxer and slower */
 }
 
 static bool parse_lex_end(struct slice s, struct slice *member, bool *open, int8_t *infinite) {
@@ -57,7 +57,7 @@ static bool parse_range(struct client *c, struct slice min, struct slice max, st
     }
 }
 
-/* In reverse the ranks count from the end, and so does the span. */
+/* In reverse, the ranks of the range count from the end. Those of a span never do. */
 static struct zset_span span_by_rank(const struct entry *e, const struct range *range, bool reverse) {
     int64_t count = (int64_t)zset_count(e), first = range->first, last = range->last;
     if (!args_clip(&first, &last, count)) return (struct zset_span){0, 0};
@@ -79,7 +79,7 @@ struct selection {
 };
 
 /* Read the option at argument i. Returns how many arguments it takes; 0: the error was replied. */
-static int parse_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
+static int parse_range_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
     struct slice word = r->argv[i];
     if (!s->store && slice_is(word, "withscores")) {
         s->with_scores = true;
@@ -105,7 +105,7 @@ static int parse_option(struct request *r, int i, bool may_reverse, bool may_cho
 static bool parse_selection(struct request *r, int at, struct selection *s) {
     bool choose = s->range.kind == BY_AUTO;
     for (int i = at + 2, n; i < r->argc; i += n) {
-        n = parse_option(r, i, choose, choose, s);
+        n = parse_range_option(r, i, choose, choose, s);
         if (n == 0) return false;
     }
     if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;

@@ -18,7 +18,7 @@ struct addition {
     int first;           /* argument of the first score */
 };
 
-static bool parse_addition(struct request *r, struct addition *a) {
+static bool parse_zadd(struct request *r, struct addition *a) {
     struct client *c = r->client;
     for (a->first = 2; a->first < r->argc; a->first++) {
         struct slice word = r->argv[a->first];
@@ -97,7 +97,7 @@ static void add_to_zset(struct request *r, const struct addition *a) {
 
 static void zadd(struct request *r) {
     struct addition a = {0, false, 0};
-    if (parse_addition(r, &a)) add_to_zset(r, &a);
+    if (parse_zadd(r, &a)) add_to_zset(r, &a);
 }
 
 static void zincrby(struct request *r) {
@@ -260,7 +260,7 @@ const struct multi_pop zsets_pop_type = {
     .many = pop_nested,
 };
 
-static void pop_from_key(struct request *r, bool last) {
+static void pop_from_zset(struct request *r, bool last) {
     struct client *c = r->client;
     struct entry *e;
     int64_t n = 1;
@@ -282,11 +282,11 @@ static void pop_from_key(struct request *r, bool last) {
 }
 
 static void zpopmin(struct request *r) {
-    pop_from_key(r, false);
+    pop_from_zset(r, false);
 }
 
 static void zpopmax(struct request *r) {
-    pop_from_key(r, true);
+    pop_from_zset(r, true);
 }
 
 static void zmpop(struct request *r) {

@@ -59,12 +59,13 @@ static void run(int who, const char *text) {
     }
     request_prepare(&r);
     assert_non_null(r.command);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     client_current = r.client;
     call_start_clock();
     exec_run(&r);
     client_current = NULL;
-    conn_keep(&r.client->conn, mark);
+    conn_keep(&r.client->conn, &range);
 }
 
 /* What a client was sent since it was asked last. */
