@@ -8,7 +8,19 @@ proc wait_for_new_life {c} {
     return $::fresh
 }
 
-with_server {enable-debug-command yes save "3600 1"} {
+# The server has a configuration file.
+proc with_configured_server {directives body} {
+    set folder [string trim [exec mktemp -d]]
+    close [open [file join $folder kura.conf] w]
+    set h [server_start $directives -folder $folder -file [file join $folder kura.conf]]
+    lappend server::stack $h
+    uplevel 1 $body
+    set server::stack [lrange $server::stack 0 end-1]
+    if {[catch {server_stop $h} problem]} { test_failed "end of the server" $problem }
+    server_forget $h
+}
+
+with_configured_server {save "3600 1"} {
     test "DEBUG RESTART saves the data and the configuration, and starts the same process anew" {
         set c [client]
         $c SET k v
@@ -40,13 +52,13 @@ with_server {enable-debug-command yes save "3600 1"} {
         set c [client]
         assert_error "ERR value is not an integer or out of range" { $c DEBUG RESTART x }
         assert_error "ERR value is not an integer or out of range" { $c DEBUG CRASH-AND-RECOVER x }
-        $c CONFIG SET dbfilename [string repeat x 200].rdb
         $c SET k w
-        file mkdir [server_folder]/[string repeat x 200].rdb
+        file delete [server_folder]/dump.rdb
+        file mkdir [server_folder]/dump.rdb/in-the-way
         assert_error "ERR failed to restart the server. Check server logs." { $c DEBUG RESTART }
         assert_equal w [$c GET k]
-        file delete [server_folder]/[string repeat x 200].rdb
-        $c CONFIG SET dbfilename dump.rdb
+        assert_match "*Can't restart: error preparing for shutdown*" [server_log]
+        file delete -force [server_folder]/dump.rdb
         $c -close
     }
 
@@ -93,8 +105,9 @@ with_server {enable-debug-command yes save "3600 1"} {
         while {[clock milliseconds] < $began + 2500} { $c PING }
         assert_equal PONG [$idle PING]
         $c DEBUG PAUSE-CRON 0
-        while {![catch {$c CLIENT LIST} list] && [regexp {idle=} $list] && [llength [split $list \n]] > 2} { after 20 }
         assert {[$idle -closed]}
+        $c -close
+        set c [client]
         $c CONFIG SET timeout 0
         $c -close
     }
