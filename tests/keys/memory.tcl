@@ -42,10 +42,11 @@ with_server {} {
         set stats [r MEMORY STATS]
         set names {
             peak.allocated total.allocated startup.allocated replication.backlog clients.slaves clients.normal
-            cluster.links aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count keys.bytes-
-            per-key dataset.bytes dataset.percentage peak.percentage allocator.allocated allocator.active
-            allocator.resident allocator-fragmentation.ratio allocator-fragmentation.bytes allocator-rss.ratio
-            allocator-rss.bytes rss-overhead.ratio rss-overhead.bytes fragmentation fragmentation.bytes
+            cluster.links aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count
+            keys.bytes-per-key dataset.bytes dataset.percentage peak.percentage allocator.allocated
+            allocator.active allocator.resident allocator-fragmentation.ratio allocator-fragmentation.bytes
+            allocator-rss.ratio allocator-rss.bytes rss-overhead.ratio rss-overhead.bytes fragmentation
+            fragmentation.bytes
         }
         assert_equal [list {*}$names] [dict keys $stats]
         assert_equal 5 [dict get $stats keys.count]
