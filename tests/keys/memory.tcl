@@ -40,15 +40,13 @@ with_server {} {
         r SET other v EX 1000
         r SELECT 0
         set stats [r MEMORY STATS]
-        set names {
-            peak.allocated total.allocated startup.allocated replication.backlog clients.slaves clients.normal
-            cluster.links aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count
-            keys.bytes-per-key dataset.bytes dataset.percentage peak.percentage allocator.allocated
-            allocator.active allocator.resident allocator-fragmentation.ratio allocator-fragmentation.bytes
-            allocator-rss.ratio allocator-rss.bytes rss-overhead.ratio rss-overhead.bytes fragmentation
-            fragmentation.bytes
-        }
-        assert_equal [list {*}$names] [dict keys $stats]
+        assert_equal [list {*}{peak.allocated total.allocated startup.allocated replication.backlog clients.slaves
+            clients.normal cluster.links
+            aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count
+            keys.bytes-per-key
+            dataset.bytes dataset.percentage peak.percentage allocator.allocated allocator.active allocator.resident
+            allocator-fragmentation.ratio allocator-fragmentation.bytes allocator-rss.ratio allocator-rss.bytes
+            rss-overhead.ratio rss-overhead.bytes fragmentation fragmentation.bytes}] [dict keys $stats]
         assert_equal 5 [dict get $stats keys.count]
         assert_equal [info_field used_memory_startup] [dict get $stats startup.allocated]
         foreach {field name} {total.allocated used_memory dataset.bytes used_memory_dataset} {

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "net/conn.h"
 #include "net/conn_private.h"
+#include "session/client.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -252,10 +254,12 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
 /* Let the client have this many unsent bytes. */
 static void leave_unsent(struct client *c, size_t bytes) {
     conn_drop_output(&c->conn);
-    size_t mark = conn_open();
-    memset(conn_reserve(bytes), 'x', bytes);
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
+    assert_true(conn_has_room(bytes));
+    memset(conn_tail(), 'x', bytes);
     conn_arena.len += bytes;
-    conn_push(&c->conn, mark);
+    conn_push(&c->conn, &range);
     assert_int_equal(conn_unsent(&c->conn), bytes);
 }
 
@@ -352,15 +356,12 @@ static void replies_count_before_they_are_sent(void **state) {
     limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
     struct blob *blob = blob_new(20000);
     blob->len = 20000;
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     conn_write("$", 1);
     conn_write_blob(blob); /* only referred to, and counted all the same */
     conn_write("\r\n", 2);
-    conn_keep(&c->conn, mark);
-    assert_int_equal(conn_unsent(&c->conn), 3);
-    client_limit_output(c);
-    assert_false(is_closed(c));
-    client_limit_replies(c);
+    client_keep_replies(c, &range);
     assert_true(is_closed(c));
     conn_flush(NULL);
     blob_drop(blob);

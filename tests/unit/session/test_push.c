@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/module.h"
+#include "net/conn.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
 #include "session/push.h"
@@ -49,10 +50,11 @@ static int teardown(void **state) {
 
 /* Write a text at the tail, give it to a client, and take it back. */
 static void push(struct client *to, const char *text) {
-    size_t start = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(text, strlen(text));
-    push_copy(to, start, conn_mark());
-    conn_truncate(start);
+    push_copy(to, range.start, conn_mark());
+    conn_take_back(&range);
 }
 
 static void reply(const char *text) {
@@ -61,9 +63,10 @@ static void reply(const char *text) {
 
 static void a_message_goes_behind_what_was_there(void **state) {
     (void)state;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     reply("reply ");
-    conn_keep(&clients[0]->conn, mark);
+    conn_keep(&clients[0]->conn, &range);
     push(clients[0], "one ");
     push(clients[1], "other ");
     push(clients[0], "two ");
@@ -78,10 +81,11 @@ static void a_message_waits_for_the_reply(void **state) {
     (void)state;
     struct client *writing = clients[0], *current = clients[1];
     client_writing = writing;
-    size_t outer = conn_open();
+    struct conn_range outer, inner;
+    conn_open(&outer, CONN_NO_LIMIT);
     reply("half");
     client_current = current;
-    size_t inner = conn_open();
+    conn_open(&inner, CONN_NO_LIMIT);
     reply("a");
     push(writing, "to-writing ");
     push(current, "to-current ");
@@ -91,12 +95,12 @@ static void a_message_waits_for_the_reply(void **state) {
     reply("b ");
     push_settle(current);
     assert_true(push_kept);
-    conn_push(&current->conn, inner);
+    conn_push(&current->conn, &inner);
     client_current = writing;
     reply(" done ");
     push_settle(writing);
     assert_false(push_kept);
-    conn_keep(&writing->conn, outer);
+    conn_keep(&writing->conn, &outer);
     conn_flush(NULL);
     assert_string_equal(lab_heard(ends[0]), "half done to-writing ");
     assert_string_equal(lab_heard(ends[1]), "ab to-current again ");
@@ -107,6 +111,8 @@ static void settling_without_a_message_writes_nothing(void **state) {
     (void)state;
     client_current = clients[0];
     push(clients[0], "kept");
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     size_t mark = conn_mark();
     push_settle(clients[1]);
     assert_int_equal(conn_mark(), mark);
@@ -115,7 +121,7 @@ static void settling_without_a_message_writes_nothing(void **state) {
     assert_int_equal(conn_mark(), mark + 4);
     push_settle(clients[0]); /* it was written once */
     assert_int_equal(conn_mark(), mark + 4);
-    conn_truncate(mark);
+    conn_take_back(&range);
 }
 
 /* More than one is kept, and freed, in any order. */
@@ -129,9 +135,10 @@ static void many_receivers(void **state) {
         }
         static const int order[CLIENTS] = {2, 0, 5, 1, 4, 3};
         for (int i = 0; i < CLIENTS; i++) {
-            size_t mark = conn_open();
+            struct conn_range range;
+            conn_open(&range, CONN_NO_LIMIT);
             push_settle(clients[order[i]]);
-            conn_keep(&clients[order[i]]->conn, mark);
+            conn_keep(&clients[order[i]]->conn, &range);
         }
         assert_false(push_kept);
         conn_flush(NULL);
