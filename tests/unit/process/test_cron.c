@@ -248,6 +248,7 @@ static void the_loop_sleeps_until_a_key_expires(void **state) {
     while (db_size(db_at(0)) == 2)
         cron_turn();
     assert_int_equal(db_size(db_at(0)), 1);
+    db_shutdown();
 }
 
 static int start(void **state) {
