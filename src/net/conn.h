@@ -77,8 +77,8 @@ struct conn_range {
 #define CONN_NO_LIMIT SIZE_MAX
 
 void conn_open(struct conn_range *range, size_t limit); /* begins a range, inside of the one that is open */
-/* Close a range: it stays in the arena for the flush, or, if older output is unsent, goes the way of conn_push(). A range
- * that refused bytes is dropped, and its connection breaks. */
+/* Close a range: it stays in the arena for the flush, or, if older output is unsent, goes the way of conn_push(). A
+ * range that refused bytes is dropped, and its connection breaks. */
 void conn_keep(struct conn *c, struct conn_range *range);
 /* Close a range: it moves to the connection's own chunks, behind all other output. O(bytes). The same for one that
  * refused bytes. */

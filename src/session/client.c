@@ -232,7 +232,7 @@ void client_open_replies(const struct client *c, struct conn_range *range) {
     conn_open(range, room < CONN_NO_LIMIT ? room + ROOM_SLACK : room);
 }
 
-static void report_refusal(const struct client *c, enum conn_refusal refusal) {
+static void report_refusal(struct client *c, enum conn_refusal refusal) {
     if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
     if (refusal == CONN_NO_MEMORY)
         log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);

@@ -39,8 +39,8 @@ void reply_push(struct client *c, size_t elements);
 void reply_attribute(struct client *c, size_t pairs);
 void reply_raw(struct client *c, struct slice protocol); /* already encoded */
 
-/* Nobody will read this reply: it is over the client's limit, or memory cannot hold it. What is still replied is dropped,
- * and the client is closed. A command that does nothing but reply ends early. */
+/* Nobody will read this reply: it is over the client's limit, or memory cannot hold it. What is still replied is
+ * dropped, and the client is closed. A command that does nothing but reply ends early. */
 static inline bool reply_is_pointless(const struct client *c) {
     (void)c;
     return conn_arena.refuses;
