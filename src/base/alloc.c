@@ -148,6 +148,12 @@ const char *alloc_library(void) {
     return "libc";
 }
 
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
+    (void)write;
+    (void)ctx;
+    return false;
+}
+
 void alloc_purge(void) {}
 
 void alloc_decay(void) {}
@@ -270,6 +276,11 @@ void alloc_read_stats(struct alloc_stats *out) {
 
 const char *alloc_library(void) {
     return VERSION(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX);
+}
+
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
+    malloc_stats_print(write, ctx, NULL);
+    return true;
 }
 
 void alloc_purge(void) {

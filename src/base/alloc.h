@@ -4,6 +4,7 @@
  * The live bytes are counted in size classes, per thread; their sum is used_memory in INFO. Running out of memory is
  * fatal: the process logs and aborts. All calls are O(1) unless they say otherwise. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The bytes that an allocation of n takes: 8, then steps of 16 up to 128, then four steps per doubling. n and
@@ -44,7 +45,9 @@ struct alloc_stats {
 };
 void alloc_read_stats(struct alloc_stats *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
-void alloc_purge(void);          /* give unused pages back to the kernel */
-void alloc_decay(void);          /* the same for pages unused for a second; call it some times per second */
+/* The allocator's own report, written part by part. False: libc has none. It walks all arenas: milliseconds. */
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx);
+void alloc_purge(void); /* give unused pages back to the kernel */
+void alloc_decay(void); /* the same for pages unused for a second; call it some times per second */
 /* Let a background thread of jemalloc return pages too: the option jemalloc-bg-thread. */
 void alloc_background(int enabled);

@@ -96,7 +96,7 @@ static bool parse_flag(struct slice word, struct search *s) {
 }
 
 /* Read the option at argv, where `left` arguments are left. Returns how many it takes; 0: the error was replied. */
-static int parse_option(struct client *c, const struct slice *argv, int left, struct search *s) {
+static int parse_search_option(struct client *c, const struct slice *argv, int left, struct search *s) {
     struct slice word = argv[0];
     bool searches = s->form >= SEARCH;
     if (parse_flag(word, s)) return 1;
@@ -164,7 +164,7 @@ static int parse_fixed(struct request *r, struct search *s) {
 static bool parse_search(struct request *r, struct search *s) {
     int i = parse_fixed(r, s);
     for (int n = i; n && i < r->argc; i += n) {
-        n = parse_option(r->client, r->argv + i, r->argc - i, s);
+        n = parse_search_option(r->client, r->argv + i, r->argc - i, s);
         if (n == 0) return false;
     }
     return i && check_options(r, s);
@@ -349,8 +349,8 @@ static const struct command geo_search_commands[] = {
      .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around a point.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
-               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST "
-               "key:key#2]",
+               "[WITHHASH] [count-block:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [store:(STORE "
+               "storekey<key>:key#1 | STOREDIST storedistkey<key>:key#2)]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.\n"
                 "7.0.0|Units may be in upper case.",
      .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`", .keys = georadius_keys},
@@ -358,36 +358,37 @@ static const struct command geo_search_commands[] = {
      .summary = "Find the places within a circle around a point, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
-               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
+               "[WITHHASH] [count-block:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.", .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
     {"georadiusbymember", georadiusbymember, -5, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
      .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around one of them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
-     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
-               "count:integer [ANY])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST key:key#2]",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+               "[count-block:(COUNT count:integer [ANY])] [order:(ASC | DESC)] [store:(STORE storekey<key>:key#1 | "
+               "STOREDIST storedistkey<key>:key#2)]",
      .history = "7.0.0|Units may be in upper case.",
      .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`, `FROMMEMBER`", .keys = georadiusbymember_keys},
     {"georadiusbymember_ro", georadiusbymember_ro, -5, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO,
      .since = "3.2.10", .summary = "Find the places within a circle around one of them, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
-     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
-               "count:integer [ANY])] [order:(ASC | DESC)]",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+               "[count-block:(COUNT count:integer [ANY])] [order:(ASC | DESC)]",
      .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`, `FROMMEMBER`"},
     {"geosearch", geosearch, -7, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "6.2.0",
      .summary = "Find the places within a circle or a box.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to sort k hits",
-     .syntax =
-         "key:key from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double latitude:double)) "
-         "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double unit:(M "
-         "| KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]",
+     .syntax = "key:key from:(FROMMEMBER member | FROMLONLAT fromlonlat:(longitude:double latitude:double)) "
+               "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double "
+               "unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count-block:(COUNT count:integer [ANY])] [WITHCOORD] "
+               "[WITHDIST] [WITHHASH]",
      .history = "7.0.0|Units may be in upper case."},
     {"geosearchstore", geosearchstore, -8, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
      .group = GROUP_GEO, .since = "6.2.0", .summary = "Store the places within a circle or a box as a sorted set.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to store k hits",
-     .syntax =
-         "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
-         "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
-         "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
+     .syntax = "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT fromlonlat:(longitude:double "
+               "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX "
+               "width:double height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count-block:(COUNT "
+               "count:integer [ANY])] [STOREDIST]",
      .history = "7.0.0|Units may be in upper case.", .keys = geosearchstore_keys},
     {NULL},
 };

@@ -30,7 +30,7 @@ static void draw_repeated(const struct entry *e, size_t n, struct drawing *d) {
     }
 }
 
-/* As many different fields as the count says, or with a negative count that many draws, each from all fields. */
+/* A positive count asks for that many different fields, a negative one for that many draws, each from all fields. */
 static void draw_fields(struct client *c, const struct entry *e, int64_t count, bool with_values) {
     size_t all = fieldmap_count(e), n = count < 0 ? (size_t)-count : (size_t)count;
     if (count > 0 && n > all) n = all;

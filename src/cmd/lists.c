@@ -250,12 +250,9 @@ static void ltrim(struct request *r) {
         return;
     }
     size_t n = (size_t)(last - first) + 1;
+    if (n == length) return; /* nothing is removed, and nobody is told, other than in Redis 7.2 */
     list_trim(c->db, e, (size_t)first, n);
-    if (n < length) {
-        list_changed(c->db, &r->key, "ltrim", length - n);
-    } else {
-        db_notify(c->db, &r->key, DB_LIST, "ltrim");
-    }
+    list_changed(c->db, &r->key, "ltrim", length - n);
 }
 
 static const struct command lists_commands[] = {

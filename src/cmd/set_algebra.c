@@ -95,19 +95,19 @@ static void filter_first(const struct operands *o, bool wanted, struct result *t
     }
 }
 
-static int compare_counts(const void *a, const void *b) {
+static int compare_set_counts(const void *a, const void *b) {
     size_t one = set_count(*(const struct entry *const *)a), other = set_count(*(const struct entry *const *)b);
     return (one > other) - (one < other);
 }
 
 static void intersect_sets(struct operands *o, struct result *to) {
     if (o->missing) return;
-    qsort(o->sets, (size_t)o->n, sizeof *o->sets, compare_counts);
+    qsort(o->sets, (size_t)o->n, sizeof *o->sets, compare_set_counts);
     filter_first(o, true, to);
 }
 
-/* The difference where the first set is the largest: look up the few members of the others in it, rather than its many
- * members in the others. */
+/* The difference if the first set has more members than all others together: look their members up in the first set,
+ * rather than its members in all others. */
 static void subtract_few(const struct operands *o, struct result *to) {
     struct set_draft gone;
     struct set_iter it;

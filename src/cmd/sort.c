@@ -80,7 +80,7 @@ static void sort_end(struct sort *s) {
 
 /* Read the option at argument i, which has arguments. Returns how many it takes with its name; 0: the error was
  * replied. */
-static int parse_option(struct sort *s, struct request *r, int i, bool may_store) {
+static int parse_sort_option(struct sort *s, struct request *r, int i, bool may_store) {
     struct slice word = r->argv[i];
     int left = r->argc - i - 1;
     if (slice_is(word, "limit") && left >= 2) {
@@ -116,7 +116,7 @@ static bool parse_sort(struct sort *s, struct request *r, bool may_store) {
             s->descending = true;
         } else if (slice_is(r->argv[i], "alpha")) {
             s->alpha = true;
-        } else if ((taken = parse_option(s, r, i, may_store)) == 0) {
+        } else if ((taken = parse_sort_option(s, r, i, may_store)) == 0) {
             return false;
         }
     }
@@ -395,7 +395,7 @@ static void store_list(struct sort *s, const struct key *key, struct entry *old)
 }
 
 /* The destination may be the source, or a key that BY or GET named: the sort needs none of them any more. */
-static void store_result(struct sort *s) {
+static void store_sorted(struct sort *s) {
     struct db *db = s->client->db;
     struct key key = key_of(s->store);
     struct entry *old = db_write(db, &key);
@@ -416,7 +416,7 @@ static void give_result(struct sort *s) {
     } else {
         emit_elements(s);
     }
-    if (s->store.ptr) store_result(s);
+    if (s->store.ptr) store_sorted(s);
 }
 
 static void run_sort(struct sort *s, struct request *r) {
@@ -492,15 +492,15 @@ static const struct command sort_commands[] = {
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
      .keys = sort_keys, .find_keys = find_sort_keys},
     {"sort_ro", sort_ro, -2, .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
      .keys = sort_ro_keys, .find_keys = find_sort_ro_keys},
     {NULL},
 };

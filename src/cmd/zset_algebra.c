@@ -195,7 +195,7 @@ static bool parse_aggregate(struct client *c, struct slice word, enum aggregate 
 }
 
 /* False: the error was replied. */
-static bool parse_options(struct request *r, int i, struct algebra *a) {
+static bool parse_algebra_options(struct request *r, int i, struct algebra *a) {
     struct client *c = r->client;
     bool combines = a->operation != DIFF && !a->count_only;
     while (i < r->argc) {
@@ -220,7 +220,7 @@ static bool parse_options(struct request *r, int i, struct algebra *a) {
     return true;
 }
 
-static void reply_members(struct client *c, const struct zset *z, bool with_scores) {
+static void reply_zset(struct client *c, const struct zset *z, bool with_scores) {
     struct skiplist_place p = skiplist_at(&z->order, 0);
     struct member *m;
     zsets_reply_array(c, z->order.count, with_scores);
@@ -245,7 +245,7 @@ static void compute(struct request *r, struct algebra *a, const char *event) {
     }
     bool empty = z->order.count == 0;
     if (!a->store) {
-        reply_members(r->client, z, a->with_scores);
+        reply_zset(r->client, z, a->with_scores);
     } else {
         zsets_store(r->client, &r->key, empty ? NULL : z, event);
     }
@@ -257,7 +257,7 @@ static void run_algebra(struct request *r, struct algebra a, const char *event) 
     int at = event ? 2 : 1;
     a.client = r->client;
     a.store = event;
-    if (find_sources(r, at, &a) && parse_options(r, at + 1 + (int)a.n, &a)) compute(r, &a, event);
+    if (find_sources(r, at, &a) && parse_algebra_options(r, at + 1 + (int)a.n, &a)) compute(r, &a, event);
     if (a.sources) alloc_put(a.sources, a.n * sizeof *a.sources);
 }
 

@@ -58,8 +58,8 @@ static void draw_few(struct client *c, const struct entry *e, size_t n, bool wit
     alloc_put(ranks, n * sizeof *ranks);
 }
 
-/* As many different members as `wanted` says, or with a negative number that many draws, each from all members. */
-static void draw_members(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
+/* A positive number asks for that many different members, a negative one for that many draws, each from all members. */
+static void draw_from_zset(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
     size_t count = zset_count(e);
     uint64_t n = wanted < 0 ? (uint64_t)-wanted : (uint64_t)wanted;
     if (wanted > 0 && n > count) n = count;
@@ -87,25 +87,25 @@ static void zrandmember(struct request *r) {
     } else if (!e) {
         reply_array(c, 0);
     } else {
-        draw_members(c, e, n, r->argc == 4);
+        draw_from_zset(c, e, n, r->argc == 4);
     }
 }
 
 /* --- ZSCAN ----------------------------------------------------------------------------------- */
 
-static void visit_member(void *scan_step, struct slice member, double score) {
+static void visit_zset_member(void *scan_step, struct slice member, double score) {
     char text[NUM_F64_MAX];
     if (!scan_step_wants(scan_step, member)) return;
     scan_step_add(scan_step, member);
     scan_step_add(scan_step, slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-static uint64_t visit_members(struct scan_step *s, void *zset, uint64_t cursor) {
-    return zset_scan(zset, cursor, visit_member, s);
+static uint64_t visit_zset(struct scan_step *s, void *zset, uint64_t cursor) {
+    return zset_scan(zset, cursor, visit_zset_member, s);
 }
 
 static void zscan(struct request *r) {
-    scan_step_value(r, ENTRY_ZSET, visit_members);
+    scan_step_value(r, ENTRY_ZSET, visit_zset);
 }
 
 static const struct command zset_walk_commands[] = {

@@ -18,7 +18,7 @@
 #include "process/cron.h"
 #include "process/shutdown.h"
 #include "session/gates.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -119,7 +119,7 @@ void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
     children_watch(child_changed_state);
     shutdown_before_end = save_before_end;
-    snapshot_metrics.saved_s = stats.started_ms / 1000;
+    snapshot_metrics.saved_s = server_metrics.started_ms / 1000;
     bgsave_ended = fit_gate;
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);

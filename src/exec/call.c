@@ -6,7 +6,7 @@
 #include "catalog/command_stats.h"
 #include "exec/propagate.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/evict.h"
 
 bool call_is_nested;
@@ -54,7 +54,7 @@ static inline void call_body(struct request *r) {
     if (unlikely(any_listener)) began = tell_listeners(r, spent);
     if (unlikely(c->flags & CLIENT_WAITS)) return;
     command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    server_metrics.commands++;
     catch_up(spent);
 }
 
@@ -103,7 +103,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
     client_clear(c, CLIENT_FAILED);
     reply(c);
     command_stats_add(r->stats, 0, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    server_metrics.commands++;
     if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
 }
 

@@ -14,7 +14,7 @@
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
@@ -80,7 +80,7 @@ static void log_load(int64_t now_ms) {
 static void cron_tick(struct loop_timer *self) {
     clock_update();
     int64_t now_ms = clock_now_ms();
-    stats_sample();
+    server_metrics_sample();
     evict_tick(now_ms);
     alloc_sample_peak();
     alloc_decay();
@@ -109,8 +109,8 @@ int cron_turn(void) {
     wave_send(); /* expired keys: their DELs must be in the log, and messages about them sent, before the loop sleeps */
     shutdown_turn();
     client_reap();
-    stats.turns++;
-    stats.turn_ticks += clock_ticks() - began;
+    server_metrics.turns++;
+    server_metrics.turn_ticks += clock_ticks() - began;
     if (wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();

@@ -16,7 +16,7 @@
 #include "catalog/catalog.h"
 #include "net/socket.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <assert.h>
 
@@ -81,7 +81,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         client_first = c;
     client_last = c;
     clients++;
-    stats.connections_received++;
+    server_metrics.connections_received++;
     return c;
 }
 
@@ -196,7 +196,7 @@ static void report_output_limit(struct client *c) {
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
-    stats.output_limit_disconnects++;
+    server_metrics.output_limit_disconnects++;
 }
 
 static void close_for_output(struct client *c) {

@@ -6,7 +6,7 @@
 #include "net/conn.h"
 #include "net/resp_out.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 
 /* --- scalars --------------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ static void write_error(struct client *c, struct slice text) {
     for (size_t i = 0; conn_mark() > at && i < text.len; i++)
         if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
     c->flags |= CLIENT_FAILED;
-    stats_count_error(text);
+    server_metrics_count_error(text);
 }
 
 void reply_error(struct client *c, const char *text) {

@@ -135,7 +135,8 @@ static void cursors_are_read_as_strtoul_does(void **state) {
     ACCEPTS(args_cursor(c, SLICE("18446744073709551615"), &n) && n == UINT64_MAX);
     REFUSES(args_cursor(c, SLICE("18446744073709551616"), &n), "-ERR invalid cursor");
     REFUSES(args_cursor(c, SLICE("-"), &n), "-ERR invalid cursor");
-    REFUSES(args_cursor(c, SLICE("1x"), &n), "-ERR invalid cursor");
+    REFUSES(args_cursor(c, SLICE("1:"), &n), "-ERR invalid cursor");
+    REFUSES(args_cursor(c, SLICE("1/"), &n), "-ERR invalid cursor");
 }
 
 #define WORDS(...) \

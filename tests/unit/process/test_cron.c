@@ -1,6 +1,6 @@
-/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn; and a
- * turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the clients' output
- * limits are fakes. */
+/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn;
+ * and a turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the
+ * clients' output limits are fakes. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -13,7 +13,7 @@
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include <setjmp.h>
@@ -225,12 +225,12 @@ static void set_key(const char *name, int64_t deadline_ms) {
 
 static void a_turn_does_its_parts_in_order(void **state) {
     (void)state;
-    uint64_t turns = stats.turns, spent = stats.turn_ticks;
+    uint64_t turns = server_metrics.turns, spent = server_metrics.turn_ticks;
     buf_free(&done);
     assert_int_equal(cron_turn(), -1); /* nothing waits for the clock */
     expect_done("run send shutdown reap ");
-    assert_int_equal(stats.turns, turns + 1);
-    assert_true(stats.turn_ticks > spent);
+    assert_int_equal(server_metrics.turns, turns + 1);
+    assert_true(server_metrics.turn_ticks > spent);
     unsettled = true;
     assert_int_equal(cron_turn(), 0);
     unsettled = false;

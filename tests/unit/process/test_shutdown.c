@@ -1,5 +1,5 @@
-/* The end: it is carried out at the end of a turn, may fail or be taken back, and signals ask for it as their options say.
- * What the end does to sockets, the pid file and waiting clients is a fake. */
+/* The end: it is carried out at the end of a turn, may fail or be taken back, and signals ask for it as their options
+ * say. What the end does to sockets, the pid file and waiting clients is a fake. */
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/module.h"

@@ -1,5 +1,5 @@
-/* The title is written over argv and the environment, which go on to be readable elsewhere; its template is checked. The
- * addresses of the server are fakes. */
+/* The title is written over argv and the environment, which go on to be readable elsewhere; its template is checked.
+ * The addresses of the server are fakes. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"

@@ -1,6 +1,6 @@
-/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its prefixes;
- * messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses what does not go
- * together. Calls, waves and pushes are fakes. */
+/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its
+ * prefixes; messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses
+ * what does not go together. Calls, waves and pushes are fakes. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -230,11 +230,11 @@ static void what_was_read_is_kept_while_tracking_is_off(void **state) {
     assert_int_equal(tracking_flags(a), 0);
     assert_int_equal(tracking_metrics.clients, 0);
     assert_null(heard_call);
-    assert_null(wave->prefetch_line);
+    assert_null(wave->keys);
     changes("y");
     expect_pushed("");
     track(a, 0);
-    assert_non_null(wave->prefetch_line);
+    assert_non_null(wave->keys);
     changes("x");
     changes("y"); /* forgotten */
     expect_pushed("1 >2 $10 invalidate *1 $1 x; ");
