@@ -43,7 +43,7 @@ void debug_values_digest(struct request *r) {
 
 void debug_values_digest_value(struct request *r) {
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++) {
         struct key key = key_of(r->argv[i]);
         struct digest d = digest_value(db_look(r->client->db, &key));
         reply_digest(r->client, &d);
