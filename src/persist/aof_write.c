@@ -7,11 +7,11 @@
 #include "persist/aof_write.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/crc64.h"
 #include "base/likely.h"
 #include "base/log.h"
 #include "base/worker.h"
 #include "net/resp.h"
+#include "persist/aof_frame.h"
 #include "persist/child.h"
 #include <assert.h>
 #include <errno.h>
@@ -59,20 +59,11 @@ struct aof_write_metrics aof_write_metrics(void) {
 
 /* --- frames ---------------------------------------------------------------------------------- */
 
-void aof_write_frame_line(char *line, const char *payload, size_t len) {
-    char text[AOF_FRAME_LINE + 1];
-    int n = snprintf(text, sizeof text, "#K:%016llx %010llx\r\n", (unsigned long long)crc64(0, payload, len),
-                     (unsigned long long)len);
-    assert(n == AOF_FRAME_LINE);
-    (void)n;
-    memcpy(line, text, AOF_FRAME_LINE);
-}
-
 static void end_frame(void) {
     if (out.frame == NO_FRAME) return;
     char *line = out.waiting.data + out.frame;
     size_t payload = out.waiting.len - out.frame - AOF_FRAME_LINE;
-    aof_write_frame_line(line, line + AOF_FRAME_LINE, payload);
+    aof_frame_print(line, line + AOF_FRAME_LINE, payload);
     out.frame = NO_FRAME;
 }
 

@@ -1,27 +1,15 @@
 /* The growing end of an append-only file.
  *
  * Changes are collected in memory during a turn of the server, and written by one system call before the replies of
- * that turn are sent. Each write consists of frames. A frame begins with an annotation of 32 bytes, a line that Redis
- * and its tools skip, as it begins with '#':
- *
- *     #K:<CRC-64 of the payload, 16 hex digits> <its length in bytes, 10 hex digits> CR LF
- *
- * and the payload follows. A frame is valid if and only if
- *     (1) the annotation has this form, with lower-case digits and a length that is not 0,
- *     (2) the file has as many bytes behind it,
- *     (3) their CRC-64 is the one in the annotation, and
- *     (4) they are complete commands.
- * So a reader finds a write that did not reach the disk as a whole, and every bit that has changed since, before it
- * applies anything of the frame; and all frames before are proved sound. A large write is several frames. A frame never
- * ends between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has
- * appended, are legal but cannot be verified. */
+ * that turn are sent. Each write consists of frames (persist/aof_frame.h), a large one of several. A frame never ends
+ * between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has appended,
+ * are legal but cannot be verified. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define AOF_FRAME_LINE 32       /* bytes of the annotation */
 #define AOF_FRAME_MAX (1 << 20) /* bytes of payload after which a frame ends, outside MULTI */
 
 enum aof_fsync { AOF_FSYNC_NO, AOF_FSYNC_ALWAYS, AOF_FSYNC_EVERYSEC };
@@ -63,6 +51,3 @@ bool aof_write_sync_now(void); /* false: errno */
  * False: ask again a little later. */
 bool aof_write_sync_ahead(void);
 void aof_write_forget_errors(void); /* as if the last write and sync had succeeded */
-
-/* Fill in the annotation of a frame: AOF_FRAME_LINE bytes at `line`. For aof_rewrite.c and tests, too. */
-void aof_write_frame_line(char *line, const char *payload, size_t len);

@@ -62,10 +62,12 @@ static void close_descriptor(void *fd) {
 
 void files_remove_later(const char *dir, const char *name) {
     char path[PATH_MAX];
+    int reason = errno;
     if (!join_path(dir, name, path)) return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     unlink(path);
     if (fd >= 0) worker_submit(close_descriptor, (void *)(intptr_t)fd);
+    errno = reason;
 }
 
 bool files_write_all(int fd, const void *bytes, size_t n) {
