@@ -19,9 +19,9 @@
 #include "process/banner.h"
 #include "process/crash.h"
 #include "process/cron.h"
-#include "process/lifecycle.h"
 #include "process/listen.h"
 #include "process/process.h"
+#include "process/shutdown.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/stats.h"
@@ -36,13 +36,8 @@
 static int databases;
 
 static const struct option main_rows[] = {
-    {.name = "databases",
-     .type = OPTION_INT,
-     .flags = OPTION_IMMUTABLE,
-     .address = &databases,
-     .initial = "16",
-     .min = 1},
-    {.name = NULL},
+    {"databases", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .address = &databases, .initial = "16", .min = 1},
+    {NULL},
 };
 const struct module main_module = {.options = main_rows};
 
@@ -138,7 +133,7 @@ static void start_base(void) {
 
 /* The process is the one that stays: threads, sockets and the like may come now. */
 static void start_server(void) {
-    lifecycle_watch_signals();
+    shutdown_watch_signals();
     crash_watch();
     limits_fit_files();
     worker_start();
@@ -170,7 +165,7 @@ int main(int argc, char **argv) {
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);
-    lifecycle_end();
+    shutdown_finish();
 #ifdef KURA_LIBC_ALLOC
     /* A leak checker cannot follow the tables' tagged pointers. */
     while (client_first)

@@ -1,27 +1,18 @@
-/* COMMAND and its subcommands: what clients and redis-cli's hints learn about the commands of this server.
+/* COMMAND: what programs and redis-cli's hints ask about the commands of this server.
  *
- * All of it comes from the rows: names and positions as they are, the arguments of
- * COMMAND DOCS from the rows' syntax (catalog/docs.h), key specs and categories with
- * what is derived from flags (catalog/command_info.h). */
+ * Every answer comes from the rows: names and positions as they stand there, the arguments of COMMAND DOCS from the
+ * syntax of a row (catalog/command_syntax.h), key specs and categories from its flags too (catalog/command_info.h). */
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/catalog.h"
 #include "catalog/command_info.h"
 #include "catalog/command_row.h"
-#include "catalog/docs.h"
+#include "catalog/command_syntax.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
 #include <assert.h>
-
-/* The number of rows in an array that ends with a nameless one; 0 for NULL. */
-static size_t rows_in(const struct command *rows) {
-    size_t count = 0;
-    while (rows && rows[count].name)
-        count++;
-    return count;
-}
 
 static void reply_field(struct client *c, const char *name, const char *value) {
     reply_bulk_cstr(c, name);
@@ -38,7 +29,7 @@ static void reply_int_field(struct client *c, const char *name, int value) {
     reply_int(c, value);
 }
 
-/* The text before the next `end` in *text, which moves behind it. *text becomes empty with the last part. */
+/* Take the text before the next `end` off *text, and that byte too. *text is empty after the last part. */
 static struct slice next_part(struct slice *text, char end) {
     const char *at = memchr(text->ptr, end, text->len);
     if (at == NULL) {
@@ -152,11 +143,11 @@ static void reply_info(struct client *c, const struct command *command) {
     reply_names(c, names, command_info_acl(command, names));
     reply_tips(c, command->tips);
     reply_key_specs(c, command);
-    size_t count = rows_in(command->subcommands);
+    size_t count = command_count_rows(command->subcommands);
     if (count)
         reply_array(c, count);
     else
-        reply_set(c, 0); /* as Redis does */
+        reply_set(c, 0); /* Redis replies another type when there are none */
     for (size_t i = 0; i < count; i++)
         reply_info(c, &command->subcommands[i]);
 }
@@ -172,7 +163,7 @@ static void command(struct request *r) {
     reply_all_info(r->client);
 }
 
-static void info(struct request *r) {
+static void command_info(struct request *r) {
     if (r->argc == 2) {
         reply_all_info(r->client);
         return;
@@ -187,15 +178,15 @@ static void info(struct request *r) {
     }
 }
 
-static void count(struct request *r) {
+static void command_count(struct request *r) {
     reply_int(r->client, (int64_t)catalog_count());
 }
 
 /* --- COMMAND DOCS ---------------------------------------------------------------------------- */
 
-static void reply_arguments(struct client *c, const struct docs_tree *tree, int first, int count);
+static void reply_arguments(struct client *c, const struct command_syntax *tree, int first, int count);
 
-static void reply_argument_name(struct client *c, const struct docs_argument *a) {
+static void reply_argument_name(struct client *c, const struct command_argument *a) {
     char lower[64];
     struct slice name = a->name;
     if (name.ptr == a->token.ptr && name.len <= sizeof lower) {
@@ -211,20 +202,20 @@ static void reply_argument_name(struct client *c, const struct docs_argument *a)
 static void reply_argument_flags(struct client *c, unsigned flags) {
     const char *names[3];
     size_t count = 0;
-    if (flags & DOCS_OPTIONAL) names[count++] = "optional";
-    if (flags & DOCS_MULTIPLE) names[count++] = "multiple";
-    if (flags & DOCS_MULTIPLE_TOKEN) names[count++] = "multiple_token";
+    if (flags & ARGUMENT_OPTIONAL) names[count++] = "optional";
+    if (flags & ARGUMENT_MULTIPLE) names[count++] = "multiple";
+    if (flags & ARGUMENT_MULTIPLE_TOKEN) names[count++] = "multiple_token";
     reply_bulk_cstr(c, "flags");
     reply_names(c, names, count);
 }
 
-static void reply_argument(struct client *c, const struct docs_tree *tree, const struct docs_argument *a) {
-    bool is_group = a->type == DOCS_BLOCK || a->type == DOCS_ONEOF;
+static void reply_argument(struct client *c, const struct command_syntax *tree, const struct command_argument *a) {
+    bool is_group = a->type == ARGUMENT_BLOCK || a->type == ARGUMENT_ONEOF;
     reply_map(c, 2u + !is_group + (a->key_spec >= 0) + (a->token.ptr != NULL) + (a->since.ptr != NULL) +
                      (a->deprecated_since.ptr != NULL) + (a->flags != 0) + is_group);
     reply_bulk_cstr(c, "name");
     reply_argument_name(c, a);
-    reply_field(c, "type", docs_type_name(a->type));
+    reply_field(c, "type", command_syntax_type_name(a->type));
     if (!is_group) {
         reply_bulk_cstr(c, "display_text");
         if (a->display.ptr)
@@ -243,22 +234,22 @@ static void reply_argument(struct client *c, const struct docs_tree *tree, const
     }
 }
 
-static void reply_arguments(struct client *c, const struct docs_tree *tree, int first, int count) {
+static void reply_arguments(struct client *c, const struct command_syntax *tree, int first, int count) {
     reply_array(c, (size_t)count);
     for (int i = first; i >= 0; i = tree->arguments[i].sibling)
         reply_argument(c, tree, &tree->arguments[i]);
 }
 
 static void reply_syntax(struct client *c, const char *syntax) {
-    struct docs_tree tree;
-    bool valid = docs_parse(&tree, syntax);
+    struct command_syntax tree;
+    bool valid = command_syntax_parse(&tree, syntax);
     assert(valid);
     reply_bulk_cstr(c, "arguments");
     if (valid)
         reply_arguments(c, &tree, 0, tree.children);
     else
         reply_array(c, 0);
-    docs_free(&tree);
+    command_syntax_free(&tree);
 }
 
 static void reply_history(struct client *c, const char *history) {
@@ -280,7 +271,7 @@ static void reply_deprecated(struct client *c, const char *deprecated) {
 }
 
 static void reply_docs(struct client *c, const struct command *command) {
-    size_t subcommands = rows_in(command->subcommands);
+    size_t subcommands = command_count_rows(command->subcommands);
     bool syscmd = command->flags & CMD_SYSCMD, deprecated = command->deprecated != NULL;
     const char *complexity = command_complexity(command);
     reply_bulk_cstr(c, catalog_full_name(command));
@@ -304,7 +295,7 @@ static void reply_docs(struct client *c, const struct command *command) {
         reply_docs(c, &command->subcommands[i]);
 }
 
-static void docs(struct request *r) {
+static void command_docs(struct request *r) {
     struct client *c = r->client;
     if (r->argc == 2) {
         size_t all = catalog_count();
@@ -313,14 +304,14 @@ static void docs(struct request *r) {
             reply_docs(c, catalog_at(i));
         return;
     }
-    size_t place = reply_hold(c), found_count = 0;
+    size_t place = reply_hold(c), count = 0;
     for (int i = 2; i < r->argc; i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found == NULL) continue;
         reply_docs(c, found);
-        found_count++;
+        count++;
     }
-    reply_map_at(c, place, found_count);
+    reply_map_at(c, place, count);
 }
 
 /* --- COMMAND LIST ---------------------------------------------------------------------------- */
@@ -333,7 +324,7 @@ struct filter {
     struct slice pattern;
 };
 
-static bool passes(const struct filter *filter, const struct command *command) {
+static bool filter_passes(const struct filter *filter, const struct command *command) {
     switch (filter->kind) {
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are no modules */
@@ -344,7 +335,7 @@ static bool passes(const struct filter *filter, const struct command *command) {
 }
 
 static size_t reply_if_passes(struct client *c, const struct filter *filter, const struct command *command) {
-    if (!passes(filter, command)) return 0;
+    if (!filter_passes(filter, command)) return 0;
     reply_bulk_cstr(c, catalog_full_name(command));
     return 1;
 }
@@ -364,7 +355,7 @@ static bool parse_filter(struct request *r, struct filter *filter) {
     return filter->kind != FILTER_NONE;
 }
 
-static void list(struct request *r) {
+static void command_list(struct request *r) {
     struct client *c = r->client;
     struct filter filter;
     if (!parse_filter(r, &filter)) {
@@ -375,7 +366,7 @@ static void list(struct request *r) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *row = catalog_at(i);
         listed += reply_if_passes(c, &filter, row);
-        size_t subcommands = rows_in(row->subcommands);
+        size_t subcommands = command_count_rows(row->subcommands);
         for (size_t s = 0; s < subcommands; s++)
             listed += reply_if_passes(c, &filter, &row->subcommands[s]);
     }
@@ -388,8 +379,8 @@ static bool arity_fits(const struct command *command, int argc) {
     return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
 }
 
-/* The keys of the command that stands in the arguments: an array of *count, to be
- * freed by alloc_put with *bytes. NULL: the answer was given. */
+/* Find the keys of the request that stands in the arguments: an array of *count keys, which the caller frees by
+ * alloc_put() with *bytes. NULL: replied. */
 static struct command_info_key *find_keys(struct request *r, int *count, size_t *bytes) {
     const struct slice *argv = r->argv + 2;
     int argc = r->argc - 2;
@@ -419,32 +410,29 @@ static struct command_info_key *find_keys(struct request *r, int *count, size_t 
     return NULL;
 }
 
-static void getkeys(struct request *r) {
-    int count;
-    size_t bytes;
-    struct command_info_key *keys = find_keys(r, &count, &bytes);
-    if (keys == NULL) return;
-    reply_array(r->client, (size_t)count);
-    for (int i = 0; i < count; i++)
-        reply_bulk(r->client, r->argv[2 + keys[i].position]);
-    alloc_put(keys, bytes);
-}
-
-static void getkeysandflags(struct request *r) {
+static void reply_found_keys(struct request *r, bool with_flags) {
     int count;
     size_t bytes;
     struct command_info_key *keys = find_keys(r, &count, &bytes);
     if (keys == NULL) return;
     reply_array(r->client, (size_t)count);
     for (int i = 0; i < count; i++) {
-        reply_array(r->client, 2);
+        if (with_flags) reply_array(r->client, 2);
         reply_bulk(r->client, r->argv[2 + keys[i].position]);
-        reply_words(r->client, keys[i].flags);
+        if (with_flags) reply_words(r->client, keys[i].flags);
     }
     alloc_put(keys, bytes);
 }
 
-static void help(struct request *r) {
+static void command_getkeys(struct request *r) {
+    reply_found_keys(r, false);
+}
+
+static void command_getkeysandflags(struct request *r) {
+    reply_found_keys(r, true);
+}
+
+static void command_help(struct request *r) {
     static const char *const lines[] = {
         "(no subcommand)",
         "    Describe all commands for programs.",
@@ -466,90 +454,35 @@ static void help(struct request *r) {
 }
 
 static const struct command command_subcommands[] = {
-    {.name = "count",
-     .body = count,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Count the commands of this server."},
-    {.name = "docs",
-     .body = docs,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
-     .summary = "Describe commands for people: purpose, arguments, history.",
-     .complexity = "O(n) for n commands",
-     .syntax = "[command-name...]",
-     .tips = "nondeterministic_output_order"},
-    {.name = "getkeys",
-     .body = getkeys,
-     .arity = -4,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Find the keys in a request.",
+    {"count", command_count, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Count the commands of this server."},
+    {"docs", command_docs, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "7.0.0", .summary = "Describe commands for people: purpose, arguments, history.",
+     .complexity = "O(n) for n commands", .syntax = "[command-name...]", .tips = "nondeterministic_output_order"},
+    {"getkeys", command_getkeys, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments"},
+    {"getkeysandflags", command_getkeysandflags, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+     .group = GROUP_SERVER, .since = "7.0.0", .summary = "Find the keys in a request, and what it does to them.",
      .complexity = "O(n) for n arguments"},
-    {.name = "getkeysandflags",
-     .body = getkeysandflags,
-     .arity = -4,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
-     .summary = "Find the keys in a request, and what it does to them.",
-     .complexity = "O(n) for n arguments"},
-    {.name = "help",
-     .body = help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "5.0.0",
-     .summary = "Describe the subcommands."},
-    {.name = "info",
-     .body = info,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Describe commands for programs: arity, flags, keys.",
-     .complexity = "O(n) for n commands",
-     .syntax = "[command-name...]",
-     .tips = "nondeterministic_output_order",
+    {"help", command_help, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "5.0.0", .summary = "Describe the subcommands."},
+    {"info", command_info, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Describe commands for programs: arity, flags, keys.",
+     .complexity = "O(n) for n commands", .syntax = "[command-name...]", .tips = "nondeterministic_output_order",
      .history = "7.0.0|Without a name it describes all commands."},
-    {.name = "list",
-     .body = list,
-     .arity = -2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "7.0.0",
-     .summary = "List the names of all commands, or of those that a filter lets pass.",
+    {"list", command_list, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "7.0.0", .summary = "List the names of all commands, or of those that a filter lets pass.",
      .complexity = "O(n) for n commands",
      .syntax = "[FILTERBY filterby:(MODULE module-name | ACLCAT category | PATTERN pattern:pattern)]",
      .tips = "nondeterministic_output_order"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct command command_commands[] = {
-    {.name = "command",
-     .body = command,
-     .arity = -1,
-     .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_CONNECTION,
-     .group = GROUP_SERVER,
-     .since = "2.8.13",
-     .summary = "Describe all commands for programs.",
-     .complexity = "O(n) for n commands",
-     .tips = "nondeterministic_output_order",
-     .subcommands = command_subcommands},
-    {.name = NULL},
+    {"command", command, -1, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Describe all commands for programs.", .complexity = "O(n) for n commands",
+     .tips = "nondeterministic_output_order", .subcommands = command_subcommands},
+    {NULL},
 };
 
 const struct module command_module = {.commands = command_commands};

@@ -1,10 +1,9 @@
-/* Commands about the connection itself: PING, ECHO, QUIT, RESET, HELLO and AUTH. */
-#include "admin/client_cmd.h"
+/* Commands about the connection itself: AUTH, ECHO, HELLO, PING, QUIT and RESET. */
+#include "admin/client_labels.h"
 #include "base/module.h"
 #include "base/num.h"
 #include "base/version.h"
 #include "catalog/command_row.h"
-#include "publish/pubsub.h"
 #include "session/auth.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -14,7 +13,7 @@ static void ping(struct request *r) {
     if (r->argc > 2) {
         reply_wrong_arity(r->client, "ping");
     } else if (client_has_only_messages(r->client)) {
-        reply_array(r->client, 2); /* in the form of a message */
+        reply_array(r->client, 2); /* this client understands nothing but messages */
         reply_bulk_cstr(r->client, "pong");
         reply_bulk(r->client, r->argc == 2 ? r->argv[1] : SLICE(""));
     } else if (r->argc == 2) {
@@ -50,7 +49,7 @@ static void auth(struct request *r) {
         reply_syntax_error(c);
         return;
     }
-    if (r->argc == 2 && !auth_required()) {
+    if (r->argc == 2 && !client_needs_password) {
         reply_error(c, "ERR AUTH <password> called without any password configured for the default user. Are you sure "
                        "your configuration is correct?");
         return;
@@ -63,9 +62,9 @@ static void auth(struct request *r) {
     reply_ok(c);
 }
 
-/* What HELLO asks for; slices with a NULL pointer were not given. */
+/* The arguments of HELLO. Missing ones have a NULL ptr. */
 struct hello {
-    int64_t protocol; /* 0: as it is */
+    int64_t protocol; /* 0: keep the present one */
     struct slice user, password, name;
 };
 
@@ -90,8 +89,8 @@ static bool hello_parse(struct request *r, struct hello *asked) {
             asked->password = r->argv[++i];
         } else if (slice_is(r->argv[i], "setname") && more >= 1) {
             asked->name = r->argv[++i];
-            if (!client_cmd_label_valid(asked->name)) {
-                reply_error(c, CLIENT_CMD_BAD_NAME);
+            if (!client_labels_valid(asked->name)) {
+                reply_error(c, CLIENT_LABELS_BAD_NAME);
                 return false;
             }
         } else {
@@ -120,7 +119,7 @@ static void hello_describe(struct client *c) {
     reply_array(c, 0);
 }
 
-/* All or nothing: nothing is applied before everything was found to be right. */
+/* After an error nothing has changed: all arguments are checked first, and then the password. */
 static void hello(struct request *r) {
     struct client *c = r->client;
     struct hello asked = {0};
@@ -129,7 +128,7 @@ static void hello(struct request *r) {
         reply_wrong_password(c);
         return;
     }
-    if (auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) {
+    if (client_needs_password && !(c->flags & CLIENT_AUTHENTICATED)) {
         reply_error(
             c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
                "<user> <pass> option can be used to authenticate the client and select the RESP protocol version "
@@ -142,59 +141,30 @@ static void hello(struct request *r) {
 }
 
 static const struct command connection_commands[] = {
-    {.name = "auth",
-     .body = auth,
-     .arity = -2,
-     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
-     .group = GROUP_CONNECTION,
-     .since = "1.0.0",
-     .summary = "Prove by a password that this connection may work here.",
-     .syntax = "[username@6.0.0] password",
-     .history = "6.0.0|New: a user name before the password."},
-    {.name = "echo",
-     .body = echo,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .group = GROUP_CONNECTION,
-     .since = "1.0.0",
-     .summary = "Reply the message.",
-     .syntax = "message"},
-    {.name = "hello",
-     .body = hello,
-     .arity = -1,
-     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
-     .group = GROUP_CONNECTION,
-     .since = "6.0.0",
+    {"auth", auth, -2, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
+     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Prove by a password that this connection may work here.",
+     .syntax = "[username@6.0.0] password", .history = "6.0.0|New: a user name before the password."},
+    {"echo", echo, 2, .flags = CMD_LOADING | CMD_STALE | CMD_FAST, .group = GROUP_CONNECTION, .since = "1.0.0",
+     .summary = "Reply the message.", .syntax = "message"},
+    {"hello", hello, -1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
+     .group = GROUP_CONNECTION, .since = "6.0.0",
      .summary = "Choose the protocol, log in and name the connection, all in one request.",
      .syntax = "[arguments:(protover:integer [AUTH username_password:(username password)] [SETNAME clientname])]",
      .history = "6.2.0|The version may be left out."},
-    {.name = "ping",
-     .body = ping,
-     .arity = -1,
-     .flags = CMD_FAST | CMD_WHILE_SUBSCRIBED | CMD_PROBE,
-     .group = GROUP_CONNECTION,
-     .since = "1.0.0",
-     .summary = "Ask whether the server is there.",
-     .syntax = "[message]",
+    {"ping", ping, -1, .flags = CMD_FAST | CMD_WHILE_SUBSCRIBED | CMD_PROBE, .group = GROUP_CONNECTION,
+     .since = "1.0.0", .summary = "Ask whether the server is there.", .syntax = "[message]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded"},
-    {.name = "quit",
-     .body = quit,
-     .arity = -1,
+    {"quit", quit, -1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_CONNECTION,
-     .since = "1.0.0",
-     .summary = "Let the server close the connection."},
-    {.name = "reset",
-     .body = reset,
-     .arity = 1,
+     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Let the server close the connection."},
+    {"reset", reset, 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_CONNECTION,
-     .since = "6.2.0",
+     .group = GROUP_CONNECTION, .since = "6.2.0",
      .summary = "Bring the connection back to the state in which it began.",
      .complexity = "O(n) for n watched keys and subscriptions"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module connection_module = {.commands = connection_commands};

@@ -1,5 +1,5 @@
-/* DEBUG: what tests and developers need to look inside, behind the option enable-debug-command. */
-#include "admin/debug.h"
+/* DEBUG: tools for tests and developers. The option enable-debug-command permits them; DEBUG asks it before each
+ * run. */
 #include "admin/debug_values.h"
 #include "base/clock.h"
 #include "base/glob.h"
@@ -33,7 +33,7 @@
 /* --- PROTOCOL -------------------------------------------------------------------------------- */
 
 static void protocol_attribute(struct client *c) {
-    /* RESP2 has no attributes: only what would follow. */
+    /* RESP2 has no attributes: its client gets only the reply behind. */
     if (c->resp == 3) {
         reply_attribute(c, 1);
         reply_bulk_cstr(c, "key-popularity");
@@ -105,7 +105,8 @@ static void debug_protocol(struct request *r) {
 
 /* --- POPULATE -------------------------------------------------------------------------------- */
 
-/* Sets `key` to "value:<i>", cut or filled up with zero bytes to `size` (0: as it is). False if the key was there. */
+/* Set `key` to "value:<i>", cut or filled up with zero bytes to `size` (0: neither). False: the key exists and
+ * stays. */
 static bool populate_one(struct db *db, const struct key *key, int64_t i, char *value, size_t size) {
     if (db_write(db, key)) return false;
     char text[32];
@@ -114,13 +115,13 @@ static bool populate_one(struct db *db, const struct key *key, int64_t i, char *
         db_set_string(db, key, NULL, slice_of(text, len), ENTRY_NO_TTL);
         return true;
     }
-    /* Numbers only grow, so that a text covers what the one before it left. */
+    /* i only grows: each text covers the one before it in `value`. */
     memcpy(value, text, len < size ? len : size);
     db_set_string(db, key, NULL, slice_of(value, size), ENTRY_NO_TTL);
     return true;
 }
 
-/* POPULATE count [prefix] [size]. Nothing of it is propagated. */
+/* POPULATE count [prefix] [size]. The new keys are not propagated. */
 static void debug_populate(struct request *r) {
     struct client *c = r->client;
     int64_t count, size = 0;
@@ -146,9 +147,9 @@ static void debug_populate(struct request *r) {
     reply_ok(c);
 }
 
-/* --- the rest -------------------------------------------------------------------------------- */
+/* --- small ones ------------------------------------------------------------------------------ */
 
-/* What atof would make of the argument: what is no number is 0. */
+/* The number at the beginning of the argument; 0 if there is none. Redis reads these arguments as leniently. */
 static double lenient_double(struct slice s) {
     char text[64];
     size_t len = s.len < sizeof text - 1 ? s.len : sizeof text - 1;
@@ -174,12 +175,12 @@ static void debug_set_active_expire(struct request *r) {
     reply_ok(r->client);
 }
 
-/* STRINGMATCH-LEN pattern string: the glob matcher by itself. */
+/* STRINGMATCH-LEN pattern string: whether the string matches. */
 static void debug_stringmatch(struct request *r) {
     reply_int(r->client, glob_match(r->argv[2], r->argv[3]));
 }
 
-/* Up to this size elements of lists share nodes, whatever a node's limit; 0: that limit alone decides again. */
+/* Elements of lists below this size share a node, whatever the limit of a node; 0: that limit alone decides again. */
 static void debug_quicklist_packed_threshold(struct request *r) {
     uint64_t bytes;
     if (!num_parse_memory(r->argv[2], &bytes) || bytes > PACKED_THRESHOLD_MAX) {
@@ -212,13 +213,13 @@ static void debug_panic(struct request *r) {
 
 /* --- RELOAD ------------------------------------------------------------------------------------ */
 
-static void empty_everything(void) {
+static void empty_databases(void) {
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
 }
 
-/* One load inside another would be of use to nobody, and has no end. */
-static bool may_load(struct client *c) {
+/* False while a load is running already (replied): loads must not nest. */
+static bool debug_may_load(struct client *c) {
     if (loading_is_active()) reply_error(c, "LOADING Redis is loading the dataset in memory");
     return !loading_is_active();
 }
@@ -239,23 +240,23 @@ static void debug_reload(struct request *r) {
             return;
         }
     }
-    if (!may_load(c)) return;
+    if (!debug_may_load(c)) return;
     if (save && !snapshot_save()) {
         reply_error(c, "ERR");
         return;
     }
-    if (flush) empty_everything();
+    if (flush) empty_databases();
     if (loading_snapshot(merge) != LOADING_DONE) {
         reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
         return;
     }
     log_warning("DB reloaded by DEBUG RELOAD");
-    db_metrics.dirty = 0; /* what was loaded is in the file */
+    db_metrics.dirty = 0; /* all data is in the file */
     reply_ok(c);
 }
 
 static void debug_loadaof(struct request *r) {
-    if (!may_load(r->client)) return;
+    if (!debug_may_load(r->client)) return;
     if (!durability_reload()) {
         reply_error(r->client, "ERR Error trying to load the AOF files, check server logs.");
         return;
@@ -322,7 +323,7 @@ static void debug_help(struct request *r) {
 
 static const struct debug_action {
     const char *name;
-    int min_args, max_args; /* with DEBUG and the name */
+    int min_args, max_args; /* DEBUG and the name count too */
     void (*run)(struct request *r);
 } actions[] = {
     {"error", 3, 3, debug_error},
@@ -351,13 +352,9 @@ static const struct debug_action {
 static int debug_permit; /* enum permit */
 
 static const struct option debug_rows[] = {
-    {.name = "enable-debug-command",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &debug_permit,
-     .initial = "no",
+    {"enable-debug-command", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &debug_permit, .initial = "no",
      .names = permit_names},
-    {.name = NULL},
+    {NULL},
 };
 
 static void debug(struct request *r) {
@@ -378,15 +375,10 @@ static void debug(struct request *r) {
 }
 
 static const struct command debug_commands[] = {
-    {.name = "debug",
-     .body = debug,
-     .arity = -2,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Look into the server and put it to the test.",
+    {"debug", debug, -2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED | CMD_SYSCMD,
+     .group = GROUP_SERVER, .since = "1.0.0", .summary = "Look into the server and put it to the test.",
      .complexity = "Depends on the subcommand"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module debug_module = {.options = debug_rows, .commands = debug_commands};

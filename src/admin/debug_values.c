@@ -1,5 +1,6 @@
-/* Digests, encodings, tables: what is behind a key. Texts are laid out as Redis's are, since tools pick figures out of
- * them; where kura keeps data in another way, the figures are those that come nearest. */
+/* Digests, encodings and tables of keys. The texts have the layout of Redis's, since tools pick numbers out of them.
+ * Where kura's structures differ from Redis's, a number is the nearest that kura has. Nothing here changes a key:
+ * expired ones stay, and access times too. */
 #include "admin/debug_values.h"
 #include "admin/digest.h"
 #include "base/alloc.h"
@@ -18,8 +19,8 @@
 #include "store/zset.h"
 #include <stdio.h>
 
-/* What DEBUG's second argument names; NULL: there is no such key, which was replied. */
-static struct entry *find(struct request *r) {
+/* The entry of the key in DEBUG's second argument. NULL: there is none, replied. */
+static struct entry *debug_entry(struct request *r) {
     struct key key = key_of(r->argv[2]);
     struct entry *e = db_peek(r->client->db, &key);
     if (!e) reply_no_key(r->client);
@@ -51,10 +52,10 @@ void debug_values_digest_value(struct request *r) {
 
 /* --- OBJECT ---------------------------------------------------------------------------------- */
 
-/* What DUMP puts around a value: its type, the version, the checksum. */
+/* Bytes that DUMP adds to a value: type, version, checksum. */
 #define PAYLOAD_FRAME (1 + 2 + 8)
 
-/* As much as an RDB file spends on the value. */
+/* Bytes of the value in an RDB file. */
 static size_t serialized_length(const struct entry *e) {
     struct writer w;
     writer_to_memory(&w, true);
@@ -64,7 +65,7 @@ static size_t serialized_length(const struct entry *e) {
     return bytes;
 }
 
-/* Nodes, and the bytes in them: what Redis adds for lists that are quicklists. */
+/* The number of nodes, their bytes and the like, as Redis shows them for quicklists. */
 static void append_quicklist(struct buf *text, const struct quicklist *q) {
     size_t bytes = 0;
     for (size_t i = 0; i < q->used; i++)
@@ -74,7 +75,7 @@ static void append_quicklist(struct buf *text, const struct quicklist *q) {
 }
 
 void debug_values_object(struct request *r) {
-    struct entry *e = find(r);
+    struct entry *e = debug_entry(r);
     struct buf text = {0};
     if (!e) return;
     uint32_t access = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
@@ -85,9 +86,9 @@ void debug_values_object(struct request *r) {
     buf_free(&text);
 }
 
-/* Strings have no header and no spare room of their own here: a key and its value are one allocation. */
+/* A string has no spare room in kura: a key and its value are one allocation. */
 void debug_values_sdslen(struct request *r) {
-    struct entry *e = find(r);
+    struct entry *e = debug_entry(r);
     if (!e) return;
     if (entry_type(e) != ENTRY_STRING || entry_encoding(e) == STRING_INT) {
         reply_error(r->client, "ERR Not an sds encoded string.");
@@ -104,7 +105,7 @@ void debug_values_sdslen(struct request *r) {
 
 /* --- LISTPACK -------------------------------------------------------------------------------- */
 
-/* The elements of a listpack, as a listpack; what an entry holds is only a pack of them. */
+/* Log the elements of a listpack. */
 static void log_listpack(const uint8_t *lp) {
     log_notice("listpack: %zu bytes, %zu elements", listpack_bytes(lp), listpack_count(lp));
     for (const uint8_t *at = listpack_first(lp); !listpack_at_end(at); at = listpack_next(at)) {
@@ -128,9 +129,10 @@ static bool is_pack(const struct entry *e) {
     }
 }
 
-/* Redis prints to its standard output; the log is where somebody looks. */
+/* Redis prints to its standard output; kura writes to the log, which operators read. The entry of a small value holds a
+ * pack (ds/pack.h), of which a listpack is made first. */
 void debug_values_listpack(struct request *r) {
-    struct entry *e = find(r);
+    struct entry *e = debug_entry(r);
     if (!e) return;
     if (is_pack(e)) {
         const uint8_t *pack = (const uint8_t *)entry_value(e);
@@ -150,7 +152,8 @@ void debug_values_listpack(struct request *r) {
 
 /* --- HTSTATS --------------------------------------------------------------------------------- */
 
-/* Redis tells how long the chains of its slots are, kura how full the lines of eight are; the words are Redis's. */
+/* Redis counts how long the chains of its slots are; kura counts how full its lines of eight records are, and uses the
+ * same words. */
 static void append_table(struct buf *text, const struct table *t, bool full) {
     size_t lines[9] = {0}, all = 0, longest = 0;
     buf_append_cstr(text, "Hash table 0 stats (main hash table):\n");
@@ -174,12 +177,12 @@ static void append_table(struct buf *text, const struct table *t, bool full) {
     }
 }
 
-/* The word FULL adds details, any other word nothing. */
+/* The word FULL adds details; any other word is ignored. */
 static bool wants_full(const struct request *r) {
     return r->argc > 3 && slice_is(r->argv[3], "full");
 }
 
-/* Deadlines are in a timing wheel, of which only their number says something. */
+/* Redis keeps deadlines in a second table. kura has a timing wheel: only the number of deadlines is worth showing. */
 static void append_deadlines(struct buf *text, const struct db *db) {
     buf_append_cstr(text, "[Expires HT]\n");
     append_table(text, &(struct table){.count = 0}, false);
@@ -216,7 +219,7 @@ static const struct table *table_of(const struct entry *e) {
 }
 
 void debug_values_htstats_key(struct request *r) {
-    struct entry *e = find(r);
+    struct entry *e = debug_entry(r);
     struct buf text = {0};
     if (!e) return;
     const struct table *t = table_of(e);

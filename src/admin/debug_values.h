@@ -1,4 +1,4 @@
-/* The part of DEBUG that looks into keys and their values. */
+/* The subcommands of DEBUG that look into keys and their values: bodies, called with all arguments in place. */
 #pragma once
 #include "session/request.h"
 

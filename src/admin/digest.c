@@ -1,3 +1,6 @@
+/* See digest.h. Bytes enter a digest in two ways. digest_add() takes the exclusive or with their SHA-1: the order of
+ * additions does not count. digest_mix() adds them and then replaces the digest by its own SHA-1: from there on the
+ * order counts. */
 #include "admin/digest.h"
 #include "base/num.h"
 #include "store/fieldmap.h"
@@ -9,7 +12,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-/* SHA-1 is looked up once; OpenSSL takes longer for that than for a short text. */
+/* The algorithm is looked up once: OpenSSL takes longer for that than for the digest of a short text. */
 static void sha1(struct digest *d, const void *bytes, size_t len) {
     static EVP_MD *algorithm;
     static EVP_MD_CTX *state;
@@ -24,7 +27,7 @@ static void sha1(struct digest *d, const void *bytes, size_t len) {
     (void)ok;
 }
 
-static void add(struct digest *d, struct slice s) {
+static void digest_add(struct digest *d, struct slice s) {
     struct digest other;
     sha1(&other, s.ptr, s.len);
     for (int i = 0; i < DIGEST_BYTES; i++)
@@ -32,17 +35,17 @@ static void add(struct digest *d, struct slice s) {
 }
 
 static void add_digest(struct digest *d, const struct digest *other) {
-    add(d, slice_of((const char *)other->bytes, DIGEST_BYTES));
+    digest_add(d, slice_of((const char *)other->bytes, DIGEST_BYTES));
 }
 
-static void mix(struct digest *d, struct slice s) {
-    add(d, s);
+static void digest_mix(struct digest *d, struct slice s) {
+    digest_add(d, s);
     sha1(d, d->bytes, DIGEST_BYTES);
 }
 
 static void mix_number(struct digest *d, uint32_t number) {
     number = htonl(number);
-    mix(d, slice_of((const char *)&number, sizeof number));
+    digest_mix(d, slice_of((const char *)&number, sizeof number));
 }
 
 static void mix_list(struct digest *d, const struct entry *e) {
@@ -50,7 +53,7 @@ static void mix_list(struct digest *d, const struct entry *e) {
     struct quicklist_iter it;
     char digits[NUM_I64_MAX];
     for (bool ok = quicklist_start(&it, list_read(e, &view), 0); ok; ok = quicklist_next(&it))
-        mix(d, listpack_value_text(quicklist_get(&it), digits));
+        digest_mix(d, listpack_value_text(quicklist_get(&it), digits));
     quicklist_stop(&it);
 }
 
@@ -60,13 +63,13 @@ static void add_set(struct digest *d, const struct entry *e) {
     char digits[NUM_I64_MAX];
     set_iter_init(&it, e);
     while (set_iter_next(&it, &member))
-        add(d, listpack_value_text(member, digits));
+        digest_add(d, listpack_value_text(member, digits));
 }
 
 static void add_pair(struct digest *d, struct slice one, struct slice other) {
     struct digest pair = {{0}};
-    mix(&pair, one);
-    mix(&pair, other);
+    digest_mix(&pair, one);
+    digest_mix(&pair, other);
     add_digest(d, &pair);
 }
 
@@ -88,21 +91,21 @@ static void add_hash(struct digest *d, const struct entry *e) {
         add_pair(d, pair.name, pair.value);
 }
 
-/* Go on from what is in the digest. The numbers of the types are Redis's. */
+/* Continue a digest with a value. The numbers of the types are Redis's. */
 static void digest_entry(struct digest *d, const struct entry *e) {
     static const uint8_t numbers[ENTRY_TYPES] = {
         [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4};
     char digits[NUM_I64_MAX];
     mix_number(d, numbers[entry_type(e)]);
     switch (entry_type(e)) {
-    case ENTRY_STRING: mix(d, string_bytes(e, digits)); break;
+    case ENTRY_STRING: digest_mix(d, string_bytes(e, digits)); break;
     case ENTRY_LIST: mix_list(d, e); break;
     case ENTRY_SET: add_set(d, e); break;
     case ENTRY_ZSET: add_zset(d, e); break;
     case ENTRY_HASH: add_hash(d, e); break;
     default: break;
     }
-    if (entry_has_ttl(e)) add(d, SLICE("!!expire!!"));
+    if (entry_has_ttl(e)) digest_add(d, SLICE("!!expire!!"));
 }
 
 struct digest digest_value(const struct entry *e) {
@@ -122,7 +125,7 @@ struct digest digest_everything(void) {
         table_iter_init(&it, &db->keys);
         while ((e = table_iter_next(&it))) {
             struct digest d = {{0}};
-            mix(&d, entry_key(e));
+            digest_mix(&d, entry_key(e));
             digest_entry(&d, e);
             add_digest(&all, &d);
         }

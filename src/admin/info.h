@@ -1,13 +1,13 @@
-/* INFO: sections of "field:value" lines that monitoring and clients parse, in Redis's order, names and formats. */
+/* INFO: sections of "field:value" lines in Redis's order, names and formats, which monitoring and clients parse. A
+ * section is a row of one table; what it says comes from the modules that count it. */
 #pragma once
 #include "base/slice.h"
-#include <stdbool.h>
-#include <stdint.h>
 
 struct buf;
 
-/* The text for these section names; none means the default ones. Unknown names are passed over. */
+/* Append the text of these sections, each once and in INFO's order; none means the default ones. Unknown names are
+ * ignored. O(fields). */
 void info_write(const struct slice *names, int count, struct buf *out);
 
-/* 40 hex digits that name this run of the server. */
+/* 40 hex digits that name this run of the server. Constant. */
 const char *info_run_id(void);

@@ -171,25 +171,13 @@ static const struct option_name facilities[] = {{"user", LOG_USER},     {"local0
                                                 {"local7", LOG_LOCAL7}, {NULL, 0}};
 
 static const struct option log_rows[] = {
-    {.name = "loglevel", .type = OPTION_ENUM, .address = &threshold, .initial = "notice", .names = levels},
-    {.name = "logfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.file, .initial = ""},
-    {.name = "syslog-enabled",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.syslog,
-     .initial = "no"},
-    {.name = "syslog-ident",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.ident,
-     .initial = "redis"},
-    {.name = "syslog-facility",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.facility,
-     .initial = "local0",
-     .names = facilities},
-    {.name = NULL},
+    {"loglevel", .type = OPTION_ENUM, .address = &threshold, .initial = "notice", .names = levels},
+    {"logfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.file, .initial = ""},
+    {"syslog-enabled", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &options.syslog, .initial = "no"},
+    {"syslog-ident", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.ident, .initial = "redis"},
+    {"syslog-facility", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &options.facility,
+     .initial = "local0", .names = facilities},
+    {NULL},
 };
 
 const struct module log_module = {.options = log_rows};

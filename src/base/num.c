@@ -307,6 +307,20 @@ bool num_parse_memory(struct slice s, uint64_t *bytes) {
     return false;
 }
 
+int num_print_fixed(char *to, uint64_t value, int decimals) {
+    uint64_t scale = 1;
+    for (int i = 0; i < decimals; i++)
+        scale *= 10;
+    int n = num_print_u64(to, value / scale);
+    if (decimals == 0) return n;
+    to[n++] = '.';
+    for (uint64_t rest = value % scale; scale > 1; n++) {
+        scale /= 10;
+        to[n] = (char)('0' + rest / scale % 10);
+    }
+    return n;
+}
+
 int num_print_memory(char *to, uint64_t bytes) {
     static const char letters[] = "KMGTP";
     if (bytes < 1024 || bytes >= UINT64_C(1) << 60) {
@@ -315,5 +329,10 @@ int num_print_memory(char *to, uint64_t bytes) {
         return n + 1;
     }
     int step = (63 - __builtin_clzll(bytes)) / 10; /* 1 for K, 2 for M... */
-    return snprintf(to, NUM_F64_MAX, "%.2f%c", (double)bytes / (double)(UINT64_C(1) << 10 * step), letters[step - 1]);
+    unsigned __int128 scaled = (unsigned __int128)bytes * 100, unit = (unsigned __int128)1 << 10 * step;
+    uint64_t hundredths = (uint64_t)(scaled / unit), twice = (uint64_t)(scaled % unit) * 2;
+    if (twice > unit || (twice == unit && hundredths % 2)) hundredths++; /* half to even, as printf rounds */
+    int n = num_print_fixed(to, hundredths, 2);
+    to[n] = letters[step - 1];
+    return n + 1;
 }

@@ -28,6 +28,8 @@ int num_print_u64(char *to, uint64_t value);
 int num_print_f64(char *to, double value);
 /* 17 fractional digits without trailing zeros, never an exponent: INCRBYFLOAT's form. `to` has NUM_LD_MAX bytes. */
 int num_print_ld(char *to, long double value);
+/* value / 10^decimals with all its decimals (at most 19): 1205 with 2 is "12.05". */
+int num_print_fixed(char *to, uint64_t value, int decimals);
 int num_print_memory(char *to, uint64_t bytes); /* "1.50M", as in the *_human fields of INFO */
 int num_digits_u64(uint64_t value);
 

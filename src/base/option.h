@@ -27,7 +27,10 @@ enum option_flag {
     OPTION_MULTI = 1 << 4,        /* takes several words; several lines in the file add up: bind, save ... */
     OPTION_PERCENT = 1 << 5,      /* OPTION_MEMORY takes a percentage too: "5%" is kept as -5 */
     OPTION_DENY_LOADING = 1 << 6, /* cannot be set while the dataset is being loaded */
-    OPTION_PLANNED = 1 << 7,      /* kept and shown, but without effect in this version: the log says so once */
+    /* Kept and shown, but without effect in this version. Such a row is one of three kinds: */
+    OPTION_HARMLESS = 1 << 7,   /* kura does what it asks for anyway, or needs nothing of the kind: silent */
+    OPTION_MISSING = 1 << 8,    /* an operator would miss it: the log says so once */
+    OPTION_PROTECTIVE = 1 << 9, /* without it the server would be open, or lose or leak data: refused */
 };
 
 struct buf;

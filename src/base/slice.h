@@ -27,6 +27,13 @@ static inline bool slice_eq(struct slice a, struct slice b) {
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
+/* The order of bytes, as memcmp(): a slice comes before those that it begins. */
+static inline int slice_compare(struct slice a, struct slice b) {
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 /* Equal to `word` if ASCII case is ignored. `word` must be all lower case. */
 static inline bool slice_is(struct slice a, const char *word) {
     for (size_t i = 0; i < a.len; i++) {

@@ -1,6 +1,9 @@
-/* Look-up: the first eight bytes of the name, in lower case, and its length are the key of a small open-addressed table
- * that is built at boot. For names of up to eight letters that comparison is exact; longer ones, and those with digits
- * or dashes, are compared in full. Subcommands are few, and found by walking their container's rows. */
+/* The command table. Three arrays are built at boot and never change: `entries` has one entry for each row, `lookup`
+ * finds it by name and `by_row` by the address of the row. Both indexes are open-addressed and at most half full.
+ *
+ * The key of `lookup` is a name's first eight bytes in lower case, and its length. For names of up to eight letters
+ * this comparison is exact. Longer names, and those with digits or dashes, are compared in full. A container has few
+ * subcommands: they are found by walking its rows. */
 #include "catalog/catalog.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -10,10 +13,10 @@
 #define FAMILIES_MAX 64
 #define LOOKUP_SIZE 1024 /* slots; a power of two, several times the number of commands */
 
-/* What is kept for a row: subcommands' are next to each other in the order of their rows. */
-struct known {
-    const struct command *command, *container;
-    struct known *subcommands;
+/* What is kept for a row. Those of a container's subcommands lie next to each other, in the order of their rows. */
+struct catalog_entry {
+    const struct command *command, *container; /* container: NULL for a top-level row */
+    struct catalog_entry *subcommands;
     char *full_name; /* "config|get" */
     struct command_stats stats;
 };
@@ -21,18 +24,26 @@ struct known {
 struct lookup_slot {
     uint64_t prefix; /* the first eight bytes of the name in lower case, zero-padded: see fold() */
     uint32_t len;
-    bool letters; /* the prefix tells all */
-    struct known *known;
+    bool letters; /* the prefix is the whole name, and all letters: no other name folds to it */
+    struct catalog_entry *entry;
 };
 
 static const struct command *families[FAMILIES_MAX];
 static size_t family_count;
-static struct known *known; /* top-level rows first, in the order of registration */
-static size_t known_count, known_total;
+static struct catalog_entry *entries; /* the top-level rows in the order of registration, then the subcommands */
+static size_t top_count, entry_count; /* top-level rows; all rows */
 static struct lookup_slot lookup[LOOKUP_SIZE];
+static struct catalog_entry *by_row[LOOKUP_SIZE];
 
-/* The first bytes of a name with bit 5 set in each, which is lower case for letters.
- * Loads overlap where there are fewer than eight. */
+static inline size_t slot_of(uint64_t key) {
+    return (size_t)(key * 0x9e3779b97f4a7c15u >> (64 - 10));
+}
+static_assert(LOOKUP_SIZE == 1 << 10, "slot_of yields ten bits");
+
+/* --- by name --------------------------------------------------------------------------------- */
+
+/* The first bytes of a name with bit 5 set in each, which is lower case for letters. Loads overlap where there are
+ * fewer than eight bytes. */
 static inline uint64_t fold(const char *name, size_t len) {
     uint64_t prefix = 0;
     if (len >= 8)
@@ -45,40 +56,60 @@ static inline uint64_t fold(const char *name, size_t len) {
     return prefix | 0x2020202020202020u;
 }
 
-static inline size_t lookup_index(uint64_t prefix, size_t len) {
-    return (size_t)((prefix ^ len) * 0x9e3779b97f4a7c15u >> (64 - 10));
-}
-static_assert(LOOKUP_SIZE == 1 << 10, "lookup_index yields ten bits");
-
-static struct known *find_known(struct slice name) {
+static struct catalog_entry *find_entry(struct slice name) {
     uint64_t prefix = fold(name.ptr, name.len);
-    for (size_t i = lookup_index(prefix, name.len);; i = (i + 1) % LOOKUP_SIZE) {
+    for (size_t i = slot_of(prefix ^ name.len);; i = (i + 1) % LOOKUP_SIZE) {
         struct lookup_slot *slot = &lookup[i];
-        if (slot->known == NULL) return NULL;
+        if (slot->entry == NULL) return NULL;
         if (slot->prefix != prefix || slot->len != name.len) continue;
-        if (slot->letters || slice_is(name, slot->known->command->name)) return slot->known;
+        if (slot->letters || slice_is(name, slot->entry->command->name)) return slot->entry;
     }
 }
 
-static void add_lookup(struct known *k) {
-    struct slice name = slice_cstr(k->command->name);
-    assert(find_known(name) == NULL && "command names are unique");
+static void add_lookup(struct catalog_entry *e) {
+    struct slice name = slice_cstr(e->command->name);
+    assert(find_entry(name) == NULL && "command names are unique");
     uint64_t prefix = fold(name.ptr, name.len);
     bool letters = name.len <= 8;
     for (size_t i = 0; i < name.len; i++)
         letters = letters && name.ptr[i] >= 'a' && name.ptr[i] <= 'z';
-    size_t i = lookup_index(prefix, name.len);
-    while (lookup[i].known)
+    size_t i = slot_of(prefix ^ name.len);
+    while (lookup[i].entry)
         i = (i + 1) % LOOKUP_SIZE;
-    lookup[i] = (struct lookup_slot){prefix, (uint32_t)name.len, letters, k};
+    lookup[i] = (struct lookup_slot){prefix, (uint32_t)name.len, letters, e};
 }
 
+static struct catalog_entry *find_sub(struct catalog_entry *container, struct slice name) {
+    const struct command *rows = container->command->subcommands;
+    for (size_t i = 0; rows && rows[i].name; i++)
+        if (slice_is(name, rows[i].name)) return &container->subcommands[i];
+    return NULL;
+}
+
+/* --- by row ---------------------------------------------------------------------------------- */
+
+static void add_by_row(struct catalog_entry *e) {
+    size_t i = slot_of((uintptr_t)e->command);
+    while (by_row[i])
+        i = (i + 1) % LOOKUP_SIZE;
+    by_row[i] = e;
+}
+
+static struct catalog_entry *entry_of(const struct command *row) {
+    for (size_t i = slot_of((uintptr_t)row);; i = (i + 1) % LOOKUP_SIZE) {
+        assert(by_row[i] && "the row was registered");
+        if (by_row[i]->command == row) return by_row[i];
+    }
+}
+
+/* --- boot ------------------------------------------------------------------------------------ */
+
 void catalog_register(const struct command *rows) {
-    assert(family_count < FAMILIES_MAX && known == NULL);
+    assert(family_count < FAMILIES_MAX && entries == NULL);
     families[family_count++] = rows;
 }
 
-/* The text, or the part of it behind a version, is still to be written: utils/command-row leaves such blanks. */
+/* True if the text, or a part of it behind a version, is still to be written: utils/command-row leaves such blanks. */
 static bool has_blank(const char *text) {
     if (text == NULL) return false;
     size_t len = strlen(text);
@@ -104,70 +135,53 @@ static void check_row(const struct command *row, bool is_sub) {
     (void)is_sub;
 }
 
-static struct known *add_known(size_t at, const struct command *row, const struct command *container) {
+static struct catalog_entry *add_entry(size_t at, const struct command *row, const struct command *container) {
     check_row(row, container != NULL);
     struct buf name = {0};
     if (container) buf_printf(&name, "%s|", container->name);
     buf_append(&name, row->name, strlen(row->name) + 1);
-    known[at] = (struct known){.command = row, .container = container, .full_name = name.data};
-    return &known[at];
-}
-
-static size_t count_rows(const struct command *rows) {
-    size_t n = 0;
-    while (rows && rows[n].name)
-        n++;
-    return n;
+    entries[at] = (struct catalog_entry){.command = row, .container = container, .full_name = name.data};
+    add_by_row(&entries[at]);
+    return &entries[at];
 }
 
 void catalog_ready(void) {
     for (size_t f = 0; f < family_count; f++) {
-        known_count += count_rows(families[f]);
+        top_count += command_count_rows(families[f]);
         for (const struct command *row = families[f]; row->name; row++)
-            known_total += count_rows(row->subcommands);
+            entry_count += command_count_rows(row->subcommands);
     }
-    known_total += known_count;
-    assert(known_count * 2 < LOOKUP_SIZE);
-    known = alloc_zero(known_total * sizeof *known);
-    size_t top = 0, sub = known_count;
+    entry_count += top_count;
+    assert(entry_count * 2 < LOOKUP_SIZE);
+    entries = alloc_zero(entry_count * sizeof *entries);
+    size_t top = 0, sub = top_count;
     for (size_t f = 0; f < family_count; f++) {
         for (const struct command *row = families[f]; row->name; row++) {
-            struct known *k = add_known(top++, row, NULL);
-            if (row->subcommands) k->subcommands = &known[sub];
+            struct catalog_entry *e = add_entry(top++, row, NULL);
+            if (row->subcommands) e->subcommands = &entries[sub];
             for (const struct command *s = row->subcommands; s && s->name; s++)
-                add_known(sub++, s, row);
-            add_lookup(k);
+                add_entry(sub++, s, row);
+            add_lookup(e);
         }
     }
 }
 
-static struct known *find_known_sub(struct known *container, struct slice name) {
-    const struct command *rows = container->command->subcommands;
-    for (size_t i = 0; rows && rows[i].name; i++)
-        if (slice_is(name, rows[i].name)) return &container->subcommands[i];
-    return NULL;
-}
+/* --- questions ------------------------------------------------------------------------------- */
 
 struct catalog_found catalog_resolve(const struct slice *argv, int argc) {
-    struct known *k = find_known(argv[0]);
-    if (k && k->subcommands && argc > 1) k = find_known_sub(k, argv[1]);
-    return k ? (struct catalog_found){k->command, &k->stats} : (struct catalog_found){NULL, NULL};
-}
-
-static struct known *known_of(const struct command *command) {
-    for (size_t i = 0; i < known_total; i++)
-        if (known[i].command == command) return &known[i];
-    return NULL;
+    struct catalog_entry *e = find_entry(argv[0]);
+    if (e && e->subcommands && argc > 1) e = find_sub(e, argv[1]);
+    return e ? (struct catalog_found){e->command, &e->stats} : (struct catalog_found){NULL, NULL};
 }
 
 const struct command *catalog_find(struct slice name) {
-    struct known *k = find_known(name);
-    return k ? k->command : NULL;
+    struct catalog_entry *e = find_entry(name);
+    return e ? e->command : NULL;
 }
 
 const struct command *catalog_find_sub(const struct command *container, struct slice name) {
-    struct known *k = find_known_sub(known_of(container), name);
-    return k ? k->command : NULL;
+    struct catalog_entry *e = find_sub(entry_of(container), name);
+    return e ? e->command : NULL;
 }
 
 const struct command *catalog_find_full(struct slice full) {
@@ -178,20 +192,20 @@ const struct command *catalog_find_full(struct slice full) {
 }
 
 size_t catalog_count(void) {
-    return known_count;
+    return top_count;
 }
 
 const struct command *catalog_at(size_t i) {
-    assert(i < known_count);
-    return known[i].command;
+    assert(i < top_count);
+    return entries[i].command;
 }
 
 const struct command *catalog_container(const struct command *subcommand) {
-    return known_of(subcommand)->container;
+    return entry_of(subcommand)->container;
 }
 
 const char *catalog_full_name(const struct command *command) {
-    return known_of(command)->full_name;
+    return entry_of(command)->full_name;
 }
 
 int catalog_find_keys(const struct command *command, const struct slice *argv, int argc, int *positions, int max) {
@@ -205,10 +219,17 @@ int catalog_find_keys(const struct command *command, const struct slice *argv, i
 }
 
 struct command_stats *catalog_stats(const struct command *command) {
-    return &known_of(command)->stats;
+    return &entry_of(command)->stats;
+}
+
+uint64_t catalog_ticks(void) {
+    uint64_t ticks = 0;
+    for (size_t i = 0; i < entry_count; i++)
+        ticks += entries[i].stats.ticks;
+    return ticks;
 }
 
 void catalog_reset_stats(void) {
-    for (size_t i = 0; i < known_total; i++)
-        command_stats_reset(&known[i].stats);
+    for (size_t i = 0; i < entry_count; i++)
+        command_stats_reset(&entries[i].stats);
 }

@@ -1,3 +1,4 @@
+/* See command_info.h. Every name stands once, in a table of its kind; their order there is that of COMMAND INFO. */
 #include "catalog/command_info.h"
 #include "base/alloc.h"
 #include "base/num.h"
@@ -9,7 +10,7 @@ struct bit_name {
     const char *name;
 };
 
-/* CMD_MAY_REPLICATE, CMD_PROTECTED and CMD_SYSCMD are not told. */
+/* The flags that COMMAND INFO shows; the others concern only this server. */
 static const struct bit_name flag_names[] = {
     {CMD_WRITE, "write"},
     {CMD_READONLY, "readonly"},
@@ -163,7 +164,7 @@ static bool has_word(const char *words, const char *word) {
     return strstr(words, word) != NULL;
 }
 
-/* Where the keys of a spec begin; 0: it has none here. A keyword is searched forward, or backward from the end. */
+/* The index at which a spec begins in these arguments; 0: its keyword is not there, or is the last argument. */
 static int first_position(const struct command_keys *spec, const struct slice *argv, int argc) {
     if (!spec->keyword) return spec->begin;
     int step = spec->from > 0 ? 1 : -1;
@@ -175,7 +176,8 @@ static int first_position(const struct command_keys *spec, const struct slice *a
     return 0;
 }
 
-/* The first and the last position of a spec's keys. False: the arguments do not fit it. */
+/* On entry *first is the beginning of the spec; on return *first and *last are the indexes of its keys. False: the
+ * argument that should be the number of keys is missing or wrong. */
 static bool spec_range(const struct command_keys *spec, const struct slice *argv, int argc, int *first, int *last) {
     if (spec->keynum_at < 0) {
         *last = spec->last >= 0 ? *first + spec->last : argc + spec->last;
@@ -190,32 +192,35 @@ static bool spec_range(const struct command_keys *spec, const struct slice *argv
     return true;
 }
 
-struct found {
+/* The keys found so far: more than max are counted, but not written. */
+struct found_keys {
     struct command_info_key *keys;
     int count, max;
 };
 
-static void found_add(struct found *found, int position, const char *flags) {
+static void add_key(struct found_keys *found, int position, const char *flags) {
     if (found->count < found->max) found->keys[found->count] = (struct command_info_key){position, flags};
     found->count++;
 }
 
-static bool find_by_spec(const struct command_keys *spec, const struct slice *argv, int argc, struct found *found) {
+static bool find_by_spec(const struct command_keys *spec, const struct slice *argv, int argc,
+                         struct found_keys *found) {
     int last, first = first_position(spec, argv, argc);
     if (first == 0) return true;
     if (!spec_range(spec, argv, argc, &first, &last)) return false;
-    /* A count of 0 names no keys; a range that ends before it begins, or beyond the arguments, is a mistake. */
+    /* A number of 0 keys is fine. A range that ends before it begins, or beyond the arguments, is a mistake. */
     if (first >= argc && spec->keynum_at < 0) return false;
     if (last >= argc || (last < first && spec->keynum_at < 0)) return false;
     const char *flags = spec->vary ? spec->vary(argv, argc) : spec->flags;
     for (int i = first; i <= last; i += spec->step)
-        found_add(found, i, flags);
+        add_key(found, i, flags);
     return true;
 }
 
-/* The command's own code knows where keys are; what is done to them is what the spec says that leads
- * to the same place, and where there is none, what the last spec says (as for SORT's STORE). */
-static int find_by_command(const struct command *command, const struct slice *argv, int argc, struct found *found) {
+/* The command's own code finds the keys. A key has the flags of the spec that begins at the same index, or else those
+ * of the last spec (as the key of SORT's STORE has). */
+static int find_by_command(const struct command *command, const struct slice *argv, int argc,
+                           struct found_keys *found) {
     size_t bytes = (size_t)(found->max > 0 ? found->max : 1) * sizeof(int);
     int *positions = alloc_get(bytes);
     int count = command->find_keys(argv, argc, positions, found->max);
@@ -225,7 +230,7 @@ static int find_by_command(const struct command *command, const struct slice *ar
         const struct command_keys *spec = specs;
         while (spec->flags && spec[1].flags && first_position(spec, argv, argc) != positions[i])
             spec++;
-        found_add(found, positions[i], spec->flags ? spec->flags : "");
+        add_key(found, positions[i], spec->flags ? spec->flags : "");
     }
     alloc_put(positions, bytes);
     return count;
@@ -233,7 +238,7 @@ static int find_by_command(const struct command *command, const struct slice *ar
 
 int command_info_find(const struct command *command, const struct slice *argv, int argc, struct command_info_key *keys,
                       int max) {
-    struct found found = {keys, 0, max};
+    struct found_keys found = {keys, 0, max};
     if (command->find_keys) return find_by_command(command, argv, argc, &found);
     struct command_keys derived[2];
     for (const struct command_keys *spec = command_info_keys(command, derived); spec->flags; spec++) {

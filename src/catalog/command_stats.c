@@ -1,8 +1,9 @@
-/* The histogram is log-linear, eight buckets a doubling: the error is at most an eighth. It is allocated with the first
- * call, as most of the commands are never called. */
+/* The histogram is log-linear: a doubling has eight buckets, and durations below eight ticks have one each. It is
+ * allocated with the first call, since most commands are never called. */
 #include "catalog/command_stats.h"
 #include "base/alloc.h"
 #include "base/likely.h"
+#include <math.h>
 #include <string.h>
 
 unsigned command_stats_bucket(uint64_t ticks) {
@@ -30,4 +31,13 @@ void command_stats_reset(struct command_stats *s) {
     uint32_t *histogram = s->histogram;
     if (histogram) memset(histogram, 0, COMMAND_STATS_BUCKETS * sizeof *histogram);
     *s = (struct command_stats){.histogram = histogram};
+}
+
+uint64_t command_stats_percentile(const struct command_stats *s, double percentile) {
+    uint64_t wanted = (uint64_t)ceil(percentile * (double)s->calls / 100), seen = 0;
+    for (unsigned i = 0; s->calls && i < COMMAND_STATS_BUCKETS; i++) {
+        seen += s->histogram[i];
+        if (s->histogram[i] && seen >= wanted) return command_stats_ticks(i);
+    }
+    return 0;
 }

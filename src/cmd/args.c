@@ -1,12 +1,16 @@
 #include "cmd/args.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/likely.h"
 #include "base/num.h"
-#include "session/reply.h"
 #include "store/db.h"
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
+
+/* --- Numbers --------------------------------------------------------------------------------- */
 
 bool args_i64(struct client *c, struct slice arg, int64_t *out) {
     if (likely(num_parse_i64(arg, out))) return true;
@@ -23,53 +27,52 @@ bool args_signed(struct client *c, struct slice arg, int64_t *out) {
 }
 
 bool args_at_least(struct client *c, struct slice arg, int64_t min, const char *error, int64_t *out) {
-    if (num_parse_i64(arg, out) && *out >= min) return true;
-    reply_error(c, error);
-    return false;
+    return (num_parse_i64(arg, out) && *out >= min) || args_refuse(c, error);
 }
 
 bool args_count(struct client *c, struct slice arg, int64_t *out) {
     return args_at_least(c, arg, 0, "ERR value is out of range, must be positive", out);
 }
 
+/* The deadline, which is the clock plus the timeout, must fit 63 bits. A long double holds any int64_t. */
+static bool accept_timeout(struct client *c, long double ms, int64_t *timeout_ms) {
+    if (ms < 0) return args_refuse(c, "ERR timeout is negative");
+    if (ms > (long double)(INT64_MAX - clock_now_ms())) return args_refuse(c, "ERR timeout is out of range");
+    *timeout_ms = (int64_t)ms;
+    return true;
+}
+
+/* Fractions are rounded up, so that -0.0004 is 0 and is accepted. */
+bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms) {
+    long double seconds;
+    if (!num_parse_ld(arg, &seconds)) return args_refuse(c, "ERR timeout is not a float or out of range");
+    return accept_timeout(c, ceill(seconds * 1000), timeout_ms);
+}
+
+bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms) {
+    int64_t ms;
+    if (!num_parse_i64(arg, &ms)) return args_refuse(c, "ERR timeout is not an integer or out of range");
+    return accept_timeout(c, (long double)ms, timeout_ms);
+}
+
+bool args_strtod(struct slice text, double *out) {
+    char near[256], *copy = text.len < sizeof near ? near : alloc_get(text.len + 1), *end;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    errno = 0;
+    *out = strtod(copy, &end);
+    bool is_number = *end == '\0' && !isnan(*out);
+    if (copy != near) alloc_put(copy, text.len + 1);
+    return is_number;
+}
+
+/* --- Indexes --------------------------------------------------------------------------------- */
+
 bool args_is_int(struct slice arg, int *out) {
     int64_t n;
     if (!num_parse_i64(arg, &n) || n < INT_MIN || n > INT_MAX) return false;
     *out = (int)n;
     return true;
-}
-
-/* A negative one that rounds up to zero is none. What Redis adds to its clock has to stay below 2^63 ms. */
-bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms) {
-    long double seconds;
-    const char *error = NULL;
-    if (!num_parse_ld(arg, &seconds)) {
-        error = "ERR timeout is not a float or out of range";
-    } else {
-        long double ms = ceill(seconds * 1000);
-        if (ms < 0) {
-            error = "ERR timeout is negative";
-        } else if (ms > (long double)(INT64_MAX - clock_now_ms())) {
-            error = "ERR timeout is out of range";
-        } else {
-            *timeout_ms = (int64_t)ms;
-        }
-    }
-    if (error) reply_error(c, error);
-    return !error;
-}
-
-bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms) {
-    const char *error = NULL;
-    if (!num_parse_i64(arg, timeout_ms)) {
-        error = "ERR timeout is not an integer or out of range";
-    } else if (*timeout_ms < 0) {
-        error = "ERR timeout is negative";
-    } else if (*timeout_ms > INT64_MAX - clock_now_ms()) {
-        error = "ERR timeout is out of range";
-    }
-    if (error) reply_error(c, error);
-    return !error;
 }
 
 bool args_db(struct client *c, struct slice arg, struct db **out) {
@@ -79,15 +82,14 @@ bool args_db(struct client *c, struct slice arg, struct db **out) {
         reply_errorf(c, "ERR value is out of range, value must between %d and %d", INT_MIN, INT_MAX);
         return false;
     }
-    if (n < 0 || n >= db_count()) {
-        reply_error(c, "ERR DB index is out of range");
-        return false;
-    }
+    if (n < 0 || n >= db_count()) return args_refuse(c, "ERR DB index is out of range");
     *out = db_at((int)n);
     return true;
 }
 
-/* What strtoul makes of it, as that is what Redis asks: a sign is fine, nothing at all is zero. */
+/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+
+/* Redis reads cursors by strtoul(): a sign may come first (a minus wraps around), and the empty text is 0. */
 static bool parse_cursor(struct slice s, uint64_t *out) {
     bool negative = s.len > 0 && s.ptr[0] == '-';
     size_t i = negative || (s.len > 0 && s.ptr[0] == '+');
@@ -102,35 +104,37 @@ static bool parse_cursor(struct slice s, uint64_t *out) {
 }
 
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out) {
-    if (parse_cursor(arg, out)) return true;
-    reply_error(c, "ERR invalid cursor");
-    return false;
+    return parse_cursor(arg, out) || args_refuse(c, "ERR invalid cursor");
 }
 
 bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count,
                struct slice *type) {
     for (int i = 0; i < argc; i += 2) {
-        if (i + 1 == argc) goto syntax_error;
+        if (i + 1 == argc) return args_syntax_error(c);
         struct slice value = argv[i + 1];
         if (slice_is(argv[i], "count")) {
             if (!args_i64(c, value, count)) return false;
-            if (*count < 1) goto syntax_error;
+            if (*count < 1) return args_syntax_error(c);
         } else if (slice_is(argv[i], "match")) {
             *pattern = glob_is_all(value) ? slice_of(NULL, 0) : value;
         } else if (type && slice_is(argv[i], "type")) {
             *type = value;
         } else {
-            goto syntax_error;
+            return args_syntax_error(c);
         }
     }
     return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
+}
+
+/* Redis refuses counts that it could not double, but only where the word asks for two replies a draw. */
+bool args_draw_options(struct client *c, const struct slice *argv, int argc, const char *word, int64_t *count) {
+    if (!args_signed(c, argv[0], count)) return false;
+    if (argc == 1) return true;
+    if (argc > 2 || !slice_is(argv[1], word)) return args_syntax_error(c);
+    if (*count >= -INT64_MAX / 2 && *count <= INT64_MAX / 2) return true;
+    return args_refuse(c, "ERR value is out of range");
 }
 
 bool args_draws(struct client *c, int64_t count) {
-    if (count >= -ARGS_DRAWS_MAX) return true;
-    reply_error(c, "ERR value is out of range");
-    return false;
+    return count >= -ARGS_DRAWS_MAX || args_refuse(c, "ERR value is out of range");
 }

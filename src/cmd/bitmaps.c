@@ -1,23 +1,19 @@
-/* Strings as bitmaps: bits, ranges of them, whole ones combined, and integers of any width inside.
+/* Strings as bitmaps: single bits, ranges of bits, whole bitmaps combined, and integers of any width.
  *
- * Where Redis 7.0 and 7.2 differ it is in the order of checks: 7.2 looks at all arguments before it looks
- * for the key, so that an absent key does not hide a mistake. A write that leaves every bit as it was
- * and the length too is no change: nobody is told, and nothing is propagated. */
+ * As in Redis 7.2, and unlike 7.0, all arguments are checked before the key is looked up: an absent key hides no
+ * mistake. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/keys.h"
 #include "cmd/lookup.h"
-#include "session/client.h"
 #include "session/limits.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/bitmap.h"
 #include "store/string.h"
 
-/* The offset of a bit; where `width` is not 0, "#n" means n times as many bits. */
+/* The offset of a bit. Where `width` is not 0, "#n" means n times that many bits. False: the error was replied. */
 static bool parse_offset(struct request *r, struct slice arg, unsigned width, uint64_t *offset) {
     bool in_widths = width && arg.len > 0 && arg.ptr[0] == '#';
     int64_t n;
@@ -26,15 +22,14 @@ static bool parse_offset(struct request *r, struct slice arg, unsigned width, ui
         *offset = (uint64_t)n;
         return true;
     }
-    reply_error(r->client, "ERR bit offset is not an integer or out of range");
-    return false;
+    return args_refuse(r->client, "ERR bit offset is not an integer or out of range");
 }
 
-/* The bytes of the request's key, which are none if it is absent. *e is its entry, or NULL. False: no string, replied. */
-static bool read_bytes(struct request *r, struct entry **e, struct slice *bytes, char *scratch) {
-    *e = db_read(r->client->db, &r->key);
-    if (!lookup_is(r->client, *e, ENTRY_STRING)) return false;
-    *bytes = *e ? string_bytes(*e, scratch) : SLICE("");
+/* The bytes of the request's key, none if it is absent: *e is NULL then. An integer is printed into digits. False: the
+ * key has another type, and the error was replied. */
+static bool read_bytes(struct request *r, struct entry **e, struct slice *bytes, char digits[NUM_I64_MAX]) {
+    if (!lookup_read(r, ENTRY_STRING, e)) return false;
+    *bytes = *e ? string_bytes(*e, digits) : SLICE("");
     return true;
 }
 
@@ -51,6 +46,7 @@ static void getbit(struct request *r) {
 
 static void setbit(struct request *r) {
     struct client *c = r->client;
+    struct entry *e;
     uint64_t offset;
     if (!parse_offset(r, r->argv[2], 0, &offset)) return;
     struct slice bit = r->argv[3];
@@ -58,8 +54,7 @@ static void setbit(struct request *r) {
         reply_error(c, "ERR bit is not an integer or out of range");
         return;
     }
-    struct entry *e = db_write(c->db, &r->key);
-    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
+    if (!lookup_write(r, ENTRY_STRING, &e)) return;
     size_t at = (size_t)(offset / 8);
     bool grows = !e || string_length(e) <= at;
     char *bytes;
@@ -75,23 +70,20 @@ static void setbit(struct request *r) {
 
 struct range {
     int64_t first, last; /* inclusive; negative ones count from the end */
-    bool in_bits;        /* else in bytes */
+    bool in_bits;        /* else they are indexes of bytes */
 };
 
 static bool parse_unit(struct request *r, struct slice word, bool *in_bits) {
     *in_bits = slice_is(word, "bit");
-    if (*in_bits || slice_is(word, "byte")) return true;
-    reply_syntax_error(r->client);
-    return false;
+    return *in_bits || slice_is(word, "byte") || args_syntax_error(r->client);
 }
 
-/* Make the range one of bits that a string of so many bytes has. False: it is empty. */
-static bool settle(struct range *range, size_t bytes) {
+/* Turn the range into one of bits of a string of this length. False: it is empty. A last index before the beginning
+ * means 0. */
+static bool clip_to_bits(struct range *range, size_t bytes) {
     int64_t size = (int64_t)bytes * (range->in_bits ? 8 : 1);
-    if (range->first < 0 && (range->first += size) < 0) range->first = 0;
-    if (range->last < 0 && (range->last += size) < 0) range->last = 0;
-    if (range->last >= size) range->last = size - 1;
-    if (range->first > range->last) return false;
+    if (range->last < -size) range->last = -size;
+    if (!args_clip(&range->first, &range->last, size)) return false;
     if (!range->in_bits) {
         range->first *= 8;
         range->last = range->last * 8 + 7;
@@ -113,20 +105,17 @@ static void bitcount(struct request *r) {
     char digits[NUM_I64_MAX];
     if (!read_bytes(r, &e, &s, digits)) return;
     bool reversed = range.first < 0 && range.last < 0 && range.first > range.last;
-    if (reversed || !settle(&range, s.len)) {
+    if (reversed || !clip_to_bits(&range, s.len)) {
         reply_int(c, 0);
     } else {
         reply_int(c, (int64_t)bitmap_count_bits(s.ptr, (uint64_t)range.first, (uint64_t)range.last));
     }
 }
 
-/* [start [end [BIT | BYTE]]] from argument 3 on. */
-static bool parse_search(struct request *r, struct range *range) {
+/* [start [end [BIT | BYTE]]] from argument 3 on. False: the error was replied. */
+static bool parse_bitpos(struct request *r, struct range *range) {
     struct client *c = r->client;
-    if (r->argc > 6) {
-        reply_syntax_error(c);
-        return false;
-    }
+    if (r->argc > 6) return args_syntax_error(c);
     if (r->argc > 3 && !args_i64(c, r->argv[3], &range->first)) return false;
     if (r->argc > 5 && !parse_unit(r, r->argv[5], &range->in_bits)) return false;
     return r->argc <= 4 || args_i64(c, r->argv[4], &range->last);
@@ -144,16 +133,16 @@ static void bitpos(struct request *r) {
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!parse_search(r, &range) || !read_bytes(r, &e, &s, digits)) return;
-    if (!e || !settle(&range, s.len)) {
-        reply_int(c, e || bit ? -1 : 0); /* an absent key is zeros without end */
+    if (!parse_bitpos(r, &range) || !read_bytes(r, &e, &s, digits)) return;
+    if (!e || !clip_to_bits(&range, s.len)) {
+        reply_int(c, e || bit ? -1 : 0); /* an absent key counts as zeros without end */
         return;
     }
     uint64_t at = bitmap_find(s.ptr, (uint64_t)range.first, (uint64_t)range.last, bit);
     if (at != BITMAP_NONE) {
         reply_int(c, (int64_t)at);
     } else {
-        /* Zeros follow a string's last byte, unless the range was said to end there. */
+        /* Zeros follow the last byte of a string, but not if the request gives an end. */
         reply_int(c, bit || r->argc > 4 ? -1 : (int64_t)s.len * 8);
     }
 }
@@ -168,21 +157,18 @@ static bool parse_operation(struct request *r, enum bitmap_op *op) {
         if (!slice_is(word, names[i])) continue;
         *op = (enum bitmap_op)i;
         if (i != BITMAP_NOT || r->argc == 4) return true;
-        reply_error(r->client, "ERR BITOP NOT must be called with a single source key.");
-        return false;
+        return args_refuse(r->client, "ERR BITOP NOT must be called with a single source key.");
     }
-    reply_syntax_error(r->client);
-    return false;
+    return args_syntax_error(r->client);
 }
 
-/* Sources: the slices first, then room to print those that are integers. */
 struct sources {
-    struct slice *bytes;
-    char (*digits)[NUM_I64_MAX];
+    struct slice *bytes;         /* a slice for each source */
+    char (*digits)[NUM_I64_MAX]; /* into which a source that is an integer is printed */
     size_t count, longest;
 };
 
-/* False: one of them is no string, and the error was replied. */
+/* False: a key has another type, and the error was replied. */
 static bool find_sources(struct request *r, struct sources *s) {
     struct key keys[LOOKUP_AHEAD];
     struct db *db = r->client->db;
@@ -199,8 +185,9 @@ static bool find_sources(struct request *r, struct sources *s) {
     return true;
 }
 
-/* The blob of the old destination, if the result can be written into it; else NULL. */
-static struct blob *reusable(struct entry *old, const struct sources *s) {
+/* The blob of the old destination, held once more, if the result may be written over it; else NULL. That is only so if
+ * nobody else holds it, it has the right size, and no source lies in it. */
+static struct blob *share_reusable(struct entry *old, const struct sources *s) {
     struct blob *b = old && entry_type(old) == ENTRY_STRING ? string_blob(old) : NULL;
     if (!b || b->holders > 1 || b->cap < s->longest || b->cap / 2 > s->longest) return NULL;
     for (size_t i = 0; i < s->count; i++) {
@@ -209,12 +196,12 @@ static struct blob *reusable(struct entry *old, const struct sources *s) {
     return blob_share(b);
 }
 
-/* The destination becomes the result, raw whatever is in it; a source may be under its name. */
+/* The destination becomes the result, in raw encoding even if it reads as an integer. It may be one of the sources. */
 static void store_combined(struct request *r, enum bitmap_op op, const struct sources *s) {
     struct db *db = r->client->db;
     if (s->longest >= BLOB_MIN) {
         struct entry *old = db_write(db, &r->key);
-        struct blob *result = reusable(old, s);
+        struct blob *result = share_reusable(old, s);
         if (!result) result = blob_new(s->longest);
         result->len = s->longest;
         bitmap_combine(op, result->data, s->longest, s->bytes, s->count);
@@ -225,15 +212,13 @@ static void store_combined(struct request *r, enum bitmap_op op, const struct so
         db_put(db, &r->key, db_write(db, &r->key), ENTRY_STRING, STRING_RAW, result, s->longest, ENTRY_NO_TTL);
     } else {
         struct entry *old = db_write(db, &r->key);
-        if (!old) return;
-        db_remove(db, &r->key, old);
-        db_changed(db, &r->key, DB_GENERIC, "del");
+        if (old) keys_delete(db, &r->key, old);
         return;
     }
     db_changed(db, &r->key, DB_STRING, "set");
 }
 
-#define SOURCES_NEAR 16 /* so many take no allocation */
+#define SOURCES_NEAR 16 /* sources that need no allocation */
 
 static void bitop(struct request *r) {
     enum bitmap_op op;
@@ -256,7 +241,7 @@ static void bitop(struct request *r) {
     }
 }
 
-/* --- Integers in a bitmap -------------------------------------------------------------------- */
+/* --- Integers in a bitmap: BITFIELD is a list of steps ----------------------------------------- */
 
 struct step {
     struct bitmap_field field;
@@ -265,7 +250,7 @@ struct step {
     enum bitmap_overflow overflow;
 };
 
-/* "i8", "u63": a letter and a width. */
+/* "i8", "u63": a letter and a width. False: the error was replied. */
 static bool parse_field_type(struct request *r, struct slice word, struct bitmap_field *field) {
     int64_t bits;
     bool is_signed = word.len > 0 && word.ptr[0] == 'i';
@@ -275,9 +260,8 @@ static bool parse_field_type(struct request *r, struct slice word, struct bitmap
         field->is_signed = is_signed;
         return true;
     }
-    reply_error(r->client, "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
-                           "i64 is.");
-    return false;
+    return args_refuse(r->client, "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not "
+                                  "supported but i64 is.");
 }
 
 static bool parse_overflow(struct request *r, struct slice word, enum bitmap_overflow *overflow) {
@@ -288,13 +272,12 @@ static bool parse_overflow(struct request *r, struct slice word, enum bitmap_ove
     } else if (slice_is(word, "fail")) {
         *overflow = BITMAP_FAIL;
     } else {
-        reply_error(r->client, "ERR Invalid OVERFLOW type specified");
-        return false;
+        return args_refuse(r->client, "ERR Invalid OVERFLOW type specified");
     }
     return true;
 }
 
-/* Arguments that a step's verb at i takes; 0: there is no such step, or it is not complete. */
+/* How many arguments the verb at i takes behind it; 0: there is no such verb, or arguments are missing. */
 static int step_arguments(const struct slice *argv, int argc, int i) {
     int needed = slice_is(argv[i], "get")                                  ? 2
                  : slice_is(argv[i], "set") || slice_is(argv[i], "incrby") ? 3
@@ -311,8 +294,8 @@ static bool parse_step(struct request *r, int i, struct step *step) {
     return step->verb == STEP_GET || args_i64(r->client, argv[3], &step->value);
 }
 
-/* All steps, in order. Returns how many there are, -1 for a mistake that was replied. *size is the number of
- * bytes that what is written needs, 0 if nothing is. */
+/* Read all steps, in order. Returns how many there are; -1: the error was replied. *size is how many bytes the string
+ * needs for the steps that write; 0: none does. */
 static int parse_steps(struct request *r, struct step *steps, size_t *size) {
     enum bitmap_overflow overflow = BITMAP_WRAP;
     int count = 0;
@@ -346,7 +329,7 @@ static void run_gets(struct request *r, const struct step *steps, int count) {
         reply_int(r->client, bitmap_field_get(s, steps[i].field));
 }
 
-/* Reply what the step says, and do it. True if it changed the bits. */
+/* Do the step, and reply its outcome. Returns whether it changed a bit. */
 static bool run_step(struct client *c, const struct step *step, char *bytes, size_t len) {
     int64_t old = bitmap_field_get(slice_of(bytes, len), step->field), new = old;
     bool adds = step->verb == STEP_INCREMENT;
@@ -363,10 +346,10 @@ static bool run_step(struct client *c, const struct step *step, char *bytes, siz
 
 static void run_steps(struct request *r, const struct step *steps, int count, size_t size) {
     struct client *c = r->client;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!lookup_is(r->client, e, ENTRY_STRING)) return;
+    struct entry *e;
+    if (!lookup_write(r, ENTRY_STRING, &e)) return;
     size_t len = e ? string_length(e) : 0;
-    bool changed = len < size; /* zeros that were not there count */
+    bool changed = len < size; /* to grow is a change, even by zeros */
     if (changed) len = size;
     char *bytes;
     string_make_mutable(c->db, &r->key, e, len, &bytes);
@@ -376,11 +359,11 @@ static void run_steps(struct request *r, const struct step *steps, int count, si
     if (changed) db_changed(c->db, &r->key, DB_STRING, "setbit");
 }
 
-#define STEPS_NEAR 16 /* so many take no allocation */
+#define STEPS_NEAR 16 /* steps that need no allocation */
 
 static void run_bitfield(struct request *r, bool may_write) {
     struct step near[STEPS_NEAR], *steps = near;
-    size_t room = (size_t)r->argc / 3, size; /* a step takes three arguments at least */
+    size_t room = (size_t)r->argc / 3, size; /* a step takes three arguments or more */
     if (room > STEPS_NEAR) steps = alloc_get(room * sizeof *steps);
     int count = parse_steps(r, steps, &size);
     if (count >= 0) {
@@ -429,84 +412,35 @@ static const struct command_keys bitop_keys[] = {
 };
 
 static const struct command bitmaps_commands[] = {
-    {.name = "bitcount",
-     .body = bitcount,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "2.6.0",
-     .summary = "Count the bits that are 1 in a string or in a range of it.",
-     .complexity = "O(n) for n bytes",
+    {"bitcount", bitcount, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_BITMAP, .since = "2.6.0",
+     .summary = "Count the bits that are 1 in a string or in a range of it.", .complexity = "O(n) for n bytes",
      .syntax = "key:key [index:(start:integer end:integer [index_unit:(BYTE | BIT)@7.0.0])]",
      .history = "7.0.0|New: `BYTE`, `BIT`."},
-    {.name = "bitfield",
-     .body = bitfield,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "3.2.0",
-     .summary = "Read and change integers of any width at any bit of a string.",
+    {"bitfield", bitfield, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_BITMAP,
+     .since = "3.2.0", .summary = "Read and change integers of any width at any bit of a string.",
      .complexity = "O(n) for n operations",
      .syntax = "key:key [operation:(GET encoding_offset:(encoding offset:integer) | write:([OVERFLOW "
                "wrap_sat_fail:(WRAP | SAT | FAIL)] write_operation:(SET encoding_offset_value:(encoding offset:integer "
                "value:integer) | INCRBY encoding_offset_increment:(encoding offset:integer increment:integer))))...]",
      .keys = bitfield_keys},
-    {.name = "bitfield_ro",
-     .body = bitfield_ro,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "6.0.0",
-     .summary = "Read integers of any width at any bit of a string.",
-     .complexity = "O(n) for n operations",
-     .syntax = "key:key [GET encoding_offset:(encoding offset:integer)]..."},
-    {.name = "bitop",
-     .body = bitop,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 2,
-     .last_key = -1,
-     .group = GROUP_BITMAP,
-     .since = "2.6.0",
-     .summary = "Combine strings bit by bit and store the result.",
-     .complexity = "O(n) for n bytes of all strings",
-     .syntax = "operation destkey:key key:key#1...",
+    {"bitfield_ro", bitfield_ro, -2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_BITMAP,
+     .since = "6.0.0", .summary = "Read integers of any width at any bit of a string.",
+     .complexity = "O(n) for n operations", .syntax = "key:key [GET encoding_offset:(encoding offset:integer)]..."},
+    {"bitop", bitop, -4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 2, .last_key = -1, .group = GROUP_BITMAP,
+     .since = "2.6.0", .summary = "Combine strings bit by bit and store the result.",
+     .complexity = "O(n) for n bytes of all strings", .syntax = "operation destkey:key key:key#1...",
      .keys = bitop_keys},
-    {.name = "bitpos",
-     .body = bitpos,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "2.8.7",
-     .summary = "Find the first bit of a string that is 0, or that is 1.",
-     .complexity = "O(n) for n bytes looked at",
+    {"bitpos", bitpos, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_BITMAP, .since = "2.8.7",
+     .summary = "Find the first bit of a string that is 0, or that is 1.", .complexity = "O(n) for n bytes looked at",
      .syntax = "key:key bit:integer [index:(start:integer [end_index:(end:integer [index_unit:(BYTE | BIT)@7.0.0])])]",
      .history = "7.0.0|New: `BYTE`, `BIT`."},
-    {.name = "getbit",
-     .body = getbit,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "2.2.0",
-     .summary = "Read one bit of a string.",
-     .syntax = "key:key offset:integer"},
-    {.name = "setbit",
-     .body = setbit,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_BITMAP,
-     .since = "2.2.0",
+    {"getbit", getbit, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_BITMAP, .since = "2.2.0",
+     .summary = "Read one bit of a string.", .syntax = "key:key offset:integer"},
+    {"setbit", setbit, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_BITMAP, .since = "2.2.0",
      .summary = "Change one bit of a string, and reply what it was.",
-     .complexity = "O(1), O(n) if the string grows by n bytes",
-     .syntax = "key:key offset:integer value:integer",
+     .complexity = "O(1), O(n) if the string grows by n bytes", .syntax = "key:key offset:integer value:integer",
      .key_flags = "RW access update"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module bitmaps_module = {.commands = bitmaps_commands};

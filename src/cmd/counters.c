@@ -1,27 +1,17 @@
-/* Strings as numbers: INCR and its kin. */
+/* Strings as numbers: INCR, DECR, INCRBY, DECRBY and INCRBYFLOAT. A key without a value counts from 0. */
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
 #include "cmd/lookup.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/string.h"
 #include <math.h>
 
-/* The key's entry, which may be NULL. False if it is no string; the error was replied. */
-static bool find_number(struct request *r, struct entry **e) {
-    *e = db_write(r->client->db, &r->key);
-    return lookup_is(r->client, *e, ENTRY_STRING);
-}
-
-static void count(struct request *r, int64_t by) {
+static void add_integer(struct request *r, int64_t by) {
     struct db *db = r->client->db;
     struct entry *e;
     int64_t n = 0;
-    if (!find_number(r, &e)) return;
+    if (!lookup_write(r, ENTRY_STRING, &e)) return;
     if (e && !string_to_i64(e, &n)) {
         reply_not_integer(r->client);
         return;
@@ -36,16 +26,16 @@ static void count(struct request *r, int64_t by) {
 }
 
 static void incr(struct request *r) {
-    count(r, 1);
+    add_integer(r, 1);
 }
 
 static void decr(struct request *r) {
-    count(r, -1);
+    add_integer(r, -1);
 }
 
 static void incrby(struct request *r) {
     int64_t by;
-    if (args_i64(r->client, r->argv[2], &by)) count(r, by);
+    if (args_i64(r->client, r->argv[2], &by)) add_integer(r, by);
 }
 
 static void decrby(struct request *r) {
@@ -53,17 +43,18 @@ static void decrby(struct request *r) {
     if (!args_i64(r->client, r->argv[2], &by)) return;
     if (by == INT64_MIN) {
         reply_error(r->client, "ERR decrement would overflow");
-        return;
+    } else {
+        add_integer(r, -by);
     }
-    count(r, -by);
 }
 
-/* The sum is kept as the text that is replied, and propagated so: another machine's long double may differ. */
+/* The value becomes the text that is replied. That text is propagated too, because another machine's long double may
+ * differ. */
 static void incrbyfloat(struct request *r) {
     struct client *c = r->client;
     struct entry *e;
     long double sum = 0, by;
-    if (!find_number(r, &e)) return;
+    if (!lookup_write(r, ENTRY_STRING, &e)) return;
     if ((e && !string_to_ld(e, &sum)) || !num_parse_ld(r->argv[2], &by)) {
         reply_error(c, "ERR value is not a valid float");
         return;
@@ -82,57 +73,20 @@ static void incrbyfloat(struct request *r) {
 }
 
 static const struct command counters_commands[] = {
-    {.name = "incr",
-     .body = incr,
-     .arity = 2,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Add 1 to a number.",
-     .syntax = "key:key",
+    {"incr", incr, 2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Add 1 to a number.", .syntax = "key:key", .key_flags = "RW access update"},
+    {"decr", decr, 2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Subtract 1 from a number.", .syntax = "key:key", .key_flags = "RW access update"},
+    {"incrby", incrby, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Add an integer to a number.", .syntax = "key:key increment:integer",
      .key_flags = "RW access update"},
-    {.name = "decr",
-     .body = decr,
-     .arity = 2,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Subtract 1 from a number.",
-     .syntax = "key:key",
+    {"decrby", decrby, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Subtract an integer from a number.", .syntax = "key:key decrement:integer",
      .key_flags = "RW access update"},
-    {.name = "incrby",
-     .body = incrby,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Add an integer to a number.",
-     .syntax = "key:key increment:integer",
+    {"incrbyfloat", incrbyfloat, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "2.6.0", .summary = "Add a decimal to a number.", .syntax = "key:key increment:double",
      .key_flags = "RW access update"},
-    {.name = "decrby",
-     .body = decrby,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Subtract an integer from a number.",
-     .syntax = "key:key decrement:integer",
-     .key_flags = "RW access update"},
-    {.name = "incrbyfloat",
-     .body = incrbyfloat,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "2.6.0",
-     .summary = "Add a decimal to a number.",
-     .syntax = "key:key increment:double",
-     .key_flags = "RW access update"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module counters_module = {.commands = counters_commands};

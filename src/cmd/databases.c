@@ -1,4 +1,4 @@
-/* Numbered databases: choosing, swapping, counting and emptying them. */
+/* The numbered databases: choosing one, swapping, counting and emptying them. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -32,24 +32,23 @@ static void dbsize(struct request *r) {
     reply_int(r->client, (int64_t)db_size(r->client->db));
 }
 
-/* Freed on the worker unless SYNC asks to wait for it: nobody gains by a server that stands still meanwhile. */
+/* The worker frees the keys, so that the server does not stand still meanwhile, unless SYNC asks to wait for it. */
 static bool parse_flush(struct request *r, bool *in_background) {
     *in_background = r->argc == 1 || slice_is(r->argv[1], "async");
     if (r->argc == 1 || (r->argc == 2 && (*in_background || slice_is(r->argv[1], "sync")))) return true;
-    reply_syntax_error(r->client);
-    return false;
+    return args_syntax_error(r->client);
 }
 
-static void empty(struct db *db, bool in_background) {
+static void empty_db(struct db *db, bool in_background) {
     db_metrics.dirty += (int64_t)db_size(db);
     db_empty(db, in_background);
 }
 
-/* Propagated even where there was nothing to remove: a replica may have what we have not. */
+/* Propagated even if there was nothing to remove: a replica may have keys that this server has not. */
 static void flushdb(struct request *r) {
     bool in_background;
     if (!parse_flush(r, &in_background)) return;
-    empty(r->client->db, in_background);
+    empty_db(r->client->db, in_background);
     propagate_always();
     reply_ok(r->client);
 }
@@ -58,67 +57,33 @@ static void flushall(struct request *r) {
     bool in_background;
     if (!parse_flush(r, &in_background)) return;
     for (int i = 0; i < db_count(); i++)
-        empty(db_at(i), in_background);
+        empty_db(db_at(i), in_background);
     if (db_hooks.emptied) db_hooks.emptied();
     propagate_always();
     reply_ok(r->client);
 }
 
 static const struct command databases_commands[] = {
-    {.name = "select",
-     .body = select_command,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE | CMD_FAST | CMD_IN_LOG,
-     .group = GROUP_CONNECTION,
-     .since = "1.0.0",
-     .summary = "Choose the database for this connection.",
-     .syntax = "index:integer"},
-    {.name = "swapdb",
-     .body = swapdb,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .group = GROUP_SERVER,
-     .since = "4.0.0",
-     .summary = "Exchange the contents of two databases.",
-     .complexity = "O(n) for n keys that clients watch or wait for",
-     .syntax = "index1:integer index2:integer"},
-    {.name = "dbsize",
-     .body = dbsize,
-     .arity = 1,
-     .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_KEYSPACE,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Count the keys of this database.",
+    {"select", select_command, 2, .flags = CMD_LOADING | CMD_STALE | CMD_FAST | CMD_IN_LOG, .group = GROUP_CONNECTION,
+     .since = "1.0.0", .summary = "Choose the database for this connection.", .syntax = "index:integer"},
+    {"swapdb", swapdb, 3, .flags = CMD_WRITE | CMD_FAST, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .group = GROUP_SERVER,
+     .since = "4.0.0", .summary = "Exchange the contents of two databases.",
+     .complexity = "O(n) for n keys that clients watch or wait for", .syntax = "index1:integer index2:integer"},
+    {"dbsize", dbsize, 1, .flags = CMD_READONLY | CMD_FAST, .acl = ACL_KEYSPACE, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Count the keys of this database.",
      .tips = "request_policy:all_shards,response_policy:agg_sum"},
-    {.name = "flushdb",
-     .body = flushdb,
-     .arity = -1,
-     .flags = CMD_WRITE,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Empty this database.",
-     .complexity = "O(1), O(n) for n keys with SYNC",
-     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+    {"flushdb", flushdb, -1, .flags = CMD_WRITE, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Empty this database.", .complexity = "O(1), O(n) for n keys with SYNC",
+     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]", .tips = "request_policy:all_shards,response_policy:all_succeeded",
+     .history = "4.0.0|New: `ASYNC`.\n"
+                "6.2.0|New: `SYNC`."},
+    {"flushall", flushall, -1, .flags = CMD_WRITE, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Empty all databases.",
+     .complexity = "O(1) for each database, O(n) for n keys with SYNC", .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
      .history = "4.0.0|New: `ASYNC`.\n"
                 "6.2.0|New: `SYNC`."},
-    {.name = "flushall",
-     .body = flushall,
-     .arity = -1,
-     .flags = CMD_WRITE,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Empty all databases.",
-     .complexity = "O(1) for each database, O(n) for n keys with SYNC",
-     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
-     .tips = "request_policy:all_shards,response_policy:all_succeeded",
-     .history = "4.0.0|New: `ASYNC`.\n"
-                "6.2.0|New: `SYNC`."},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module databases_module = {.commands = databases_commands};

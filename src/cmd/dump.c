@@ -1,15 +1,14 @@
-/* DUMP and RESTORE: one value as bytes that another server understands, and back. */
+/* DUMP and RESTORE: a value as bytes that another server understands, and back. */
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/effect.h"
+#include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
 #include "persist/rdb.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/evict.h"
 
 static void dump(struct request *r) {
@@ -28,63 +27,51 @@ static void dump(struct request *r) {
 /* --- RESTORE ----------------------------------------------------------------------------------- */
 
 struct restore_options {
-    bool replace, absolute;
+    bool replace, absolute;    /* ABSTTL: the TTL is a deadline */
     int64_t idle_s, frequency; /* -1: not given */
 };
 
 /* IDLETIME and FREQ exclude each other: behind one of them, the other is a syntax error. */
-static bool read_access(struct client *c, struct slice name, struct slice value, struct restore_options *o) {
+static bool parse_access(struct client *c, struct slice name, struct slice value, struct restore_options *o) {
     if (slice_is(name, "idletime") && o->frequency < 0) {
         if (!args_i64(c, value, &o->idle_s)) return false;
-        if (o->idle_s >= 0) return true;
-        reply_error(c, "ERR Invalid IDLETIME value, must be >= 0");
-        return false;
+        return o->idle_s >= 0 || args_refuse(c, "ERR Invalid IDLETIME value, must be >= 0");
     }
     if (slice_is(name, "freq") && o->idle_s < 0) {
         if (!args_i64(c, value, &o->frequency)) return false;
         if (o->frequency >= 0 && o->frequency <= 255) return true;
-        reply_error(c, "ERR Invalid FREQ value, must be >= 0 and <= 255");
-        return false;
+        return args_refuse(c, "ERR Invalid FREQ value, must be >= 0 and <= 255");
     }
-    reply_syntax_error(c);
-    return false;
+    return args_syntax_error(c);
 }
 
-static bool read_options(struct request *r, struct restore_options *o) {
+static bool parse_options(struct request *r, struct restore_options *o) {
     for (int i = 4; i < r->argc; i++) {
         if (slice_is(r->argv[i], "replace")) {
             o->replace = true;
         } else if (slice_is(r->argv[i], "absttl")) {
             o->absolute = true;
         } else if (i + 1 < r->argc) {
-            if (!read_access(r->client, r->argv[i], r->argv[i + 1], o)) return false;
+            if (!parse_access(r->client, r->argv[i], r->argv[i + 1], o)) return false;
             i++;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(r->client);
         }
     }
     return true;
 }
 
-static bool read_ttl(struct client *c, struct slice arg, int64_t *ttl_ms) {
+static bool parse_ttl(struct client *c, struct slice arg, int64_t *ttl_ms) {
     if (!args_i64(c, arg, ttl_ms)) return false;
-    if (*ttl_ms >= 0) return true;
-    reply_error(c, "ERR Invalid TTL value, must be >= 0");
-    return false;
+    return *ttl_ms >= 0 || args_refuse(c, "ERR Invalid TTL value, must be >= 0");
 }
 
-static bool read_payload(struct client *c, struct slice payload, struct rdb_value *value) {
-    if (!rdb_payload_ok(payload)) {
-        reply_error(c, "ERR DUMP payload version or checksum are wrong");
-        return false;
-    }
-    if (rdb_restore(payload, value) == RDB_OK) return true;
-    reply_error(c, "ERR Bad data format");
-    return false;
+static bool decode_payload(struct client *c, struct slice payload, struct rdb_value *value) {
+    if (!rdb_payload_ok(payload)) return args_refuse(c, "ERR DUMP payload version or checksum are wrong");
+    return rdb_restore(payload, value) == RDB_OK || args_refuse(c, "ERR Bad data format");
 }
 
-/* The deadline that others shall see is an absolute one. */
+/* Propagate the request with an absolute deadline in place of its TTL. */
 static void propagate_deadline(struct request *r, int64_t deadline_ms) {
     struct slice *argv = alloc_get(((size_t)r->argc + 1) * sizeof *argv);
     char digits[NUM_I64_MAX];
@@ -95,20 +82,17 @@ static void propagate_deadline(struct request *r, int64_t deadline_ms) {
     alloc_put(argv, ((size_t)r->argc + 1) * sizeof *argv);
 }
 
-/* The value's time has passed before it came: all that is left to do is to remove what it would have replaced. */
+/* The value has expired before it came: only remove the one that it would have replaced. */
 static void restore_nothing(struct request *r, struct entry *old) {
-    struct db *db = r->client->db;
     if (old) {
-        struct slice argv[] = {SLICE("DEL"), r->key.name};
-        db_remove(db, &r->key, old);
-        propagate_as(argv, 2);
-        db_changed(db, &r->key, DB_GENERIC, "del");
+        keys_delete(r->client->db, &r->key, old);
+        effect_delete(r->key.name);
     }
     reply_ok(r->client);
 }
 
-static void insert(struct request *r, const struct rdb_value *value, int64_t deadline_ms,
-                   const struct restore_options *o) {
+static void insert_value(struct request *r, const struct rdb_value *value, int64_t deadline_ms,
+                         const struct restore_options *o) {
     struct db *db = r->client->db;
     struct entry *e = rdb_value_entry(value, r->key.name, deadline_ms);
     if (o->idle_s >= 0) evict_set_idle(e, (uint64_t)o->idle_s);
@@ -122,13 +106,13 @@ static void restore(struct request *r) {
     struct restore_options o = {.idle_s = -1, .frequency = -1};
     struct rdb_value value;
     int64_t ttl_ms;
-    if (!read_options(r, &o)) return;
+    if (!parse_options(r, &o)) return;
     struct entry *old = db_write(c->db, &r->key);
     if (old && !o.replace) {
         reply_error(c, "BUSYKEY Target key name already exists.");
         return;
     }
-    if (!read_ttl(c, r->argv[2], &ttl_ms) || !read_payload(c, r->argv[3], &value)) return;
+    if (!parse_ttl(c, r->argv[2], &ttl_ms) || !decode_payload(c, r->argv[3], &value)) return;
     int64_t deadline_ms = ttl_ms;
     if (ttl_ms && !o.absolute && !num_add_i64(ttl_ms, clock_now_ms(), &deadline_ms)) deadline_ms = INT64_MAX;
     if (deadline_ms && deadline_ms <= clock_now_ms()) {
@@ -137,31 +121,18 @@ static void restore(struct request *r) {
         return;
     }
     if (old) db_remove(c->db, &r->key, old);
-    insert(r, &value, deadline_ms ? deadline_ms : ENTRY_NO_TTL, &o);
+    insert_value(r, &value, deadline_ms ? deadline_ms : ENTRY_NO_TTL, &o);
     if (ttl_ms && !o.absolute) propagate_deadline(r, deadline_ms);
     db_changed(c->db, &r->key, DB_GENERIC, "restore");
     reply_ok(c);
 }
 
 static const struct command dump_commands[] = {
-    {.name = "dump",
-     .body = dump,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .since = "2.6.0",
-     .summary = "Serialize a value, for RESTORE.",
-     .complexity = "O(n) for n bytes of the result",
-     .syntax = "key:key",
+    {"dump", dump, 2, .flags = CMD_READONLY, .first_key = 1, .since = "2.6.0",
+     .summary = "Serialize a value, for RESTORE.", .complexity = "O(n) for n bytes of the result", .syntax = "key:key",
      .tips = "nondeterministic_output"},
-    {.name = "restore",
-     .body = restore,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "2.6.0",
-     .summary = "Give a key the value that DUMP has serialized.",
+    {"restore", restore, -4, .flags = CMD_WRITE | CMD_DENYOOM, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 1,
+     .since = "2.6.0", .summary = "Give a key the value that DUMP has serialized.",
      .complexity = "O(n) for n bytes of the payload",
      .syntax = "key:key ttl:integer serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] "
                "[FREQ frequency:integer@5.0.0]",
@@ -169,7 +140,7 @@ static const struct command dump_commands[] = {
                 "5.0.0|New: `ABSTTL`.\n"
                 "5.0.0|New: `IDLETIME`, `FREQ`.",
      .key_flags = "OW update"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module dump_module = {.commands = dump_commands};

@@ -2,7 +2,7 @@
 #include "base/num.h"
 #include "exec/propagate.h"
 
-static struct slice digits(char *to, int64_t value) {
+static struct slice print_ms(char *to, int64_t value) {
     return slice_of(to, (size_t)num_print_i64(to, value));
 }
 
@@ -14,7 +14,7 @@ void effect_delete(struct slice key) {
 void effect_expire(struct slice key, int64_t deadline_ms) {
     if (!propagate_wanted) return;
     char ms[NUM_I64_MAX];
-    propagate_as((struct slice[]){SLICE("PEXPIREAT"), key, digits(ms, deadline_ms)}, 3);
+    propagate_as((struct slice[]){SLICE("PEXPIREAT"), key, print_ms(ms, deadline_ms)}, 3);
 }
 
 void effect_persist(struct slice key) {
@@ -35,5 +35,5 @@ void effect_set_keeping(struct slice key, struct slice value) {
 void effect_set_until(struct slice key, struct slice value, int64_t deadline_ms) {
     if (!propagate_wanted) return;
     char ms[NUM_I64_MAX];
-    propagate_as((struct slice[]){SLICE("SET"), key, value, SLICE("PXAT"), digits(ms, deadline_ms)}, 5);
+    propagate_as((struct slice[]){SLICE("SET"), key, value, SLICE("PXAT"), print_ms(ms, deadline_ms)}, 5);
 }

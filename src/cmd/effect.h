@@ -1,5 +1,5 @@
-/* What is propagated instead of a request whose outcome depends on when it runs, or
- * is a matter of rounding. All do nothing while nobody listens. */
+/* Commands that are propagated in place of a request whose outcome depends on the time at which it runs, on chance, or
+ * on rounding. They do nothing while nobody listens. The arguments are copied or written at once. */
 #pragma once
 #include "base/slice.h"
 #include <stdint.h>

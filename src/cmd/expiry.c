@@ -1,4 +1,4 @@
-/* Deadlines: giving, taking and asking for them. Everything is propagated as absolute milliseconds. */
+/* Deadlines of keys: setting, removing and telling them. A deadline is propagated in absolute milliseconds. */
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/module.h"
@@ -7,17 +7,15 @@
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
+#include "cmd/keys.h"
 #include "cmd/lookup.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/expire.h"
 
 enum condition {
     NX = 1 << 0, /* the key has no deadline */
-    XX = 1 << 1, /* it has one */
-    GT = 1 << 2, /* the new one is later than that */
-    LT = 1 << 3, /* it is earlier */
+    XX = 1 << 1, /* the key has a deadline */
+    GT = 1 << 2, /* the new deadline is later than the old */
+    LT = 1 << 3, /* the new deadline is earlier */
 };
 
 static bool parse_conditions(struct request *r, unsigned *conditions) {
@@ -36,18 +34,14 @@ static bool parse_conditions(struct request *r, unsigned *conditions) {
         all |= one;
     }
     *conditions = all;
-    if ((all & NX) && (all & ~(unsigned)NX)) {
-        reply_error(r->client, "ERR NX and XX, GT or LT options at the same time are not compatible");
-        return false;
-    }
-    if ((all & GT) && (all & LT)) {
-        reply_error(r->client, "ERR GT and LT options at the same time are not compatible");
-        return false;
-    }
+    if ((all & NX) && (all & ~(unsigned)NX))
+        return args_refuse(r->client, "ERR NX and XX, GT or LT options at the same time are not compatible");
+    if ((all & GT) && (all & LT))
+        return args_refuse(r->client, "ERR GT and LT options at the same time are not compatible");
     return true;
 }
 
-/* No deadline is the latest of all. */
+/* To have no deadline is to have the latest of all. */
 static bool conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms) {
     bool has = old_ms != ENTRY_NO_TTL;
     if ((conditions & NX) && has) return false;
@@ -56,8 +50,9 @@ static bool conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms)
     return !(conditions & LT) || !has || new_ms < old_ms;
 }
 
-/* The whole family: the argument is in units of unit_ms after base_ms. A deadline in the past deletes. */
-static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
+/* EXPIRE and the commands like it: argument 2 counts units of unit_ms from base_ms on. A deadline in the past deletes
+ * the key. */
+static void set_deadline(struct request *r, int64_t unit_ms, int64_t base_ms) {
     struct client *c = r->client;
     unsigned conditions = 0;
     int64_t ms;
@@ -73,8 +68,7 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
         return;
     }
     if (unlikely(ms <= clock_now_ms() && !expire_suspended)) {
-        db_remove(c->db, &r->key, e);
-        db_changed(c->db, &r->key, DB_GENERIC, "del");
+        keys_delete(c->db, &r->key, e);
         effect_delete(r->key.name);
     } else {
         db_set_deadline(c->db, e, r->key.hash, ms);
@@ -85,19 +79,19 @@ static void expire_at(struct request *r, int64_t unit_ms, int64_t base_ms) {
 }
 
 static void expire(struct request *r) {
-    expire_at(r, 1000, clock_now_ms());
+    set_deadline(r, 1000, clock_now_ms());
 }
 
 static void expireat(struct request *r) {
-    expire_at(r, 1000, 0);
+    set_deadline(r, 1000, 0);
 }
 
 static void pexpire(struct request *r) {
-    expire_at(r, 1, clock_now_ms());
+    set_deadline(r, 1, clock_now_ms());
 }
 
 static void pexpireat(struct request *r) {
-    expire_at(r, 1, 0);
+    set_deadline(r, 1, 0);
 }
 
 static void persist(struct request *r) {
@@ -111,7 +105,7 @@ static void persist(struct request *r) {
     reply_int(r->client, had);
 }
 
-/* The key's deadline in ms. False: the reply has been sent, -2 without a key and -1 without a deadline. */
+/* The deadline of the request's key. False: there is none, and -2 (no key) or -1 (a key without one) was replied. */
 static bool find_deadline(struct request *r, int64_t *ms) {
     const struct entry *e = lookup_untouched(r->client->db, &r->key);
     if (e && entry_has_ttl(e)) {
@@ -122,7 +116,7 @@ static bool find_deadline(struct request *r, int64_t *ms) {
     return false;
 }
 
-static int64_t to_seconds(int64_t ms) {
+static int64_t seconds_of(int64_t ms) {
     return (int64_t)(((uint64_t)ms + 500) / 1000);
 }
 
@@ -133,7 +127,7 @@ static int64_t left_ms(int64_t deadline_ms) {
 
 static void ttl(struct request *r) {
     int64_t ms;
-    if (find_deadline(r, &ms)) reply_int(r->client, to_seconds(left_ms(ms)));
+    if (find_deadline(r, &ms)) reply_int(r->client, seconds_of(left_ms(ms)));
 }
 
 static void pttl(struct request *r) {
@@ -143,7 +137,7 @@ static void pttl(struct request *r) {
 
 static void expiretime(struct request *r) {
     int64_t ms;
-    if (find_deadline(r, &ms)) reply_int(r->client, to_seconds(ms));
+    if (find_deadline(r, &ms)) reply_int(r->client, seconds_of(ms));
 }
 
 static void pexpiretime(struct request *r) {
@@ -152,87 +146,35 @@ static void pexpiretime(struct request *r) {
 }
 
 static const struct command expiry_commands[] = {
-    {.name = "expire",
-     .body = expire,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "1.0.0",
+    {"expire", expire, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "1.0.0",
      .summary = "Let a key expire after some seconds.",
      .syntax = "key:key seconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
      .history = "7.0.0|New: `NX`, `XX`, `GT`, `LT`."},
-    {.name = "expireat",
-     .body = expireat,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "1.2.0",
+    {"expireat", expireat, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "1.2.0",
      .summary = "Let a key expire at a Unix time in seconds.",
      .syntax = "key:key unix-time-seconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
      .history = "7.0.0|New: `NX`, `XX`, `GT`, `LT`."},
-    {.name = "pexpire",
-     .body = pexpire,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "2.6.0",
+    {"pexpire", pexpire, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "2.6.0",
      .summary = "Let a key expire after some milliseconds.",
      .syntax = "key:key milliseconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
      .history = "7.0.0|New: `NX`, `XX`, `GT`, `LT`."},
-    {.name = "pexpireat",
-     .body = pexpireat,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "2.6.0",
+    {"pexpireat", pexpireat, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "2.6.0",
      .summary = "Let a key expire at a Unix time in milliseconds.",
      .syntax = "key:key unix-time-milliseconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
      .history = "7.0.0|New: `NX`, `XX`, `GT`, `LT`."},
-    {.name = "persist",
-     .body = persist,
-     .arity = 2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "2.2.0",
-     .summary = "Cancel the deadline of a key.",
-     .syntax = "key:key"},
-    {.name = "ttl",
-     .body = ttl,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .since = "1.0.0",
-     .summary = "Tell in how many seconds a key expires.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
+    {"persist", persist, 2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "2.2.0",
+     .summary = "Cancel the deadline of a key.", .syntax = "key:key"},
+    {"ttl", ttl, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "1.0.0",
+     .summary = "Tell in how many seconds a key expires.", .syntax = "key:key", .tips = "nondeterministic_output",
      .history = "2.8.0|Replies -2 where there is no key."},
-    {.name = "pttl",
-     .body = pttl,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .since = "2.6.0",
-     .summary = "Tell in how many milliseconds a key expires.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
+    {"pttl", pttl, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "2.6.0",
+     .summary = "Tell in how many milliseconds a key expires.", .syntax = "key:key", .tips = "nondeterministic_output",
      .history = "2.8.0|Replies -2 where there is no key."},
-    {.name = "expiretime",
-     .body = expiretime,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .since = "7.0.0",
-     .summary = "Tell at which Unix time in seconds a key expires.",
-     .syntax = "key:key"},
-    {.name = "pexpiretime",
-     .body = pexpiretime,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .since = "7.0.0",
-     .summary = "Tell at which Unix time in milliseconds a key expires.",
-     .syntax = "key:key"},
-    {.name = NULL},
+    {"expiretime", expiretime, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "7.0.0",
+     .summary = "Tell at which Unix time in seconds a key expires.", .syntax = "key:key"},
+    {"pexpiretime", pexpiretime, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "7.0.0",
+     .summary = "Tell at which Unix time in milliseconds a key expires.", .syntax = "key:key"},
+    {NULL},
 };
 
 const struct module expiry_module = {.commands = expiry_commands};

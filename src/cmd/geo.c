@@ -1,10 +1,11 @@
-/* Places: sorted sets whose scores are geohashes (store/geohash.h). Adding them and asking about them by name;
- * searches are in geo_search.c. As any sorted set may be asked, its scores may be anything. */
+/* Places: sorted sets whose scores are geohashes (store/geohash.h). Adding them, and asking about them by name; for
+ * searches see geo_search.c. These commands take any sorted set, so its scores may be anything. */
 #include "cmd/geo.h"
 #include "base/alloc.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
+#include "cmd/args.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "exec/propagate.h"
 #include <inttypes.h>
@@ -12,10 +13,8 @@
 #include <stdio.h>
 
 bool geo_parse_point(struct client *c, const struct slice *argv, struct geohash_point *p) {
-    if (!num_parse_f64(argv[0], &p->longitude) || !num_parse_f64(argv[1], &p->latitude)) {
-        reply_error(c, "ERR value is not a valid float");
-        return false;
-    }
+    if (!num_parse_f64(argv[0], &p->longitude) || !num_parse_f64(argv[1], &p->latitude))
+        return args_refuse(c, "ERR value is not a valid float");
     if (geohash_is_valid(*p)) return true;
     reply_errorf(c, "ERR invalid longitude,latitude pair %f,%f", p->longitude, p->latitude);
     return false;
@@ -31,11 +30,11 @@ bool geo_parse_unit(struct client *c, struct slice word, double *metres) {
         *metres = units[i].metres;
         return true;
     }
-    reply_error(c, "ERR unsupported unit provided. please use M, KM, FT, MI");
-    return false;
+    return args_refuse(c, "ERR unsupported unit provided. please use M, KM, FT, MI");
 }
 
-/* 17 digits behind the point at most: a bulk, or in RESP3 a double that reply_double would print shorter. */
+/* With up to 17 digits behind the point: as a bulk in RESP2, as a double in RESP3. reply_double() would print it
+ * shorter. */
 static void reply_coordinate(struct client *c, double degrees) {
     if (c->resp == 2) {
         reply_bulk_ld(c, degrees);
@@ -64,7 +63,7 @@ void geo_reply_distance(struct client *c, double distance) {
 
 struct addition {
     unsigned conditions;
-    bool changed; /* CH: count those that moved too */
+    bool changed; /* CH: the reply counts places that moved too */
     int first;    /* argument of the first longitude */
 };
 
@@ -82,12 +81,10 @@ static bool parse_addition(struct request *r, struct addition *a) {
         }
     }
     int words = r->argc - a->first;
-    if (words > 0 && words % 3 == 0 && a->conditions != (ZSET_NX | ZSET_XX)) return true;
-    reply_syntax_error(r->client);
-    return false;
+    return (words > 0 && words % 3 == 0 && a->conditions != (ZSET_NX | ZSET_XX)) || args_syntax_error(r->client);
 }
 
-/* What is propagated: the ZADD that it was, whose scores depend on no rounding. */
+/* Propagate the ZADD that the command amounts to: its scores are integers, which no machine rounds differently. */
 static void propagate_zadd(struct request *r, const struct addition *a, const double *scores) {
     int places = (r->argc - a->first) / 3, argc = a->first + 2 * places;
     size_t bytes = (size_t)argc * sizeof(struct slice), text_bytes = (size_t)places * NUM_I64_MAX;
@@ -107,9 +104,9 @@ static void propagate_zadd(struct request *r, const struct addition *a, const do
 
 static void add_places(struct request *r, const struct addition *a, const double *scores) {
     struct client *c = r->client;
-    struct entry *e = db_write(c->db, &r->key);
+    struct entry *e;
     int64_t added = 0, moved = 0;
-    if (!zsets_check(c, e)) return;
+    if (!lookup_write(r, ENTRY_ZSET, &e)) return;
     for (int i = a->first, k = 0; i < r->argc; i += 3, k++) {
         double score = scores[k];
         enum zset_outcome outcome = zset_add(c->db, &r->key, &e, r->argv[i + 2], &score, a->conditions);
@@ -141,14 +138,14 @@ static void geoadd(struct request *r) {
 
 static void geodist(struct request *r) {
     struct client *c = r->client;
+    struct entry *e;
     double metres = 1, from, to;
     if (r->argc == 5 && !geo_parse_unit(c, r->argv[4], &metres)) return;
     if (r->argc > 5) {
         reply_syntax_error(c);
         return;
     }
-    struct entry *e = db_read(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
+    if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     if (e && zset_score(e, r->argv[2], &from) && zset_score(e, r->argv[3], &to)) {
         geo_reply_distance(c, geohash_distance(geohash_decode(from), geohash_decode(to)) / metres);
     } else {
@@ -156,81 +153,41 @@ static void geodist(struct request *r) {
     }
 }
 
+static void reply_geohash(struct client *c, double score) {
+    char text[GEOHASH_TEXT];
+    geohash_print(text, geohash_decode(score));
+    reply_bulk(c, slice_of(text, sizeof text));
+}
+
 static void geohash(struct request *r) {
-    struct client *c = r->client;
-    struct entry *e = db_read(c->db, &r->key);
-    double score;
-    if (!zsets_check(c, e)) return;
-    reply_array(c, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
-        char text[GEOHASH_TEXT];
-        if (e && zset_score(e, r->argv[i], &score)) {
-            geohash_print(text, geohash_decode(score));
-            reply_bulk(c, slice_of(text, sizeof text));
-        } else {
-            reply_null(c);
-        }
-    }
+    zsets_reply_each(r, reply_geohash, reply_null);
+}
+
+static void reply_position(struct client *c, double score) {
+    geo_reply_point(c, geohash_decode(score));
 }
 
 static void geopos(struct request *r) {
-    struct client *c = r->client;
-    struct entry *e = db_read(c->db, &r->key);
-    double score;
-    if (!zsets_check(c, e)) return;
-    reply_array(c, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
-        if (e && zset_score(e, r->argv[i], &score)) {
-            geo_reply_point(c, geohash_decode(score));
-        } else {
-            reply_null_array(c);
-        }
-    }
+    zsets_reply_each(r, reply_position, reply_null_array);
 }
 
 static const struct command geo_commands[] = {
-    {.name = "geoadd",
-     .body = geoadd,
-     .arity = -5,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
+    {"geoadd", geoadd, -5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Put places, by longitude and latitude, into a sorted set.",
      .complexity = "O(m log n) for m places, put into n",
      .syntax = "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] longitude_latitude_member:(longitude:double "
                "latitude:double member)...",
      .history = "6.2.0|New: `CH`, `NX`, `XX`."},
-    {.name = "geodist",
-     .body = geodist,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
+    {"geodist", geodist, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Measure the distance between two places.",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
-    {.name = "geohash",
-     .body = geohash,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
-     .summary = "Read places as geohash text.",
-     .complexity = "O(n) for n places asked for",
+    {"geohash", geohash, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
+     .summary = "Read places as geohash text.", .complexity = "O(n) for n places asked for",
      .syntax = "key:key member..."},
-    {.name = "geopos",
-     .body = geopos,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
-     .summary = "Read places as longitude and latitude.",
-     .complexity = "O(n) for n places asked for",
+    {"geopos", geopos, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
+     .summary = "Read places as longitude and latitude.", .complexity = "O(n) for n places asked for",
      .syntax = "key:key member..."},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module geo_module = {.commands = geo_commands};

@@ -1,88 +1,79 @@
-/* Places near a place: GEOSEARCH and the older GEORADIUS are one parser and one search.
+/* Searching for places: GEOSEARCH and the older GEORADIUS share one parser and one search.
  *
- * The search walks the few ranges of scores that can hold a hit (geohash_cover) and keeps what lies within the shape, in
- * that order. Sorted by distance, places at the same distance stay in that order. Members are slices of the
- * sorted set, so nothing may change it until all is replied or copied; those that a listpack keeps as integers have
- * no text there, and get one with the hit. */
+ * The search walks the few ranges of scores that can hold a hit (geohash_cover) and keeps, in that order, the places
+ * that lie within the shape. A sort by distance keeps this order among equal distances. The member of a hit is a slice
+ * of the sorted set, which must not change before everything is replied or copied; an integer of a listpack has no text
+ * there, so the hit carries its digits. */
 #include "base/alloc.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/geo.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum form { BY_POINT, BY_MEMBER, SEARCH, SEARCH_STORE }; /* of GEORADIUS, GEORADIUSBYMEMBER, GEOSEARCH(STORE) */
+enum form {
+    BY_POINT,     /* GEORADIUS */
+    BY_MEMBER,    /* GEORADIUSBYMEMBER */
+    SEARCH,       /* GEOSEARCH; this and the next name the centre and the shape by options */
+    SEARCH_STORE, /* GEOSEARCHSTORE */
+};
 enum sorting { UNSORTED, ASCENDING, DESCENDING };
 
 struct search {
     enum form form;
-    bool may_store; /* GEORADIUS, not GEORADIUS_RO */
-    struct entry *source;
+    bool may_store;       /* takes STORE: GEORADIUS, not GEORADIUS_RO */
+    struct entry *source; /* NULL: there is no sorted set */
     struct geohash_shape shape;
     bool from_member, from_point, by_radius, by_box;
     bool with_distance, with_hash, with_point;
     enum sorting sorting;
     int64_t count; /* 0: all */
-    bool any;      /* the first that are found */
+    bool any;      /* of COUNT: the first hits do, not the nearest */
     bool stores, stores_distance;
     struct key destination;
 };
 
-/* --- Words ----------------------------------------------------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails -------------------------------------- */
 
 static bool parse_number(struct client *c, struct slice word, double *number, const char *error) {
-    if (num_parse_f64(word, number)) return true;
-    reply_error(c, error);
-    return false;
+    return num_parse_f64(word, number) || args_refuse(c, error);
 }
 
 static bool parse_radius(struct client *c, const struct slice *argv, struct geohash_shape *shape) {
     shape->kind = GEOHASH_CIRCLE;
     if (!parse_number(c, argv[0], &shape->radius, "ERR need numeric radius")) return false;
-    if (shape->radius >= 0) return geo_parse_unit(c, argv[1], &shape->metres);
-    reply_error(c, "ERR radius cannot be negative");
-    return false;
+    if (shape->radius < 0) return args_refuse(c, "ERR radius cannot be negative");
+    return geo_parse_unit(c, argv[1], &shape->metres);
 }
 
 static bool parse_box(struct client *c, const struct slice *argv, struct geohash_shape *shape) {
     shape->kind = GEOHASH_BOX;
     if (!parse_number(c, argv[0], &shape->width, "ERR need numeric width")) return false;
     if (!parse_number(c, argv[1], &shape->height, "ERR need numeric height")) return false;
-    if (shape->width >= 0 && shape->height >= 0) return geo_parse_unit(c, argv[2], &shape->metres);
-    reply_error(c, "ERR height or width cannot be negative");
-    return false;
+    if (shape->width < 0 || shape->height < 0) return args_refuse(c, "ERR height or width cannot be negative");
+    return geo_parse_unit(c, argv[2], &shape->metres);
 }
 
-/* Where the member is. Without a source any will do: what is replied then depends on the words that follow. */
+/* The place of a member becomes the centre. Without a source there is no centre, and nothing to find. */
 static bool parse_member(struct client *c, struct slice member, struct search *s) {
     double score;
     s->from_member = true;
     if (!s->source) return true;
-    if (!zset_score(s->source, member, &score)) {
-        reply_error(c, "ERR could not decode requested zset member");
-        return false;
-    }
+    if (!zset_score(s->source, member, &score)) return args_refuse(c, "ERR could not decode requested zset member");
     s->shape.center = geohash_decode(score);
     return true;
 }
 
-static bool parse_count(struct client *c, struct slice word, int64_t *count) {
-    if (!args_i64(c, word, count)) return false;
-    if (*count > 0) return true;
-    reply_error(c, "ERR COUNT must be > 0");
-    return false;
-}
-
-static void store_under(struct search *s, struct slice name, bool distances) {
+static void set_destination(struct search *s, struct slice name, bool distances) {
     s->stores = true;
     s->stores_distance = distances;
     s->destination = key_of(name);
 }
 
-/* A word that stands alone. */
+/* Read an option without arguments. False: it is none, and nothing was replied. */
 static bool parse_flag(struct slice word, struct search *s) {
     if (slice_is(word, "withdist")) {
         s->with_distance = true;
@@ -104,27 +95,30 @@ static bool parse_flag(struct slice word, struct search *s) {
     return true;
 }
 
-/* The options at argv, of which `left` are left. Returns how many they were, 0 for an error that was replied. */
+/* Read the option at argv, where `left` arguments are left. Returns how many it takes; 0: the error was replied. */
 static int parse_option(struct client *c, const struct slice *argv, int left, struct search *s) {
     struct slice word = argv[0];
-    bool search = s->form >= SEARCH;
+    bool searches = s->form >= SEARCH;
     if (parse_flag(word, s)) return 1;
-    if (slice_is(word, "count") && left > 1) return parse_count(c, argv[1], &s->count) ? 2 : 0;
+    if (slice_is(word, "count") && left > 1) {
+        if (!args_i64(c, argv[1], &s->count)) return 0;
+        return s->count > 0 || args_refuse(c, "ERR COUNT must be > 0") ? 2 : 0;
+    }
     if (s->may_store && left > 1 && (slice_is(word, "store") || slice_is(word, "storedist"))) {
-        store_under(s, argv[1], slice_is(word, "storedist"));
+        set_destination(s, argv[1], slice_is(word, "storedist"));
         return 2;
     }
-    if (search && !s->from_point && left > 1 && slice_is(word, "frommember"))
+    if (searches && !s->from_point && left > 1 && slice_is(word, "frommember"))
         return parse_member(c, argv[1], s) ? 2 : 0;
-    if (search && !s->from_member && left > 2 && slice_is(word, "fromlonlat")) {
+    if (searches && !s->from_member && left > 2 && slice_is(word, "fromlonlat")) {
         s->from_point = true;
         return geo_parse_point(c, argv + 1, &s->shape.center) ? 3 : 0;
     }
-    if (search && !s->by_box && left > 2 && slice_is(word, "byradius")) {
+    if (searches && !s->by_box && left > 2 && slice_is(word, "byradius")) {
         s->by_radius = true;
         return parse_radius(c, argv + 1, &s->shape) ? 3 : 0;
     }
-    if (search && !s->by_radius && left > 3 && slice_is(word, "bybox")) {
+    if (searches && !s->by_radius && left > 3 && slice_is(word, "bybox")) {
         s->by_box = true;
         return parse_box(c, argv + 1, &s->shape) ? 4 : 0;
     }
@@ -132,16 +126,17 @@ static int parse_option(struct client *c, const struct slice *argv, int left, st
     return 0;
 }
 
-/* Do the words go together? Else the error is replied. */
-static bool check(struct request *r, const struct search *s) {
+/* Do the options go together? */
+static bool check_options(struct request *r, const struct search *s) {
     struct slice name = r->argv[0];
+    bool searches = s->form >= SEARCH;
     if (s->stores && (s->with_distance || s->with_hash || s->with_point)) {
         reply_errorf(r->client, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
                      s->form == SEARCH_STORE ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
-    } else if (s->form >= SEARCH && !s->from_member && !s->from_point) {
+    } else if (searches && !s->from_member && !s->from_point) {
         reply_errorf(r->client, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s", (int)name.len,
                      name.ptr);
-    } else if (s->form >= SEARCH && !s->by_radius && !s->by_box) {
+    } else if (searches && !s->by_radius && !s->by_box) {
         reply_errorf(r->client, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s", (int)name.len,
                      name.ptr);
     } else if (s->any && !s->count) {
@@ -152,7 +147,7 @@ static bool check(struct request *r, const struct search *s) {
     return false;
 }
 
-/* The arguments before the options. Returns where those begin, 0 for an error that was replied. */
+/* Read the arguments before the options. Returns where the options begin; 0: the error was replied. */
 static int parse_fixed(struct request *r, struct search *s) {
     struct client *c = r->client;
     switch (s->form) {
@@ -161,25 +156,25 @@ static int parse_fixed(struct request *r, struct search *s) {
     case BY_MEMBER:
         if (!s->source) return 5;
         return parse_member(c, r->argv[2], s) && parse_radius(c, r->argv + 3, &s->shape) ? 5 : 0;
-    case SEARCH_STORE: store_under(s, r->argv[1], false); return 3;
+    case SEARCH_STORE: set_destination(s, r->argv[1], false); return 3;
     default: return 2;
     }
 }
 
-static bool parse(struct request *r, struct search *s) {
+static bool parse_search(struct request *r, struct search *s) {
     int i = parse_fixed(r, s);
     for (int n = i; n && i < r->argc; i += n) {
         n = parse_option(r->client, r->argv + i, r->argc - i, s);
         if (n == 0) return false;
     }
-    return i && check(r, s);
+    return i && check_options(r, s);
 }
 
 /* --- Hits ------------------------------------------------------------------------------------ */
 
 struct hit {
     double distance; /* metres */
-    size_t number;   /* in the order of finding */
+    size_t number;   /* in the order in which hits are found */
     double score;
     struct geohash_point point;
     struct slice member; /* ptr NULL: its text is in digits */
@@ -204,7 +199,7 @@ static struct hit *next_hit(struct hits *hits) {
     return &hits->list[hits->n];
 }
 
-static void find_in(const struct search *s, const struct geohash_range *range, size_t limit, struct hits *hits) {
+static void find_in_range(const struct search *s, const struct geohash_range *range, size_t limit, struct hits *hits) {
     struct zset_score_range scores = {range->min, range->max, false, true};
     struct zset_span span = zset_span_by_score(s->source, &scores);
     struct zset_walk w;
@@ -223,30 +218,32 @@ static void find_in(const struct search *s, const struct geohash_range *range, s
     }
 }
 
-static int nearer(const void *a, const void *b) {
-    const struct hit *x = a, *y = b;
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return x->number < y->number ? -1 : 1;
+static int compare_hits(const struct hit *a, const struct hit *b, int by_distance) {
+    if (a->distance != b->distance) return a->distance < b->distance ? -by_distance : by_distance;
+    return a->number < b->number ? -1 : 1;
 }
 
-static int farther(const void *a, const void *b) {
-    const struct hit *x = a, *y = b;
-    if (x->distance != y->distance) return x->distance > y->distance ? -1 : 1;
-    return x->number < y->number ? -1 : 1;
+static int compare_nearest_first(const void *a, const void *b) {
+    return compare_hits(a, b, 1);
 }
 
-/* All that are to be replied, in their order. The caller frees the list. */
-static struct hits find(const struct search *s) {
+static int compare_farthest_first(const void *a, const void *b) {
+    return compare_hits(a, b, -1);
+}
+
+/* All hits to reply, in their order. The caller frees the list. */
+static struct hits find_hits(const struct search *s) {
     struct hits hits = {NULL, 0, 0};
     struct geohash_range ranges[GEOHASH_RANGES];
     size_t count = s->count ? (size_t)s->count : SIZE_MAX, limit = s->any ? count : SIZE_MAX;
     int n = geohash_cover(&s->shape, ranges);
     for (int i = 0; i < n && hits.n < limit; i++)
-        find_in(s, &ranges[i], limit, &hits);
+        find_in_range(s, &ranges[i], limit, &hits);
     enum sorting sorting = s->sorting;
     if (s->count && !s->any && sorting == UNSORTED) sorting = ASCENDING;
     if (sorting != UNSORTED && hits.n > 1) {
-        qsort(hits.list, hits.n, sizeof *hits.list, sorting == ASCENDING ? nearer : farther);
+        qsort(hits.list, hits.n, sizeof *hits.list,
+              sorting == ASCENDING ? compare_nearest_first : compare_farthest_first);
     }
     if (hits.n > count) hits.n = count;
     return hits;
@@ -254,8 +251,8 @@ static struct hits find(const struct search *s) {
 
 /* --- Replies --------------------------------------------------------------------------------- */
 
-/* The score as an integer, as x86-64 converts what is none. */
-static int64_t hash_of(double score) {
+/* The score as an integer. One that is out of range becomes what x86-64 makes of it, on all machines. */
+static int64_t hash_of_score(double score) {
     return score >= -0x1p63 && score < 0x1p63 ? (int64_t)score : INT64_MIN;
 }
 
@@ -267,7 +264,7 @@ static void reply_hits(struct client *c, const struct search *s, const struct hi
         if (with) reply_array(c, with + 1);
         reply_bulk(c, member_of(h));
         if (s->with_distance) geo_reply_distance(c, h->distance / s->shape.metres);
-        if (s->with_hash) reply_int(c, hash_of(h->score));
+        if (s->with_hash) reply_int(c, hash_of_score(h->score));
         if (s->with_point) geo_reply_point(c, h->point);
     }
 }
@@ -283,14 +280,14 @@ static void store_hits(struct client *c, const struct search *s, const struct hi
     zsets_store(c, &s->destination, z, s->form >= SEARCH ? "geosearchstore" : "georadiusstore");
 }
 
-static void search(struct request *r, enum form form, bool may_store) {
+static void run_search(struct request *r, enum form form, bool may_store) {
     struct client *c = r->client;
     struct search s = {.form = form, .may_store = may_store};
     struct key source = form == SEARCH_STORE ? key_of(r->argv[2]) : r->key;
     s.source = db_read(c->db, &source);
-    if (!zsets_check(c, s.source) || !parse(r, &s)) return;
+    if (!lookup_is(c, s.source, ENTRY_ZSET) || !parse_search(r, &s)) return;
     struct hits hits = {NULL, 0, 0};
-    if (s.source) hits = find(&s);
+    if (s.source) hits = find_hits(&s);
     if (s.stores) {
         store_hits(c, &s, &hits);
     } else {
@@ -300,27 +297,27 @@ static void search(struct request *r, enum form form, bool may_store) {
 }
 
 static void georadius(struct request *r) {
-    search(r, BY_POINT, true);
+    run_search(r, BY_POINT, true);
 }
 
 static void georadius_ro(struct request *r) {
-    search(r, BY_POINT, false);
+    run_search(r, BY_POINT, false);
 }
 
 static void georadiusbymember(struct request *r) {
-    search(r, BY_MEMBER, true);
+    run_search(r, BY_MEMBER, true);
 }
 
 static void georadiusbymember_ro(struct request *r) {
-    search(r, BY_MEMBER, false);
+    run_search(r, BY_MEMBER, false);
 }
 
 static void geosearch(struct request *r) {
-    search(r, SEARCH, false);
+    run_search(r, SEARCH, false);
 }
 
 static void geosearchstore(struct request *r) {
-    search(r, SEARCH_STORE, false);
+    run_search(r, SEARCH_STORE, false);
 }
 
 static const struct command_keys georadius_keys[] = {
@@ -344,68 +341,35 @@ static const struct command_keys geosearchstore_keys[] = {
 };
 
 static const struct command geo_search_commands[] = {
-    {.name = "georadius",
-     .body = georadius,
-     .arity = -6,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
-     .summary = "Find the places within a circle around a point.",
+    {"georadius", georadius, -6, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
+     .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around a point.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
                "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST "
                "key:key#2]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.\n"
                 "7.0.0|Units may be in upper case.",
-     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`",
-     .keys = georadius_keys},
-    {.name = "georadius_ro",
-     .body = georadius_ro,
-     .arity = -6,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.10",
+     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`", .keys = georadius_keys},
+    {"georadius_ro", georadius_ro, -6, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.10",
      .summary = "Find the places within a circle around a point, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
                "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
-     .history = "6.2.0|New: `ANY`, with `COUNT`.",
-     .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
-    {.name = "georadiusbymember",
-     .body = georadiusbymember,
-     .arity = -5,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.0",
-     .summary = "Find the places within a circle around one of them.",
+     .history = "6.2.0|New: `ANY`, with `COUNT`.", .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
+    {"georadiusbymember", georadiusbymember, -5, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
+     .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around one of them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
                "count:integer [ANY])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST key:key#2]",
      .history = "7.0.0|Units may be in upper case.",
-     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`, `FROMMEMBER`",
-     .keys = georadiusbymember_keys},
-    {.name = "georadiusbymember_ro",
-     .body = georadiusbymember_ro,
-     .arity = -5,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "3.2.10",
-     .summary = "Find the places within a circle around one of them, without storing them.",
+     .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`, `FROMMEMBER`", .keys = georadiusbymember_keys},
+    {"georadiusbymember_ro", georadiusbymember_ro, -5, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO,
+     .since = "3.2.10", .summary = "Find the places within a circle around one of them, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
                "count:integer [ANY])] [order:(ASC | DESC)]",
      .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`, `FROMMEMBER`"},
-    {.name = "geosearch",
-     .body = geosearch,
-     .arity = -7,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_GEO,
-     .since = "6.2.0",
+    {"geosearch", geosearch, -7, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "6.2.0",
      .summary = "Find the places within a circle or a box.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to sort k hits",
      .syntax =
@@ -413,23 +377,15 @@ static const struct command geo_search_commands[] = {
          "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double unit:(M "
          "| KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]",
      .history = "7.0.0|Units may be in upper case."},
-    {.name = "geosearchstore",
-     .body = geosearchstore,
-     .arity = -8,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = 2,
-     .group = GROUP_GEO,
-     .since = "6.2.0",
-     .summary = "Store the places within a circle or a box as a sorted set.",
+    {"geosearchstore", geosearchstore, -8, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
+     .group = GROUP_GEO, .since = "6.2.0", .summary = "Store the places within a circle or a box as a sorted set.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to store k hits",
      .syntax =
          "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
          "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
          "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
-     .history = "7.0.0|Units may be in upper case.",
-     .keys = geosearchstore_keys},
-    {.name = NULL},
+     .history = "7.0.0|Units may be in upper case.", .keys = geosearchstore_keys},
+    {NULL},
 };
 
 const struct module geo_search_module = {.commands = geo_search_commands};

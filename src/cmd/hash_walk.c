@@ -2,119 +2,87 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/hashes.h"
-#include "cmd/walk.h"
-#include "session/client.h"
-#include "session/reply.h"
+#include "cmd/lookup.h"
+#include "cmd/scan_step.h"
 #include "store/fieldmap.h"
 
 /* --- HRANDFIELD ------------------------------------------------------------------------------ */
 
-struct picks {
+struct drawing {
     struct client *client;
     bool with_values;
 };
 
-static void reply_pick(void *ctx, const struct field_pair *pair) {
-    struct picks *p = ctx;
-    if (p->with_values && p->client->resp > 2) reply_array(p->client, 2);
-    reply_bulk(p->client, pair->name);
-    if (p->with_values) reply_bulk(p->client, pair->value);
+static void reply_drawn_field(void *ctx, const struct field_pair *pair) {
+    struct drawing *d = ctx;
+    if (d->with_values && d->client->resp > 2) reply_array(d->client, 2);
+    reply_bulk(d->client, pair->name);
+    if (d->with_values) reply_bulk(d->client, pair->value);
 }
 
-static void pick_many(struct request *r, int64_t count, bool with_values) {
-    struct client *c = r->client;
-    struct entry *e;
-    if (!hashes_find(r, &e)) return;
-    if (!e || count == 0) {
-        reply_array(c, 0);
-        return;
-    }
-    if (!args_draws(c, count)) return;
+/* As many different fields as the count says, or with a negative count that many draws, each from all fields. */
+static void draw_fields(struct client *c, const struct entry *e, int64_t count, bool with_values) {
     size_t all = fieldmap_count(e), n = count < 0 ? (size_t)-count : (size_t)count;
     if (count > 0 && n > all) n = all;
-    struct picks p = {c, with_values};
+    struct drawing d = {c, with_values};
     reply_array(c, with_values && c->resp == 2 ? 2 * n : n);
-    (count < 0 ? fieldmap_draw : fieldmap_sample)(e, n, reply_pick, &p);
+    (count < 0 ? fieldmap_draw : fieldmap_sample)(e, n, reply_drawn_field, &d);
 }
 
 static void hrandfield(struct request *r) {
     struct client *c = r->client;
     struct entry *e;
-    struct picks p = {c, false};
     int64_t count;
-    if (r->argc == 2) {
-        if (!hashes_find(r, &e)) return;
-        if (e) {
-            fieldmap_draw(e, 1, reply_pick, &p);
-        } else {
-            reply_null(c);
-        }
-        return;
+    bool single = r->argc == 2;
+    if (!single && !args_draw_options(c, r->argv + 2, r->argc - 2, "withvalues", &count)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
+    if (single && e) {
+        fieldmap_draw(e, 1, reply_drawn_field, &(struct drawing){c, false});
+    } else if (single) {
+        reply_null(c);
+    } else if (!e || count == 0) {
+        reply_array(c, 0);
+    } else if (args_draws(c, count)) {
+        draw_fields(c, e, count, r->argc == 4);
     }
-    if (!args_signed(c, r->argv[2], &count)) return;
-    bool with_values = r->argc == 4 && slice_is(r->argv[3], "withvalues");
-    if (r->argc > 3 && !with_values) {
-        reply_syntax_error(c);
-        return;
-    }
-    if (with_values && (count < -INT64_MAX / 2 || count > INT64_MAX / 2)) {
-        reply_error(c, "ERR value is out of range");
-        return;
-    }
-    pick_many(r, count, with_values);
 }
 
 /* --- HSCAN ----------------------------------------------------------------------------------- */
 
-static void visit(void *walk, void *record) {
-    struct field_pair pair = field_pair(record);
-    if (!walk_wants(walk, pair.name)) return;
-    walk_add(walk, pair.name);
-    walk_add(walk, pair.value);
+static void visit_pair(struct scan_step *s, struct field_pair pair) {
+    if (!scan_step_wants(s, pair.name)) return;
+    scan_step_add(s, pair.name);
+    scan_step_add(s, pair.value);
 }
 
-static uint64_t step(struct walk *w, void *hash, uint64_t cursor) {
+static void visit_field(void *scan_step, void *record) {
+    visit_pair(scan_step, field_pair(record));
+}
+
+static uint64_t visit_fields(struct scan_step *s, void *hash, uint64_t cursor) {
     struct fieldmap_iter it;
     struct field_pair pair;
-    if (entry_owns_memory(hash)) return fieldmap_scan(hash, cursor, visit, w);
+    if (entry_owns_memory(hash)) return fieldmap_scan(hash, cursor, visit_field, s);
     fieldmap_iter_init(&it, hash);
-    while (fieldmap_iter_next(&it, &pair)) {
-        if (!walk_wants(w, pair.name)) continue;
-        walk_add(w, pair.name);
-        walk_add(w, pair.value);
-    }
+    while (fieldmap_iter_next(&it, &pair))
+        visit_pair(s, pair);
     return 0;
 }
 
 static void hscan(struct request *r) {
-    walk_value(r, ENTRY_HASH, step);
+    scan_step_value(r, ENTRY_HASH, visit_fields);
 }
 
 static const struct command hash_walk_commands[] = {
-    {.name = "hrandfield",
-     .body = hrandfield,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "6.2.0",
-     .summary = "Draw fields of a hash at random.",
-     .complexity = "O(n) for n fields drawn",
-     .syntax = "key:key [options:(count:integer [WITHVALUES])]",
-     .tips = "nondeterministic_output"},
-    {.name = "hscan",
-     .body = hscan,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.8.0",
+    {"hrandfield", hrandfield, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "6.2.0",
+     .summary = "Draw fields of a hash at random.", .complexity = "O(n) for n fields drawn",
+     .syntax = "key:key [options:(count:integer [WITHVALUES])]", .tips = "nondeterministic_output"},
+    {"hscan", hscan, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "2.8.0",
      .summary = "Go through the fields of a hash, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n fields",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module hash_walk_module = {.commands = hash_walk_commands};

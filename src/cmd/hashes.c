@@ -1,39 +1,27 @@
-/* Hashes: fields by name, all of them, and as numbers. */
-#include "cmd/hashes.h"
+/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is
+ * something else there. */
 #include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
-#include "session/client.h"
-#include "session/reply.h"
 #include "store/fieldmap.h"
 #include <math.h>
 
-bool hashes_find(struct request *r, struct entry **e) {
-    *e = db_read(r->client->db, &r->key);
-    return lookup_is(r->client, *e, ENTRY_HASH);
-}
-
-/* The same for a command that is going to change it. */
-static bool find_to_write(struct request *r, struct entry **e) {
-    *e = db_write(r->client->db, &r->key);
-    return lookup_is(r->client, *e, ENTRY_HASH);
-}
-
 /* --- Fields by name -------------------------------------------------------------------------- */
 
-/* The arguments from the second on are pairs, which the arity cannot say. False: the error was replied. */
-static bool set_pairs(struct request *r, size_t *created) {
+/* Set the pairs from argument 2 on; the arity cannot express that they are pairs. False: the error was replied. */
+static bool set_fields(struct request *r, size_t *created) {
     struct db *db = r->client->db;
     struct entry *e;
     if (r->argc % 2 == 1) {
         reply_wrong_arity(r->client, catalog_full_name(r->command));
         return false;
     }
-    if (!find_to_write(r, &e)) return false;
+    if (!lookup_write(r, ENTRY_HASH, &e)) return false;
     int pairs = (r->argc - 2) / 2;
     fieldmap_set(db, &r->key, e, r->argv + 2, (size_t)pairs, created);
     db_changed(db, &r->key, DB_HASH, "hset");
@@ -43,12 +31,12 @@ static bool set_pairs(struct request *r, size_t *created) {
 
 static void hset(struct request *r) {
     size_t created;
-    if (set_pairs(r, &created)) reply_int(r->client, (int64_t)created);
+    if (set_fields(r, &created)) reply_int(r->client, (int64_t)created);
 }
 
 static void hmset(struct request *r) {
     size_t created;
-    if (set_pairs(r, &created)) reply_ok(r->client);
+    if (set_fields(r, &created)) reply_ok(r->client);
 }
 
 static void hsetnx(struct request *r) {
@@ -57,7 +45,7 @@ static void hsetnx(struct request *r) {
     char digits[NUM_I64_MAX];
     struct slice value;
     size_t created = 0;
-    if (!find_to_write(r, &e)) return;
+    if (!lookup_write(r, ENTRY_HASH, &e)) return;
     if (!e || !fieldmap_get(e, r->argv[2], digits, &value)) {
         fieldmap_set(db, &r->key, e, r->argv + 2, 1, &created);
         db_changed(db, &r->key, DB_HASH, "hset");
@@ -77,12 +65,12 @@ static void reply_field(struct client *c, const struct entry *e, struct slice na
 
 static void hget(struct request *r) {
     struct entry *e;
-    if (hashes_find(r, &e)) reply_field(r->client, e, r->argv[2]);
+    if (lookup_read(r, ENTRY_HASH, &e)) reply_field(r->client, e, r->argv[2]);
 }
 
 static void hmget(struct request *r) {
     struct entry *e;
-    if (!hashes_find(r, &e)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_array(r->client, (size_t)r->argc - 2);
     for (int i = 2; i < r->argc; i++)
         reply_field(r->client, e, r->argv[i]);
@@ -92,7 +80,7 @@ static void hstrlen(struct request *r) {
     struct entry *e;
     char digits[NUM_I64_MAX];
     struct slice value;
-    if (!hashes_find(r, &e)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_int(r->client, e && fieldmap_get(e, r->argv[2], digits, &value) ? (int64_t)value.len : 0);
 }
 
@@ -100,7 +88,7 @@ static void hexists(struct request *r) {
     struct entry *e;
     char digits[NUM_I64_MAX];
     struct slice value;
-    if (!hashes_find(r, &e)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_int(r->client, e && fieldmap_get(e, r->argv[2], digits, &value));
 }
 
@@ -108,24 +96,21 @@ static void hdel(struct request *r) {
     struct db *db = r->client->db;
     struct entry *e;
     size_t removed = 0;
-    if (!find_to_write(r, &e)) return;
+    if (!lookup_write(r, ENTRY_HASH, &e)) return;
     if (e) e = fieldmap_remove(db, e, r->argv + 2, (size_t)r->argc - 2, &removed);
     if (removed) {
         db_changed(db, &r->key, DB_HASH, "hdel");
-        db_metrics.dirty += (int64_t)removed - 1;
-        if (fieldmap_count(e) == 0) {
-            db_remove(db, &r->key, e);
-            db_notify(db, &r->key, DB_GENERIC, "del"); /* one change, two events */
-        }
+        db_metrics.dirty += (int64_t)removed - 1; /* Redis counts fields */
+        if (fieldmap_count(e) == 0) keys_delete_empty(db, &r->key, e);
     }
     reply_int(r->client, (int64_t)removed);
 }
 
-/* --- All fields ------------------------------------------------------------------------------ */
+/* --- Whole hashes ---------------------------------------------------------------------------- */
 
 static void hlen(struct request *r) {
     struct entry *e;
-    if (hashes_find(r, &e)) reply_int(r->client, e ? (int64_t)fieldmap_count(e) : 0);
+    if (lookup_read(r, ENTRY_HASH, &e)) reply_int(r->client, e ? (int64_t)fieldmap_count(e) : 0);
 }
 
 static void hgetall(struct request *r) {
@@ -133,7 +118,7 @@ static void hgetall(struct request *r) {
     struct entry *e;
     struct fieldmap_iter it;
     struct field_pair pair;
-    if (!hashes_find(r, &e)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_map(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
@@ -143,12 +128,12 @@ static void hgetall(struct request *r) {
     }
 }
 
-static void reply_side(struct request *r, bool values) {
+static void reply_names_or_values(struct request *r, bool values) {
     struct client *c = r->client;
     struct entry *e;
     struct fieldmap_iter it;
     struct field_pair pair;
-    if (!hashes_find(r, &e)) return;
+    if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_array(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
@@ -157,14 +142,14 @@ static void reply_side(struct request *r, bool values) {
 }
 
 static void hkeys(struct request *r) {
-    reply_side(r, false);
+    reply_names_or_values(r, false);
 }
 
 static void hvals(struct request *r) {
-    reply_side(r, true);
+    reply_names_or_values(r, true);
 }
 
-/* --- Numbers --------------------------------------------------------------------------------- */
+/* --- Fields as numbers: one that does not exist counts from 0 ---------------------------------- */
 
 static void hincrby(struct request *r) {
     struct client *c = r->client;
@@ -173,7 +158,7 @@ static void hincrby(struct request *r) {
     char digits[NUM_I64_MAX];
     struct slice value;
     size_t created;
-    if (!args_i64(c, r->argv[3], &by) || !find_to_write(r, &e)) return;
+    if (!args_i64(c, r->argv[3], &by) || !lookup_write(r, ENTRY_HASH, &e)) return;
     if (e && fieldmap_get(e, r->argv[2], digits, &value) && !num_parse_i64(value, &n)) {
         reply_error(c, "ERR hash value is not an integer");
         return;
@@ -188,7 +173,8 @@ static void hincrby(struct request *r) {
     reply_int(c, n);
 }
 
-/* The sum is kept as the text that is replied, and propagated so: another machine's long double may differ. */
+/* The value becomes the text that is replied. That text is propagated too, because another machine's long double may
+ * differ. */
 static void hincrbyfloat(struct request *r) {
     struct client *c = r->client;
     struct entry *e;
@@ -204,7 +190,7 @@ static void hincrbyfloat(struct request *r) {
         reply_error(c, "ERR value is NaN or Infinity");
         return;
     }
-    if (!find_to_write(r, &e)) return;
+    if (!lookup_write(r, ENTRY_HASH, &e)) return;
     if (e && fieldmap_get(e, r->argv[2], digits, &value) && !num_parse_ld(value, &sum)) {
         reply_error(c, "ERR hash value is not a float");
         return;
@@ -222,162 +208,46 @@ static void hincrbyfloat(struct request *r) {
 }
 
 static const struct command hashes_commands[] = {
-    {.name = "hset",
-     .body = hset,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Write fields of a hash.",
-     .complexity = "O(n) for n fields written",
-     .syntax = "key:key field_value:(field value)...",
-     .history = "4.0.0|Takes several fields."},
-    {.name = "hsetnx",
-     .body = hsetnx,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Write a field that the hash does not have yet.",
-     .syntax = "key:key field value",
+    {"hset", hset, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Write fields of a hash.", .complexity = "O(n) for n fields written",
+     .syntax = "key:key field_value:(field value)...", .history = "4.0.0|Takes several fields."},
+    {"hsetnx", hsetnx, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Write a field that the hash does not have yet.", .syntax = "key:key field value",
      .key_flags = "RW insert"},
-    {.name = "hmset",
-     .body = hmset,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Write fields of a hash, and reply OK.",
-     .complexity = "O(n) for n fields written",
-     .syntax = "key:key field_value:(field value)...",
-     .deprecated = "4.0.0|`HSET`: several fields"},
-    {.name = "hget",
-     .body = hget,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Read a field of a hash.",
-     .syntax = "key:key field"},
-    {.name = "hmget",
-     .body = hmget,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Read several fields of a hash.",
-     .complexity = "O(n) for n fields asked for",
+    {"hmset", hmset, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Write fields of a hash, and reply OK.", .complexity = "O(n) for n fields written",
+     .syntax = "key:key field_value:(field value)...", .deprecated = "4.0.0|`HSET`: several fields"},
+    {"hget", hget, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Read a field of a hash.", .syntax = "key:key field"},
+    {"hmget", hmget, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",
+     .summary = "Read several fields of a hash.", .complexity = "O(n) for n fields asked for",
      .syntax = "key:key field..."},
-    {.name = "hgetall",
-     .body = hgetall,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Read a whole hash, fields and values.",
-     .complexity = "O(n) for n fields",
-     .syntax = "key:key",
+    {"hgetall", hgetall, 2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",
+     .summary = "Read a whole hash, fields and values.", .complexity = "O(n) for n fields", .syntax = "key:key",
      .tips = "nondeterministic_output_order"},
-    {.name = "hkeys",
-     .body = hkeys,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "List the fields of a hash.",
-     .complexity = "O(n) for n fields",
-     .syntax = "key:key",
+    {"hkeys", hkeys, 2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",
+     .summary = "List the fields of a hash.", .complexity = "O(n) for n fields", .syntax = "key:key",
      .tips = "nondeterministic_output_order"},
-    {.name = "hvals",
-     .body = hvals,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "List the values of a hash.",
-     .complexity = "O(n) for n fields",
-     .syntax = "key:key",
+    {"hvals", hvals, 2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",
+     .summary = "List the values of a hash.", .complexity = "O(n) for n fields", .syntax = "key:key",
      .tips = "nondeterministic_output_order"},
-    {.name = "hlen",
-     .body = hlen,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Count the fields of a hash.",
-     .syntax = "key:key",
+    {"hlen", hlen, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",
+     .summary = "Count the fields of a hash.", .syntax = "key:key", .key_flags = "RO"},
+    {"hstrlen", hstrlen, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "3.2.0", .summary = "Measure the value of a field in bytes.", .syntax = "key:key field",
      .key_flags = "RO"},
-    {.name = "hstrlen",
-     .body = hstrlen,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "3.2.0",
-     .summary = "Measure the value of a field in bytes.",
-     .syntax = "key:key field",
-     .key_flags = "RO"},
-    {.name = "hexists",
-     .body = hexists,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Ask whether a hash has a field.",
-     .syntax = "key:key field",
-     .key_flags = "RO"},
-    {.name = "hdel",
-     .body = hdel,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Take fields out of a hash.",
-     .complexity = "O(n) for n fields taken",
-     .syntax = "key:key field...",
-     .history = "2.4.0|Takes several fields.",
-     .key_flags = "RW delete"},
-    {.name = "hincrby",
-     .body = hincrby,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.0.0",
-     .summary = "Add an integer to a field of a hash.",
-     .syntax = "key:key field increment:integer",
-     .key_flags = "RW access update"},
-    {.name = "hincrbyfloat",
-     .body = hincrbyfloat,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_HASH,
-     .since = "2.6.0",
-     .summary = "Add a decimal to a field of a hash.",
-     .syntax = "key:key field increment:double",
-     .key_flags = "RW access update"},
-    {.name = NULL},
+    {"hexists", hexists, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Ask whether a hash has a field.", .syntax = "key:key field", .key_flags = "RO"},
+    {"hdel", hdel, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
+     .since = "2.0.0", .summary = "Take fields out of a hash.", .complexity = "O(n) for n fields taken",
+     .syntax = "key:key field...", .history = "2.4.0|Takes several fields.", .key_flags = "RW delete"},
+    {"hincrby", hincrby, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2,
+     .group = GROUP_HASH, .since = "2.0.0", .summary = "Add an integer to a field of a hash.",
+     .syntax = "key:key field increment:integer", .key_flags = "RW access update"},
+    {"hincrbyfloat", hincrbyfloat, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2,
+     .group = GROUP_HASH, .since = "2.6.0", .summary = "Add a decimal to a field of a hash.",
+     .syntax = "key:key field increment:double", .key_flags = "RW access update"},
+    {NULL},
 };
 
 const struct module hashes_module = {.commands = hashes_commands};

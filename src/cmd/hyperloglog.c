@@ -1,42 +1,36 @@
-/* HyperLogLogs: strings of the format in store/hll.h, which GET and SET see as any other.
+/* HyperLogLogs: strings in the format of store/hll.h, which GET and SET see like any other.
  *
- * A dense one is changed in place. A sparse one, which any new element may make longer, shorter or dense, is copied,
- * changed, and stored again. PFCOUNT of one key writes the result into it: to other commands it is a read,
- * but it is propagated, and WATCH sees it, since the bytes change. */
+ * A dense one is changed in place. A sparse one is copied, changed and stored again, since any new element may make it
+ * longer, shorter or dense. PFCOUNT of one key writes the estimate into the value: it counts as a command that only
+ * reads, and yet it is propagated, and WATCH sees it, because the bytes change. */
 #include "base/blob.h"
 #include "base/buf.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "base/rand.h"
 #include "catalog/command_row.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
+#include "cmd/args.h"
+#include "cmd/lookup.h"
 #include "store/hll.h"
 #include "store/string.h"
 #include <math.h>
 
-#define NO_EVENT 0 /* the class of a change that nobody is told by name */
+#define NO_EVENT 0 /* the class of a change that publishes no event */
 
-static void reply_corrupt(struct client *c) {
-    reply_error(c, "INVALIDOBJ Corrupted HLL object detected");
+/* Returns false. */
+static bool reply_corrupt(struct client *c) {
+    return args_refuse(c, "INVALIDOBJ Corrupted HLL object detected");
 }
 
-/* The bytes of an entry that is a HyperLogLog, by its header. False: it is none, and the error was replied. */
+/* The bytes of an entry whose header is that of a HyperLogLog. False: it is none, and the error was replied. */
 static bool read_hll(struct client *c, const struct entry *e, struct slice *bytes) {
     char digits[NUM_I64_MAX];
-    if (entry_type(e) != ENTRY_STRING) {
-        reply_wrong_type(c);
-        return false;
-    }
-    /* That of an integer would be gone with `digits`, but then it is no HyperLogLog. */
+    if (!lookup_is(c, e, ENTRY_STRING)) return false;
+    /* The bytes of an integer do not outlive `digits`, but an integer is no HyperLogLog. */
     *bytes = string_bytes(e, digits);
-    if (hll_is_one(*bytes)) return true;
-    reply_error(c, "WRONGTYPE Key is not a valid HyperLogLog string value.");
-    return false;
+    return hll_is_one(*bytes) || args_refuse(c, "WRONGTYPE Key is not a valid HyperLogLog string value.");
 }
 
-/* The same for a command that may change it: as in Redis the string is raw from then on. *e may move. */
+/* The same for a command that may change the bytes: as in Redis, the string is raw from then on. *e may move. */
 static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
     char *own;
     if (!read_hll(r->client, *e, bytes)) return false;
@@ -45,8 +39,8 @@ static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
     return true;
 }
 
-/* Make h the value of the key, raw as in Redis, whatever its length. */
-static void store(struct db *db, const struct key *key, struct entry *old, const struct hll *h) {
+/* Make h the value of the key: a raw string, however short, as in Redis. */
+static void store_hll(struct db *db, const struct key *key, struct entry *old, const struct hll *h) {
     int64_t deadline_ms = old ? DB_KEEP_TTL : ENTRY_NO_TTL;
     if (h->len < BLOB_MIN) {
         db_put(db, key, old, ENTRY_STRING, STRING_RAW, h->bytes, h->len, deadline_ms);
@@ -57,7 +51,7 @@ static void store(struct db *db, const struct key *key, struct entry *old, const
 
 /* --- PFADD ----------------------------------------------------------------------------------- */
 
-static void say_added(struct request *r, int changes, unsigned class) {
+static void elements_added(struct request *r, int changes, unsigned class) {
     db_metrics.dirty += changes - 1; /* Redis counts elements, and a new key */
     db_changed(r->client->db, &r->key, class, "pfadd");
 }
@@ -68,12 +62,12 @@ static void add_dense(struct request *r, char *bytes) {
         changes += hll_add_dense(bytes, r->argv[i]);
     if (changes) {
         hll_make_stale(bytes);
-        say_added(r, changes, DB_STRING);
+        elements_added(r, changes, DB_STRING);
     }
     reply_int(r->client, changes > 0);
 }
 
-/* h is what the key has, or an empty one if there is none. */
+/* h is the HyperLogLog of the entry, or an empty one if e is NULL. */
 static void add_sparse(struct request *r, struct entry *e, struct hll *h) {
     enum hll_outcome outcome = HLL_SAME;
     int changes = !e;
@@ -83,9 +77,9 @@ static void add_sparse(struct request *r, struct entry *e, struct hll *h) {
     }
     if (changes) {
         hll_make_stale((char *)h->bytes);
-        store(r->client->db, &r->key, e, h);
-        /* One that fails halfway publishes nothing, as in Redis; but it has changed the key. */
-        say_added(r, changes, outcome == HLL_CORRUPT ? NO_EVENT : DB_STRING);
+        store_hll(r->client->db, &r->key, e, h);
+        /* A command that fails halfway has changed the key, but publishes no event, as in Redis. */
+        elements_added(r, changes, outcome == HLL_CORRUPT ? NO_EVENT : DB_STRING);
     }
     if (outcome == HLL_CORRUPT) {
         reply_corrupt(r->client);
@@ -114,7 +108,7 @@ static void pfadd(struct request *r) {
 
 /* --- PFCOUNT and PFMERGE --------------------------------------------------------------------- */
 
-/* Raise registers to those of all the keys of the request. *dense: one of them is. False: an error was replied. */
+/* Raise the registers to those of all keys of the request. *dense: one of these is. False: the error was replied. */
 static bool merge_keys(struct request *r, uint8_t *registers, bool *dense) {
     struct client *c = r->client;
     *dense = false;
@@ -124,10 +118,7 @@ static bool merge_keys(struct request *r, uint8_t *registers, bool *dense) {
         struct slice bytes;
         if (!e) continue;
         if (!read_hll(c, e, &bytes)) return false;
-        if (!hll_merge(registers, bytes)) {
-            reply_corrupt(c);
-            return false;
-        }
+        if (!hll_merge(registers, bytes)) return reply_corrupt(c);
         *dense |= hll_encoding(bytes) == HLL_DENSE;
     }
     return true;
@@ -177,26 +168,24 @@ static void pfmerge(struct request *r) {
     struct slice bytes;
     struct entry *e = db_write(c->db, &r->key);
     hll_create(&h);
-    if (e && (!read_hll(c, e, &bytes) || !hll_load(&h, bytes))) return; /* neither fails: it was merged */
+    if (e && (!read_hll(c, e, &bytes) || !hll_load(&h, bytes)))
+        return; /* merge_keys() has checked it, so neither fails */
     if (dense) hll_make_dense(&h);
     hll_write(&h, registers);
     hll_make_stale((char *)h.bytes);
-    store(c->db, &r->key, e, &h);
+    store_hll(c->db, &r->key, e, &h);
     db_changed(c->db, &r->key, DB_STRING, "pfadd");
     reply_ok(c);
 }
 
 /* --- PFDEBUG --------------------------------------------------------------------------------- */
 
-/* Make the key's value dense. False: an error was replied. */
-static bool convert(struct request *r, struct entry *e, struct slice bytes) {
+/* Make the value of the key dense. False: the error was replied. */
+static bool make_dense(struct request *r, struct entry *e, struct slice bytes) {
     struct hll h;
     if (hll_encoding(bytes) == HLL_DENSE) return true;
-    if (!hll_load(&h, bytes) || !hll_make_dense(&h)) {
-        reply_corrupt(r->client);
-        return false;
-    }
-    store(r->client->db, &r->key, e, &h);
+    if (!hll_load(&h, bytes) || !hll_make_dense(&h)) return reply_corrupt(r->client);
+    store_hll(r->client->db, &r->key, e, &h);
     db_changed(r->client->db, &r->key, NO_EVENT, "pfdebug");
     return true;
 }
@@ -207,13 +196,13 @@ static void debug_registers(struct request *r, struct entry *e, struct slice byt
         reply_corrupt(r->client);
         return;
     }
-    if (!convert(r, e, bytes)) return;
+    if (!make_dense(r, e, bytes)) return;
     reply_array(r->client, HLL_REGISTERS);
     for (int i = 0; i < HLL_REGISTERS; i++)
         reply_int(r->client, registers[i]);
 }
 
-/* "Z:100 v:3,1 z:12": whatever the runs add up to. */
+/* "Z:100 v:3,1 z:12". The runs need not add up to all registers. */
 static void debug_runs(struct request *r, struct slice bytes) {
     struct buf text = {0};
     struct hll_run run;
@@ -250,7 +239,7 @@ static void pfdebug(struct request *r) {
     } else if (slice_is(word, "encoding")) {
         reply_status(c, is_sparse ? "sparse" : "dense");
     } else if (slice_is(word, "todense")) {
-        if (convert(r, e, bytes)) reply_int(c, is_sparse);
+        if (make_dense(r, e, bytes)) reply_int(c, is_sparse);
     } else {
         reply_errorf(c, "ERR Unknown PFDEBUG subcommand '%.*s'", (int)word.len, word.ptr);
     }
@@ -259,10 +248,10 @@ static void pfdebug(struct request *r) {
 /* --- PFSELFTEST ------------------------------------------------------------------------------ */
 
 #define SELFTEST_ROUNDS 100
-#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, as nobody else is served meanwhile */
-#define SELFTEST_SPARSE 1000 /* it stays sparse no longer, whatever hll-sparse-max-bytes: that would take seconds */
+#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since nobody else is served meanwhile */
+#define SELFTEST_SPARSE 1000      /* stop testing the sparse form here: larger ones take seconds */
 
-/* Are random registers what they were after a way through the dense form? */
+/* Does the dense form keep random registers? False: the error was replied. */
 static bool test_registers(struct client *c) {
     uint8_t in[HLL_REGISTERS], out[HLL_REGISTERS];
     struct hll h;
@@ -283,7 +272,7 @@ static bool test_registers(struct client *c) {
     return true;
 }
 
-/* Do both forms agree after n elements, and are they right within six standard errors? */
+/* Do both forms agree after n elements, within six standard errors of the truth? False: the error was replied. */
 static bool test_estimate(struct client *c, const struct hll *sparse, const struct hll *dense, uint64_t n) {
     uint64_t one = 0, other = 0;
     hll_estimate(slice_of((const char *)sparse->bytes, sparse->len), &one);
@@ -291,12 +280,9 @@ static bool test_estimate(struct client *c, const struct hll *sparse, const stru
     uint64_t error = one > n ? one - n : n - one;
     double allowed = n == 10 ? 1 : ceil(1.04 / sqrt(HLL_REGISTERS) * 6 * (double)n);
     if (one == other && (double)error <= allowed) return true;
-    if (one != other) {
-        reply_error(c, "TESTFAILED dense/sparse disagree");
-    } else {
-        reply_errorf(c, "TESTFAILED Too big error. card:%llu abserr:%llu", (unsigned long long)n,
-                     (unsigned long long)error);
-    }
+    if (one != other) return args_refuse(c, "TESTFAILED dense/sparse disagree");
+    reply_errorf(c, "TESTFAILED Too big error. card:%llu abserr:%llu", (unsigned long long)n,
+                 (unsigned long long)error);
     return false;
 }
 
@@ -336,59 +322,23 @@ static const struct command_keys pfmerge_keys[] = {
 };
 
 static const struct command hyperloglog_commands[] = {
-    {.name = "pfadd",
-     .body = pfadd,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_HYPERLOGLOG,
-     .since = "2.8.9",
-     .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
+    {"pfadd", pfadd, -2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_HYPERLOGLOG,
+     .since = "2.8.9", .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
      .complexity = "O(n) for n elements, O(n * m) while it is sparse and m bytes long",
-     .syntax = "key:key [element...]",
-     .key_flags = "RW insert"},
-    {.name = "pfcount",
-     .body = pfcount,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
-     .first_key = 1,
-     .last_key = -1,
-     .group = GROUP_HYPERLOGLOG,
-     .since = "2.8.9",
-     .summary = "Estimate how many distinct elements HyperLogLogs were shown.",
-     .complexity = "O(1), O(n) for n keys",
-     .syntax = "key:key...",
-     .keys = pfcount_keys},
-    {.name = "pfdebug",
-     .body = pfdebug,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN | CMD_SYSCMD,
-     .first_key = 2,
-     .group = GROUP_HYPERLOGLOG,
-     .since = "2.8.9",
-     .summary = "Look into a HyperLogLog.",
-     .syntax = "subcommand key:key",
-     .key_flags = "RW access"},
-    {.name = "pfmerge",
-     .body = pfmerge,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = -1,
-     .group = GROUP_HYPERLOGLOG,
-     .since = "2.8.9",
-     .summary = "Make one HyperLogLog of several.",
-     .complexity = "O(n) for n keys",
-     .syntax = "destkey:key sourcekey:key#1...",
-     .keys = pfmerge_keys},
-    {.name = "pfselftest",
-     .body = pfselftest,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_SYSCMD,
-     .group = GROUP_HYPERLOGLOG,
-     .since = "2.8.9",
+     .syntax = "key:key [element...]", .key_flags = "RW insert"},
+    {"pfcount", pfcount, -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
+     .first_key = 1, .last_key = -1, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
+     .summary = "Estimate how many distinct elements HyperLogLogs were shown.", .complexity = "O(1), O(n) for n keys",
+     .syntax = "key:key...", .keys = pfcount_keys},
+    {"pfdebug", pfdebug, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN | CMD_SYSCMD, .first_key = 2,
+     .group = GROUP_HYPERLOGLOG, .since = "2.8.9", .summary = "Look into a HyperLogLog.",
+     .syntax = "subcommand key:key", .key_flags = "RW access"},
+    {"pfmerge", pfmerge, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1,
+     .group = GROUP_HYPERLOGLOG, .since = "2.8.9", .summary = "Make one HyperLogLog of several.",
+     .complexity = "O(n) for n keys", .syntax = "destkey:key sourcekey:key#1...", .keys = pfmerge_keys},
+    {"pfselftest", pfselftest, 1, .flags = CMD_ADMIN | CMD_SYSCMD, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Check HyperLogLog's arithmetic against exact counts."},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module hyperloglog_module = {.commands = hyperloglog_commands};

@@ -1,4 +1,5 @@
-/* Keys as such, whatever their values. */
+/* Keys with any type of value: removing, counting, listing, renaming and copying them. */
+#include "cmd/keys.h"
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -9,9 +10,8 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include "store/db.h"
-#include "store/value.h"
 
-/* DEL and UNLINK are one: what is large is freed on the worker either way. */
+/* DEL, and UNLINK too: the worker frees large values either way. */
 static void del(struct request *r) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
@@ -21,15 +21,14 @@ static void del(struct request *r) {
         for (int k = 0; k < n; k++) {
             struct entry *e = db_write(db, &keys[k]);
             if (!e) continue;
-            db_remove(db, &keys[k], e);
-            db_changed(db, &keys[k], DB_GENERIC, "del");
+            keys_delete(db, &keys[k], e);
             removed++;
         }
     }
     reply_int(r->client, removed);
 }
 
-static void count(struct request *r, bool touch) {
+static void count_keys(struct request *r, bool touch) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     int64_t found = 0;
@@ -42,11 +41,11 @@ static void count(struct request *r, bool touch) {
 }
 
 static void exists(struct request *r) {
-    count(r, false);
+    count_keys(r, false);
 }
 
 static void touch(struct request *r) {
-    count(r, true);
+    count_keys(r, true);
 }
 
 static void type(struct request *r) {
@@ -80,7 +79,7 @@ static void keys(struct request *r) {
     reply_array_at(r->client, place, found);
 }
 
-/* Remove what stands where a key is to be put. False: there is something and `replace` is not. */
+/* Remove the key under whose name another is to be put. False: it exists, and must not be replaced. */
 static bool make_way(struct db *db, const struct key *to, bool replace) {
     struct entry *e = db_write(db, to);
     if (!e) return true;
@@ -88,8 +87,8 @@ static bool make_way(struct db *db, const struct key *to, bool replace) {
     return replace;
 }
 
-/* The source is looked up twice, as making way is a change and entries stay in their places only until the next one. */
-static void rename_to(struct request *r, bool replace) {
+/* The source is looked up twice, because make_way() may move its entry. */
+static void rename_key(struct request *r, bool replace) {
     struct client *c = r->client;
     struct db *db = c->db;
     struct key to = key_of(r->argv[2]);
@@ -112,11 +111,11 @@ static void rename_to(struct request *r, bool replace) {
 }
 
 static void rename_command(struct request *r) {
-    rename_to(r, true);
+    rename_key(r, true);
 }
 
 static void renamenx(struct request *r) {
-    rename_to(r, false);
+    rename_key(r, false);
 }
 
 static void reply_same(struct client *c) {
@@ -149,8 +148,7 @@ static bool parse_copy(struct request *r, struct db **to, bool *replace) {
         } else if (slice_is(r->argv[i], "db") && i + 1 < r->argc) {
             if (!args_db(r->client, r->argv[++i], to)) return false;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(r->client);
         }
     }
     return true;
@@ -195,123 +193,41 @@ static const struct command_keys copy_keys[] = {
 };
 
 static const struct command keys_commands[] = {
-    {.name = "del",
-     .body = del,
-     .arity = -2,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .last_key = -1,
-     .since = "1.0.0",
+    {"del", del, -2, .flags = CMD_WRITE, .first_key = 1, .last_key = -1, .since = "1.0.0",
      .summary = "Remove keys with their values.",
-     .complexity = "O(n) for n keys; large values are freed in the background",
-     .syntax = "key:key...",
-     .tips = "request_policy:multi_shard,response_policy:agg_sum",
-     .key_flags = "RM delete"},
-    {.name = "unlink",
-     .body = del,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .last_key = -1,
-     .since = "4.0.0",
+     .complexity = "O(n) for n keys; large values are freed in the background", .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum", .key_flags = "RM delete"},
+    {"unlink", del, -2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .last_key = -1, .since = "4.0.0",
      .summary = "Remove keys with their values, just as DEL does.",
-     .complexity = "O(n) for n keys; large values are freed in the background",
-     .syntax = "key:key...",
-     .tips = "request_policy:multi_shard,response_policy:agg_sum",
-     .key_flags = "RM delete"},
-    {.name = "exists",
-     .body = exists,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .last_key = -1,
-     .since = "1.0.0",
-     .summary = "Count how many of these keys exist.",
-     .complexity = "O(n) for n keys",
-     .syntax = "key:key...",
-     .tips = "request_policy:multi_shard,response_policy:agg_sum",
-     .history = "3.0.3|Takes several keys.",
+     .complexity = "O(n) for n keys; large values are freed in the background", .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum", .key_flags = "RM delete"},
+    {"exists", exists, -2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .last_key = -1, .since = "1.0.0",
+     .summary = "Count how many of these keys exist.", .complexity = "O(n) for n keys", .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum", .history = "3.0.3|Takes several keys.",
      .key_flags = "RO"},
-    {.name = "touch",
-     .body = touch,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_FAST | CMD_TOUCHES_ALWAYS,
-     .first_key = 1,
-     .last_key = -1,
-     .since = "3.2.1",
-     .summary = "Mark keys as used just now, and count those that exist.",
-     .complexity = "O(n) for n keys",
-     .syntax = "key:key...",
-     .tips = "request_policy:multi_shard,response_policy:agg_sum",
-     .key_flags = "RO"},
-    {.name = "type",
-     .body = type,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .since = "1.0.0",
-     .summary = "Tell the type of a value.",
-     .syntax = "key:key",
-     .key_flags = "RO"},
-    {.name = "randomkey",
-     .body = randomkey,
-     .arity = 1,
-     .flags = CMD_READONLY,
-     .since = "1.0.0",
-     .summary = "Draw a key at random.",
+    {"touch", touch, -2, .flags = CMD_READONLY | CMD_FAST | CMD_TOUCHES_ALWAYS, .first_key = 1, .last_key = -1,
+     .since = "3.2.1", .summary = "Mark keys as used just now, and count those that exist.",
+     .complexity = "O(n) for n keys", .syntax = "key:key...",
+     .tips = "request_policy:multi_shard,response_policy:agg_sum", .key_flags = "RO"},
+    {"type", type, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "1.0.0",
+     .summary = "Tell the type of a value.", .syntax = "key:key", .key_flags = "RO"},
+    {"randomkey", randomkey, 1, .flags = CMD_READONLY, .since = "1.0.0", .summary = "Draw a key at random.",
      .tips = "request_policy:all_shards,nondeterministic_output"},
-    {.name = "keys",
-     .body = keys,
-     .arity = 2,
-     .flags = CMD_READONLY,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .since = "1.0.0",
-     .summary = "List the keys that match a pattern.",
-     .complexity = "O(n) for n keys in the database",
-     .syntax = "pattern:pattern",
-     .tips = "request_policy:all_shards,nondeterministic_output_order"},
-    {.name = "rename",
-     .body = rename_command,
-     .arity = 3,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .last_key = 2,
-     .since = "1.0.0",
-     .summary = "Give a value another key.",
-     .syntax = "key:key newkey:key#1",
-     .keys = rename_command_keys},
-    {.name = "renamenx",
-     .body = renamenx,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .last_key = 2,
-     .since = "1.0.0",
-     .summary = "Give a value another key, if that is free.",
-     .syntax = "key:key newkey:key#1",
-     .history = "3.2.0|The same key twice is no error.",
-     .keys = renamenx_keys},
-    {.name = "move",
-     .body = move,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .since = "1.0.0",
-     .summary = "Put a key into another database.",
-     .syntax = "key:key db:integer",
-     .key_flags = "RW access update"},
-    {.name = "copy",
-     .body = copy,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = 2,
-     .since = "6.2.0",
+    {"keys", keys, 2, .flags = CMD_READONLY, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .since = "1.0.0",
+     .summary = "List the keys that match a pattern.", .complexity = "O(n) for n keys in the database",
+     .syntax = "pattern:pattern", .tips = "request_policy:all_shards,nondeterministic_output_order"},
+    {"rename", rename_command, 3, .flags = CMD_WRITE, .first_key = 1, .last_key = 2, .since = "1.0.0",
+     .summary = "Give a value another key.", .syntax = "key:key newkey:key#1", .keys = rename_command_keys},
+    {"renamenx", renamenx, 3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .last_key = 2, .since = "1.0.0",
+     .summary = "Give a value another key, if that is free.", .syntax = "key:key newkey:key#1",
+     .history = "3.2.0|The same key twice is no error.", .keys = renamenx_keys},
+    {"move", move, 3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .since = "1.0.0",
+     .summary = "Put a key into another database.", .syntax = "key:key db:integer", .key_flags = "RW access update"},
+    {"copy", copy, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2, .since = "6.2.0",
      .summary = "Give another key the same value.",
      .complexity = "O(n) for n bytes of the value; long strings are shared",
-     .syntax = "source:key destination:key#1 [DB destination-db:integer] [REPLACE]",
-     .keys = copy_keys},
-    {.name = NULL},
+     .syntax = "source:key destination:key#1 [DB destination-db:integer] [REPLACE]", .keys = copy_keys},
+    {NULL},
 };
 
 const struct module keys_module = {.commands = keys_commands};

@@ -1,8 +1,8 @@
-/* LCS: the longest common subsequence of two strings, by the textbook's dynamic programming.
+/* LCS: the longest common subsequence of two strings, by dynamic programming.
  *
- * length(i, j) is that of the first i bytes of a and the first j of b. A row of it
- * needs only the one before, so two rows serve LEN; to say which bytes they are, or
- * where, all rows are kept and walked back from the end. */
+ * Cell j of row i is the length of the subsequence of the first i bytes of a and the first j bytes of b. A row depends
+ * on the row above only, so two rows are enough for LEN. To tell the bytes or their positions, all rows are kept, and
+ * walked back from the last cell. */
 #include "base/alloc.h"
 #include "base/module.h"
 #include "base/num.h"
@@ -10,20 +10,19 @@
 #include "cmd/args.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/reply.h"
 #include "session/request.h"
 #include "store/string.h"
 
 struct lcs {
     struct slice a, b;
-    size_t rows;       /* a.len + 1, or 2 */
-    uint32_t *lengths; /* rows of b.len + 1 */
-    size_t bytes;
+    size_t rows;       /* a.len + 1; for LEN 2, which take turns */
+    uint32_t *lengths; /* the rows, of b.len + 1 cells each */
+    size_t bytes;      /* of them */
 };
 
 struct lcs_options {
-    bool positions, only_length, with_lengths;
-    int64_t shortest; /* matches below this length are not told */
+    bool positions, only_length, with_lengths; /* IDX, LEN, WITHMATCHLEN */
+    int64_t shortest;                          /* MINMATCHLEN: shorter matches are left out */
 };
 
 static bool parse_options(struct request *r, struct lcs_options *o) {
@@ -39,44 +38,35 @@ static bool parse_options(struct request *r, struct lcs_options *o) {
         } else if (slice_is(r->argv[i], "minmatchlen") && i + 1 < r->argc) {
             if (!args_i64(c, r->argv[++i], &o->shortest)) return false;
         } else {
-            reply_syntax_error(c);
-            return false;
+            return args_syntax_error(c);
         }
     }
     if (!o->positions || !o->only_length) return true;
-    reply_error(c, "ERR If you want both the length and indexes, please just use IDX.");
-    return false;
+    return args_refuse(c, "ERR If you want both the length and indexes, please just use IDX.");
 }
 
-/* Memory for the rows; replies the error if that is too much. The limit counts all rows, as Redis does. */
-static bool reserve(struct client *c, struct lcs *l, bool only_length) {
+/* Allocate the rows. False: that is too much memory, and the error was replied. The limit is for all rows, even where
+ * two are enough: so it is in Redis. */
+static bool alloc_rows(struct client *c, struct lcs *l, bool only_length) {
+    static const char failed[] = "ERR Insufficient memory, failed allocating transient memory for LCS";
     size_t width = l->b.len + 1, cells, all;
-    if (l->a.len >= UINT32_MAX - 1 || l->b.len >= UINT32_MAX - 1) {
-        reply_error(c, "ERR String too long for LCS");
-        return false;
-    }
-    if (__builtin_mul_overflow(l->a.len + 1, width, &cells) || __builtin_mul_overflow(cells, sizeof(uint32_t), &all)) {
-        reply_error(c, "ERR Insufficient memory, failed allocating transient memory for LCS");
-        return false;
-    }
-    if (all > (size_t)limits_options.max_bulk) {
-        reply_error(c, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
-        return false;
-    }
+    if (l->a.len >= UINT32_MAX - 1 || l->b.len >= UINT32_MAX - 1) return args_refuse(c, "ERR String too long for LCS");
+    if (__builtin_mul_overflow(l->a.len + 1, width, &cells) || __builtin_mul_overflow(cells, sizeof(uint32_t), &all))
+        return args_refuse(c, failed);
+    if (all > (size_t)limits_options.max_bulk)
+        return args_refuse(c, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
     l->rows = only_length ? 2 : l->a.len + 1;
     l->bytes = l->rows * width * sizeof(uint32_t);
     l->lengths = alloc_try(l->bytes);
-    if (l->lengths) return true;
-    reply_error(c, "ERR Insufficient memory, failed allocating transient memory for LCS");
-    return false;
+    return l->lengths || args_refuse(c, failed);
 }
 
 static uint32_t *row(const struct lcs *l, size_t i) {
     return l->lengths + i % l->rows * (l->b.len + 1);
 }
 
-/* Fills the rows; returns the length of the whole. */
-static uint32_t measure(struct lcs *l) {
+/* Fill the rows. Returns the length of the subsequence. O(a.len * b.len). */
+static uint32_t fill_rows(struct lcs *l) {
     memset(row(l, 0), 0, (l->b.len + 1) * sizeof(uint32_t));
     for (size_t i = 1; i <= l->a.len; i++) {
         const uint32_t *above = row(l, i - 1);
@@ -94,8 +84,8 @@ static uint32_t measure(struct lcs *l) {
     return row(l, l->a.len)[l->b.len];
 }
 
-/* From (i, j) back over what is not common, up to the next common byte, or to an edge. */
-static void skip(const struct lcs *l, size_t *i, size_t *j) {
+/* Walk back from cell (i, j) to the next common byte, whose cell that is, or to an edge. */
+static void walk_back(const struct lcs *l, size_t *i, size_t *j) {
     while (*i > 0 && *j > 0 && l->a.ptr[*i - 1] != l->b.ptr[*j - 1]) {
         if (row(l, *i - 1)[*j] > row(l, *i)[*j - 1]) {
             --*i;
@@ -113,7 +103,7 @@ static void reply_subsequence(struct client *c, const struct lcs *l, uint32_t le
     char *bytes = alloc_get(length);
     size_t i = l->a.len, j = l->b.len;
     for (uint32_t at = length; at > 0; i--, j--) {
-        skip(l, &i, &j);
+        walk_back(l, &i, &j);
         bytes[--at] = l->a.ptr[i - 1];
     }
     reply_bulk(c, slice_of(bytes, length));
@@ -126,13 +116,13 @@ static void reply_range(struct client *c, size_t first, size_t n) {
     reply_int(c, (int64_t)(first + n - 1));
 }
 
-/* Runs of common bytes, the last one first: their positions in a and in b. */
+/* The runs of common bytes, from the last to the first, with their positions in a and in b. */
 static void reply_matches(struct client *c, const struct lcs *l, uint32_t length, const struct lcs_options *o) {
     reply_map(c, 2);
     reply_bulk_cstr(c, "matches");
     size_t place = reply_hold(c), matches = 0, i = l->a.len, j = l->b.len;
     for (;;) {
-        skip(l, &i, &j);
+        walk_back(l, &i, &j);
         if (i == 0 || j == 0) break;
         size_t run = 0;
         while (i > 0 && j > 0 && l->a.ptr[i - 1] == l->b.ptr[j - 1])
@@ -153,7 +143,7 @@ static void lcs(struct request *r) {
     struct client *c = r->client;
     struct key other = key_of(r->argv[2]);
     const struct entry *a = db_read(c->db, &r->key), *b = db_read(c->db, &other);
-    a = db_peek(c->db, &r->key); /* the second look-up may have removed what was past its deadline */
+    a = db_peek(c->db, &r->key); /* the second look-up may have removed an expired key, and moved this entry */
     if ((a && entry_type(a) != ENTRY_STRING) || (b && entry_type(b) != ENTRY_STRING)) {
         reply_error(c, "ERR The specified keys must contain string values");
         return;
@@ -162,8 +152,8 @@ static void lcs(struct request *r) {
     if (!parse_options(r, &o)) return;
     char digits[2][NUM_I64_MAX];
     struct lcs l = {.a = a ? string_bytes(a, digits[0]) : SLICE(""), .b = b ? string_bytes(b, digits[1]) : SLICE("")};
-    if (!reserve(c, &l, o.only_length)) return;
-    uint32_t length = measure(&l);
+    if (!alloc_rows(c, &l, o.only_length)) return;
+    uint32_t length = fill_rows(&l);
     if (o.only_length) {
         reply_int(c, length);
     } else if (o.positions) {
@@ -175,18 +165,11 @@ static void lcs(struct request *r) {
 }
 
 static const struct command lcs_commands[] = {
-    {.name = "lcs",
-     .body = lcs,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .last_key = 2,
-     .group = GROUP_STRING,
-     .since = "7.0.0",
+    {"lcs", lcs, -3, .flags = CMD_READONLY, .first_key = 1, .last_key = 2, .group = GROUP_STRING, .since = "7.0.0",
      .summary = "Find the longest common subsequence of two strings.",
      .complexity = "O(n * m) for strings of n and m bytes",
      .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module lcs_module = {.commands = lcs_commands};

@@ -1,22 +1,12 @@
-/* What the list commands that block share with those that do not. */
+/* What the list commands that may wait share with those that may not. */
 #pragma once
+#include "cmd/multi_pop.h"
 #include "ds/quicklist.h"
-#include "session/request.h"
 
-bool list_pop_parse_end(struct request *r, struct slice arg, enum quicklist_end *end); /* LEFT or RIGHT */
+extern const struct multi_pop list_pop_type;
 
-/* Reply the element at this end, and remove it. */
-void list_pop_one(struct request *r, const struct key *key, struct entry *e, enum quicklist_end end);
-/* From the list at r->key, which is there, to that at argv[2]; replies the element. False: a wrong type was replied. */
-bool list_pop_move(struct request *r, struct entry *source, enum quicklist_end from, enum quicklist_end end);
-
-/* numkeys key... LEFT|RIGHT [COUNT n] */
-struct list_pop_many {
-    const struct slice *keys;
-    int64_t key_count, n;
-    enum quicklist_end end;
-};
-/* From argv[at] on. False: an error was replied. */
-bool list_pop_parse_many(struct request *r, int at, struct list_pop_many *m);
-/* Pop from the first of the keys that is there. False: none is, and nothing was replied. */
-bool list_pop_many(struct request *r, const struct list_pop_many *m);
+/* LEFT or RIGHT. False: the error was replied. */
+bool list_pop_parse_end(struct request *r, struct slice arg, enum quicklist_end *end);
+/* Move an element from the list `source`, the value of r->key, to the list at argument 2, and reply it. False: one of
+ * the two is no list; replied. */
+bool list_pop_move(struct request *r, struct entry *source, enum quicklist_end from, enum quicklist_end to);

@@ -1,41 +1,15 @@
-/* Lists: reading, pushing, removing what is not popped (list_pop.c).
+/* Lists: reading, pushing, and removing what is not popped. Pops are in list_pop.c.
  *
  * A reply is written from the list itself, element by element, before the list changes. */
 #include "cmd/lists.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "session/client.h"
-#include "session/reply.h"
+#include "cmd/lookup.h"
 #include "store/list.h"
 
-/* --- Arguments ------------------------------------------------------------------------------- */
-
-/* Two indexes, either of them perhaps from the end, as LRANGE and LTRIM read them. */
-static bool parse_bounds(struct request *r, int64_t *first, int64_t *last) {
+static bool parse_indexes(struct request *r, int64_t *first, int64_t *last) {
     return args_i64(r->client, r->argv[2], first) && args_i64(r->client, r->argv[3], last);
-}
-
-/* What they mean in a list of this length: n elements from *index on. False: none. */
-static bool clip(int64_t first, int64_t last, size_t length, size_t *index, size_t *n) {
-    int64_t len = (int64_t)length;
-    if (first < 0) first = first + len < 0 ? 0 : first + len;
-    if (last < 0) last += len;
-    if (last >= len) last = len - 1;
-    if (first > last) return false;
-    *index = (size_t)first;
-    *n = (size_t)(last - first) + 1;
-    return true;
-}
-
-/* --- Replies --------------------------------------------------------------------------------- */
-
-void lists_reply_element(struct client *c, struct listpack_value v) {
-    if (v.ptr) {
-        reply_bulk(c, slice_of(v.ptr, v.len));
-    } else {
-        reply_bulk_int(c, v.number);
-    }
 }
 
 void lists_reply_elements(struct client *c, const struct quicklist *q, size_t index, size_t n,
@@ -44,7 +18,7 @@ void lists_reply_elements(struct client *c, const struct quicklist *q, size_t in
     reply_array(c, n);
     quicklist_start(&it, q, (int64_t)index);
     while (n-- > 0) {
-        lists_reply_element(c, quicklist_get(&it));
+        lookup_reply(c, quicklist_get(&it));
         if (from == QUICKLIST_HEAD) {
             quicklist_next(&it);
         } else {
@@ -54,38 +28,38 @@ void lists_reply_elements(struct client *c, const struct quicklist *q, size_t in
     quicklist_stop(&it);
 }
 
-/* The list gained or lost n elements, which count as so many changes. */
-static inline void changed(struct db *db, const struct key *key, const char *event, size_t n) {
+/* The list gained or lost n elements, each of which Redis counts as a change. */
+static inline void list_changed(struct db *db, const struct key *key, const char *event, size_t n) {
     db_changed(db, key, DB_LIST, event);
     db_metrics.dirty += (int64_t)n - 1;
 }
 
 void lists_removed(struct request *r, const struct key *key, const struct entry *e, const char *event, size_t n) {
-    changed(r->client->db, key, event, n);
+    list_changed(r->client->db, key, event, n);
     if (!e) db_notify(r->client->db, key, DB_GENERIC, "del");
 }
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
 static void llen(struct request *r) {
-    struct entry *e = db_read(r->client->db, &r->key);
-    if (!lists_check(r, e)) return;
-    reply_int(r->client, e ? (int64_t)list_length(e) : 0);
+    struct entry *e;
+    if (lookup_read(r, ENTRY_LIST, &e)) reply_int(r->client, e ? (int64_t)list_length(e) : 0);
 }
 
 static void lindex(struct request *r) {
     struct client *c = r->client;
-    struct entry *e = db_read(c->db, &r->key);
+    struct entry *e;
+    int64_t index;
+    struct list_view view;
+    struct quicklist_iter it;
+    if (!lookup_read(r, ENTRY_LIST, &e)) return;
     if (!e) {
         reply_null(c);
         return;
     }
-    int64_t index;
-    if (!lists_check(r, e) || !args_i64(c, r->argv[2], &index)) return;
-    struct list_view view;
-    struct quicklist_iter it;
+    if (!args_i64(c, r->argv[2], &index)) return;
     if (quicklist_start(&it, list_read(e, &view), index)) {
-        lists_reply_element(c, quicklist_get(&it));
+        lookup_reply(c, quicklist_get(&it));
     } else {
         reply_null(c);
     }
@@ -95,64 +69,58 @@ static void lindex(struct request *r) {
 static void lrange(struct request *r) {
     struct client *c = r->client;
     int64_t first, last;
-    if (!parse_bounds(r, &first, &last)) return;
-    struct entry *e = db_read(c->db, &r->key);
-    if (!lists_check(r, e)) return;
+    struct entry *e;
+    if (!parse_indexes(r, &first, &last) || !lookup_read(r, ENTRY_LIST, &e)) return;
     struct list_view view;
     const struct quicklist *q = e ? list_read(e, &view) : NULL;
-    size_t index, n;
-    if (q && clip(first, last, q->count, &index, &n)) {
-        lists_reply_elements(c, q, index, n, QUICKLIST_HEAD);
+    if (q && args_clip(&first, &last, (int64_t)q->count)) {
+        lists_reply_elements(c, q, (size_t)first, (size_t)(last - first) + 1, QUICKLIST_HEAD);
     } else {
         reply_array(c, 0);
     }
 }
 
 struct lpos_options {
-    int64_t rank, count, maxlen; /* a count of -1: none was given; a count or maxlen of 0: all */
+    int64_t rank;   /* of the first match to reply; negative: from the end */
+    int64_t count;  /* of matches; 0: all, -1: not given, so that the reply is no array */
+    int64_t maxlen; /* elements to compare; 0: all */
 };
 
 static bool parse_rank(struct request *r, struct slice arg, int64_t *rank) {
     if (!args_signed(r->client, arg, rank)) return false;
     if (*rank != 0) return true;
-    reply_error(r->client, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
-                           "negative to start from the end of the list");
-    return false;
+    return args_refuse(r->client, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "
+                                  "or use negative to start from the end of the list");
 }
 
 static bool parse_lpos(struct request *r, struct lpos_options *o) {
+    struct client *c = r->client;
     *o = (struct lpos_options){1, -1, 0};
     for (int i = 3; i < r->argc; i += 2) {
-        struct slice word = r->argv[i];
-        bool fine;
-        if (i + 1 == r->argc) {
-            reply_syntax_error(r->client);
-            return false;
-        }
+        if (i + 1 == r->argc) return args_syntax_error(c);
+        struct slice word = r->argv[i], arg = r->argv[i + 1];
         if (slice_is(word, "rank")) {
-            fine = parse_rank(r, r->argv[i + 1], &o->rank);
+            if (!parse_rank(r, arg, &o->rank)) return false;
         } else if (slice_is(word, "count")) {
-            fine = args_at_least(r->client, r->argv[i + 1], 0, "ERR COUNT can't be negative", &o->count);
+            if (!args_at_least(c, arg, 0, "ERR COUNT can't be negative", &o->count)) return false;
         } else if (slice_is(word, "maxlen")) {
-            fine = args_at_least(r->client, r->argv[i + 1], 0, "ERR MAXLEN can't be negative", &o->maxlen);
+            if (!args_at_least(c, arg, 0, "ERR MAXLEN can't be negative", &o->maxlen)) return false;
         } else {
-            reply_syntax_error(r->client);
-            fine = false;
+            return args_syntax_error(c);
         }
-        if (!fine) return false;
     }
     return true;
 }
 
-/* Reply the positions that are wanted, at most `max`, in the order in which they are found. Returns how many. */
-static size_t reply_positions(struct client *c, const struct quicklist *q, struct slice element,
-                              const struct lpos_options *o, size_t max) {
+/* Reply the indexes of the matches, at most `max`, in the order in which they are found. Returns how many. */
+static size_t reply_indexes(struct client *c, const struct quicklist *q, struct slice element,
+                            const struct lpos_options *o, size_t max) {
     struct quicklist_needle needle = quicklist_needle(element);
     struct quicklist_iter it;
     size_t skip = (size_t)(o->rank < 0 ? -o->rank : o->rank) - 1, matches = 0, n = 0;
-    size_t look = o->maxlen > 0 && (size_t)o->maxlen < q->count ? (size_t)o->maxlen : q->count;
+    size_t compared = o->maxlen > 0 && (size_t)o->maxlen < q->count ? (size_t)o->maxlen : q->count;
     quicklist_start(&it, q, o->rank < 0 ? -1 : 0);
-    for (size_t i = 0; i < look && n < max; i++) {
+    for (size_t i = 0; i < compared && n < max; i++) {
         if (quicklist_equal(&it, &needle) && matches++ >= skip) {
             reply_int(c, (int64_t)(o->rank < 0 ? q->count - 1 - i : i));
             n++;
@@ -170,13 +138,12 @@ static size_t reply_positions(struct client *c, const struct quicklist *q, struc
 static void lpos(struct request *r) {
     struct client *c = r->client;
     struct lpos_options o;
-    if (!parse_lpos(r, &o)) return;
-    struct entry *e = db_read(c->db, &r->key);
-    if (!lists_check(r, e)) return;
+    struct entry *e;
+    if (!parse_lpos(r, &o) || !lookup_read(r, ENTRY_LIST, &e)) return;
     bool many = o.count >= 0;
     size_t max = !many ? 1 : o.count == 0 ? SIZE_MAX : (size_t)o.count, place = reply_hold(c), n = 0;
     struct list_view view;
-    if (e) n = reply_positions(c, list_read(e, &view), r->argv[2], &o, max);
+    if (e) n = reply_indexes(c, list_read(e, &view), r->argv[2], &o, max);
     if (many) {
         reply_array_at(c, place, n);
     } else if (n == 0) {
@@ -187,10 +154,11 @@ static void lpos(struct request *r) {
 /* --- Pushing --------------------------------------------------------------------------------- */
 
 const char *const lists_push_events[] = {[QUICKLIST_HEAD] = "lpush", [QUICKLIST_TAIL] = "rpush"};
-static void push(struct request *r, enum quicklist_end end, bool only_existing) {
+
+static void push_elements(struct request *r, enum quicklist_end end, bool only_existing) {
     struct db *db = r->client->db;
-    struct entry *e = db_write(db, &r->key);
-    if (!lists_check(r, e)) return;
+    struct entry *e;
+    if (!lookup_write(r, ENTRY_LIST, &e)) return;
     if (!e && only_existing) {
         reply_int(r->client, 0);
         return;
@@ -198,38 +166,38 @@ static void push(struct request *r, enum quicklist_end end, bool only_existing) 
     size_t n = (size_t)r->argc - 2;
     e = list_push(db, &r->key, e, end, r->argv + 2, n);
     reply_int(r->client, (int64_t)list_length(e));
-    changed(db, &r->key, lists_push_events[end], n);
+    list_changed(db, &r->key, lists_push_events[end], n);
 }
 
 static void lpush(struct request *r) {
-    push(r, QUICKLIST_HEAD, false);
+    push_elements(r, QUICKLIST_HEAD, false);
 }
 
 static void rpush(struct request *r) {
-    push(r, QUICKLIST_TAIL, false);
+    push_elements(r, QUICKLIST_TAIL, false);
 }
 
 static void lpushx(struct request *r) {
-    push(r, QUICKLIST_HEAD, true);
+    push_elements(r, QUICKLIST_HEAD, true);
 }
 
 static void rpushx(struct request *r) {
-    push(r, QUICKLIST_TAIL, true);
+    push_elements(r, QUICKLIST_TAIL, true);
 }
 
 static void linsert(struct request *r) {
     struct client *c = r->client;
     bool after = slice_is(r->argv[2], "after"), found;
+    struct entry *e;
     if (!after && !slice_is(r->argv[2], "before")) {
         reply_syntax_error(c);
         return;
     }
-    struct entry *e = db_write(c->db, &r->key);
+    if (!lookup_write(r, ENTRY_LIST, &e)) return;
     if (!e) {
         reply_int(c, 0);
         return;
     }
-    if (!lists_check(r, e)) return;
     e = list_insert(c->db, e, r->argv[3], after, r->argv[4], &found);
     reply_int(c, found ? (int64_t)list_length(e) : -1);
     if (found) db_changed(c->db, &r->key, DB_LIST, "linsert");
@@ -237,14 +205,15 @@ static void linsert(struct request *r) {
 
 static void lset(struct request *r) {
     struct client *c = r->client;
-    struct entry *e = db_write(c->db, &r->key);
+    struct entry *e;
+    int64_t index;
+    bool found;
+    if (!lookup_write(r, ENTRY_LIST, &e)) return;
     if (!e) {
         reply_no_key(c);
         return;
     }
-    int64_t index;
-    bool found;
-    if (!lists_check(r, e) || !args_i64(c, r->argv[2], &index)) return;
+    if (!args_i64(c, r->argv[2], &index)) return;
     list_set(c->db, e, index, r->argv[3], &found);
     if (!found) {
         reply_out_of_range(c);
@@ -258,16 +227,11 @@ static void lset(struct request *r) {
 
 static void lrem(struct request *r) {
     struct client *c = r->client;
+    struct entry *e;
     int64_t count;
-    if (!args_i64(c, r->argv[2], &count)) return;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!e) {
-        reply_int(c, 0);
-        return;
-    }
-    if (!lists_check(r, e)) return;
-    size_t n, max = count == 0 ? SIZE_MAX : count < 0 ? (size_t)0 - (size_t)count : (size_t)count;
-    e = list_remove_equal(c->db, &r->key, e, r->argv[3], count < 0 ? QUICKLIST_TAIL : QUICKLIST_HEAD, max, &n);
+    if (!args_i64(c, r->argv[2], &count) || !lookup_write(r, ENTRY_LIST, &e)) return;
+    size_t n = 0, max = count == 0 ? SIZE_MAX : count < 0 ? (size_t)0 - (size_t)count : (size_t)count;
+    if (e) e = list_remove_equal(c->db, &r->key, e, r->argv[3], count < 0 ? QUICKLIST_TAIL : QUICKLIST_HEAD, max, &n);
     reply_int(c, (int64_t)n);
     if (n > 0) lists_removed(r, &r->key, e, "lrem", n);
 }
@@ -275,158 +239,66 @@ static void lrem(struct request *r) {
 static void ltrim(struct request *r) {
     struct client *c = r->client;
     int64_t first, last;
-    if (!parse_bounds(r, &first, &last)) return;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!lists_check(r, e)) return;
+    struct entry *e;
+    if (!parse_indexes(r, &first, &last) || !lookup_write(r, ENTRY_LIST, &e)) return;
     reply_ok(c);
     if (!e) return;
-    size_t index, n, length = list_length(e);
-    if (!clip(first, last, length, &index, &n)) {
+    size_t length = list_length(e);
+    if (!args_clip(&first, &last, (int64_t)length)) {
         db_remove(c->db, &r->key, e);
         lists_removed(r, &r->key, NULL, "ltrim", length);
         return;
     }
-    list_trim(c->db, e, index, n);
+    size_t n = (size_t)(last - first) + 1;
+    list_trim(c->db, e, (size_t)first, n);
     if (n < length) {
-        changed(c->db, &r->key, "ltrim", length - n);
+        list_changed(c->db, &r->key, "ltrim", length - n);
     } else {
         db_notify(c->db, &r->key, DB_LIST, "ltrim");
     }
 }
 
 static const struct command lists_commands[] = {
-    {.name = "lindex",
-     .body = lindex,
-     .arity = 3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Read the element at an index.",
-     .complexity = "O(1) at the ends, O(n) for n blocks to the nearer end",
+    {"lindex", lindex, 3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
+     .summary = "Read the element at an index.", .complexity = "O(1) at the ends, O(n) for n blocks to the nearer end",
      .syntax = "key:key index:integer"},
-    {.name = "linsert",
-     .body = linsert,
-     .arity = 5,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "2.2.0",
+    {"linsert", linsert, 5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_LIST, .since = "2.2.0",
      .summary = "Put an element before or behind one that equals another.",
-     .complexity = "O(n) for n elements up to that one",
-     .syntax = "key:key where:(BEFORE | AFTER) pivot element",
+     .complexity = "O(n) for n elements up to that one", .syntax = "key:key where:(BEFORE | AFTER) pivot element",
      .key_flags = "RW insert"},
-    {.name = "llen",
-     .body = llen,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Count the elements of a list.",
-     .syntax = "key:key",
-     .key_flags = "RO"},
-    {.name = "lpos",
-     .body = lpos,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "6.0.6",
-     .summary = "Find the indexes at which a list has an element.",
-     .complexity = "O(n) for n elements looked at",
+    {"llen", llen, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
+     .summary = "Count the elements of a list.", .syntax = "key:key", .key_flags = "RO"},
+    {"lpos", lpos, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_LIST, .since = "6.0.6",
+     .summary = "Find the indexes at which a list has an element.", .complexity = "O(n) for n elements looked at",
      .syntax = "key:key element [RANK rank:integer] [COUNT num-matches:integer] [MAXLEN len:integer]"},
-    {.name = "lpush",
-     .body = lpush,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Put elements at the front of a list.",
-     .complexity = "O(n) for n elements put",
-     .syntax = "key:key element...",
-     .history = "2.4.0|Takes several elements.",
-     .key_flags = "RW insert"},
-    {.name = "lpushx",
-     .body = lpushx,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "2.2.0",
-     .summary = "Put elements at the front of a list that exists.",
-     .complexity = "O(n) for n elements put",
-     .syntax = "key:key element...",
-     .history = "4.0.0|Takes several elements.",
-     .key_flags = "RW insert"},
-    {.name = "lrange",
-     .body = lrange,
-     .arity = 4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
+    {"lpush", lpush, -3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_LIST,
+     .since = "1.0.0", .summary = "Put elements at the front of a list.", .complexity = "O(n) for n elements put",
+     .syntax = "key:key element...", .history = "2.4.0|Takes several elements.", .key_flags = "RW insert"},
+    {"lpushx", lpushx, -3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_LIST,
+     .since = "2.2.0", .summary = "Put elements at the front of a list that exists.",
+     .complexity = "O(n) for n elements put", .syntax = "key:key element...",
+     .history = "4.0.0|Takes several elements.", .key_flags = "RW insert"},
+    {"lrange", lrange, 4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
      .summary = "Read the elements between two indexes.",
      .complexity = "O(n + m) for n blocks to the nearer end and m elements read",
      .syntax = "key:key start:integer stop:integer"},
-    {.name = "lrem",
-     .body = lrem,
-     .arity = 4,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Take elements that equal one out of a list.",
-     .complexity = "O(n) for n elements of the list",
-     .syntax = "key:key count:integer element",
-     .key_flags = "RW delete"},
-    {.name = "lset",
-     .body = lset,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
+    {"lrem", lrem, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
+     .summary = "Take elements that equal one out of a list.", .complexity = "O(n) for n elements of the list",
+     .syntax = "key:key count:integer element", .key_flags = "RW delete"},
+    {"lset", lset, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
      .summary = "Replace the element at an index.",
-     .complexity = "O(1) at the ends, O(n) for n blocks to the nearer end",
-     .syntax = "key:key index:integer element"},
-    {.name = "ltrim",
-     .body = ltrim,
-     .arity = 4,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Keep the elements between two indexes, and no others.",
-     .complexity = "O(n) for n blocks removed",
-     .syntax = "key:key start:integer stop:integer",
-     .key_flags = "RW delete"},
-    {.name = "rpush",
-     .body = rpush,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "1.0.0",
-     .summary = "Put elements at the back of a list.",
-     .complexity = "O(n) for n elements put",
-     .syntax = "key:key element...",
-     .history = "2.4.0|Takes several elements.",
-     .key_flags = "RW insert"},
-    {.name = "rpushx",
-     .body = rpushx,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_LIST,
-     .since = "2.2.0",
-     .summary = "Put elements at the back of a list that exists.",
-     .complexity = "O(n) for n elements put",
-     .syntax = "key:key element...",
-     .history = "4.0.0|Takes several elements.",
-     .key_flags = "RW insert"},
-    {.name = NULL},
+     .complexity = "O(1) at the ends, O(n) for n blocks to the nearer end", .syntax = "key:key index:integer element"},
+    {"ltrim", ltrim, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_LIST, .since = "1.0.0",
+     .summary = "Keep the elements between two indexes, and no others.", .complexity = "O(n) for n blocks removed",
+     .syntax = "key:key start:integer stop:integer", .key_flags = "RW delete"},
+    {"rpush", rpush, -3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_LIST,
+     .since = "1.0.0", .summary = "Put elements at the back of a list.", .complexity = "O(n) for n elements put",
+     .syntax = "key:key element...", .history = "2.4.0|Takes several elements.", .key_flags = "RW insert"},
+    {"rpushx", rpushx, -3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_LIST,
+     .since = "2.2.0", .summary = "Put elements at the back of a list that exists.",
+     .complexity = "O(n) for n elements put", .syntax = "key:key element...",
+     .history = "4.0.0|Takes several elements.", .key_flags = "RW insert"},
+    {NULL},
 };
 
 const struct module lists_module = {.commands = lists_commands};

@@ -1,9 +1,8 @@
-/* MIGRATE: keys are dumped, sent to another server as RESTOREs, and removed here as its answers come in.
+/* MIGRATE: keys are dumped, sent to another server (the target) as RESTOREs, and removed here as its answers come in.
  *
- * All requests go out in one piece before the first answer is read. Everybody waits meanwhile, as with Redis: between
- * its being read and its being removed no key may change. A key goes only when its own RESTORE was answered
- * well: whatever happens to the connection, it is in one place at least. What was removed until then is
- * propagated as DEL. */
+ * All requests are written before the first answer is read. As in Redis, no other client is served meanwhile: a key
+ * must not change between its dump and its removal. A key is removed only after its own RESTORE has succeeded, so that
+ * it is on one server at least, whatever happens to the connection. The removed keys are propagated as a DEL. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -11,14 +10,13 @@
 #include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/keys.h"
 #include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
 #include "persist/rdb.h"
 #include "session/client.h"
-#include "session/reply.h"
 #include "session/request.h"
-
 #include <errno.h>
 
 #define DEFAULT_TIMEOUT_MS 1000
@@ -27,34 +25,37 @@ struct migration {
     struct request *request;
     bool copy, replace;
     struct slice user, password; /* ptr NULL: not given */
-    int64_t db, timeout_ms;
-    const struct slice *names; /* arguments */
+    int64_t db, timeout_ms;      /* db: index at the target */
+    const struct slice *names;   /* the keys of the request: arguments */
     int n_names;
-    /* Of those, the keys that are there; n_names entries of memory. */
-    struct key *keys;
+    struct key *keys; /* those that exist; room for n_names */
     int n_keys;
-    struct slice *gone; /* DEL and the names of the keys that were removed */
+    struct slice *gone; /* "DEL", and the names of the keys that were removed */
     int n_gone;
     char error[512]; /* the target's first one, or "" */
 };
 
-enum outcome { DONE, RETRY, NOT_WRITTEN, NOT_READ };
+enum outcome {
+    DONE,        /* every request was answered, by an error perhaps */
+    RETRY,       /* the connection failed before the target can have taken a key */
+    NOT_WRITTEN, /* it failed, or the time was over, before all requests were written */
+    NOT_READ,    /* the same before all answers were read */
+};
 
-/* --- Arguments --------------------------------------------------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails ---------------------------------------- */
 
-static bool read_keys(struct migration *m, int i) {
+static bool parse_keys(struct migration *m, int i) {
     struct request *r = m->request;
-    if (r->argv[3].len > 0) {
-        reply_error(r->client, "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
-        return false;
-    }
+    if (r->argv[3].len > 0)
+        return args_refuse(r->client,
+                           "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
     m->names = r->argv + i + 1;
     m->n_names = r->argc - i - 1;
     return true;
 }
 
-/* AUTH and AUTH2: how many arguments they take, 0 if they are not there. */
-static int read_credentials(struct migration *m, int i) {
+/* AUTH or AUTH2 at argument i. Returns how many arguments it takes; 0: some are missing. */
+static int parse_credentials(struct migration *m, int i) {
     struct request *r = m->request;
     bool with_user = slice_is(r->argv[i], "auth2");
     int n = with_user ? 2 : 1;
@@ -66,7 +67,7 @@ static int read_credentials(struct migration *m, int i) {
     return n;
 }
 
-static bool read_options(struct migration *m) {
+static bool parse_options(struct migration *m) {
     struct request *r = m->request;
     for (int i = 6; i < r->argc; i++) {
         struct slice word = r->argv[i];
@@ -76,36 +77,36 @@ static bool read_options(struct migration *m) {
         } else if (slice_is(word, "replace")) {
             m->replace = true;
         } else if (slice_is(word, "keys")) {
-            return read_keys(m, i);
-        } else if ((slice_is(word, "auth") || slice_is(word, "auth2")) && (more = read_credentials(m, i))) {
+            return parse_keys(m, i);
+        } else if ((slice_is(word, "auth") || slice_is(word, "auth2")) && (more = parse_credentials(m, i))) {
             i += more;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(r->client);
         }
     }
     return true;
 }
 
-static bool read_arguments(struct migration *m) {
+static bool parse_arguments(struct migration *m) {
     struct request *r = m->request;
     m->names = r->argv + 3;
     m->n_names = 1;
-    if (!read_options(m)) return false;
+    if (!parse_options(m)) return false;
     if (!args_i64(r->client, r->argv[5], &m->timeout_ms) || !args_i64(r->client, r->argv[4], &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;
 }
 
-static void find_present(struct migration *m) {
+static void find_existing(struct migration *m) {
     for (int i = 0; i < m->n_names; i++) {
         struct key key = key_of(m->names[i]);
         if (db_read(m->request->client->db, &key)) m->keys[m->n_keys++] = key;
     }
 }
 
-/* --- Requests ---------------------------------------------------------------------------------- */
+/* --- Requests to the target -------------------------------------------------------------------- */
 
+/* AUTH and SELECT, as far as the connection needs them. */
 static void put_introduction(struct buf *out, const struct migration *m, const struct peer_link *link) {
     if (m->password.ptr) {
         buf_append_cstr(out, m->user.ptr ? "*3\r\n$4\r\nAUTH\r\n" : "*2\r\n$4\r\nAUTH\r\n");
@@ -119,7 +120,7 @@ static void put_introduction(struct buf *out, const struct migration *m, const s
 
 static void put_restore(struct buf *out, const struct migration *m, const struct key *key) {
     const struct entry *e = db_look(m->request->client->db, key);
-    if (!e) return; /* cannot be: nothing has run since it was found, and its time is told by the same clock */
+    if (!e) return; /* cannot be: nothing has run since the key was found, and the clock has stood still */
     int64_t ttl_ms = 0;
     if (entry_has_ttl(e)) {
         ttl_ms = entry_deadline_ms(e) - clock_now_ms();
@@ -136,14 +137,14 @@ static void put_restore(struct buf *out, const struct migration *m, const struct
     writer_free(&w);
 }
 
-/* --- Answers ----------------------------------------------------------------------------------- */
+/* --- Answers of the target --------------------------------------------------------------------- */
 
-/* False: the connection failed. A refusal is kept, the first of them. */
-static bool read_answer(struct migration *m, struct peer_link *link, bool *fine) {
+/* False: the connection failed. The text of the first error is kept. */
+static bool read_answer(struct migration *m, struct peer_link *link, bool *ok) {
     struct slice line;
     if (!peer_read_line(&link->peer, &line, m->timeout_ms)) return false;
-    *fine = line.len == 0 || line.ptr[0] != '-';
-    if (!*fine && !m->error[0]) {
+    *ok = line.len == 0 || line.ptr[0] != '-';
+    if (!*ok && !m->error[0]) {
         size_t n = line.len - 1 < sizeof m->error - 1 ? line.len - 1 : sizeof m->error - 1;
         memcpy(m->error, line.ptr + 1, n);
         m->error[n] = '\0';
@@ -151,29 +152,25 @@ static bool read_answer(struct migration *m, struct peer_link *link, bool *fine)
     return true;
 }
 
-static void remove_key(struct migration *m, const struct key *key) {
+static void remove_sent_key(struct migration *m, const struct key *key) {
     struct db *db = m->request->client->db;
     struct entry *e = db_write(db, key);
-    if (!e) return; /* the same key was named twice */
-    db_remove(db, key, e);
-    db_changed(db, key, DB_GENERIC, "del");
+    if (!e) return; /* the request names the key twice */
+    keys_delete(db, key, e);
     m->gone[m->n_gone++] = key->name;
 }
 
-/* After AUTH or SELECT was refused all keys stay, though the other side may have taken them: so it is with Redis. */
+/* If AUTH or SELECT fails, all keys stay, although the target may have taken them: so it is in Redis. */
 static enum outcome read_answers(struct migration *m, struct peer_link *link) {
-    bool welcome = true, fine;
-    if (m->password.ptr) {
-        if (!read_answer(m, link, &fine)) return RETRY;
-        welcome &= fine;
-    }
-    if (link->db != m->db) {
-        if (!read_answer(m, link, &fine)) return RETRY;
-        welcome &= fine;
+    int introductions = (m->password.ptr != NULL) + (link->db != m->db);
+    bool introduced = true, ok;
+    for (int i = 0; i < introductions; i++) {
+        if (!read_answer(m, link, &ok)) return RETRY;
+        introduced &= ok;
     }
     for (int i = 0; i < m->n_keys; i++) {
-        if (!read_answer(m, link, &fine)) return i == 0 && !m->error[0] ? RETRY : NOT_READ;
-        if (fine && welcome && !m->copy) remove_key(m, &m->keys[i]);
+        if (!read_answer(m, link, &ok)) return i == 0 && !m->error[0] ? RETRY : NOT_READ;
+        if (ok && introduced && !m->copy) remove_sent_key(m, &m->keys[i]);
     }
     link->db = m->error[0] ? -1 : (int)m->db;
     return DONE;
@@ -181,7 +178,7 @@ static enum outcome read_answers(struct migration *m, struct peer_link *link) {
 
 /* --- The command ------------------------------------------------------------------------------- */
 
-static enum outcome talk(struct migration *m, struct peer_link *link) {
+static enum outcome talk_to_target(struct migration *m, struct peer_link *link) {
     struct buf out = {0};
     put_introduction(&out, m, link);
     for (int i = 0; i < m->n_keys; i++)
@@ -193,7 +190,7 @@ static enum outcome talk(struct migration *m, struct peer_link *link) {
     return written ? read_answers(m, link) : NOT_WRITTEN;
 }
 
-/* A kept connection may have been closed by the other side: then once more, with a new one. */
+/* A kept connection may have been closed by the target meanwhile, so there is a second attempt, with a new one. */
 static void migrate_keys(struct migration *m) {
     struct request *r = m->request;
     int64_t port = 0;
@@ -206,7 +203,7 @@ static void migrate_keys(struct migration *m) {
                                                          : "IOERR error or timeout connecting to the client");
             return;
         }
-        outcome = talk(m, link);
+        outcome = talk_to_target(m, link);
         if (outcome == DONE) break;
         int error = errno;
         links_drop(link);
@@ -224,12 +221,12 @@ static void migrate_keys(struct migration *m) {
 
 static void migrate(struct request *r) {
     struct migration m = {.request = r};
-    if (!read_arguments(&m)) return;
+    if (!parse_arguments(&m)) return;
     size_t room = (size_t)m.n_names + 1;
     m.keys = alloc_get(room * sizeof *m.keys);
     m.gone = alloc_get(room * sizeof *m.gone);
     m.gone[m.n_gone++] = SLICE("DEL");
-    find_present(&m);
+    find_existing(&m);
     if (m.n_keys == 0) {
         reply_status(r->client, "NOKEY");
     } else {
@@ -242,8 +239,8 @@ static void migrate(struct request *r) {
 
 /* --- Rows -------------------------------------------------------------------------------------- */
 
-/* The one behind host and port, or those behind KEYS. A password may be the word "keys". */
-static int find_keys(const struct slice *argv, int argc, int *positions, int max) {
+/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". */
+static int find_migrate_keys(const struct slice *argv, int argc, int *positions, int max) {
     int first = 3, count = 1;
     for (int i = 6; i < argc && argv[3].len == 0; i++) {
         if (slice_is(argv[i], "auth")) {
@@ -268,14 +265,8 @@ static const struct command_keys migrate_key_specs[] = {
 };
 
 static const struct command migrate_commands[] = {
-    {.name = "migrate",
-     .body = migrate,
-     .arity = -6,
-     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
-     .first_key = 3,
-     .since = "2.6.0",
-     .summary = "Move keys to another server.",
+    {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 3,
+     .since = "2.6.0", .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
      .syntax = "host port:integer key_or_empty_string:(key:key | empty_string='') destination-db:integer "
                "timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] [authentication:([AUTH password@4.0.7] | [AUTH2 "
@@ -285,9 +276,8 @@ static const struct command migrate_commands[] = {
                 "3.0.6|New: `KEYS`.\n"
                 "4.0.7|New: `AUTH`.\n"
                 "6.0.0|New: `AUTH2`.",
-     .keys = migrate_key_specs,
-     .find_keys = find_keys},
-    {.name = NULL},
+     .keys = migrate_key_specs, .find_keys = find_migrate_keys},
+    {NULL},
 };
 
 const struct module migrate_module = {.commands = migrate_commands};

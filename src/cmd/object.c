@@ -1,17 +1,17 @@
-/* OBJECT: how a value is kept. Looking must not change what is seen: no access clock is touched. */
+/* OBJECT: how a value is kept. These commands leave the access clock alone, so that asking changes no answer. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "store/db.h"
 #include "store/evict.h"
 
-#define SHARED_INTEGERS 10000  /* Redis keeps integers below once, */
-#define SHARED_COUNT INT32_MAX /* and this is the count it shows for them */
+#define SHARED_INTEGERS 10000  /* Redis shares the integers from 0 to below this, */
+#define SHARED_COUNT INT32_MAX /* and shows this count for them */
 
-/* NULL: replied null. No keymiss event is for those who only look. */
-static const struct entry *find(struct request *r) {
+/* The entry of the request's key. NULL: there is none, and null was replied. Unlike lookup_untouched(), this publishes
+ * no keymiss event. */
+static const struct entry *look_at_key(struct request *r) {
     const struct entry *e = db_look(r->client->db, &r->key);
     if (e) {
         db_metrics.hits++;
@@ -23,12 +23,12 @@ static const struct entry *find(struct request *r) {
 }
 
 static void encoding(struct request *r) {
-    const struct entry *e = find(r);
+    const struct entry *e = look_at_key(r);
     if (e) reply_bulk_cstr(r->client, entry_encoding_name(e));
 }
 
 static void refcount(struct request *r) {
-    const struct entry *e = find(r);
+    const struct entry *e = look_at_key(r);
     if (!e) return;
     bool is_int = entry_type(e) == ENTRY_STRING && entry_encoding(e) == STRING_INT;
     bool shared = is_int && entry_int(e) >= 0 && entry_int(e) < SHARED_INTEGERS;
@@ -36,7 +36,7 @@ static void refcount(struct request *r) {
 }
 
 static void idletime(struct request *r) {
-    const struct entry *e = find(r);
+    const struct entry *e = look_at_key(r);
     if (!e) return;
     if (evict_uses_lfu()) {
         reply_error(r->client, "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
@@ -47,7 +47,7 @@ static void idletime(struct request *r) {
 }
 
 static void freq(struct request *r) {
-    const struct entry *e = find(r);
+    const struct entry *e = look_at_key(r);
     if (!e) return;
     if (!evict_uses_lfu()) {
         reply_error(r->client,
@@ -74,63 +74,26 @@ static void help(struct request *r) {
 }
 
 static const struct command object_subcommands[] = {
-    {.name = "encoding",
-     .body = encoding,
-     .arity = 3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .since = "2.2.3",
-     .summary = "Tell how a value is kept in memory.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
+    {"encoding", encoding, 3, .flags = CMD_READONLY, .first_key = 2, .since = "2.2.3",
+     .summary = "Tell how a value is kept in memory.", .syntax = "key:key", .tips = "nondeterministic_output",
      .key_flags = "RO"},
-    {.name = "freq",
-     .body = freq,
-     .arity = 3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .since = "4.0.0",
-     .summary = "Tell how often a key is used, on a logarithmic scale.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
-     .key_flags = "RO"},
-    {.name = "help",
-     .body = help,
-     .arity = 2,
-     .flags = CMD_LOADING | CMD_STALE,
-     .since = "6.2.0",
-     .summary = "Describe the subcommands."},
-    {.name = "idletime",
-     .body = idletime,
-     .arity = 3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .since = "2.2.3",
-     .summary = "Tell for how many seconds a key has not been used.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
-     .key_flags = "RO"},
-    {.name = "refcount",
-     .body = refcount,
-     .arity = 3,
-     .flags = CMD_READONLY,
-     .first_key = 2,
-     .since = "2.2.3",
-     .summary = "Tell how often a value is referred to: once, but for small integers.",
-     .syntax = "key:key",
-     .tips = "nondeterministic_output",
-     .key_flags = "RO"},
-    {.name = NULL},
+    {"freq", freq, 3, .flags = CMD_READONLY, .first_key = 2, .since = "4.0.0",
+     .summary = "Tell how often a key is used, on a logarithmic scale.", .syntax = "key:key",
+     .tips = "nondeterministic_output", .key_flags = "RO"},
+    {"help", help, 2, .flags = CMD_LOADING | CMD_STALE, .since = "6.2.0", .summary = "Describe the subcommands."},
+    {"idletime", idletime, 3, .flags = CMD_READONLY, .first_key = 2, .since = "2.2.3",
+     .summary = "Tell for how many seconds a key has not been used.", .syntax = "key:key",
+     .tips = "nondeterministic_output", .key_flags = "RO"},
+    {"refcount", refcount, 3, .flags = CMD_READONLY, .first_key = 2, .since = "2.2.3",
+     .summary = "Tell how often a value is referred to: once, but for small integers.", .syntax = "key:key",
+     .tips = "nondeterministic_output", .key_flags = "RO"},
+    {NULL},
 };
 
 static const struct command object_commands[] = {
-    {.name = "object",
-     .arity = -2,
-     .since = "2.2.3",
-     .summary = "Ask how a value is kept and used.",
-     .complexity = "Depends on the subcommand",
-     .subcommands = object_subcommands},
-    {.name = NULL},
+    {"object", NULL, -2, .since = "2.2.3", .summary = "Ask how a value is kept and used.",
+     .complexity = "Depends on the subcommand", .subcommands = object_subcommands},
+    {NULL},
 };
 
 const struct module object_module = {.commands = object_commands};

@@ -1,8 +1,8 @@
-/* SCAN: cmd/walk.h over the keyspace. */
+/* SCAN: the keys of a database, some at each call (cmd/scan_step.h). */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/walk.h"
+#include "cmd/scan_step.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/request.h"
@@ -10,10 +10,10 @@
 #define ANY_TYPE (-1)
 
 struct scan {
-    struct walk walk;
+    struct scan_step step;
     struct db *db;
-    int type;       /* enum entry_type, ANY_TYPE, or ENTRY_TYPES for a name that no key has */
-    struct buf due; /* struct entry * of those past their deadline */
+    int type;       /* enum entry_type; ANY_TYPE; or ENTRY_TYPES for a name that is no type, which matches no key */
+    struct buf due; /* struct entry * of the keys past their deadline: the visit itself must not remove them */
 };
 
 static int type_named(struct slice name) {
@@ -25,28 +25,28 @@ static int type_named(struct slice name) {
 
 static bool parse_options(struct request *r, struct scan *s) {
     struct slice type = {NULL, 0};
-    if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->walk.pattern, &s->walk.count, &type)) return false;
+    if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->step.pattern, &s->step.count, &type)) return false;
     if (type.ptr) s->type = type_named(type);
     return true;
 }
 
-static void visit(void *ctx, void *record) {
+static void visit_key(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    if (!walk_wants(&s->walk, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (!scan_step_wants(&s->step, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
     if (db_is_due(e)) {
         buf_append(&s->due, &e, sizeof e);
     } else {
-        walk_add(&s->walk, entry_key(e));
+        scan_step_add(&s->step, entry_key(e));
     }
 }
 
-static uint64_t step(struct walk *w, void *scan, uint64_t cursor) {
-    (void)w;
-    return db_scan(((struct scan *)scan)->db, cursor, visit, scan);
+static uint64_t visit_keys(struct scan_step *s, void *scan, uint64_t cursor) {
+    (void)s;
+    return db_scan(((struct scan *)scan)->db, cursor, visit_key, scan);
 }
 
-/* A look-up removes what is past its deadline; the name is copied since it lives in the entry. */
+/* A look-up removes a key past its deadline. The name is copied, since it lies in the entry that goes. */
 static void remove_due(struct db *db, const struct buf *due) {
     for (size_t at = 0; at < due->len; at += sizeof(struct entry *)) {
         struct entry *e;
@@ -61,28 +61,23 @@ static void remove_due(struct db *db, const struct buf *due) {
 
 static void scan(struct request *r) {
     struct client *c = r->client;
-    struct scan s = {.walk.count = WALK_COUNT, .db = c->db, .type = ANY_TYPE};
+    struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
-    cursor = walk_run(&s.walk, &s, cursor, step);
-    walk_reply(&s.walk, c, cursor);
+    cursor = scan_step_run(&s.step, &s, cursor, visit_keys);
+    scan_step_reply(&s.step, c, cursor);
     propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.due);
 }
 
 static const struct command scan_commands[] = {
-    {.name = "scan",
-     .body = scan,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .since = "2.8.0",
+    {"scan", scan, -2, .flags = CMD_READONLY, .since = "2.8.0",
      .summary = "Go through the keys of this database, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n keys",
      .syntax = "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type@6.0.0]",
-     .tips = "nondeterministic_output,request_policy:special",
-     .history = "6.0.0|New: `TYPE`."},
-    {.name = NULL},
+     .tips = "nondeterministic_output,request_policy:special", .history = "6.0.0|New: `TYPE`."},
+    {NULL},
 };
 
 const struct module scan_module = {.commands = scan_commands};

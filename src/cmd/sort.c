@@ -1,20 +1,19 @@
 /* SORT and SORT_RO.
  *
- * The elements of the list, set or sorted set are not copied: a vector says where each is, next to the items that are
- * sorted (cmd/sort_order.h), which are 16 bytes each. Weights are looked up in batches, and so is what GET names. A
- * sorted set stays in the encoding that it has; in Redis it becomes a skiplist on the way.
+ * The elements of the list, set or sorted set are not copied. A vector says where each of them is; beside it are the
+ * items that are sorted (cmd/sort_order.h), of 16 bytes each. The keys that BY and GET name are looked up in batches. A
+ * sorted set keeps its encoding; in Redis it becomes a skiplist.
  *
- * Where BY names no key ("nosort"), elements come in the order in which they are, and only those of LIMIT are
- * visited. A set has no such order: it is sorted by its members as soon as the result is stored, so that replicas
- * store the same. */
+ * Where BY names no key ("nosort"), the elements keep their order, and only those within LIMIT are visited. A set has
+ * no order: if the result is stored, its members are sorted all the same, so that replicas store the same list. */
 #include "base/buf.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
+#include "cmd/args.h"
+#include "cmd/keys.h"
+#include "cmd/lookup.h"
 #include "cmd/sort_order.h"
 #include "cmd/sort_pattern.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/list.h"
 #include "store/set.h"
 #include "store/zset.h"
@@ -23,6 +22,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Memory for copies of texts that live as long as the sort. */
 struct chunk {
     struct chunk *next;
     size_t used, room;
@@ -33,26 +33,26 @@ struct chunk {
 struct sort {
     struct client *client;
     bool descending, alpha, nosort, collate;
-    struct slice store; /* ptr NULL: the result is the reply */
+    struct slice store; /* the destination; ptr NULL: the result is the reply */
     struct sort_pattern by, *gets;
     bool has_by;
-    size_t n_gets, gets_room;
-    int64_t offset, limit; /* limit -1: none */
+    size_t n_gets, gets_room; /* gets_room in bytes */
+    int64_t offset, limit;    /* LIMIT; a limit of -1 is none */
 
     size_t n;                        /* elements in the vector */
-    size_t first, wanted;            /* those of the result */
-    struct list_view view;           /* a short list is read from here, until the reply is out */
-    struct listpack_value *elements; /* the four arrays are one allocation */
-    struct slice *texts;             /* what ALPHA compares; ptr NULL: no weight */
+    size_t first, wanted;            /* the part of the sorted elements that is the result */
+    struct list_view view;           /* of a short list, whose elements lie in it */
+    struct listpack_value *elements; /* the vector; it and the next three arrays are one allocation */
+    struct slice *texts;             /* what ALPHA compares; ptr NULL: the element has no weight */
     struct sort_item *items, *spare;
-    size_t room;          /* of the allocation */
-    struct chunk *chunks; /* copies, where an element or a text has to outlive what it was read from */
-    struct buf out;       /* to store: lengths, each with its text behind */
-    size_t n_out;
+    size_t room;          /* bytes of the allocation */
+    struct chunk *chunks; /* the newest first */
+    struct buf out;       /* a result to store: lengths, each with its text behind it */
+    size_t n_out;         /* elements in out */
 };
 
-/* A copy of a text, with a zero byte behind it, that lives as long as the sort. */
-static char *keep(struct sort *s, struct slice text) {
+/* Copy a text that may be gone before the sort ends. The copy has a zero byte behind it. */
+static char *keep_text(struct sort *s, struct slice text) {
     if (!s->chunks || s->chunks->room - s->chunks->used <= text.len) {
         size_t room = text.len < CHUNK_BYTES / 4 ? CHUNK_BYTES : text.len + 1;
         struct chunk *c = alloc_get(sizeof *c + room);
@@ -66,7 +66,7 @@ static char *keep(struct sort *s, struct slice text) {
     return to;
 }
 
-static void release(struct sort *s) {
+static void sort_end(struct sort *s) {
     for (struct chunk *c = s->chunks, *next; c; c = next) {
         next = c->next;
         alloc_put(c, sizeof *c + c->room);
@@ -78,17 +78,15 @@ static void release(struct sort *s) {
 
 /* --- Arguments ------------------------------------------------------------------------------- */
 
-static bool parse_limit(struct sort *s, const struct slice *argv) {
-    if (num_parse_i64(argv[0], &s->offset) && num_parse_i64(argv[1], &s->limit)) return true;
-    reply_not_integer(s->client);
-    return false;
-}
-
-/* Options that have arguments. Returns how many the option at argv[i] takes, itself included; 0: that is an error. */
+/* Read the option at argument i, which has arguments. Returns how many it takes with its name; 0: the error was
+ * replied. */
 static int parse_option(struct sort *s, struct request *r, int i, bool may_store) {
     struct slice word = r->argv[i];
     int left = r->argc - i - 1;
-    if (slice_is(word, "limit") && left >= 2) return parse_limit(s, r->argv + i + 1) ? 3 : 0;
+    if (slice_is(word, "limit") && left >= 2) {
+        bool ok = args_i64(s->client, r->argv[i + 1], &s->offset) && args_i64(s->client, r->argv[i + 2], &s->limit);
+        return ok ? 3 : 0;
+    }
     if (left >= 1 && may_store && slice_is(word, "store")) {
         s->store = r->argv[i + 1];
     } else if (left >= 1 && slice_is(word, "by")) {
@@ -104,7 +102,7 @@ static int parse_option(struct sort *s, struct request *r, int i, bool may_store
     return 2;
 }
 
-static bool parse(struct sort *s, struct request *r, bool may_store) {
+static bool parse_sort(struct sort *s, struct request *r, bool may_store) {
     s->limit = -1;
     if (r->argc > 3) {
         s->gets_room = (size_t)(r->argc - 2) / 2 * sizeof *s->gets;
@@ -133,14 +131,14 @@ static size_t count_elements(const struct entry *e) {
     return entry_type(e) == ENTRY_SET ? set_count(e) : zset_count(e);
 }
 
-/* What LIMIT leaves of n elements. */
-static void cut(struct sort *s, size_t n) {
+/* Apply LIMIT to n elements: sets `first` and `wanted`. */
+static void apply_limit(struct sort *s, size_t n) {
     size_t start = s->offset < 0 ? 0 : (uint64_t)s->offset < n ? (size_t)s->offset : n;
     s->first = start;
     s->wanted = s->limit >= 0 && (uint64_t)s->limit < n - start ? (size_t)s->limit : n - start;
 }
 
-static void make_room(struct sort *s, size_t n) {
+static void alloc_vectors(struct sort *s, size_t n) {
     size_t each = sizeof *s->elements + (s->nosort ? 0 : 2 * sizeof *s->items + (s->alpha ? sizeof *s->texts : 0));
     if (n == 0) return;
     s->room = n * each;
@@ -151,15 +149,15 @@ static void make_room(struct sort *s, size_t n) {
     if (s->alpha) s->texts = (struct slice *)(s->spare + n);
 }
 
-/* Elements of a compressed node are gone when the iterator leaves it. */
+/* An element of a compressed node is gone when the iterator leaves the node, so it is copied. */
 static void load_list(struct sort *s, const struct entry *e, size_t first, size_t n, bool backwards) {
     const struct quicklist *q = list_read(e, &s->view);
     struct quicklist_iter it;
     int64_t start = backwards ? (int64_t)(q->count - 1 - first) : (int64_t)first;
-    bool ok = quicklist_start(&it, q, start);
-    for (; ok && n > 0; n--, ok = backwards ? quicklist_prev(&it) : quicklist_next(&it)) {
+    bool more = quicklist_start(&it, q, start);
+    for (; more && n > 0; n--, more = backwards ? quicklist_prev(&it) : quicklist_next(&it)) {
         struct listpack_value v = quicklist_get(&it);
-        if (v.ptr && it.scratch.bytes) v.ptr = keep(s, slice_of(v.ptr, v.len));
+        if (v.ptr && it.scratch.bytes) v.ptr = keep_text(s, slice_of(v.ptr, v.len));
         s->elements[s->n++] = v;
     }
     quicklist_stop(&it);
@@ -172,23 +170,23 @@ static void load_set(struct sort *s, const struct entry *e) {
         set_iter_next(&it, &s->elements[s->n]);
 }
 
-/* A member that is an integer in the listpack has its digits in the walk. */
+/* The digits of a member that is an integer in a listpack lie in the walk, so they are copied. */
 static void load_zset(struct sort *s, const struct entry *e, size_t first, size_t n, bool backwards) {
     struct zset_walk w;
     zset_walk_from(&w, e, backwards ? zset_count(e) - first : first);
     for (; n > 0 && (backwards ? zset_walk_prev(&w) : zset_walk_next(&w)); n--) {
         struct slice member = w.member;
-        if (member.ptr == w.digits) member.ptr = keep(s, member);
+        if (member.ptr == w.digits) member.ptr = keep_text(s, member);
         s->elements[s->n++] = (struct listpack_value){member.ptr, member.len, 0};
     }
 }
 
-static void load(struct sort *s, const struct entry *e) {
+static void load_elements(struct sort *s, const struct entry *e) {
     size_t n = count_elements(e);
-    cut(s, n);
+    apply_limit(s, n);
     bool ranged = s->nosort && e && entry_type(e) != ENTRY_SET;
     size_t first = ranged ? s->first : 0, count = ranged ? s->wanted : n;
-    make_room(s, count);
+    alloc_vectors(s, count);
     if (count == 0) return;
     if (entry_type(e) == ENTRY_LIST) {
         load_list(s, e, first, count, ranged && s->descending);
@@ -202,32 +200,21 @@ static void load(struct sort *s, const struct entry *e) {
 
 /* --- Weights --------------------------------------------------------------------------------- */
 
-/* The number that a text is: leniently (strtod takes blanks in front, and nothing at all for 0), but all of it. */
 static bool parse_weight(struct slice text, double *weight) {
     int64_t number;
-    char copy[256], *end, *long_copy = NULL;
-    if (num_parse_i64(text, &number)) {
-        *weight = (double)number;
-        return true;
-    }
-    if (text.len >= sizeof copy) long_copy = alloc_get(text.len + 1);
-    char *at = long_copy ? long_copy : copy;
-    memcpy(at, text.ptr, text.len);
-    at[text.len] = '\0';
-    errno = 0;
-    *weight = strtod(at, &end);
-    bool ok = *end == '\0' && errno != ERANGE && !isnan(*weight);
-    if (long_copy) alloc_put(long_copy, text.len + 1);
-    return ok;
+    if (!num_parse_i64(text, &number)) return args_strtod(text, weight) && errno != ERANGE;
+    *weight = (double)number;
+    return true;
 }
 
-/* What ALPHA compares of a text: without STORE up to a zero byte, as strcoll does. */
-static struct slice visible(const struct sort *s, struct slice text) {
+/* The part of a text that ALPHA compares. Without STORE that is the text before a zero byte, since strcoll() sees no
+ * more. */
+static struct slice visible_text(const struct sort *s, struct slice text) {
     if (!s->store.ptr) text.len = strnlen(text.ptr, text.len);
     return text;
 }
 
-/* How many bytes all texts have in common at their beginning: no code need hold them. */
+/* The length of the longest common prefix of all texts. Codes start behind it. */
 static size_t shared_prefix(const struct sort *s) {
     const struct slice *first = NULL;
     size_t shared = SIZE_MAX;
@@ -244,7 +231,7 @@ static size_t shared_prefix(const struct sort *s) {
     return shared;
 }
 
-/* One bit of a text's code goes to those that have no weight, which come before the empty text. */
+/* The highest bit of a code is set for a text, and clear for a missing weight, which comes before the empty text. */
 static void code_texts(struct sort *s) {
     size_t shared = s->collate ? 0 : shared_prefix(s);
     for (size_t i = 0; i < s->n; i++) {
@@ -255,22 +242,23 @@ static void code_texts(struct sort *s) {
     }
 }
 
-static void set_number(struct sort *s, size_t i, double number) {
+static void weigh_by_number(struct sort *s, size_t i, double number) {
     uint64_t code = sort_code_number(number);
     s->items[i] = (struct sort_item){s->descending ? ~code : code, i};
 }
 
-/* Weigh element i by a text, which may be NULL; `fleeting` texts are copied. False: it is no number. */
-static bool weigh(struct sort *s, size_t i, struct slice text, bool fleeting) {
+/* Weigh element i by a text, whose ptr may be NULL. A `fleeting` one is copied. False: a number is needed, and the text
+ * is none; nothing was replied. */
+static bool weigh_by_text(struct sort *s, size_t i, struct slice text, bool fleeting) {
     double number = 0;
     if (s->alpha) {
-        if (text.ptr) text = visible(s, text);
-        if (text.ptr && (fleeting || s->collate)) text.ptr = keep(s, text);
+        if (text.ptr) text = visible_text(s, text);
+        if (text.ptr && (fleeting || s->collate)) text.ptr = keep_text(s, text);
         s->texts[i] = text;
         return true;
     }
     if (text.ptr && !parse_weight(text, &number)) return false;
-    set_number(s, i, number);
+    weigh_by_number(s, i, number);
     return true;
 }
 
@@ -280,15 +268,15 @@ static bool weigh_by_elements(struct sort *s) {
     for (size_t i = 0; i < s->n; i++) {
         struct listpack_value v = s->elements[i];
         if (!v.ptr && !s->alpha) {
-            set_number(s, i, (double)v.number);
+            weigh_by_number(s, i, (double)v.number);
         } else {
-            ok &= weigh(s, i, listpack_value_text(v, digits), !v.ptr);
+            ok &= weigh_by_text(s, i, listpack_value_text(v, digits), !v.ptr);
         }
     }
     return ok;
 }
 
-/* Values found stay where they are while nothing is written, but for an integer's digits. */
+/* A value that was found stays in its place, since nothing is written meanwhile; the digits of an integer do not. */
 static bool weigh_by_pattern(struct sort *s) {
     struct sort_batch batch = {.db = s->client->db};
     bool ok = true;
@@ -298,7 +286,7 @@ static bool weigh_by_pattern(struct sort *s) {
         sort_batch_run(&batch);
         for (int k = 0; k < batch.count; k++) {
             struct slice found = batch.slots[k].found;
-            ok &= weigh(s, i++, found, found.ptr == batch.slots[k].digits);
+            ok &= weigh_by_text(s, i++, found, found.ptr == batch.slots[k].digits);
         }
     }
     sort_batch_end(&batch);
@@ -317,7 +305,8 @@ static int compare_texts(const struct sort *s, struct slice a, struct slice b) {
     return s->collate ? strcoll(a.ptr, b.ptr) : compare_bytes(a, b);
 }
 
-/* Equal numbers, or weights that are missing, leave the decision to the elements. */
+/* Elements with equal numbers are compared as bytes. With ALPHA, the order of the codes is only that of their first
+ * bytes, so the texts are compared. */
 static int break_tie(const void *ctx, size_t a, size_t b) {
     const struct sort *s = ctx;
     char one[NUM_I64_MAX], other[NUM_I64_MAX];
@@ -343,8 +332,8 @@ static struct listpack_value sorted_element(const struct sort *s, size_t i) {
 
 /* --- The result ------------------------------------------------------------------------------ */
 
-/* A text of the result; ptr NULL: GET found nothing. */
-static void emit(struct sort *s, struct slice text) {
+/* Reply a text of the result, or add it to what is stored. ptr NULL: GET found nothing. */
+static void emit_text(struct sort *s, struct slice text) {
     if (s->store.ptr) {
         buf_append(&s->out, &text.len, sizeof text.len);
         if (text.len) buf_append_slice(&s->out, text);
@@ -359,13 +348,13 @@ static void emit(struct sort *s, struct slice text) {
 static void emit_elements(struct sort *s) {
     char digits[NUM_I64_MAX];
     for (size_t i = s->first; i < s->first + s->wanted; i++)
-        emit(s, listpack_value_text(sorted_element(s, i), digits));
+        emit_text(s, listpack_value_text(sorted_element(s, i), digits));
 }
 
 static void emit_found(struct sort *s, struct sort_batch *batch) {
     sort_batch_run(batch);
     for (int i = 0; i < batch->count; i++)
-        emit(s, batch->slots[i].found);
+        emit_text(s, batch->slots[i].found);
     sort_batch_reset(batch);
 }
 
@@ -394,8 +383,8 @@ static void store_list(struct sort *s, const struct key *key, struct entry *old)
     alloc_put(elements, bytes);
 }
 
-/* The destination may be the source, or a key that BY or GET named: nothing of it is needed any more. */
-static void store(struct sort *s) {
+/* The destination may be the source, or a key that BY or GET named: the sort needs none of them any more. */
+static void store_result(struct sort *s) {
     struct db *db = s->client->db;
     struct key key = key_of(s->store);
     struct entry *old = db_write(db, &key);
@@ -404,8 +393,7 @@ static void store(struct sort *s) {
         db_changed(db, &key, DB_LIST, "sortstore");
         db_metrics.dirty += (int64_t)s->n_out - 1; /* Redis counts elements */
     } else if (old) {
-        db_remove(db, &key, old);
-        db_changed(db, &key, DB_GENERIC, "del");
+        keys_delete(db, &key, old);
     }
     reply_int(s->client, (int64_t)s->n_out);
 }
@@ -417,22 +405,19 @@ static void give_result(struct sort *s) {
     } else {
         emit_elements(s);
     }
-    if (s->store.ptr) store(s);
+    if (s->store.ptr) store_result(s);
 }
 
-static void run(struct sort *s, struct request *r) {
+static void run_sort(struct sort *s, struct request *r) {
     struct entry *e = db_read(s->client->db, &r->key);
-    if (e && entry_type(e) != ENTRY_LIST && entry_type(e) != ENTRY_SET && entry_type(e) != ENTRY_ZSET) {
-        reply_wrong_type(s->client);
-        return;
-    }
+    if (e && entry_type(e) != ENTRY_SET && entry_type(e) != ENTRY_ZSET && !lookup_is(s->client, e, ENTRY_LIST)) return;
     if (s->nosort && s->store.ptr && e && entry_type(e) == ENTRY_SET) {
         s->nosort = s->has_by = false;
         s->alpha = true;
     }
     const char *locale = setlocale(LC_COLLATE, NULL);
     s->collate = s->alpha && !s->store.ptr && strcmp(locale, "C") != 0 && strcmp(locale, "POSIX") != 0;
-    load(s, e);
+    load_elements(s, e);
     if (!s->nosort && !put_in_order(s)) {
         reply_error(s->client, "ERR One or more scores can't be converted into double");
         return;
@@ -442,20 +427,20 @@ static void run(struct sort *s, struct request *r) {
 
 static void sort(struct request *r) {
     struct sort s = {.client = r->client};
-    if (parse(&s, r, true)) run(&s, r);
-    release(&s);
+    if (parse_sort(&s, r, true)) run_sort(&s, r);
+    sort_end(&s);
 }
 
 static void sort_ro(struct request *r) {
     struct sort s = {.client = r->client};
-    if (parse(&s, r, false)) run(&s, r);
-    release(&s);
+    if (parse_sort(&s, r, false)) run_sort(&s, r);
+    sort_end(&s);
 }
 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
-/* The source, and the last STORE's destination. What BY and GET name depends on the data. */
-static int find_keys(const struct slice *argv, int argc, int *positions, int max) {
+/* The source, and the destination of the last STORE. The keys that BY and GET name depend on the data. */
+static int find_sort_keys(const struct slice *argv, int argc, int *positions, int max) {
     int destination = 0;
     for (int i = 2; i < argc; i++) {
         if (slice_is(argv[i], "limit")) {
@@ -471,7 +456,7 @@ static int find_keys(const struct slice *argv, int argc, int *positions, int max
     return destination ? 2 : 1;
 }
 
-static int find_key(const struct slice *argv, int argc, int *positions, int max) {
+static int find_sort_ro_keys(const struct slice *argv, int argc, int *positions, int max) {
     (void)argv;
     (void)argc;
     if (max > 0) positions[0] = 1;
@@ -492,33 +477,21 @@ static const struct command_keys sort_ro_keys[] = {
 };
 
 static const struct command sort_commands[] = {
-    {.name = "sort",
-     .body = sort,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "1.0.0",
+    {"sort", sort, -2, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
      .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
                "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
-     .keys = sort_keys,
-     .find_keys = find_keys},
-    {.name = "sort_ro",
-     .body = sort_ro,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS,
-     .first_key = 1,
-     .since = "7.0.0",
+     .keys = sort_keys, .find_keys = find_sort_keys},
+    {"sort_ro", sort_ro, -2, .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
+     .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
      .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
                "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
-     .keys = sort_ro_keys,
-     .find_keys = find_key},
-    {.name = NULL},
+     .keys = sort_ro_keys, .find_keys = find_sort_ro_keys},
+    {NULL},
 };
 
 const struct module sort_module = {.commands = sort_commands};

@@ -1,7 +1,7 @@
-/* A merge sort: it is stable, never quadratic, and reads memory from front to back. Many items are put in the order of
- * their codes by a radix sort before, which compares nothing; what remains are runs of equal codes. Where only few
- * items are wanted (LIMIT), a heap of that many picks them first: most of the others are turned away by one
- * comparison. */
+/* A merge sort: it is stable, never quadratic, and reads memory from front to back. If there are many items, a radix
+ * sort, which compares nothing, puts them into the order of their codes before, and only runs of equal codes are
+ * merge-sorted. If few items are wanted (LIMIT), a heap of that many picks them first; it turns most of the others away
+ * after one comparison. */
 #include "cmd/sort_order.h"
 #include "base/likely.h"
 #include <endian.h>
@@ -9,10 +9,10 @@
 #include <string.h>
 
 enum {
-    RUN = 8,        /* items that are sorted by insertion, before runs are merged */
-    PICK_BELOW = 8, /* pick first where at most one of so many items is wanted */
-    CODE_BYTES = 8,
-    RADIX_FROM = 512, /* items from which counting bytes pays */
+    RUN = 8,          /* items that an insertion sort puts in order, before runs are merged */
+    PICK_BELOW = 8,   /* the heap picks if less than one of this many items is wanted */
+    CODE_BYTES = 8,   /* of a code */
+    RADIX_FROM = 512, /* items from which on a radix sort pays */
 };
 
 struct order {
@@ -26,7 +26,7 @@ static inline bool is_before(const struct order *o, const struct sort_item *a, c
     return tie < 0 || (tie == 0 && a->index < b->index);
 }
 
-/* --- Picking: a heap with the last of those that are wanted on top ---------------------------- */
+/* --- Picking: a heap whose top is the last of the items wanted until now ----------------------- */
 
 static void sift_down(const struct order *o, struct sort_item *heap, size_t n, size_t at) {
     struct sort_item item = heap[at];
@@ -38,7 +38,7 @@ static void sift_down(const struct order *o, struct sort_item *heap, size_t n, s
     heap[at] = item;
 }
 
-static void pick(const struct order *o, struct sort_item *items, size_t n, size_t wanted) {
+static void pick_first(const struct order *o, struct sort_item *items, size_t n, size_t wanted) {
     for (size_t at = wanted / 2; at-- > 0;)
         sift_down(o, items, wanted, at);
     for (size_t i = wanted; i < n; i++) {
@@ -62,9 +62,9 @@ static void insertion_sort(const struct order *o, struct sort_item *items, size_
     }
 }
 
-/* Two neighbouring runs, the second one perhaps empty, become one. */
-static void merge(const struct order *o, const struct sort_item *from, size_t middle, size_t end,
-                  struct sort_item *to) {
+/* Merge two neighbouring runs, of which the second may be empty: from[0] to middle, and on to end. */
+static void merge_runs(const struct order *o, const struct sort_item *from, size_t middle, size_t end,
+                       struct sort_item *to) {
     size_t a = 0, b = middle;
     if (b < end && is_before(o, &from[b], &from[b - 1])) {
         while (a < middle && b < end)
@@ -81,7 +81,7 @@ static void merge_sort(const struct order *o, struct sort_item *items, size_t n,
     for (size_t run = RUN; run < n; run *= 2) {
         for (size_t i = 0; i < n; i += 2 * run) {
             size_t left = n - i;
-            merge(o, from + i, left < run ? left : run, left < 2 * run ? left : 2 * run, to + i);
+            merge_runs(o, from + i, left < run ? left : run, left < 2 * run ? left : 2 * run, to + i);
         }
         struct sort_item *swap = from;
         from = to;
@@ -96,7 +96,7 @@ static inline unsigned byte_of(const struct sort_item *item, unsigned byte) {
     return (uint8_t)(item->code >> 8 * byte);
 }
 
-/* From the least significant byte on; bytes that are the same everywhere, which most are, cost no pass. */
+/* From the least significant byte on. A byte that is the same in all codes costs no pass; most are. */
 static void radix_sort(struct sort_item *items, size_t n, struct sort_item *spare) {
     size_t counts[CODE_BYTES][256] = {{0}};
     struct sort_item *from = items, *to = spare;
@@ -121,7 +121,7 @@ static void radix_sort(struct sort_item *items, size_t n, struct sort_item *spar
     if (from != items) memcpy(items, from, n * sizeof *items);
 }
 
-static void sort_runs(const struct order *o, struct sort_item *items, size_t n, struct sort_item *spare) {
+static void sort_equal_codes(const struct order *o, struct sort_item *items, size_t n, struct sort_item *spare) {
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && items[end].code == items[i].code; end++)
             continue;
@@ -134,16 +134,16 @@ void sort_order(struct sort_item *items, size_t n, size_t wanted, struct sort_it
     struct order o = {tie, ctx};
     if (wanted == 0) return;
     if (wanted < n / PICK_BELOW) {
-        pick(&o, items, n, wanted);
+        pick_first(&o, items, n, wanted);
         n = wanted;
     }
     if (n < RADIX_FROM) {
         merge_sort(&o, items, n, spare);
         return;
     }
-    /* The heap has mixed up the indexes, but ties look at them. */
+    /* The heap may have mixed up the indexes: ties compare them, so the order within a run does not matter. */
     radix_sort(items, n, spare);
-    sort_runs(&o, items, n, spare);
+    sort_equal_codes(&o, items, n, spare);
 }
 
 /* --- Codes ----------------------------------------------------------------------------------- */

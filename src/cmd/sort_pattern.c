@@ -1,8 +1,9 @@
 #include "cmd/sort_pattern.h"
+#include "base/num.h"
 #include "store/fieldmap.h"
 #include "store/string.h"
 
-/* As in Redis a pattern ends where its text has a zero byte, as far as asterisk and arrow are looked for. */
+/* As in Redis, no asterisk and no arrow is looked for behind a zero byte of the text. */
 struct sort_pattern sort_pattern_of(struct slice text) {
     if (slice_eq(text, SLICE("#"))) return (struct sort_pattern){.what = SORT_ELEMENT};
     size_t visible = strnlen(text.ptr, text.len);
@@ -32,7 +33,7 @@ void sort_batch_add(struct sort_batch *b, const struct sort_pattern *p, struct l
     b->slots[i].name_len = b->names.len - b->slots[i].name_at;
 }
 
-static struct slice look_up(struct db *db, const struct key *key, const struct sort_pattern *p, char *digits) {
+static struct slice find_value(struct db *db, const struct key *key, const struct sort_pattern *p, char *digits) {
     struct slice found = {NULL, 0};
     const struct entry *e = db_read(db, key);
     if (!e) return found;
@@ -45,21 +46,20 @@ static struct slice look_up(struct db *db, const struct key *key, const struct s
 }
 
 void sort_batch_run(struct sort_batch *b) {
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (int i = 0; i < b->count; i++) {
         if (b->slots[i].pattern->what != SORT_KEY) continue;
-        struct slice names = buf_slice(&b->names);
-        b->slots[i].key = key_of(slice_of(names.ptr + b->slots[i].name_at, b->slots[i].name_len));
-        db_prefetch_line(b->db, b->slots[i].key.hash);
+        b->slots[i].key = key_of(slice_of(b->names.data + b->slots[i].name_at, b->slots[i].name_len));
+        prefetch_key(&ahead, b->db, b->slots[i].key.hash);
     }
-    for (int i = 0; i < b->count; i++) {
-        if (b->slots[i].pattern->what == SORT_KEY) db_prefetch_entry(b->db, b->slots[i].key.hash);
-    }
+    prefetch_records(&ahead);
     for (int i = 0; i < b->count; i++) {
         const struct sort_pattern *p = b->slots[i].pattern;
         struct slice *found = &b->slots[i].found;
         char *digits = b->slots[i].digits;
         if (p->what == SORT_KEY) {
-            *found = look_up(b->db, &b->slots[i].key, p, digits);
+            *found = find_value(b->db, &b->slots[i].key, p, digits);
         } else if (p->what == SORT_ELEMENT) {
             *found = listpack_value_text(b->slots[i].element, digits);
         } else {

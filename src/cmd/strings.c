@@ -1,8 +1,8 @@
-/* GET, SET and their kin: whole values.
+/* Whole strings: GET, SET and the commands like them.
  *
- * GET and SET without options are what a server does most of the time; they come first in their
- * bodies and do nothing for options that are not there. A value that is a blob travels by
- * reference both ways: SET keeps the buffer into which the socket was read, GET sends from it. */
+ * GET and SET without options are what a server does most of the time: their bodies do nothing for options that are not
+ * there. A value that is a blob travels by reference both ways: SET keeps the buffer into which the socket was read,
+ * GET sends from it. */
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/module.h"
@@ -11,10 +11,8 @@
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/effect.h"
+#include "cmd/keys.h"
 #include "cmd/lookup.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include "store/expire.h"
 #include "store/string.h"
 
@@ -50,27 +48,24 @@ static unsigned option_named(struct slice word) {
     }
 }
 
-/* Read the options from argument i on. An option may be repeated, the last time given counts; of NX and
- * XX there may be one, and one way to give the lifetime. *time is the argument of a time option. */
+/* Read the options from argument i on. NX excludes XX, and each lifetime excludes the others; otherwise an option may
+ * be repeated, and the last time counts. *time is the argument of a time option. False: the error was replied. */
 static bool parse_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
     *flags = 0;
     for (; i < r->argc; i++) {
         unsigned option = option_named(r->argv[i]) & allowed;
         unsigned rivals = option & CONDITIONS ? CONDITIONS : option & LIFETIMES ? LIFETIMES : 0;
-        if (!option || (*flags & rivals & ~option)) goto syntax_error;
+        if (!option || (*flags & rivals & ~option)) return args_syntax_error(r->client);
         if (option & TIMES) {
-            if (++i == r->argc) goto syntax_error;
+            if (++i == r->argc) return args_syntax_error(r->client);
             *time = r->argv[i];
         }
         *flags |= option;
     }
     return true;
-syntax_error:
-    reply_syntax_error(r->client);
-    return false;
 }
 
-/* The absolute deadline that a time option means; *flags has one of TIMES. */
+/* The deadline that the argument of a time option means; flags has one of TIMES. False: the error was replied. */
 static bool parse_deadline(struct request *r, unsigned flags, struct slice time, int64_t *deadline_ms) {
     int64_t t, base = flags & (EX | PX) ? clock_now_ms() : 0, unit = flags & (EX | EXAT) ? 1000 : 1;
     if (!args_i64(r->client, time, &t)) return false;
@@ -91,8 +86,9 @@ static void reply_value(struct client *c, const struct entry *e) {
     }
 }
 
-/* False: the key is no string, and the error was replied. *e is NULL if it does not exist: null was replied. */
-static bool find_string(struct request *r, struct entry **e) {
+/* The string of the request's key; *e is NULL if there is none, and null was replied. False: the key has another type,
+ * and the error was replied. */
+static bool read_string(struct request *r, struct entry **e) {
     *e = db_read(r->client->db, &r->key);
     if (!*e) {
         reply_null(r->client);
@@ -103,16 +99,17 @@ static bool find_string(struct request *r, struct entry **e) {
     return true;
 }
 
-/* Reply the key's value, or null. False: as find_string. */
-static bool reply_current(struct request *r) {
+/* Reply the key's string, or null. False: the key has another type, and the error was replied. */
+static bool reply_string(struct request *r) {
     struct entry *e;
-    if (!find_string(r, &e)) return false;
+    if (!read_string(r, &e)) return false;
     if (e) reply_value(r->client, e);
     return true;
 }
 
-/* The key becomes argument i, which is adopted if it came in a blob. */
-static inline void store(struct request *r, const struct key *key, struct entry *old, int i, int64_t deadline_ms) {
+/* Make argument i the value of the key. If the argument came in a blob, the blob becomes the value. */
+static inline void store_string(struct request *r, const struct key *key, struct entry *old, int i,
+                                int64_t deadline_ms) {
     struct db *db = r->client->db;
     if (unlikely(r->argv[i].len >= BLOB_MIN)) {
         struct blob *blob = request_take_blob(r, i);
@@ -127,15 +124,15 @@ static inline void store(struct request *r, const struct key *key, struct entry 
 }
 
 static void get(struct request *r) {
-    reply_current(r);
+    reply_string(r);
 }
 
 /* SET to argument i under the conditions in flags. False: they do not hold. deadline_ms may be ENTRY_NO_TTL. */
-static bool assign(struct request *r, int i, unsigned flags, int64_t deadline_ms) {
+static bool set_string(struct request *r, int i, unsigned flags, int64_t deadline_ms) {
     struct db *db = r->client->db;
     struct entry *old = db_write(db, &r->key);
     if (flags & (old ? NX : XX)) return false;
-    store(r, &r->key, old, i, flags & KEEPTTL ? DB_KEEP_TTL : deadline_ms);
+    store_string(r, &r->key, old, i, flags & KEEPTTL ? DB_KEEP_TTL : deadline_ms);
     if (deadline_ms != ENTRY_NO_TTL) {
         db_notify(db, &r->key, DB_GENERIC, "expire");
         effect_set_until(r->key.name, r->argv[i], deadline_ms);
@@ -150,9 +147,9 @@ static void set(struct request *r) {
         struct slice time;
         if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
         if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
-        if ((flags & GET) && !reply_current(r)) return;
+        if ((flags & GET) && !reply_string(r)) return;
     }
-    bool done = assign(r, 2, flags, deadline_ms);
+    bool done = set_string(r, 2, flags, deadline_ms);
     if (flags & GET) {
         if (done && deadline_ms == ENTRY_NO_TTL)
             (flags & KEEPTTL ? effect_set_keeping : effect_set)(r->key.name, r->argv[2]);
@@ -166,42 +163,40 @@ static void set(struct request *r) {
 }
 
 static void setnx(struct request *r) {
-    reply_int(r->client, assign(r, 2, NX, ENTRY_NO_TTL));
+    reply_int(r->client, set_string(r, 2, NX, ENTRY_NO_TTL));
 }
 
-static void set_for(struct request *r, unsigned unit) {
+static void set_expiring(struct request *r, unsigned unit) {
     int64_t deadline_ms;
     if (!parse_deadline(r, unit, r->argv[2], &deadline_ms)) return;
-    assign(r, 3, 0, deadline_ms);
+    set_string(r, 3, 0, deadline_ms);
     reply_ok(r->client);
 }
 
 static void setex(struct request *r) {
-    set_for(r, EX);
+    set_expiring(r, EX);
 }
 
 static void psetex(struct request *r) {
-    set_for(r, PX);
+    set_expiring(r, PX);
 }
 
 static void getset(struct request *r) {
-    if (!reply_current(r)) return;
-    assign(r, 2, 0, ENTRY_NO_TTL);
+    if (!reply_string(r)) return;
+    set_string(r, 2, 0, ENTRY_NO_TTL);
     effect_set(r->key.name, r->argv[2]);
 }
 
-static void remove_key(struct request *r, struct entry *e) {
-    struct db *db = r->client->db;
-    db_remove(db, &r->key, e);
-    db_changed(db, &r->key, DB_GENERIC, "del");
+static void delete_string(struct request *r, struct entry *e) {
+    keys_delete(r->client->db, &r->key, e);
     effect_delete(r->key.name);
 }
 
 static void getdel(struct request *r) {
     struct entry *e;
-    if (!find_string(r, &e) || !e) return;
+    if (!read_string(r, &e) || !e) return;
     reply_value(r->client, e);
-    remove_key(r, e);
+    delete_string(r, e);
 }
 
 static void getex(struct request *r) {
@@ -209,14 +204,14 @@ static void getex(struct request *r) {
     unsigned flags;
     struct slice time;
     if (!parse_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
-    /* The time is looked at only where there is a string that it could be for. */
     struct entry *e;
     int64_t deadline_ms = ENTRY_NO_TTL;
-    if (!find_string(r, &e) || !e) return;
+    /* A time that is wrong is an error only if there is a string for it. */
+    if (!read_string(r, &e) || !e) return;
     if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
     reply_value(r->client, e);
     if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_suspended) {
-        remove_key(r, e);
+        delete_string(r, e);
     } else if (flags & TIMES) {
         db_set_deadline(db, e, r->key.hash, deadline_ms);
         db_changed(db, &r->key, DB_GENERIC, "expire");
@@ -245,7 +240,7 @@ static void mget(struct request *r) {
     }
 }
 
-/* MSET's arguments come in pairs, which its arity cannot say. */
+/* MSET takes pairs, which its arity cannot express. False: the error was replied. */
 static bool check_pairs(struct request *r) {
     if (r->argc % 2 == 1) return true;
     reply_wrong_arity(r->client, catalog_full_name(r->command));
@@ -258,11 +253,11 @@ static void store_pairs(struct request *r) {
     for (int i = 1, n; i < r->argc; i += 2 * n) {
         n = lookup_ahead(db, r->argv + i, r->argc - i, 2, keys);
         for (int k = 0; k < n; k++)
-            store(r, &keys[k], db_write(db, &keys[k]), i + 2 * k + 1, ENTRY_NO_TTL);
+            store_string(r, &keys[k], db_write(db, &keys[k]), i + 2 * k + 1, ENTRY_NO_TTL);
     }
 }
 
-static bool any_exists(struct request *r) {
+static bool any_key_exists(struct request *r) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     for (int i = 1, n; i < r->argc; i += 2 * n) {
@@ -282,12 +277,12 @@ static void mset(struct request *r) {
 
 static void msetnx(struct request *r) {
     if (!check_pairs(r)) return;
-    bool free = !any_exists(r);
+    bool free = !any_key_exists(r);
     if (free) store_pairs(r);
     reply_int(r->client, free);
 }
 
-/* Only with GET is the old value looked at. */
+/* Only GET reads the old value. */
 static const char *set_key_flags(const struct slice *argv, int argc) {
     for (int i = 3; i < argc; i++) {
         if (slice_is(argv[i], "get")) return "RW access update";
@@ -311,22 +306,9 @@ static const struct command_keys getex_keys[] = {
 };
 
 static const struct command strings_commands[] = {
-    {.name = "get",
-     .body = get,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Read a string.",
-     .syntax = "key:key"},
-    {.name = "set",
-     .body = set,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
+    {"get", get, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_STRING, .since = "1.0.0",
+     .summary = "Read a string.", .syntax = "key:key"},
+    {"set", set, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_STRING, .since = "1.0.0",
      .summary = "Write a string.",
      .syntax = "key:key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX "
                "milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT "
@@ -336,109 +318,37 @@ static const struct command strings_commands[] = {
                 "6.2.0|New: `GET`, `EXAT`, `PXAT`.\n"
                 "7.0.0|`NX` and `GET` go together.",
      .keys = set_keys},
-    {.name = "setnx",
-     .body = setnx,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Write a string, if the key is free.",
-     .syntax = "key:key value",
+    {"setnx", setnx, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Write a string, if the key is free.", .syntax = "key:key value",
      .key_flags = "OW insert"},
-    {.name = "setex",
-     .body = setex,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "2.0.0",
-     .summary = "Write a string that expires after some seconds.",
-     .syntax = "key:key seconds:integer value",
+    {"setex", setex, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_STRING, .since = "2.0.0",
+     .summary = "Write a string that expires after some seconds.", .syntax = "key:key seconds:integer value",
      .key_flags = "OW update"},
-    {.name = "psetex",
-     .body = psetex,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "2.6.0",
-     .summary = "Write a string that expires after some milliseconds.",
-     .syntax = "key:key milliseconds:integer value",
+    {"psetex", psetex, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_STRING, .since = "2.6.0",
+     .summary = "Write a string that expires after some milliseconds.", .syntax = "key:key milliseconds:integer value",
      .key_flags = "OW update"},
-    {.name = "getset",
-     .body = getset,
-     .arity = 3,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Write a string, and read what was there before.",
-     .syntax = "key:key value",
-     .deprecated = "6.2.0|`SET`: `GET`",
-     .key_flags = "RW access update"},
-    {.name = "getdel",
-     .body = getdel,
-     .arity = 2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "6.2.0",
-     .summary = "Read a string, and remove its key.",
-     .syntax = "key:key",
-     .key_flags = "RW access delete"},
-    {.name = "getex",
-     .body = getex,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_STRING,
-     .since = "6.2.0",
+    {"getset", getset, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Write a string, and read what was there before.", .syntax = "key:key value",
+     .deprecated = "6.2.0|`SET`: `GET`", .key_flags = "RW access update"},
+    {"getdel", getdel, 2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .group = GROUP_STRING, .since = "6.2.0",
+     .summary = "Read a string, and remove its key.", .syntax = "key:key", .key_flags = "RW access delete"},
+    {"getex", getex, -2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .group = GROUP_STRING, .since = "6.2.0",
      .summary = "Read a string, and change when it expires.",
      .syntax = "key:key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | "
                "PXAT unix-time-milliseconds:unix-time | PERSIST)]",
      .keys = getex_keys},
-    {.name = "mget",
-     .body = mget,
-     .arity = -2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .last_key = -1,
-     .group = GROUP_STRING,
-     .since = "1.0.0",
-     .summary = "Read several strings.",
-     .complexity = "O(n) for n keys",
-     .syntax = "key:key...",
+    {"mget", mget, -2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .last_key = -1, .group = GROUP_STRING,
+     .since = "1.0.0", .summary = "Read several strings.", .complexity = "O(n) for n keys", .syntax = "key:key...",
      .tips = "request_policy:multi_shard"},
-    {.name = "mset",
-     .body = mset,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = -1,
-     .key_step = 2,
-     .group = GROUP_STRING,
-     .since = "1.0.1",
-     .summary = "Write several strings.",
-     .complexity = "O(n) for n keys",
-     .syntax = "key_value:(key:key value)...",
-     .tips = "request_policy:multi_shard,response_policy:all_succeeded",
+    {"mset", mset, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1, .key_step = 2,
+     .group = GROUP_STRING, .since = "1.0.1", .summary = "Write several strings.", .complexity = "O(n) for n keys",
+     .syntax = "key_value:(key:key value)...", .tips = "request_policy:multi_shard,response_policy:all_succeeded",
      .key_flags = "OW update"},
-    {.name = "msetnx",
-     .body = msetnx,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = -1,
-     .key_step = 2,
-     .group = GROUP_STRING,
-     .since = "1.0.1",
-     .summary = "Write several strings, if all keys are free.",
-     .complexity = "O(n) for n keys",
-     .syntax = "key_value:(key:key value)...",
-     .tips = "request_policy:multi_shard,response_policy:agg_min",
-     .key_flags = "OW insert"},
-    {.name = NULL},
+    {"msetnx", msetnx, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1, .key_step = 2,
+     .group = GROUP_STRING, .since = "1.0.1", .summary = "Write several strings, if all keys are free.",
+     .complexity = "O(n) for n keys", .syntax = "key_value:(key:key value)...",
+     .tips = "request_policy:multi_shard,response_policy:agg_min", .key_flags = "OW insert"},
+    {NULL},
 };
 
 const struct module strings_module = {.commands = strings_commands};

@@ -1,11 +1,12 @@
-/* Unions, intersections and differences of sorted sets; sets take part as if each member had the score 1.
+/* Unions, intersections and differences of sorted sets. Sets may be sources too: each of their members scores 1.
  *
  * A result is put together as a value without a key, from copies of the members, so that the destination may be one of
- * the sources. Intersections ask the smallest source for its members and the others whether they have them. */
+ * the sources. An intersection looks the members of the smallest source up in the others. */
+#include "base/alloc.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
 #include "store/set.h"
 #include <math.h>
@@ -19,16 +20,17 @@ struct source {
     double weight;
 };
 
+/* A request. */
 struct algebra {
     struct source *sources;
-    size_t n;
+    size_t n; /* of them */
     enum operation operation;
     enum aggregate aggregate;
     bool store, with_scores, count_only;
-    int64_t limit; /* of a count; 0: none */
+    int64_t limit; /* where count_only; 0: none */
 };
 
-/* --- A source's members, whichever type it has ----------------------------------------------- */
+/* --- The members of a source, of either type ------------------------------------------------- */
 
 struct members {
     const struct source *source;
@@ -36,7 +38,7 @@ struct members {
     struct set_iter iter;
     char digits[NUM_I64_MAX];
     struct slice member;
-    double score; /* times the weight */
+    double score; /* weighted */
 };
 
 static double weighted(const struct source *s, double score) {
@@ -49,7 +51,8 @@ static size_t source_count(const struct source *s) {
     return entry_type(s->e) == ENTRY_ZSET ? zset_count(s->e) : set_count(s->e);
 }
 
-/* *score is NaN for 0 * inf: Redis makes 0 of that only in the walk over members, and here of the sum that it ends in. */
+/* The weighted score of a member. False: the source does not have it. Unlike weighted(), and as in Redis, this leaves
+ * the NaN of 0 * inf as it is; combine() makes 0 of the sum. */
 static bool source_score(const struct source *s, struct slice member, double *score) {
     double raw = 1;
     if (!s->e) return false;
@@ -93,7 +96,7 @@ static double combine(enum aggregate how, double a, double b) {
     return isnan(sum) ? 0 : sum; /* inf - inf */
 }
 
-static void unite(const struct algebra *a, struct zset *z) {
+static void unite_sources(const struct algebra *a, struct zset *z) {
     struct members m;
     for (size_t i = 0; i < a->n; i++) {
         members_init(&m, &a->sources[i]);
@@ -108,8 +111,8 @@ static void unite(const struct algebra *a, struct zset *z) {
     }
 }
 
-/* z NULL: only count, to the limit. */
-static int64_t intersect(const struct algebra *a, struct zset *z) {
+/* Returns the number of members, which stops at the limit. If z is NULL, they are only counted. */
+static int64_t intersect_sources(const struct algebra *a, struct zset *z) {
     struct members m;
     int64_t count = 0;
     members_init(&m, &a->sources[0]);
@@ -125,7 +128,7 @@ static int64_t intersect(const struct algebra *a, struct zset *z) {
     return count;
 }
 
-static void subtract(const struct algebra *a, struct zset *z) {
+static void subtract_sources(const struct algebra *a, struct zset *z) {
     struct members m;
     double other;
     members_init(&m, &a->sources[0]);
@@ -144,7 +147,7 @@ static int compare_counts(const void *a, const void *b) {
 
 /* --- Requests -------------------------------------------------------------------------------- */
 
-/* numkeys at argument `at`, and the keys behind it. */
+/* The number of keys at this argument, and the keys behind it. False: the error was replied. */
 static bool find_sources(struct request *r, int at, struct algebra *a) {
     struct client *c = r->client;
     int64_t n;
@@ -153,119 +156,93 @@ static bool find_sources(struct request *r, int at, struct algebra *a) {
         reply_errorf(c, "ERR at least 1 input key is needed for '%s' command", r->command->name);
         return false;
     }
-    if (n > r->argc - at - 1) {
-        reply_syntax_error(c);
-        return false;
-    }
+    if (n > r->argc - at - 1) return args_syntax_error(c);
     a->n = (size_t)n;
     a->sources = alloc_get(a->n * sizeof *a->sources);
     for (size_t i = 0; i < a->n; i++) {
         struct key key = key_of(r->argv[(size_t)at + 1 + i]);
         struct entry *e = db_read(c->db, &key);
-        if (e && entry_type(e) != ENTRY_ZSET && entry_type(e) != ENTRY_SET) {
-            reply_wrong_type(c);
-            return false;
-        }
+        if (e && entry_type(e) != ENTRY_SET && !lookup_is(c, e, ENTRY_ZSET)) return false;
         a->sources[i] = (struct source){e, 1};
     }
     return true;
 }
 
-static bool parse_weights(struct request *r, int at, struct algebra *a) {
+static bool parse_weights(struct client *c, const struct slice *weights, struct algebra *a) {
     for (size_t i = 0; i < a->n; i++) {
-        if (num_parse_f64(r->argv[(size_t)at + i], &a->sources[i].weight)) continue;
-        reply_error(r->client, "ERR weight value is not a float");
-        return false;
+        if (!num_parse_f64(weights[i], &a->sources[i].weight)) return args_refuse(c, "ERR weight value is not a float");
     }
     return true;
 }
 
-static bool parse_aggregate(struct request *r, struct slice word, struct algebra *a) {
-    if (slice_is(word, "sum")) {
-        a->aggregate = SUM;
-    } else if (slice_is(word, "min")) {
-        a->aggregate = MIN;
-    } else if (slice_is(word, "max")) {
-        a->aggregate = MAX;
-    } else {
-        reply_syntax_error(r->client);
-        return false;
+static bool parse_aggregate(struct client *c, struct slice word, enum aggregate *aggregate) {
+    static const char *const words[] = {[SUM] = "sum", [MIN] = "min", [MAX] = "max"};
+    for (*aggregate = SUM; *aggregate <= MAX; ++*aggregate) {
+        if (slice_is(word, words[*aggregate])) return true;
     }
-    return true;
+    return args_syntax_error(c);
 }
 
-static bool parse_limit(struct request *r, struct slice word, struct algebra *a) {
-    return args_at_least(r->client, word, 0, "ERR LIMIT can't be negative", &a->limit);
-}
-
+/* False: the error was replied. */
 static bool parse_options(struct request *r, int i, struct algebra *a) {
+    struct client *c = r->client;
     bool combines = a->operation != DIFF && !a->count_only;
     while (i < r->argc) {
-        struct slice word = r->argv[i];
+        const struct slice *argv = r->argv + i;
         int left = r->argc - i;
-        if (combines && (size_t)left > a->n && slice_is(word, "weights")) {
-            if (!parse_weights(r, i + 1, a)) return false;
+        if (combines && (size_t)left > a->n && slice_is(argv[0], "weights")) {
+            if (!parse_weights(c, argv + 1, a)) return false;
             i += 1 + (int)a->n;
-        } else if (combines && left > 1 && slice_is(word, "aggregate")) {
-            if (!parse_aggregate(r, r->argv[i + 1], a)) return false;
+        } else if (combines && left > 1 && slice_is(argv[0], "aggregate")) {
+            if (!parse_aggregate(c, argv[1], &a->aggregate)) return false;
             i += 2;
-        } else if (!a->store && !a->count_only && slice_is(word, "withscores")) {
+        } else if (!a->store && !a->count_only && slice_is(argv[0], "withscores")) {
             a->with_scores = true;
             i++;
-        } else if (a->count_only && left > 1 && slice_is(word, "limit")) {
-            if (!parse_limit(r, r->argv[i + 1], a)) return false;
+        } else if (a->count_only && left > 1 && slice_is(argv[0], "limit")) {
+            if (!args_at_least(c, argv[1], 0, "ERR LIMIT can't be negative", &a->limit)) return false;
             i += 2;
         } else {
-            reply_syntax_error(r->client);
-            return false;
+            return args_syntax_error(c);
         }
     }
     return true;
 }
 
-static void reply_all(struct client *c, const struct zset *z, bool with_scores) {
+static void reply_members(struct client *c, const struct zset *z, bool with_scores) {
     struct skiplist_place p = skiplist_at(&z->order, 0);
     struct member *m;
-    if (with_scores) {
-        zsets_reply_pairs(c, z->order.count);
-    } else {
-        reply_array(c, z->order.count);
-    }
-    while ((m = skiplist_next(&p))) {
-        if (with_scores) {
-            zsets_reply_pair(c, member_slice(m), member_score(m));
-        } else {
-            reply_bulk(c, member_slice(m));
-        }
-    }
+    zsets_reply_array(c, z->order.count, with_scores);
+    while ((m = skiplist_next(&p)))
+        zsets_reply_member(c, member_slice(m), member_score(m), with_scores);
 }
 
-/* Sources from the smallest on, but for a difference. */
+/* The order of the sources matters to a difference only. */
 static void compute(struct request *r, struct algebra *a, const char *event) {
     if (a->operation != DIFF) qsort(a->sources, a->n, sizeof *a->sources, compare_counts);
     if (a->count_only) {
-        reply_int(r->client, intersect(a, NULL));
+        reply_int(r->client, intersect_sources(a, NULL));
         return;
     }
     struct zset *z = zset_new();
     if (a->operation == UNION) {
-        unite(a, z);
+        unite_sources(a, z);
     } else if (a->operation == INTER) {
-        intersect(a, z);
+        intersect_sources(a, z);
     } else {
-        subtract(a, z);
+        subtract_sources(a, z);
     }
     bool empty = z->order.count == 0;
     if (!a->store) {
-        reply_all(r->client, z, a->with_scores);
+        reply_members(r->client, z, a->with_scores);
     } else {
         zsets_store(r->client, &r->key, empty ? NULL : z, event);
     }
     if (!a->store || empty) zset_free(z);
 }
 
-/* event NULL: the result is the reply. */
-static void run(struct request *r, struct algebra a, const char *event) {
+/* Every command of this file. With an event the result is stored, else it is the reply. */
+static void run_algebra(struct request *r, struct algebra a, const char *event) {
     int at = event ? 2 : 1;
     a.store = event;
     if (find_sources(r, at, &a) && parse_options(r, at + 1 + (int)a.n, &a)) compute(r, &a, event);
@@ -273,150 +250,83 @@ static void run(struct request *r, struct algebra a, const char *event) {
 }
 
 static void zunion(struct request *r) {
-    run(r, (struct algebra){.operation = UNION}, NULL);
+    run_algebra(r, (struct algebra){.operation = UNION}, NULL);
 }
 
 static void zunionstore(struct request *r) {
-    run(r, (struct algebra){.operation = UNION}, "zunionstore");
+    run_algebra(r, (struct algebra){.operation = UNION}, "zunionstore");
 }
 
 static void zinter(struct request *r) {
-    run(r, (struct algebra){.operation = INTER}, NULL);
+    run_algebra(r, (struct algebra){.operation = INTER}, NULL);
 }
 
 static void zinterstore(struct request *r) {
-    run(r, (struct algebra){.operation = INTER}, "zinterstore");
+    run_algebra(r, (struct algebra){.operation = INTER}, "zinterstore");
 }
 
 static void zintercard(struct request *r) {
-    run(r, (struct algebra){.operation = INTER, .count_only = true}, NULL);
+    run_algebra(r, (struct algebra){.operation = INTER, .count_only = true}, NULL);
 }
 
 static void zdiff(struct request *r) {
-    run(r, (struct algebra){.operation = DIFF}, NULL);
+    run_algebra(r, (struct algebra){.operation = DIFF}, NULL);
 }
 
 static void zdiffstore(struct request *r) {
-    run(r, (struct algebra){.operation = DIFF}, "zdiffstore");
+    run_algebra(r, (struct algebra){.operation = DIFF}, "zdiffstore");
 }
 
-static const struct command_keys zdiff_keys[] = {
+static const struct command_keys read_keys[] = {
     {.flags = "RO access", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
     {.flags = NULL},
 };
 
-static const struct command_keys zdiffstore_keys[] = {
-    {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RO access", .begin = 2, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys zinter_keys[] = {
-    {.flags = "RO access", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys zintercard_keys[] = {
-    {.flags = "RO access", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys zinterstore_keys[] = {
-    {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
-    {.flags = "RO access", .begin = 2, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys zunion_keys[] = {
-    {.flags = "RO access", .begin = 1, .keynum_at = 0, .keynum_first = 1, .step = 1},
-    {.flags = NULL},
-};
-
-static const struct command_keys zunionstore_keys[] = {
+static const struct command_keys store_keys[] = {
     {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
     {.flags = "RO access", .begin = 2, .keynum_at = 0, .keynum_first = 1, .step = 1},
     {.flags = NULL},
 };
 
 static const struct command zset_algebra_commands[] = {
-    {.name = "zdiff",
-     .body = zdiff,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
+    {"zdiff", zdiff, -3, .flags = CMD_READONLY | CMD_MOVABLE_KEYS, .group = GROUP_SORTED_SET, .since = "6.2.0",
      .summary = "List the members that only the first of these sorted sets has.",
      .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
-     .syntax = "numkeys:integer key:key... [WITHSCORES]",
-     .keys = zdiff_keys},
-    {.name = "zdiffstore",
-     .body = zdiffstore,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
+     .syntax = "numkeys:integer key:key... [WITHSCORES]", .keys = read_keys},
+    {"zdiffstore", zdiffstore, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
+     .group = GROUP_SORTED_SET, .since = "6.2.0",
      .summary = "Store the members that only the first of these sorted sets has.",
      .complexity = "O(n * k + m log m) for n members of the first of k sets, m of them in the result",
-     .syntax = "destination:key numkeys:integer key:key#1...",
-     .keys = zdiffstore_keys},
-    {.name = "zinter",
-     .body = zinter,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
+     .syntax = "destination:key numkeys:integer key:key#1...", .keys = store_keys},
+    {"zinter", zinter, -3, .flags = CMD_READONLY | CMD_MOVABLE_KEYS, .group = GROUP_SORTED_SET, .since = "6.2.0",
      .summary = "List the members that all of these sorted sets have.",
      .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
-     .keys = zinter_keys},
-    {.name = "zintercard",
-     .body = zintercard,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .group = GROUP_SORTED_SET,
-     .since = "7.0.0",
-     .summary = "Count the members that all of these sorted sets have.",
+     .keys = read_keys},
+    {"zintercard", zintercard, -3, .flags = CMD_READONLY | CMD_MOVABLE_KEYS, .group = GROUP_SORTED_SET,
+     .since = "7.0.0", .summary = "Count the members that all of these sorted sets have.",
      .complexity = "O(n * k) for n members of the smallest of k sets",
-     .syntax = "numkeys:integer key:key... [LIMIT limit:integer]",
-     .keys = zintercard_keys},
-    {.name = "zinterstore",
-     .body = zinterstore,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Store the members that all of these sorted sets have.",
+     .syntax = "numkeys:integer key:key... [LIMIT limit:integer]", .keys = read_keys},
+    {"zinterstore", zinterstore, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
+     .group = GROUP_SORTED_SET, .since = "2.0.0", .summary = "Store the members that all of these sorted sets have.",
      .complexity = "O(n * k + m log m) for n members of the smallest of k sets, m of them in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
-     .keys = zinterstore_keys},
-    {.name = "zunion",
-     .body = zunion,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
+     .keys = store_keys},
+    {"zunion", zunion, -3, .flags = CMD_READONLY | CMD_MOVABLE_KEYS, .group = GROUP_SORTED_SET, .since = "6.2.0",
      .summary = "List the members that any of these sorted sets has.",
      .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax =
          "numkeys:integer key:key... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | MIN | MAX)] [WITHSCORES]",
-     .keys = zunion_keys},
-    {.name = "zunionstore",
-     .body = zunionstore,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Store the members that any of these sorted sets has.",
+     .keys = read_keys},
+    {"zunionstore", zunionstore, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
+     .group = GROUP_SORTED_SET, .since = "2.0.0", .summary = "Store the members that any of these sorted sets has.",
      .complexity = "O(n log m) for n members of all sets, m in the result",
      .syntax = "destination:key numkeys:integer key:key#1... [WEIGHTS weight:integer...] [AGGREGATE aggregate:(SUM | "
                "MIN | MAX)]",
-     .keys = zunionstore_keys},
-    {.name = NULL},
+     .keys = store_keys},
+    {NULL},
 };
 
 const struct module zset_algebra_module = {.commands = zset_algebra_commands};

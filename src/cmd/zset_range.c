@@ -1,38 +1,31 @@
-/* Sorted sets by range: of ranks, of scores, of members. All forms of ZRANGE are one parser and one walk. */
-#include "base/buf.h"
+/* Sorted sets by range: of ranks, scores or members. All forms of ZRANGE share one parser and one walk. */
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "cmd/lookup.h"
 #include "cmd/zsets.h"
-#include <math.h>
-#include <stdlib.h>
 
-enum range_kind { BY_AUTO, BY_RANK, BY_SCORE, BY_LEX }; /* AUTO: by rank unless a word of the request says otherwise */
+enum range_kind {
+    BY_AUTO, /* by rank, unless an option says otherwise */
+    BY_RANK,
+    BY_SCORE,
+    BY_LEX
+};
 
-/* A range as a request gives it. */
+/* A range as a request gives it: the part that the kind says. */
 struct range {
     enum range_kind kind;
-    int64_t first, last; /* ranks; negative: from the end */
+    int64_t first, last; /* ranks, inclusive; negative ones count from the end */
     struct zset_score_range scores;
     struct zset_lex_range lex;
 };
 
 /* --- The ends -------------------------------------------------------------------------------- */
 
-/* As strtod reads it, since Redis asks that: blanks in front pass, and nothing at all is 0. */
 static bool parse_score_end(struct slice s, double *score, bool *open) {
     *open = s.len > 0 && s.ptr[0] == '(';
     if (*open) s = slice_of(s.ptr + 1, s.len - 1);
-    if (num_parse_f64(s, score)) return true;
-    struct buf text = {0};
-    buf_append_slice(&text, s);
-    buf_append(&text, "", 1);
-    char *end;
-    *score = strtod(text.data, &end);
-    bool ok = *end == '\0' && !isnan(*score);
-    buf_free(&text);
-    return ok;
+    return num_parse_f64(s, score) || args_strtod(s, score); /* Redis asks strtod(), which is laxer, and slower */
 }
 
 static bool parse_lex_end(struct slice s, struct slice *member, bool *open, int8_t *infinite) {
@@ -53,26 +46,21 @@ static bool parse_range(struct client *c, struct slice min, struct slice max, st
     switch (range->kind) {
     case BY_SCORE:
         if (parse_score_end(min, &s->min, &s->min_open) && parse_score_end(max, &s->max, &s->max_open)) return true;
-        reply_error(c, "ERR min or max is not a float");
-        return false;
+        return args_refuse(c, "ERR min or max is not a float");
     case BY_LEX:
         if (parse_lex_end(min, &l->min, &l->min_open, &l->min_infinite) &&
             parse_lex_end(max, &l->max, &l->max_open, &l->max_infinite)) {
             return true;
         }
-        reply_error(c, "ERR min or max not valid string range item");
-        return false;
+        return args_refuse(c, "ERR min or max not valid string range item");
     default: return args_i64(c, min, &range->first) && args_i64(c, max, &range->last);
     }
 }
 
-/* Ranks of the first and last as Redis clips them; `reverse`: they count from the end. */
+/* In reverse the ranks count from the end, and so does the span. */
 static struct zset_span span_by_rank(const struct entry *e, const struct range *range, bool reverse) {
     int64_t count = (int64_t)zset_count(e), first = range->first, last = range->last;
-    if (first < 0) first = first + count < 0 ? 0 : first + count;
-    if (last < 0) last += count;
-    if (last >= count) last = count - 1;
-    if (first > last) return (struct zset_span){0, 0};
+    if (!args_clip(&first, &last, count)) return (struct zset_span){0, 0};
     return (struct zset_span){(size_t)(reverse ? count - 1 - last : first), (size_t)(last - first + 1)};
 }
 
@@ -86,11 +74,11 @@ static struct zset_span span_of(const struct entry *e, const struct range *range
 
 struct selection {
     struct range range;
-    bool with_scores, reverse, limited, store;
-    int64_t offset, limit; /* a negative limit is none */
+    bool with_scores, reverse, store;
+    int64_t offset, limit; /* LIMIT; a negative limit is none */
 };
 
-/* One option, at argument i; returns how many arguments it takes, 0 for an error that was replied. */
+/* Read the option at argument i. Returns how many arguments it takes; 0: the error was replied. */
 static int parse_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
     struct slice word = r->argv[i];
     if (!s->store && slice_is(word, "withscores")) {
@@ -112,7 +100,8 @@ static int parse_option(struct request *r, int i, bool may_reverse, bool may_cho
     return 1;
 }
 
-/* The ends stand at `at`; options follow. A reverse range of scores or members names its upper end first. */
+/* Read the two ends at this argument, and the options behind them. A reversed range of scores or members names its
+ * upper end first. False: the error was replied. */
 static bool parse_selection(struct request *r, int at, struct selection *s) {
     bool choose = s->range.kind == BY_AUTO;
     for (int i = at + 2, n; i < r->argc; i += n) {
@@ -120,20 +109,17 @@ static bool parse_selection(struct request *r, int at, struct selection *s) {
         if (n == 0) return false;
     }
     if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;
-    if (s->limit != -1 && s->range.kind == BY_RANK) {
-        reply_error(r->client, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
-        return false;
-    }
-    if (s->with_scores && s->range.kind == BY_LEX) {
-        reply_error(r->client, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
-        return false;
-    }
+    if (s->limit != -1 && s->range.kind == BY_RANK)
+        return args_refuse(r->client,
+                           "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+    if (s->with_scores && s->range.kind == BY_LEX)
+        return args_refuse(r->client, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
     bool swapped = s->reverse && s->range.kind != BY_RANK;
     return parse_range(r->client, r->argv[at + swapped], r->argv[at + !swapped], &s->range);
 }
 
-/* What is left of a span by LIMIT, counted from the end that the walk starts from. */
-static struct zset_span limited(struct zset_span span, const struct selection *s) {
+/* The part of a span that LIMIT leaves. Its offset counts from the end at which the walk begins. */
+static struct zset_span limit_span(struct zset_span span, const struct selection *s) {
     if (s->range.kind == BY_RANK) return span;
     if (s->offset < 0 || (uint64_t)s->offset >= span.n) return (struct zset_span){0, 0};
     size_t left = span.n - (size_t)s->offset;
@@ -144,57 +130,47 @@ static struct zset_span limited(struct zset_span span, const struct selection *s
 
 static void reply_span(struct client *c, const struct entry *e, struct zset_span span, const struct selection *s) {
     struct zset_walk w;
-    if (s->with_scores) {
-        zsets_reply_pairs(c, span.n);
-    } else {
-        reply_array(c, span.n);
-    }
+    zsets_reply_array(c, span.n, s->with_scores);
     if (span.n == 0) return;
     zset_walk_from(&w, e, s->reverse ? span.first + span.n : span.first);
-    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
-        if (s->with_scores) {
-            zsets_reply_pair(c, w.member, w.score);
-        } else {
-            reply_bulk(c, w.member);
-        }
-    }
+    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++)
+        zsets_reply_member(c, w.member, w.score, s->with_scores);
 }
 
-static void range(struct request *r, enum range_kind kind, bool reverse) {
+static void reply_range(struct request *r, enum range_kind kind, bool reverse) {
     struct client *c = r->client;
     struct selection s = {.range.kind = kind, .reverse = reverse, .limit = -1};
-    if (!parse_selection(r, 2, &s)) return;
-    struct entry *e = db_read(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
+    struct entry *e;
+    if (!parse_selection(r, 2, &s) || !lookup_read(r, ENTRY_ZSET, &e)) return;
     if (e) {
-        reply_span(c, e, limited(span_of(e, &s.range, s.reverse), &s), &s);
+        reply_span(c, e, limit_span(span_of(e, &s.range, s.reverse), &s), &s);
     } else {
         reply_array(c, 0);
     }
 }
 
 static void zrange(struct request *r) {
-    range(r, BY_AUTO, false);
+    reply_range(r, BY_AUTO, false);
 }
 
 static void zrevrange(struct request *r) {
-    range(r, BY_RANK, true);
+    reply_range(r, BY_RANK, true);
 }
 
 static void zrangebyscore(struct request *r) {
-    range(r, BY_SCORE, false);
+    reply_range(r, BY_SCORE, false);
 }
 
 static void zrevrangebyscore(struct request *r) {
-    range(r, BY_SCORE, true);
+    reply_range(r, BY_SCORE, true);
 }
 
 static void zrangebylex(struct request *r) {
-    range(r, BY_LEX, false);
+    reply_range(r, BY_LEX, false);
 }
 
 static void zrevrangebylex(struct request *r) {
-    range(r, BY_LEX, true);
+    reply_range(r, BY_LEX, true);
 }
 
 static struct zset *copy_span(const struct entry *e, struct zset_span span) {
@@ -212,36 +188,35 @@ static void zrangestore(struct request *r) {
     struct key source = key_of(r->argv[2]);
     if (!parse_selection(r, 3, &s)) return;
     struct entry *e = db_read(c->db, &source);
-    if (!zsets_check(c, e)) return;
+    if (!lookup_is(c, e, ENTRY_ZSET)) return;
     struct zset_span span = {0, 0};
-    if (e) span = limited(span_of(e, &s.range, s.reverse), &s);
+    if (e) span = limit_span(span_of(e, &s.range, s.reverse), &s);
     zsets_store(c, &r->key, span.n ? copy_span(e, span) : NULL, "zrangestore");
 }
 
 /* --- Counting and removing ------------------------------------------------------------------- */
 
-static void count(struct request *r, enum range_kind kind) {
+static void count_range(struct request *r, enum range_kind kind) {
     struct client *c = r->client;
     struct range range = {.kind = kind};
-    if (!parse_range(c, r->argv[2], r->argv[3], &range)) return;
-    struct entry *e = db_read(c->db, &r->key);
-    if (zsets_check(c, e)) reply_int(c, e ? (int64_t)span_of(e, &range, false).n : 0);
+    struct entry *e;
+    if (!parse_range(c, r->argv[2], r->argv[3], &range) || !lookup_read(r, ENTRY_ZSET, &e)) return;
+    reply_int(c, e ? (int64_t)span_of(e, &range, false).n : 0);
 }
 
 static void zcount(struct request *r) {
-    count(r, BY_SCORE);
+    count_range(r, BY_SCORE);
 }
 
 static void zlexcount(struct request *r) {
-    count(r, BY_LEX);
+    count_range(r, BY_LEX);
 }
 
 static void remove_range(struct request *r, enum range_kind kind, const char *event) {
     struct client *c = r->client;
     struct range range = {.kind = kind};
-    if (!parse_range(c, r->argv[2], r->argv[3], &range)) return;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
+    struct entry *e;
+    if (!parse_range(c, r->argv[2], r->argv[3], &range) || !lookup_write(r, ENTRY_ZSET, &e)) return;
     struct zset_span span = {0, 0};
     if (e) span = span_of(e, &range, false);
     if (span.n) {
@@ -270,142 +245,60 @@ static const struct command_keys zrangestore_keys[] = {
 };
 
 static const struct command zset_range_commands[] = {
-    {.name = "zcount",
-     .body = zcount,
-     .arity = 4,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Count the members between two scores.",
-     .complexity = "O(log n) for n members",
+    {"zcount", zcount, 4, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET, .since = "2.0.0",
+     .summary = "Count the members between two scores.", .complexity = "O(log n) for n members",
      .syntax = "key:key min:double max:double"},
-    {.name = "zlexcount",
-     .body = zlexcount,
-     .arity = 4,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.9",
-     .summary = "Count the members between two strings.",
-     .complexity = "O(log n) for n members",
+    {"zlexcount", zlexcount, 4, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "2.8.9", .summary = "Count the members between two strings.", .complexity = "O(log n) for n members",
      .syntax = "key:key min max"},
-    {.name = "zrange",
-     .body = zrange,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
+    {"zrange", zrange, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "1.2.0",
      .summary = "Read members in order, between two ranks, scores or strings.",
      .complexity = "O(log n + m) for n members, m of them read",
      .syntax = "key:key start stop [sortby:(BYSCORE | BYLEX)@6.2.0] [REV@6.2.0] [LIMIT offset_count:(offset:integer "
                "count:integer)@6.2.0] [WITHSCORES]",
      .history = "6.2.0|New: `REV`, `BYSCORE`, `BYLEX`, `LIMIT`."},
-    {.name = "zrangebylex",
-     .body = zrangebylex,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.9",
-     .summary = "Read the members between two strings.",
-     .complexity = "O(log n + m) for n members, m of them read",
+    {"zrangebylex", zrangebylex, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "2.8.9",
+     .summary = "Read the members between two strings.", .complexity = "O(log n + m) for n members, m of them read",
      .syntax = "key:key min max [LIMIT offset_count:(offset:integer count:integer)]",
      .deprecated = "6.2.0|`ZRANGE`: `BYLEX`"},
-    {.name = "zrangebyscore",
-     .body = zrangebyscore,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "1.0.5",
-     .summary = "Read the members between two scores.",
+    {"zrangebyscore", zrangebyscore, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "1.0.5", .summary = "Read the members between two scores.",
      .complexity = "O(log n + m) for n members, m of them read",
      .syntax = "key:key min:double max:double [WITHSCORES@2.0.0] [LIMIT offset_count:(offset:integer count:integer)]",
-     .history = "2.0.0|New: `WITHSCORES`.",
-     .deprecated = "6.2.0|`ZRANGE`: `BYSCORE`"},
-    {.name = "zrangestore",
-     .body = zrangestore,
-     .arity = -5,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .first_key = 1,
-     .last_key = 2,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
-     .summary = "Store the members between two ranks, scores or strings.",
+     .history = "2.0.0|New: `WITHSCORES`.", .deprecated = "6.2.0|`ZRANGE`: `BYSCORE`"},
+    {"zrangestore", zrangestore, -5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
+     .group = GROUP_SORTED_SET, .since = "6.2.0", .summary = "Store the members between two ranks, scores or strings.",
      .complexity = "O(log n + m log m) for n members, m of them stored",
      .syntax = "dst:key src:key#1 min max [sortby:(BYSCORE | BYLEX)] [REV] [LIMIT offset_count:(offset:integer "
                "count:integer)]",
      .keys = zrangestore_keys},
-    {.name = "zremrangebylex",
-     .body = zremrangebylex,
-     .arity = 4,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.9",
-     .summary = "Take out the members between two strings.",
+    {"zremrangebylex", zremrangebylex, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "2.8.9", .summary = "Take out the members between two strings.",
      .complexity = "O(log n + m) for n members, m of them taken, or left if these are fewer",
-     .syntax = "key:key min max",
-     .key_flags = "RW delete"},
-    {.name = "zremrangebyrank",
-     .body = zremrangebyrank,
-     .arity = 4,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Take out the members between two ranks.",
+     .syntax = "key:key min max", .key_flags = "RW delete"},
+    {"zremrangebyrank", zremrangebyrank, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "2.0.0", .summary = "Take out the members between two ranks.",
      .complexity = "O(log n + m) for n members, m of them taken, or left if these are fewer",
-     .syntax = "key:key start:integer stop:integer",
-     .key_flags = "RW delete"},
-    {.name = "zremrangebyscore",
-     .body = zremrangebyscore,
-     .arity = 4,
-     .flags = CMD_WRITE,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
-     .summary = "Take out the members between two scores.",
+     .syntax = "key:key start:integer stop:integer", .key_flags = "RW delete"},
+    {"zremrangebyscore", zremrangebyscore, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "1.2.0", .summary = "Take out the members between two scores.",
      .complexity = "O(log n + m) for n members, m of them taken, or left if these are fewer",
-     .syntax = "key:key min:double max:double",
-     .key_flags = "RW delete"},
-    {.name = "zrevrange",
-     .body = zrevrange,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
+     .syntax = "key:key min:double max:double", .key_flags = "RW delete"},
+    {"zrevrange", zrevrange, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "1.2.0",
      .summary = "Read the members between two ranks, counted from the highest score.",
      .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key start:integer stop:integer [WITHSCORES]",
-     .deprecated = "6.2.0|`ZRANGE`: `REV`"},
-    {.name = "zrevrangebylex",
-     .body = zrevrangebylex,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.9",
-     .summary = "Read the members between two strings, backwards.",
+     .syntax = "key:key start:integer stop:integer [WITHSCORES]", .deprecated = "6.2.0|`ZRANGE`: `REV`"},
+    {"zrevrangebylex", zrevrangebylex, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "2.8.9", .summary = "Read the members between two strings, backwards.",
      .complexity = "O(log n + m) for n members, m of them read",
      .syntax = "key:key max min [LIMIT offset_count:(offset:integer count:integer)]",
      .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYLEX`"},
-    {.name = "zrevrangebyscore",
-     .body = zrevrangebyscore,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.2.0",
-     .summary = "Read the members between two scores, backwards.",
+    {"zrevrangebyscore", zrevrangebyscore, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "2.2.0", .summary = "Read the members between two scores, backwards.",
      .complexity = "O(log n + m) for n members, m of them read",
      .syntax = "key:key max:double min:double [WITHSCORES] [LIMIT offset_count:(offset:integer count:integer)]",
-     .history = "2.1.6|Either end may be left out of the range.",
-     .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
-    {.name = NULL},
+     .history = "2.1.6|Either end may be left out of the range.", .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
+    {NULL},
 };
 
 const struct module zset_range_module = {.commands = zset_range_commands};

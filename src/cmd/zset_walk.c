@@ -1,31 +1,23 @@
-/* Sorted sets piece by piece: members drawn at random, and ZSCAN. */
+/* Members of sorted sets that are not named: some drawn at random (ZRANDMEMBER), some at each call of ZSCAN. */
+#include "base/alloc.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "base/rand.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/walk.h"
+#include "cmd/lookup.h"
+#include "cmd/scan_step.h"
 #include "cmd/zsets.h"
-#include <limits.h>
 #include <stdlib.h>
 
-/* --- Drawing --------------------------------------------------------------------------------- */
-
-static void reply_drawn(struct client *c, const struct zset_walk *w, bool with_scores) {
-    if (with_scores) {
-        zsets_reply_pair(c, w->member, w->score);
-    } else {
-        reply_bulk(c, w->member);
-    }
-}
+/* --- ZRANDMEMBER ----------------------------------------------------------------------------- */
 
 static void reply_at_rank(struct client *c, const struct entry *e, size_t rank, bool with_scores) {
     struct zset_walk w;
     zset_walk_from(&w, e, rank);
-    if (zset_walk_next(&w)) reply_drawn(c, &w, with_scores);
+    if (zset_walk_next(&w)) zsets_reply_member(c, w.member, w.score, with_scores);
 }
 
-/* Any members, the same one again perhaps. Stops when the client is over its limits, whatever was asked for. */
+/* Each member is drawn from all. Stops when the client is over its output limits, however many were asked for. */
 static void draw_repeated(struct client *c, const struct entry *e, uint64_t n, bool with_scores) {
     size_t count = zset_count(e);
     for (uint64_t i = 0; i < n; i++) {
@@ -41,18 +33,19 @@ static int compare_ranks(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Of many wanted: each in turn, with the probability that leaves every choice of n equally likely. */
+/* n different members, many of all: take each in turn, with the probability that makes every choice of n equally
+ * likely. */
 static void draw_many(struct client *c, const struct entry *e, size_t n, bool with_scores) {
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
     for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w); left--) {
         if (rand_below(left) >= n) continue;
-        reply_drawn(c, &w, with_scores);
+        zsets_reply_member(c, w.member, w.score, with_scores);
         n--;
     }
 }
 
-/* Of few wanted, less than a third: draw ranks until enough differ, drawing what is missing again. */
+/* n different members, less than a third of all: draw ranks, and draw again for those that came twice. */
 static void draw_few(struct client *c, const struct entry *e, size_t n, bool with_scores) {
     size_t count = zset_count(e), have = 0, *ranks = alloc_get(n * sizeof *ranks);
     while (have < n) {
@@ -69,15 +62,12 @@ static void draw_few(struct client *c, const struct entry *e, size_t n, bool wit
     alloc_put(ranks, n * sizeof *ranks);
 }
 
-static void draw(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
+/* As many different members as `wanted` says, or with a negative number that many draws, each from all members. */
+static void draw_members(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
     size_t count = zset_count(e);
     uint64_t n = wanted < 0 ? (uint64_t)-wanted : (uint64_t)wanted;
     if (wanted > 0 && n > count) n = count;
-    if (with_scores) {
-        zsets_reply_pairs(c, n);
-    } else {
-        reply_array(c, n);
-    }
+    zsets_reply_array(c, n, with_scores);
     if (wanted < 0) {
         draw_repeated(c, e, n, with_scores);
     } else if (n > count / 3) {
@@ -87,79 +77,51 @@ static void draw(struct client *c, const struct entry *e, int64_t wanted, bool w
     }
 }
 
-static bool parse_draw(struct request *r, int64_t *n) {
-    struct client *c = r->client;
-    if (!args_signed(c, r->argv[2], n)) return false;
-    if (r->argc > 4 || (r->argc == 4 && !slice_is(r->argv[3], "withscores"))) {
-        reply_syntax_error(c);
-    } else if (r->argc == 4 && (*n < -LONG_MAX / 2 || *n > LONG_MAX / 2)) {
-        reply_error(c, "ERR value is out of range");
-    } else {
-        return true;
-    }
-    return false;
-}
-
 static void zrandmember(struct request *r) {
     struct client *c = r->client;
-    int64_t n = 1;
-    if (r->argc > 2 && !parse_draw(r, &n)) return;
-    struct entry *e = db_read(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
-    if (r->argc == 2) {
-        if (e) {
-            reply_at_rank(c, e, rand_below(zset_count(e)), false);
-        } else {
-            reply_null(c);
-        }
+    struct entry *e;
+    int64_t n;
+    bool single = r->argc == 2;
+    if (!single && !args_draw_options(c, r->argv + 2, r->argc - 2, "withscores", &n)) return;
+    if (!lookup_read(r, ENTRY_ZSET, &e)) return;
+    if (single && e) {
+        reply_at_rank(c, e, rand_below(zset_count(e)), false);
+    } else if (single) {
+        reply_null(c);
     } else if (!e) {
         reply_array(c, 0);
     } else if (args_draws(c, n)) {
-        draw(c, e, n, r->argc == 4);
+        draw_members(c, e, n, r->argc == 4);
     }
 }
 
 /* --- ZSCAN ----------------------------------------------------------------------------------- */
 
-static void visit(void *walk, struct slice member, double score) {
+static void visit_member(void *scan_step, struct slice member, double score) {
     char text[NUM_F64_MAX];
-    if (!walk_wants(walk, member)) return;
-    walk_add(walk, member);
-    walk_add(walk, slice_of(text, (size_t)num_print_f64(text, score)));
+    if (!scan_step_wants(scan_step, member)) return;
+    scan_step_add(scan_step, member);
+    scan_step_add(scan_step, slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-static uint64_t step(struct walk *w, void *zset, uint64_t cursor) {
-    return zset_scan(zset, cursor, visit, w);
+static uint64_t visit_members(struct scan_step *s, void *zset, uint64_t cursor) {
+    return zset_scan(zset, cursor, visit_member, s);
 }
 
 static void zscan(struct request *r) {
-    walk_value(r, ENTRY_ZSET, step);
+    scan_step_value(r, ENTRY_ZSET, visit_members);
 }
 
 static const struct command zset_walk_commands[] = {
-    {.name = "zrandmember",
-     .body = zrandmember,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
-     .summary = "Draw members of a sorted set at random.",
-     .complexity = "O(m log n) for m members drawn out of n",
-     .syntax = "key:key [options:(count:integer [WITHSCORES])]",
-     .tips = "nondeterministic_output"},
-    {.name = "zscan",
-     .body = zscan,
-     .arity = -3,
-     .flags = CMD_READONLY,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "2.8.0",
+    {"zrandmember", zrandmember, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "6.2.0",
+     .summary = "Draw members of a sorted set at random.", .complexity = "O(m log n) for m members drawn out of n",
+     .syntax = "key:key [options:(count:integer [WITHSCORES])]", .tips = "nondeterministic_output"},
+    {"zscan", zscan, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "2.8.0",
      .summary = "Go through the members of a sorted set, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n members",
      .syntax = "key:key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]",
      .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module zset_walk_module = {.commands = zset_walk_commands};

@@ -1,10 +1,11 @@
 /* Sorted sets member by member: adding, asking, removing. Ranges are in zset_range.c. */
 #include "cmd/zsets.h"
+#include "base/alloc.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "exec/propagate.h"
+#include "cmd/keys.h"
+#include "cmd/lookup.h"
 
 #define AHEAD 16         /* members whose cache misses overlap */
 #define SCORES_INLINE 64 /* scores of one ZADD that need no allocation */
@@ -12,9 +13,9 @@
 /* --- ZADD and ZINCRBY ------------------------------------------------------------------------ */
 
 struct addition {
-    unsigned conditions;
-    bool changed; /* CH: count the updated ones too */
-    int first;    /* argument of the first score */
+    unsigned conditions; /* enum zset_condition */
+    bool changed;        /* CH: the reply counts updates too */
+    int first;           /* argument of the first score */
 };
 
 static bool parse_addition(struct request *r, struct addition *a) {
@@ -38,41 +39,33 @@ static bool parse_addition(struct request *r, struct addition *a) {
             break;
         }
     }
-    unsigned nx = a->conditions & ZSET_NX, xx = a->conditions & ZSET_XX, gt = a->conditions & ZSET_GT;
-    unsigned lt = a->conditions & ZSET_LT;
+    bool nx = a->conditions & ZSET_NX, xx = a->conditions & ZSET_XX, gt = a->conditions & ZSET_GT;
+    bool lt = a->conditions & ZSET_LT;
     int words = r->argc - a->first;
-    if (words == 0 || words % 2) {
-        reply_syntax_error(c);
-    } else if (nx && xx) {
-        reply_error(c, "ERR XX and NX options at the same time are not compatible");
-    } else if ((gt && nx) || (lt && nx) || (gt && lt)) {
-        reply_error(c, "ERR GT, LT, and/or NX options at the same time are not compatible");
-    } else if (a->conditions & ZSET_INCR && words > 2) {
-        reply_error(c, "ERR INCR option supports a single increment-element pair");
-    } else {
-        return true;
-    }
-    return false;
+    if (words == 0 || words % 2) return args_syntax_error(c);
+    if (nx && xx) return args_refuse(c, "ERR XX and NX options at the same time are not compatible");
+    if (nx + gt + lt > 1) return args_refuse(c, "ERR GT, LT, and/or NX options at the same time are not compatible");
+    if (a->conditions & ZSET_INCR && words > 2)
+        return args_refuse(c, "ERR INCR option supports a single increment-element pair");
+    return true;
 }
 
 static bool parse_scores(struct request *r, int first, double *scores) {
     for (int i = first; i < r->argc; i += 2) {
-        if (num_parse_f64(r->argv[i], scores++)) continue;
-        reply_error(r->client, "ERR value is not a valid float");
-        return false;
+        if (!num_parse_f64(r->argv[i], scores++)) return args_refuse(r->client, "ERR value is not a valid float");
     }
     return true;
 }
 
-/* All or, where a sum is not a number, those before it: that can only be the single one of INCR. */
-static void add_pairs(struct request *r, const struct addition *a, const double *scores) {
+/* Nothing is added before a failure: only the sum of INCR, which takes a single member, can be no number. */
+static void add_members(struct request *r, const struct addition *a, const double *scores) {
     struct client *c = r->client;
-    struct entry *e = db_write(c->db, &r->key);
+    struct entry *e;
     int64_t added = 0, updated = 0;
     bool single = a->conditions & ZSET_INCR;
     enum zset_outcome outcome = ZSET_NOTHING;
     double score = 0;
-    if (!zsets_check(c, e)) return;
+    if (!lookup_write(r, ENTRY_ZSET, &e)) return;
     for (int i = a->first, k = 0; i < r->argc; i += 2, k++) {
         if (e && k % AHEAD == 0 && i + 2 < r->argc) zset_prefetch(e, r->argv + i + 1, (r->argc - i) / 2, 2);
         score = scores[k];
@@ -94,35 +87,35 @@ static void add_pairs(struct request *r, const struct addition *a, const double 
     }
 }
 
-static void add(struct request *r, const struct addition *a) {
+static void add_to_zset(struct request *r, const struct addition *a) {
     double few[SCORES_INLINE];
     size_t n = (size_t)(r->argc - a->first) / 2;
     double *scores = n <= SCORES_INLINE ? few : alloc_get(n * sizeof *scores);
-    if (parse_scores(r, a->first, scores)) add_pairs(r, a, scores);
+    if (parse_scores(r, a->first, scores)) add_members(r, a, scores);
     if (scores != few) alloc_put(scores, n * sizeof *scores);
 }
 
 static void zadd(struct request *r) {
     struct addition a = {0, false, 0};
-    if (parse_addition(r, &a)) add(r, &a);
+    if (parse_addition(r, &a)) add_to_zset(r, &a);
 }
 
 static void zincrby(struct request *r) {
-    add(r, &(struct addition){ZSET_INCR, false, 2});
+    add_to_zset(r, &(struct addition){ZSET_INCR, false, 2});
 }
 
 /* --- Asking ---------------------------------------------------------------------------------- */
 
 static void zcard(struct request *r) {
-    struct entry *e = db_read(r->client->db, &r->key);
-    if (zsets_check(r->client, e)) reply_int(r->client, e ? (int64_t)zset_count(e) : 0);
+    struct entry *e;
+    if (lookup_read(r, ENTRY_ZSET, &e)) reply_int(r->client, e ? (int64_t)zset_count(e) : 0);
 }
 
 static void zscore(struct request *r) {
     struct client *c = r->client;
-    struct entry *e = db_read(c->db, &r->key);
+    struct entry *e;
     double score;
-    if (!zsets_check(c, e)) return;
+    if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     if (e && zset_score(e, r->argv[2], &score)) {
         reply_double(c, score);
     } else {
@@ -130,24 +123,30 @@ static void zscore(struct request *r) {
     }
 }
 
-static void zmscore(struct request *r) {
+void zsets_reply_each(struct request *r, void (*found)(struct client *c, double score),
+                      void (*missing)(struct client *c)) {
     struct client *c = r->client;
-    struct entry *e = db_read(c->db, &r->key);
+    struct entry *e;
     double score;
-    if (!zsets_check(c, e)) return;
+    if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     reply_array(c, (size_t)r->argc - 2);
     for (int i = 2; i < r->argc; i++) {
         if (e && (i - 2) % AHEAD == 0) zset_prefetch(e, r->argv + i, r->argc - i, 1);
         if (e && zset_score(e, r->argv[i], &score)) {
-            reply_double(c, score);
+            found(c, score);
         } else {
-            reply_null(c);
+            missing(c);
         }
     }
 }
 
+static void zmscore(struct request *r) {
+    zsets_reply_each(r, reply_double, reply_null);
+}
+
 static void reply_rank(struct request *r, bool from_the_end) {
     struct client *c = r->client;
+    struct entry *e;
     bool with_score = r->argc > 3;
     size_t rank;
     double score;
@@ -159,8 +158,7 @@ static void reply_rank(struct request *r, bool from_the_end) {
         reply_syntax_error(c);
         return;
     }
-    struct entry *e = db_read(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
+    if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     if (!e || !zset_rank(e, r->argv[2], &rank, &score)) {
         if (with_score) {
             reply_null_array(c);
@@ -183,13 +181,30 @@ static void zrevrank(struct request *r) {
     reply_rank(r, true);
 }
 
-/* --- Removing -------------------------------------------------------------------------------- */
+/* --- Storing and removing -------------------------------------------------------------------- */
+
+void zsets_store(struct client *c, const struct key *key, struct zset *z, const char *event) {
+    struct entry *old = db_write(c->db, key);
+    int64_t count = z ? (int64_t)z->order.count : 0;
+    if (z) {
+        zset_store(c->db, key, old, z);
+        db_changed(c->db, key, DB_ZSET, event);
+    } else if (old) {
+        keys_delete(c->db, key, old);
+    }
+    reply_int(c, count);
+}
+
+void zsets_removed(struct db *db, const struct key *key, struct entry *e, const char *event) {
+    db_changed(db, key, DB_ZSET, event);
+    if (zset_count(e) == 0) keys_delete_empty(db, key, e);
+}
 
 static void zrem(struct request *r) {
     struct client *c = r->client;
-    struct entry *e = db_write(c->db, &r->key);
+    struct entry *e;
     int64_t removed = 0;
-    if (!zsets_check(c, e)) return;
+    if (!lookup_write(r, ENTRY_ZSET, &e)) return;
     for (int i = 2; e && i < r->argc && zset_count(e) > 0; i++) {
         if ((i - 2) % AHEAD == 0 && r->argc > 3) zset_prefetch(e, r->argv + i, r->argc - i, 1);
         removed += zset_remove(c->db, &e, r->argv[i]);
@@ -198,88 +213,84 @@ static void zrem(struct request *r) {
     reply_int(c, removed);
 }
 
-size_t zsets_pop(struct client *c, const struct key *key, struct entry *e, bool last, size_t n,
-                 enum zsets_pop_form form) {
+/* --- Popping --------------------------------------------------------------------------------- */
+
+/* How popped members are put into the reply: member, score, member, score, or as arrays of two. */
+enum pop_form { FLAT, NESTED };
+
+/* Reply n members from an end, which must be there, without an array around them, and remove them. */
+static void pop_members(struct client *c, const struct key *key, struct entry *e, bool last, size_t n,
+                        enum pop_form form) {
     size_t count = zset_count(e);
-    if (n > count) n = count;
     struct zset_walk w;
     zset_walk_from(&w, e, last ? count : 0);
-    if (form != ZSETS_POP_BARE) reply_array(c, form == ZSETS_POP_NESTED ? n : 2 * n);
     for (size_t i = 0; i < n && (last ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
-        if (form == ZSETS_POP_NESTED) reply_array(c, 2);
+        if (form == NESTED) reply_array(c, 2);
         reply_bulk(c, w.member);
         reply_double(c, w.score);
     }
     zset_remove_span(c->db, &e, last ? count - n : 0, n);
     zsets_removed(c->db, key, e, last ? "zpopmax" : "zpopmin");
-    return n;
 }
 
-static void pop_key(struct request *r, bool last) {
+static size_t at_most_count(int64_t n, const struct entry *e) {
+    size_t count = zset_count(e);
+    return (uint64_t)n < count ? (size_t)n : count;
+}
+
+static void pop_bare(struct request *r, const struct key *key, struct entry *e, bool last) {
+    pop_members(r->client, key, e, last, 1, FLAT);
+}
+
+static size_t pop_nested(struct request *r, const struct key *key, struct entry *e, bool last, int64_t n) {
+    size_t taken = at_most_count(n, e);
+    reply_array(r->client, taken);
+    pop_members(r->client, key, e, last, taken, NESTED);
+    return taken;
+}
+
+const struct multi_pop zsets_pop_type = {
+    .type = ENTRY_ZSET,
+    .first = "min",
+    .last = "max",
+    .first_command = SLICE("ZPOPMIN"),
+    .last_command = SLICE("ZPOPMAX"),
+    .parts = 3,
+    .one = pop_bare,
+    .many = pop_nested,
+};
+
+static void pop_from_key(struct request *r, bool last) {
     struct client *c = r->client;
+    struct entry *e;
     int64_t n = 1;
     if (r->argc > 3) {
         reply_syntax_error(c);
         return;
     }
     if (r->argc == 3 && !args_count(c, r->argv[2], &n)) return;
-    struct entry *e = db_write(c->db, &r->key);
-    if (!zsets_check(c, e)) return;
+    if (!lookup_write(r, ENTRY_ZSET, &e)) return;
     if (!e || n == 0) {
         reply_array(c, 0);
-        return;
+    } else if (c->resp > 2 && r->argc == 3) {
+        pop_nested(r, &r->key, e, last, n);
+    } else {
+        size_t taken = at_most_count(n, e);
+        reply_array(c, 2 * taken);
+        pop_members(c, &r->key, e, last, taken, FLAT);
     }
-    zsets_pop(c, &r->key, e, last, (size_t)n, c->resp > 2 && r->argc == 3 ? ZSETS_POP_NESTED : ZSETS_POP_FLAT);
 }
 
 static void zpopmin(struct request *r) {
-    pop_key(r, false);
+    pop_from_key(r, false);
 }
 
 static void zpopmax(struct request *r) {
-    pop_key(r, true);
-}
-
-bool zsets_parse_mpop(struct request *r, int at, struct zsets_mpop *m) {
-    struct client *c = r->client;
-    if (!args_at_least(c, r->argv[at], 1, "ERR numkeys should be greater than 0", &m->key_count)) return false;
-    if (m->key_count >= r->argc - at - 1) goto syntax_error;
-    m->keys = r->argv + at + 1;
-    at += (int)m->key_count + 1;
-    m->last = slice_is(r->argv[at], "max");
-    if (!m->last && !slice_is(r->argv[at], "min")) goto syntax_error;
-    m->n = 1;
-    if (++at == r->argc) return true;
-    if (at + 1 == r->argc || !slice_is(r->argv[at], "count")) goto syntax_error;
-    if (!args_at_least(c, r->argv[at + 1], 1, "ERR count should be greater than 0", &m->n)) return false;
-    if (at + 2 == r->argc) return true;
-syntax_error:
-    reply_syntax_error(c);
-    return false;
-}
-
-bool zsets_mpop(struct request *r, const struct zsets_mpop *m) {
-    struct client *c = r->client;
-    for (int64_t i = 0; i < m->key_count; i++) {
-        struct key key = key_of(m->keys[i]);
-        struct entry *e = db_write(c->db, &key);
-        if (!zsets_check(c, e)) return true;
-        if (!e) continue;
-        reply_array(c, 2);
-        reply_bulk(c, key.name);
-        size_t n = zsets_pop(c, &key, e, m->last, (size_t)m->n, ZSETS_POP_NESTED);
-        char digits[NUM_I64_MAX];
-        struct slice argv[] = {m->last ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), key.name,
-                               slice_of(digits, (size_t)num_print_i64(digits, (int64_t)n))};
-        propagate_as(argv, 3);
-        return true;
-    }
-    return false;
+    pop_from_key(r, true);
 }
 
 static void zmpop(struct request *r) {
-    struct zsets_mpop m;
-    if (zsets_parse_mpop(r, 1, &m) && !zsets_mpop(r, &m)) reply_null_array(r->client);
+    multi_pop_many(r, &zsets_pop_type, false);
 }
 
 static const struct command_keys zmpop_keys[] = {
@@ -288,14 +299,8 @@ static const struct command_keys zmpop_keys[] = {
 };
 
 static const struct command zsets_commands[] = {
-    {.name = "zadd",
-     .body = zadd,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 3,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
+    {"zadd", zadd, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 3,
+     .group = GROUP_SORTED_SET, .since = "1.2.0",
      .summary = "Put members with scores into a sorted set, or change their scores.",
      .complexity = "O(m log n) for m members, put into n",
      .syntax = "key:key [condition:(NX | XX)@3.0.2] [comparison:(GT | LT)@6.2.0] [change=CH@3.0.2] "
@@ -303,118 +308,42 @@ static const struct command zsets_commands[] = {
      .history = "2.4.0|Takes several members.\n"
                 "3.0.2|New: `XX`, `NX`, `CH`, `INCR`.\n"
                 "6.2.0|New: `GT`, `LT`."},
-    {.name = "zcard",
-     .body = zcard,
-     .arity = 2,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
-     .summary = "Count the members of a sorted set.",
-     .syntax = "key:key",
-     .key_flags = "RO"},
-    {.name = "zincrby",
-     .body = zincrby,
-     .arity = 4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-     .first_key = 1,
-     .member = 3,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
-     .summary = "Add to the score of a member.",
-     .complexity = "O(log n) for n members",
-     .syntax = "key:key increment:integer member",
+    {"zcard", zcard, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET, .since = "1.2.0",
+     .summary = "Count the members of a sorted set.", .syntax = "key:key", .key_flags = "RO"},
+    {"zincrby", zincrby, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 3,
+     .group = GROUP_SORTED_SET, .since = "1.2.0", .summary = "Add to the score of a member.",
+     .complexity = "O(log n) for n members", .syntax = "key:key increment:integer member",
      .key_flags = "RW access update"},
-    {.name = "zmscore",
-     .body = zmscore,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "6.2.0",
-     .summary = "Read the scores of several members.",
-     .complexity = "O(n) for n members asked for",
+    {"zmscore", zmscore, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET,
+     .since = "6.2.0", .summary = "Read the scores of several members.", .complexity = "O(n) for n members asked for",
      .syntax = "key:key member..."},
-    {.name = "zpopmax",
-     .body = zpopmax,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "5.0.0",
+    {"zpopmax", zpopmax, -2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET, .since = "5.0.0",
      .summary = "Take out the members with the highest scores.",
-     .complexity = "O(log n + m) for n members, m of them taken",
-     .syntax = "key:key [count:integer]",
+     .complexity = "O(log n + m) for n members, m of them taken", .syntax = "key:key [count:integer]",
      .key_flags = "RW access delete"},
-    {.name = "zpopmin",
-     .body = zpopmin,
-     .arity = -2,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .group = GROUP_SORTED_SET,
-     .since = "5.0.0",
+    {"zpopmin", zpopmin, -2, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .group = GROUP_SORTED_SET, .since = "5.0.0",
      .summary = "Take out the members with the lowest scores.",
-     .complexity = "O(log n + m) for n members, m of them taken",
-     .syntax = "key:key [count:integer]",
+     .complexity = "O(log n + m) for n members, m of them taken", .syntax = "key:key [count:integer]",
      .key_flags = "RW access delete"},
-    {.name = "zmpop",
-     .body = zmpop,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
-     .group = GROUP_SORTED_SET,
-     .since = "7.0.0",
+    {"zmpop", zmpop, -4, .flags = CMD_WRITE | CMD_MOVABLE_KEYS, .group = GROUP_SORTED_SET, .since = "7.0.0",
      .summary = "Take members from an end of the first sorted set that has any.",
      .complexity = "O(k + log n + m) for k keys and n members, m of them taken",
-     .syntax = "numkeys:integer key:key... where:(MIN | MAX) [COUNT count:integer]",
-     .keys = zmpop_keys},
-    {.name = "zrem",
-     .body = zrem,
-     .arity = -3,
-     .flags = CMD_WRITE | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
-     .summary = "Take members out of a sorted set.",
-     .complexity = "O(m log n) for m members, taken out of n",
-     .syntax = "key:key member...",
-     .history = "2.4.0|Takes several members.",
-     .key_flags = "RW delete"},
-    {.name = "zscore",
-     .body = zscore,
-     .arity = 3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_SORTED_SET,
-     .since = "1.2.0",
-     .summary = "Read the score of a member.",
-     .syntax = "key:key member"},
-    {.name = "zrank",
-     .body = zrank,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Count the members that stand before this one in a sorted set.",
-     .complexity = "O(log n) for n members",
-     .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .syntax = "numkeys:integer key:key... where:(MIN | MAX) [COUNT count:integer]", .keys = zmpop_keys},
+    {"zrem", zrem, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
+     .since = "1.2.0", .summary = "Take members out of a sorted set.",
+     .complexity = "O(m log n) for m members, taken out of n", .syntax = "key:key member...",
+     .history = "2.4.0|Takes several members.", .key_flags = "RW delete"},
+    {"zscore", zscore, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
+     .since = "1.2.0", .summary = "Read the score of a member.", .syntax = "key:key member"},
+    {"zrank", zrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
+     .since = "2.0.0", .summary = "Count the members that stand before this one in a sorted set.",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
      .history = "7.2.0|New: `WITHSCORE`."},
-    {.name = "zrevrank",
-     .body = zrevrank,
-     .arity = -3,
-     .flags = CMD_READONLY | CMD_FAST,
-     .first_key = 1,
-     .member = 2,
-     .group = GROUP_SORTED_SET,
-     .since = "2.0.0",
-     .summary = "Count the members that stand behind this one in a sorted set.",
-     .complexity = "O(log n) for n members",
-     .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+    {"zrevrank", zrevrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
+     .since = "2.0.0", .summary = "Count the members that stand behind this one in a sorted set.",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
      .history = "7.2.0|New: `WITHSCORE`."},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module zsets_module = {.commands = zsets_commands};

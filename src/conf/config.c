@@ -12,29 +12,20 @@
 #include <strings.h>
 
 #define ROWS_MAX 512
-#define UNSUPPORTED_MAX 32
 
 static int protected_permit; /* enum permit: may clients set options that are OPTION_PROTECTED? */
 
 static const struct option config_rows[] = {
-    {.name = "enable-protected-configs",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &protected_permit,
-     .initial = "no",
-     .names = permit_names},
-    {.name = NULL},
+    {"enable-protected-configs", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &protected_permit,
+     .initial = "no", .names = permit_names},
+    {NULL},
 };
 
 static const struct option *rows[ROWS_MAX];
-static bool warned[ROWS_MAX]; /* the log has said that this planned option has no effect */
+static bool warned[ROWS_MAX]; /* the log has said that this missing option has no effect */
 static size_t row_count;
 static bool starting = true;
 static char *path;
-static struct {
-    char *names[UNSUPPORTED_MAX];
-    size_t count;
-} unsupported;
 
 /* --- the register ---------------------------------------------------------------------------- */
 
@@ -101,6 +92,25 @@ size_t config_index(const struct option *o) {
     return i;
 }
 
+/* --- options without effect ------------------------------------------------------------------ */
+
+const char config_refused[] =
+    "this version of kura cannot do what the directive asks for, and to ignore it would leave the "
+    "server open or lose data";
+
+/* The value asks for something: neither the default nor an empty one. */
+static bool asks(const struct option *o) {
+    struct buf value = {0};
+    directive_print(o, &value);
+    bool empty = value.len == 0;
+    buf_free(&value);
+    return !empty && !directive_is_initial(o);
+}
+
+static bool is_refused(const struct option *o) {
+    return (o->flags & OPTION_PROTECTIVE) && asks(o);
+}
+
 /* --- start-up -------------------------------------------------------------------------------- */
 
 bool config_is_starting(void) {
@@ -109,28 +119,12 @@ bool config_is_starting(void) {
 
 bool config_set_at_start(const struct option *o, const char *const *words, int count, const char **error) {
     if (!directive_read(o, words, count, error)) return false;
-    return !o->apply || o->apply(error);
+    *error = config_refused;
+    return !is_refused(o) && (!o->apply || o->apply(error));
 }
 
-void config_note_unsupported(const char *name) {
-    for (size_t i = 0; i < unsupported.count; i++) {
-        if (strcasecmp(unsupported.names[i], name) == 0) return;
-    }
-    if (unsupported.count == UNSUPPORTED_MAX) return;
-    unsupported.names[unsupported.count++] = alloc_copy_string(name);
-}
-
-/* An empty value asks for nothing, so there is nothing to warn of. */
-static bool is_empty(const struct option *o) {
-    struct buf value = {0};
-    directive_print(o, &value);
-    bool empty = value.len == 0;
-    buf_free(&value);
-    return empty;
-}
-
-static void warn_planned(size_t i) {
-    if (warned[i] || !(rows[i]->flags & OPTION_PLANNED) || directive_is_initial(rows[i]) || is_empty(rows[i])) return;
+static void warn_missing(size_t i) {
+    if (warned[i] || !(rows[i]->flags & OPTION_MISSING) || !asks(rows[i])) return;
     warned[i] = true;
     log_warning("WARNING: the option '%s' is accepted, but has no effect in this version of kura", rows[i]->name);
 }
@@ -138,11 +132,7 @@ static void warn_planned(size_t i) {
 void config_started(void) {
     starting = false;
     for (size_t i = 0; i < row_count; i++) {
-        warn_planned(i);
-    }
-    for (size_t i = 0; i < unsupported.count; i++) {
-        log_warning("WARNING: the directive '%s' is accepted, but has no effect in this version of kura",
-                    unsupported.names[i]);
+        warn_missing(i);
     }
 }
 
@@ -209,6 +199,8 @@ static bool read_all(struct change *list, int count, struct config_error *error)
         directive_print(list[i].row, &after);
         list[i].changed = !slice_eq(buf_slice(&list[i].before), buf_slice(&after));
         buf_free(&after);
+        error->text = config_refused;
+        if (list[i].changed && is_refused(list[i].row)) return false;
     }
     return true;
 }
@@ -263,7 +255,7 @@ bool config_set(const struct slice *pairs, int count, bool local, struct config_
         restore(list, count, true);
     }
     for (int i = 0; i < count; i++) {
-        if (fine && list[i].changed) warn_planned(config_index(list[i].row));
+        if (fine && list[i].changed) warn_missing(config_index(list[i].row));
         buf_free(&list[i].before);
     }
     alloc_put(list, bytes);

@@ -27,13 +27,14 @@ struct config_error {
  * with *error: nothing has changed. O(count * options). */
 bool config_set(const struct slice *pairs, int count, bool local, struct config_error *error);
 
+/* The error of an option or a directive that is OPTION_PROTECTIVE. */
+extern const char config_refused[];
+
 /* Set one option at start-up, whatever its flags forbid at run time. False with *error, valid until the next change. */
 bool config_set_at_start(const struct option *o, const char *const *words, int count, const char **error);
-/* End start-up. Logs each option and directive that was given but has no effect in this version. */
+/* End start-up. Logs each missing option that was given. */
 void config_started(void);
 bool config_is_starting(void);
-/* Log this directive in config_started(), once: it was accepted, but has no row. The name is copied. */
-void config_note_unsupported(const char *name);
 
 /* The absolute path of the configuration file; "" if there is none. Valid until config_set_path(), which copies. */
 const char *config_path(void);

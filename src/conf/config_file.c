@@ -19,6 +19,11 @@
 #define INCLUDES_MAX 32 /* depth of files that include each other */
 
 static int include_depth;
+static const char *included; /* the file that is being read, if another one includes it */
+static struct {
+    const char *name;
+    int lines;
+} first_file; /* the named file stands at the beginning of the text; name NULL: there is none */
 
 static void load_text(struct slice text);
 
@@ -27,6 +32,8 @@ static void die(int line, struct slice text, const char *error) {
     fprintf(stderr, "Reading the configuration file, at line %d\n", line);
     fprintf(stderr, ">>> '%.*s'\n", (int)text.len, text.ptr);
     fprintf(stderr, "%s\n", error);
+    const char *file = included ? included : line <= first_file.lines ? first_file.name : NULL;
+    if (file) fprintf(stderr, "The line is in %s\n", file);
     exit(1);
 }
 
@@ -64,8 +71,11 @@ static struct slice trim(struct slice s) {
 
 static void load_one(const char *file) {
     struct buf text = {0};
+    const char *includer = included;
     read_file(file, &text);
+    included = file;
     load_text(buf_slice(&text));
+    included = includer;
     buf_free(&text);
 }
 
@@ -89,23 +99,35 @@ static const char *load_include(const char *pattern) {
 
 static const char unknown[] = "Bad directive or wrong number of arguments";
 
+/* A line that Redis writes for the user that everybody is: it permits everything. */
+static bool is_open_user(const struct words *w) {
+    static const char *const rules[] = {"on", "nopass", "sanitize-payload", "~*", "&*", "+@all"};
+    if (strcmp(w->at[1], "default") != 0) return false;
+    for (int i = 2; i < w->count; i++) {
+        size_t known = 0;
+        while (known < sizeof rules / sizeof rules[0] && strcasecmp(w->at[i], rules[known]) != 0)
+            known++;
+        if (known == sizeof rules / sizeof rules[0]) return false;
+    }
+    return true;
+}
+
 /* Directives that have no row, so CONFIG GET does not know them. Returns the error, or NULL. */
 static const char *load_directive(const struct words *w) {
     static const struct {
         const char *name;
         int least, most; /* words with the name */
-    } accepted[] = {{"user", 2, INT32_MAX}, {"rename-command", 3, 3}, {"loadmodule", 2, INT32_MAX}};
+    } protective[] = {{"user", 2, INT32_MAX}, {"rename-command", 3, 3}, {"loadmodule", 2, INT32_MAX}};
     static const char *const obsolete[] = {"list-max-ziplist-entries", "list-max-ziplist-value",
                                            "lua-replicate-commands"};
     const char *name = w->at[0];
     if (words_hold_nul((const char *const *)w->at, w->count)) return unknown;
     if (strcasecmp(name, "include") == 0 && w->count == 2) return load_include(w->at[1]);
     if (strcasecmp(name, "sentinel") == 0) return "sentinel directive while not in sentinel mode";
-    for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
-        if (strcasecmp(name, accepted[i].name) != 0) continue;
-        if (w->count < accepted[i].least || w->count > accepted[i].most) return unknown;
-        config_note_unsupported(accepted[i].name);
-        return NULL;
+    for (size_t i = 0; i < sizeof protective / sizeof protective[0]; i++) {
+        if (strcasecmp(name, protective[i].name) != 0) continue;
+        if (w->count < protective[i].least || w->count > protective[i].most) return unknown;
+        return strcasecmp(name, "user") == 0 && is_open_user(w) ? NULL : config_refused;
     }
     for (size_t i = 0; i < sizeof obsolete / sizeof obsolete[0]; i++) {
         if (strcasecmp(name, obsolete[i]) == 0 && w->count == 2) return NULL;
@@ -186,6 +208,13 @@ static void append_options(struct buf *text, int count, char *const *words) {
     }
 }
 
+static int count_lines(struct slice text) {
+    int lines = 0;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.ptr[i] == '\n';
+    return lines;
+}
+
 static void remember_path(const char *file) {
     struct buf absolute = {0};
     char folder[4096];
@@ -200,6 +229,8 @@ void config_load(const char *file, bool from_stdin, int count, char *const *word
     if (file) {
         read_file(file, &text);
         remember_path(file);
+        first_file.name = file;
+        first_file.lines = 1 + count_lines(buf_slice(&text));
     }
     if (from_stdin) {
         log_warning("Reading config from stdin");

@@ -39,13 +39,6 @@ static inline uint64_t slot_code(uint64_t slot) {
     return slot >> CODE_SHIFT;
 }
 
-/* The order of members with the same score. */
-static inline int compare_members(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0; /* an empty slice's pointer may be NULL */
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* The four arrays of an inner block. */
 static inline uint64_t *keys(const struct inner *n) {
     return (uint64_t *)(uintptr_t)n->words;

@@ -28,7 +28,7 @@ static inline struct gap gap_of(const struct member *m, enum tie tie) {
 /* True if a record with the key of the gap is before the gap. */
 static inline bool tied_before(const struct gap *gap, const struct member *m) {
     if (gap->tie == TIE_BEFORE || gap->tie == TIE_BEHIND) return gap->tie == TIE_BEHIND;
-    int order = compare_members(member_slice(m), gap->member);
+    int order = slice_compare(member_slice(m), gap->member);
     return order < 0 || (order == 0 && gap->tie == TIE_MEMBER_BEHIND);
 }
 static inline bool is_before(const struct gap *gap, const struct member *m) {

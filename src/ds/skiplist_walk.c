@@ -106,7 +106,7 @@ static size_t check_leaf(const struct leaf *l, struct check *c) {
         assert(key >> l->shift >= l->base && (key >> l->shift) - l->base == slot_code(l->slots[i]));
         if (c->last) {
             uint64_t before = key_of(c->last);
-            assert(before < key || (before == key && compare_members(member_slice(c->last), member_slice(m)) < 0));
+            assert(before < key || (before == key && slice_compare(member_slice(c->last), member_slice(m)) < 0));
         }
         c->last = m;
     }

@@ -1,3 +1,5 @@
+/* See bgsave.h. Changes are counted in db_metrics.dirty since the last save. A child sees the dataset as it was at the
+ * fork: when it has succeeded, only the changes until then are subtracted. */
 #include "durable/bgsave.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -10,7 +12,6 @@
 #include "durable/snapshot.h"
 #include "persist/child.h"
 #include "persist/files.h"
-#include "persist/rdb.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
@@ -29,11 +30,11 @@ static struct {
     int64_t seconds[SAVE_POINTS];
     int64_t changes[SAVE_POINTS];
     int count;
-    bool named; /* at start-up: by a line of the file already, so that further lines add to it */
+    bool named; /* a line of the configuration file has set points, so further lines add to them */
 } save;
 static bool stop_writes;
 static int64_t tried_s;      /* when the last child was forked */
-static int64_t dirty_before; /* changes that the running child has seen */
+static int64_t dirty_before; /* value of db_metrics.dirty at the fork */
 
 bool bgsave_has_points(void) {
     return save.count > 0;
@@ -62,14 +63,14 @@ static void save_done(void *ctx, const struct child_end *end) {
     if (end->signal) {
         log_warning("Background saving terminated by signal %d", end->signal);
         remove_temp_file(end->pid);
-        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* that one is the server's own, and no failure */
+        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* child_kill() sends SIGUSR1: no failure */
     } else if (end->status) {
         log_warning("Background saving error");
         bgsave_status.failed = true;
     } else {
         log_notice("Background saving terminated with success");
         db_metrics.dirty -= dirty_before;
-        snapshot_figures.saved_s = now_s;
+        snapshot_metrics.saved_s = now_s;
         bgsave_status.failed = false;
     }
     bgsave_status.took_s = now_s - bgsave_status.began_s;
@@ -94,7 +95,7 @@ bool bgsave_now(void) {
 bool bgsave_start(void) {
     struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
     if (child_running() != CHILD_NONE) return false;
-    snapshot_figures.saves++;
+    snapshot_metrics.saves++;
     tried_s = time(NULL);
     dirty_before = db_metrics.dirty;
     bgsave_status.scheduled = false;
@@ -108,17 +109,17 @@ bool bgsave_start(void) {
     return true;
 }
 
-/* FLUSHALL: neither the snapshot on disk nor the one under way may bring the keys back. */
-static void all_emptied(void) {
+/* FLUSHALL: neither the snapshot on disk nor one that is being written may bring the keys back. */
+static void bgsave_emptied(void) {
     if (loading_is_active()) return;
     if (child_running() == CHILD_RDB) child_kill();
     if (save.count == 0) return;
     bgsave_now();
-    db_metrics.dirty++; /* so that FLUSHALL counts as a change, as it does in Redis */
+    db_metrics.dirty++; /* as in Redis, FLUSHALL itself counts as a change since the save */
 }
 
 static void listen_to_flushall(void) {
-    static const struct db_hooks hooks = {.emptied = all_emptied};
+    static const struct db_hooks hooks = {.emptied = bgsave_emptied};
     changes_listen(CHANGES_SNAPSHOT, &hooks);
 }
 
@@ -130,7 +131,7 @@ void bgsave_schedule(void) {
 
 static bool point_reached(int64_t now_s) {
     for (int i = 0; i < save.count; i++) {
-        if (db_metrics.dirty < save.changes[i] || now_s - snapshot_figures.saved_s <= save.seconds[i]) continue;
+        if (db_metrics.dirty < save.changes[i] || now_s - snapshot_metrics.saved_s <= save.seconds[i]) continue;
         log_notice("%lld changes in %lld seconds. Saving...", (long long)save.changes[i], (long long)save.seconds[i]);
         return true;
     }
@@ -145,10 +146,10 @@ void bgsave_tick(void) {
 
 /* --- options --------------------------------------------------------------------------------- */
 
-/* At start-up the first line replaces the initial points and the following ones add
- * to them; `save ""` removes all. At run time the value says everything. */
+/* At start-up, the first line replaces the initial points and the next ones add to them; `save ""` removes all points.
+ * At run time, the value is the whole list. */
 static bool set_save(const char *const *words, int count, const char **error) {
-    static bool registered; /* the first call brings the initial value */
+    static bool registered; /* false in the first call, which sets the initial value */
     bool none = count == 0 || (count == 1 && words[0][0] == '\0');
     int64_t seconds[SAVE_POINTS], changes[SAVE_POINTS];
     *error = "Invalid save parameters";
@@ -183,15 +184,10 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {.name = "save",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = SAVE_INITIAL,
-     .set = set_save,
-     .get = get_save,
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .set = set_save, .get = get_save,
      .lines = write_save_lines},
-    {.name = "stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
-    {.name = NULL},
+    {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
+    {NULL},
 };
 
 const struct module bgsave_module = {.options = bgsave_rows, .start = listen_to_flushall};

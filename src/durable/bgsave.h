@@ -1,24 +1,28 @@
-/* Snapshots that a forked child writes: BGSAVE, and the save points that ask for one after so many changes in so much
- * time. */
+/* Snapshots that a forked child writes (BGSAVE), and the save points that begin one: after so many changes, when so
+ * many seconds have passed since the last save. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 struct bgsave_status {
-    bool failed, scheduled; /* the last one failed; one is to come when the running child has ended */
-    int64_t began_s;        /* wall clock of the one that runs; 0: none */
-    int64_t took_s;         /* the last one; -1: there was none */
+    bool failed;     /* the last save failed */
+    bool scheduled;  /* begin a save when the running child has ended */
+    int64_t began_s; /* wall clock of the start of the save that runs; 0: none runs */
+    int64_t took_s;  /* duration of the last save; -1: there was none */
 };
 extern struct bgsave_status bgsave_status;
-extern void (*bgsave_ended)(void); /* a save has succeeded or failed; NULL: nobody listens */
+/* Hook: a save has succeeded or failed, so bgsave_stops_writes() may have changed. NULL: not used. */
+extern void (*bgsave_ended)(void);
 
-bool bgsave_has_points(void); /* is any save point set? */
-/* Writes are to be refused: the last one failed, and nobody may rely on the next. */
+bool bgsave_has_points(void); /* at least one save point is set */
+/* Writes must be refused: save points are set, the last save failed, and stop-writes-on-bgsave-error is set. */
 bool bgsave_stops_writes(void);
 
-/* In the foreground, at once: SAVE and whatever else replaces the file. False has been logged. Success is news for
- * bgsave_stops_writes(). */
+/* Save at once, in this process, as SAVE does. False: that failed; logged. O(keys). */
 bool bgsave_now(void);
-bool bgsave_start(void); /* false has been logged. A child may be running: ask first */
-void bgsave_schedule(void);
-void bgsave_tick(void); /* some times a second: save points and what was scheduled, when no child is running */
+/* Fork a child that saves. False: a child is running already (not logged), or the fork failed (logged). */
+bool bgsave_start(void);
+void bgsave_schedule(void); /* begin a save in the next tick without a running child */
+/* A few times a second: begin a save if one is scheduled or a save point is reached, unless a child is running. After a
+ * failure, wait some seconds. */
+void bgsave_tick(void);

@@ -1,12 +1,14 @@
-/* Connects the append-only file and snapshots to the server: the sink of propagation, the flush before replies leave,
- * the refusal of writes after disk errors, the work that the cron begins, INFO persistence. */
+/* Connects the append-only file and snapshots to the server: commands go to the file, which is written before replies
+ * leave; writes are refused after disk errors; the cron begins saves and rewrites; the end of the process saves. */
 #pragma once
 #include <stdbool.h>
 
 struct buf;
 
-/* At start-up, when clients can connect: load the dataset, or end the process; from here on changes are logged. */
+/* Load the dataset, or end the process if that fails; from then on changes are logged. Call it when clients can connect
+ * already: they get -LOADING meanwhile. */
 void durability_start(void);
-void durability_write_info(struct buf *out); /* the fields of INFO persistence */
-/* DEBUG LOADAOF: replace the dataset by what the append-only file has. False has been logged. */
+/* DEBUG LOADAOF: replace the dataset by the contents of the append-only file. False: that failed; logged. */
 bool durability_reload(void);
+/* Append the fields of INFO persistence (durability_info.c). */
+void durability_write_info(struct buf *out);

@@ -1,3 +1,6 @@
+/* See loading.h. Commands of the append-only file are run in batches, in which their keys are prefetched, as the wave
+ * does with the requests of clients. They belong to a client without a connection; call_replay() keeps them from being
+ * propagated again. */
 #include "durable/loading.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -9,7 +12,7 @@
 #include "persist/aof.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
-#include "process/lifecycle.h"
+#include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "store/db.h"
@@ -20,27 +23,29 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TURN_EVERY_US 10000 /* how long clients may have to wait for their -LOADING */
+#define TURN_EVERY_US 10000 /* clients wait this long for -LOADING at most */
 
 static struct {
-    bool active, serving; /* serving: the loop may be turned, as nobody else is doing it */
+    bool active;
+    bool serving; /* at start-up: the loop is not running yet, so it may be turned here */
     int64_t started_s, turned_us;
-    uint64_t total_bytes, files_bytes, file_bytes; /* of all; of files that are done; of the one at hand */
+    uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
-static const struct gate gate = {.passes = CMD_LOADING, .error = "LOADING Redis is loading the dataset in memory"};
+static const struct gate loading_gate = {.passes = CMD_LOADING,
+                                         .error = "LOADING Redis is loading the dataset in memory"};
 
 bool loading_is_active(void) {
     return loading.active;
 }
 
-/* --- while it lasts -------------------------------------------------------------------------- */
+/* --- during loading -------------------------------------------------------------------------- */
 
-/* A turn as cron_turn() is one, but that nothing expires. */
+/* Like cron_turn(), but nothing expires. */
 static int loading_turn(void) {
     clock_update();
     wave_run();
-    lifecycle_turn();
+    shutdown_turn();
     client_reap();
     return 0;
 }
@@ -52,8 +57,8 @@ void loading_progress(void *ctx, uint64_t bytes) {
     if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
     loop_poll(loading_turn);
     loading.turned_us = clock_mono_us();
-    if (!lifecycle_is_ending()) return;
-    lifecycle_end();
+    if (!shutdown_is_requested()) return;
+    shutdown_finish();
     _exit(0);
 }
 
@@ -62,7 +67,7 @@ void loading_begin(uint64_t total_bytes) {
     loading.started_s = clock_wall_us() / 1000000;
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
-    gates_set(GATES_LOADING, &gate);
+    gates_set(GATES_LOADING, &loading_gate);
     expire_suspend(true);
 }
 
@@ -89,7 +94,7 @@ void loading_describe(struct buf *out) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-/* Whose commands they are: a client without a connection. */
+/* The client without a connection to which the commands belong. */
 static struct client *replayer(void) {
     static struct client c;
     if (c.db == NULL) {
@@ -101,11 +106,13 @@ static struct client *replayer(void) {
     return &c;
 }
 
-/* What stands in a log changed something once, or selects. All else could only do harm: its clients do not exist. */
+/* A log has only commands that can change something, and SELECT. Others could do harm: their clients do not exist. */
 static bool belongs_in_log(const struct command *command) {
     return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
 }
 
+/* Prepare up to count requests and begin to prefetch their keys. Returns the number of those before the first one that
+ * does not belong in a log. */
 static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count,
                       struct prefetch *ahead) {
     struct client *c = replayer();
@@ -120,7 +127,7 @@ static size_t prepare(struct request *requests, const struct aof_command *comman
     return count;
 }
 
-/* For tests that need loading to take its time. */
+/* For tests that need a slow load. */
 static void linger(size_t commands) {
     rdb_load_delay(commands + 1);
     loading_progress(NULL, loading.file_bytes);
@@ -156,12 +163,12 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     return true;
 }
 
-static void sized(void *ctx, uint64_t bytes) {
+static void aof_sized(void *ctx, uint64_t bytes) {
     (void)ctx;
     loading_begin(bytes);
 }
 
-static void begun(void *ctx, const char *name) {
+static void aof_file_begun(void *ctx, const char *name) {
     (void)ctx;
     (void)name;
     loading.files_bytes += loading.file_bytes;
@@ -172,8 +179,8 @@ static void begun(void *ctx, const char *name) {
 static enum aof_load load_aof(void) {
     static const struct aof_load_hooks hooks = {
         .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
-        .sized = sized,
-        .begun = begun,
+        .sized = aof_sized,
+        .begun = aof_file_begun,
     };
     int64_t began_us = clock_mono_us();
     enum aof_load result = aof_load(&hooks);

@@ -1,8 +1,9 @@
-/* Reading the dataset at start-up: from the append-only file if that is on, else from the snapshot.
+/* Reading the dataset: at start-up from the append-only file if that is on, else from the snapshot; later for DEBUG
+ * RELOAD and DEBUG LOADAOF.
  *
- * Meanwhile the loop is turned now and then: clients may connect, PING and INFO are answered, and everything that
- * touches data gets -LOADING. What cannot be loaded ends the process with status 1 and a message, before anything
- * has been written; by _exit(), since nobody is left to clean up for. */
+ * At start-up, the loop is turned now and then meanwhile: clients may connect, PING and INFO are answered, and commands
+ * on data get -LOADING. If the dataset cannot be loaded, a message is logged and the process ends with status 1 before
+ * anything was written; it ends by _exit(), since there is nothing to clean up. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,21 +13,26 @@ struct buf;
 struct aof_command;
 
 void loading_start_up(bool from_aof);
-enum loading_result { LOADING_DONE, LOADING_ABSENT, LOADING_BROKEN };
-/* Add the keys of the snapshot to the databases. merge: keys that are there already are overwritten, else they are an
- * error. BROKEN: logged, with the reason, the place and the number of keys that were loaded. */
+enum loading_result {
+    LOADING_DONE,
+    LOADING_ABSENT, /* there is no such file */
+    LOADING_BROKEN, /* logged, with the reason, the offset and the number of keys that were loaded */
+};
+/* Add the keys of the snapshot to the databases. merge: a key that is there already is overwritten; otherwise it is an
+ * error. */
 enum loading_result loading_snapshot(bool merge);
-bool loading_again(void); /* empty the databases, and read the append-only file. False has been logged. */
+bool loading_again(void); /* empty the databases and read the append-only file. False: that failed; logged */
 bool loading_is_active(void);
-/* The fields of INFO persistence that are there only meanwhile. */
+/* Append the fields of INFO persistence that are there only during loading. */
 void loading_describe(struct buf *out);
 
-/* Around the reading of so many bytes: nothing expires and clients are kept out. */
+/* Around the reading of a file of this size: in between, nothing expires and the gate keeps commands on data out. */
 void loading_begin(uint64_t total_bytes);
 void loading_end(void);
-/* So many bytes of this file are done; turns the loop now and then. A reader_progress_fn. */
+/* Called by readers: this many bytes of the current file are done. Turns the loop now and then. A reader_progress_fn.
+ * */
 void loading_progress(void *ctx, uint64_t bytes);
 
-/* Carry out commands from a log, in order, with no gates and no replies. Returns how many could be: the next one does
- * not exist, or is none that a log can hold. */
+/* Run commands from a log, in order, without gates and replies. Returns the number of commands that were run: if it is
+ * smaller than count, the next one is unknown, has a wrong number of arguments, or does not belong in a log. */
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count);

@@ -1,4 +1,5 @@
-/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. */
+/* The commands SAVE, BGSAVE, LASTSAVE and BGREWRITEAOF. A background save waits while a child is running, and inside
+ * EXEC, since a fork in the middle of a transaction would save half of it. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "durable/bgsave.h"
@@ -61,46 +62,23 @@ static void bgrewriteaof(struct request *r) {
 }
 
 static void lastsave(struct request *r) {
-    reply_int(r->client, snapshot_figures.saved_s);
+    reply_int(r->client, snapshot_metrics.saved_s);
 }
 
 static const struct command persistence_commands[] = {
-    {.name = "save",
-     .body = save,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Write a snapshot while all clients wait.",
-     .complexity = "O(n) for n keys"},
-    {.name = "bgsave",
-     .body = bgsave,
-     .arity = -1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Let a child process write a snapshot.",
-     .complexity = "O(n) for n pages of memory, at the fork",
-     .syntax = "[SCHEDULE@3.2.2]",
+    {"save", save, 1, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Write a snapshot while all clients wait.", .complexity = "O(n) for n keys"},
+    {"bgsave", bgsave, -1, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Let a child process write a snapshot.",
+     .complexity = "O(n) for n pages of memory, at the fork", .syntax = "[SCHEDULE@3.2.2]",
      .history = "3.2.2|New: `SCHEDULE`."},
-    {.name = "bgrewriteaof",
-     .body = bgrewriteaof,
-     .arity = 1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Let a child process write the append-only file anew.",
+    {"bgrewriteaof", bgrewriteaof, 1, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "Let a child process write the append-only file anew.",
      .complexity = "O(n) for n pages of memory, at the fork"},
-    {.name = "lastsave",
-     .body = lastsave,
-     .arity = 1,
-     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .acl = ACL_ADMIN | ACL_DANGEROUS,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "Tell at which Unix time the last snapshot succeeded.",
+    {"lastsave", lastsave, 1, .flags = CMD_LOADING | CMD_STALE | CMD_FAST, .acl = ACL_ADMIN | ACL_DANGEROUS,
+     .group = GROUP_SERVER, .since = "1.0.0", .summary = "Tell at which Unix time the last snapshot succeeded.",
      .tips = "nondeterministic_output"},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module persistence_module = {.commands = persistence_commands};

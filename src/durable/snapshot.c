@@ -1,18 +1,17 @@
-/* See snapshot.h. */
+/* See snapshot.h. Invariant: nothing here changes or removes a file that could not be read or written as a whole. */
 #include "durable/snapshot.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
 #include "persist/child.h"
-#include "persist/files.h"
 #include "persist/rdb.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-struct snapshot_figures snapshot_figures;
+struct snapshot_metrics snapshot_metrics;
 
 static char *file_name;
 
@@ -22,13 +21,9 @@ static bool check_file_name(const char **error) {
 }
 
 static const struct option snapshot_rows[] = {
-    {.name = "dbfilename",
-     .type = OPTION_STRING,
-     .flags = OPTION_PROTECTED,
-     .address = &file_name,
-     .initial = "dump.rdb",
+    {"dbfilename", .type = OPTION_STRING, .flags = OPTION_PROTECTED, .address = &file_name, .initial = "dump.rdb",
      .apply = check_file_name},
-    {.name = NULL},
+    {NULL},
 };
 
 static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
@@ -49,14 +44,14 @@ bool snapshot_save(void) {
     }
     log_notice("DB saved on disk");
     db_metrics.dirty = 0;
-    snapshot_figures.saved_s = clock_wall_us() / 1000000;
-    snapshot_figures.saves++;
+    snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_metrics.saves++;
     return true;
 }
 
-/* --- Loading ----------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------------- */
 
-static const char *advice(enum rdb_result result) {
+static const char *advice_for(enum rdb_result result) {
     switch (result) {
     case RDB_UNSUPPORTED:
     case RDB_VERSION: return "The file is left as it is; the server that wrote it can read it.";
@@ -66,13 +61,13 @@ static const char *advice(enum rdb_result result) {
     }
 }
 
-static void tell_broken(const struct rdb_read *job, enum rdb_result result, const char *name) {
+static void log_broken(const struct rdb_read *job, enum rdb_result result, const char *name) {
     log_warning("%s, offset %llu: %s. %llu keys before it are sound.", name, (unsigned long long)job->failed_at,
                 job->message, (unsigned long long)job->keys);
-    log_warning("%s", advice(result));
+    log_warning("%s", advice_for(result));
 }
 
-static void tell_loaded(const struct rdb_read *job) {
+static void log_loaded(const struct rdb_read *job) {
     if (job->created_s) log_notice("RDB age %lld seconds", (long long)(clock_wall_us() / 1000000 - job->created_s));
     if (job->used_memory) log_notice("RDB memory usage when created %.2f Mb", (double)job->used_memory / (1 << 20));
     if (job->empty) log_notice("Done loading RDB, empty keys skipped: %llu.", (unsigned long long)job->empty);
@@ -82,12 +77,12 @@ static void tell_loaded(const struct rdb_read *job) {
 
 bool snapshot_read(struct rdb_read *job, const char *name) {
     enum rdb_result result = rdb_read(job);
-    snapshot_figures.loaded = job->keys;
-    snapshot_figures.expired = job->expired;
+    snapshot_metrics.loaded = job->keys;
+    snapshot_metrics.expired = job->expired;
     if (result == RDB_OK)
-        tell_loaded(job);
+        log_loaded(job);
     else
-        tell_broken(job, result, name);
+        log_broken(job, result, name);
     return result == RDB_OK;
 }
 

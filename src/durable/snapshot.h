@@ -1,19 +1,20 @@
-/* The file `dbfilename` in `dir`: written by SAVE, read when the server starts. The format is persist/rdb.h's. */
+/* The snapshot: the file `dbfilename` in `dir`, in the format of persist/rdb. Reading and writing it, and the log lines
+ * about that. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-struct snapshot_figures {
-    int64_t saved_s;          /* wall clock of the last good save, or of the start */
-    uint64_t saves;           /* since the start */
-    uint64_t loaded, expired; /* keys, by the last load */
+struct snapshot_metrics {
+    int64_t saved_s;          /* wall clock of the last successful save or, before that, of the start */
+    uint64_t saves;           /* saves since the start */
+    uint64_t loaded, expired; /* keys that the last load added; that it left out as expired */
 };
-extern struct snapshot_figures snapshot_figures;
+extern struct snapshot_metrics snapshot_metrics;
 
-const char *snapshot_name(void); /* the value of dbfilename */
-/* Write it now, by this process. False: the log says why; what was there before still is. */
+const char *snapshot_name(void); /* the value of dbfilename; valid until the option changes */
+/* Write the snapshot now, in this process. False: that failed and the former file is untouched; logged. O(keys). */
 bool snapshot_save(void);
 
 struct rdb_read;
-/* Read one, from this file, and log how it went. The name is for people. False: it is broken. */
+/* Read a snapshot as rdb_read() does, and log the result. `name` is the file's name in the log. False: it is broken. */
 bool snapshot_read(struct rdb_read *job, const char *name);

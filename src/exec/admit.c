@@ -1,4 +1,5 @@
-/* See admit.h. An error that keeps a request out also spoils the transaction that the request belongs to. */
+/* See admit.h. Invariant: the error of a request that is not admitted spoils the transaction that the request would
+ * have been queued in. */
 #include "exec/admit.h"
 #include "base/buf.h"
 #include "base/likely.h"
@@ -11,12 +12,12 @@
 #include "session/reply.h"
 #include <stdio.h>
 
-#define NAME_SHOWN 128 /* bytes of an unknown command that its error repeats */
-#define ERROR_MAX 512
+#define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
+#define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
 /* --- unknown commands ------------------------------------------------------------------------ */
 
-/* Words of HTTP: somebody tricks a browser or a proxy into talking to the server. Redis closes, and so does kura. */
+/* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */
 static bool is_cross_protocol(struct slice name) {
     return slice_is(name, "post") || slice_is(name, "host:");
 }
@@ -27,19 +28,19 @@ static void refuse_subcommand(struct request *r, const struct command *container
     for (const char *s = container->name; *s; s++)
         buf_append(&upper, &(char){(char)(*s & ~0x20)}, 1);
     reply_errorf(r->client, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
-                 (int)(sub.len < NAME_SHOWN ? sub.len : NAME_SHOWN), sub.ptr, (int)upper.len, upper.data);
+                 (int)(sub.len < SHOWN_MAX ? sub.len : SHOWN_MAX), sub.ptr, (int)upper.len, upper.data);
     buf_free(&upper);
 }
 
 static void refuse_command(struct request *r) {
     struct slice name = r->argv[0];
     struct buf args = {0};
-    for (int i = 1; i < r->argc && args.len < NAME_SHOWN; i++) {
-        size_t room = NAME_SHOWN - args.len;
+    for (int i = 1; i < r->argc && args.len < SHOWN_MAX; i++) {
+        size_t room = SHOWN_MAX - args.len;
         buf_printf(&args, "'%.*s' ", (int)(r->argv[i].len < room ? r->argv[i].len : room), r->argv[i].ptr);
     }
     reply_errorf(r->client, "ERR unknown command '%.*s', with args beginning with: %.*s",
-                 (int)(name.len < NAME_SHOWN ? name.len : NAME_SHOWN), name.ptr, (int)args.len,
+                 (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), name.ptr, (int)args.len,
                  args.data ? args.data : "");
     buf_free(&args);
 }
@@ -61,7 +62,7 @@ static void refuse_unknown(struct request *r) {
     tx_spoil(r->client);
 }
 
-/* --- known ones ------------------------------------------------------------------------------ */
+/* --- known commands -------------------------------------------------------------------------- */
 
 static void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
@@ -81,7 +82,8 @@ static void refuse_arity(struct request *r) {
 /* These flags let a request pass a gate. All others can only stop it. */
 #define PERMITS (CMD_LOADING | CMD_STALE | CMD_NO_AUTH | CMD_ALLOW_BUSY)
 
-/* EXEC runs all queued commands: a gate stops it if it stops one of them. */
+/* The flags that gates judge. EXEC has those of all queued commands, but one that permits only if all of them have it:
+ * a gate stops EXEC if it would stop one of them. */
 static unsigned flags_of(const struct request *r) {
     unsigned flags = r->command->flags, any, lacking;
     if (!(flags & CMD_EXEC)) return flags;

@@ -1,32 +1,32 @@
-/* Waiting for keys.
+/* See block.h.
  *
  *     client -> waiter -> wait, wait, ...     one for each key
  *     table  -> awaited -> wait, wait, ...    one for each client, first come first
  *
- * While anybody waits, this module hears of every change. One that may have made an awaited key ready puts the key at
- * the end of a list, where it stays until the command, with all that it entails, is over. Whether there is something
- * to be had is asked only then: LPUSH and DEL in one transaction wake nobody. Serving may make further keys ready
- * (BLMOVE), which join the end of the list.
+ * While a client waits, this module hears of every change. A change that may have made an awaited key ready puts the
+ * key at the end of the ready list, where it stays until the outermost command is over. Only then the key's value is
+ * looked at: LPUSH and DEL in one transaction wake no client. Serving may make further keys ready (BLMOVE), which join
+ * the end of the list.
  *
- * A key that nobody waits for costs nothing, a client that waits costs nothing until it is served: deadlines are in the
- * loop's heap of timers.
+ * A key that no client waits for costs nothing, and a client that waits costs nothing until it is served: deadlines are
+ * in the loop's heap of timers.
  *
- * Anything can end a wait at any time, also while its key is being served: unlink() is the one place where a wait
- * leaves its key, and moves the key's cursor along. */
+ * Invariants: an awaited key is in the table while it has a wait, is in the ready list or is being served. A client has
+ * CLIENT_WAITS exactly while its waiter is not IDLE, and then the first held request is the one that waits. A wait can
+ * end at any time, also while its key is being served: unlink_wait() is the one place where a wait leaves its key, and
+ * it moves the key's cursor on. */
 #include "exec/block.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/module.h"
 #include "exec/call.h"
-#include "exec/wave.h"
 #include "net/loop.h"
 #include "session/client.h"
 #include "session/ready.h"
-#include "session/reply.h"
 #include "store/changes.h"
 #include <assert.h>
 
-/* A copy of a request, in one allocation: the copy of its arguments follows. */
+/* A copy of a request, and of its arguments (request_copy_args()), in one allocation. */
 struct held_request {
     struct held_request *next;
     size_t bytes;
@@ -34,16 +34,16 @@ struct held_request {
     struct slice argv[];
 };
 
-/* A key that somebody waits for. */
+/* A key that clients wait for. */
 struct awaited {
     struct wait *first, *last;
-    struct wait *cursor; /* while it is served: who is next */
+    struct wait *cursor; /* while the key is served: the wait that is next */
     struct awaited *next_ready;
     uint64_t hash; /* of the key and the database */
     struct db *db;
     size_t waits;
-    bool ready;  /* in the list of those */
-    bool served; /* right now: it stays, even if nobody waits any more */
+    bool ready;  /* it is in the ready list */
+    bool served; /* serve_key() is using it: it must not be freed */
     struct key key;
     char name[];
 };
@@ -57,8 +57,8 @@ struct wait {
 
 struct waiter {
     struct client *client;
-    struct held_request *first, *last; /* the first is what it waits with, while it waits */
-    struct waiter *prev, *next;        /* of the postponed */
+    struct held_request *first, *last; /* while it waits, the first is the request that waits */
+    struct waiter *prev, *next;        /* in the list of the postponed */
     struct loop_timer timer;
     block_reply_fn timed_out;
     enum entry_type type;
@@ -77,23 +77,24 @@ static uint64_t awaited_hash(const void *record) {
 static const struct table_type awaited_type = {awaited_hash};
 static struct table awaited_keys = {.type = &awaited_type};
 static struct awaited *ready_first, *ready_last;
-static bool all_ready; /* a database was swapped: look at every key */
+static bool all_ready; /* a database was flushed or swapped: any awaited key may be ready */
 static struct waiter *postponed_first, *postponed_last;
 static bool serving;
+/* The client whose request is being run again, and the deadline of its wait. */
 static struct again {
-    struct client *client; /* whose request is being run again, and when its time is over */
-    int64_t due_us;
+    struct client *client;
+    int64_t due_us; /* monotonic */
 } again;
 
-/* --- Held requests --------------------------------------------------------------------------- */
+/* --- held requests --------------------------------------------------------------------------- */
 
-static struct held_request *hold(const struct request *r) {
+static struct held_request *hold_request(const struct request *r) {
     size_t bytes = sizeof(struct held_request) + request_args_size(r->argv, r->argc, r->raw);
     struct held_request *held = alloc_get(bytes);
     *held = (struct held_request){.bytes = bytes, .request = *r};
     held->request.argv = held->argv;
     held->request.raw = request_copy_args(held->argv, r->argv, r->argc, r->raw);
-    if (held->request.argc) request_prepare(&held->request); /* the key's name is elsewhere now */
+    if (held->request.argc) request_prepare(&held->request); /* the key has its name in the copy */
     return held;
 }
 
@@ -112,7 +113,7 @@ static struct waiter *waiter_of(struct client *c) {
     return c->waiter;
 }
 
-static void append(struct waiter *w, struct held_request *held) {
+static void append_held(struct waiter *w, struct held_request *held) {
     if (w->last) {
         w->last->next = held;
     } else {
@@ -121,25 +122,25 @@ static void append(struct waiter *w, struct held_request *held) {
     w->last = held;
 }
 
-static struct held_request *take_first(struct waiter *w) {
+static struct held_request *take_first_held(struct waiter *w) {
     struct held_request *held = w->first;
     w->first = held->next;
     if (!w->first) w->last = NULL;
     return held;
 }
 
-/* What it waits with goes before what was held. */
-static void prepend(struct waiter *w, struct held_request *held) {
+/* The request that waits goes before those that are held. */
+static void prepend_held(struct waiter *w, struct held_request *held) {
     held->next = w->first;
     w->first = held;
     if (!w->last) w->last = held;
 }
 
 void block_hold(struct request *r) {
-    append(waiter_of(r->client), hold(r));
+    append_held(waiter_of(r->client), hold_request(r));
 }
 
-static void drop_if_empty(struct client *c) {
+static void drop_idle_waiter(struct client *c) {
     struct waiter *w = c->waiter;
     if (!w || w->first || w->state != IDLE) return;
     alloc_put(w, sizeof *w);
@@ -149,14 +150,14 @@ static void drop_if_empty(struct client *c) {
 struct held_request *block_next(struct client *c) {
     struct waiter *w = c->waiter;
     if (!w || w->state != IDLE) return NULL;
-    struct held_request *held = w->first ? take_first(w) : NULL;
-    drop_if_empty(c);
+    struct held_request *held = w->first ? take_first_held(w) : NULL;
+    drop_idle_waiter(c);
     return held;
 }
 
-/* --- Keys ------------------------------------------------------------------------------------ */
+/* --- keys ------------------------------------------------------------------------------------ */
 
-/* The tables want the top bits of a hash well mixed, and a name may be awaited in every database. */
+/* The same name may be awaited in every database: the table needs hashes whose top bits differ. */
 static uint64_t hash_in(const struct db *db, const struct key *key) {
     return key->hash ^ (uint64_t)db->id * 0x9e3779b97f4a7c15u;
 }
@@ -172,7 +173,7 @@ static bool is_wanted(const void *record, const void *arg) {
     return a->db == w->db && slice_eq(a->key.name, w->key->name);
 }
 
-static struct awaited *find(const struct db *db, const struct key *key) {
+static struct awaited *find_awaited(const struct db *db, const struct key *key) {
     struct wanted wanted = {db, key};
     return table_find(&awaited_keys, hash_in(db, key), is_wanted, &wanted);
 }
@@ -190,24 +191,24 @@ static void make_ready(struct awaited *a) {
     block_ready = true;
 }
 
-/* Anything that may leave a value there: a new key has its own event; what replaces another value has the event of its
- * type, or a generic one (RENAME, RESTORE). */
-static void key_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+/* Events that may leave a value at the key: a new key has an event of its own; a value that replaces another has the
+ * event of its type, or a generic one (RENAME, RESTORE). */
+static void block_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)event;
     if (!(class & (DB_NEW | DB_GENERIC | DB_LIST | DB_ZSET | DB_STREAM | DB_MODULE))) return;
-    struct awaited *a = find(db, key);
+    struct awaited *a = find_awaited(db, key);
     if (a) make_ready(a);
 }
 
-static void db_flushed(struct db *db) {
+static void block_flushed(struct db *db) {
     (void)db;
     all_ready = block_ready = true;
 }
 
-static const struct db_hooks hooks = {.changed = key_changed, .flushed = db_flushed};
+static const struct db_hooks hooks = {.changed = block_changed, .flushed = block_flushed};
 
 static struct awaited *await_key(struct db *db, const struct key *key) {
-    struct awaited *a = find(db, key);
+    struct awaited *a = find_awaited(db, key);
     if (a) return a;
     if (block_metrics.keys++ == 0) changes_listen(CHANGES_BLOCK, &hooks);
     a = alloc_get(sizeof *a + key->name.len);
@@ -218,8 +219,8 @@ static struct awaited *await_key(struct db *db, const struct key *key) {
     return a;
 }
 
-/* One that is in the list of the ready goes when it comes up there. */
-static void forget_if_unwanted(struct awaited *a) {
+/* A key in the ready list is forgotten when its turn comes. */
+static void drop_unwanted(struct awaited *a) {
     if (a->first || a->ready || a->served) return;
     table_remove(&awaited_keys, a->hash, a);
     alloc_put(a, sizeof *a + a->key.name.len);
@@ -245,12 +246,13 @@ static void unlink_wait(struct wait *wait) {
     *(wait->prev ? &wait->prev->next : &a->first) = wait->next;
     *(wait->next ? &wait->next->prev : &a->last) = wait->prev;
     a->waits--;
-    forget_if_unwanted(a);
+    drop_unwanted(a);
 }
 
-/* --- Beginning and end of a wait ------------------------------------------------------------- */
+/* --- beginning and end of a wait ------------------------------------------------------------- */
 
-/* Most clients say nothing while they wait: only when one does, the loop is told to look out for its end alone. */
+/* Most clients send nothing while they wait. When one does, the loop is told to report only its hang-up from then
+ * on. */
 void block_heard(struct client *c, uint32_t events) {
     enum conn_read what = events & LOOP_READ ? conn_peek(&c->conn) : CONN_READ_CLOSED;
     if (what == CONN_READ_SOME)
@@ -259,17 +261,17 @@ void block_heard(struct client *c, uint32_t events) {
         client_close(c);
 }
 
-/* Go on with what came behind: this client gets a place in the wave, in the order in which waits ended. */
-static void go_on(struct client *c) {
+/* The wait is over: if there are requests behind it, the client is ready, behind those whose waits ended before. */
+static void resume_client(struct client *c) {
     if (c->flags & CLIENT_CLOSE_NOW) return;
-    drop_if_empty(c);
+    drop_idle_waiter(c);
     if (c->waiter && c->waiter->state != IDLE) return; /* it waits again */
     bool heard = c->conn.source.events & LOOP_HANGUP;
     if (heard) loop_set_events(&c->conn.source, (c->conn.source.events & LOOP_WRITE) | LOOP_READ);
     if (heard || c->waiter || c->flags & CLIENT_UNPARSED) ready_add(c);
 }
 
-/* The wait is over; what it waited with is still the first of the held requests. */
+/* End the wait; its request is still the first of the held ones. */
 static void stop_waiting(struct waiter *w) {
     if (w->state == POSTPONED) {
         *(w->prev ? &w->prev->next : &postponed_first) = w->next;
@@ -290,22 +292,22 @@ static void stop_waiting(struct waiter *w) {
     client_clear(w->client, CLIENT_WAITS);
 }
 
-/* End the wait with a reply instead of the call. */
-static void finish(struct client *c, block_reply_fn reply) {
+/* End the wait with a reply, without running the request again. */
+static void finish_wait(struct client *c, block_reply_fn reply) {
     struct waiter *w = c->waiter;
     stop_waiting(w);
-    struct held_request *held = take_first(w);
+    struct held_request *held = take_first_held(w);
     size_t mark = conn_open();
     call_end(&held->request, reply);
     conn_push(&c->conn, mark);
     block_release(held);
-    go_on(c);
+    resume_client(c);
 }
 
-static void time_is_over(struct loop_timer *timer) {
+static void wait_is_over(struct loop_timer *timer) {
     struct waiter *w = (struct waiter *)((char *)timer - offsetof(struct waiter, timer));
     block_metrics.deadlines--;
-    finish(w->client, w->timed_out);
+    finish_wait(w->client, w->timed_out);
 }
 
 static void wait_for_keys(struct waiter *w, struct db *db, const struct slice *keys, int n) {
@@ -314,17 +316,17 @@ static void wait_for_keys(struct waiter *w, struct db *db, const struct slice *k
     for (int i = 0; i < n; i++) {
         struct key key = key_of(keys[i]);
         struct awaited *a = await_key(db, &key);
-        if (a->last && a->last->waiter == w) continue; /* the same key again */
+        if (a->last && a->last->waiter == w) continue; /* a key that is repeated */
         w->waits[w->wait_count].waiter = w;
         link_last(&w->waits[w->wait_count++], a);
     }
 }
 
-/* Of a length that the clock cannot reach: for ever. */
+/* A longer timeout, which the clock cannot reach, is none. */
 #define TIMEOUT_MAX_MS (INT64_MAX / 4000)
 
 static void start_timer(struct waiter *w, int64_t timeout_ms) {
-    loop_timer_init(&w->timer, time_is_over);
+    loop_timer_init(&w->timer, wait_is_over);
     if (timeout_ms == BLOCK_FOR_EVER || timeout_ms > TIMEOUT_MAX_MS) return;
     int64_t delay_us = timeout_ms * 1000;
     if (again.client == w->client) delay_us = again.due_us - clock_mono_us();
@@ -341,7 +343,7 @@ void block_on(struct request *r, enum entry_type type, const struct slice *keys,
     }
     struct waiter *w = waiter_of(c);
     assert(w->state == IDLE && n > 0);
-    prepend(w, hold(r));
+    prepend_held(w, hold_request(r));
     w->state = WAITING;
     c->flags |= CLIENT_WAITS;
     w->type = type;
@@ -353,7 +355,7 @@ void block_on(struct request *r, enum entry_type type, const struct slice *keys,
 
 bool block_end(struct client *c, block_reply_fn error) {
     if (!c->waiter || c->waiter->state != WAITING) return false;
-    finish(c, error ? error : c->waiter->timed_out);
+    finish_wait(c, error ? error : c->waiter->timed_out);
     return true;
 }
 
@@ -362,16 +364,16 @@ static void waiter_forget(struct client *c) {
     if (!w) return;
     stop_waiting(w);
     while (w->first)
-        block_release(take_first(w));
-    drop_if_empty(c);
+        block_release(take_first_held(w));
+    drop_idle_waiter(c);
 }
 
-/* --- Postponing ------------------------------------------------------------------------------ */
+/* --- postponing ------------------------------------------------------------------------------ */
 
 void block_postpone(struct request *r) {
     struct waiter *w = waiter_of(r->client);
     assert(w->state == IDLE);
-    prepend(w, hold(r));
+    prepend_held(w, hold_request(r));
     w->state = POSTPONED;
     r->client->flags |= CLIENT_WAITS;
     w->prev = postponed_last;
@@ -384,18 +386,24 @@ void block_resume_all(void) {
     while (postponed_first) {
         struct client *c = postponed_first->client;
         stop_waiting(c->waiter);
-        go_on(c);
+        resume_client(c);
     }
 }
 
-/* --- Serving --------------------------------------------------------------------------------- */
+bool block_answer(struct client *c, block_reply_fn reply) {
+    if (!c->waiter || c->waiter->state != POSTPONED) return false;
+    finish_wait(c, reply);
+    return true;
+}
 
-/* Run its request again. */
-static void serve(struct waiter *w, void (*run)(struct request *r)) {
+/* --- serving --------------------------------------------------------------------------------- */
+
+/* Run the request that waits again. */
+static void serve_waiter(struct waiter *w, void (*run)(struct request *r)) {
     struct client *c = w->client, *current = client_current;
     again = (struct again){c, w->timer.due_us};
     stop_waiting(w);
-    struct held_request *held = take_first(w);
+    struct held_request *held = take_first_held(w);
     size_t mark = conn_open();
     client_current = c;
     run(&held->request);
@@ -403,11 +411,11 @@ static void serve(struct waiter *w, void (*run)(struct request *r)) {
     conn_push(&c->conn, mark);
     again.client = NULL;
     block_release(held);
-    go_on(c);
+    resume_client(c);
 }
 
-/* Serve the clients that wait for the key now, until nothing is left for them. Those that wait for another type are
- * passed over. */
+/* Serve the clients that wait for the key now, until the key has no value any more. Those that wait for another type
+ * are skipped; those that begin to wait meanwhile are not served. */
 static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
     size_t left = a->waits;
     a->served = true;
@@ -417,15 +425,15 @@ static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
         a->cursor = wait->next;
         const struct entry *e = db_look(a->db, &a->key);
         if (!e) break;
-        if (entry_type(e) == wait->waiter->type) serve(wait->waiter, run);
+        if (entry_type(e) == wait->waiter->type) serve_waiter(wait->waiter, run);
     }
     a->cursor = NULL;
     a->served = false;
-    forget_if_unwanted(a);
+    drop_unwanted(a);
 }
 
-/* A database has other contents now: whatever is there may be waited for. */
-static void find_ready(void) {
+/* A database has other contents now: every awaited key that exists is ready. */
+static void find_ready_keys(void) {
     struct table_iter it;
     table_iter_init(&it, &awaited_keys);
     for (struct awaited *a; (a = table_iter_next(&it));) {
@@ -438,7 +446,7 @@ void block_serve(void (*run)(struct request *r)) {
     if (serving) return;
     serving = true;
     for (;;) {
-        if (all_ready) find_ready();
+        if (all_ready) find_ready_keys();
         struct awaited *a = ready_first;
         if (!a) break;
         ready_first = a->next_ready;
@@ -449,7 +457,7 @@ void block_serve(void (*run)(struct request *r)) {
     serving = block_ready = false;
 }
 
-/* --- What others ask ------------------------------------------------------------------------- */
+/* --- a part of the client -------------------------------------------------------------------- */
 
 static size_t waiter_memory(const struct client *c) {
     const struct waiter *w = c->waiter;

@@ -1,12 +1,11 @@
 /* Clients that wait: for a key (BLPOP and others), or for a pause to end.
  *
  * A body that finds nothing calls block_on(). From then on the client has a waiter, which owns a copy of that request
- * and of all requests that were parsed behind it. Nothing more is read from the client, and only its hang-up is noticed.
- * When a key that it waits for may have become ready, the request is run again from the start: a blocking command does
- * the same when it is served as when it need not wait.
+ * and of all requests that were parsed behind it. While the client waits, CLIENT_WAITS is set, nothing is read from it,
+ * and only its hang-up is noticed. When a key that it waits for may have become ready, the request is run again from
+ * the start: a blocking command does the same when it is served as when it need not wait.
  *
- * CLIENT_WAITS is set while the client waits. Afterwards it may still have a waiter, with the held requests that the
- * wave has yet to run. */
+ * When the wait is over, the client may still have a waiter, with the held requests that the wave has yet to run. */
 #pragma once
 #include "session/request.h"
 #include <stdbool.h>
@@ -17,40 +16,47 @@
 
 typedef void (*block_reply_fn)(struct client *c);
 
-/* Called by a body that has replied nothing: wait until one of the keys (the same one may be there twice) holds a value
- * of this type, or until timeout_ms are over; then `timed_out` replies. Where nothing may block (call_is_nested), it
- * replies at once. A request that is run again keeps its first deadline. O(n). */
+/* For a body that has replied nothing: wait until one of the n keys holds a value of this type, or until timeout_ms are
+ * over; then `timed_out` replies. The keys may repeat. Where nothing may wait (call_is_nested), `timed_out` replies at
+ * once. A request that is run again keeps its first deadline. O(n). */
 void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
               block_reply_fn timed_out);
-/* Hold a request, and everything behind it, until block_resume_all(): CLIENT PAUSE. Nothing was replied to it yet, and
- * its command must not run now. */
+/* Hold an admitted request, and all requests behind it, until block_resume_all() or block_answer(): CLIENT PAUSE,
+ * SHUTDOWN, a long CLIENT LIST. Nothing was replied to it. */
 void block_postpone(struct request *r);
+/* End the waits of postponed requests: their clients are ready, in the order of their waits. O(clients). */
 void block_resume_all(void);
-/* CLIENT UNBLOCK: end the wait with this reply, or with that of a timeout if it is NULL. False: it waits for no key. */
+/* Answer a postponed request with this reply instead of running it again. False: the client has no such request. */
+bool block_answer(struct client *c, block_reply_fn reply);
+/* CLIENT UNBLOCK: end the wait for keys with this reply, or with that of a timeout if it is NULL. False: the client
+ * does not wait for keys. */
 bool block_end(struct client *c, block_reply_fn error);
 
-/* Keys became ready: run the requests that wait for them, first come first served, until nothing is ready. To be called
- * after the outermost command, so that the client that made a key ready gets its reply first. */
-extern bool block_ready;
+/* Keys became ready: run the requests that wait for them, first come first served, until no key is ready. To be called
+ * after the outermost command, so that the client that made a key ready gets its reply first. Does nothing when called
+ * from one of those requests. */
+extern bool block_ready; /* false: block_serve() has nothing to do */
 void block_serve(void (*run)(struct request *r));
 
-/* --- For the wave: a client with a waiter executes nothing but through it --------------------- */
+/* --- for the wave: requests of a client with a waiter go through the waiter ------------------ */
 
-/* Its socket is ready, for more than writing, while it waits. Input stays where it is; a hang-up closes the client. */
+/* The socket of a client that waits has an event other than LOOP_WRITE. Input stays where it is; a hang-up closes the
+ * client. */
 void block_heard(struct client *c, uint32_t events);
-void block_hold(struct request *r); /* keep a copy, behind the others */
-/* The next of the held requests, once the client no longer waits. NULL after the last, which ends the waiter. Valid until
- * block_release(). */
+/* Hold a copy of a request behind those that are held already. */
+void block_hold(struct request *r);
+/* Take the next of the held requests. NULL: the client waits, or none is left, which ends the waiter. The caller
+ * releases it. */
 struct held_request;
 struct held_request *block_next(struct client *c);
-struct request *block_request(struct held_request *held);
+struct request *block_request(struct held_request *held); /* valid until block_release() */
 void block_release(struct held_request *held);
 
-/* --- For the others --------------------------------------------------------------------------- */
+/* --- for the others -------------------------------------------------------------------------- */
 
 struct block_metrics {
     size_t clients;   /* that wait for keys */
-    size_t postponed; /* that wait for the end of a pause */
+    size_t postponed; /* clients that wait for the end of a pause */
     size_t deadlines; /* waits for keys that end by themselves */
     size_t keys;      /* with at least one client that waits for them */
 };

@@ -1,4 +1,5 @@
-/* See call.h. */
+/* See call.h. Invariant: `began` is the end of the command before, so the times of the commands of a batch add up to
+ * the time of the batch, without two readings of the clock for each. */
 #include "exec/call.h"
 #include "base/clock.h"
 #include "base/likely.h"
@@ -10,7 +11,7 @@
 
 bool call_is_nested;
 
-static uint64_t began; /* ticks: the time of the next command starts here */
+static uint64_t began; /* in ticks: the time of the current command starts here */
 static call_listener_fn listeners[CALL_LISTENERS];
 static bool any_listener;
 
@@ -35,7 +36,7 @@ static __attribute__((noinline)) uint64_t tell_listeners(const struct request *r
     return clock_ticks();
 }
 
-/* The cached clock is refreshed after a long command, so that the next one does not live in the past. */
+/* Refresh the cached clock after a command of more than a millisecond, so that the next one does not get its time. */
 static void catch_up(uint64_t spent) {
     static uint64_t long_ticks;
     if (unlikely(long_ticks == 0)) long_ticks = clock_ns_to_ticks(1000000);
@@ -57,7 +58,7 @@ static inline void call_body(struct request *r) {
     catch_up(spent);
 }
 
-/* CLIENT NO-TOUCH: the command leaves the access clocks of its keys alone. */
+/* CLIENT NO-TOUCH: the command leaves the access clocks of its keys alone, unless it is TOUCH. */
 static __attribute__((noinline)) void call_untouching(struct request *r) {
     evict_hold(!(r->command->flags & CMD_TOUCHES_ALWAYS));
     call_body(r);
@@ -89,7 +90,7 @@ void call_mute(const struct client *c, size_t mark) {
 }
 
 void call_settle_reply(struct client *c, size_t mark) {
-    if (c->flags & CLIENT_WAITS) return; /* the reply is still to come */
+    if (c->flags & CLIENT_WAITS) return; /* its reply comes later: call_end(), or another call */
     call_mute(c, mark);
     bool skip_next = c->flags & CLIENT_REPLY_SKIP_NEXT;
     client_clear(c, CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
@@ -125,6 +126,6 @@ void call_nested(struct request *r) {
     struct client *c = r->client;
     size_t mark = conn_mark();
     call(r);
-    client_clear(c, CLIENT_FAILED); /* it was this command's failure, not EXEC's */
+    client_clear(c, CLIENT_FAILED); /* that the queued command failed does not make EXEC a failed command */
     call_mute(c, mark);
 }

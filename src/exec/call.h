@@ -1,44 +1,47 @@
 /* Calls: a command's body and what follows from it.
  *
  * The order of events in a call:
- *   1. the body runs; the store tells each change to its listeners at once (store/changes.h)
- *   2. the request, or what the body gave instead, goes to the propagation log, if anything changed
+ *   1. the body runs; the store tells its listeners of each change at once (store/changes.h)
+ *   2. the request, or what the body gave instead, is propagated if anything changed (propagate.h)
  *   3. the time is taken
  *   4. the call listeners hear of it: the keys it read are remembered for client-side caches, monitors get their line
- *   5. it is counted, unless the client waits now: then it counts when the wait is over
- * Bodies of commands may call other commands in between: EXEC runs what was queued (call_nest). */
+ *   5. the call is counted, unless the client waits now: then it is counted when the wait is over
+ *   6. after a long call the cached clock is refreshed
+ * The body of a command may call other commands in between: EXEC runs its queue (call_nest()). */
 #pragma once
 #include "session/request.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Call the body of an admitted request. */
+/* Call the body of an admitted request. O(its body). */
 void call(struct request *r);
-/* Call the body and nothing else, for a log that is replayed: no gates, no reply, no propagation. False if the command
- * cannot have this number of arguments. */
+/* Call the body and nothing else, for a log that is replayed: no gates, no reply, no propagation. False, with nothing
+ * done, if the command cannot have this number of arguments. */
 bool call_replay(struct request *r);
-/* The end of a request that waited and is answered without being called again. */
+/* The end of a request that waited and is answered without being called again: `reply` replies, and it is counted. */
 void call_end(struct request *r, void (*reply)(struct client *c));
 
-/* The time between here and the end of the next command counts as that command's. */
+/* The time from here to the end of the next command counts as that command's. */
 void call_start_clock(void);
-uint64_t call_began(void); /* the start of the current command in ticks: tells one command from the next */
+uint64_t call_began(void); /* the start of the current command, in ticks: tells one command from the next */
 
 /* CLIENT REPLY: drop the replies from mark on if the client wants none now. A command with CMD_EXEC does this itself,
  * piece by piece, since one of its commands may be CLIENT REPLY. */
 void call_mute(const struct client *c, size_t mark);
-/* A client with one of these flags has its request settled: mute it, and let SKIP concern one request only. */
+/* The end of a request of a client that has one of these flags: mute it, then let SKIP concern the next request. Does
+ * nothing while the client waits. */
 #define CALL_REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 void call_settle_reply(struct client *c, size_t mark);
 
 /* --- calls inside a call --------------------------------------------------------------------- */
 
-extern bool call_is_nested; /* commands run inside EXEC: nothing may block now */
-/* Around such calls. call_nest() returns what call_unnest() needs to charge EXEC for the whole of its time. */
+extern bool call_is_nested; /* commands run inside EXEC: no client may wait now */
+/* Around such calls. call_unnest() takes the result of call_nest(), so that the outer command is charged for all of its
+ * time. Pairs do not nest. */
 uint64_t call_nest(void);
-void call_unnest(uint64_t began);
-/* Call a prepared request inside another one: it passed the gates when it was queued. */
+void call_unnest(uint64_t outer);
+/* Call a prepared request inside another one. It is not admitted again: that was done when it was queued. */
 void call_nested(struct request *r);
 
 /* --- listeners ------------------------------------------------------------------------------- */
@@ -47,5 +50,5 @@ void call_nested(struct request *r);
 enum call_listener { CALL_TRACKING, CALL_MONITOR, CALL_LISTENERS };
 /* `spent` is the time of the call in ticks. */
 typedef void (*call_listener_fn)(const struct request *r, uint64_t spent);
-/* Listen to every call, or stop with NULL. While nobody listens, a call pays one branch. */
+/* Listen to every call, or stop with NULL. While there is no listener, a call pays one branch. */
 void call_listen(enum call_listener listener, call_listener_fn fn);

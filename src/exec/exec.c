@@ -1,4 +1,4 @@
-/* See exec.h. */
+/* See exec.h. Order: the client's own replies, then messages to it, then the replies of the clients that it served. */
 #include "exec/exec.h"
 #include "base/likely.h"
 #include "catalog/catalog.h"
@@ -34,8 +34,8 @@ void exec_run(struct request *r) {
     bool admitted = admit(r);
     if (admitted) call_or_queue(r);
     if (unlikely(c->flags & (CALL_REPLY_HIDDEN | CLIENT_CACHING))) {
-        bool is_settled = admitted && (r->command->flags & CMD_EXEC);
-        if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, is_settled ? conn_mark() : mark);
+        bool muted = admitted && (r->command->flags & CMD_EXEC);
+        if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, muted ? conn_mark() : mark);
         if (c->flags & CLIENT_CACHING) end_caching(r);
     }
     if (unlikely(push_kept)) push_settle(c);

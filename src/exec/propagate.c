@@ -1,13 +1,16 @@
-/* What a command says to the propagation log. A body may replace its request by other commands; they
- * are kept until exec closes the call, since only then it is known whether anything changed.
+/* See propagate.h. A body may replace its request by other commands; they are kept until the call ends, since only then
+ * it is known whether anything changed.
  *
  * Whether a unit needs MULTI is known when its second command comes. So the first one is held, as a copy, and all
- * others go straight to the sink. The usual unit, one request without anything else, is never copied. */
+ * others go to the sink at once. The usual unit, one request without anything else, is never copied.
+ *
+ * Invariant: while no unit and no call is open, no command is kept or held. */
 #include "exec/propagate.h"
 #include "base/alloc.h"
 #include "base/likely.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "session/request.h"
 #include "store/changes.h"
 #include <assert.h>
 
@@ -16,95 +19,81 @@ struct propagate_call propagate_call;
 
 static propagate_sink_fn sink;
 static void *sink_ctx;
-static bool unlink_expired; /* lazyfree-lazy-expire: replicas and the file are told by UNLINK */
+static bool unlink_expired; /* lazyfree-lazy-expire: expired keys are propagated as UNLINK, not as DEL */
 
-/* A command with its arguments copied, one after another. */
+/* A command with a copy of its arguments (request_copy_args()). */
 struct copied {
-    struct slice *argv; /* one allocation: the slices, the raw bytes or those of the arguments */
+    struct slice *argv; /* `bytes` in one allocation; NULL: none */
+    size_t bytes;
+    struct slice raw; /* in the same allocation, or empty */
     int argc;
     int db_id;
-    struct slice raw; /* its bytes are where the arguments are, if there are any */
-    size_t bytes;
 };
 
-/* The commands that stand for the request of the call at hand. */
+/* The commands that replace the request of the current call. */
 static struct {
     struct copied *items;
     size_t count, cap;
-} call;
+} replacements;
 
 static struct {
-    size_t count;       /* commands since the outermost was opened */
-    int last_db;        /* database of the last one */
-    struct copied held; /* the first one, until there is a second */
+    size_t count;       /* commands since the outermost unit or call was opened */
+    int last_db;        /* database of the last of them */
+    struct copied held; /* the first of them, until there is a second */
 } unit;
 
 /* --- copies ---------------------------------------------------------------------------------- */
 
-static struct copied copy(int db_id, const struct slice *argv, int argc, struct slice raw) {
-    size_t slices = (size_t)argc * sizeof *argv, bytes = slices + raw.len;
-    for (int i = 0; raw.len == 0 && i < argc; i++)
-        bytes += argv[i].len;
-    struct copied c = {.argv = alloc_get(bytes), .argc = argc, .db_id = db_id, .bytes = bytes};
-    char *to = (char *)c.argv + slices;
-    if (raw.len) {
-        memcpy(to, raw.ptr, raw.len);
-        c.raw = slice_of(to, raw.len);
-    }
-    for (int i = 0; i < argc; i++) {
-        if (raw.len) {
-            c.argv[i] = slice_of(to + (argv[i].ptr - raw.ptr), argv[i].len);
-            continue;
-        }
-        memcpy(to, argv[i].ptr, argv[i].len);
-        c.argv[i] = slice_of(to, argv[i].len);
-        to += argv[i].len;
-    }
+static struct copied copy_command(int db_id, const struct slice *argv, int argc, struct slice raw) {
+    size_t bytes = request_args_size(argv, argc, raw);
+    struct copied c = {.argv = alloc_get(bytes), .bytes = bytes, .argc = argc, .db_id = db_id};
+    c.raw = request_copy_args(c.argv, argv, argc, raw);
     return c;
 }
 
-static void drop(struct copied *c) {
+static void drop_copy(struct copied *c) {
     alloc_put(c->argv, c->bytes);
     *c = (struct copied){.argv = NULL};
 }
 
-static void send(int db_id, const struct slice *argv, int argc, struct slice raw) {
+static void send_command(int db_id, const struct slice *argv, int argc, struct slice raw) {
     if (sink) sink(sink_ctx, db_id, argv, argc, raw);
 }
 
 /* --- units ----------------------------------------------------------------------------------- */
 
 static void send_word(int db_id, struct slice word, struct slice raw) {
-    send(db_id, &word, 1, raw);
+    send_command(db_id, &word, 1, raw);
 }
 
 static void send_held(void) {
     const struct copied *c = &unit.held;
-    send(c->db_id, c->argv, c->argc, c->raw);
-    drop(&unit.held);
+    send_command(c->db_id, c->argv, c->argc, c->raw);
+    drop_copy(&unit.held);
 }
 
-/* `last`: nothing can follow in this unit. */
-static void emit(int db_id, const struct slice *argv, int argc, struct slice raw, bool last) {
+/* Give the unit a command. `last`: no other can follow in this unit. */
+static void emit_command(int db_id, const struct slice *argv, int argc, struct slice raw, bool last) {
     if (propagate_call.apart || (unit.count == 0 && last)) {
-        send(db_id, argv, argc, raw);
+        send_command(db_id, argv, argc, raw);
         return;
     }
     unit.count++;
     propagate_call.pending = true;
     unit.last_db = db_id;
     if (unit.count == 1) {
-        unit.held = copy(db_id, argv, argc, raw);
+        unit.held = copy_command(db_id, argv, argc, raw);
         return;
     }
     if (unit.count == 2) {
         send_word(unit.held.db_id, SLICE("MULTI"), SLICE("*1\r\n$5\r\nMULTI\r\n"));
         send_held();
     }
-    send(db_id, argv, argc, raw);
+    send_command(db_id, argv, argc, raw);
 }
 
-static void leave(void) {
+/* Close a unit or a call; the outermost sends what the unit still lacks. */
+static void leave_unit(void) {
     assert(propagate_call.depth > 0);
     if (--propagate_call.depth > 0) return;
     propagate_call.apart = propagate_call.pending = false;
@@ -122,7 +111,7 @@ void propagate_unit_begin(void) {
 }
 
 void propagate_unit_end(void) {
-    leave();
+    leave_unit();
 }
 
 bool propagate_in_unit(void) {
@@ -147,41 +136,42 @@ void propagate_as(const struct slice *argv, int argc) {
     propagate_call.replaced = true;
     if (!propagate_wanted) return;
     propagate_call.pending = true;
-    if (call.count == call.cap) call.items = alloc_grow(call.items, &call.cap, sizeof *call.items, 4);
-    call.items[call.count++] = copy(0, argv, argc, slice_of(NULL, 0));
+    if (replacements.count == replacements.cap)
+        replacements.items = alloc_grow(replacements.items, &replacements.cap, sizeof *replacements.items, 4);
+    replacements.items[replacements.count++] = copy_command(0, argv, argc, slice_of(NULL, 0));
 }
 
 void propagate_extra(struct db *db, const struct slice *argv, int argc) {
-    if (propagate_wanted) emit(db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
+    if (propagate_wanted) emit_command(db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
 }
 
 void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
-    if (propagate_wanted || call.count) {
-        bool told = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
-        if (told && !propagate_call.replaced) emit(db->id, argv, argc, raw, outermost);
-        for (size_t i = 0; i < call.count; i++) {
-            struct copied *c = &call.items[i];
-            if (told) emit(db->id, c->argv, c->argc, c->raw, outermost && i + 1 == call.count);
-            drop(c);
+    if (propagate_wanted || replacements.count) {
+        bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
+        if (wanted && !propagate_call.replaced) emit_command(db->id, argv, argc, raw, outermost);
+        for (size_t i = 0; i < replacements.count; i++) {
+            struct copied *c = &replacements.items[i];
+            if (wanted) emit_command(db->id, c->argv, c->argc, c->raw, outermost && i + 1 == replacements.count);
+            drop_copy(c);
         }
-        call.count = 0;
+        replacements.count = 0;
     }
-    leave();
+    leave_unit();
 }
 
-/* --- keys that go without a command ---------------------------------------------------------- */
+/* --- keys that no command removed ------------------------------------------------------------ */
 
-static void key_expired(struct db *db, const struct key *key) {
+static void propagate_expired(struct db *db, const struct key *key) {
     struct slice argv[] = {unlink_expired ? SLICE("UNLINK") : SLICE("DEL"), key->name};
     propagate_extra(db, argv, 2);
 }
 
-static void key_evicted(struct db *db, const struct key *key) {
+static void propagate_evicted(struct db *db, const struct key *key) {
     struct slice argv[] = {SLICE("DEL"), key->name};
     propagate_extra(db, argv, 2);
 }
 
-static const struct db_hooks hooks = {.expired = key_expired, .evicted = key_evicted};
+static const struct db_hooks hooks = {.expired = propagate_expired, .evicted = propagate_evicted};
 
 void propagate_attach(propagate_sink_fn fn, void *ctx) {
     sink = fn;
@@ -191,8 +181,8 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
 }
 
 static const struct option propagate_rows[] = {
-    {.name = "lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
-    {.name = NULL},
+    {"lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
+    {NULL},
 };
 
 const struct module propagate_module = {.options = propagate_rows};

@@ -1,47 +1,50 @@
-/* What a command changed, handed to whoever repeats it: the append-only file (durability.c).
+/* The stream of changes for the append-only file (later also for replicas).
  *
- * After a command changed something, exec hands its request over once, in canonical
- * form: the request as it came where it is deterministic, or what the body gave
- * instead by propagate_as() (absolute times, effects of random choices). Nothing is
- * formatted or copied while no sink is attached: one load and one branch a write.
+ * After a command changed something, call.c hands its request over once, in canonical form: the request as it came
+ * where it is deterministic, or what the body gave instead by propagate_as() (absolute times, effects of random
+ * choices). While no sink is attached nothing is formatted or copied: a write costs one load and one branch.
  *
- * What has to be applied as a whole is a unit: a command with the keys that expired under it, an EXEC with all
- * of its commands, one blocked client that is served. A unit of several commands reaches the sink between
- * MULTI and EXEC, one of a single command as it is, and one that changed nothing not at all. The sink hears of
- * a unit while it is going on: who forks in the middle of one must wait for propagate_in_unit() to end. */
+ * What must be applied as a whole is a unit: a command with the keys that expired under it, an EXEC with all of its
+ * commands, a waiting client that is served. A unit of several commands reaches the sink between MULTI and EXEC, a unit
+ * of one command as that command, and a unit that changed nothing not at all. The sink gets the commands of a unit
+ * while the unit is open: do not fork while propagate_in_unit() is true. */
 #pragma once
 #include "base/likely.h"
 #include "base/slice.h"
-#include "store/db.h"
 
-/* `raw` is the RESP encoding of argv if it is at hand, else empty: append it as it is. SELECT is the sink's to add. */
+struct db;
+
+/* `raw` is the RESP encoding of argv, to be appended as it is, or empty. The sink adds SELECT where db_id changes. All
+ * slices are valid during the call only. */
 typedef void (*propagate_sink_fn)(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw);
 extern bool propagate_wanted;                             /* a sink is attached */
 void propagate_attach(propagate_sink_fn sink, void *ctx); /* NULL detaches */
 
-/* Called by a body: propagate this instead of the request. Several calls make several commands, in order. */
+/* Called by a body: propagate this, which is copied, instead of the request. Several calls make several commands, in
+ * order. Like the request, they are propagated only if the body changed something. */
 void propagate_as(const struct slice *argv, int argc);
-/* Called by a body: the change needs no propagation (it was none, or was said already). */
+/* Called by a body: do not propagate the request, even if the dataset has changed. */
 void propagate_nothing(void);
 /* Called by a body: propagate although the dataset has not changed. */
 void propagate_always(void);
-/* Called by a body that comes across keys at random (SCAN): what expires under it need not go together. */
+/* Called by a body that comes across keys at random (SCAN): keys that expire during this call are propagated one by
+ * one, without MULTI. Has no effect inside a unit that was open already. */
 void propagate_apart(void);
-/* A command that no request stands behind: DEL of an expired or evicted key. */
+/* Propagate a command that no client asked for: DEL of an expired or evicted key. */
 void propagate_extra(struct db *db, const struct slice *argv, int argc);
 
-/* Make one unit of all that is propagated in between. They nest: only the outermost counts. */
+/* Make one unit of all that is propagated in between. Pairs nest: the outermost is the unit. */
 void propagate_unit_begin(void);
 void propagate_unit_end(void);
-bool propagate_in_unit(void);
+bool propagate_in_unit(void); /* a unit or a call is open */
 
-/* For exec: around each call. While no sink is attached, that is a few instructions. */
+/* For call.c: around each body. While no sink is attached, both are a few instructions. */
 struct propagate_call {
     int depth;     /* calls and units that are open */
-    bool replaced; /* the request is not to be propagated as it came */
-    bool always;   /* changed or not */
-    bool apart;    /* no MULTI around what the unit says */
-    bool pending;  /* something was kept or sent since the outermost was opened */
+    bool replaced; /* the request itself is not propagated */
+    bool always;   /* propagate even if nothing changed */
+    bool apart;    /* the unit's commands are sent one by one, without MULTI */
+    bool pending;  /* a command was kept or sent since the outermost unit was opened */
 };
 extern struct propagate_call propagate_call;
 void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed);

@@ -1,49 +1,52 @@
+/* See tx.h. Invariants: a client with CLIENT_MULTI has a struct tx. Once a transaction is bound to fail, since a
+ * request was refused or a watched key was touched, requests are still answered with QUEUED, but not kept. */
 #include "exec/tx.h"
 #include "base/alloc.h"
 #include "base/module.h"
+#include "catalog/command_row.h"
 #include "catalog/command_stats.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/watch.h"
 #include "session/client.h"
 #include "session/reply.h"
+#include "store/prefetch.h"
 
 #define CHUNK_MIN 1024
-#define CHUNK_MAX 65536 /* but for a larger request, which has a chunk of its own */
-#define AHEAD 64        /* requests whose keys are fetched together */
+#define CHUNK_MAX 65536 /* a larger request has a chunk of its own, of its size */
 
-/* A queued request; the copy of its arguments follows. */
+/* A queued request, and the copy of its arguments (request_copy_args()). */
 struct queued {
     const struct command *command;
     struct command_stats *stats;
     uint64_t hash; /* of the first key */
-    size_t size;   /* of all of it, a multiple of 8 */
+    size_t size;   /* in the chunk, its arguments included: a multiple of 8 */
     struct slice raw;
     int argc;
     struct slice argv[];
 };
 
-/* A queue is a list of chunks: it grows without moving what it has. */
+/* A queue is a list of chunks, so it grows without moving what it has. A request lies in one chunk. */
 struct chunk {
     struct chunk *next;
-    size_t len, cap;
+    size_t len, cap; /* bytes of data */
     char data[];
 };
 
 struct queue {
     struct chunk *first, *last;
-    size_t bytes, memory; /* used, and allocated */
+    size_t bytes, memory; /* of the requests; of the chunks */
 };
 
 struct tx {
     struct queue queue;
-    int count;
-    unsigned any, lacking; /* see tx_flags() */
-    bool spoilt;           /* a request could not be queued */
+    int count;             /* of the queued requests */
+    unsigned any, lacking; /* tx_flags() */
+    bool spoilt;           /* a request was refused: EXEC will fail */
     struct watching watching;
 };
 
-static struct chunk *spare; /* one of CHUNK_MIN, for the next transaction of any client */
+static struct chunk *spare; /* a chunk of CHUNK_MIN bytes, for the next transaction of any client; or NULL */
 
 static struct tx *tx_of(struct client *c) {
     if (c->tx == NULL) c->tx = alloc_zero(sizeof *c->tx);
@@ -109,8 +112,9 @@ static struct request queue_request(struct client *c, struct queued *q) {
     return r;
 }
 
-/* --- its end --------------------------------------------------------------------------------- */
+/* --- the end --------------------------------------------------------------------------------- */
 
+/* End the transaction, and watch nothing any more. */
 static void tx_forget(struct client *c) {
     struct tx *tx = c->tx;
     if (tx == NULL) return;
@@ -132,21 +136,11 @@ void tx_refuse(struct request *r, const char *error) {
         return;
     }
     tx_forget(r->client);
-    if (strncmp(error, "ERR ", 4) == 0) error += 4; /* any other code of an error stays */
+    if (strncmp(error, "ERR ", 4) == 0) error += 4; /* any other code is part of the text */
     reply_errorf(r->client, "EXECABORT Transaction discarded because of: %s", error);
 }
 
-/* --- the commands ---------------------------------------------------------------------------- */
-
-void tx_multi(struct client *c) {
-    if (c->flags & CLIENT_MULTI) {
-        reply_error(c, "ERR MULTI calls can not be nested");
-        return;
-    }
-    tx_of(c);
-    c->flags |= CLIENT_MULTI;
-    reply_ok(c);
-}
+/* --- between MULTI and EXEC ------------------------------------------------------------------ */
 
 void tx_queue(struct request *r) {
     struct client *c = r->client;
@@ -156,7 +150,7 @@ void tx_queue(struct request *r) {
         tx_refuse(r, "ERR Command not allowed inside a transaction");
         return;
     }
-    if (!tx->spoilt && !tx->watching.touched) { /* else it will never run, and is not kept */
+    if (!tx->spoilt && !tx->watching.touched) {
         queue_add(&tx->queue, r);
         tx->any |= r->command->flags;
         tx->lacking |= ~r->command->flags;
@@ -165,35 +159,38 @@ void tx_queue(struct request *r) {
     reply_status(c, "QUEUED");
 }
 
-void tx_discard(struct client *c) {
-    if (!(c->flags & CLIENT_MULTI)) {
-        reply_error(c, "ERR DISCARD without MULTI");
-        return;
-    }
-    tx_forget(c);
-    reply_ok(c);
+void tx_flags(const struct client *c, unsigned *any, unsigned *lacking) {
+    *any = c->tx ? c->tx->any : 0;
+    *lacking = c->tx ? c->tx->lacking : 0;
 }
 
-/* Some requests at a time: their keys are fetched together, as in a wave. */
+size_t tx_queue_bytes(const struct client *c) {
+    return c->tx ? c->tx->queue.bytes : 0;
+}
+
+/* --- EXEC ------------------------------------------------------------------------------------ */
+
+/* PREFETCH_MAX requests at a time: their keys are fetched, then they run. */
 static void run_chunk(struct client *c, struct chunk *chunk) {
-    static struct request ahead[AHEAD];
+    static struct request ahead[PREFETCH_MAX];
     for (size_t at = 0; at < chunk->len;) {
+        struct prefetch keys;
         int n = 0;
-        for (; n < AHEAD && at < chunk->len; n++) {
+        prefetch_begin(&keys);
+        for (; n < PREFETCH_MAX && at < chunk->len; n++) {
             struct queued *queued = (struct queued *)(chunk->data + at);
             at += queued->size;
             ahead[n] = queue_request(c, queued);
-            if (ahead[n].key.name.ptr) db_prefetch_line(c->db, ahead[n].key.hash);
+            if (ahead[n].key.name.ptr) prefetch_key(&keys, c->db, ahead[n].key.hash);
         }
-        for (int i = 0; i < n; i++)
-            if (ahead[i].key.name.ptr) db_prefetch_entry(c->db, ahead[i].key.hash);
+        prefetch_records(&keys);
         for (int i = 0; i < n; i++)
             call_nested(&ahead[i]);
     }
 }
 
-/* The queue is taken from the client first: should it be closed by what it runs, that must not free it. */
-static void run(struct client *c) {
+/* The queue is taken from the client first: if a queued request closes the client, the queue stays until it has run. */
+static void run_queue(struct client *c) {
     struct tx *tx = c->tx;
     struct queue queue = tx->queue;
     tx->queue = (struct queue){.first = NULL};
@@ -206,10 +203,10 @@ static void run(struct client *c) {
         run_chunk(c, chunk);
     call_unnest(began);
     queue_free(&queue);
-    propagate_nothing(); /* its commands have spoken for themselves */
+    propagate_nothing(); /* each queued command was propagated by its own call */
 }
 
-void tx_exec(struct request *r) {
+static void exec(struct request *r) {
     struct client *c = r->client;
     struct tx *tx = c->tx;
     size_t mark = conn_mark();
@@ -220,7 +217,7 @@ void tx_exec(struct request *r) {
     } else if (tx->watching.touched || watch_any_due(&tx->watching)) {
         reply_null_array(c);
     } else {
-        run(c);
+        run_queue(c);
         tx_forget(c);
         return;
     }
@@ -228,7 +225,30 @@ void tx_exec(struct request *r) {
     if (c->flags & CLIENT_MULTI) tx_forget(c);
 }
 
-void tx_watch(struct request *r) {
+/* --- the other commands ---------------------------------------------------------------------- */
+
+static void multi(struct request *r) {
+    struct client *c = r->client;
+    if (c->flags & CLIENT_MULTI) {
+        reply_error(c, "ERR MULTI calls can not be nested");
+        return;
+    }
+    tx_of(c);
+    c->flags |= CLIENT_MULTI;
+    reply_ok(c);
+}
+
+static void discard(struct request *r) {
+    struct client *c = r->client;
+    if (!(c->flags & CLIENT_MULTI)) {
+        reply_error(c, "ERR DISCARD without MULTI");
+        return;
+    }
+    tx_forget(c);
+    reply_ok(c);
+}
+
+static void watch(struct request *r) {
     struct client *c = r->client;
     if (c->flags & CLIENT_MULTI) {
         reply_error(c, "ERR WATCH inside MULTI is not allowed");
@@ -242,22 +262,14 @@ void tx_watch(struct request *r) {
     reply_ok(c);
 }
 
-/* Inside EXEC the transaction still stands, and what was watched is not any more. */
-void tx_unwatch(struct client *c) {
+/* Inside EXEC it changes nothing: the transaction is running, and EXEC has dropped the watched keys. */
+static void unwatch(struct request *r) {
+    struct client *c = r->client;
     if (!(c->flags & CLIENT_MULTI)) tx_forget(c);
     reply_ok(c);
 }
 
-/* --- what it says of itself ------------------------------------------------------------------ */
-
-void tx_flags(const struct client *c, unsigned *any, unsigned *lacking) {
-    *any = c->tx ? c->tx->any : 0;
-    *lacking = c->tx ? c->tx->lacking : 0;
-}
-
-size_t tx_queue_bytes(const struct client *c) {
-    return c->tx ? c->tx->queue.bytes : 0;
-}
+/* --- a part of the client -------------------------------------------------------------------- */
 
 static size_t tx_memory(const struct client *c) {
     return c->tx ? sizeof *c->tx + c->tx->queue.memory + watch_memory(&c->tx->watching) : 0;
@@ -275,4 +287,24 @@ static void tx_describe(const struct client *c, struct client_line *line) {
 
 static const struct client_part tx_part = {tx_forget, tx_forget, tx_memory, tx_describe};
 
-const struct module tx_module = {.part = &tx_part};
+static const struct command tx_commands[] = {
+    {"multi", multi, 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
+     .group = GROUP_TRANSACTIONS, .since = "1.2.0", .summary = "Begin a transaction: requests are queued until EXEC."},
+    {"exec", exec, 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_UNQUEUED | CMD_EXEC,
+     .group = GROUP_TRANSACTIONS, .since = "1.2.0",
+     .summary = "Run the queued requests, with no other client's between them.",
+     .complexity = "The sum of the queued requests"},
+    {"discard", discard, 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
+     .group = GROUP_TRANSACTIONS, .since = "2.0.0", .summary = "End a transaction without running what is queued.",
+     .complexity = "O(n) for n queued requests and watched keys"},
+    {"watch", watch, -2, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_UNQUEUED,
+     .first_key = 1, .last_key = -1, .group = GROUP_TRANSACTIONS, .since = "2.2.0",
+     .summary = "Let the next EXEC fail if one of these keys has changed by then.", .complexity = "O(n) for n keys",
+     .syntax = "key:key...", .key_flags = "RO"},
+    {"unwatch", unwatch, 1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
+     .group = GROUP_TRANSACTIONS, .since = "2.2.0", .summary = "Stop watching keys.",
+     .complexity = "O(n) for n watched keys"},
+    {NULL},
+};
+
+const struct module tx_module = {.commands = tx_commands, .part = &tx_part};

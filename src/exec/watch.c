@@ -1,36 +1,38 @@
-/* The hooks are armed while anything is watched. A hook that makes the last watcher stop leaves them armed, since they
- * must not be changed from inside one; that watcher disarms them when it drops what it (no longer) has. */
+/* See watch.h. Invariants: a record is in its table while it has a watch. The hooks are armed while there is a watch.
+ *
+ * Hooks must not be changed from inside a hook: when a touch drops the last watch, they stay armed until some watcher
+ * calls watch_drop_all(). */
 #include "exec/watch.h"
 #include "base/alloc.h"
 #include "ds/table.h"
 #include "store/changes.h"
 
-/* One key, of one database. */
+/* A watched key of a database. */
 struct watched {
-    struct watch *watches;
-    size_t count; /* of those */
+    struct watch *watches; /* linked by next */
+    size_t count;
     uint64_t hash;
     uint32_t db_id, name_len;
     char name[];
 };
 
-/* One key of one watcher. */
+/* A key of a watcher. */
 struct watch {
     struct watched *key;
     struct watching *owner;
-    struct watch *next_own;
-    struct watch *next, **link; /* among the key's */
+    struct watch *next_own;     /* of the owner */
+    struct watch *next, **link; /* of the key; link is the pointer that points here */
     bool stale;
 };
 
-static uint64_t hash_of(const void *record) {
+static uint64_t watched_hash(const void *record) {
     return ((const struct watched *)record)->hash;
 }
 
-static const struct table_type watched_type = {hash_of};
-static struct table *tables; /* by database, up to the highest that had a watched key */
-static int table_count;
-static size_t total; /* watches */
+static const struct table_type watched_type = {watched_hash};
+static struct table *tables; /* of struct watched, by the database's id */
+static int table_count;      /* the highest id with a watched key, and 1 */
+static size_t total;         /* watches of all watchers */
 static bool armed;
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -41,7 +43,7 @@ static bool has_name(const void *record, const void *arg) {
     return w->name_len == name->len && memcmp(w->name, name->ptr, name->len) == 0;
 }
 
-static struct watched *find(const struct db *db, const struct key *key) {
+static struct watched *find_watched(const struct db *db, const struct key *key) {
     if (db->id >= table_count) return NULL;
     return table_find(&tables[db->id], key->hash, has_name, &key->name);
 }
@@ -57,8 +59,8 @@ static size_t record_bytes(size_t name_len) {
     return sizeof(struct watched) + name_len;
 }
 
-static struct watched *find_or_add(const struct db *db, const struct key *key) {
-    struct watched *w = find(db, key);
+static struct watched *find_or_add_watched(const struct db *db, const struct key *key) {
+    struct watched *w = find_watched(db, key);
     if (w) return w;
     reserve_tables(db->id + 1);
     w = alloc_get(record_bytes(key->name.len));
@@ -74,7 +76,7 @@ static struct key key_of_watched(const struct watched *w) {
 
 /* --- watches --------------------------------------------------------------------------------- */
 
-static void drop(struct watch *watch) {
+static void drop_watch(struct watch *watch) {
     struct watched *w = watch->key;
     *watch->link = watch->next;
     if (watch->next) watch->next->link = watch->link;
@@ -86,10 +88,10 @@ static void drop(struct watch *watch) {
     total--;
 }
 
-static void drop_all(struct watching *owner) {
+static void drop_watches(struct watching *owner) {
     for (struct watch *watch = owner->first, *next; watch; watch = next) {
         next = watch->next_own;
-        drop(watch);
+        drop_watch(watch);
     }
     owner->first = NULL;
     owner->count = 0;
@@ -101,7 +103,7 @@ static bool is_due(const struct watched *w) {
     return e && db_is_due(e);
 }
 
-/* Looks where there is less to look through. */
+/* Searches the shorter of both lists. */
 static bool watches_already(const struct watching *owner, const struct watched *w) {
     if (w->count < owner->count) {
         for (const struct watch *watch = w->watches; watch; watch = watch->next)
@@ -116,7 +118,7 @@ static bool watches_already(const struct watching *owner, const struct watched *
 static void arm(void);
 
 void watch_add(struct watching *owner, struct db *db, const struct key *key) {
-    struct watched *w = find_or_add(db, key);
+    struct watched *w = find_or_add_watched(db, key);
     if (watches_already(owner, w)) return;
     struct watch *watch = alloc_get(sizeof *watch);
     *watch = (struct watch){w, owner, owner->first, w->watches, &w->watches, is_due(w)};
@@ -140,8 +142,8 @@ size_t watch_memory(const struct watching *owner) {
 
 /* --- touches --------------------------------------------------------------------------------- */
 
-/* The last watcher that drops its watches frees the record: nothing of it is read behind that. */
-static void touch(struct watched *w, bool removed_by_time) {
+/* The last watcher that drops its watches frees the record, so `next` is read before. */
+static void touch_watched(struct watched *w, bool removed_by_time) {
     for (struct watch *watch = w->watches, *next; watch; watch = next) {
         next = watch->next;
         if (removed_by_time && watch->stale) {
@@ -149,29 +151,29 @@ static void touch(struct watched *w, bool removed_by_time) {
             continue;
         }
         watch->owner->touched = true;
-        drop_all(watch->owner);
+        drop_watches(watch->owner);
     }
 }
 
-static void key_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+static void watch_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)event;
-    if (class & (CHANGES_NONE | DB_EXPIRED | DB_EVICTED)) return; /* the latter two have hooks of their own */
-    struct watched *w = find(db, key);
-    if (w) touch(w, false);
+    if (class & (CHANGES_NONE | DB_EXPIRED | DB_EVICTED)) return; /* expired and evicted keys have hooks of their own */
+    struct watched *w = find_watched(db, key);
+    if (w) touch_watched(w, false);
 }
 
-static void key_expired(struct db *db, const struct key *key) {
-    struct watched *w = find(db, key);
-    if (w) touch(w, true);
+static void watch_expired(struct db *db, const struct key *key) {
+    struct watched *w = find_watched(db, key);
+    if (w) touch_watched(w, true);
 }
 
-static void key_evicted(struct db *db, const struct key *key) {
-    struct watched *w = find(db, key);
-    if (w) touch(w, false);
+static void watch_evicted(struct db *db, const struct key *key) {
+    struct watched *w = find_watched(db, key);
+    if (w) touch_watched(w, false);
 }
 
-/* The key in its database gives way to `after`, what has its name in another one; either may be NULL. */
-static void replace(struct watched *w, const struct entry *before, const struct entry *after) {
+/* The key's entry in its database is replaced by `after`, the entry of that name in another one. Either may be NULL. */
+static void replace_watched(struct watched *w, const struct entry *before, const struct entry *after) {
     bool due = after && db_is_due(after);
     for (struct watch *watch = w->watches; watch; watch = watch->next) {
         if (watch->stale) {
@@ -181,11 +183,11 @@ static void replace(struct watched *w, const struct entry *before, const struct 
             watch->stale = true;
             continue;
         }
-        watch->owner->touched = true; /* its watches stay until it asks: the table is being walked */
+        watch->owner->touched = true; /* its watches are not dropped here, since the table is being walked */
     }
 }
 
-/* Everything in db gives way to what is in `by`, or to nothing. */
+/* All entries of db are replaced by those of `by`, or removed if it is NULL. */
 static void replace_all(const struct db *db, const struct db *by) {
     if (db->id >= table_count) return;
     struct table_iter it;
@@ -193,21 +195,24 @@ static void replace_all(const struct db *db, const struct db *by) {
     for (struct watched *w; (w = table_iter_next(&it));) {
         struct key key = key_of_watched(w);
         const struct entry *before = db_find(db, &key), *after = by ? db_find(by, &key) : NULL;
-        if (before || after) replace(w, before, after);
+        if (before || after) replace_watched(w, before, after);
     }
 }
 
-static void flushed(struct db *db) {
+static void watch_flushed(struct db *db) {
     replace_all(db, NULL);
 }
 
-static void swapped(struct db *one, struct db *other) {
+static void watch_swapped(struct db *one, struct db *other) {
     replace_all(one, other);
     replace_all(other, one);
 }
 
-static const struct db_hooks hooks = {
-    .changed = key_changed, .expired = key_expired, .evicted = key_evicted, .flushed = flushed, .swapped = swapped};
+static const struct db_hooks hooks = {.changed = watch_changed,
+                                      .expired = watch_expired,
+                                      .evicted = watch_evicted,
+                                      .flushed = watch_flushed,
+                                      .swapped = watch_swapped};
 
 static void arm(void) {
     if (armed) return;
@@ -216,7 +221,7 @@ static void arm(void) {
 }
 
 void watch_drop_all(struct watching *owner) {
-    drop_all(owner);
+    drop_watches(owner);
     if (total > 0 || !armed) return;
     armed = false;
     changes_listen(CHANGES_TX, NULL);

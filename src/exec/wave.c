@@ -1,14 +1,16 @@
-/* Waves. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of
- * several clients or of one. A wave is what is answered together: some batches, until
- * the limits below or the last ready client. Order within a client is kept, since its
- * requests enter batches in order, and its replies are one range of the output arena.
+/* See wave.h. A batch is what is prefetched together: up to BATCH_REQUESTS requests, of several clients or of one. A
+ * wave is what is answered together: some batches, until a limit below is reached or no client is ready any more.
  *
- * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not
- * change meanwhile: a client that has still to authenticate is executed request by request.
+ * Invariants: the requests of a client are executed in their order, since they enter batches in order. The replies of a
+ * client in a batch are one range of the output arena. The input that the requests of a batch point into stays until
+ * the batch has run.
  *
- * When a request has to wait (see block.c), those of its client that were parsed already are held by its waiter, and what
- * was not is stashed. When the wait is over, the client gets another place in the wave and goes on with the one, then
- * with the other. */
+ * Parsing runs ahead of execution by at most a batch, so what parsing depends on must not change meanwhile: while a
+ * client has still to authenticate, each of its requests is executed before the next one is parsed.
+ *
+ * When a request has to wait (block.h), its client's requests that were parsed already are held by its waiter, and the
+ * rest of its input is stashed. When the wait is over, the client gets another place in the wave, which runs the held
+ * requests, then parses the stashed input. */
 #include "exec/wave.h"
 #include "base/clock.h"
 #include "base/likely.h"
@@ -17,8 +19,8 @@
 #include "exec/call.h"
 #include "exec/exec.h"
 #include "exec/tx.h"
+#include "net/conn.h"
 #include "net/loop.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/push.h"
@@ -26,13 +28,15 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include "session/stats.h"
+#include "store/prefetch.h"
 #include <assert.h>
 
-#define BATCH_REQUESTS 64
+#define BATCH_REQUESTS PREFETCH_MAX
 #define BATCH_ARGS (BATCH_REQUESTS * 8)
+#define ARGS_COPIED (BATCH_ARGS / 8) /* a request with more arguments is run before its parser goes on */
 #define WAVE_CLIENTS 32
 #define WAVE_REQUESTS 512
-#define WAVE_REPLY_BYTES (1 << 18)
+#define WAVE_REPLY_BYTES (1 << 18) /* replies of this size are sent at once */
 
 int wave_width = 1;
 
@@ -43,15 +47,15 @@ static struct {
 } batch;
 
 static struct {
-    int clients, requests;
-    struct client *parsing;  /* its parser is in use: do not release its input */
-    struct client *resuming; /* what it held is being executed */
+    int clients, requests;   /* served, executed */
+    struct client *parsing;  /* its parser is in use, so its input must not be released; or NULL */
+    struct client *resuming; /* its held requests are being executed; or NULL */
 } wave;
 
 /* --- listeners ------------------------------------------------------------------------------- */
 
 static const struct wave_hooks *listeners[WAVE_LISTENERS];
-static const struct wave_hooks *prefetcher; /* the one listener that has keys to prefetch, or NULL */
+static const struct wave_hooks *prefetcher; /* the listener that has something to prefetch, or NULL */
 
 void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     listeners[listener] = hooks;
@@ -63,11 +67,6 @@ void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     }
 }
 
-void wave_settle(void) {
-    for (int i = 0; i < WAVE_LISTENERS; i++)
-        if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
-}
-
 bool wave_is_unsettled(void) {
     for (int i = 0; i < WAVE_LISTENERS; i++)
         if (listeners[i] && listeners[i]->is_unsettled && listeners[i]->is_unsettled()) return true;
@@ -75,12 +74,14 @@ bool wave_is_unsettled(void) {
 }
 
 void wave_send(void) {
-    wave_settle();
+    for (int i = 0; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
     conn_flush(client_sent);
 }
 
 /* --- a batch --------------------------------------------------------------------------------- */
 
+/* The client's requests of this batch were executed: its range of replies is complete. */
 static void close_range(struct client *c, size_t mark) {
     if (unlikely(push_kept)) push_settle(c);
     conn_keep(&c->conn, mark);
@@ -89,7 +90,7 @@ static void close_range(struct client *c, size_t mark) {
 }
 
 static void run_requests(void) {
-    struct client *open = NULL; /* whose range of replies is open */
+    struct client *open = NULL; /* the client whose range of replies is open */
     size_t mark = 0;
     call_start_clock();
     for (int i = 0; i < batch.count; i++) {
@@ -112,20 +113,18 @@ static void run_requests(void) {
     if (open) close_range(open, mark);
 }
 
-/* Two passes: by the time the second one looks at the first request's table line, it
- * has come. Short loops of independent loads are what the processor overlaps best. */
-static void prefetch_batch(void) {
+/* Fetch the entries of the keys that the requests name first. */
+static void prefetch_keys(void) {
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
     for (int i = 0; i < batch.count; i++) {
         const struct request *r = &batch.requests[i];
-        if (r->key.name.ptr) db_prefetch_line(r->client->db, r->key.hash);
+        if (r->key.name.ptr) prefetch_key(&ahead, r->client->db, r->key.hash);
     }
-    for (int i = 0; i < batch.count; i++) {
-        const struct request *r = &batch.requests[i];
-        if (r->key.name.ptr) db_prefetch_entry(r->client->db, r->key.hash);
-    }
+    prefetch_records(&ahead);
 }
 
-/* The same two passes for the table of a listener. */
+/* Fetch what a listener has for the same keys. */
 static void prefetch_for_listener(void) {
     for (int i = 0; i < batch.count; i++)
         if (batch.requests[i].key.name.ptr) prefetcher->prefetch_line(batch.requests[i].key.hash);
@@ -133,36 +132,29 @@ static void prefetch_for_listener(void) {
         if (batch.requests[i].key.name.ptr) prefetcher->prefetch_key(batch.requests[i].key.hash);
 }
 
-/* The same two passes for the members that commands will look up in big collections (hget, sismember, zscore): many
- * requests in a row ask for the same key, which is looked up once. */
+/* Fetch the members that commands will look up in big collections (hget, sismember, zscore). Many requests in a row may
+ * name the same key, whose table is looked up once. */
 static void prefetch_members(void) {
-    struct {
-        const struct table *table;
-        uint64_t hash;
-    } wanted[BATCH_REQUESTS];
-    int n = 0;
-    const struct table *table = NULL;
-    const struct request *last = NULL; /* whose key has the table */
+    struct prefetch ahead;
+    const struct table *members = NULL;
+    const struct request *last = NULL; /* the request whose key has these members */
+    prefetch_begin(&ahead);
     for (int i = 0; i < batch.count; i++) {
         const struct request *r = &batch.requests[i];
         if (!r->command || r->command->member == 0 || r->command->member >= r->argc) continue;
-        if (!last || last->key.hash != r->key.hash || last->client->db != r->client->db) {
-            table = db_members(r->client->db, &r->key);
-        }
+        if (!last || last->key.hash != r->key.hash || last->client->db != r->client->db)
+            members = db_members(r->client->db, &r->key);
         last = r;
-        if (!table) continue;
+        if (!members) continue;
         struct slice member = r->argv[r->command->member];
-        wanted[n].table = table;
-        wanted[n].hash = hash_bytes(member.ptr, member.len);
-        table_prefetch_line(table, wanted[n++].hash);
+        prefetch_member(&ahead, members, hash_bytes(member.ptr, member.len));
     }
-    for (int i = 0; i < n; i++)
-        table_prefetch_record(wanted[i].table, wanted[i].hash);
+    prefetch_records(&ahead);
 }
 
 static void run_batch(void) {
     if (batch.count == 0) return;
-    prefetch_batch();
+    prefetch_keys();
     if (unlikely(prefetcher != NULL)) prefetch_for_listener();
     if (batch.count > 1) prefetch_members();
     run_requests();
@@ -174,10 +166,10 @@ static void run_batch(void) {
     batch.count = batch.args_used = 0;
 }
 
-/* Put the parsed request into the batch. Its slices are copied, but for one with many arguments
- * or with words of its own, which has to run before the parser goes on: true is returned then. */
+/* Put the parsed request into the batch. True: the batch must run before the parser goes on, since it is full, or since
+ * the request uses the parser's own memory: that of its many slices, or of the unquoted words of an inline request. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
-    bool at_once = parser->argc > BATCH_ARGS / 8 || parser->start[0] != '*';
+    bool at_once = parser->argc > ARGS_COPIED || parser->start[0] != '*';
     if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
     struct request *r = &batch.requests[batch.count++];
     r->client = c;
@@ -190,7 +182,7 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
             r->argv[i] = parser->argv[i];
         batch.args_used += r->argc;
     }
-    /* A request that came in pieces may have a bulk elsewhere: then its raw bytes are not in one place. */
+    /* A bulk of a request that came in pieces may be elsewhere: then the raw bytes are not in one place. */
     if (c->conn.input == NULL && parser->start[0] == '*') r->raw.len = (size_t)(parser->next - parser->start);
     request_prepare(r);
     return at_once || batch.count == BATCH_REQUESTS;
@@ -207,8 +199,8 @@ static void refuse_protocol(struct client *c, const struct resp_parser *parser) 
     conn_keep(&c->conn, mark);
 }
 
-/* The client has to wait: the rest of its input, from here on, is stashed and parsed when the wait is over. If the parser
- * stopped at a protocol error, it starts over there and finds the error again. */
+/* The client has to wait: its input from `from` on is to be stashed, and parsed when the wait is over. If the parser
+ * stopped at a protocol error, it starts over there and finds the error again. True unless the client is leaving. */
 static bool stop_parsing(struct client *c, struct resp_parser *parser, const char *from) {
     if (client_is_leaving(c)) return false;
     resp_begin(parser, from);
@@ -216,12 +208,12 @@ static bool stop_parsing(struct client *c, struct resp_parser *parser, const cha
     return true;
 }
 
-/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB
- * of GETs can ask for 150 MB. False if the client must not be looked at any more. */
+/* Parse and batch what a region holds. Replies leave before they grow large: 64 KB of GETs can ask for 150 MB. True:
+ * the rest of the region is to be stashed. False: the client is leaving, and may have been closed. */
 static bool parse_region(struct client *c, struct resp_parser *parser, const char *end) {
     struct resp_limits limits = {.max_bulk = limits_max_bulk()};
     for (;;) {
-        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !auth_required();
+        limits.authenticated = (c->flags & CLIENT_AUTHENTICATED) || !client_needs_password;
         switch (resp_parse(parser, end, &limits)) {
         case RESP_MORE: return true;
         case RESP_ERROR:
@@ -241,7 +233,8 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
     }
 }
 
-/* What waits between MULTI and EXEC was not executed either. */
+/* Close a client that has too many bytes of requests that were not executed: of unfinished input, and of a
+ * transaction's queue. */
 static void enforce_query_limit(struct client *c) {
     if (c->conn.input == NULL && c->tx == NULL) return;
     if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
@@ -257,7 +250,7 @@ static void finish_wave(void) {
     wave.clients = wave.requests = 0;
 }
 
-/* Execute what was parsed behind a request that had to wait. False: there is another one that has to. */
+/* Execute the requests that were held while the client waited. False: it waits again, or it is leaving. */
 static bool run_held(struct client *c) {
     struct held_request *held;
     run_batch();
@@ -277,7 +270,8 @@ static enum conn_read next_region(struct client *c, struct resp_parser **parser,
     return conn_reread(&c->conn, parser, end);
 }
 
-static void serve(struct client *c) {
+/* Read the client, once, and batch its requests. */
+static void serve_client(struct client *c) {
     struct resp_parser *parser;
     const char *end;
     if (c->waiter && !run_held(c)) return;
@@ -323,24 +317,24 @@ void wave_ready(struct loop_source *source, uint32_t events) {
     if (c->flags & CLIENT_WAITS)
         block_heard(c, events);
     else if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && !(events & LOOP_READ))
-        client_close(c); /* a hang-up, which would be reported for ever: the peer is gone, unsent output is dropped */
+        client_close(c); /* a hang-up, which epoll would report for ever: the peer is gone, unsent output is dropped */
     else
         ready_add(c);
 }
 
-static bool is_full(void) {
+static bool wave_is_full(void) {
     return wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
            conn_mark() >= WAVE_REPLY_BYTES;
 }
 
-/* The last requests of a wave may make further clients ready, whose wait is over. */
+/* The last requests of a wave may end the waits of further clients, which are ready then. */
 void wave_run(void) {
     struct client *c = ready_take();
     do {
         for (; c; c = ready_take()) {
             if (client_is_leaving(c)) continue;
-            serve(c);
-            if (is_full()) finish_wave();
+            serve_client(c);
+            if (wave_is_full()) finish_wave();
         }
         finish_wave();
     } while ((c = ready_take()));

@@ -1,28 +1,27 @@
-/* Waves: all that is ready is read, parsed, looked up and prefetched together, then executed and answered.
+/* Waves: all clients that are ready are read, their requests parsed, looked up and prefetched together, then executed
+ * and answered.
  *
- * One epoll_wait names many readable clients. Up to 32 of them are read into a shared arena and
- * parsed; as each request is found, its command is looked up and its first key hashed; then the
- * table lines of a batch are prefetched, then the entries, then they are executed in order per
- * client, and the replies leave with one send per client. Cache misses of different requests and
- * clients overlap that way, where a server that serves one client after another waits for each. */
+ * One epoll_wait names many readable clients. They are read into a shared arena and parsed. As each request is found,
+ * its command is looked up and its first key hashed. Then the table lines of a batch of requests are prefetched, then
+ * the entries; then the requests are executed, those of one client in their order, and the replies leave with one send
+ * per client. So the cache misses of different requests and clients overlap, where a server that serves one client
+ * after another waits for each miss. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 struct loop_source;
 
-/* Handles the events of a client's socket (client_new): the client is served in this turn. */
+/* Handles the events of a client's socket (client_new()): the client is served in this turn, or closed. */
 void wave_ready(struct loop_source *source, uint32_t events);
-/* Serve all clients that are ready, then send their replies. */
+/* Serve all clients that are ready, then send their replies. May close clients. */
 void wave_run(void);
-/* Send now what there is to send: after a wave, or after messages that were published without one. */
+/* Send what there is to send: at the end of a wave, or after messages that were published outside of one. */
 void wave_send(void);
-/* Nothing goes out after this turn's wave_run(): let the listeners finish their work before the loop sleeps. */
-void wave_settle(void);
 /* A listener wants the next turn at once. */
 bool wave_is_unsettled(void);
 
-/* How many times the usual number of clients and requests a wave may have: more than 1 where before_send costs so much
+/* A wave may have this many times the usual number of clients and requests: more than 1 where before_send costs so much
  * that all clients that are ready should share it. */
 extern int wave_width;
 
@@ -33,10 +32,11 @@ enum wave_listener { WAVE_TRACKING, WAVE_DURABILITY, WAVE_LISTENERS };
 
 /* Each function may be NULL. */
 struct wave_hooks {
-    /* Bring a key that a request names into the cache, in two steps, as db_prefetch_line() and db_prefetch_entry(). */
+    /* Bring what the listener has for a key that a request names into the cache, in two steps, as db_prefetch_line()
+     * and db_prefetch_entry(). Both or neither; only one listener may have them. */
     void (*prefetch_line)(uint64_t hash);
     void (*prefetch_key)(uint64_t hash);
-    void (*before_send)(void);  /* once before replies and messages leave */
+    void (*before_send)(void);  /* before replies and messages leave: once for each wave_send() */
     bool (*is_unsettled)(void); /* before_send left something over */
 };
 /* Listen with these hooks, which must live on, or stop with NULL. */

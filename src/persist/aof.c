@@ -224,7 +224,7 @@ static bool place_incr(struct manifest *m) {
     return true;
 }
 
-/* Rename what child and parent have written into the directory, and have the manifest name it. */
+/* Rename the files of the child and the parent into their places, and save a manifest that names them. */
 static bool put_in_place(struct manifest *m, pid_t pid) {
     bool waiting = status.state == AOF_WAITING;
     if (!place_base(m, pid)) return false;

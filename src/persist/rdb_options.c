@@ -13,29 +13,14 @@ void rdb_load_delay(uint64_t keys) {
 }
 
 static const struct option rdb_rows[] = {
-    {.name = "rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},
-    {.name = "rdbchecksum",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &rdb_options.checksum,
-     .initial = "yes"},
-    {.name = "rdb-save-incremental-fsync",
-     .type = OPTION_BOOL,
-     .address = &rdb_options.incremental_sync,
-     .initial = "yes"},
-    {.name = "rdb-key-save-delay",
-     .type = OPTION_INT,
-     .flags = OPTION_HIDDEN,
-     .address = &rdb_options.key_save_delay_us,
-     .initial = "0",
-     .min = INT32_MIN},
-    {.name = "key-load-delay",
-     .type = OPTION_INT,
-     .flags = OPTION_HIDDEN,
-     .address = &rdb_options.key_load_delay_us,
-     .initial = "0",
-     .min = INT32_MIN},
-    {.name = NULL},
+    {"rdbcompression", .type = OPTION_BOOL, .address = &rdb_options.compression, .initial = "yes"},
+    {"rdbchecksum", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &rdb_options.checksum, .initial = "yes"},
+    {"rdb-save-incremental-fsync", .type = OPTION_BOOL, .address = &rdb_options.incremental_sync, .initial = "yes"},
+    {"rdb-key-save-delay", .type = OPTION_INT, .flags = OPTION_HIDDEN, .address = &rdb_options.key_save_delay_us,
+     .initial = "0", .min = INT32_MIN},
+    {"key-load-delay", .type = OPTION_INT, .flags = OPTION_HIDDEN, .address = &rdb_options.key_load_delay_us,
+     .initial = "0", .min = INT32_MIN},
+    {NULL},
 };
 
 const struct module rdb_options_module = {.options = rdb_rows};

@@ -55,7 +55,7 @@ static bool insert_key(struct load *l, struct entry *e, uint64_t hash) {
     return true;
 }
 
-/* Insert the batch. False: a key exists already (noted); all other entries are inserted all the same. */
+/* Insert the batch. False: a key exists already (noted); all other entries are inserted nevertheless. */
 static bool insert_waiting(struct load *l) {
     bool ok = true;
     for (unsigned i = 0; i < l->n_waiting; i++)

@@ -26,26 +26,16 @@ static void begin_members(struct members *m, struct rdb_in *in, uint64_t expecte
 }
 
 static void add_member(struct members *m, struct slice name, double score) {
-    if (m->n == m->room) {
-        size_t room = m->room ? 2 * m->room : 64;
-        m->all = alloc_resize(m->all, m->room * sizeof *m->all, room * sizeof *m->all);
-        m->room = room;
-    }
+    if (m->n == m->room) m->all = alloc_grow(m->all, &m->room, sizeof *m->all, 64);
     struct member *record = member_new(name, score);
     m->all[m->n++] = record;
     rdb_gather_add(&m->gather, hash_bytes(name.ptr, name.len), record);
 }
 
-static int compare_names(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_records(const struct member *a, const struct member *b) {
     double x = member_score(a), y = member_score(b);
     if (x != y) return x < y ? -1 : 1;
-    return compare_names(member_slice(a), member_slice(b));
+    return slice_compare(member_slice(a), member_slice(b));
 }
 
 static int compare_pointers(const void *a, const void *b) {
@@ -160,7 +150,7 @@ static bool in_order(struct rdb_in *in, const uint8_t *lp) {
         next = listpack_next(at);
         if (!score_at(next, &score)) return rdb_refuse(in, RDB_CORRUPT, "a score that is not a number");
         struct slice name = listpack_text(at, scratch[before.ptr == scratch[0]]);
-        if (score < last || (score == last && before.ptr && compare_names(before, name) >= 0)) {
+        if (score < last || (score == last && before.ptr && slice_compare(before, name) >= 0)) {
             return rdb_refuse(in, RDB_CORRUPT, "a sorted set that is not sorted");
         }
         before = name;

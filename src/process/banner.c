@@ -51,12 +51,8 @@ void banner_show(void) {
 }
 
 static const struct option banner_rows[] = {
-    {.name = "always-show-logo",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &always_show,
-     .initial = "no"},
-    {.name = NULL},
+    {"always-show-logo", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &always_show, .initial = "no"},
+    {NULL},
 };
 
 const struct module banner_module = {.options = banner_rows};

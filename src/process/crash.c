@@ -1,6 +1,6 @@
-/* Only async-signal-safe calls here: no allocation, no stdio, no log_write(). backtrace() loads a
- * library the first time it is called, which allocates, so crash_watch() calls it once beforehand. The
- * handler runs on a stack of its own, because an overflow of the main one is a crash like any other. */
+/* See crash.h. The handler makes only async-signal-safe calls: no allocation, no stdio, no log_write(). The first call
+ * of backtrace() loads a library, which allocates, so crash_watch() calls it once. The handler has a stack of its own,
+ * since an overflow of the main stack is a crash, too. */
 #include "process/crash.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -17,13 +17,13 @@
 #define FRAMES_MAX 100
 #define STACK_BYTES 65536
 
-static bool enabled;
-static bool watching;
+static bool enabled;  /* crash-log-enabled */
+static bool watching; /* crash_watch() was called: enabled takes effect at once */
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 static char handler_stack[STACK_BYTES];
 
 static void say(int fd, const char *text) {
-    if (write(fd, text, strlen(text)) < 0) return; /* nobody left to tell */
+    if (write(fd, text, strlen(text)) < 0) return; /* nothing can be done about it */
 }
 
 static void say_number(int fd, int64_t n) {
@@ -84,8 +84,8 @@ static void report(int fd, int number, const siginfo_t *info, const ucontext_t *
     say(fd, "\n\n=== REDIS BUG REPORT END. ===\n");
 }
 
-/* Reports once, then dies by the same signal, so that a core file and the exit status are those of the crash. */
-static void crashed(int number, siginfo_t *info, void *context) {
+/* Write the report once, then die by the same signal: so the core file and the exit status are those of the crash. */
+static void crash_arrived(int number, siginfo_t *info, void *context) {
     static volatile sig_atomic_t reporting;
     if (!reporting) {
         reporting = 1;
@@ -98,7 +98,7 @@ static void crashed(int number, siginfo_t *info, void *context) {
 
 static void set_handlers(bool on) {
     stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof handler_stack};
-    struct sigaction action = {.sa_sigaction = crashed, .sa_flags = SA_ONSTACK | SA_SIGINFO | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = crash_arrived, .sa_flags = SA_ONSTACK | SA_SIGINFO | SA_NODEFER};
     if (on)
         sigaltstack(&stack, NULL);
     else
@@ -123,8 +123,8 @@ void crash_watch(void) {
 }
 
 static const struct option crash_rows[] = {
-    {.name = "crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
-    {.name = NULL},
+    {"crash-log-enabled", .type = OPTION_BOOL, .address = &enabled, .initial = "yes", .apply = apply_enabled},
+    {NULL},
 };
 
 const struct module crash_module = {.options = crash_rows};

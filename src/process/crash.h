@@ -1,5 +1,6 @@
-/* The report of a crash: what a signal handler can still say about a dying process. */
+/* The report of a crash: registers, stack and memory of the dying process, written to the log by the signal's handler.
+ * */
 #pragma once
 
-/* Catch SEGV, BUS, FPE, ILL and ABRT from now on (or no more, as crash-log-enabled says). */
+/* Catch SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT from now on, while crash-log-enabled is set. */
 void crash_watch(void);

@@ -1,7 +1,7 @@
-/* Nothing here grows with the number of idle clients. The only things that have to look at clients
- * unasked are `timeout` and the soft limit on output: while one is set, each tick looks at a bounded
- * number of them, going round, so that a client may outlive its time by the length of a round
- * (10,000 clients at hz 10: 5 seconds) and no tick takes more than some tens of microseconds. */
+/* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout` and the soft
+ * limits on output need to look at clients that do nothing: while one of them is set, each tick looks at a bounded
+ * number of clients and the next one goes on from there. So a tick takes some tens of microseconds at most, and a
+ * client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
 #include "process/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 #include "base/option.h"
 #include "exec/wave.h"
 #include "net/loop.h"
-#include "process/lifecycle.h"
+#include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -23,11 +23,11 @@
 #define CLIENTS_A_TICK 200
 #define HZ_MIN 1
 #define HZ_MAX 500
-#define REPORT_MS 5000 /* between the log's lines about databases and clients */
+#define LOAD_MS 5000 /* between two log entries about databases and clients */
 
 static int hz;
 static struct loop_timer timer;
-static int64_t reported_ms;
+static int64_t logged_ms; /* when log_load() wrote last */
 
 #define TICKS_MAX 8
 static void (*ticks[TICKS_MAX])(void);
@@ -38,8 +38,8 @@ void cron_add(void (*fn)(void)) {
     ticks[tick_count++] = fn;
 }
 
-/* Subscribers may listen for ever. */
-static bool idle_too_long(const struct client *c, int64_t now_ms) {
+/* Subscribers and waiting clients may be idle for ever. */
+static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
     return limits_options.timeout_s && !c->subscriber && !(c->flags & CLIENT_WAITS) &&
            now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
@@ -56,7 +56,7 @@ static void inspect_clients(int64_t now_ms) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;
         client_cursor = c->next;
-        if (idle_too_long(c, now_ms)) {
+        if (is_idle_too_long(c, now_ms)) {
             log_verbose("Closing idle client");
             client_close(c);
         } else {
@@ -66,9 +66,9 @@ static void inspect_clients(int64_t now_ms) {
     }
 }
 
-static void report(int64_t now_ms) {
-    if (log_level() > LOG_VERBOSE || now_ms - reported_ms < REPORT_MS) return;
-    reported_ms = now_ms;
+static void log_load(int64_t now_ms) {
+    if (log_level() > LOG_VERBOSE || now_ms - logged_ms < LOAD_MS) return;
+    logged_ms = now_ms;
     for (int i = 0; i < db_count(); i++) {
         struct db *db = db_at(i);
         if (db_size(db) == 0) continue;
@@ -77,7 +77,7 @@ static void report(int64_t now_ms) {
     log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
 }
 
-static void tick(struct loop_timer *self) {
+static void cron_tick(struct loop_timer *self) {
     clock_update();
     int64_t now_ms = clock_now_ms();
     stats_sample();
@@ -85,7 +85,7 @@ static void tick(struct loop_timer *self) {
     alloc_sample_peak();
     alloc_decay();
     inspect_clients(now_ms);
-    report(now_ms);
+    log_load(now_ms);
     for (size_t i = 0; i < tick_count; i++)
         ticks[i]();
     loop_timer_start(self, 1000000 / hz);
@@ -93,7 +93,7 @@ static void tick(struct loop_timer *self) {
 
 static void cron_start(void) {
     evict_tick(clock_now_ms()); /* set the clock before the first request */
-    loop_timer_init(&timer, tick);
+    loop_timer_init(&timer, cron_tick);
     loop_timer_start(&timer, 1000000 / hz);
 }
 
@@ -106,8 +106,8 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    wave_send(); /* messages about keys that expired, which have to be in the log before we sleep */
-    lifecycle_turn();
+    wave_send(); /* expired keys: their DELs must be in the log, and messages about them sent, before the loop sleeps */
+    shutdown_turn();
     client_reap();
     stats.turns++;
     stats.turn_ticks += clock_ticks() - began;
@@ -125,8 +125,8 @@ static bool apply_hz(const char **error) {
 }
 
 static const struct option cron_rows[] = {
-    {.name = "hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
-    {.name = NULL},
+    {"hz", .type = OPTION_INT, .address = &hz, .initial = "10", .apply = apply_hz},
+    {NULL},
 };
 
 const struct module cron_module = {.options = cron_rows, .start = cron_start};

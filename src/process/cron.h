@@ -1,8 +1,9 @@
-/* What happens by the clock: the turn hook of the loop, and a timer that fires `hz` times a second. */
+/* Work that the clock begins: the hook that the loop calls in each turn, and a timer that fires `hz` times a second. */
 #pragma once
 
-/* Call `tick` hz times a second, after those that were added before. */
+/* Call `tick` hz times a second, in the order in which ticks were added. At most 8. */
 void cron_add(void (*tick)(void));
-/* The loop's turn: the wave, expiry, the end of closed clients. Returns how long the loop may sleep in ms. */
+/* One turn of the loop: run the wave, expire keys, carry out a shutdown, free closed clients. Returns for how many ms
+ * the loop may sleep; 0: not at all; -1: until something happens. */
 int cron_turn(void);
-int cron_hz(void); /* ticks a second now */
+int cron_hz(void); /* ticks a second, now */

@@ -8,7 +8,6 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "net/socket.h"
-#include "session/auth.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/stats.h"
@@ -67,7 +66,7 @@ static void admit(int fd) {
         refuse(fd, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (options.protected_mode && !auth_required() && !socket_is_loopback(fd)) {
+    if (options.protected_mode && !client_needs_password && !socket_is_loopback(fd)) {
         refuse(fd, denied);
         return;
     }
@@ -311,37 +310,15 @@ void listen_describe(struct buf *out) {
 }
 
 static const struct option listen_rows[] = {
-    {.name = "port",
-     .type = OPTION_INT,
-     .address = &options.port,
-     .initial = "6379",
-     .max = 65535,
-     .apply = apply_port},
-    {.name = "bind",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = "* -::*",
-     .apply = apply_bind,
-     .set = set_bind,
+    {"port", .type = OPTION_INT, .address = &options.port, .initial = "6379", .max = 65535, .apply = apply_port},
+    {"bind", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "* -::*", .apply = apply_bind, .set = set_bind,
      .get = get_bind},
-    {.name = "protected-mode", .type = OPTION_BOOL, .address = &options.protected_mode, .initial = "yes"},
-    {.name = "unixsocket",
-     .type = OPTION_STRING,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.unix_path,
-     .initial = ""},
-    {.name = "unixsocketperm",
-     .type = OPTION_OCTAL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.unix_perm,
-     .initial = "0",
+    {"protected-mode", .type = OPTION_BOOL, .address = &options.protected_mode, .initial = "yes"},
+    {"unixsocket", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.unix_path, .initial = ""},
+    {"unixsocketperm", .type = OPTION_OCTAL, .flags = OPTION_IMMUTABLE, .address = &options.unix_perm, .initial = "0",
      .max = 0777},
-    {.name = "tcp-backlog",
-     .type = OPTION_INT,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.backlog,
-     .initial = "511"},
-    {.name = NULL},
+    {"tcp-backlog", .type = OPTION_INT, .flags = OPTION_IMMUTABLE, .address = &options.backlog, .initial = "511"},
+    {NULL},
 };
 
 const struct module listen_module = {.options = listen_rows, .start = listen_start};

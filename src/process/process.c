@@ -1,14 +1,13 @@
-/* See process.h. Until process_apply() the options of the title and of the allocator's thread only store their values:
- * the process may still go to the background, and the port is not known. Afterwards a change takes effect at once. */
+/* See process.h. Until the module is started, jemalloc-bg-thread only stores its value: a thread that was started
+ * before the process goes to the background would stay behind in the parent. */
 #include "process/process.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "base/option.h"
-#include "conf/config.h"
-#include "process/listen.h"
+#include "process/oom.h"
+#include "process/title.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,176 +22,29 @@
 #include <unistd.h>
 
 enum supervisor { SUPERVISED_NO, SUPERVISED_AUTO, SUPERVISED_SYSTEMD, SUPERVISED_UPSTART };
-enum oom_mode { OOM_NO, OOM_RELATIVE, OOM_ABSOLUTE };
-enum oom_role { OOM_OF_PRIMARY, OOM_OF_REPLICA, OOM_OF_CHILD };
 
 static struct {
     bool daemonize;
     char *pidfile;
     int supervised;
-    bool set_title;
-    char *title_template;
     bool disable_thp;
-    int oom_mode;
-    int oom_values[3]; /* by enum oom_role */
     char *locale_collate;
     bool background_purge;
 } options;
 
-/* --- title ----------------------------------------------------------------------------------- */
+static char *executable; /* absolute path */
+static bool applied;     /* apply_options() has run: jemalloc-bg-thread takes effect at once */
 
-static struct {
-    char *area; /* where the kernel put argv and, right behind it, the environment */
-    size_t len;
-    char *program; /* argv[0] */
-    char *executable;
-} title;
-
-static bool applied; /* apply_options() has run */
-
-/* ps shows the bytes where the kernel put argv: the environment behind them is moved away to make room. */
 void process_init(int argc, char **argv) {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
-    title.executable = alloc_copy_string(path);
-    title.program = alloc_copy_string(argv[0]);
-    char *end = argv[0];
-    for (int i = 0; i < argc; i++) {
-        if (argv[i] == end) end += strlen(argv[i]) + 1;
-        if (i > 0) argv[i] = alloc_copy_string(argv[i]);
-    }
-    size_t count = 0;
-    while (environ[count])
-        count++;
-    char **moved = alloc_zero((count + 1) * sizeof *moved);
-    for (size_t i = 0; i < count; i++) {
-        if (environ[i] == end) end += strlen(environ[i]) + 1;
-        moved[i] = alloc_copy_string(environ[i]);
-    }
-    environ = moved;
-    title.area = argv[0];
-    title.len = (size_t)(end - argv[0]);
+    executable = alloc_copy_string(path);
+    title_init(argc, argv);
 }
 
 const char *process_executable(void) {
-    return title.executable;
-}
-
-/* Append the value of a variable of the template; false if there is no such variable. */
-static bool append_variable(struct slice name, struct buf *out) {
-    if (slice_is(name, "title"))
-        buf_append_cstr(out, title.program);
-    else if (slice_is(name, "listen-addr"))
-        listen_describe(out);
-    else if (slice_is(name, "port"))
-        buf_append_i64(out, listen_port());
-    else if (slice_is(name, "unixsocket"))
-        buf_append_cstr(out, listen_unix_path());
-    else if (slice_is(name, "config-file"))
-        buf_append_cstr(out, config_path());
-    else if (slice_is(name, "tls-port"))
-        buf_append_i64(out, 0);
-    else
-        return slice_is(name, "server-mode"); /* empty: neither cluster nor sentinel */
-    return true;
-}
-
-/* Expand the template, and remove blanks at the end. False if the template is broken. */
-static bool expand_title(struct buf *out) {
-    const char *p = options.title_template;
-    while (*p) {
-        if (*p != '{') {
-            buf_append(out, p++, 1);
-            continue;
-        }
-        const char *stop = strchr(p, '}');
-        if (!stop || !append_variable(slice_of(p + 1, (size_t)(stop - p) - 1), out)) return false;
-        p = stop + 1;
-    }
-    while (out->len && out->data[out->len - 1] == ' ')
-        out->len--;
-    return options.title_template[0] != '\0';
-}
-
-static bool apply_title(const char **error) {
-    struct buf text = {0};
-    *error = "template format is invalid or contains unknown variables";
-    bool fine = expand_title(&text);
-    if (fine && applied && options.set_title && title.len > 0) {
-        size_t n = text.len < title.len - 1 ? text.len : title.len - 1;
-        memset(title.area, 0, title.len);
-        if (n) memcpy(title.area, text.data, n);
-    }
-    buf_free(&text);
-    return fine;
-}
-
-/* --- OOM score ------------------------------------------------------------------------------- */
-
-#define OOM_FILE "/proc/self/oom_score_adj"
-
-static bool write_oom_score(int score) {
-    char digits[16];
-    int fd = open(OOM_FILE, O_WRONLY | O_CLOEXEC);
-    int n = snprintf(digits, sizeof digits, "%d", score);
-    bool fine = fd >= 0 && write(fd, digits, (size_t)n) == n;
-    if (!fine) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
-    if (fd >= 0) close(fd);
-    return fine;
-}
-
-static int read_oom_score(void) {
-    int score = 0;
-    FILE *file = fopen(OOM_FILE, "re");
-    if (!file) return 0;
-    if (fscanf(file, "%d", &score) != 1) score = 0;
-    fclose(file);
-    return score;
-}
-
-/* Relative values are added to the score that the process has when the option is turned on; "no" restores that
- * score. */
-static struct {
-    int initial;
-    bool changed;
-} oom;
-
-static int oom_score(int value) {
-    int score = options.oom_mode == OOM_NO ? oom.initial : value;
-    if (options.oom_mode == OOM_RELATIVE) score += oom.initial;
-    return score < -1000 ? -1000 : score > 1000 ? 1000 : score;
-}
-
-static bool apply_oom(const char **error) {
-    *error = "Failed to apply new oom_score_adj configuration, check server logs.";
-    if (options.oom_mode == OOM_NO && !oom.changed) return true;
-    if (!oom.changed) oom.initial = read_oom_score();
-    oom.changed = options.oom_mode != OOM_NO;
-    return write_oom_score(oom_score(options.oom_values[OOM_OF_PRIMARY]));
-}
-
-static bool set_oom_values(const char *const *words, int count, const char **error) {
-    int values[3];
-    *error = "wrong number of arguments";
-    if (count != 3) return false;
-    for (int i = 0; i < 3; i++) {
-        int64_t n;
-        if (!num_parse_i64(slice_cstr(words[i]), &n) || n < -2000 || n > 2000) {
-            *error = "Invalid oom-score-adj-values, elements must be between -2000 and 2000.";
-            return false;
-        }
-        values[i] = (int)n;
-    }
-    if (values[1] < values[0] || values[2] < values[1])
-        log_warning("The oom-score-adj-values configuration may not work for non-privileged processes! Please consult "
-                    "the documentation.");
-    memcpy(options.oom_values, values, sizeof values);
-    return true;
-}
-
-static void get_oom_values(struct buf *out) {
-    buf_printf(out, "%d %d %d", options.oom_values[0], options.oom_values[1], options.oom_values[2]);
+    return executable;
 }
 
 /* --- background, pid file, service manager --------------------------------------------------- */
@@ -317,20 +169,14 @@ static void run_on(const char *cpus) {
 }
 
 void process_become_child(const char *name, const char *cpus) {
-    static char own_name[32];
-    const char *error;
-    snprintf(own_name, sizeof own_name, "%s", name);
-    title.program = own_name;
-    apply_title(&error);
-    if (options.oom_mode != OOM_NO) write_oom_score(oom_score(options.oom_values[OOM_OF_CHILD]));
+    title_set_program(name);
+    oom_become_child();
     run_on(cpus);
 }
 
 static void apply_options(void) {
     const char *error;
     applied = true;
-    apply_title(&error);
-    apply_oom(&error);
     apply_background_purge(&error);
     /* After a fork each page that is written to is copied: 4 KB, but 2 MB with huge pages. */
     if (options.disable_thp && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
@@ -344,66 +190,18 @@ static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART}
                                                  {"auto", SUPERVISED_AUTO},
                                                  {"no", SUPERVISED_NO},
                                                  {NULL, 0}};
-static const struct option_name oom_modes[] = {
-    {"no", OOM_NO}, {"yes", OOM_RELATIVE}, {"relative", OOM_RELATIVE}, {"absolute", OOM_ABSOLUTE}, {NULL, 0}};
 
 static const struct option process_rows[] = {
-    {.name = "daemonize",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.daemonize,
-     .initial = "no"},
-    {.name = "pidfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.pidfile, .initial = ""},
-    {.name = "supervised",
-     .type = OPTION_ENUM,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.supervised,
-     .initial = "no",
+    {"daemonize", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &options.daemonize, .initial = "no"},
+    {"pidfile", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &options.pidfile, .initial = ""},
+    {"supervised", .type = OPTION_ENUM, .flags = OPTION_IMMUTABLE, .address = &options.supervised, .initial = "no",
      .names = supervisors},
-    {.name = "set-proc-title",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.set_title,
-     .initial = "yes"},
-    {.name = "proc-title-template",
-     .type = OPTION_STRING,
-     .address = &options.title_template,
-     .initial = "{title} {listen-addr} {server-mode}",
-     .apply = apply_title},
-    {.name = "disable-thp",
-     .type = OPTION_BOOL,
-     .flags = OPTION_IMMUTABLE,
-     .address = &options.disable_thp,
-     .initial = "yes"},
-    {.name = "oom-score-adj",
-     .type = OPTION_ENUM,
-     .address = &options.oom_mode,
-     .initial = "no",
-     .names = oom_modes,
-     .apply = apply_oom},
-    {.name = "oom-score-adj-values",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = "0 200 800",
-     .apply = apply_oom,
-     .set = set_oom_values,
-     .get = get_oom_values},
-    {.name = "dir",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_PROTECTED | OPTION_DENY_LOADING,
-     .set = set_dir,
-     .get = get_dir},
-    {.name = "locale-collate",
-     .type = OPTION_STRING,
-     .address = &options.locale_collate,
-     .initial = "",
-     .apply = apply_locale},
-    {.name = "jemalloc-bg-thread",
-     .type = OPTION_BOOL,
-     .address = &options.background_purge,
-     .initial = "yes",
+    {"disable-thp", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE, .address = &options.disable_thp, .initial = "yes"},
+    {"dir", .type = OPTION_CUSTOM, .flags = OPTION_PROTECTED | OPTION_DENY_LOADING, .set = set_dir, .get = get_dir},
+    {"locale-collate", .type = OPTION_STRING, .address = &options.locale_collate, .initial = "", .apply = apply_locale},
+    {"jemalloc-bg-thread", .type = OPTION_BOOL, .address = &options.background_purge, .initial = "yes",
      .apply = apply_background_purge},
-    {.name = NULL},
+    {NULL},
 };
 
 static void process_start(void) {

@@ -1,10 +1,9 @@
-/* The process as the system sees it: background, pid file, title, OOM score, huge pages, processors, working directory,
- * locale, the service manager. */
+/* The process as the system sees it: background, pid file, huge pages, processors, working directory, locale, the
+ * service manager. */
 #pragma once
 #include <stdbool.h>
 
-/* Call first in main: moves argv and the environment elsewhere, because the title is written over them. Keeps the name
- * by which the program was called. */
+/* Call first in main: finds the executable, and prepares the title, which moves argv and the environment elsewhere. */
 void process_init(int argc, char **argv);
 const char *process_executable(void); /* absolute path of the program; "" if unknown */
 
@@ -13,7 +12,7 @@ void process_settle(void);
 void process_remove_pid_file(void);
 bool process_is_daemon(void);
 /* In a forked child: set its name in ps, its OOM score, and the processors that it may run on ("0,2-3", "0-7:2"; NULL
- * or "": all). */
+ * or "": all). A list that is not valid is logged, and the child runs on all. */
 void process_become_child(const char *name, const char *cpus);
 /* Send a state to the service manager, in systemd's form: "READY=1\n". */
 void process_notify(const char *state);

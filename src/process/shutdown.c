@@ -1,47 +1,146 @@
-/* SHUTDOWN: no reply comes, the connection just ends; unless what had to be saved could not be. Whoever asked is put off
- * until that is known, and if there is still somebody to run the request again, it has failed. */
+/* See shutdown.h.
+ *
+ * The handler of a signal sets a flag and wakes the loop; the turn that sees the flag writes the log. The exception is
+ * a second SIGINT, which must work while the loop is stuck: the handler itself ends the process.
+ *
+ * SHUTDOWN is not answered if the process ends; the connection is closed. So its client is postponed, with
+ * CLIENT_ENDING set. If the shutdown fails, all postponed requests run again: a SHUTDOWN that finds CLIENT_ENDING set
+ * and no shutdown under way replies the error. */
+#include "process/shutdown.h"
+#include "base/log.h"
 #include "base/module.h"
+#include "base/option.h"
 #include "catalog/command_row.h"
 #include "exec/block.h"
-#include "process/lifecycle.h"
+#include "net/loop.h"
+#include "process/listen.h"
+#include "process/process.h"
 #include "session/client.h"
 #include "session/reply.h"
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
-/* False for words that do not go together. */
+static struct {
+    int on_sigint, on_sigterm; /* enum shutdown_flag; 0: default */
+    int timeout_s;             /* how long replicas may take to catch up */
+} options;
+
+static volatile sig_atomic_t signalled; /* the first signal that asked for the end; 0: none */
+static bool requested;
+static unsigned requested_flags;
+static bool ending; /* the loop has been told to stop */
+
+bool (*shutdown_before_end)(unsigned flags);
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+static void signal_arrived(int number) {
+    if (signalled && number == SIGINT) {
+        static const char text[] = "You insist... exiting now.\n";
+        int fd = log_crash_fd();
+        if (fd >= 0 && write(fd, text, sizeof text - 1) < 0) _exit(1);
+        _exit(1);
+    }
+    signalled = number;
+    loop_wake();
+}
+
+void shutdown_watch_signals(void) {
+    struct sigaction action = {.sa_handler = signal_arrived};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void take_signal(void) {
+    int number = signalled;
+    log_warning("Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
+    shutdown_request((unsigned)(number == SIGINT ? options.on_sigint : options.on_sigterm));
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+void shutdown_request(unsigned flags) {
+    requested = true;
+    requested_flags = flags;
+}
+
+/* There is no end after all: the postponed clients go on, and learn it. */
+static void give_up(void) {
+    requested = false;
+    signalled = 0;
+    block_resume_all();
+}
+
+bool shutdown_abort(void) {
+    if (!requested) return false;
+    log_notice("Shutdown manually aborted.");
+    give_up();
+    return true;
+}
+
+bool shutdown_is_requested(void) {
+    return requested;
+}
+
+void shutdown_turn(void) {
+    if (signalled && !requested) take_signal();
+    if (!requested || ending) return;
+    log_notice("User requested shutdown...");
+    if (shutdown_before_end && !shutdown_before_end(requested_flags) && !(requested_flags & SHUTDOWN_FORCE)) {
+        log_warning("Errors trying to shut down the server. Check the logs for more information.");
+        give_up();
+        return;
+    }
+    ending = true;
+    loop_stop();
+}
+
+void shutdown_finish(void) {
+    process_notify("STOPPING=1\n");
+    process_remove_pid_file();
+    listen_stop();
+    log_warning("Redis is now ready to exit, bye bye...");
+}
+
+/* --- SHUTDOWN -------------------------------------------------------------------------------- */
+
+/* False: a word is unknown, or the words do not go together. */
 static bool read_options(const struct request *r, unsigned *flags, bool *abort) {
     for (int i = 1; i < r->argc; i++) {
         if (slice_is(r->argv[i], "nosave"))
-            *flags |= LIFECYCLE_NOSAVE;
+            *flags |= SHUTDOWN_NOSAVE;
         else if (slice_is(r->argv[i], "save"))
-            *flags |= LIFECYCLE_SAVE;
+            *flags |= SHUTDOWN_SAVE;
         else if (slice_is(r->argv[i], "now"))
-            *flags |= LIFECYCLE_NOW;
+            *flags |= SHUTDOWN_NOW;
         else if (slice_is(r->argv[i], "force"))
-            *flags |= LIFECYCLE_FORCE;
+            *flags |= SHUTDOWN_FORCE;
         else if (slice_is(r->argv[i], "abort"))
             *abort = true;
         else
             return false;
     }
     if (*abort && *flags) return false;
-    return !((*flags & LIFECYCLE_SAVE) && (*flags & LIFECYCLE_NOSAVE));
-}
-
-static void failed(struct client *c) {
-    client_clear(c, CLIENT_ENDING);
-    reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
+    return !((*flags & SHUTDOWN_SAVE) && (*flags & SHUTDOWN_NOSAVE));
 }
 
 static void ask(struct request *r, unsigned flags) {
-    if ((r->client->flags & CLIENT_ENDING) && !lifecycle_is_ending()) {
-        failed(r->client);
+    struct client *c = r->client;
+    if ((c->flags & CLIENT_ENDING) && !requested) {
+        client_clear(c, CLIENT_ENDING);
+        reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
         return;
     }
-    r->client->flags |= CLIENT_ENDING;
-    lifecycle_shutdown(flags);
+    c->flags |= CLIENT_ENDING;
+    shutdown_request(flags);
     block_postpone(r);
 }
 
+/* SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT] */
 static void shutdown_command(struct request *r) {
     unsigned flags = 0;
     bool abort = false;
@@ -51,24 +150,41 @@ static void shutdown_command(struct request *r) {
     }
     if (!abort)
         ask(r, flags);
-    else if (lifecycle_abort())
+    else if (shutdown_abort())
         reply_ok(r->client);
     else
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
+/* --- rows ------------------------------------------------------------------------------------ */
+
+static bool check_flags(const char **error) {
+    int both = SHUTDOWN_SAVE | SHUTDOWN_NOSAVE;
+    *error = "shutdown options SAVE and NOSAVE can't be used simultaneously";
+    return (options.on_sigint & both) != both && (options.on_sigterm & both) != both;
+}
+
+static const struct option_name flags[] = {
+    {"default", 0},        {"save", SHUTDOWN_SAVE},   {"nosave", SHUTDOWN_NOSAVE},
+    {"now", SHUTDOWN_NOW}, {"force", SHUTDOWN_FORCE}, {NULL, 0}};
+
+static const struct option shutdown_rows[] = {
+    {"shutdown-on-sigint", .type = OPTION_FLAGS, .address = &options.on_sigint, .initial = "default", .names = flags,
+     .apply = check_flags},
+    {"shutdown-on-sigterm", .type = OPTION_FLAGS, .address = &options.on_sigterm, .initial = "default", .names = flags,
+     .apply = check_flags},
+    {"shutdown-timeout", .type = OPTION_INT, .address = &options.timeout_s, .initial = "10"},
+    {NULL},
+};
+
 static const struct command shutdown_commands[] = {
-    {.name = "shutdown",
-     .body = shutdown_command,
-     .arity = -1,
-     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY,
-     .group = GROUP_SERVER,
-     .since = "1.0.0",
-     .summary = "End the server, after saving what is to be saved.",
+    {"shutdown", shutdown_command, -1,
+     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY, .group = GROUP_SERVER,
+     .since = "1.0.0", .summary = "End the server, after saving what is to be saved.",
      .complexity = "O(1), O(n) for n keys if they are saved",
      .syntax = "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
-    {.name = NULL},
+    {NULL},
 };
 
-const struct module shutdown_module = {.commands = shutdown_commands};
+const struct module shutdown_module = {.options = shutdown_rows, .commands = shutdown_commands};

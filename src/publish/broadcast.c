@@ -1,61 +1,65 @@
-/* A changed key is one record, which the lists of all prefixes that it begins with point to. Prefixes with changes are
- * listed too, so that telling costs by what there is to tell. Keys are told in their order, and so are prefixes. */
+/* See broadcast.h. A changed key is one record, and each prefix that it begins with has the record in its list. The
+ * prefixes with such a list are in a list themselves, so sending costs by what there is to send, however many prefixes
+ * there are.
+ *
+ * Invariant: a prefix exists while it has members; a changed key is in the list of at least one prefix, until
+ * broadcast_send() or until its prefixes lose their last members. */
 #include "publish/broadcast.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "ds/prefixes.h"
 #include <stdlib.h>
 
-/* A pointer list that grows. */
-struct list {
+/* A list of pointers, which grows. */
+struct pointers {
     void **items;
     size_t count, cap;
 };
 
-struct change {
-    uint64_t author;
+struct changed_key {
+    uint64_t author; /* id of the client that changed it last; 0: none did */
     uint32_t len;
     char name[];
 };
 
 struct prefix {
-    struct list members; /* struct broadcast_listener *, each of which knows its place by its member */
-    struct list changes; /* struct change * */
+    struct pointers members; /* struct broadcast_member *, each of which knows its place in this list */
+    struct pointers changes; /* struct changed_key *; not owned, since other prefixes may list it too */
     uint32_t len;
     char name[];
 };
 
 struct broadcast_member {
     struct prefix *prefix;
-    size_t place; /* in the prefix's members */
+    size_t place; /* in the list of members of the prefix */
     struct broadcast_listener *listener;
 };
 
-static uint64_t change_hash(const void *record) {
-    const struct change *c = record;
+static uint64_t changed_key_hash(const void *record) {
+    const struct changed_key *c = record;
     return hash_bytes(c->name, c->len);
 }
 
-static const struct table_type change_type = {change_hash};
-static struct table changes = {.type = &change_type};
+static const struct table_type changed_key_type = {changed_key_hash};
+static struct table changed_keys = {.type = &changed_key_type};
 static struct prefixes prefixes;
-static struct list changed; /* struct prefix *: those with changes */
+static struct pointers changed_prefixes; /* struct prefix *: those that have changes */
 
-static void list_add(struct list *l, void *item) {
+static void pointers_add(struct pointers *l, void *item) {
     if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 4);
     l->items[l->count++] = item;
 }
 
-static void list_free(struct list *l) {
+static void pointers_free(struct pointers *l) {
     alloc_put(l->items, l->cap * sizeof *l->items);
-    *l = (struct list){.items = NULL};
+    *l = (struct pointers){.items = NULL};
 }
 
 static struct slice prefix_name(const struct prefix *p) {
     return slice_of(p->name, p->len);
 }
 
-static int compare(struct slice a, struct slice b) {
+static int compare_bytes(struct slice a, struct slice b) {
     int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
@@ -72,12 +76,12 @@ static bool overlap(struct slice a, struct slice b) {
 
 static int by_text(const void *a, const void *b) {
     const struct slice *one = *(const struct slice *const *)a, *other = *(const struct slice *const *)b;
-    int order = compare(*one, *other);
+    int order = compare_bytes(*one, *other);
     return order ? order : (one > other) - (one < other);
 }
 
-/* The first of the prefixes that overlaps with a later one, n if none does. In order, whatever begins with
- * one stands right behind it: it is enough to compare with the shortest beginning so far. */
+/* The index of the first prefix that overlaps with a later one; n if none does. After sorting, the prefixes that begin
+ * with a shorter one follow it directly: each is compared with the last one that does not begin with another. */
 static size_t first_overlapping(const struct slice *given, size_t n) {
     if (n < 2) return n;
     const struct slice **sorted = alloc_get(n * sizeof *sorted);
@@ -98,13 +102,13 @@ static size_t first_overlapping(const struct slice *given, size_t n) {
     return first;
 }
 
-/* The listener's prefixes are in order, and do not overlap, but for the empty one, which comes first. */
+/* The prefixes of a listener are sorted and do not overlap, apart from the empty one, which comes first. */
 static const struct broadcast_member *find_overlapping(const struct broadcast_listener *l, struct slice prefix) {
     if (l->count && l->items[0]->prefix->len == 0) return l->items[0];
     size_t low = 0, high = l->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare(prefix_name(l->items[middle]->prefix), prefix) < 0)
+        if (compare_bytes(prefix_name(l->items[middle]->prefix), prefix) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -131,7 +135,7 @@ bool broadcast_overlaps(const struct broadcast_listener *l, const struct slice *
     return true;
 }
 
-/* --- who listens ----------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------------------------- */
 
 static struct prefix *prefix_of(struct slice name) {
     struct prefix *p = prefixes_find(&prefixes, name);
@@ -144,23 +148,23 @@ static struct prefix *prefix_of(struct slice name) {
 }
 
 static void prefix_free(struct prefix *p) {
-    for (size_t i = 0; p->changes.count && i < changed.count; i++) {
-        if (changed.items[i] != p) continue;
-        changed.items[i] = changed.items[--changed.count];
+    for (size_t i = 0; p->changes.count && i < changed_prefixes.count; i++) {
+        if (changed_prefixes.items[i] != p) continue;
+        changed_prefixes.items[i] = changed_prefixes.items[--changed_prefixes.count];
         break;
     }
     prefixes_remove(&prefixes, prefix_name(p));
-    list_free(&p->members);
-    list_free(&p->changes);
+    pointers_free(&p->members);
+    pointers_free(&p->changes);
     alloc_put(p, sizeof *p + p->len);
 }
 
 static int by_prefix(const void *a, const void *b) {
-    return compare(prefix_name((*(struct broadcast_member *const *)a)->prefix),
-                   prefix_name((*(struct broadcast_member *const *)b)->prefix));
+    return compare_bytes(prefix_name((*(struct broadcast_member *const *)a)->prefix),
+                         prefix_name((*(struct broadcast_member *const *)b)->prefix));
 }
 
-static bool has(const struct broadcast_listener *l, const struct prefix *p) {
+static bool has_prefix(const struct broadcast_listener *l, const struct prefix *p) {
     for (size_t i = 0; i < l->count; i++)
         if (l->items[i]->prefix == p) return true;
     return false;
@@ -169,16 +173,15 @@ static bool has(const struct broadcast_listener *l, const struct prefix *p) {
 static void add_member(struct broadcast_listener *l, struct prefix *p) {
     struct broadcast_member *m = alloc_get(sizeof *m);
     *m = (struct broadcast_member){p, p->members.count, l};
-    list_add(&p->members, m);
+    pointers_add(&p->members, m);
     if (l->count == l->cap) l->items = alloc_grow(l->items, &l->cap, sizeof *l->items, 1);
     l->items[l->count++] = m;
 }
 
-/* Given prefixes do not overlap with those it has, so that only the empty one can be had already. */
 void broadcast_join(struct broadcast_listener *l, const struct slice *given, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct prefix *p = prefix_of(given[i]);
-        if (given[i].len > 0 || !has(l, p)) add_member(l, p);
+        if (given[i].len > 0 || !has_prefix(l, p)) add_member(l, p);
     }
     if (l->count > 1) qsort(l->items, l->count, sizeof *l->items, by_prefix);
 }
@@ -186,7 +189,7 @@ void broadcast_join(struct broadcast_listener *l, const struct slice *given, siz
 void broadcast_leave(struct broadcast_listener *l) {
     for (size_t i = 0; i < l->count; i++) {
         struct broadcast_member *m = l->items[i];
-        struct list *members = &m->prefix->members;
+        struct pointers *members = &m->prefix->members;
         struct broadcast_member *last = members->items[--members->count];
         members->items[m->place] = last;
         last->place = m->place;
@@ -210,67 +213,68 @@ size_t broadcast_prefixes(void) {
     return prefixes.count;
 }
 
-/* --- what changes ---------------------------------------------------------------------------- */
+/* --- changes --------------------------------------------------------------------------------- */
 
-static bool change_is(const void *record, const void *name) {
-    const struct change *c = record;
+static bool changed_key_is(const void *record, const void *name) {
+    const struct changed_key *c = record;
     return slice_eq(slice_of(c->name, c->len), *(const struct slice *)name);
 }
 
-struct noting {
+struct note {
     struct slice name;
-    uint64_t author;
-    struct change *change; /* made when the first prefix fits */
+    uint64_t author;         /* id of the client that changed it last; 0: none did */
+    struct changed_key *key; /* made when the first prefix fits */
 };
 
 static void note_prefix(void *ctx, void *value) {
-    struct noting *n = ctx;
+    struct note *n = ctx;
     struct prefix *p = value;
-    if (n->change == NULL) {
-        n->change = alloc_get(sizeof *n->change + n->name.len);
-        *n->change = (struct change){n->author, (uint32_t)n->name.len};
-        memcpy(n->change->name, n->name.ptr, n->name.len);
+    if (n->key == NULL) {
+        n->key = alloc_get(sizeof *n->key + n->name.len);
+        *n->key = (struct changed_key){n->author, (uint32_t)n->name.len};
+        memcpy(n->key->name, n->name.ptr, n->name.len);
     }
-    if (p->changes.count == 0) list_add(&changed, p);
-    list_add(&p->changes, n->change);
+    if (p->changes.count == 0) pointers_add(&changed_prefixes, p);
+    pointers_add(&p->changes, n->key);
 }
 
 void broadcast_note(const struct key *key, uint64_t author) {
     if (prefixes.count == 0) return;
-    struct change *c = changes.count ? table_find(&changes, key->hash, change_is, &key->name) : NULL;
+    struct changed_key *c =
+        changed_keys.count ? table_find(&changed_keys, key->hash, changed_key_is, &key->name) : NULL;
     if (c) {
         c->author = author;
         return;
     }
-    struct noting n = {.name = key->name, .author = author};
+    struct note n = {.name = key->name, .author = author};
     prefixes_visit(&prefixes, key->name, note_prefix, &n);
-    if (n.change) table_insert(&changes, key->hash, n.change);
+    if (n.key) table_insert(&changed_keys, key->hash, n.key);
 }
 
 bool broadcast_is_pending(void) {
-    return changes.count > 0;
+    return changed_keys.count > 0;
 }
 
-/* --- telling --------------------------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
-    const struct change *one = *(struct change *const *)a, *other = *(struct change *const *)b;
-    return compare(slice_of(one->name, one->len), slice_of(other->name, other->len));
+    const struct changed_key *one = *(struct changed_key *const *)a, *other = *(struct changed_key *const *)b;
+    return compare_bytes(slice_of(one->name, one->len), slice_of(other->name, other->len));
 }
 
 static int by_name(const void *a, const void *b) {
-    return compare(prefix_name(*(struct prefix *const *)a), prefix_name(*(struct prefix *const *)b));
+    return compare_bytes(prefix_name(*(struct prefix *const *)a), prefix_name(*(struct prefix *const *)b));
 }
 
-/* The keys that somebody else than `spared` changed; how many. */
-static size_t write_list(const struct list *l, uint64_t spared, struct buf *out) {
+/* Write the keys that were not changed last by the client `spared` (0: all keys). Returns how many there are. */
+static size_t write_list(const struct pointers *l, uint64_t spared, struct buf *out) {
     size_t count = 0;
     for (size_t i = 0; i < l->count; i++)
-        count += spared == 0 || ((struct change *)l->items[i])->author != spared;
+        count += spared == 0 || ((struct changed_key *)l->items[i])->author != spared;
     out->len = 0;
     buf_printf(out, "*%zu\r\n", count);
     for (size_t i = 0; i < l->count; i++) {
-        const struct change *c = l->items[i];
+        const struct changed_key *c = l->items[i];
         if (spared && c->author == spared) continue;
         buf_printf(out, "$%u\r\n", c->len);
         buf_append(out, c->name, c->len);
@@ -282,12 +286,12 @@ static size_t write_list(const struct list *l, uint64_t spared, struct buf *out)
 static void tell_prefix(struct prefix *p,
                         void (*tell)(struct slice list, struct broadcast_listener *const *to, size_t n)) {
     struct buf text = {0};
-    struct list all = {.items = NULL};
+    struct pointers all = {.items = NULL};
     qsort(p->changes.items, p->changes.count, sizeof(void *), by_key);
     for (size_t i = 0; i < p->members.count; i++) {
         struct broadcast_listener *l = ((struct broadcast_member *)p->members.items[i])->listener;
         if (l->spared == 0)
-            list_add(&all, l);
+            pointers_add(&all, l);
         else if (write_list(&p->changes, l->spared, &text))
             tell(buf_slice(&text), &l, 1);
     }
@@ -295,22 +299,22 @@ static void tell_prefix(struct prefix *p,
         write_list(&p->changes, 0, &text);
         tell(buf_slice(&text), (struct broadcast_listener *const *)all.items, all.count);
     }
-    list_free(&all);
-    list_free(&p->changes);
+    pointers_free(&all);
+    pointers_free(&p->changes);
     buf_free(&text);
 }
 
-static void drop_change(void *ctx, void *record) {
-    struct change *c = record;
+static void free_changed_key(void *ctx, void *record) {
+    struct changed_key *c = record;
     (void)ctx;
     alloc_put(c, sizeof *c + c->len);
 }
 
 void broadcast_send(void (*tell)(struct slice list, struct broadcast_listener *const *to, size_t n)) {
-    if (changes.count == 0) return;
-    if (changed.count > 1) qsort(changed.items, changed.count, sizeof(void *), by_name);
-    for (size_t i = 0; i < changed.count; i++)
-        tell_prefix(changed.items[i], tell);
-    list_free(&changed);
-    table_clear(&changes, drop_change, NULL);
+    if (changed_keys.count == 0) return;
+    if (changed_prefixes.count > 1) qsort(changed_prefixes.items, changed_prefixes.count, sizeof(void *), by_name);
+    for (size_t i = 0; i < changed_prefixes.count; i++)
+        tell_prefix(changed_prefixes.items[i], tell);
+    pointers_free(&changed_prefixes);
+    table_clear(&changed_keys, free_changed_key, NULL);
 }

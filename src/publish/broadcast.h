@@ -1,36 +1,43 @@
-/* Broadcasting: clients that hear of every changed key with one of their prefixes, whoever has read it. What changes is
- * noted once, however often it does, and told in one message a prefix when the replies of the wave are sent. */
+/* Broadcasting: a client is told of every changed key that begins with one of its prefixes, whether it has read it or
+ * not. A key that changes several times is noted once. Each prefix gets one message, with all its changed keys, when
+ * the replies of the wave are sent. */
 #pragma once
 #include "base/slice.h"
 #include "store/db.h"
 
-struct broadcast_member; /* a client's having of a prefix */
+struct broadcast_member; /* the membership of a client in a prefix */
 
-/* What one client listens to: nothing, while all but the last two are zeros. */
+/* The prefixes of one client. It has none while count is 0. A struct of zeros is valid and owns nothing. */
 struct broadcast_listener {
-    struct broadcast_member **items; /* in the order of their prefixes */
+    struct broadcast_member **items; /* owned, in the order of their prefixes */
     size_t count, cap;
-    uint64_t spared; /* NOLOOP: keys that this author has changed last are not told; else 0 */
-    void *owner;
+    uint64_t spared; /* NOLOOP: skip keys that the client with this id changed last; 0: skip none */
+    void *owner;     /* the caller's */
 };
 
-/* A prefix that was given, and another one: one of the two begins with the other. */
+/* Two prefixes, one of which begins with the other. */
 struct broadcast_overlap {
-    struct slice prefix, other;
-    bool is_new; /* `other` is given as well, not had already */
+    struct slice prefix; /* a given one */
+    struct slice other;
+    bool is_new; /* `other` is a given one too; false: the listener has it */
 };
 
-/* True if there is an overlap among these prefixes, or with what the listener has: the first one. O(n log n). */
+/* True, with the first overlap in *out, if one of the n prefixes overlaps with another one or with one of the
+ * listener's. The slices in *out are valid as long as the given ones and the listener's prefixes are. O(n log n). */
 bool broadcast_overlaps(const struct broadcast_listener *l, const struct slice *prefixes, size_t n,
                         struct broadcast_overlap *out);
-void broadcast_join(struct broadcast_listener *l, const struct slice *prefixes, size_t n); /* those it has stay */
-void broadcast_leave(struct broadcast_listener *l);                                        /* all */
-struct slice broadcast_prefix(const struct broadcast_listener *l, size_t i);
-size_t broadcast_memory(const struct broadcast_listener *l);
+/* Add prefixes, which are copied. They must not overlap with each other or with those that the listener has; only the
+ * empty prefix may always be added, and is added once. O(n log n + the length of the prefixes). */
+void broadcast_join(struct broadcast_listener *l, const struct slice *prefixes, size_t n);
+void broadcast_leave(struct broadcast_listener *l);                          /* remove all prefixes. O(prefixes) */
+struct slice broadcast_prefix(const struct broadcast_listener *l, size_t i); /* valid until broadcast_leave() */
+size_t broadcast_memory(const struct broadcast_listener *l);                 /* bytes that the listener owns */
 
-/* A key was changed by the client with this id, or by nobody: 0. */
+/* The client with this id changed the key; 0: no client did. O(length of the key + matching prefixes). */
 void broadcast_note(const struct key *key, uint64_t author);
-bool broadcast_is_pending(void);
-/* Hand what was noted since to `tell`: an array of keys in the protocol's form, and n who get it. */
+bool broadcast_is_pending(void); /* a noted change has not been sent */
+/* Send the noted changes: call `tell` with an array of keys in RESP, valid during that call, and the n listeners that
+ * get it. Prefixes come in their order, and so do the keys of one. Then forget the changes. `tell` must not call this
+ * module. */
 void broadcast_send(void (*tell)(struct slice list, struct broadcast_listener *const *to, size_t n));
-size_t broadcast_prefixes(void);
+size_t broadcast_prefixes(void); /* prefixes that some listener has */

@@ -1,8 +1,10 @@
+/* See invalidation.h. "All keys" is a null. Unlike Redis, which writes the null of the tracking client's protocol, the
+ * message has that of the receiver's protocol. */
 #include "publish/invalidation.h"
 #include "net/conn.h"
+#include "net/resp_out.h"
 #include "session/client.h"
 #include "session/push.h"
-#include "session/reply.h"
 
 #define CHANNEL "__redis__:invalidate"
 
@@ -16,13 +18,12 @@ static void write_keys(const struct invalidation *i, const char *null) {
         conn_write(i->list.ptr, i->list.len);
     } else if (i->key.ptr) {
         conn_write("*1\r\n", 4);
-        reply_bulk(NULL, i->key);
+        resp_out_bulk(i->key);
     } else {
         conn_write(null, strlen(null));
     }
 }
 
-/* The null is that of the protocol of who gets it; Redis sends that of the client for which it gets it. */
 static void send_push(struct invalidation *i, struct client *to) {
     static const char head[] = ">2\r\n$10\r\ninvalidate\r\n";
     if (i->push.end == 0) {
@@ -62,7 +63,7 @@ void invalidation_lost(struct client *to, uint64_t redirection) {
     if (to->resp < 3) return;
     size_t start = conn_open();
     conn_write(head, sizeof head - 1);
-    reply_int(NULL, (int64_t)redirection);
+    resp_out_header(':', (int64_t)redirection);
     push_copy(to, start, conn_mark());
     conn_truncate(start);
 }

@@ -1,5 +1,6 @@
-/* What a client-side cache is told to forget: one message, which may go to many clients. In RESP3 it is a push of its
- * own, in RESP2 a message on the channel "__redis__:invalidate" to a client that has subscriptions. */
+/* Invalidations: a message that tells client-side caches to forget keys. It may go to many clients: in RESP3 as a push
+ * of type "invalidate", in RESP2 as a message on the channel "__redis__:invalidate" to clients that have subscriptions.
+ * */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -7,20 +8,22 @@
 
 struct client;
 
-/* Begun with one of the two, or none, which means everything; each form of it is written when somebody needs it. */
+/* Set one of key and list before invalidation_begin(), or none of them: all keys. Each of the two forms is written
+ * once, when the first client needs it. */
 struct invalidation {
     struct slice key;  /* one key */
-    struct slice list; /* several: an array in the protocol's form */
-    size_t mark;
+    struct slice list; /* several keys: an array in RESP */
+    size_t mark;       /* where the forms begin in the output arena */
     struct {
         size_t start, end;
-    } push, message; /* in the arena; end 0: not written yet */
+    } push, message; /* places of the RESP3 and the RESP2 form; end 0: not written yet */
 };
 
-/* Until it is ended, nothing else may be written to the arena. */
+/* From here to invalidation_end(), nothing else may be written to the output arena. */
 void invalidation_begin(struct invalidation *i);
-/* Does nothing for a client that cannot be told. `redirected`: it stands in for another one. */
+/* Send it to a client. `redirected`: the client gets it in place of another one. In RESP2, only redirected messages to
+ * clients with subscriptions are sent; all others are dropped. */
 void invalidation_send(struct invalidation *i, struct client *to, bool redirected);
 void invalidation_end(struct invalidation *i);
-/* The client has sent its invalidations to one that has gone: tell it so. */
+/* Tell a client in RESP3 that the client with the id `redirection`, which got its messages, is closed. */
 void invalidation_lost(struct client *to, uint64_t redirection);

@@ -1,6 +1,8 @@
-/* See notify.h. Invariant: the listener is registered exactly while events are to be published, so a change costs
- * nothing here otherwise. */
-#include "publish/notify.h"
+/* Keyspace notifications: events of keys are published. The channel "__keyspace@<db>__:<key>" gets the names of the
+ * events of a key, the channel "__keyevent@<db>__:<event>" the names of the keys that have the event.
+ *
+ * Invariant: the listener is registered exactly while events are to be published, so a change costs nothing here
+ * otherwise. */
 #include "base/buf.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -13,7 +15,7 @@ static int events;
 #define EVENTS_KEYEVENT (1 << 29) /* E: to the channels of events */
 
 /* Publish the message to the channel "<prefix><db>__:<topic>". */
-static void publish(const char *prefix, int db_id, struct slice topic, struct slice message) {
+static void publish_event(const char *prefix, int db_id, struct slice topic, struct slice message) {
     static struct buf channel; /* kept, so that most calls allocate nothing */
     channel.len = 0;
     buf_append_cstr(&channel, prefix);
@@ -23,10 +25,10 @@ static void publish(const char *prefix, int db_id, struct slice topic, struct sl
     pubsub_publish(PUBSUB_CHANNEL, buf_slice(&channel), message, NULL);
 }
 
-static void changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+static void notify_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     if (pubsub_keyspace_topics == 0 || !((unsigned)events & class)) return;
-    if (events & EVENTS_KEYSPACE) publish("__keyspace@", db->id, key->name, slice_cstr(event));
-    if (events & EVENTS_KEYEVENT) publish("__keyevent@", db->id, slice_cstr(event), key->name);
+    if (events & EVENTS_KEYSPACE) publish_event("__keyspace@", db->id, key->name, slice_cstr(event));
+    if (events & EVENTS_KEYEVENT) publish_event("__keyevent@", db->id, slice_cstr(event), key->name);
 }
 
 /* --- notify-keyspace-events ------------------------------------------------------------------ */
@@ -70,7 +72,7 @@ static bool set_events(const char *const *words, int count, const char **error) 
 
 static bool apply_events(const char **error) {
     (void)error;
-    static const struct db_hooks hooks = {.changed = changed};
+    static const struct db_hooks hooks = {.changed = notify_changed};
     changes_listen(CHANGES_NOTIFY, events & (EVENTS_KEYSPACE | EVENTS_KEYEVENT) ? &hooks : NULL);
     return true;
 }
@@ -88,13 +90,9 @@ static void get_events(struct buf *out) {
 }
 
 static const struct option notify_rows[] = {
-    {.name = "notify-keyspace-events",
-     .type = OPTION_CUSTOM,
-     .initial = "",
-     .set = set_events,
-     .get = get_events,
+    {"notify-keyspace-events", .type = OPTION_CUSTOM, .initial = "", .set = set_events, .get = get_events,
      .apply = apply_events},
-    {.name = NULL},
+    {NULL},
 };
 
 const struct module notify_module = {.options = notify_rows};

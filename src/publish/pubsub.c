@@ -1,10 +1,13 @@
-/* A subscription is a link that is in two lists, its topic's and its client's, both in the order of subscribing. So a
- * message walks along the receivers, a client that goes takes its links out one by one, and neither looks at others.
- * Whether a client has a topic already is asked of one table of all links, by the two addresses.
+/* See pubsub.h. A subscription is in two lists, that of its topic and that of its client, both in the order of
+ * subscribing. So a message walks along its receivers only, and a client that leaves takes its own subscriptions out
+ * one by one. One table of all subscriptions, by client and topic, tells whether a client has subscribed to a topic
+ * already.
  *
- * Patterns with the same literal beginning form a group, which is what the tree of beginnings holds. The matching ones
- * of a message are collected first and put in the order of their ages. Delivery frees nothing (see push_copy), so
- * nothing that it walks on can go away under its feet. */
+ * Patterns with the same literal beginning form a group, and a tree has the groups by their beginnings. The patterns
+ * that match a message are collected first and sorted by age.
+ *
+ * Invariants: a topic exists while it has subscribers, and a struct subscriber while its client has subscriptions.
+ * Delivery closes no client (push_copy), so nothing that it walks along can be freed meanwhile. */
 #include "publish/pubsub.h"
 #include "base/alloc.h"
 #include "base/glob.h"
@@ -13,44 +16,44 @@
 #include "ds/prefixes.h"
 #include "ds/table.h"
 #include "net/conn.h"
+#include "net/resp_out.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/push.h"
-#include "session/reply.h"
 #include "session/request.h"
 #include <assert.h>
 #include <stdlib.h>
 
-#define SHARED_MIN 1024 /* bytes from which a message is referred to by its receivers, not copied */
+#define SHARED_MIN 1024 /* bytes; longer messages are not copied for each receiver, which refers to one blob instead */
 
-struct link;
+struct subscription;
 
 struct topic {
-    struct link *first, *last; /* by next, prev */
-    uint64_t age;              /* patterns: older ones have smaller numbers */
-    uint32_t links;
+    struct subscription *first, *last; /* linked by next, prev */
+    uint64_t age;                      /* patterns: older ones have smaller numbers */
+    uint32_t subscribers;
     uint32_t len;
-    uint32_t place; /* patterns: in the group */
-    uint8_t kind;
+    uint32_t place; /* patterns: index in the items of the group */
+    uint8_t kind;   /* enum pubsub_kind */
     char name[];
 };
 
-struct link {
+struct subscription {
     struct client *client;
     struct topic *topic;
-    struct link *next, *prev;         /* of the topic */
-    struct link *own_next, *own_prev; /* of the client, and of one kind */
+    struct subscription *next, *prev;         /* in the list of the topic */
+    struct subscription *own_next, *own_prev; /* in the list of the client, for topics of one kind */
 };
 
 struct subscriber {
     struct own_list {
-        struct link *first, *last;
+        struct subscription *first, *last;
         size_t count;
     } own[PUBSUB_KINDS];
 };
 
-/* Patterns that begin alike. */
-struct group {
+/* The patterns with the same literal beginning. */
+struct pattern_group {
     struct topic **items;
     uint32_t count, cap;
 };
@@ -64,21 +67,21 @@ static uint64_t pair_hash(const struct client *c, const struct topic *t) {
     return hash_fold((uintptr_t)c ^ hash_secret[1], (uintptr_t)t ^ hash_secret[2]);
 }
 
-static uint64_t link_hash(const void *record) {
-    const struct link *l = record;
-    return pair_hash(l->client, l->topic);
+static uint64_t subscription_hash(const void *record) {
+    const struct subscription *s = record;
+    return pair_hash(s->client, s->topic);
 }
 
-static const struct table_type topic_type = {topic_hash}, link_type = {link_hash};
+static const struct table_type topic_type = {topic_hash}, subscription_type = {subscription_hash};
 static struct table topics[PUBSUB_KINDS] = {{.type = &topic_type}, {.type = &topic_type}, {.type = &topic_type}};
-static struct table links = {.type = &link_type};
-static struct prefixes groups;
-static size_t topic_bytes, group_bytes;
+static struct table subscriptions = {.type = &subscription_type};
+static struct prefixes pattern_groups;
+static size_t topic_bytes, pattern_group_bytes;
 size_t pubsub_keyspace_topics;
 
 /* --- groups of patterns ---------------------------------------------------------------------- */
 
-/* What a channel must begin with to match: the pattern up to its first character that has a meaning. */
+/* The part of the pattern before its first special character: all channels that match begin with it. */
 static struct slice literal_beginning(struct slice pattern) {
     size_t n = 0;
     while (n < pattern.len && pattern.ptr[n] && !strchr("*?[\\", pattern.ptr[n]))
@@ -90,19 +93,19 @@ static struct slice topic_name(const struct topic *t) {
     return slice_of(t->name, t->len);
 }
 
-static void group_add(struct topic *t) {
+static void pattern_group_add(struct topic *t) {
     static uint64_t ages;
     struct slice beginning = literal_beginning(topic_name(t));
-    struct group *g = prefixes_find(&groups, beginning);
+    struct pattern_group *g = prefixes_find(&pattern_groups, beginning);
     if (g == NULL) {
         g = alloc_zero(sizeof *g);
-        prefixes_insert(&groups, beginning, g);
-        group_bytes += sizeof *g;
+        prefixes_insert(&pattern_groups, beginning, g);
+        pattern_group_bytes += sizeof *g;
     }
     if (g->count == g->cap) {
         uint32_t cap = g->cap ? g->cap * 2 : 1;
         g->items = alloc_resize(g->items, g->cap * sizeof g->items[0], cap * sizeof g->items[0]);
-        group_bytes += (cap - g->cap) * sizeof g->items[0];
+        pattern_group_bytes += (cap - g->cap) * sizeof g->items[0];
         g->cap = cap;
     }
     t->age = ++ages;
@@ -110,16 +113,16 @@ static void group_add(struct topic *t) {
     g->items[g->count++] = t;
 }
 
-static void group_remove(struct topic *t) {
+static void pattern_group_remove(struct topic *t) {
     struct slice beginning = literal_beginning(topic_name(t));
-    struct group *g = prefixes_find(&groups, beginning);
+    struct pattern_group *g = prefixes_find(&pattern_groups, beginning);
     assert(g && g->items[t->place] == t);
     struct topic *last = g->items[--g->count];
     g->items[t->place] = last;
     last->place = t->place;
     if (g->count) return;
-    prefixes_remove(&groups, beginning);
-    group_bytes -= sizeof *g + g->cap * sizeof g->items[0];
+    prefixes_remove(&pattern_groups, beginning);
+    pattern_group_bytes -= sizeof *g + g->cap * sizeof g->items[0];
     alloc_put(g->items, g->cap * sizeof g->items[0]);
     alloc_put(g, sizeof *g);
 }
@@ -135,7 +138,7 @@ static struct topic *topic_find(enum pubsub_kind kind, struct slice name) {
     return table_find(&topics[kind], hash_bytes(name.ptr, name.len), topic_is, &name);
 }
 
-/* Can a channel that begins with "__key" be, or match, this? */
+/* True if this topic can be, or match, a channel that begins with "__key". */
 static bool hears_keyspace(const struct topic *t) {
     static const struct slice start = {"__key", 5};
     struct slice name = topic_name(t);
@@ -151,57 +154,57 @@ static struct topic *topic_new(enum pubsub_kind kind, struct slice name) {
     memcpy(t->name, name.ptr, name.len);
     table_insert(&topics[kind], topic_hash(t), t);
     topic_bytes += alloc_class(sizeof *t + name.len);
-    if (kind == PUBSUB_PATTERN) group_add(t);
+    if (kind == PUBSUB_PATTERN) pattern_group_add(t);
     if (hears_keyspace(t)) pubsub_keyspace_topics++;
     return t;
 }
 
 static void topic_free(struct topic *t) {
     if (hears_keyspace(t)) pubsub_keyspace_topics--;
-    if (t->kind == PUBSUB_PATTERN) group_remove(t);
+    if (t->kind == PUBSUB_PATTERN) pattern_group_remove(t);
     table_remove(&topics[t->kind], topic_hash(t), t);
     topic_bytes -= alloc_class(sizeof *t + t->len);
     alloc_put(t, sizeof *t + t->len);
 }
 
-/* --- links ----------------------------------------------------------------------------------- */
+/* --- subscriptions --------------------------------------------------------------------------- */
 
-static bool link_is(const void *record, const void *pair) {
-    const struct link *l = record, *wanted = pair;
-    return l->client == wanted->client && l->topic == wanted->topic;
+static bool subscription_is(const void *record, const void *pair) {
+    const struct subscription *s = record, *wanted = pair;
+    return s->client == wanted->client && s->topic == wanted->topic;
 }
 
-static struct link *link_find(struct client *c, struct topic *t) {
-    struct link pair = {.client = c, .topic = t};
-    return table_find(&links, pair_hash(c, t), link_is, &pair);
+static struct subscription *subscription_find(struct client *c, struct topic *t) {
+    struct subscription pair = {.client = c, .topic = t};
+    return table_find(&subscriptions, pair_hash(c, t), subscription_is, &pair);
 }
 
-static void link_new(struct client *c, struct topic *t) {
+static void subscription_new(struct client *c, struct topic *t) {
     struct own_list *own = &c->subscriber->own[t->kind];
-    struct link *l = alloc_get(sizeof *l);
-    *l = (struct link){.client = c, .topic = t, .prev = t->last, .own_prev = own->last};
-    *(t->last ? &t->last->next : &t->first) = l;
-    t->last = l;
-    t->links++;
-    *(own->last ? &own->last->own_next : &own->first) = l;
-    own->last = l;
+    struct subscription *s = alloc_get(sizeof *s);
+    *s = (struct subscription){.client = c, .topic = t, .prev = t->last, .own_prev = own->last};
+    *(t->last ? &t->last->next : &t->first) = s;
+    t->last = s;
+    t->subscribers++;
+    *(own->last ? &own->last->own_next : &own->first) = s;
+    own->last = s;
     own->count++;
-    table_insert(&links, pair_hash(c, t), l);
+    table_insert(&subscriptions, pair_hash(c, t), s);
 }
 
-/* Ends the topic with its last link, and the subscriber with its own. */
-static void link_free(struct link *l) {
-    struct topic *t = l->topic;
-    struct client *c = l->client;
+/* Frees the topic with its last subscription, and the struct subscriber with the last one of its client. */
+static void subscription_free(struct subscription *s) {
+    struct topic *t = s->topic;
+    struct client *c = s->client;
     struct own_list *own = &c->subscriber->own[t->kind];
-    table_remove(&links, pair_hash(c, t), l);
-    *(l->prev ? &l->prev->next : &t->first) = l->next;
-    *(l->next ? &l->next->prev : &t->last) = l->prev;
-    *(l->own_prev ? &l->own_prev->own_next : &own->first) = l->own_next;
-    *(l->own_next ? &l->own_next->own_prev : &own->last) = l->own_prev;
+    table_remove(&subscriptions, pair_hash(c, t), s);
+    *(s->prev ? &s->prev->next : &t->first) = s->next;
+    *(s->next ? &s->next->prev : &t->last) = s->prev;
+    *(s->own_prev ? &s->own_prev->own_next : &own->first) = s->own_next;
+    *(s->own_next ? &s->own_next->own_prev : &own->last) = s->own_prev;
     own->count--;
-    alloc_put(l, sizeof *l);
-    if (--t->links == 0) topic_free(t);
+    alloc_put(s, sizeof *s);
+    if (--t->subscribers == 0) topic_free(t);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
         if (c->subscriber->own[kind].count) return;
     alloc_put(c->subscriber, sizeof *c->subscriber);
@@ -211,10 +214,10 @@ static void link_free(struct link *l) {
 /* --- subscribing ----------------------------------------------------------------------------- */
 
 bool pubsub_any(void) {
-    return links.count > 0;
+    return subscriptions.count > 0;
 }
 
-/* A subscriber in RESP2 cannot tell replies from messages, so it may only send the commands whose replies are messages. */
+/* In RESP2, a subscriber cannot tell replies from messages, so it may only send commands that reply with messages. */
 static bool is_restricted(const struct request *r, unsigned flags) {
     (void)flags;
     return client_has_only_messages(r->client) && !(r->command->flags & CMD_WHILE_SUBSCRIBED);
@@ -225,35 +228,35 @@ static const struct gate gate = {
     .error = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
              "context"};
 
-/* Close the gate while there are subscribers. */
+/* The gate is closed while there are subscribers. */
 static void fit_gate(void) {
     gates_set(GATES_SUBSCRIBED, pubsub_any() ? &gate : NULL);
 }
 
 bool pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
     struct topic *t = topic_find(kind, name);
-    if (t && link_find(c, t)) return false;
+    if (t && subscription_find(c, t)) return false;
     if (t == NULL) t = topic_new(kind, name);
     if (c->subscriber == NULL) c->subscriber = alloc_zero(sizeof *c->subscriber);
-    link_new(c, t);
+    subscription_new(c, t);
     fit_gate();
     return true;
 }
 
 bool pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
     struct topic *t = topic_find(kind, name);
-    struct link *l = t ? link_find(c, t) : NULL;
-    if (l == NULL) return false;
-    link_free(l);
+    struct subscription *s = t ? subscription_find(c, t) : NULL;
+    if (s == NULL) return false;
+    subscription_free(s);
     fit_gate();
     return true;
 }
 
 bool pubsub_unsubscribe_first(struct client *c, enum pubsub_kind kind, void (*leaving)(struct client *, struct slice)) {
-    struct link *l = c->subscriber ? c->subscriber->own[kind].first : NULL;
-    if (l == NULL) return false;
-    if (leaving) leaving(c, topic_name(l->topic));
-    link_free(l);
+    struct subscription *s = c->subscriber ? c->subscriber->own[kind].first : NULL;
+    if (s == NULL) return false;
+    if (leaving) leaving(c, topic_name(s->topic));
+    subscription_free(s);
     fit_gate();
     return true;
 }
@@ -270,25 +273,25 @@ static void pubsub_forget(struct client *c) {
 
 /* --- publishing ------------------------------------------------------------------------------ */
 
-/* A large message goes to all its receivers by reference, a small one is copied. */
+/* A large message, which has a blob, is referred to; a small one is copied. */
 static void write_message(struct slice message, struct blob *blob) {
     if (blob)
-        reply_bulk_blob(NULL, blob);
+        resp_out_blob(blob);
     else
-        reply_bulk(NULL, message);
+        resp_out_bulk(message);
 }
 
-/* Send what was written since start to everybody who has the topic. The two
- * protocols' messages are the same but for the type of the whole. */
+/* Send the message that begins at `start` to all subscribers of the topic, and take it back. In RESP2 and RESP3
+ * messages differ in the first byte only. */
 static int64_t deliver(const struct topic *t, size_t start) {
     size_t end = conn_mark();
-    for (const struct link *l = t->first; l; l = l->next) {
-        if (l->next) __builtin_prefetch(l->next->client);
-        conn_arena.data[start] = l->client->resp == 2 ? '*' : '>';
-        push_copy(l->client, start, end);
+    for (const struct subscription *s = t->first; s; s = s->next) {
+        if (s->next) __builtin_prefetch(s->next->client);
+        conn_arena.data[start] = s->client->resp == 2 ? '*' : '>';
+        push_copy(s->client, start, end);
     }
     conn_truncate(start);
-    return t->links;
+    return t->subscribers;
 }
 
 struct matches {
@@ -297,9 +300,9 @@ struct matches {
     size_t count, cap;
 };
 
-static void collect(void *ctx, void *value) {
+static void collect_matches(void *ctx, void *value) {
     struct matches *m = ctx;
-    const struct group *g = value;
+    const struct pattern_group *g = value;
     for (uint32_t i = 0; i < g->count; i++) {
         if (!glob_match(topic_name(g->items[i]), m->channel)) continue;
         if (m->count == m->cap) m->items = alloc_grow(m->items, &m->cap, sizeof m->items[0], 16);
@@ -315,13 +318,13 @@ static int by_age(const void *a, const void *b) {
 static int64_t publish_to_patterns(struct slice channel, struct slice message, struct blob *blob) {
     int64_t receivers = 0;
     struct matches m = {.channel = channel};
-    prefixes_visit(&groups, channel, collect, &m);
+    prefixes_visit(&pattern_groups, channel, collect_matches, &m);
     if (m.count > 1) qsort(m.items, m.count, sizeof m.items[0], by_age);
     for (size_t i = 0; i < m.count; i++) {
         size_t start = conn_open();
         conn_write("*4\r\n$8\r\npmessage\r\n", 18);
-        reply_bulk(NULL, topic_name(m.items[i]));
-        reply_bulk(NULL, channel);
+        resp_out_bulk(topic_name(m.items[i]));
+        resp_out_bulk(channel);
         write_message(message, blob);
         receivers += deliver(m.items[i], start);
     }
@@ -329,31 +332,31 @@ static int64_t publish_to_patterns(struct slice channel, struct slice message, s
     return receivers;
 }
 
-static int64_t publish(enum pubsub_kind kind, const struct topic *t, struct slice channel, struct slice message,
-                       struct blob *blob) {
+static int64_t publish_to_all(enum pubsub_kind kind, const struct topic *t, struct slice channel, struct slice message,
+                              struct blob *blob) {
     int64_t receivers = 0;
     if (t) {
         size_t start = conn_open();
         conn_write("*3\r\n", 4);
-        reply_bulk_cstr(NULL, kind == PUBSUB_SHARD ? "smessage" : "message");
-        reply_bulk(NULL, channel);
+        resp_out_bulk(kind == PUBSUB_SHARD ? SLICE("smessage") : SLICE("message"));
+        resp_out_bulk(channel);
         write_message(message, blob);
         receivers = deliver(t, start);
     }
-    if (kind == PUBSUB_CHANNEL && groups.count) receivers += publish_to_patterns(channel, message, blob);
+    if (kind == PUBSUB_CHANNEL && pattern_groups.count) receivers += publish_to_patterns(channel, message, blob);
     return receivers;
 }
 
 int64_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message, struct blob *blob) {
     const struct topic *t = topic_find(kind, channel);
-    if (t == NULL && (kind == PUBSUB_SHARD || groups.count == 0)) return 0;
+    if (t == NULL && (kind == PUBSUB_SHARD || pattern_groups.count == 0)) return 0;
     struct blob *own = blob == NULL && message.len >= SHARED_MIN ? blob_from(message) : NULL;
-    int64_t receivers = publish(kind, t, channel, message, own ? own : blob);
+    int64_t receivers = publish_to_all(kind, t, channel, message, own ? own : blob);
     if (own) blob_drop(own);
     return receivers;
 }
 
-/* --- figures --------------------------------------------------------------------------------- */
+/* --- metrics --------------------------------------------------------------------------------- */
 
 size_t pubsub_topics(enum pubsub_kind kind) {
     return topics[kind].count;
@@ -361,7 +364,7 @@ size_t pubsub_topics(enum pubsub_kind kind) {
 
 size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name) {
     const struct topic *t = topic_find(kind, name);
-    return t ? t->links : 0;
+    return t ? t->subscribers : 0;
 }
 
 void pubsub_each(enum pubsub_kind kind, void (*visit)(void *ctx, struct slice topic), void *ctx) {
@@ -375,12 +378,13 @@ static size_t pubsub_client_memory(const struct client *c) {
     if (c->subscriber == NULL) return 0;
     size_t bytes = sizeof *c->subscriber;
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
-        bytes += c->subscriber->own[kind].count * sizeof(struct link);
+        bytes += c->subscriber->own[kind].count * sizeof(struct subscription);
     return bytes;
 }
 
 size_t pubsub_memory(void) {
-    size_t bytes = topic_bytes + group_bytes + groups.bytes + links.count * sizeof(struct link) + table_memory(&links);
+    size_t bytes = topic_bytes + pattern_group_bytes + pattern_groups.bytes +
+                   subscriptions.count * sizeof(struct subscription) + table_memory(&subscriptions);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
         bytes += table_memory(&topics[kind]);
     return bytes;

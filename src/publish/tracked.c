@@ -1,14 +1,15 @@
+/* See tracked.h. Invariant: `ids` of the table is the sum of the ids that its keys have, closed clients included. */
 #include "publish/tracked.h"
 #include "base/alloc.h"
 #include "base/likely.h"
 #include "base/worker.h"
 
-#define SET_FLAG ((uint64_t)1 << 63) /* in `holders`: it is not an id but the address of a set */
+#define SET_FLAG ((uint64_t)1 << 63) /* in `holders`: the rest is the address of a set, not an id */
 #define SET_MIN 4                    /* slots of the smallest set; a power of two */
-#define CLEAR_AT_ONCE 1000           /* keys */
+#define CLEAR_AT_ONCE 1000           /* tables with more keys are freed by the background thread */
 
 struct tracked {
-    uint64_t holders;
+    uint64_t holders; /* an id, or a set with SET_FLAG */
     uint32_t len;
     char name[];
 };
@@ -19,12 +20,12 @@ struct id_set {
     uint64_t ids[];
 };
 
-static uint64_t record_hash(const void *record) {
+static uint64_t tracked_hash(const void *record) {
     const struct tracked *k = record;
     return hash_bytes(k->name, k->len);
 }
 
-const struct table_type tracked_type = {record_hash};
+const struct table_type tracked_type = {tracked_hash};
 
 /* --- the ids of a key ------------------------------------------------------------------------ */
 
@@ -58,7 +59,7 @@ static void set_put(struct id_set *s, uint64_t id) {
     s->count++;
 }
 
-/* A set with room for one more: those who have gone are left behind first. */
+/* Replace a set by one with room for another id. Ids of closed clients are left out. */
 static struct id_set *set_grown(struct id_set *s, bool (*is_alive)(uint64_t id)) {
     uint32_t alive = 0, slots = SET_MIN;
     for (uint32_t i = 0; i < s->slots; i++) {
@@ -79,7 +80,7 @@ static size_t id_count(const struct tracked *k) {
     return s ? s->count : 1;
 }
 
-/* The key has another holder already: out of line, since this is where memory is needed. */
+/* The key has another id already. Out of line, so that the usual case, which needs no memory, stays small. */
 static __attribute__((noinline)) void add_further(struct tracked_table *t, struct tracked *k, uint64_t id,
                                                   bool (*is_alive)(uint64_t id)) {
     struct id_set *s = set_of(k);
@@ -137,7 +138,7 @@ struct tracked *tracked_take(struct tracked_table *t, const struct key *key) {
 struct tracked *tracked_take_any(struct tracked_table *t) {
     struct tracked *k = table_random(&t->keys);
     if (k == NULL) return NULL;
-    table_remove(&t->keys, record_hash(k), k);
+    table_remove(&t->keys, tracked_hash(k), k);
     t->ids -= id_count(k);
     return k;
 }
@@ -162,14 +163,14 @@ void tracked_each(const struct tracked *k, void (*visit)(void *ctx, uint64_t id)
         if (s->ids[i]) visit(ctx, s->ids[i]);
 }
 
-static void drop(void *ctx, void *record) {
+static void tracked_drop(void *ctx, void *record) {
     (void)ctx;
     tracked_free(record);
 }
 
-static void bury(void *arg) {
+static void tracked_free_table(void *arg) {
     struct table *keys = arg;
-    table_clear(keys, drop, NULL);
+    table_clear(keys, tracked_drop, NULL);
     alloc_put(keys, sizeof *keys);
 }
 
@@ -178,9 +179,9 @@ void tracked_clear(struct tracked_table *t) {
         struct table *keys = alloc_get(sizeof *keys);
         *keys = t->keys;
         table_init(&t->keys, &tracked_type);
-        worker_submit(bury, keys);
+        worker_submit(tracked_free_table, keys);
     } else {
-        table_clear(&t->keys, drop, NULL);
+        table_clear(&t->keys, tracked_drop, NULL);
     }
     t->ids = 0;
 }

@@ -1,9 +1,9 @@
-/* Clients are known by their ids here, since a key may be remembered for one that has gone. A client that has tracked
- * once has a struct tracker until it is closed, found by its id. With the last of these nobody can be told anything any
- * more: the table is dropped, and nobody listens to changes.
+/* See tracking.h. A key remembers ids of clients, since a client may disconnect before the key changes. A client that
+ * has tracked once has a struct tracker, found by its id, until it is closed. When the last tracker goes, the table of
+ * keys is dropped and the listeners are removed.
  *
- * Whom messages are redirected to is known by a struct target, of which the trackers hold a reference: it says so
- * itself when that client has gone, and needs no place in the client. */
+ * A client that gets the messages of other clients has a struct redirection, which the trackers of these clients share.
+ * When that client is closed, the redirection stays and says so; the client itself needs no field for it. */
 #include "publish/tracking.h"
 #include "base/alloc.h"
 #include "base/module.h"
@@ -17,20 +17,20 @@
 #include "session/client.h"
 #include "store/changes.h"
 
-#define EVICT_MIN 1000 /* keys that one settling may drop when the bound was lowered */
+#define EVICT_MIN 1000 /* keys beyond the bound that are dropped before output is sent, besides as many as were added */
 #define KEYS_MAX 64    /* keys of a command that need no allocation */
 
-struct target {
-    uint64_t id;
-    struct client *client; /* NULL: gone */
-    size_t trackers;
+struct redirection {
+    uint64_t id;           /* of the client that gets the messages */
+    struct client *client; /* NULL: it is closed */
+    size_t trackers;       /* that refer to this */
 };
 
 struct tracker {
     uint64_t id;
     struct client *client;
-    struct target *target; /* NULL: itself */
-    unsigned flags;        /* enum tracking_flag */
+    struct redirection *redirection; /* NULL: its messages go to itself */
+    unsigned flags;                  /* enum tracking_flag */
     struct broadcast_listener listener;
 };
 
@@ -39,7 +39,7 @@ static uint64_t id_hash(uint64_t id) {
 }
 
 /* Both kinds of records begin with the id. */
-static uint64_t record_hash(const void *record) {
+static uint64_t by_id_hash(const void *record) {
     return id_hash(*(const uint64_t *)record);
 }
 
@@ -47,50 +47,50 @@ static bool has_id(const void *record, const void *id) {
     return *(const uint64_t *)record == *(const uint64_t *)id;
 }
 
-static const struct table_type by_id = {record_hash};
-static struct table trackers = {.type = &by_id}, targets = {.type = &by_id};
+static const struct table_type by_id = {by_id_hash};
+static struct table trackers = {.type = &by_id}, redirections = {.type = &by_id};
 static struct tracked_table tracked = TRACKED_EMPTY;
 static int64_t max_keys;
-static size_t remembered; /* since the last settling */
+static size_t remembered; /* keys that were added since output was sent */
 struct tracking_metrics tracking_metrics;
 
 static struct tracker *find_tracker(uint64_t id) {
     return table_find(&trackers, id_hash(id), has_id, &id);
 }
 
-/* --- whom messages go to --------------------------------------------------------------------- */
+/* --- the receiver of messages ---------------------------------------------------------------- */
 
-static struct target *target_of(const struct client *c) {
+static struct redirection *redirection_to(const struct client *c) {
     uint64_t id = c->id;
-    struct target *t = table_find(&targets, id_hash(id), has_id, &id);
-    if (t == NULL) {
-        t = alloc_get(sizeof *t);
-        *t = (struct target){.id = id, .client = (struct client *)c};
-        table_insert(&targets, id_hash(id), t);
+    struct redirection *to = table_find(&redirections, id_hash(id), has_id, &id);
+    if (to == NULL) {
+        to = alloc_get(sizeof *to);
+        *to = (struct redirection){.id = id, .client = (struct client *)c};
+        table_insert(&redirections, id_hash(id), to);
     }
-    t->trackers++;
-    return t;
+    to->trackers++;
+    return to;
 }
 
-static void target_release(struct target *t) {
-    if (t == NULL || --t->trackers > 0) return;
-    table_remove(&targets, id_hash(t->id), t);
-    alloc_put(t, sizeof *t);
+static void redirection_release(struct redirection *to) {
+    if (to == NULL || --to->trackers > 0) return;
+    table_remove(&redirections, id_hash(to->id), to);
+    alloc_put(to, sizeof *to);
 }
 
-static void target_gone(uint64_t id) {
-    struct target *t = targets.count ? table_find(&targets, id_hash(id), has_id, &id) : NULL;
-    if (t) t->client = NULL;
+static void redirection_closed(uint64_t id) {
+    struct redirection *to = redirections.count ? table_find(&redirections, id_hash(id), has_id, &id) : NULL;
+    if (to) to->client = NULL;
 }
 
-static void tell(struct tracker *t, struct invalidation *i) {
-    if (t->target == NULL) {
+static void tell_tracker(struct tracker *t, struct invalidation *i) {
+    if (t->redirection == NULL) {
         invalidation_send(i, t->client, false);
-    } else if (t->target->client) {
-        invalidation_send(i, t->target->client, true);
+    } else if (t->redirection->client) {
+        invalidation_send(i, t->redirection->client, true);
     } else {
         t->flags |= TRACKING_BROKEN;
-        invalidation_lost(t->client, t->target->id);
+        invalidation_lost(t->client, t->redirection->id);
     }
 }
 
@@ -98,7 +98,7 @@ static void tell(struct tracker *t, struct invalidation *i) {
 
 struct telling {
     struct invalidation message;
-    bool is_change; /* not just a lack of room */
+    bool is_change; /* false: the key is dropped for lack of room */
 };
 
 static void tell_holder(void *ctx, uint64_t id) {
@@ -106,10 +106,10 @@ static void tell_holder(void *ctx, uint64_t id) {
     struct tracker *t = find_tracker(id);
     if (t == NULL || !(t->flags & TRACKING_ON) || t->flags & TRACKING_BCAST) return;
     if (telling->is_change && t->flags & TRACKING_NOLOOP && t->client == client_current) return;
-    tell(t, &telling->message);
+    tell_tracker(t, &telling->message);
 }
 
-/* The key has been taken out of the table. */
+/* Frees the key, which has been taken out of the table. */
 static void tell_holders(struct tracked *k, bool is_change) {
     struct telling telling = {.message = {.key = tracked_name(k)}, .is_change = is_change};
     invalidation_begin(&telling.message);
@@ -118,7 +118,7 @@ static void tell_holders(struct tracked *k, bool is_change) {
     tracked_free(k);
 }
 
-static void changed(struct db *db, const struct key *key, unsigned class, const char *event) {
+static void tracking_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)db;
     (void)event;
     if (class & CHANGES_NONE) return;
@@ -128,9 +128,9 @@ static void changed(struct db *db, const struct key *key, unsigned class, const 
     if (k) tell_holders(k, true);
 }
 
-/* The keys of all databases are one to a tracker, so one emptied is all emptied. FLUSHALL is one command and many
- * emptied databases: while it is the same command as the last time, everybody knows. */
-static void flushed(struct db *db) {
+/* Keys are remembered without their database, so when one database is emptied all keys are forgotten. FLUSHALL empties
+ * many databases: the message goes out once for each command. */
+static void tracking_flushed(struct db *db) {
     static uint64_t told_at = UINT64_MAX;
     (void)db;
     if (told_at == call_began()) return;
@@ -140,13 +140,13 @@ static void flushed(struct db *db) {
     struct table_iter it;
     table_iter_init(&it, &trackers);
     for (struct tracker *t; (t = table_iter_next(&it));)
-        if (t->flags & TRACKING_ON) tell(t, &message);
+        if (t->flags & TRACKING_ON) tell_tracker(t, &message);
     invalidation_end(&message);
     tracked_clear(&tracked);
 }
 
-/* As in Redis: copies of what SWAPDB moves are not invalidated. */
-static void swapped(struct db *one, struct db *other) {
+/* As Redis does, SWAPDB invalidates nothing. */
+static void tracking_swapped(struct db *one, struct db *other) {
     (void)one;
     (void)other;
 }
@@ -157,12 +157,12 @@ static bool is_alive(uint64_t id) {
     return find_tracker(id) != NULL;
 }
 
-static void remember(const struct key *key, uint64_t id) {
+static void remember_key(const struct key *key, uint64_t id) {
     tracked_add(&tracked, key, id, is_alive);
     remembered++;
 }
 
-static void remember_several(const struct request *r) {
+static void remember_all_keys(const struct request *r) {
     struct command_info_key some[KEYS_MAX], *keys = some;
     int n = command_info_find(r->command, r->argv, r->argc, some, KEYS_MAX);
     if (n > KEYS_MAX) {
@@ -171,30 +171,30 @@ static void remember_several(const struct request *r) {
     }
     for (int i = 0; i < n; i++) {
         struct key key = key_of(r->argv[keys[i].position]);
-        remember(&key, r->client->id);
+        remember_key(&key, r->client->id);
     }
     if (keys != some) alloc_put(keys, (size_t)n * sizeof *keys);
 }
 
-static void remember_keys(const struct request *r, uint64_t spent) {
+static void tracking_remember(const struct request *r, uint64_t spent) {
     const struct client *c = r->client;
     const struct command *command = r->command;
     (void)spent;
     if (!(c->flags & CLIENT_TRACKS) || !(command->flags & CMD_READONLY)) return;
     bool caching = c->flags & CLIENT_CACHING;
     if (c->tracker->flags & (caching ? TRACKING_OPTOUT : TRACKING_OPTIN)) return;
-    bool one = command->first_key > 0 && command_last_key(command) == command->first_key;
-    if (one && !(command->flags & CMD_MOVABLE_KEYS))
-        remember(&r->key, c->id);
+    bool has_one_key = command->first_key > 0 && command_last_key(command) == command->first_key;
+    if (has_one_key && !(command->flags & CMD_MOVABLE_KEYS))
+        remember_key(&r->key, c->id);
     else
-        remember_several(r);
+        remember_all_keys(r);
 }
 
-static void prefetch_line(uint64_t hash) {
+static void tracking_prefetch_line(uint64_t hash) {
     tracked_prefetch_line(&tracked, hash);
 }
 
-static void prefetch_key(uint64_t hash) {
+static void tracking_prefetch_key(uint64_t hash) {
     tracked_prefetch_key(&tracked, hash);
 }
 
@@ -204,7 +204,7 @@ static void tell_list(struct slice list, struct broadcast_listener *const *to, s
     struct invalidation message = {.list = list};
     invalidation_begin(&message);
     for (size_t i = 0; i < n; i++)
-        tell(to[i]->owner, &message);
+        tell_tracker(to[i]->owner, &message);
     invalidation_end(&message);
 }
 
@@ -212,30 +212,33 @@ static bool is_over_bound(void) {
     return max_keys && tracked.keys.count > (size_t)max_keys;
 }
 
-static bool is_unsettled(void) {
+static bool tracking_is_unsettled(void) {
     return broadcast_is_pending() || is_over_bound();
 }
 
-/* More keys go than came, so that the bound is reached in the end, but not all at once where it was lowered. */
-static void settle(void) {
+/* More keys are dropped than were added, so the bound is reached in the end; but when the bound was lowered, not all at
+ * once, which would keep the clients waiting. */
+static void tracking_before_send(void) {
     broadcast_send(tell_list);
     for (size_t left = remembered + EVICT_MIN; left > 0 && is_over_bound(); left--)
         tell_holders(tracked_take_any(&tracked), false);
     remembered = 0;
 }
 
-/* Listen while there are trackers. Keys are only remembered, and so only fetched, while one of them tracks. */
-static void listen(void) {
-    static const struct db_hooks hooks = {.changed = changed, .flushed = flushed, .swapped = swapped};
-    static const struct wave_hooks wave = {.before_send = settle, .is_unsettled = is_unsettled};
-    static const struct wave_hooks wave_with_keys = {prefetch_line, prefetch_key, settle, is_unsettled};
-    bool known = trackers.count > 0, tracks = tracking_metrics.clients > 0;
-    changes_listen(CHANGES_TRACKING, known ? &hooks : NULL);
-    call_listen(CALL_TRACKING, tracks ? remember_keys : NULL);
-    wave_listen(WAVE_TRACKING, tracks ? &wave_with_keys : known ? &wave : NULL);
+/* Listen to changes while there are trackers. Keys are remembered, and fetched ahead, only while a client tracks. */
+static void fit_listeners(void) {
+    static const struct db_hooks hooks = {
+        .changed = tracking_changed, .flushed = tracking_flushed, .swapped = tracking_swapped};
+    static const struct wave_hooks wave = {.before_send = tracking_before_send, .is_unsettled = tracking_is_unsettled};
+    static const struct wave_hooks wave_with_keys = {tracking_prefetch_line, tracking_prefetch_key,
+                                                     tracking_before_send, tracking_is_unsettled};
+    bool has_trackers = trackers.count > 0, tracks = tracking_metrics.clients > 0;
+    changes_listen(CHANGES_TRACKING, has_trackers ? &hooks : NULL);
+    call_listen(CALL_TRACKING, tracks ? tracking_remember : NULL);
+    wave_listen(WAVE_TRACKING, tracks ? &wave_with_keys : has_trackers ? &wave : NULL);
 }
 
-/* --- who tracks ------------------------------------------------------------------------------ */
+/* --- the clients that track ------------------------------------------------------------------ */
 
 static struct tracker *tracker_of(struct client *c) {
     if (c->tracker) return c->tracker;
@@ -249,18 +252,18 @@ static struct tracker *tracker_of(struct client *c) {
 void tracking_start(struct client *c, unsigned flags, const struct client *redirect, const struct slice *prefixes,
                     size_t n) {
     struct tracker *t = tracker_of(c);
-    struct target *before = t->target;
+    struct redirection *before = t->redirection;
     if (!(t->flags & TRACKING_ON)) tracking_metrics.clients++;
-    listen();
-    t->target = redirect ? target_of(redirect) : NULL;
-    target_release(before);
+    fit_listeners();
+    t->redirection = redirect ? redirection_to(redirect) : NULL;
+    redirection_release(before);
     t->flags = flags | TRACKING_ON;
     client_clear(c, CLIENT_TRACKS);
     if (!(flags & TRACKING_BCAST)) {
         c->flags |= CLIENT_TRACKS;
         return;
     }
-    broadcast_send(tell_list); /* what has changed until now is not for the new prefixes */
+    broadcast_send(tell_list); /* the new prefixes do not get what changed before */
     t->listener.spared = flags & TRACKING_NOLOOP ? t->id : 0;
     struct slice all = slice_of("", 0);
     broadcast_join(&t->listener, n ? prefixes : &all, n ? n : 1);
@@ -270,16 +273,16 @@ void tracking_stop(struct client *c) {
     struct tracker *t = c->tracker;
     if (t == NULL || !(t->flags & TRACKING_ON)) return;
     broadcast_leave(&t->listener);
-    target_release(t->target);
-    t->target = NULL;
+    redirection_release(t->redirection);
+    t->redirection = NULL;
     t->flags = 0;
     client_clear(c, CLIENT_TRACKS | CLIENT_CACHING);
     tracking_metrics.clients--;
-    listen();
+    fit_listeners();
 }
 
 static void tracking_forget(struct client *c) {
-    target_gone(c->id);
+    redirection_closed(c->id);
     if (c->tracker == NULL) return;
     tracking_stop(c);
     table_remove(&trackers, id_hash(c->id), c->tracker);
@@ -287,8 +290,8 @@ static void tracking_forget(struct client *c) {
     c->tracker = NULL;
     if (trackers.count) return;
     tracked_clear(&tracked);
-    broadcast_send(tell_list); /* to nobody: what was noted is forgotten */
-    listen();
+    broadcast_send(tell_list); /* there is no receiver: this forgets the changes */
+    fit_listeners();
 }
 
 unsigned tracking_flags(const struct client *c) {
@@ -297,7 +300,7 @@ unsigned tracking_flags(const struct client *c) {
 
 int64_t tracking_redirection(const struct client *c) {
     if (!(tracking_flags(c) & TRACKING_ON)) return -1;
-    return c->tracker->target ? (int64_t)c->tracker->target->id : 0;
+    return c->tracker->redirection ? (int64_t)c->tracker->redirection->id : 0;
 }
 
 const struct broadcast_listener *tracking_prefixes(const struct client *c) {
@@ -328,8 +331,8 @@ static const struct client_part tracking_part = {tracking_forget, tracking_stop,
                                                  tracking_describe};
 
 static const struct option tracking_rows[] = {
-    {.name = "tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
-    {.name = NULL},
+    {"tracking-table-max-keys", .type = OPTION_I64, .address = &max_keys, .initial = "1000000"},
+    {NULL},
 };
 
 const struct module tracking_module = {.options = tracking_rows, .part = &tracking_part};

@@ -1,16 +1,19 @@
-/* Sessions: from an accepted socket to the end of it.
+/* Sessions: from an accepted socket to its end.
  *
- * A client can end at any time, also inside its own command. client_close() takes it apart at once (socket,
- * buffers, the list of clients), but the struct itself stays until client_reap() at the end of the turn,
- * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to pass over it. */
+ * A client can be closed at any time, also inside its own command. client_close() takes it apart at once (its socket,
+ * its buffers, its place in the list of clients), but the struct stays until client_reap() at the end of the turn,
+ * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to ignore it.
+ *
+ * Invariants: the list from client_first on holds exactly the clients that are not closed, client_count() of them, in
+ * order of their ids. A closed client owns nothing but its struct. */
 #include "session/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "catalog/catalog.h"
 #include "net/socket.h"
-#include "session/auth.h"
 #include "session/limits.h"
 #include "session/stats.h"
 #include "store/db.h"
@@ -20,18 +23,18 @@ struct client *client_first;
 struct client *client_current;
 struct client *client_writing;
 struct client *client_cursor;
+bool client_needs_password;
 
 static struct client *client_last;
 static size_t clients;
 static uint64_t last_id;
 static struct client *closed; /* linked by next: to be freed at the end of the turn */
 
-#define PARTS_MAX 16
-static const struct client_part *parts[PARTS_MAX];
+static const struct client_part *parts[CLIENT_PARTS_MAX];
 static size_t part_count;
 
 void client_register(const struct client_part *part) {
-    assert(part_count < PARTS_MAX);
+    assert(part_count < CLIENT_PARTS_MAX);
     parts[part_count++] = part;
 }
 
@@ -39,14 +42,19 @@ size_t client_count(void) {
     return clients;
 }
 
-/* --- birth and death ------------------------------------------------------------------------- */
+/* --- coming and going ------------------------------------------------------------------------ */
+
+/* Flags of the connection and of the request being executed, which RESET leaves alone. */
+enum {
+    FLAGS_KEPT = CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP |
+                 CLIENT_UNPARSED | CLIENT_SOFT_LIMIT
+};
 
 static void reset_session(struct client *c) {
     c->db = db_at(0);
     c->resp = 2;
-    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_SKIP | CLIENT_UNPARSED |
-                CLIENT_SOFT_LIMIT;
-    if (!auth_required()) c->flags |= CLIENT_AUTHENTICATED;
+    c->flags &= FLAGS_KEPT;
+    if (!client_needs_password) c->flags |= CLIENT_AUTHENTICATED;
 }
 
 struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
@@ -74,6 +82,17 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     clients++;
     stats.connections_received++;
     return c;
+}
+
+/* The texts of both addresses, the peer's first. They never change. */
+struct client_addresses {
+    uint8_t peer_len, local_len;
+    char text[];
+};
+static_assert(SOCKET_NAME_MAX <= UINT8_MAX, "the lengths fit");
+
+static size_t addresses_size(const struct client_addresses *a) {
+    return sizeof *a + a->peer_len + a->local_len;
 }
 
 static void free_labels(struct client *c) {
@@ -113,16 +132,26 @@ void client_kill(struct client *c) {
         client_close(c);
 }
 
+void client_reset(struct client *c) {
+    for (size_t i = 0; i < part_count; i++)
+        if (parts[i]->reset) parts[i]->reset(c);
+    reset_session(c);
+    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
+}
+
 void client_reap(void) {
     while (closed) {
         struct client *c = closed;
         closed = c->next;
+        if (c->addresses) alloc_put(c->addresses, addresses_size(c->addresses));
         alloc_put(c, sizeof *c);
     }
 }
 
-/* Redis counts output only once it has outgrown a buffer of 16 KB, and lets nobody
- * who has still to authenticate leave more than 1 KB beyond that unread. */
+/* --- limits on output ------------------------------------------------------------------------ */
+
+/* Redis counts output only when it has outgrown a buffer of 16 KB. A client that has still to authenticate may leave at
+ * most 1 KB beyond that unread. */
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
@@ -133,11 +162,12 @@ int client_class(const struct client *c) {
 static bool over_hard_limit(const struct client *c, size_t unsent) {
     int64_t hard = limits_options.output_limit[client_class(c)].hard;
     if (unsent <= OUTPUT_UNCOUNTED) return false;
-    if (unsent > OUTPUT_UNAUTHENTICATED_MAX && auth_required() && !(c->flags & CLIENT_AUTHENTICATED)) return true;
+    if (unsent > OUTPUT_UNAUTHENTICATED_MAX && client_needs_password && !(c->flags & CLIENT_AUTHENTICATED)) return true;
     return hard && unsent > (size_t)hard;
 }
 
-/* Unsent output against its limits. True if the client has to go. */
+/* True if the client's unsent output exceeds a limit, so that it must be closed. Starts or ends the time that it may be
+ * above the soft limit. */
 static bool over_output_limit(struct client *c) {
     size_t unsent = conn_unsent(&c->conn);
     int class = client_class(c);
@@ -155,7 +185,7 @@ static bool over_output_limit(struct client *c) {
     return now_s - c->soft_limit_s > limits_options.output_limit[class].soft_s;
 }
 
-static void note_for_output(const struct client *c) {
+static void report_output_limit(struct client *c) {
     struct buf line = {0};
     client_describe(c, 0, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
@@ -165,7 +195,7 @@ static void note_for_output(const struct client *c) {
 }
 
 static void close_for_output(struct client *c) {
-    note_for_output(c);
+    report_output_limit(c);
     client_close(c);
 }
 
@@ -179,8 +209,8 @@ void client_limit_replies(struct client *c) {
 
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
-    note_for_output(c);
-    c->conn.flags |= CONN_BROKEN; /* client_sent() finds it */
+    report_output_limit(c);
+    c->conn.flags |= CONN_BROKEN; /* client_sent() closes it */
 }
 
 void client_sent(struct conn *conn) {
@@ -195,14 +225,7 @@ void client_sent(struct conn *conn) {
     client_limit_output(c);
 }
 
-/* --- what a client says of itself ------------------------------------------------------------ */
-
-void client_reset(struct client *c) {
-    for (size_t i = 0; i < part_count; i++)
-        if (parts[i]->reset) parts[i]->reset(c);
-    reset_session(c);
-    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
-}
+/* --- what is told of it ---------------------------------------------------------------------- */
 
 struct client_labels *client_labels(struct client *c) {
     if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
@@ -219,33 +242,45 @@ void client_set_label(char **label, struct slice value) {
 }
 
 struct client *client_by_id(uint64_t id) {
-    for (struct client *c = client_last; c && c->id >= id; c = c->prev) /* ids grow along the list */
+    for (struct client *c = client_last; c && c->id >= id; c = c->prev)
         if (c->id == id) return c;
     return NULL;
 }
 
-void client_peer(const struct client *c, char name[]) {
-    socket_peer_name(c->conn.source.fd, name);
+static const struct client_addresses *addresses_of(struct client *c) {
+    if (c->addresses) return c->addresses;
+    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX];
+    socket_peer_name(c->conn.source.fd, peer);
+    socket_local_name(c->conn.source.fd, local);
+    struct client_addresses sizes = {(uint8_t)strlen(peer), (uint8_t)strlen(local)};
+    c->addresses = alloc_get(addresses_size(&sizes));
+    *c->addresses = sizes;
+    memcpy(c->addresses->text, peer, sizes.peer_len);
+    memcpy(c->addresses->text + sizes.peer_len, local, sizes.local_len);
+    return c->addresses;
+}
+
+struct slice client_peer(struct client *c) {
+    const struct client_addresses *a = addresses_of(c);
+    return slice_of(a->text, a->peer_len);
+}
+
+struct slice client_local(struct client *c) {
+    const struct client_addresses *a = addresses_of(c);
+    return slice_of(a->text + a->peer_len, a->local_len);
 }
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
     if (c->labels) bytes += sizeof *c->labels;
+    if (c->addresses) bytes += addresses_size(c->addresses);
     for (size_t i = 0; i < part_count; i++)
         if (parts[i]->memory) bytes += parts[i]->memory(c);
     return bytes;
 }
 
-/* Letters of flags=, in the order in which Redis prints them. */
+/* The letters of flags=, in the order in which Redis prints them. */
 static const char letters_in_order[] = "OPxbtRBdcUeT";
-
-static void write_letters(uint64_t letters, char text[sizeof letters_in_order]) {
-    char *p = text;
-    for (const char *letter = letters_in_order; *letter; letter++)
-        if (letters >> (*letter - 'A') & 1) *p++ = *letter;
-    if (p == text) *p++ = 'N';
-    *p = '\0';
-}
 
 static struct client_line line_of(const struct client *c) {
     struct client_line line = {.queued = -1, .redirect = -1};
@@ -258,26 +293,77 @@ static struct client_line line_of(const struct client *c) {
     return line;
 }
 
-void client_describe(const struct client *c, size_t executing, struct buf *out) {
-    char peer[SOCKET_NAME_MAX], local[SOCKET_NAME_MAX], flags[sizeof letters_in_order];
-    struct client_line line = line_of(c);
-    socket_peer_name(c->conn.source.fd, peer);
-    socket_local_name(c->conn.source.fd, local);
-    write_letters(line.letters, flags);
-    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+/* The put functions write behind `to`, for which there is room, and return the end. */
+static inline char *put(char *to, struct slice text) {
+    memcpy(to, text.ptr, text.len);
+    return to + text.len;
+}
+
+static inline char *put_int(char *to, struct slice name, int64_t value) {
+    to = put(to, name);
+    return to + num_print_i64(to, value);
+}
+
+static char *put_letters(char *to, uint64_t letters) {
+    char *start = to;
+    for (const char *letter = letters_in_order; *letter; letter++)
+        if (letters >> (*letter - 'A') & 1) *to++ = *letter;
+    if (to == start) *to++ = 'N';
+    return to;
+}
+
+static char *put_session(char *to, const struct client *c, const struct client_line *line) {
     int64_t now_ms = clock_now_ms();
+    to = put_int(to, SLICE(" age="), (now_ms - c->created_ms) / 1000);
+    to = put_int(to, SLICE(" idle="), (now_ms - c->active_ms) / 1000);
+    to = put_letters(put(to, SLICE(" flags=")), line->letters);
+    to = put_int(to, SLICE(" db="), c->db->id);
+    to = put_int(to, SLICE(" sub="), (int64_t)line->channels);
+    to = put_int(to, SLICE(" psub="), (int64_t)line->patterns);
+    to = put_int(to, SLICE(" ssub="), (int64_t)line->shard_channels);
+    return put_int(to, SLICE(" multi="), line->queued);
+}
+
+static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t executing) {
     size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s", (unsigned long long)c->id,
-               peer, local, c->conn.source.fd, labels->name ? labels->name : "",
-               (long long)(now_ms - c->created_ms) / 1000, (long long)(now_ms - c->active_ms) / 1000, flags);
-    buf_printf(out, " db=%d sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-               c->db->id, line.channels, line.patterns, line.shard_channels, line.queued, query,
-               memory > query ? memory - query : 0, line.queue_bytes);
-    buf_printf(out, " rbs=0 rbp=0 obl=%u oll=%u omem=%zu tot-mem=%zu events=%s%s", c->conn.range_len,
-               c->conn.out_chunks, c->conn.out_bytes, client_memory(c),
-               c->conn.source.events & (LOOP_READ | LOOP_HANGUP) ? "r" : "",
-               c->conn.source.events & LOOP_WRITE ? "w" : "");
-    buf_printf(out, " cmd=%s user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-               c->last_command ? catalog_full_name(c->last_command) : "NULL", (long long)line.redirect, c->resp,
-               labels->lib_name ? labels->lib_name : "", labels->lib_version ? labels->lib_version : "");
+    to = put_int(to, SLICE(" qbuf="), (int64_t)query);
+    to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
+    to = put_int(to, SLICE(" argv-mem=0 multi-mem="), (int64_t)line->queue_bytes);
+    to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
+    to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
+    to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
+    to = put_int(to, SLICE(" tot-mem="), (int64_t)client_memory(c));
+    to = put(to, SLICE(" events="));
+    if (c->conn.source.events & (LOOP_READ | LOOP_HANGUP)) *to++ = 'r';
+    if (c->conn.source.events & LOOP_WRITE) *to++ = 'w';
+    return to;
+}
+
+#define LINE_FIXED_MAX 1024 /* bytes of a line without its texts: names of the fields, and numbers */
+
+static struct slice label_of(const char *label) {
+    return label ? slice_cstr(label) : SLICE("");
+}
+
+void client_describe(struct client *c, size_t executing, struct buf *out) {
+    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+    struct client_line line = line_of(c);
+    struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);
+    struct slice library = label_of(labels->lib_name), version = label_of(labels->lib_version);
+    struct slice command = slice_cstr(c->last_command ? catalog_full_name(c->last_command) : "NULL");
+    char *start =
+        buf_reserve(out, LINE_FIXED_MAX + peer.len + local.len + name.len + library.len + version.len + command.len);
+    char *to = put_int(start, SLICE("id="), (int64_t)c->id);
+    to = put(put(to, SLICE(" addr=")), peer);
+    to = put(put(to, SLICE(" laddr=")), local);
+    to = put_int(to, SLICE(" fd="), c->conn.source.fd);
+    to = put(put(to, SLICE(" name=")), name);
+    to = put_session(to, c, &line);
+    to = put_memory(to, c, &line, executing);
+    to = put(put(to, SLICE(" cmd=")), command);
+    to = put_int(to, SLICE(" user=default redir="), line.redirect);
+    to = put_int(to, SLICE(" resp="), c->resp);
+    to = put(put(to, SLICE(" lib-name=")), library);
+    to = put(put(to, SLICE(" lib-ver=")), version);
+    out->len += (size_t)(to - start);
 }

@@ -1,4 +1,4 @@
-/* See gates.h. */
+/* See gates.h. Invariant: gates_any_closed is true exactly while a gate has a row. */
 #include "session/gates.h"
 #include <stddef.h>
 

@@ -1,8 +1,9 @@
 /* Gates: conditions under which requests are refused or postponed, whatever their command does.
  *
  * A module closes its gate by setting a row, and opens it with NULL. While all gates are open, a request pays one
- * branch. A closed gate still lets commands pass that have one of the flags in `passes`, and requests for which it does
- * not hold. The enum is the order in which gates are asked: the first that stops a request gives the error. */
+ * branch. A closed gate still lets two kinds of requests pass: those whose command has one of the flags in `passes`,
+ * and those for which `holds` is false. The enum is the order in which gates are asked: the first that stops a request
+ * gives the error. */
 #pragma once
 #include <stdbool.h>
 
@@ -14,19 +15,20 @@ enum gates_place {
     GATES_DISK,       /* writes might not survive */
     GATES_MONITOR,    /* there are monitors */
     GATES_LOADING,    /* the dataset is being loaded */
-    GATES_PAUSE,      /* CLIENT PAUSE. The last one: errors are told at once */
+    GATES_PAUSE,      /* CLIENT PAUSE. It is the last one, so that a request that would fail does not wait first */
     GATES_PLACES
 };
 
-/* `flags` are those of the request's command or, for EXEC, of all that it would run. */
 struct gate {
-    unsigned passes;                                        /* enum command_flag */
-    bool (*holds)(const struct request *r, unsigned flags); /* NULL: for every request */
+    unsigned passes; /* enum command_flag */
+    /* Does the gate stop this request? `flags` are those of its command or, for EXEC, of all that it would run. NULL:
+     * it stops every request. */
+    bool (*holds)(const struct request *r, unsigned flags);
     const char *error; /* with its code; "%s" is the command's name. NULL: the request waits */
 };
 
-extern bool gates_any_closed;
+extern bool gates_any_closed; /* false: gates_find_closed() finds none */
 /* Close the gate with this row, which must live on, or open it with NULL. */
 void gates_set(enum gates_place place, const struct gate *gate);
-/* The first gate that stops the request, or NULL. O(gates). */
+/* The first gate that stops a request with these flags (see holds), or NULL. O(gates). */
 const struct gate *gates_find_closed(const struct request *r, unsigned flags);

@@ -1,5 +1,5 @@
 /* See limits.h. Invariants: once limits_fit_files() has run, max_clients never exceeds what the limit on open files
- * leaves for clients, so accept() does not run out of descriptors; output_limit[] changes as a whole or not at all. */
+ * leaves for clients, so accept() does not run out of descriptors. output_limit[] changes as a whole or not at all. */
 #include "session/limits.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -77,7 +77,7 @@ static bool apply_max_clients(const char **error) {
 #define MEGABYTE 1048576
 #define OUTPUT_LIMITS "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
 
-/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica", and both are read. */
+/* CONFIG GET and the default say "slave", CONFIG REWRITE says "replica"; both words are read. */
 static const struct {
     const char *shown, *written;
 } class_names[LIMITS_CLASSES] = {{"normal", "normal"}, {"slave", "replica"}, {"pubsub", "pubsub"}};
@@ -159,33 +159,17 @@ static void write_output_limit_lines(struct buf *out) {
 }
 
 static const struct option limits_rows[] = {
-    {.name = "maxclients",
-     .type = OPTION_I64,
-     .address = &limits_options.max_clients,
-     .initial = "10000",
-     .min = 1,
-     .max = UINT32_MAX,
-     .apply = apply_max_clients},
-    {.name = "timeout", .type = OPTION_INT, .address = &limits_options.timeout_s, .initial = "0"},
-    {.name = "tcp-keepalive", .type = OPTION_INT, .address = &limits_options.keepalive_s, .initial = "300"},
-    {.name = "proto-max-bulk-len",
-     .type = OPTION_MEMORY,
-     .address = &limits_options.max_bulk,
-     .initial = "536870912",
+    {"maxclients", .type = OPTION_I64, .address = &limits_options.max_clients, .initial = "10000", .min = 1,
+     .max = UINT32_MAX, .apply = apply_max_clients},
+    {"timeout", .type = OPTION_INT, .address = &limits_options.timeout_s, .initial = "0"},
+    {"tcp-keepalive", .type = OPTION_INT, .address = &limits_options.keepalive_s, .initial = "300"},
+    {"proto-max-bulk-len", .type = OPTION_MEMORY, .address = &limits_options.max_bulk, .initial = "536870912",
      .min = MEGABYTE},
-    {.name = "client-query-buffer-limit",
-     .type = OPTION_MEMORY,
-     .address = &limits_options.query_buffer_limit,
-     .initial = "1073741824",
-     .min = MEGABYTE},
-    {.name = "client-output-buffer-limit",
-     .type = OPTION_CUSTOM,
-     .flags = OPTION_MULTI,
-     .initial = OUTPUT_LIMITS,
-     .set = set_output_limits,
-     .get = get_output_limits,
-     .lines = write_output_limit_lines},
-    {.name = NULL},
+    {"client-query-buffer-limit", .type = OPTION_MEMORY, .address = &limits_options.query_buffer_limit,
+     .initial = "1073741824", .min = MEGABYTE},
+    {"client-output-buffer-limit", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = OUTPUT_LIMITS,
+     .set = set_output_limits, .get = get_output_limits, .lines = write_output_limit_lines},
+    {NULL},
 };
 
 const struct module limits_module = {.options = limits_rows};

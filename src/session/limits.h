@@ -1,5 +1,5 @@
 /* Limits on clients: how many there are, how long they may be idle, how many bytes their requests and their unsent
- * replies may take. This holds the options; client.c, wave.c, listen.c and cron.c enforce them. */
+ * replies may take. This module holds the options; client.c, wave.c, listen.c and cron.c enforce them. */
 #pragma once
 #include <stdint.h>
 
@@ -25,9 +25,10 @@ struct limits_options {
 };
 extern struct limits_options limits_options;
 
-/* The longest argument that a client may send, whatever proto-max-bulk-len says: its length fits an int, with room for
- * the text of an error around it, and a key's length fits the 32 bits that an entry has for it. */
+/* The most bytes that an argument may have, whatever proto-max-bulk-len says: its length fits an int, with room for the
+ * text of an error around it, and the length of a key fits the 32 bits that an entry has for it. */
 #define LIMITS_ARGUMENT_MAX (INT32_MAX - 65536)
+/* The most bytes that a client may send as one argument now. */
 static inline int64_t limits_max_bulk(void) {
     return limits_options.max_bulk < LIMITS_ARGUMENT_MAX ? limits_options.max_bulk : LIMITS_ARGUMENT_MAX;
 }

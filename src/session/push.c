@@ -1,3 +1,5 @@
+/* See push.h. Invariant: the client with a kept message has a range open, or is about to be settled by its wave; so
+ * nothing is kept between waves. */
 #include "session/push.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -5,7 +7,7 @@
 #include "base/module.h"
 #include "session/client.h"
 
-/* For whom a message was kept. There are as many as commands are under way inside each other: one or two. */
+/* The clients with kept messages. At most as many as commands that run inside each other: one or two. */
 static struct kept {
     struct client *client;
     struct buf bytes;
@@ -13,14 +15,14 @@ static struct kept {
 static size_t kept_count, kept_cap;
 bool push_kept;
 
-static struct kept *find(const struct client *c) {
+static struct kept *find_kept(const struct client *c) {
     for (size_t i = 0; i < kept_count; i++)
         if (kept[i].client == c) return &kept[i];
     return NULL;
 }
 
-static struct kept *find_or_add(struct client *c) {
-    struct kept *k = find(c);
+static struct kept *keep_for(struct client *c) {
+    struct kept *k = find_kept(c);
     if (k) return k;
     if (kept_count == kept_cap) kept = alloc_grow(kept, &kept_cap, sizeof *kept, 4);
     push_kept = true;
@@ -28,7 +30,7 @@ static struct kept *find_or_add(struct client *c) {
     return &kept[kept_count++];
 }
 
-static void drop(struct kept *k) {
+static void drop_kept(struct kept *k) {
     buf_free(&k->bytes);
     *k = kept[--kept_count];
     push_kept = kept_count > 0;
@@ -37,7 +39,7 @@ static void drop(struct kept *k) {
 void push_copy(struct client *to, size_t start, size_t end) {
     if (unlikely(client_is_leaving(to))) return;
     if (unlikely(to == client_current || to == client_writing)) {
-        conn_copy(start, end, &find_or_add(to)->bytes);
+        conn_copy(start, end, &keep_for(to)->bytes);
         return;
     }
     conn_push_copy(&to->conn, start, end);
@@ -45,15 +47,15 @@ void push_copy(struct client *to, size_t start, size_t end) {
 }
 
 void push_settle(struct client *c) {
-    struct kept *k = find(c);
+    struct kept *k = find_kept(c);
     if (k == NULL) return;
     if (!(c->flags & CLIENT_CLOSE_NOW)) conn_write(k->bytes.data, k->bytes.len);
-    drop(k);
+    drop_kept(k);
 }
 
 static void push_forget(struct client *c) {
-    struct kept *k = find(c);
-    if (k) drop(k);
+    struct kept *k = find_kept(c);
+    if (k) drop_kept(k);
 }
 
 static const struct client_part push_part = {.forget = push_forget};

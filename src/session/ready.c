@@ -1,6 +1,7 @@
-/* See ready.h. The array is emptied when its last client has been taken, so that it only grows as far as a turn needs. */
+/* See ready.h. The array starts over when its last client has been taken, so it grows only as far as one turn needs. */
 #include "session/ready.h"
 #include "base/alloc.h"
+#include <stddef.h>
 
 static struct client **clients;
 static size_t count, taken, cap;

@@ -1,61 +1,12 @@
-/* Replies are written where they will be sent from: the tail of the output arena. Headers of everyday sizes
- * are put together by hand, since a pipelined GET spends more on its reply's header than on the look-up. */
+/* Replies are written where they will be sent from: at the tail of the output arena, which is the open range of their
+ * client. This module knows which form a client's protocol has for a value; net/resp_out.h writes the bytes. */
 #include "session/reply.h"
 #include "base/buf.h"
 #include "base/num.h"
 #include "net/conn.h"
+#include "net/resp_out.h"
 #include "session/client.h"
 #include "session/stats.h"
-
-#define HEADER_MAX (NUM_I64_MAX + 3) /* a type byte, a number, a line end */
-
-/* "<type><value>\r\n" at p; returns its end. */
-static inline char *put_header(char *p, char type, int64_t value) {
-    *p++ = type;
-    if (value >= 0 && value < 10) {
-        *p++ = (char)('0' + value);
-    } else if (value >= 10 && value < 100) {
-        *p++ = (char)('0' + value / 10);
-        *p++ = (char)('0' + value % 10);
-    } else {
-        p += num_print_i64(p, value);
-    }
-    *p++ = '\r';
-    *p++ = '\n';
-    return p;
-}
-
-/* The bytes at p; returns their end. Most are short, and not worth a call then. */
-static inline char *put_bytes(char *p, struct slice s) {
-    if (s.len >= 8 && s.len <= 16) {
-        uint64_t first, last;
-        memcpy(&first, s.ptr, 8);
-        memcpy(&last, s.ptr + s.len - 8, 8);
-        memcpy(p, &first, 8);
-        memcpy(p + s.len - 8, &last, 8);
-    } else {
-        memcpy(p, s.ptr, s.len);
-    }
-    return p + s.len;
-}
-
-static inline void commit(const char *end) {
-    conn_arena.len = (size_t)(end - conn_arena.data);
-}
-
-static inline void write_header(char type, int64_t value) {
-    commit(put_header(conn_reserve(HEADER_MAX), type, value));
-}
-
-static void write_line(char type, struct slice text) {
-    char *p = conn_reserve(text.len + 3);
-    *p++ = type;
-    memcpy(p, text.ptr, text.len);
-    p += text.len;
-    *p++ = '\r';
-    *p++ = '\n';
-    commit(p);
-}
 
 /* --- scalars --------------------------------------------------------------------------------- */
 
@@ -70,15 +21,16 @@ void reply_status(struct client *c, const char *text) {
 
 void reply_status_slice(struct client *c, struct slice text) {
     (void)c;
-    write_line('+', text);
+    resp_out_line('+', text);
 }
 
-/* A text with an argument in it must not end the line: line ends at its end go, others become blanks. */
+/* A text may hold an argument of the request, which must not end the line: line ends behind it are dropped, and those
+ * within it become blanks. */
 static void write_error(struct client *c, struct slice text) {
     while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
         text.len--;
     size_t at = conn_mark() + 1;
-    write_line('-', text);
+    resp_out_line('-', text);
     char *p = conn_arena.data + at;
     for (size_t i = 0; i < text.len; i++)
         if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
@@ -102,16 +54,12 @@ void reply_errorf(struct client *c, const char *format, ...) {
 
 void reply_int(struct client *c, int64_t value) {
     (void)c;
-    write_header(':', value);
+    resp_out_header(':', value);
 }
 
 void reply_bulk(struct client *c, struct slice bytes) {
     (void)c;
-    char *p = put_header(conn_reserve(bytes.len + HEADER_MAX + 2), '$', (int64_t)bytes.len);
-    p = put_bytes(p, bytes);
-    *p++ = '\r';
-    *p++ = '\n';
-    commit(p);
+    resp_out_bulk(bytes);
 }
 
 void reply_bulk_cstr(struct client *c, const char *s) {
@@ -125,9 +73,7 @@ void reply_bulk_int(struct client *c, int64_t value) {
 
 void reply_bulk_blob(struct client *c, struct blob *blob) {
     (void)c;
-    write_header('$', (int64_t)blob->len);
-    conn_write_blob(blob);
-    conn_write("\r\n", 2);
+    resp_out_blob(blob);
 }
 
 void reply_bulk_ld(struct client *c, long double value) {
@@ -162,14 +108,14 @@ void reply_double(struct client *c, double value) {
     if (c->resp == 2)
         reply_bulk(c, digits);
     else
-        write_line(',', digits);
+        resp_out_line(',', digits);
 }
 
 void reply_big_number(struct client *c, struct slice digits) {
     if (c->resp == 2)
         reply_bulk(c, digits);
     else
-        write_line('(', digits);
+        resp_out_line('(', digits);
 }
 
 void reply_verbatim(struct client *c, struct slice text, const char *format3) {
@@ -177,7 +123,7 @@ void reply_verbatim(struct client *c, struct slice text, const char *format3) {
         reply_bulk(c, text);
         return;
     }
-    write_header('=', (int64_t)text.len + 4);
+    resp_out_header('=', (int64_t)text.len + 4);
     conn_write(format3, 3);
     conn_write(":", 1);
     conn_write(text.ptr, text.len);
@@ -186,18 +132,18 @@ void reply_verbatim(struct client *c, struct slice text, const char *format3) {
 
 /* --- aggregates ------------------------------------------------------------------------------ */
 
-/* How an aggregate of n elements or pairs begins for this client. */
+/* The beginning of an aggregate of n elements, or of n pairs for the types % and |, in the client's protocol. */
 static char *put_aggregate(const struct client *c, char *p, char type3, size_t n) {
-    if (c->resp > 2) return put_header(p, type3, (int64_t)n);
-    return put_header(p, '*', (int64_t)(type3 == '%' || type3 == '|' ? 2 * n : n));
+    if (c->resp > 2) return resp_out_put_header(p, type3, (int64_t)n);
+    return resp_out_put_header(p, '*', (int64_t)(type3 == '%' || type3 == '|' ? 2 * n : n));
 }
 
 static void write_aggregate(const struct client *c, char type3, size_t n) {
-    commit(put_aggregate(c, conn_reserve(HEADER_MAX), type3, n));
+    resp_out_commit(put_aggregate(c, conn_reserve(RESP_OUT_HEADER_MAX), type3, n));
 }
 
 static void insert_aggregate(const struct client *c, size_t place, char type3, size_t n) {
-    char header[HEADER_MAX];
+    char header[RESP_OUT_HEADER_MAX];
     conn_insert(place, header, (size_t)(put_aggregate(c, header, type3, n) - header));
 }
 

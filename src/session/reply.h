@@ -1,8 +1,9 @@
-/* The reply side of the protocol: what command bodies say, in RESP2 or RESP3 as the client asked.
+/* Replies: what bodies of commands say, in the protocol that the client chose, RESP2 or RESP3.
  *
- * The replies of a wave go to one contiguous arena; a client's are sent with one
- * system call at the wave's end. Error texts include their code ("ERR syntax
- * error"), without the dash and the line end; CR and LF in them become blanks. */
+ * A reply goes to the tail of the output arena, which is the client's open range; all replies of a wave to one client
+ * are sent with one system call. The client must be given even where both protocols agree: elements for no client in
+ * particular are written with net/resp_out.h. Error texts begin with their code ("ERR syntax error"), without the dash
+ * and the line end; CR and LF in them become blanks. All are O(bytes written), and none can fail. */
 #pragma once
 #include "base/blob.h"
 #include "base/slice.h"
@@ -15,13 +16,14 @@ struct client;
 void reply_ok(struct client *c);
 void reply_status(struct client *c, const char *text); /* +text */
 void reply_status_slice(struct client *c, struct slice text);
-void reply_error(struct client *c, const char *text); /* -text; counted in errorstats */
+/* -text: sets CLIENT_FAILED, and is counted in errorstats. */
+void reply_error(struct client *c, const char *text);
 void reply_errorf(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_int(struct client *c, int64_t value);
 void reply_bulk(struct client *c, struct slice bytes);
 void reply_bulk_cstr(struct client *c, const char *s);
 void reply_bulk_int(struct client *c, int64_t value);      /* the digits as a bulk */
-void reply_bulk_blob(struct client *c, struct blob *blob); /* by reference: takes a hold of its own */
+void reply_bulk_blob(struct client *c, struct blob *blob); /* by reference: takes its own hold of the blob */
 void reply_bulk_ld(struct client *c, long double value);
 void reply_null(struct client *c);                 /* $-1 or _ */
 void reply_null_array(struct client *c);           /* *-1 or _ */
@@ -36,7 +38,8 @@ void reply_push(struct client *c, size_t elements);
 void reply_attribute(struct client *c, size_t pairs);
 void reply_raw(struct client *c, struct slice protocol); /* already encoded */
 
-/* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. */
+/* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. The place is
+ * valid until the reply ends. The header is put before the elements: O(bytes written since reply_hold()). */
 size_t reply_hold(struct client *c);
 void reply_array_at(struct client *c, size_t place, size_t elements);
 void reply_map_at(struct client *c, size_t place, size_t pairs);
@@ -45,10 +48,10 @@ void reply_set_at(struct client *c, size_t place, size_t elements);
 /* The common errors. */
 void reply_wrong_type(struct client *c);
 void reply_syntax_error(struct client *c);
-void reply_not_integer(struct client *c); /* ERR value is not an integer or out of range */
-void reply_no_key(struct client *c);      /* ERR no such key */
-void reply_wrong_arity(struct client *c, const char *full_name);
+void reply_not_integer(struct client *c);  /* ERR value is not an integer or out of range */
+void reply_no_key(struct client *c);       /* ERR no such key */
 void reply_out_of_range(struct client *c); /* ERR index out of range */
-/* "Unknown subcommand or wrong number of arguments" of container commands, and their HELP. */
+void reply_wrong_arity(struct client *c, const char *full_name);
+/* For container commands: "unknown subcommand or wrong number of arguments", and HELP. */
 void reply_unknown_subcommand(struct client *c, struct slice subcommand, const char *container_upper);
-void reply_help(struct client *c, const char *container_upper, const char *const *lines); /* lines end with NULL */
+void reply_help(struct client *c, const char *container_upper, const char *const *lines); /* a NULL ends the lines */

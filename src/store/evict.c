@@ -99,7 +99,7 @@ void evict_set_frequency(struct entry *e, unsigned counter) {
 
 /* --- Options --------------------------------------------------------------------------------- */
 
-/* The clock must follow a new policy at once: an entry that is touched keeps what evict_clock says. */
+/* The clock must follow a new policy at once: a touch stores evict_clock in the entry. */
 static bool apply_policy(const char **error) {
     (void)error;
     evict_tick(clock_now_ms());
@@ -117,15 +117,11 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
                                               {NULL, 0}};
 
 static const struct option evict_rows[] = {
-    {.name = "maxmemory-policy",
-     .type = OPTION_ENUM,
-     .address = &evict_options.policy,
-     .initial = "noeviction",
-     .names = policies,
-     .apply = apply_policy},
-    {.name = "lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
-    {.name = "lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
-    {.name = NULL},
+    {"maxmemory-policy", .type = OPTION_ENUM, .address = &evict_options.policy, .initial = "noeviction",
+     .names = policies, .apply = apply_policy},
+    {"lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
+    {"lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
+    {NULL},
 };
 
 const struct module evict_module = {.options = evict_rows};

@@ -12,17 +12,11 @@
 struct fieldmap_options fieldmap_options = {.max_entries = 512, .max_value = 64};
 
 static const struct option fieldmap_rows[] = {
-    {.name = "hash-max-listpack-entries",
-     .alias = "hash-max-ziplist-entries",
-     .type = OPTION_I64,
-     .address = &fieldmap_options.max_entries,
-     .initial = "512"},
-    {.name = "hash-max-listpack-value",
-     .alias = "hash-max-ziplist-value",
-     .type = OPTION_MEMORY,
-     .address = &fieldmap_options.max_value,
-     .initial = "64"},
-    {.name = NULL},
+    {"hash-max-listpack-entries", .alias = "hash-max-ziplist-entries", .type = OPTION_I64,
+     .address = &fieldmap_options.max_entries, .initial = "512"},
+    {"hash-max-listpack-value", .alias = "hash-max-ziplist-value", .type = OPTION_MEMORY,
+     .address = &fieldmap_options.max_value, .initial = "64"},
+    {NULL},
 };
 
 const struct table_type fieldmap_table = {field_hash};

@@ -22,8 +22,8 @@
 static int64_t sparse_max_bytes = 3000;
 
 static const struct option hll_rows[] = {
-    {.name = "hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
-    {.name = NULL},
+    {"hll-sparse-max-bytes", .type = OPTION_MEMORY, .address = &sparse_max_bytes, .initial = "3000"},
+    {NULL},
 };
 
 /* --- Elements -------------------------------------------------------------------------------- */

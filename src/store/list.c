@@ -20,14 +20,10 @@
 struct list_options list_options;
 
 static const struct option list_rows[] = {
-    {.name = "list-max-listpack-size",
-     .alias = "list-max-ziplist-size",
-     .type = OPTION_INT,
-     .address = &list_options.max_listpack_size,
-     .initial = "-2",
-     .min = INT32_MIN},
-    {.name = "list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
-    {.name = NULL},
+    {"list-max-listpack-size", .alias = "list-max-ziplist-size", .type = OPTION_INT,
+     .address = &list_options.max_listpack_size, .initial = "-2", .min = INT32_MIN},
+    {"list-compress-depth", .type = OPTION_INT, .address = &list_options.compress_depth, .initial = "0"},
+    {NULL},
 };
 
 static bool is_inline(const struct entry *e) {

@@ -4,8 +4,6 @@
  * Writers use the functions here, which keep the encoding that Redis 7.2 would report. Slices that go in must not lie
  * in the same list. Changes at the ends are O(1). */
 #pragma once
-#include "base/option.h"
-#include "ds/pack.h"
 #include "ds/quicklist.h"
 #include "store/db.h"
 

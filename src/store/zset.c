@@ -19,17 +19,11 @@
 static int64_t max_entries = 128, max_value = 64;
 
 static const struct option zset_rows[] = {
-    {.name = "zset-max-listpack-entries",
-     .alias = "zset-max-ziplist-entries",
-     .type = OPTION_I64,
-     .address = &max_entries,
+    {"zset-max-listpack-entries", .alias = "zset-max-ziplist-entries", .type = OPTION_I64, .address = &max_entries,
      .initial = "128"},
-    {.name = "zset-max-listpack-value",
-     .alias = "zset-max-ziplist-value",
-     .type = OPTION_MEMORY,
-     .address = &max_value,
+    {"zset-max-listpack-value", .alias = "zset-max-ziplist-value", .type = OPTION_MEMORY, .address = &max_value,
      .initial = "64"},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct table_type members_type = {member_hash};
@@ -37,12 +31,6 @@ static const struct table_type members_type = {member_hash};
 static bool is_packed(const struct entry *e) {
     assert(entry_type(e) == ENTRY_ZSET);
     return entry_encoding(e) == ZSET_LISTPACK;
-}
-
-static int compare_members(struct slice a, struct slice b) {
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 /* --- The pack -------------------------------------------------------------------------------- */
@@ -81,7 +69,7 @@ static uint8_t *place_in_pack(const struct entry *e, struct slice member, double
     while (at < end_of(e)) {
         uint8_t *value = pack_next(at);
         double other = score_at(value);
-        if (other > score || (other == score && compare_members(listpack_text(at, digits), member) > 0)) break;
+        if (other > score || (other == score && slice_compare(listpack_text(at, digits), member) > 0)) break;
         at = pack_next(value);
     }
     return at;
@@ -376,13 +364,13 @@ struct zset_span zset_span_by_score(const struct entry *e, const struct zset_sco
 
 static bool behind_min(struct slice member, const struct zset_lex_range *r) {
     if (r->min_infinite) return r->min_infinite < 0;
-    int order = compare_members(member, r->min);
+    int order = slice_compare(member, r->min);
     return r->min_open ? order > 0 : order >= 0;
 }
 
 static bool before_max(struct slice member, const struct zset_lex_range *r) {
     if (r->max_infinite) return r->max_infinite > 0;
-    int order = compare_members(member, r->max);
+    int order = slice_compare(member, r->max);
     return r->max_open ? order < 0 : order <= 0;
 }
 

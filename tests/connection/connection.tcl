@@ -167,8 +167,6 @@ with_server {requirepass foobar} {
         assert_error "WRONGPASS *" { $d AUTH se }
         assert_error "WRONGPASS *" { $d AUTH "se\0cret" }
         assert_equal OK [$d AUTH $bytes]
-        $d CONFIG SET masterauth $bytes
-        assert_equal [list masterauth $bytes] [$d CONFIG GET masterauth]
         assert_equal [list requirepass $bytes] [$d CONFIG GET requirepass]
         foreach {name value} [list timeout "1\x002" save "1 2\x003"] {
             assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - *" {

@@ -54,7 +54,7 @@ static bool promises(const struct sample *sample, const char *what) {
     return strncmp(sample->name, what, strlen(what)) == 0;
 }
 
-/* What kura-check-rdb exits with. It says a lot on the way. */
+/* The exit status of kura-check-rdb, whose output is dropped. */
 static int check(struct slice bytes) {
     char path[] = "/tmp/kura-corpus-XXXXXX";
     int fd = mkstemp(path), out = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY);

@@ -29,7 +29,7 @@
 
 extern const struct module counters_module, databases_module, expiry_module, geo_module, geo_search_module,
     hyperloglog_module, keys_module, lcs_module, list_pop_module, lists_module, object_module, ranges_module,
-    scan_module, set_algebra_module, set_walk_module, sets_module, strings_module, transactions_module;
+    scan_module, set_algebra_module, set_walk_module, sets_module, strings_module, tx_module;
 
 #define START_MS 1700000000000
 #define WAIT \
@@ -637,7 +637,7 @@ int main(void) {
     catalog_register(hyperloglog_module.commands);
     catalog_register(geo_module.commands);
     catalog_register(geo_search_module.commands);
-    catalog_register(transactions_module.commands);
+    catalog_register(tx_module.commands);
     catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_are_those_of_redis, setup, teardown),

@@ -37,7 +37,7 @@ static const struct option rows[] = {
     {.name = "t-text", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &text, .initial = ""},
     {.name = "t-mode", .type = OPTION_FLAGS, .address = &mode, .initial = "a", .names = modes},
     {.name = "save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "", .set = set_save, .get = get_save},
-    {.name = NULL},
+    {NULL},
 };
 
 static char folder[] = "/tmp/kura-conf-XXXXXX";
@@ -114,7 +114,7 @@ static void files_include_files(void **state) {
 
 static void directives_without_a_row_are_known(void **state) {
     (void)state;
-    load("user bob on\nrename-command a b\nloadmodule x.so\nlist-max-ziplist-entries 5\nlua-replicate-commands yes\n");
+    load("user default on nopass ~* &* +@all\nlist-max-ziplist-entries 5\nlua-replicate-commands yes\n");
 }
 
 static void the_path_is_remembered_as_an_absolute_one(void **state) {

@@ -52,7 +52,7 @@ static const struct option rows[] = {
      .set = set_points,
      .get = get_points,
      .lines = write_points},
-    {.name = NULL},
+    {NULL},
 };
 
 static char folder[] = "/tmp/kura-rewrite-XXXXXX";

@@ -50,7 +50,7 @@ static const struct option rows[] = {
     {.name = "text", .type = OPTION_STRING, .address = &values.text, .initial = "x"},
     {.name = "bytes", .type = OPTION_BYTES, .address = &values.bytes, .initial = ""},
     {.name = "pair", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = "x y", .set = set_pair, .get = get_pair},
-    {.name = NULL},
+    {NULL},
 };
 
 static const struct option *row(const char *name) {

@@ -45,7 +45,7 @@ static int second_and_last(const struct slice *argv, int argc, int *positions, i
 static const struct command config_subcommands[] = {
     ROW("get", count, -3),
     ROW("rewrite", count, 2),
-    {.name = NULL},
+    {NULL},
 };
 
 /* Names of all lengths, with digits and dashes, with common beginnings and ends. */
@@ -59,7 +59,7 @@ static const struct command first_family[] = {
     ROW("hello", count, -1, .flags = CMD_NO_AUTH | CMD_LOADING),
     ROW("config", NULL, -1, .subcommands = config_subcommands),
     ROW("wrong", fails, -1),
-    {.name = NULL},
+    {NULL},
 };
 static const struct command second_family[] = {
     ROW("a", count, -1),
@@ -80,7 +80,7 @@ static const struct command second_family[] = {
     ROW("pf-debug", count, -1),
     ROW("psync", count, -1),
     ROW("sync", count, -1),
-    {.name = NULL},
+    {NULL},
 };
 
 static struct client client = {.resp = 2, .flags = CLIENT_AUTHENTICATED};

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "exec/propagate.h"
+#include "store/db.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

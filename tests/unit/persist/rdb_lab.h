@@ -1,4 +1,4 @@
-/* What the tests of RDB share: a keyspace with a bit of everything, its digest, saving to and loading from memory. */
+/* For the tests of RDB: a keyspace with values of all kinds, its digest, saving to memory and loading from it. */
 #pragma once
 #include "base/clock.h"
 #include "base/rand.h"
@@ -17,7 +17,7 @@
 #define LAB_DBS 4
 #endif
 
-static struct rdb_read lab_job; /* of the last lab_load */
+static struct rdb_read lab_job; /* of the last lab_load() */
 
 static inline void lab_start(void) {
     clock_init();
@@ -41,7 +41,7 @@ static inline enum rdb_result lab_load(struct slice bytes, unsigned flags) {
     return result;
 }
 
-/* For the caller to free. */
+/* The caller frees the result. */
 static inline struct slice lab_save(unsigned flags) {
     int fd = memfd_create("rdb", MFD_CLOEXEC);
     struct rdb_write job = {.fd = fd, .flags = flags};
@@ -52,7 +52,7 @@ static inline struct slice lab_save(unsigned flags) {
     return slice_of(bytes, job.bytes);
 }
 
-/* --- What a keyspace holds, as a number that does not depend on any order but that of lists and sorted sets --- */
+/* --- A digest of the keyspace; only the orders of lists and of sorted sets matter to it ---------- */
 
 static inline uint64_t lab_mix(uint64_t digest, struct slice s) {
     return hash_fold(digest ^ 0x9e3779b97f4a7c15u, hash_bytes(s.ptr, s.len) | 1);
@@ -102,10 +102,10 @@ static inline uint64_t lab_digest_all(bool with_encodings) {
     }
     return digest;
 }
-static inline uint64_t lab_contents(void) { /* with deadlines */
+static inline uint64_t lab_contents(void) { /* keys, values, deadlines */
     return lab_digest_all(false);
 }
-static inline uint64_t lab_digest(void) { /* with encodings, too */
+static inline uint64_t lab_digest(void) { /* these, and the encodings */
     return lab_digest_all(true);
 }
 
@@ -166,7 +166,7 @@ static inline void lab_fill(int keys) {
 
 /* --- Damage ------------------------------------------------------------------------------------- */
 
-/* A few bytes flipped, cut out, copied or made up. Returns how many there are then. */
+/* Flip, cut out, copy or make up some bytes. Returns the new length. */
 static inline size_t lab_damage(uint8_t *p, size_t n) {
     static const uint8_t odd[] = {0, 1, 0x3f, 0x40, 0x7f, 0x80, 0x81, 0xc0, 0xc3, 0xf0, 0xfe, 0xff};
     for (unsigned i = 0, changes = 1 + (unsigned)rand_below(4); i < changes && n > 0; i++) {

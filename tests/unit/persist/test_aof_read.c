@@ -27,14 +27,14 @@
 #define UNITS_MAX 40
 #define LOG_MAX 65536
 #define MEMORY_BASE ((size_t)1 << 20)
-#define MEMORY_FACTOR 10 /* a word of the log takes 4 bytes at least, and its slice 16; buffers double */
+#define MEMORY_FACTOR 10 /* a word takes at least 4 bytes of the log, and 16 as a slice; buffers double */
 
 /* --- what was written ------------------------------------------------------------------------ */
 
 static struct {
     struct {
-        uint64_t digest; /* of all commands up to the end of this unit, without MULTI and EXEC */
-        uint64_t end;    /* of the frame that it is in: where it is safe */
+        uint64_t digest; /* of all commands to the end of this unit, without MULTI and EXEC */
+        uint64_t end;    /* offset of the end of its frame */
     } units[UNITS_MAX + 1];
     size_t count;
     char bytes[LOG_MAX];
@@ -84,7 +84,7 @@ static void append_bracket(const char *word) {
     aof_write_append(selected, &name, 1, slice_of(NULL, 0));
 }
 
-/* A log as the server writes it: some units in a write, some commands in a unit. */
+/* A log as the server writes it: several units in a write, several commands in a unit. */
 static void write_log(void) {
     int fd = memfd_create("log", MFD_CLOEXEC);
     uint64_t end = 0;
@@ -172,7 +172,7 @@ static enum aof_read_result read_log(const char *bytes, size_t n, struct aof_fin
     return result;
 }
 
-/* How many units were applied; fails if it was anything else than the first so many. */
+/* The number of units that were applied. Fails if they were not the first ones of the log. */
 static size_t units_applied(void) {
     for (size_t i = 0; i <= written.count; i++)
         if (written.units[i].digest == reading.digest) return i;
@@ -226,8 +226,8 @@ static uint64_t frames_from(size_t from) {
     return frames;
 }
 
-/* One run of bytes that is not what it was. Annotations can be made comments by that; then the write behind them is not
- * verified, but it is whole. */
+/* One run of bytes is changed. This can turn an annotation into a comment; then the write behind it is not verified,
+ * but it is complete. */
 static void damage_is_found(void **state) {
     char *copy = malloc(LOG_MAX);
     (void)state;
@@ -292,7 +292,7 @@ static size_t damage(char *p, size_t n) {
     return rand_below(10) ? n : rand_below(n + 1);
 }
 
-/* The same commands as Redis would have written them: nothing vouches for them. */
+/* The same commands as Redis would have written them, without checksums. */
 static size_t without_frames(char *to) {
     size_t n = 0;
     for (size_t at = 0; at < written.len;) {
@@ -309,7 +309,7 @@ static size_t without_frames(char *to) {
     return n;
 }
 
-static void anything_ends(void **state) {
+static void any_bytes_end_in_a_result(void **state) {
     char *good = malloc(LOG_MAX), *copy = malloc(LOG_MAX);
     size_t n = 0;
     (void)state;
@@ -374,7 +374,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_log_reads_back),
         cmocka_unit_test(a_cut_leaves_the_writes_before_it),
         cmocka_unit_test(damage_is_found),
-        cmocka_unit_test(anything_ends),
+        cmocka_unit_test(any_bytes_end_in_a_result),
         cmocka_unit_test(the_corpus_is_judged_right),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

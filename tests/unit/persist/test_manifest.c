@@ -1,4 +1,4 @@
-/* The manifest: what is written reads back, and what is hostile is refused with the words that Redis has for it. */
+/* Manifests: those that are written read back, and invalid ones are refused with the error texts of Redis. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rand.h"
@@ -31,7 +31,7 @@ static void assert_printed(const struct manifest *m, const char *expected) {
     buf_free(&out);
 }
 
-static void hostile_ones_are_refused(void **state) {
+static void invalid_manifests_are_refused(void **state) {
     static const struct {
         const char *text, *error;
     } cases[] = {
@@ -82,7 +82,7 @@ static void what_is_written_reads_back(void **state) {
     manifest_free(&m);
 }
 
-static void comments_and_unknown_words_are_passed_over(void **state) {
+static void comments_and_unknown_keys_are_ignored(void **state) {
     struct manifest m;
     struct manifest_error error;
     (void)state;
@@ -126,7 +126,7 @@ static size_t read_corpus_file(const char *name, char *to) {
     return n;
 }
 
-/* What is accepted is printed as a manifest that says the same, and names nothing outside of the directory. */
+/* An accepted text prints as an equal manifest, and names no file outside the directory. */
 static bool is_accepted(struct slice text) {
     struct manifest m, again;
     struct manifest_error error;
@@ -193,7 +193,7 @@ static size_t damage(char *p, size_t n) {
     return n;
 }
 
-static void anything_is_a_manifest_or_is_not(void **state) {
+static void any_text_is_accepted_or_refused(void **state) {
     static const char *const seeds[] = {"good-redis", "good-history", "good-quoted", "good-crlf-comment-unknown"};
     char good[4][TEXT_MAX], copy[TEXT_MAX];
     size_t lens[4], accepted = 0;
@@ -213,13 +213,10 @@ int main(int argc, char **argv) {
     fflush(stdout);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_ones_are_refused),
-        cmocka_unit_test(long_lines_are_refused),
-        cmocka_unit_test(what_is_written_reads_back),
-        cmocka_unit_test(comments_and_unknown_words_are_passed_over),
-        cmocka_unit_test(a_rewrite_turns_files_into_history),
-        cmocka_unit_test(the_corpus_is_judged_right),
-        cmocka_unit_test(anything_is_a_manifest_or_is_not),
+        cmocka_unit_test(invalid_manifests_are_refused),      cmocka_unit_test(long_lines_are_refused),
+        cmocka_unit_test(what_is_written_reads_back),         cmocka_unit_test(comments_and_unknown_keys_are_ignored),
+        cmocka_unit_test(a_rewrite_turns_files_into_history), cmocka_unit_test(the_corpus_is_judged_right),
+        cmocka_unit_test(any_text_is_accepted_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void byte(unsigned b) {
     writer_byte(&out, b);
 }
 static void text(const char *s) {
-    byte((unsigned)strlen(s)); /* below 64 */
+    byte((unsigned)strlen(s)); /* a length below 64 */
     bytes(s, strlen(s));
 }
 static void begin(const char *head) {
@@ -47,7 +47,7 @@ static struct entry *get(const char *name) {
     return db_peek(db_at(0), &key);
 }
 
-/* A collection in a string: n bytes. */
+/* A collection in one string of n bytes. */
 static void block(const char *name, unsigned type, const void *p, size_t n) {
     byte(type);
     text(name);
@@ -65,7 +65,7 @@ static void zip_begin(void) {
     zip_len = zip_last = 10;
     zip_count = 0;
 }
-/* Head and data of an entry. */
+/* The head and the data of an entry. */
 static void zip_add(const void *p, size_t n) {
     size_t before = zip_count ? zip_len - zip_last : 0;
     zip_last = zip_len;
@@ -138,10 +138,10 @@ static void ziplists_of_every_kind(void **state) {
     zip_add("\xc0\x00\x80", 3);                         /* -32768 */
     zip_add("\xf0\x00\x00\x80", 4);                     /* -8388608 */
     zip_add("\xd0\xff\xff\xff\x7f", 5);                 /* 2147483647 */
-    zip_add("\xe0\x00\x00\x00\x00\x00\x00\x00\x80", 9); /* the least of all */
+    zip_add("\xe0\x00\x00\x00\x00\x00\x00\x00\x80", 9); /* the smallest integer */
     zip_text(longer);
     zip_add("\x80\x00\x00\x00\x03xyz", 8);
-    zip_text("42"); /* text that is an integer */
+    zip_text("42"); /* a text that is an integer */
     zip_end();
     const char *const expected[] = {"hello", long_text, "",         "0",          "12",
                                     "-1",    "-32768",  "-8388608", "2147483647", "-9223372036854775808",
@@ -160,7 +160,7 @@ static void ziplists_of_every_kind(void **state) {
     assert_list("q", expected);
 }
 
-static void hashes_of_the_past(void **state) {
+static void old_hashes_load(void **state) {
     (void)state;
     struct slice value;
     char scratch[NUM_I64_MAX];
@@ -181,7 +181,7 @@ static void hashes_of_the_past(void **state) {
     text("name");
     text("kura");
     text("n");
-    byte(0xc0); /* as an integer of a byte */
+    byte(0xc0); /* as an integer of one byte */
     byte(7);
     end(false);
     assert_int_equal(load(0), RDB_OK);
@@ -194,7 +194,7 @@ static void hashes_of_the_past(void **state) {
     }
 }
 
-static void sorted_sets_of_the_past(void **state) {
+static void old_sorted_sets_load(void **state) {
     (void)state;
     double score;
     zip_begin();
@@ -227,7 +227,7 @@ static void sorted_sets_of_the_past(void **state) {
     }
 }
 
-static void strings_lists_sets_of_the_past(void **state) {
+static void old_strings_lists_and_sets_load(void **state) {
     (void)state;
     char scratch[NUM_I64_MAX];
     begin("REDIS0001");
@@ -272,7 +272,7 @@ static void opcodes(void **state) {
     byte(RDB_OP_AUX), text("aof-base"), bytes("\xc0\x01", 2);
     byte(RDB_OP_AUX), text("repl-id"), text("0123456789012345678901234567890123456789");
     byte(RDB_OP_SELECT), byte(2);
-    byte(RDB_OP_RESIZE), bytes("\x80\x7f\xff\xff\xff", 5), byte(3); /* a hint that lies */
+    byte(RDB_OP_RESIZE), bytes("\x80\x7f\xff\xff\xff", 5), byte(3); /* a false hint */
     byte(RDB_OP_SLOT), byte(1), byte(2), byte(3);
     byte(RDB_OP_DEADLINE_MS), bytes(&past, 8);
     byte(RDB_TYPE_STRING), text("dead"), text("x");
@@ -305,7 +305,7 @@ static void refused(enum rdb_result expected, const char *message) {
     if (result != expected || !strstr(lab_job.message, message)) fail_msg("%d: %s", result, lab_job.message);
 }
 
-static void files_that_cannot_be(void **state) {
+static void invalid_files_are_refused(void **state) {
     (void)state;
     begin("REDIS0013"), end(true), refused(RDB_VERSION, "version 13");
     begin("REDIS"), refused(RDB_FOREIGN, "too short");
@@ -327,7 +327,7 @@ static void files_that_cannot_be(void **state) {
     assert_int_equal(lab_job.keys, 2);
 }
 
-static void values_that_cannot_be(void **state) {
+static void invalid_values_are_refused(void **state) {
     (void)state;
     double nan = NAN;
     begin("REDIS0010"), byte(RDB_TYPE_SET), text("k"), byte(2), text("a"), text("a"), end(true);
@@ -352,7 +352,7 @@ static void values_that_cannot_be(void **state) {
     refused(RDB_CORRUPT, "there twice");
 }
 
-static void ziplists_that_cannot_be(void **state) {
+static void invalid_ziplists_are_refused(void **state) {
     (void)state;
     zip_begin();
     zip_text("hello");
@@ -385,7 +385,7 @@ static void round_trips(void **state) {
         if (result != RDB_OK) fail_msg("%s at %llu", lab_job.message, (unsigned long long)lab_job.failed_at);
         assert_true(lab_digest() == digest);
         assert_int_equal(lab_job.keys, 400);
-        assert_int_equal(lab_load(bytes, 0), RDB_CORRUPT); /* all of it is there */
+        assert_int_equal(lab_load(bytes, 0), RDB_CORRUPT); /* complete, but invalid */
         assert_int_equal(lab_load(bytes, RDB_ALLOW_TWICE), RDB_OK);
         assert_true(lab_digest() == digest);
         free((char *)bytes.ptr);
@@ -416,7 +416,7 @@ static void payloads_round_trip(void **state) {
     }
 }
 
-/* What was written under other options takes the encodings of now. */
+/* Values get the encodings of the present options, not those at the time of writing. */
 static void encodings_follow_the_options(void **state) {
     (void)state;
     lab_empty();
@@ -459,7 +459,7 @@ static void a_file_is_replaced_or_stays(void **state) {
     assert_false(rdb_write_file(&job, other));
     assert_int_equal(job.error, ENOENT);
     unlink(path);
-    assert_int_equal(rmdir(folder), 0); /* nothing else is in it */
+    assert_int_equal(rmdir(folder), 0); /* the folder is empty */
 }
 
 int main(void) {
@@ -470,13 +470,13 @@ int main(void) {
     clock_update();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ziplists_of_every_kind),
-        cmocka_unit_test(hashes_of_the_past),
-        cmocka_unit_test(sorted_sets_of_the_past),
-        cmocka_unit_test(strings_lists_sets_of_the_past),
+        cmocka_unit_test(old_hashes_load),
+        cmocka_unit_test(old_sorted_sets_load),
+        cmocka_unit_test(old_strings_lists_and_sets_load),
         cmocka_unit_test(opcodes),
-        cmocka_unit_test(files_that_cannot_be),
-        cmocka_unit_test(values_that_cannot_be),
-        cmocka_unit_test(ziplists_that_cannot_be),
+        cmocka_unit_test(invalid_files_are_refused),
+        cmocka_unit_test(invalid_values_are_refused),
+        cmocka_unit_test(invalid_ziplists_are_refused),
         cmocka_unit_test(round_trips),
         cmocka_unit_test(payloads_round_trip),
         cmocka_unit_test(encodings_follow_the_options),

@@ -1,5 +1,5 @@
-/* Snapshots and payloads with bytes flipped, cut out, doubled and made up. Whatever they are: no crash, no more memory
- * than their size justifies, and what is loaded can be read and written again. */
+/* Snapshots and payloads with bytes flipped, cut out, doubled and made up. Loading never crashes, and never uses more
+ * memory than their size justifies; all that was loaded can be read and written. */
 #include "base/crc64.h"
 #include "persist/rdb_format.h"
 #include "rdb_lab.h"
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define ROUNDS 25000
-#define MEMORY_FACTOR 300 /* LZF makes 88 bytes of one, a table's record 32 of two */
+#define MEMORY_FACTOR 300 /* one byte of LZF makes 88 bytes; two bytes make a record of 32 in a table */
 #define MEMORY_BASE ((size_t)8 << 20)
 
 static size_t memory_before;
@@ -22,7 +22,7 @@ static void assert_memory(size_t input) {
     if (used > MEMORY_BASE + MEMORY_FACTOR * input) fail_msg("%zu bytes of memory for %zu of input", used, input);
 }
 
-/* Everything that can be read of it is read, and written. */
+/* Read all of the value, and write it. */
 static void use(void) {
     struct slice bytes = lab_save(0);
     uint64_t contents = lab_contents();
@@ -62,7 +62,7 @@ static void snapshots(void **state) {
     free(copy);
 }
 
-/* One damaged payload, under a checksum that is right. */
+/* A damaged payload with a correct checksum. */
 static void try_payload(uint8_t *p, size_t n) {
     struct rdb_value value;
     if (n < RDB_FOOTER) return;
@@ -110,7 +110,7 @@ static void payloads(void **state) {
 
 /* --- What only old servers wrote --------------------------------------------------------------- */
 
-/* A ziplist of n entries in ascending order, as a payload of some type that has one. Returns its length. */
+/* A ziplist or zipmap of n entries in ascending order, as a payload of a type that has one. Returns its length. */
 static size_t old_payload(uint8_t *to, bool zipmap) {
     static const uint8_t types[] = {RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_ZSET_ZIPLIST};
     uint8_t zip[1024], *p = zip + (zipmap ? 1 : 10), *last = p;
@@ -142,7 +142,7 @@ static size_t old_payload(uint8_t *to, bool zipmap) {
     return 3 + n + RDB_FOOTER;
 }
 
-static void payloads_of_the_past(void **state) {
+static void payloads_of_old_versions(void **state) {
     (void)state;
     uint8_t payload[1100];
     for (int i = 0; i < ROUNDS; i++) {
@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
     lab_start();
     clock_update();
     const struct CMUnitTest tests[] = {cmocka_unit_test(snapshots), cmocka_unit_test(payloads),
-                                       cmocka_unit_test(payloads_of_the_past)};
+                                       cmocka_unit_test(payloads_of_old_versions)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     db_shutdown();
     return failed;

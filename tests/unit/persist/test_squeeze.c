@@ -1,4 +1,4 @@
-/* What squeeze() makes is what liblzf expands, and it never writes beyond the room. */
+/* liblzf expands the output of squeeze(), which never writes beyond its room. */
 #include "base/rand.h"
 #include "persist/squeeze.h"
 #include <liblzf/lzf.h>
@@ -32,7 +32,7 @@ static void liblzf_expands_it(void **state) {
     static uint8_t text[SQUEEZE_MAX], back[SQUEEZE_MAX];
     for (int i = 0; i < 5000; i++) {
         size_t n = make(text), room = rand_below(2) ? SQUEEZE_MAX * 2 : rand_below(n + 1);
-        uint8_t *packed = malloc(room + 1); /* its end is watched by the sanitizer */
+        uint8_t *packed = malloc(room + 1); /* the sanitizer watches its end */
         size_t len = squeeze(text, n, packed, room);
         assert_true(len <= room);
         if (room > n + n / 16 + 8 && n > 0) assert_true(len > 0);

@@ -1,4 +1,4 @@
-/* The writer and the reader, against each other: sizes around their block, descriptors and memory, failures. */
+/* The writer and the reader against each other: sizes around that of a block, descriptors and memory, failures. */
 #include "base/crc64.h"
 #include "base/rand.h"
 #include "persist/reader.h"
@@ -19,7 +19,7 @@
 
 #define BYTES (5 * WRITER_BLOCK + 12345)
 
-static uint8_t *data; /* BYTES of noise */
+static uint8_t *data; /* BYTES random bytes */
 
 static size_t piece(void) {
     switch (rand_below(8)) {

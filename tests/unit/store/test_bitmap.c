@@ -1,6 +1,6 @@
-/* store/bitmap against models that look at one bit at a time: every length and alignment around the borders of words,
- * vectors and blocks, then random ones. A failing run is repeated with the SEED that it prints. The argument `bench`
- * shows what counting costs. */
+/* store/bitmap against models that look at one bit at a time, with all lengths and alignments around the borders of
+ * words, vectors and blocks, then with random ones. Pass the printed SEED to repeat a run. The argument `bench`
+ * measures how fast bits are counted. */
 #include "base/rand.h"
 #include "store/bitmap.h"
 #include <setjmp.h>
@@ -21,7 +21,7 @@ static void choose_seed(void) {
     rand_seed(seed);
 }
 
-/* Bytes of which about one in `rarity` differs from fill. */
+/* Bytes equal to `fill`, except about one in `rarity`. */
 static void fill(char *to, size_t len, int with, unsigned rarity) {
     memset(to, with, len);
     for (size_t i = 0; i < len; i++)
@@ -45,7 +45,7 @@ static uint64_t slow_find(const char *p, uint64_t first, uint64_t last, bool bit
     return BITMAP_NONE;
 }
 
-/* Whichever of them bitmap_count() would take. */
+/* All methods, since bitmap_count() uses only one of them on this processor. */
 static void test_all_ways_of_counting(void **state) {
     (void)state;
     choose_seed();
@@ -61,7 +61,7 @@ static void test_all_ways_of_counting(void **state) {
             expected += slow_count(bytes + at, len * 8, len * 8 + 7);
         }
     }
-    memset(bytes, 0xff, ROOM); /* what makes narrow sums overflow */
+    memset(bytes, 0xff, ROOM); /* the largest sums, which would overflow narrow counters */
     for (size_t i = 0; i < count; i++)
         assert_int_equal(ways[i](bytes, ROOM), ROOM * 8);
 }
@@ -120,7 +120,7 @@ static void test_combine(void **state) {
     }
 }
 
-/* A field is put, read back, and its neighbours are as before. */
+/* A field is written and read back, and its neighbours have not changed. */
 static void test_fields(void **state) {
     (void)state;
     choose_seed();
@@ -139,7 +139,7 @@ static void test_fields(void **state) {
             bool expected = inside ? (uint64_t)value >> (f.offset + f.bits - 1 - i) & 1 : bit_of(other, i);
             assert_int_equal(bit_of(bytes, i), expected);
         }
-        size_t cut = rand_below(len + 1); /* what is not there reads as zeros */
+        size_t cut = rand_below(len + 1); /* bits behind the end read as zeros */
         memset(bytes + cut, 0, len - cut);
         assert_int_equal(bitmap_field_get(slice_of(bytes, cut), f), bitmap_field_get(slice_of(bytes, len), f));
     }

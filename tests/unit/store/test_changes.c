@@ -1,5 +1,5 @@
-/* Listeners hear of a change in their fixed order, whoever came first; while nobody listens the store has no hooks; and
- * who does not know of swaps hears of two flushes. */
+/* Listeners are called in their fixed order, in whatever order they registered. Without listeners the store has no
+ * hooks. A listener without a hook for swaps gets two flushes. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -55,7 +55,7 @@ static int silence(void **state) {
     return 0;
 }
 
-static void nobody_listens(void **state) {
+static void without_listeners_there_are_no_hooks(void **state) {
     (void)state;
     changes_listen(CHANGES_BLOCK, &block_hooks);
     assert_non_null(db_hooks.changed);
@@ -67,7 +67,7 @@ static void nobody_listens(void **state) {
     assert_heard("");
 }
 
-static void in_their_order(void **state) {
+static void listeners_keep_their_order(void **state) {
     (void)state;
     changes_listen(CHANGES_BLOCK, &block_hooks);
     changes_listen(CHANGES_TX, &tx_hooks);
@@ -92,8 +92,8 @@ int main(void) {
     hash_init();
     db_init(3);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(nobody_listens, silence),
-        cmocka_unit_test_teardown(in_their_order, silence),
+        cmocka_unit_test_teardown(without_listeners_there_are_no_hooks, silence),
+        cmocka_unit_test_teardown(listeners_keep_their_order, silence),
         cmocka_unit_test_teardown(a_swap_is_two_flushes, silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

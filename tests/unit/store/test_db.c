@@ -1,5 +1,5 @@
-/* The keyspace against a model: random operations on three databases under a clock of our own, with keys and
- * values on every boundary of the entry's layout. Then the contracts that a random walk does not pin down. */
+/* The keyspace against a model: random operations on three databases under a simulated clock, with keys and values at
+ * all boundaries of the entry's layout. Then contracts that random operations do not show. */
 #include "base/blob.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -59,7 +59,7 @@ static void model_set(struct model_value *m, struct slice value, int64_t deadlin
     *m = (struct model_value){bytes, value.len, deadline_ms};
 }
 
-/* Overwrite from offset, which may be the end. */
+/* Overwrite from `offset`, which may be the end of the value. */
 static void model_write(struct model_value *m, size_t offset, struct slice bytes) {
     if (!m->bytes) model_set(m, SLICE(""), ENTRY_NO_TTL);
     size_t len = offset + bytes.len > m->len ? offset + bytes.len : m->len;
@@ -200,7 +200,7 @@ static void do_remove(int d, int k) {
     model_drop(at(d, k));
 }
 
-/* RENAME and MOVE in one. */
+/* RENAME, MOVE, or both at once. */
 static void do_rename(int d, int k) {
     int to_d = (int)rand_below(DATABASES), to_k = (int)rand_below(KEYS);
     struct entry *e = db_write(db_at(d), &keys[k]);
@@ -242,7 +242,7 @@ static void do_whole(int d) {
     }
 }
 
-/* After this nothing that is due is left, not even unseen. */
+/* Remove all keys that are due, also those that no look-up has met. */
 static void run_expiry(void) {
     while (expire_run(clock_cached_ms) <= clock_cached_ms)
         continue;
@@ -301,7 +301,7 @@ static void random_operations_agree_with_the_model(void **state) {
         if (i % 5000 == 0) run_expiry();
     }
     check_all();
-    for (int i = 0; i < 70; i++) { /* to the end of time, nearly */
+    for (int i = 0; i < 70; i++) { /* nearly to the largest time */
         clock_cached_ms += (int64_t)1 << (i < 50 ? i : 50);
         run_expiry();
         check_all();
@@ -327,7 +327,7 @@ static void rewrites_in_place_when_the_class_allows(void **state) {
         if (same_class) assert_int_equal((uintptr_t)e, address);
         assert_ptr_equal(db_peek(db, &key), e);
 
-        address = (uintptr_t)e; /* the TTL alone comes and goes */
+        address = (uintptr_t)e; /* only the deadline is set and removed */
         same_class = entry_class(entry_bytes(e)) == entry_class(entry_bytes_for(16, new_len, !new_ttl));
         e = db_set_deadline(db, e, key.hash, new_ttl ? ENTRY_NO_TTL : clock_cached_ms + 5);
         if (same_class) assert_int_equal((uintptr_t)e, address);
@@ -346,7 +346,7 @@ static void peek_leaves_no_trace(void **state) {
     db_set_text(db, &key, NULL, SLICE("v"), clock_cached_ms + 10);
     struct db_metrics before = db_metrics;
     assert_non_null(db_peek(db, &key));
-    clock_cached_ms += 10; /* the millisecond of the deadline still counts as alive */
+    clock_cached_ms += 10; /* the key still exists in the millisecond of its deadline */
     assert_non_null(db_peek(db, &key));
     clock_cached_ms += 1;
     assert_null(db_peek(db, &key));
@@ -359,7 +359,7 @@ static void peek_leaves_no_trace(void **state) {
     assert_int_equal(db_metrics.dirty, before.dirty);
 }
 
-/* No call takes long, whatever waits to be removed. */
+/* No call takes long, however many keys are due. */
 static void random_is_bounded(void **state) {
     (void)state;
     char name[16];
@@ -396,7 +396,7 @@ static void memory_returns_after_empty(void **state) {
         for (uint64_t cursor = 0; (cursor = db_scan(db, cursor, scan_promise, &seen));)
             continue;
         assert_int_equal(seen, 20000);
-        struct key big = key_of(SLICE("key:0")); /* a reply under way refers to a value of the flushed database */
+        struct key big = key_of(SLICE("key:0")); /* an unsent reply shares a value of the flushed database */
         struct blob *b = blob_share(string_blob(db_read(db, &big)));
         uint64_t lazyfreed = entry_lazyfreed;
         db_empty(db, background);
@@ -407,7 +407,7 @@ static void memory_returns_after_empty(void **state) {
         blob_drop(b);
         assert_null(db_read(db, &big));
         expire_run(clock_cached_ms);
-        assert_in_range(alloc_used(), before, before + 512); /* the list of databases with a wheel */
+        assert_in_range(alloc_used(), before, before + 512); /* the list of databases with a wheel stays */
     }
     worker_stop();
 }
@@ -416,7 +416,7 @@ static void memory_returns_after_empty(void **state) {
 
 static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     assert_true(db == db_at(db->id));
-    assert_int_equal(key->hash, hash_bytes(key->name.ptr, key->name.len)); /* the name is readable */
+    assert_int_equal(key->hash, hash_bytes(key->name.ptr, key->name.len)); /* the name can still be read */
     new_events += class == DB_NEW && strcmp(event, "new") == 0;
     miss_events += class == DB_MISS && strcmp(event, "keymiss") == 0;
 }
@@ -433,7 +433,7 @@ static void make_keys(void) {
         char *name = malloc(len + 1);
         for (size_t i = 0; i < len; i++)
             name[i] = (char)rand_u64();
-        if (len) name[0] = (char)k; /* distinct, unless both bytes that tell are cut off */
+        if (len) name[0] = (char)k; /* distinct, unless the name is too short for this byte */
         if (len > 1) name[1] = (char)(k >> 8);
         keys[k] = key_of(slice_of(name, len));
         for (int j = 0; j < k; j++) {

@@ -1,4 +1,4 @@
-/* The layout of an entry, at every boundary of its fields. */
+/* The layout of an entry, at all boundaries of its fields. */
 #include "base/blob.h"
 #include "base/hash.h"
 #include "base/worker.h"
@@ -13,7 +13,7 @@
 
 static char pattern[200000];
 
-/* Everything written into an entry reads back, the figures agree, and all memory comes back. */
+/* All fields of an entry read back, the sizes agree, and all memory is freed. */
 static void check_layout(size_t key_len, size_t value_len, int64_t deadline_ms) {
     size_t before = alloc_used();
     struct slice key = slice_of(pattern + 7, key_len);
@@ -96,7 +96,7 @@ static void large_values_are_freed_on_the_worker(void **state) {
     struct blob *b = blob_share(entry_pointer(shared));
     assert_string_equal(entry_encoding_name(shared), "raw");
     assert_true(entry_memory(shared, 0) >= sizeof pattern);
-    entry_free(shared); /* somebody else has it still: nothing to free */
+    entry_free(shared); /* the blob is still shared, so nothing is left to the worker */
     assert_int_equal(entry_lazyfreed, lazyfreed + 1);
     assert_memory_equal(b->data, pattern, sizeof pattern);
     blob_drop(b);

@@ -1,4 +1,4 @@
-/* The access clock: idle times across its turn-round, and the LFU counter's growth and decay. */
+/* The access clock: idle times before and after it wraps; growth and decay of the LFU counter. */
 #include "base/rand.h"
 #include "store/evict.h"
 #include <setjmp.h>
@@ -56,7 +56,7 @@ static void nothing_is_touched_while_held(void **state) {
     evict_tick(1700000050000);
     evict_touch(e);
     assert_int_equal(evict_idle_s(e), 50);
-    evict_init_access(e); /* a new entry has its time all the same */
+    evict_init_access(e); /* a new entry gets the time nevertheless */
     assert_int_equal(evict_idle_s(e), 0);
     evict_tick(1700000060000);
     evict_hold(false);
@@ -91,7 +91,7 @@ static void lfu_minutes_turn_round(void **state) {
     assert_int_equal(evict_frequency(e), 3);
 }
 
-/* Redis's documentation: with factor 10 a thousand hits give about 18, a hundred thousand about 142. */
+/* The documentation of Redis: with factor 10 a thousand hits give about 18, a hundred thousand about 142. */
 static void lfu_grows_logarithmically(void **state) {
     (void)state;
     evict_options.policy = EVICT_ALLKEYS_LFU;

@@ -1,4 +1,5 @@
-/* Active expiry: on time, whatever is not due; bounded in time and in stale marks; right under collisions. */
+/* Active expiry is on time, however many keys are not due; it is bounded in time and in stale marks; and colliding
+ * marks do no harm. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/wheel.h"
@@ -17,7 +18,7 @@
 
 #define START_MS 1700000000000
 #define FAR_MS (START_MS + 86400000)
-#define PREFIX_SHIFT 27 /* hash bits that are not in a mark */
+#define PREFIX_SHIFT 27 /* the number of hash bits that are not in a mark */
 
 static char name_memory[64];
 static uint64_t events;
@@ -35,13 +36,13 @@ static bool exists(int d, int n) {
     struct key key = key_n(n);
     struct table *keys = &db_at(d)->keys;
     int64_t now_ms = clock_cached_ms;
-    clock_cached_ms = 0; /* seen although due */
+    clock_cached_ms = 0; /* so that a key that is due is found */
     bool found = db_peek(db_at(d), &key) != NULL;
     clock_cached_ms = now_ms;
     return found && keys->count > 0;
 }
 
-/* All turns of the loop in this millisecond. */
+/* Run all turns of the loop in this millisecond. */
 static void run(int64_t now_ms) {
     clock_cached_ms = now_ms;
     while (expire_run(now_ms) <= now_ms)
@@ -56,7 +57,7 @@ static void deadlines_are_kept_among_far_ones(void **state) {
         set(0, 200000 + i, START_MS + 100 + 2 * i);
     for (int64_t ms = 0; ms < 4200; ms++) {
         run(START_MS + ms);
-        int64_t gone = ms <= 100 ? 0 : (ms - 101) / 2 + 1; /* a key lives through the millisecond of its deadline */
+        int64_t gone = ms <= 100 ? 0 : (ms - 101) / 2 + 1; /* a key still exists in the millisecond of its deadline */
         assert_int_equal(db_metrics.expired, gone < 2000 ? gone : 2000);
     }
     assert_int_equal(events, 2000);
@@ -64,7 +65,7 @@ static void deadlines_are_kept_among_far_ones(void **state) {
     assert_int_equal(expire_stale_marks(db_at(0)), 0);
 }
 
-/* Deadlines wander back and forth, more often than there are sequences; each key goes when it should. */
+/* Deadlines move to and fro, more often than there are sequences. Each key is removed at the last one. */
 static void moved_deadlines_are_kept(void **state) {
     (void)state;
     enum { n = 500 };
@@ -92,7 +93,7 @@ static void stale_marks_are_bounded(void **state) {
         set(0, i, FAR_MS);
     size_t most = 0;
     for (int i = 0; i < 300000; i++) {
-        int n = i % 3 ? 5000 : 5001 + i; /* one key over and over, and keys of their own */
+        int n = i % 3 ? 5000 : 5001 + i; /* one key over and over, and others that occur once */
         set(0, n, FAR_MS + i);
         struct key key = key_n(n);
         db_remove(db, &key, db_write(db, &key));
@@ -113,7 +114,7 @@ static void stale_marks_are_bounded(void **state) {
     assert_int_equal(wheel_marks(db->wheel), 0);
 }
 
-/* The same key lives on while its marks pile up: they fit it, and are found to be twins. */
+/* One key gets many marks, all of which fit it: only one of equal marks is kept. */
 static void marks_that_fit_a_later_life_are_bounded(void **state) {
     (void)state;
     struct db *db = db_at(0);
@@ -146,7 +147,7 @@ static unsigned sequence_of(int n) {
     return db_peek(db_at(0), &key)->flags & ENTRY_SEQUENCE;
 }
 
-/* Two keys with equal marks: each goes at its own time, whichever is first, and whatever becomes of the other. */
+/* Two keys with equal marks: each is removed at its own deadline, in any order, and also if the other was deleted. */
 static void colliding_marks(void **state) {
     (void)state;
     enum { n = 2000000 };
@@ -160,7 +161,7 @@ static void colliding_marks(void **state) {
         int a = all[i - 1].n, b = all[i].n, variant = pairs++ % 4;
         int64_t now_ms = clock_cached_ms, first_ms = now_ms + 300, second_ms = now_ms + (variant == 3 ? 300 : 900);
         set(0, a, variant == 1 ? second_ms : first_ms);
-        do { /* give and take the TTL until the sequences agree */
+        do { /* set and remove the deadline until the sequences agree */
             set(0, b, ENTRY_NO_TTL);
             set(0, b, variant == 1 ? first_ms : second_ms);
         } while (sequence_of(a) != sequence_of(b));
@@ -191,7 +192,7 @@ static void work_is_sliced_and_fair(void **state) {
     clock_cached_ms = START_MS + 51;
     int turns = 0;
     while (expire_run(clock_cached_ms) <= clock_cached_ms) {
-        if (++turns != 6) continue; /* after two rounds nobody has been left out, and nobody is done */
+        if (++turns != 6) continue; /* after two rounds every database has had a turn, and none is finished */
         for (int d = 0; d < 3; d++)
             assert_in_range(db_size(db_at(d)), 0, n - 1);
     }
@@ -231,7 +232,7 @@ static void extremes(void **state) {
     assert_int_equal(db_size(db_at(0)), 2);
 }
 
-/* A machine that began in the future: what is set after its clock has been put right must not wait for that future. */
+/* The clock was in the future at first: deadlines that are set after it was corrected must not wait for that time. */
 static void clock_set_back(void **state) {
     (void)state;
     run(FAR_MS);

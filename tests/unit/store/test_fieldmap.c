@@ -1,4 +1,4 @@
-/* Hashes against a model at both encodings, where they change it, and what is random about them. */
+/* Hashes against a model, in both encodings and at the change between them; and random fields. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/pack.h"
@@ -20,7 +20,7 @@ static struct db *db;
 static struct key key;
 static char text[70000];
 
-/* What the hash should hold: lengths of values, all made of one repeated letter; -1: no such field. */
+/* The model: the lengths of the values, each of which repeats one letter; -1: no such field. */
 static struct {
     int len;
     char letter;
@@ -29,7 +29,7 @@ static struct {
 static struct slice name_of(int i, char to[300]) {
     int n = i % 3 == 0 ? sprintf(to, "%d", i * 1000003) : sprintf(to, "field:%d", i);
     if (i % 50 == 7) {
-        memset(to + n, '.', 260); /* too long for a byte of length */
+        memset(to + n, '.', 260); /* too long for a length of one byte */
         n += 260;
     }
     return slice_of(to, (size_t)n);
@@ -71,7 +71,7 @@ static void assert_walk(const struct entry *e) {
 static struct entry *random_set(struct entry *e, int max_len) {
     int i = (int)rand_below(NAMES);
     int len = (int)rand_below((uint64_t)max_len + 1);
-    char name[300], value[1000], letter = "17ax"[rand_below(4)]; /* runs of a digit may be integers */
+    char name[300], value[1000], letter = "17ax"[rand_below(4)]; /* repeated digits may be integers */
     memset(value, letter, (size_t)len);
     struct slice pair[] = {name_of(i, name), slice_of(value, (size_t)len)};
     size_t created;
@@ -86,7 +86,7 @@ static struct entry *random_set(struct entry *e, int max_len) {
 static struct entry *random_remove(struct entry *e) {
     int i = (int)rand_below(NAMES);
     char name[300];
-    struct slice names[] = {name_of(i, name), name_of(i, name)}; /* the second time it is gone */
+    struct slice names[] = {name_of(i, name), name_of(i, name)}; /* it exists only the first time */
     size_t removed;
     e = fieldmap_remove(db, e, names, 2, &removed);
     assert_int_equal(removed, model[i].len >= 0);
@@ -97,7 +97,7 @@ static struct entry *random_remove(struct entry *e) {
     return NULL;
 }
 
-/* Its entry ends where the last element does. */
+/* The entry ends with the last element. */
 static void assert_exact(const struct entry *e) {
     const uint8_t *pack = (uint8_t *)entry_value(e), *at = pack_first(pack);
     for (size_t left = pack_count(pack); left > 0; left--)
@@ -124,9 +124,9 @@ static void random_changes(void **state) {
     uint64_t seed = (uint64_t)time(NULL);
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
-    against_model(100000, 30, 20000);  /* a listpack throughout */
+    against_model(100000, 30, 20000);  /* always a listpack */
     against_model(100000, 900, 20000); /* until an entry cannot hold it */
-    against_model(0, 600, 20000);      /* a table from the first */
+    against_model(0, 600, 20000);      /* a table from the beginning */
     against_model(50, 60, 20000);
 }
 
@@ -146,7 +146,7 @@ static void conversions(void **state) {
     size_t created;
     struct entry *e = make(512);
     assert_string_equal(entry_encoding_name(e), "listpack");
-    e = make(513); /* 512 of them once more */
+    e = make(513); /* 512 of them exist already */
     assert_string_equal(entry_encoding_name(e), "hashtable");
     assert_int_equal(fieldmap_count(e), 513);
     db_remove(db, &key, e);
@@ -160,7 +160,7 @@ static void conversions(void **state) {
     assert_string_equal(entry_encoding_name(e), "hashtable");
     db_remove(db, &key, e);
 
-    fieldmap_options.max_value = 100000; /* whatever the options say, an entry holds so much and no more */
+    fieldmap_options.max_value = 100000; /* the options allow more than an entry can hold */
     struct slice large[] = {SLICE("a"), slice_of(text, 59000), SLICE("b"), slice_of(text, 2000)};
     e = fieldmap_set(db, &key, NULL, large, 1, &created);
     assert_string_equal(entry_encoding_name(e), "listpack");
@@ -172,7 +172,7 @@ static void conversions(void **state) {
     assert_int_equal(created, 0);
     db_remove(db, &key, e);
     large[1].len = 59000;
-    e = fieldmap_set(db, &key, NULL, large, 2, &created); /* both at once */
+    e = fieldmap_set(db, &key, NULL, large, 2, &created); /* both pairs at once */
     assert_string_equal(entry_encoding_name(e), "hashtable");
     assert_int_equal(created, 2);
 }
@@ -206,7 +206,7 @@ static void count_pick(void *ctx, const struct field_pair *pair) {
     tally[i]++;
 }
 
-/* Each of n fields must come up near `mean` times: within 6.5 standard deviations. */
+/* Each of n fields must be drawn about `mean` times: within 6.5 standard deviations. */
 static void assert_even(size_t n, double mean) {
     for (size_t i = 0; i < n; i++) {
         double off = (double)tally[i] - mean;

@@ -49,7 +49,7 @@ static void assert_text(struct geohash_point p, const char *expected) {
     assert_memory_equal(text, expected, strlen(expected));
 }
 
-/* The second is the example of Wikipedia's article. */
+/* The second is the example in the article of Wikipedia. */
 static void test_text(void **state) {
     (void)state;
     assert_text(palermo, "sqc8b49rny0");
@@ -108,7 +108,7 @@ static void test_distance(void **state) {
     }
 }
 
-/* A point about as far as the shape reaches. */
+/* A point near the edge of the shape. */
 static struct geohash_point point_around(struct geohash_point center, double metres) {
     double degrees = metres / 111000;
     return (struct geohash_point){center.longitude +
@@ -122,7 +122,7 @@ static void test_cover(void **state) {
     for (int round = 0; round < 20000; round++) {
         double size = exp(random_between(0, log(400000)));
         struct geohash_point center = random_point(60);
-        center.longitude *= 0.9; /* the date line is a border in Redis */
+        center.longitude *= 0.9; /* ranges do not cross the date line, as in Redis */
         struct geohash_shape shape = {.kind = round % 2 ? GEOHASH_BOX : GEOHASH_CIRCLE,
                                       .center = center,
                                       .metres = 1,

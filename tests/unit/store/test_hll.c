@@ -1,6 +1,6 @@
-/* store/hll against a model of one byte a register, its bytes against Redis's, and with forged strings: these are
- * copied to memory of their very length, so that a sanitizer sees any step beyond. A failing run is repeated with the
- * SEED that it prints. */
+/* store/hll against a model with one byte for each register, against bytes that Redis has written, and with forged
+ * strings. These are copied to memory of exactly their length, so that a sanitizer sees every access beyond. Pass the
+ * printed SEED to repeat a run. */
 #include "base/module.h"
 #include "base/option.h"
 #include "base/rand.h"
@@ -51,7 +51,7 @@ static void add_number(struct hll *h, uint64_t n) {
     assert_int_not_equal(hll_add(h, slice_of((const char *)&n, sizeof n)), HLL_CORRUPT);
 }
 
-/* What redis-server 7.0.15 has after PFADD h a b c. */
+/* The string that redis-server 7.0.15 has after PFADD h a b c. */
 static void test_bytes_of_redis(void **state) {
     (void)state;
     set_sparse_max(3000);
@@ -101,7 +101,7 @@ static void test_sparse_is_dense(void **state) {
     }
 }
 
-/* Writing all at once goes from one place to the next; writing one by one searches each from the start. */
+/* hll_write() goes from one place to the next; hll_add() searches each from the start. Both give the same bytes. */
 static void test_write_is_one_by_one(void **state) {
     (void)state;
     choose_seed();
@@ -139,7 +139,7 @@ static void test_dense_registers(void **state) {
     for (int i = 0; i < HLL_REGISTERS; i++)
         model[i] = (uint8_t)rand_below(64);
     hll_write(&one, model);
-    for (unsigned i = 0; i < HLL_REGISTERS; i++) { /* bit by bit, as the format says */
+    for (unsigned i = 0; i < HLL_REGISTERS; i++) { /* bit by bit, as the format is described */
         unsigned value = 0;
         for (unsigned bit = 0; bit < 6; bit++)
             value |= (one.bytes[HLL_HEADER + (i * 6 + bit) / 8] >> (i * 6 + bit) % 8 & 1u) << bit;
@@ -158,7 +158,7 @@ static void test_dense_registers(void **state) {
 
 /* --- Forged strings -------------------------------------------------------------------------- */
 
-/* Every function that takes bytes from outside. Returns whether they are a complete one. */
+/* Call each function that takes bytes from outside. True: they are a valid string. */
 static bool try_all(struct slice bytes) {
     char *exact = malloc(bytes.len + !bytes.len);
     memcpy(exact, bytes.ptr, bytes.len);
@@ -203,16 +203,16 @@ static void test_corpus(void **state) {
         CASE("HYLL", false),
         CASE("HYLL\1\0\0\0\0\0\0\0\0\0\0", false),
         CASE(HEADER, false),
-        CASE(HEADER "\x7f", false),             /* half a run */
+        CASE(HEADER "\x7f", false),             /* half of a run */
         CASE(HEADER "\x7f\xff", true),          /* all zeros */
-        CASE(HEADER "\x7f\xfe", false),         /* one too few */
-        CASE(HEADER "\x7f\xff\0", false),       /* one too many */
-        CASE(HEADER "\x7f\xff\x40", false),     /* half a run behind the end */
-        CASE(HEADER "\x7f\xff\x7f\xff", false), /* twice as many */
+        CASE(HEADER "\x7f\xfe", false),         /* one register too few */
+        CASE(HEADER "\x7f\xff\0", false),       /* one register too many */
+        CASE(HEADER "\x7f\xff\x40", false),     /* half of a run behind the end */
+        CASE(HEADER "\x7f\xff\x7f\xff", false), /* twice the registers */
         CASE(HEADER "\x7f\xfe\xfc", true),      /* the largest value */
-        CASE(HEADER "\x7f\xfe\xfd", false),     /* its run goes beyond */
+        CASE(HEADER "\x7f\xfe\xfd", false),     /* its run goes beyond the end */
         CASE(HEADER "\xff\xff\xff", false),
-        CASE("HYLL\0\0\0\0\0\0\0\0\0\0\0\0", false), /* dense, but short */
+        CASE("HYLL\0\0\0\0\0\0\0\0\0\0\0\0", false), /* dense, but too short */
         CASE("HYLL\2\0\0\0\0\0\0\0\0\0\0\0\x7f\xff", false),
         CASE("hyll\1\0\0\0\0\0\0\0\0\0\0\0\x7f\xff", false),
     };
@@ -221,7 +221,7 @@ static void test_corpus(void **state) {
         assert_int_equal(try_all(slice_of(corpus[i].bytes, corpus[i].len)), corpus[i].ok);
 }
 
-/* Counts that would overflow 32 bits, were they added up. */
+/* Runs whose registers would overflow 32 bits if they were added. */
 static void test_endless_runs(void **state) {
     (void)state;
     size_t len = HLL_HEADER + 2 * 300000;
@@ -234,7 +234,7 @@ static void test_endless_runs(void **state) {
     free(bytes);
 }
 
-/* The longest that is complete: each register has a run of zeros in the long form. */
+/* The longest valid string: each register is a run of zeros in the long form. */
 static void test_longest(void **state) {
     (void)state;
     set_sparse_max(INT64_MAX);
@@ -248,7 +248,7 @@ static void test_longest(void **state) {
     set_sparse_max(3000);
 }
 
-/* A string of random runs, or a true one with bytes of it changed, cut, doubled. */
+/* Random runs, or a valid string with bytes changed, cut out or doubled. */
 static void test_fuzz(void **state) {
     (void)state;
     choose_seed();
@@ -275,7 +275,7 @@ static void test_fuzz(void **state) {
     }
 }
 
-/* Registers that no element can give: the sum of the estimator is (nearly) nothing. */
+/* Registers that no element can give, for which the estimator's sum is nearly 0. */
 static void test_impossible_registers(void **state) {
     (void)state;
     for (int value = 50; value < 64; value++) {

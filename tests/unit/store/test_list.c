@@ -1,4 +1,4 @@
-/* Lists against a model, across their encodings, and where those change. */
+/* Lists against a model, in all encodings and at the changes between them. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
@@ -48,14 +48,14 @@ static void becomes_a_quicklist_and_a_listpack_again(void **state) {
         push(QUICKLIST_TAIL, 100);
     assert_encoding("listpack", LIST_PACKED); /* 39 * 103 + 7 = 4024 bytes */
     push(QUICKLIST_HEAD, 68);
-    assert_encoding("listpack", LIST_PACKED); /* 71 more: 4095 */
+    assert_encoding("listpack", LIST_PACKED); /* 71 bytes more: 4095 */
     push(QUICKLIST_HEAD, 2);
     assert_encoding("quicklist", LIST_QUICKLIST);
     while (list_length(now()) > 20)
         list_drop(db, &key, now(), QUICKLIST_HEAD);
     assert_encoding("quicklist", LIST_QUICKLIST);
     list_drop(db, &key, now(), QUICKLIST_HEAD);
-    assert_encoding("listpack", LIST_PACKED); /* 19 * 103 + 7: at most half of 4096 */
+    assert_encoding("listpack", LIST_PACKED); /* 19 * 103 + 7 = 1964 bytes: at most half of 4096 */
     list_trim(db, now(), 3, 4);
     assert_encoding("listpack", LIST_INLINE);
     assert_int_equal(list_length(now()), 4);

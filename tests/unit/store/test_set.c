@@ -1,4 +1,4 @@
-/* Sets against a model, through all encodings, and whether chance is fair. */
+/* Sets against a model, in all encodings; random members are drawn fairly. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
@@ -14,14 +14,14 @@
 
 #include <cmocka.h>
 
-#define MODEL 1500 /* members that the model knows: by number */
+#define MODEL 1500 /* possible members, by number */
 
 static struct db *db;
 static struct key key;
 static uint64_t seed;
 static bool model[MODEL];
 
-/* The text of member n of a kind: integers of all widths, short texts, or texts among which are long ones. */
+/* The text of member n of a kind: integers of all widths, short texts, or texts some of which are long. */
 static struct slice member(int kind, int n, char text[400]) {
     int64_t number = n % 3 == 0 ? n - 700 : n % 3 == 1 ? (int64_t)n * 70000 : INT64_MIN + n;
     if (kind == 0) return slice_of(text, (size_t)num_print_i64(text, number));
@@ -67,7 +67,7 @@ static void check(const struct entry *e, int kind) {
     assert_int_equal(seen, count);
 }
 
-/* Random adds and removals of several members, the set now growing and now shrinking. */
+/* Add and remove random members, several at a time, so that the set grows and shrinks in turn. */
 static void random_changes(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
@@ -119,8 +119,8 @@ static void thresholds(void **state) {
     assert_encoding(add(e, slice_of(text, 65)), "hashtable");
 }
 
-/* However large the options let a small set grow: an entry holds 65535 bytes of value. */
-static void small_sets_have_an_end(void **state) {
+/* An entry holds 65535 bytes of value, even if the options allow more. */
+static void an_entry_limits_small_sets(void **state) {
     (void)state;
     struct set_options saved = set_options;
     set_options = (struct set_options){INT64_MAX, INT64_MAX, INT64_MAX};
@@ -164,7 +164,8 @@ static struct entry *make(int kind, int count) {
     return e;
 }
 
-/* Chi squared of draws that should be equally frequent: of n degrees of freedom, nearly always below n + 6 sqrt(2n). */
+/* Chi squared of draws that should be equally frequent. With n degrees of freedom it is nearly always below n + 6
+ * sqrt(2n). */
 static void assert_fair(const unsigned *draws, int n, double expected) {
     double chi = 0, bound = n + 6 * 1.4143 * __builtin_sqrt(n);
     for (int i = 0; i < n; i++)
@@ -172,7 +173,7 @@ static void assert_fair(const unsigned *draws, int n, double expected) {
     assert_true(chi < bound);
 }
 
-static void chance_is_fair(void **state) {
+static void random_members_are_fair(void **state) {
     (void)state;
     static const struct {
         int kind, count, wanted;
@@ -187,12 +188,12 @@ static void chance_is_fair(void **state) {
             if (round % 10 == 0) set_sample(e, (size_t)cases[i].wanted, count_draw, some);
         }
         assert_fair(one, count, (double)ROUNDS / count);
-        /* Without replacement the spread is smaller still. */
+        /* The spread is smaller without replacement. */
         assert_fair(some, count, (double)ROUNDS / 10 * cases[i].wanted / count);
     }
 }
 
-/* What is told to have gone and what has stayed are all there was, each once. */
+/* Each member was either reported as removed or is still in the set. */
 static void keeping_some(void **state) {
     (void)state;
     static const struct {
@@ -283,9 +284,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_changes),         cmocka_unit_test(thresholds),
-        cmocka_unit_test(small_sets_have_an_end), cmocka_unit_test(chance_is_fair),
-        cmocka_unit_test(keeping_some),           cmocka_unit_test(drafts_choose_their_encoding),
+        cmocka_unit_test(random_changes),
+        cmocka_unit_test(thresholds),
+        cmocka_unit_test(an_entry_limits_small_sets),
+        cmocka_unit_test(random_members_are_fair),
+        cmocka_unit_test(keeping_some),
+        cmocka_unit_test(drafts_choose_their_encoding),
         cmocka_unit_test(copies_are_independent),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

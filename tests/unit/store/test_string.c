@@ -1,4 +1,4 @@
-/* What a string operation does to the encoding, and what growing costs. */
+/* The encodings after string operations, and the cost of growing. */
 #include "base/blob.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -70,7 +70,7 @@ static void numbers(void **state) {
     assert_true(string_to_ld(db_peek(db, &key), &ld) && ld == 1.5L);
     assert_false(string_to_ld(set(SLICE("abc")), &ld));
     assert_false(string_to_i64(set(slice_of(text, 50000)), &n));
-    struct entry *e = string_append(db, &key, set(SLICE("1")), SLICE("0")); /* raw, a number all the same */
+    struct entry *e = string_append(db, &key, set(SLICE("1")), SLICE("0")); /* raw, but still a number */
     assert_true(string_to_i64(e, &n) && n == 10);
     assert_value(string_set_i64(db, &key, e, 11), "int", SLICE("11"));
     db_remove(db, &key, db_write(db, &key));
@@ -79,7 +79,7 @@ static void numbers(void **state) {
 
 static void append_and_set_range(void **state) {
     (void)state;
-    assert_value(string_append(db, &key, NULL, SLICE("12")), "int", SLICE("12")); /* as SET */
+    assert_value(string_append(db, &key, NULL, SLICE("12")), "int", SLICE("12")); /* as SET does */
     assert_value(string_append(db, &key, db_write(db, &key), SLICE("ab")), "raw", SLICE("12ab"));
     assert_value(string_set_range(db, &key, db_write(db, &key), 1, SLICE("X")), "raw", SLICE("1Xab"));
     assert_value(string_set_range(db, &key, db_write(db, &key), 6, SLICE("Y")), "raw", SLICE("1Xab\0\0Y"));
@@ -94,7 +94,7 @@ static void append_and_set_range(void **state) {
     assert_ptr_equal(bytes, entry_value(e));
 }
 
-/* A blob that somebody else holds is never written into. */
+/* A blob that is shared is never written into. */
 static void shared_blobs_are_copied_before_a_write(void **state) {
     (void)state;
     struct slice value = slice_of(text, 20000);
@@ -117,7 +117,7 @@ static void shared_blobs_are_copied_before_a_write(void **state) {
     blob_drop(reply);
 }
 
-/* Appending byte by byte to 4 MB moves the value a logarithmic number of times and keeps its waste in bounds. */
+/* Appending 4 MB byte by byte moves the value O(log n) times and wastes a bounded part of it. */
 static void repeated_appends_are_amortised(void **state) {
     (void)state;
     struct entry *e = string_append(db, &key, NULL, SLICE("x"));

@@ -1,4 +1,4 @@
-/* The two encodings of a sorted set against each other, under random operations. */
+/* The two encodings of a sorted set against each other, with random operations. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
@@ -18,7 +18,7 @@ enum { STEPS = 20000, MEMBERS = 60 };
 static struct db *db;
 static struct key small_key, big_key;
 
-/* A sorted set that a member of 65 bytes has made a skiplist of. */
+/* A sorted set that became a skiplist by a member of 65 bytes. */
 static struct entry *make_big(void) {
     struct entry *e = NULL;
     char name[65] = {0};
@@ -52,7 +52,7 @@ static void assert_same(const struct entry *small, const struct entry *big) {
     assert_false(zset_walk_prev(&b));
 }
 
-/* To and fro: what has been read ahead must not show. */
+/* Walk to and fro: the members read ahead must not matter. */
 static void assert_same_wander(const struct entry *small, const struct entry *big) {
     struct zset_walk a, b;
     size_t rank = rand_below(zset_count(small) + 1);
@@ -110,7 +110,7 @@ static void both_encodings_agree(void **state) {
     zset_ops.drop(copy, ZSET_SKIPLIST);
 }
 
-/* Short ranges and long ones, those that leave much and those that leave little, or nothing. */
+/* Ranges of all lengths, which leave many members, few, or none. */
 static void long_ranges_are_cut(void **state) {
     (void)state;
     enum { MOST = 3000 };

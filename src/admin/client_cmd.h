@@ -1,9 +1,0 @@
-/* Labels of clients (names, library names): shared by HELLO and CLIENT. */
-#pragma once
-#include "base/slice.h"
-#include <stdbool.h>
-
-#define CLIENT_CMD_BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
-
-/* Only printable ASCII without blanks, since labels stand in the lines of CLIENT LIST. */
-bool client_cmd_label_valid(struct slice label);

@@ -1,2 +1,0 @@
-/* DEBUG's option; its command is in families.h. */
-#pragma once

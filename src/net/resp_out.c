@@ -1,0 +1,17 @@
+#include "net/resp_out.h"
+
+void resp_out_blob(struct blob *blob) {
+    resp_out_header('$', (int64_t)blob->len);
+    conn_write_blob(blob);
+    conn_write("\r\n", 2);
+}
+
+void resp_out_line(char type, struct slice text) {
+    char *p = conn_reserve(text.len + 3);
+    *p++ = type;
+    memcpy(p, text.ptr, text.len);
+    p += text.len;
+    *p++ = '\r';
+    *p++ = '\n';
+    resp_out_commit(p);
+}
