@@ -11,11 +11,10 @@
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "persist/child.h"
-#include "persist/files.h"
+#include "persist/temp_file.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,22 +47,16 @@ bool bgsave_stops_writes(void) {
 
 static int save_in_child(void *ctx) {
     (void)ctx;
-    return snapshot_save() ? 0 : 1;
-}
-
-static void remove_temp_file(pid_t pid) {
-    char name[64];
-    snprintf(name, sizeof name, "temp-%d.rdb", (int)pid);
-    if (files_exists("", name)) files_remove_later("", name);
+    return snapshot_write(temp_file_name(TEMP_BGSAVE)) ? 0 : 1;
 }
 
 static void save_done(void *ctx, const struct child_end *end) {
     (void)ctx;
     int64_t now_s = time(NULL);
+    temp_file_drop(TEMP_BGSAVE);
     if (end->signal) {
         log_warning("Background saving terminated by signal %d", end->signal);
-        remove_temp_file(end->pid);
-        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* child_kill() sends SIGUSR1: no failure */
+        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* it was not wanted any more: no failure */
     } else if (end->status) {
         log_warning("Background saving error");
         bgsave_status.failed = true;
@@ -99,8 +92,10 @@ bool bgsave_start(void) {
     tried_s = time(NULL);
     dirty_before = db_metrics.dirty;
     bgsave_status.scheduled = false;
+    temp_file_choose(TEMP_BGSAVE);
     if (!child_start(&job)) {
         log_warning("Can't save in background: fork: %s", strerror(errno));
+        temp_file_drop(TEMP_BGSAVE);
         bgsave_status.failed = true;
         return false;
     }

@@ -1,7 +1,7 @@
-/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, and the gate
- * is closed exactly while a write might not survive. Both may change whenever a child is born or dies, a save ends, the
- * file fails to be written, or an option is set; each of these calls fit_sink() or fit_gate() at once, since the next
- * request must find them right. */
+/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, one gate is
+ * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
+ * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is
+ * set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "base/log.h"
 #include "base/module.h"
@@ -10,6 +10,7 @@
 #include "durable/children.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
@@ -61,17 +62,36 @@ static const struct gate snapshot_gate = {
 static char aof_error[256];
 static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
 
-static void fit_gate(void) {
-    struct aof_write_metrics m = aof_write_metrics();
+/* A log that is about to go on in another file takes no commands. */
+static bool is_write(const struct request *r, unsigned flags) {
+    (void)r;
+    return flags & CMD_WRITE;
+}
+static const struct gate log_gate = {.holds = is_write};
+
+static void fit_disk_gate(void) {
+    int reason = aof_refusal();
     const struct gate *gate = NULL;
     if (bgsave_stops_writes()) {
         gate = &snapshot_gate;
-    } else if (aof_collects() && aof_write_failing(m)) {
-        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s",
-                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
+    } else if (reason) {
+        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s", strerror(reason));
         gate = &aof_gate;
     }
     gates_set(GATES_DISK, gate);
+}
+
+static void fit_log_gate(void) {
+    static bool closed;
+    bool close = aof_holds_writes();
+    if (close == closed) return;
+    closed = close;
+    gates_set(GATES_LOG, close ? &log_gate : NULL);
+}
+
+static void fit_gates(void) {
+    fit_disk_gate();
+    fit_log_gate();
 }
 
 /* --- hooks ----------------------------------------------------------------------------------- */
@@ -80,7 +100,7 @@ static void durability_before_send(void) {
     if (!propagate_wanted || !aof_collects()) return;
     int before = aof_write_metrics().write_errno;
     aof_write_flush(false);
-    if (aof_write_metrics().write_errno != before) fit_gate();
+    if (aof_write_metrics().write_errno != before) fit_gates();
 }
 
 static void durability_tick(void) {
@@ -91,13 +111,21 @@ static void durability_tick(void) {
         bgsave_tick();
     }
     fit_sink();
-    fit_gate();
+    fit_gates();
 }
 
 /* A rewrite begins a file that collects from the next command on, and after a failed save the next write is refused. */
 static void child_changed_state(void) {
     fit_sink();
-    fit_gate();
+    fit_gates();
+}
+
+/* Requests may have waited for this: writes, and BGREWRITEAOF. */
+static void aof_changed_state(void) {
+    if (!started) return;
+    fit_sink();
+    fit_gates();
+    if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -119,14 +147,16 @@ static bool save_before_end(unsigned flags) {
 void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
     children_watch(child_changed_state);
+    aof_changed = aof_changed_state;
     shutdown_before_end = save_before_end;
     snapshot_metrics.saved_s = stats.started_ms / 1000;
-    bgsave_ended = fit_gate;
+    bgsave_ended = fit_gates;
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(durability_tick);
     started = true;
     fit_sink();
+    fit_gates();
 }
 
 /* Commands that are replayed are in the file already, so they must not be appended again. */
@@ -137,7 +167,7 @@ bool durability_reload(void) {
     bool fine = loading_again();
     started = true;
     fit_sink();
-    fit_gate();
+    fit_gates();
     return fine;
 }
 
@@ -152,7 +182,7 @@ static bool apply_appendonly(const char **error) {
     else
         aof_stop();
     fit_sink();
-    fit_gate();
+    fit_gates();
     return fine;
 }
 

@@ -6,6 +6,7 @@
 #include "base/option.h"
 #include "persist/child.h"
 #include "persist/rdb.h"
+#include "persist/temp_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -36,13 +37,20 @@ const char *snapshot_name(void) {
     return file_name;
 }
 
-bool snapshot_save(void) {
+bool snapshot_write(const char *temporary) {
     struct rdb_write job = {.fd = -1, .progress = report_progress};
-    if (!rdb_write_file(&job, file_name)) {
+    bool fine = rdb_write_file(&job, temporary, file_name);
+    if (fine)
+        log_notice("DB saved on disk");
+    else
         log_warning("Write error saving DB on disk: %s", strerror(job.error));
-        return false;
-    }
-    log_notice("DB saved on disk");
+    return fine;
+}
+
+bool snapshot_save(void) {
+    bool fine = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
+    temp_file_drop(TEMP_SNAPSHOT);
+    if (!fine) return false;
     db_metrics.dirty = 0;
     snapshot_metrics.saved_s = clock_wall_us() / 1000000;
     snapshot_metrics.saves++;

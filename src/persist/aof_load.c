@@ -9,9 +9,15 @@
 #include "persist/aof_repair.h"
 #include "persist/files.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct aof_options aof_options;
+
+static struct {
+    char name[512]; /* "": nothing is owed */
+    uint64_t good, size;
+} owed;
 
 bool aof_load_manifest(const char *name, struct manifest *m) {
     struct manifest_error error;
@@ -57,7 +63,6 @@ static bool refuse_rot(const char *name, const struct aof_finding *found) {
 
 /* Cut off the bad end of a file if that is allowed. False: not allowed or failed (logged). */
 static bool recover_file(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
-    char aside[AOF_REPAIR_NAME];
     unsigned long long good = found->good, bad = found->size - found->good;
     if (found->behind.frames) return refuse_rot(name, found);
     log_warning("Bad end of the AOF file %s: %s. The first %llu bytes are good, %llu bytes follow.", name,
@@ -70,12 +75,24 @@ static bool recover_file(const char *name, bool torn, const struct aof_finding *
     }
     if (torn) log_warning("!!! Warning: short read while loading the AOF file %s!!!", name);
     log_warning("!!! Truncating the AOF %s at offset %llu !!!", name, good);
-    if (!aof_repair_cut(aof_options.dirname, name, found->good, aside)) {
-        log_warning("Error truncating the AOF file %s: %s", name, strerror(errno));
+    snprintf(owed.name, sizeof owed.name, "%s", name);
+    owed.good = found->good;
+    owed.size = found->size;
+    if (!aof_load_cut_owed()) log_warning("No write is accepted before that has succeeded. Reads are served.");
+    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
+    return true;
+}
+
+bool aof_load_cut_owed(void) {
+    char aside[AOF_REPAIR_NAME];
+    if (!owed.name[0]) return true;
+    if (!aof_repair_cut(aof_options.dirname, owed.name, owed.good, aside)) {
+        log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
         return false;
     }
-    log_warning("The %llu bytes that were removed are kept in %s/%s", bad, aof_options.dirname, aside);
-    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
+    log_warning("The %llu bytes that were removed are kept in %s/%s", (unsigned long long)(owed.size - owed.good),
+                aof_options.dirname, aside);
+    owed.name[0] = '\0';
     return true;
 }
 
@@ -147,6 +164,7 @@ static int64_t total_size(const struct manifest *m) {
 
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks) {
     size_t left = manifest_live(m);
+    owed.name[0] = '\0';
     int64_t total = total_size(m);
     if (total < 0) return AOF_LOAD_FAILED;
     if (total == 0) return AOF_LOAD_NOTHING;

@@ -47,11 +47,18 @@ bool files_make_dir(const char *dir) {
     return false;
 }
 
+/* Some file systems do not know this, and so there is nothing to do. */
+static bool is_unknown(int reason) {
+    return reason == EINVAL || reason == EBADF || reason == ENOTSUP || reason == ENOSYS;
+}
+
 bool files_sync_dir(const char *dir) {
     int fd = open(dir && dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems cannot sync directories */
+    bool fine = fsync(fd) == 0 || is_unknown(errno);
+    int reason = errno;
     close(fd);
+    errno = reason;
     return fine;
 }
 

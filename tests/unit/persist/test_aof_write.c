@@ -4,6 +4,7 @@
 #include "base/crc64.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "persist/aof_frame.h"
 #include "persist/aof_write.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -45,7 +46,7 @@ static struct slice take_frame(size_t *at) {
     memcpy(digits, bytes + *at + 20, 10);
     size_t payload = strtoul(digits, NULL, 16);
     assert_true(payload > 0 && payload <= len - *at - AOF_FRAME_LINE);
-    aof_write_frame_line(line, bytes + *at + AOF_FRAME_LINE, payload);
+    aof_frame_print(line, bytes + *at + AOF_FRAME_LINE, payload);
     assert_memory_equal(bytes + *at, line, AOF_FRAME_LINE);
     struct slice taken = slice_of(bytes + *at + AOF_FRAME_LINE, payload);
     *at += AOF_FRAME_LINE + payload;
@@ -60,7 +61,7 @@ static void assert_frame(size_t *at, const char *payload) {
 static void the_annotation_has_its_form(void **state) {
     char line[AOF_FRAME_LINE + 1] = "", expected[64];
     (void)state;
-    aof_write_frame_line(line, "payload", 7);
+    aof_frame_print(line, "payload", 7);
     snprintf(expected, sizeof expected, "#K:%016llx 0000000007\r\n", (unsigned long long)crc64(0, "payload", 7));
     assert_string_equal(line, expected);
 }
