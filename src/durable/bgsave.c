@@ -10,6 +10,7 @@
 #include "conf/config.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "durable/snapshot_lock.h"
 #include "persist/child.h"
 #include "persist/temp_file.h"
 #include "store/changes.h"
@@ -179,8 +180,8 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .set = set_save, .get = get_save,
-     .lines = write_save_lines},
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .apply = snapshot_lock_fit,
+     .set = set_save, .get = get_save, .lines = write_save_lines},
     {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
     {NULL},
 };

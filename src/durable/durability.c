@@ -10,6 +10,7 @@
 #include "durable/children.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "durable/snapshot_lock.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
@@ -17,12 +18,16 @@
 #include "persist/aof.h"
 #include "persist/aof_write.h"
 #include "persist/child.h"
+#include "persist/temp_file.h"
 #include "process/cron.h"
+#include "process/process.h"
 #include "process/shutdown.h"
 #include "session/gates.h"
 #include "session/stats.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SYNCED_WAVE 8 /* with appendfsync always, this many times the usual number of requests share a sync */
 
@@ -142,15 +147,41 @@ static bool save_before_end(unsigned flags) {
     return force;
 }
 
+static bool before_end(unsigned flags) {
+    bool may_end = save_before_end(flags);
+    if (may_end) snapshot_lock_end();
+    return may_end;
+}
+
+/* --- the folder ------------------------------------------------------------------------------ */
+
+/* The files that the manifest names stay where they are. */
+static bool before_dir(const char *path, const char **error) {
+    struct stat here, there;
+    bool is_same =
+        stat(".", &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+    *error = "dir can't be changed while the append-only file is on or being rewritten";
+    return is_same || (aof_status().state == AOF_OFF && !aof_status().is_busy);
+}
+
+/* Nobody else may write the files that are about to be read. What dead processes have left is in nobody's way then. */
+static void claim_files(void) {
+    if (!snapshot_lock_start()) _exit(1);
+    if (wanted || bgsave_has_points()) temp_file_sweep();
+    process_before_dir = before_dir;
+    process_after_dir = snapshot_lock_fit;
+}
+
 /* --- starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
     children_watch(child_changed_state);
     aof_changed = aof_changed_state;
-    shutdown_before_end = save_before_end;
+    shutdown_before_end = before_end;
     snapshot_metrics.saved_s = stats.started_ms / 1000;
     bgsave_ended = fit_gates;
+    claim_files();
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(durability_tick);

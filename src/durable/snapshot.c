@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "durable/snapshot_lock.h"
 #include "persist/child.h"
 #include "persist/rdb.h"
 #include "persist/temp_file.h"
@@ -18,7 +19,7 @@ static char *file_name;
 
 static bool check_file_name(const char **error) {
     *error = "dbfilename can't be a path, just a filename";
-    return strchr(file_name, '/') == NULL;
+    return strchr(file_name, '/') == NULL && snapshot_lock_fit(error);
 }
 
 static const struct option snapshot_rows[] = {

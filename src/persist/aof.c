@@ -47,6 +47,7 @@ void (*aof_changed)(void);
 
 struct aof_status aof_status(void) {
     struct aof_status shown = status;
+    shown.is_busy = stage != IDLE;
     shown.current_size += aof_write_metrics().file_bytes;
     return shown;
 }

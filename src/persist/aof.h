@@ -28,6 +28,7 @@ enum aof_state { AOF_OFF, AOF_ON, AOF_WAITING };
 
 struct aof_status {
     enum aof_state state;
+    bool is_busy; /* the worker or a child works on the files */
     bool rewrite_scheduled;
     bool rewrite_failed;             /* the last one */
     uint64_t rewrites, failures;     /* begun; failed in a row */

@@ -62,6 +62,7 @@ static bool put_aside(const char *dir, const char *name, int from, uint64_t at, 
 
 bool aof_repair_cut(const char *dir, const char *name, uint64_t good, char aside[AOF_REPAIR_NAME]) {
     int fd = files_open(dir, name, O_RDWR);
+    aside[0] = '\0';
     bool fine = fd >= 0 && put_aside(dir, name, fd, good, UINT64_MAX, aside) && ftruncate(fd, (off_t)good) == 0 &&
                 fsync(fd) == 0;
     close_both(fd, -1);
@@ -115,6 +116,7 @@ bool aof_repair_cut_out(const char *dir, const char *name, uint64_t good, uint64
                         int *db) {
     char temp[AOF_REPAIR_NAME];
     snprintf(temp, sizeof temp, "temp-%s", name);
+    aside[0] = '\0';
     int old = files_open(dir, name, O_RDONLY);
     int new = old < 0 ? -1 : files_open(dir, temp, O_WRONLY | O_CREAT | O_TRUNC);
     *db = old < 0 ? -1 : (int)last_database(old, good, from);

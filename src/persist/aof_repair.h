@@ -6,8 +6,8 @@
 
 #define AOF_REPAIR_NAME 600 /* bytes of the name of the file that gets the removed part */
 
-/* Cut dir/name off after its first `good` bytes. `aside` gets the name of the file with the rest. False (errno): nothing
- * is lost, and the file is as it was or cut already. */
+/* Cut dir/name off after its first `good` bytes. `aside` gets the name of the file with the rest, or "" if there is
+ * none. False (errno): nothing is lost, and the file is as it was or cut already. */
 bool aof_repair_cut(const char *dir, const char *name, uint64_t good, char aside[AOF_REPAIR_NAME]);
 /* Take the bytes from `good` up to `from` out of dir/name. What follows was written for the database that is selected
  * there: if the removed bytes select one, then so does a frame in their place, and *db is its number, else -1. False
