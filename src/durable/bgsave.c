@@ -166,6 +166,10 @@ static bool set_save(const char *const *words, int count, const char **error) {
     return true;
 }
 
+static bool apply_save(const char **error) {
+    return snapshot_lock_points(save.count > 0, error);
+}
+
 static void get_save(struct buf *out) {
     for (int i = 0; i < save.count; i++) {
         buf_printf(out, "%s%lld %lld", i ? " " : "", (long long)save.seconds[i], (long long)save.changes[i]);
@@ -180,7 +184,7 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .apply = snapshot_lock_fit,
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .apply = apply_save,
      .set = set_save, .get = get_save, .lines = write_save_lines},
     {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
     {NULL},

@@ -1,7 +1,7 @@
 /* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, one gate is
  * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
- * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is
- * set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
+ * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
+ * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "base/log.h"
 #include "base/module.h"
@@ -17,7 +17,6 @@
 #include "exec/wave.h"
 #include "persist/aof.h"
 #include "persist/aof_write.h"
-#include "persist/child.h"
 #include "persist/temp_file.h"
 #include "process/cron.h"
 #include "process/process.h"
@@ -166,7 +165,9 @@ static bool before_dir(const char *path, const char **error) {
 
 /* Nobody else may write the files that are about to be read. What dead processes have left is in nobody's way then. */
 static void claim_files(void) {
-    if (!snapshot_lock_start()) _exit(1);
+    const char *error; /* logged */
+    bool fine = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
+    if (!fine || !snapshot_lock_start()) _exit(1);
     if (wanted || bgsave_has_points()) temp_file_sweep();
     process_before_dir = before_dir;
     process_after_dir = snapshot_lock_fit;

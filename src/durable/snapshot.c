@@ -19,7 +19,7 @@ static char *file_name;
 
 static bool check_file_name(const char **error) {
     *error = "dbfilename can't be a path, just a filename";
-    return strchr(file_name, '/') == NULL && snapshot_lock_fit(error);
+    return strchr(file_name, '/') == NULL && snapshot_lock_name(file_name, error);
 }
 
 static const struct option snapshot_rows[] = {

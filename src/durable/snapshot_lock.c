@@ -2,8 +2,6 @@
  * gets the lock: so a lock counts only if its file still has the name. */
 #include "durable/snapshot_lock.h"
 #include "base/log.h"
-#include "durable/bgsave.h"
-#include "durable/snapshot.h"
 #include "persist/lock.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +13,8 @@
 
 #define ATTEMPTS 10
 
-static bool started;
+static bool started, has_points;
+static char snapshot[NAME_MAX + 1]; /* its name */
 static struct {
     struct lock lock;
     int folder; /* where the file is, which stays so when dir changes */
@@ -57,7 +56,7 @@ static bool refuse_second(pid_t holder) {
     log_warning(
         "The snapshot %s in %s is in use by %s: two servers would overwrite each other's data. Give each server "
         "a dir or a dbfilename of its own, or set save \"\".",
-        snapshot_name(), getcwd(folder, sizeof folder) ? folder : ".", who);
+        snapshot, getcwd(folder, sizeof folder) ? folder : ".", who);
     return false;
 }
 
@@ -66,22 +65,39 @@ bool snapshot_lock_fit(const char **error) {
     char name[NAME_MAX + 1];
     pid_t holder;
     if (!started) return true;
-    if (!bgsave_has_points()) {
+    if (!has_points) {
         release();
         return true;
     }
-    snprintf(name, sizeof name, ".%.*s.lock", NAME_MAX - 6, snapshot_name());
+    snprintf(name, sizeof name, ".%.*s.lock", NAME_MAX - 6, snapshot);
     if (held.lock.fd >= 0 && has_name(&held.lock, name)) return true;
     *error = "Another server saves to this file. Check server logs.";
     enum lock_result result = take(&lock, name, &holder);
     if (result == LOCK_BUSY) return refuse_second(holder);
-    if (result == LOCK_NONE) log_notice("Can't lock the snapshot %s: %s", snapshot_name(), strerror(errno));
+    if (result == LOCK_NONE) log_notice("Can't lock the snapshot %s: %s", snapshot, strerror(errno));
     release();
     if (result == LOCK_NONE) return true;
     held.lock = lock;
     held.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     memcpy(held.name, name, sizeof name);
     return true;
+}
+
+bool snapshot_lock_points(bool any, const char **error) {
+    bool before = has_points;
+    has_points = any;
+    if (snapshot_lock_fit(error)) return true;
+    has_points = before;
+    return false;
+}
+
+bool snapshot_lock_name(const char *name, const char **error) {
+    char before[sizeof snapshot];
+    memcpy(before, snapshot, sizeof before);
+    snprintf(snapshot, sizeof snapshot, "%s", name);
+    if (snapshot_lock_fit(error)) return true;
+    memcpy(snapshot, before, sizeof before);
+    return false;
 }
 
 bool snapshot_lock_start(void) {

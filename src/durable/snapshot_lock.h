@@ -6,8 +6,10 @@
 #pragma once
 #include <stdbool.h>
 
-/* Hold the lock for the present dir and dbfilename if there are save points, else release it. False: another process
- * holds it (logged, *error), and everything is as it was. Before snapshot_lock_start() nothing happens. */
-bool snapshot_lock_fit(const char **error);
-bool snapshot_lock_start(void); /* from now on; false as above */
-void snapshot_lock_end(void);   /* the process ends */
+/* Of these, the first three hold the lock that fits from now on, or release it. False: another process holds it
+ * (logged, *error), and everything is as it was. Before snapshot_lock_start() they only remember. */
+bool snapshot_lock_points(bool any, const char **error);       /* are there save points? */
+bool snapshot_lock_name(const char *name, const char **error); /* of the snapshot */
+bool snapshot_lock_fit(const char **error);                    /* dir has changed */
+bool snapshot_lock_start(void);                                /* false as above */
+void snapshot_lock_end(void);                                  /* the process ends */

@@ -5,8 +5,8 @@
  * replaced; only then the old files become history and are removed. Switching the file on at run time works in the same
  * way, except that the increment stays a temporary file until the base exists.
  *
- * The worker makes, syncs and renames the files (persist/aof_job.h), so the main thread waits for no disk. A rewrite goes
- * on in the next stage when the worker or the child has reported the end of one:
+ * The worker makes, syncs and renames the files (persist/aof_job.h), so the main thread waits for no disk. A rewrite
+ * goes on in the next stage when the worker or the child has reported the end of one:
  *
  *     PREPARING   worker: makes the next increment, and syncs most of the log
  *     SWITCHING   worker: syncs the rest of the log, then names the increment in the manifest. Until then no command
@@ -16,8 +16,8 @@
  *
  * Without an increment that is being written (AOF_OFF, AOF_WAITING), a rewrite begins with WRITING.
  *
- * Invariant: at any moment the files that the manifest on disk names are a complete dataset, and all of them but the last
- * one are complete on disk. */
+ * Invariant: at any moment the files that the manifest on disk names are a complete dataset, and all of them but the
+ * last one are complete on disk. */
 #pragma once
 #include "persist/aof_load.h"
 #include <stdbool.h>

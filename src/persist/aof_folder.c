@@ -1,5 +1,5 @@
-/* See aof_folder.h. Invariant: no file is removed or overwritten here, or named by a new manifest, that may hold data and
- * that the present manifest does not name. */
+/* See aof_folder.h. Invariant: no file is removed or overwritten here, or named by a new manifest, that may hold data
+ * and that the present manifest does not name. */
 #include "persist/aof_folder.h"
 #include "base/log.h"
 #include "persist/aof_load.h"

@@ -1,5 +1,5 @@
-/* See aof_job.h. Rules for each job: names are on disk before the manifest names them, and files are removed only when a
- * manifest without them is on disk. */
+/* See aof_job.h. Rules for each job: names are on disk before the manifest names them, and files are removed only when
+ * a manifest without them is on disk. */
 #include "persist/aof_job.h"
 #include "base/log.h"
 #include "persist/aof_folder.h"

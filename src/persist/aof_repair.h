@@ -1,5 +1,5 @@
-/* Removing the damaged part of an append-only file, for a server that starts and for kura-check-aof. What is removed goes
- * to a file beside it first: no bytes are lost, whatever happens. */
+/* Removing the damaged part of an append-only file, for a server that starts and for kura-check-aof. What is removed
+ * goes to a file beside it first: no bytes are lost, whatever happens. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -16,7 +16,8 @@ enum lock_result {
     LOCK_NONE,  /* errno: this file system has no locks, or the descriptor is -1 */
 };
 
-/* Hold a lock on what this descriptor is open for, instead of the one that *l was, and own the descriptor. If the result
- * is not LOCK_TAKEN, the descriptor is closed, *l is as it was, and *holder is the other process (0: unknown). */
+/* Hold a lock on what this descriptor is open for, instead of the one that *l was, and own the descriptor. If the
+ * result is not LOCK_TAKEN, the descriptor is closed, *l is as it was, and *holder is the other process (0: unknown).
+ * */
 enum lock_result lock_take(struct lock *l, int fd, pid_t *holder);
 void lock_release(struct lock *l);

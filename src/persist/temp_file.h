@@ -1,7 +1,8 @@
-/* Files that are written under a temporary name in the working directory, and get their own name when they are complete.
+/* Files that are written under a temporary name in the working directory, and get their own name when they are
+ * complete.
  *
- * The name has a random number, and a file is made only where none is: so nobody can plant a link under it that leads to
- * another file. At most one file of each kind is being written. The server chooses the name, also for a child that
+ * The name has a random number, and a file is made only where none is: so nobody can plant a link under it that leads
+ * to another file. At most one file of each kind is being written. The server chooses the name, also for a child that
  * writes: so it can remove the file however the child ends. */
 #pragma once
 #include <stdbool.h>
