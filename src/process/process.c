@@ -32,6 +32,9 @@ static struct {
     bool background_purge;
 } options;
 
+bool (*process_before_dir)(const char *path, const char **error);
+bool (*process_after_dir)(const char **error);
+
 static char *executable; /* absolute path */
 static struct {
     char **argv; /* ends with NULL */
@@ -141,9 +144,16 @@ void process_notify(const char *state) {
 
 /* The working directory itself keeps the value of `dir`. */
 static bool set_dir(const char *const *words, int count, const char **error) {
+    char former[PATH_MAX] = "";
     (void)count;
-    if (chdir(words[0]) == 0) return true;
-    *error = strerror(errno);
+    if (process_before_dir && !process_before_dir(words[0], error)) return false;
+    if (process_after_dir && !getcwd(former, sizeof former)) former[0] = '\0';
+    if (chdir(words[0]) != 0) {
+        *error = strerror(errno);
+        return false;
+    }
+    if (!process_after_dir || process_after_dir(error)) return true;
+    if (chdir(former) != 0) log_warning("Can't go back to the directory %s: %s", former, strerror(errno));
     return false;
 }
 

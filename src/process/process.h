@@ -21,3 +21,8 @@ bool process_is_daemon(void);
 void process_become_child(const char *name, const char *cpus);
 /* Send a state to the service manager, in systemd's form: "READY=1\n". */
 void process_notify(const char *state);
+
+/* Hooks for `dir` at run time, may be NULL. Before: may it become this path? After: it has changed; false takes the
+ * change back. *error tells why not. */
+extern bool (*process_before_dir)(const char *path, const char **error);
+extern bool (*process_after_dir)(const char **error);
