@@ -272,5 +272,7 @@ int main(void) {
         cmocka_unit_test(a_turn_does_its_parts_in_order),
         cmocka_unit_test(the_loop_sleeps_until_a_key_expires),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    int failed = cmocka_run_group_tests(tests, start, NULL);
+    db_shutdown();
+    return failed;
 }
