@@ -5,6 +5,7 @@
 #include "catalog/command_row.h"
 #include "durable/bgsave.h"
 #include "durable/snapshot.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "net/conn.h"
 #include "persist/aof.h"
@@ -24,7 +25,8 @@ extern const struct module persistence_module;
 /* --- fakes ----------------------------------------------------------------------------------- */
 
 static enum child_kind running;
-static bool fails;
+static bool fails, takes_time;
+static int postponed;
 static const char *begun = ""; /* what was begun last */
 
 bool call_is_nested;
@@ -44,19 +46,30 @@ bool bgsave_start(void) {
 void bgsave_schedule(void) {
     begun = "scheduled bgsave";
 }
-bool aof_rewrite(void) {
+static enum aof_begun prepared; /* what has become of the rewrite */
+
+enum aof_begun aof_rewrite(void) {
     begun = "rewrite";
-    return !fails;
+    return takes_time ? AOF_BEGINS : fails ? AOF_FAILED : AOF_BEGUN;
+}
+enum aof_begun aof_rewrite_begun(void) {
+    return prepared;
+}
+void block_postpone(struct request *r) {
+    (void)r;
+    postponed++;
 }
 void aof_schedule_rewrite(bool by_hand) {
     assert_true(by_hand);
     begun = "scheduled rewrite";
 }
 
+static uint64_t asker = 1; /* id of the client that sends the requests */
+
 /* The reply to a request of one or two words; valid until the next. */
 static const char *run(const char *name, const char *word) {
     static char reply[200];
-    struct client c = {.resp = 2};
+    struct client c = {.resp = 2, .id = asker};
     struct slice argv[] = {slice_cstr(name), slice_cstr(word ? word : "")};
     struct request r = {.client = &c, .argv = argv, .argc = word ? 2 : 1};
     const struct command *row = persistence_module.commands;
@@ -124,6 +137,31 @@ static void bgrewriteaof_begins_or_is_scheduled(void **state) {
     expect("bgrewriteaof", NULL, "-ERR Background append only file rewriting already in progress\r\n", "nothing");
 }
 
+/* The worker prepares the rewrite; meanwhile the client waits, and others are not confused with it. */
+static void bgrewriteaof_is_answered_when_it_is_prepared(void **state) {
+    (void)state;
+    set_up(CHILD_NONE, false, false);
+    takes_time = true;
+    postponed = 0;
+    expect("bgrewriteaof", NULL, "", "rewrite");
+    assert_int_equal(postponed, 1);
+    prepared = AOF_BEGINS; /* it runs again too early */
+    expect("bgrewriteaof", NULL, "", "nothing");
+    assert_int_equal(postponed, 2);
+    running = CHILD_AOF;
+    asker = 2;
+    expect("bgrewriteaof", NULL, "-ERR Background append only file rewriting already in progress\r\n", "nothing");
+    asker = 1;
+    prepared = AOF_BEGUN;
+    expect("bgrewriteaof", NULL, "+Background append only file rewriting started\r\n", "nothing");
+    expect("bgrewriteaof", NULL, "-ERR Background append only file rewriting already in progress\r\n", "nothing");
+    running = CHILD_NONE;
+    expect("bgrewriteaof", NULL, "", "rewrite");
+    prepared = AOF_FAILED;
+    assert_non_null(strstr(run("bgrewriteaof", NULL), "-ERR Can't execute an AOF background rewriting."));
+    takes_time = false;
+}
+
 static void lastsave_tells_the_time(void **state) {
     (void)state;
     expect("lastsave", NULL, ":1234\r\n", "nothing");
@@ -135,6 +173,7 @@ int main(void) {
         cmocka_unit_test(save_waits_for_nobody),
         cmocka_unit_test(bgsave_begins_or_is_scheduled),
         cmocka_unit_test(bgrewriteaof_begins_or_is_scheduled),
+        cmocka_unit_test(bgrewriteaof_is_answered_when_it_is_prepared),
         cmocka_unit_test(lastsave_tells_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
