@@ -180,7 +180,7 @@ void durability_start(void) {
     children_watch(child_changed_state);
     aof_changed = aof_changed_state;
     shutdown_before_end = before_end;
-    snapshot_metrics.saved_s = stats.started_ms / 1000;
+    snapshot_metrics.saved_s = server_metrics.started_ms / 1000;
     bgsave_ended = fit_gates;
     claim_files();
     loading_start_up(wanted);
