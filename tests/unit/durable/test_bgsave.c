@@ -12,6 +12,7 @@
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "persist/child.h"
+#include "persist/temp_file.h"
 #include "store/db.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -74,6 +75,10 @@ bool snapshot_save(void) {
     saves++;
     if (!save_fails) db_metrics.dirty = 0;
     return !save_fails;
+}
+
+bool snapshot_write(const char *temporary) {
+    return temporary[0] && snapshot_save();
 }
 
 bool loading_is_active(void) {
@@ -161,10 +166,12 @@ static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     assert_in_range(bgsave_status.took_s, 0, 5);
     assert_int_equal(ended, 1);
     int before = saves;
+    temp_file_choose(TEMP_BGSAVE);
     assert_int_equal(job.run(job.ctx), 0); /* as the child does */
     save_fails = true;
     assert_int_equal(job.run(job.ctx), 1);
     assert_int_equal(saves, before + 2);
+    temp_file_drop(TEMP_BGSAVE);
     db_empty(db_at(0), false);
 }
 
@@ -188,11 +195,13 @@ static void a_killed_child_has_failed_unless_we_did_it(void **state) {
     assert_non_null(getcwd(back, sizeof back));
     assert_non_null(mkdtemp(folder));
     assert_int_equal(chdir(folder), 0);
-    fclose(fopen("temp-4711.rdb", "w"));
     assert_true(bgsave_start());
+    char name[256];
+    snprintf(name, sizeof name, "%s", temp_file_name(TEMP_BGSAVE));
+    fclose(fopen(name, "w"));
     child_kill();
     assert_false(bgsave_status.failed);
-    assert_int_equal(access("temp-4711.rdb", F_OK), -1);
+    assert_int_equal(access(name, F_OK), -1);
     assert_true(bgsave_start());
     child_ends(0, SIGKILL);
     assert_true(bgsave_status.failed);
