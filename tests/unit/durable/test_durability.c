@@ -27,7 +27,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -223,6 +226,19 @@ static int reset(void **state) {
 
 /* --- starting -------------------------------------------------------------------------------- */
 
+static void expect_no_start_with_files_of_another_process(void) {
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        is_locked_elsewhere = true;
+        durability_start();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
 /* Must be the first test. */
 static void the_dataset_is_loaded_first(void **state) {
     (void)state;
@@ -230,6 +246,7 @@ static void the_dataset_is_loaded_first(void **state) {
     assert_true(set("appendonly", "yes")); /* nothing happens yet */
     collects = true;
     server_metrics.started_ms = 1234567;
+    expect_no_start_with_files_of_another_process();
     durability_start();
     expect_done("no-lock lock sweep load-aof unlock ");
     assert_int_equal(snapshot_metrics.saved_s, 1234);
