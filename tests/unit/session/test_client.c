@@ -367,6 +367,61 @@ static void replies_count_before_they_are_sent(void **state) {
     blob_drop(blob);
 }
 
+/* Write so many bytes to a range of the client's replies. */
+static void reply_bytes(size_t n) {
+    static char bytes[50000];
+    memset(bytes, 'x', sizeof bytes);
+    conn_write(bytes, n);
+}
+
+static void replies_beyond_the_limit_are_refused(void **state) {
+    (void)state;
+    struct client *c = connect_client(0), *pushed = connect_client(1), *free_of_limits = connect_client(2);
+    struct conn_range range;
+    client_open_replies(free_of_limits, &range);
+    reply_bytes(50000);
+    client_keep_replies(free_of_limits, &range);
+    assert_int_equal(conn_unsent(&free_of_limits->conn), 50000);
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    uint64_t before = server_metrics.output_limit_disconnects;
+    client_open_replies(c, &range);
+    reply_bytes(20000);
+    client_keep_replies(c, &range);
+    assert_int_equal(conn_unsent(&c->conn), 20000);
+    size_t mark = conn_mark();
+    client_open_replies(c, &range);
+    reply_bytes(30000);
+    assert_int_equal(conn_mark(), mark); /* they take no memory */
+    client_keep_replies(c, &range);
+    assert_true(is_closed(c));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    client_open_replies(pushed, &range);
+    reply_bytes(10);
+    reply_bytes(30000);
+    client_push_replies(pushed, &range);
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
+    assert_int_equal(conn_unsent(&pushed->conn), 0);
+    assert_false(is_closed(pushed));
+    conn_flush(client_sent);
+    assert_true(is_closed(pushed));
+    assert_string_equal(lab_heard(ends[1]), "(closed)");
+}
+
+static void messages_that_wait_for_the_reply_count(void **state) {
+    (void)state;
+    struct client *c = connect_client(0);
+    assert_true(client_may_owe(c, 1 << 30)); /* without a limit */
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    uint64_t before = server_metrics.output_limit_disconnects;
+    leave_unsent(c, 15000);
+    assert_true(client_may_owe(c, 5000));
+    assert_false(client_may_owe(c, 5001));
+    assert_true(c->conn.flags & CONN_BROKEN);
+    assert_false(is_closed(c));
+    assert_false(client_may_owe(c, 1)); /* it gets nothing any more */
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+}
+
 /* The sender may be walking along a list that the receiver is in. */
 static void messages_close_only_when_they_are_sent(void **state) {
     (void)state;
@@ -482,6 +537,22 @@ static void a_line_has_what_the_client_says(void **state) {
     silent = false;
 }
 
+static void addresses_are_kept(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    struct client *c = connect_client(0);
+    size_t memory = client_memory(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* those of a socket pair have no names */
+    assert_true(slice_eq(client_local(c), SLICE(":0")));
+    assert_ptr_equal(client_peer(c).ptr, client_peer(c).ptr);
+    assert_in_range(client_memory(c), memory + 4, memory + 16);
+    client_close(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* for messages about a client that is closed */
+    client_reap();
+    buf_free(&calls);
+    assert_int_equal(alloc_used(), used);
+}
+
 static void memory_is_that_of_the_client_and_its_parts(void **state) {
     (void)state;
     struct client *c = connect_client(0);
@@ -514,11 +585,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_beyond_the_limit_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_that_wait_for_the_reply_count, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_close_only_when_they_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_clients_are_closed_when_all_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_parts_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_client_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_that_of_the_client_and_its_parts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
