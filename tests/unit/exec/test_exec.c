@@ -181,10 +181,11 @@ static void caching_is_for_one_command(void **state) {
 
 /* A message to the client itself. */
 static void push_text(const char *text) {
-    size_t start = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(text, strlen(text));
-    push_copy(&client, start, conn_mark());
-    conn_truncate(start);
+    push_copy(&client, range.start, conn_mark());
+    conn_take_back(&range);
 }
 
 static void publish_to_itself(struct client *c) {

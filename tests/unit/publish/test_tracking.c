@@ -474,10 +474,11 @@ static const char *ask(struct client *c, void (*body)(struct request *r), const 
     snprintf(copy, sizeof copy, "%s", text);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
         argv[r.argc++] = slice_cstr(word);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     body(&r);
-    snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - mark), conn_arena.data + mark);
-    conn_truncate(mark);
+    snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - range.start), conn_arena.data + range.start);
+    conn_take_back(&range);
     return reply;
 }
 
@@ -585,7 +586,7 @@ static int start(void **state) {
     hash_init();
     db_init(2);
     worker_start();
-    conn_reserve(65536); /* the arena keeps what it has grown to */
+    conn_has_room(65536); /* the arena keeps what it has grown to */
     return 0;
 }
 

@@ -252,10 +252,12 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
 /* Let the client have this many unsent bytes. */
 static void leave_unsent(struct client *c, size_t bytes) {
     conn_drop_output(&c->conn);
-    size_t mark = conn_open();
-    memset(conn_reserve(bytes), 'x', bytes);
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
+    assert_true(conn_has_room(bytes));
+    memset(conn_tail(), 'x', bytes);
     conn_arena.len += bytes;
-    conn_push(&c->conn, mark);
+    conn_push(&c->conn, &range);
     assert_int_equal(conn_unsent(&c->conn), bytes);
 }
 
@@ -352,18 +354,62 @@ static void replies_count_before_they_are_sent(void **state) {
     limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
     struct blob *blob = blob_new(20000);
     blob->len = 20000;
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     conn_write("$", 1);
     conn_write_blob(blob); /* only referred to, and counted all the same */
     conn_write("\r\n", 2);
-    conn_keep(&c->conn, mark);
-    assert_int_equal(conn_unsent(&c->conn), 3);
-    client_limit_output(c);
-    assert_false(is_closed(c));
-    client_limit_replies(c);
+    client_keep_replies(c, &range);
     assert_true(is_closed(c));
     conn_flush(NULL);
     blob_drop(blob);
+}
+
+static void replies_over_the_limit_are_not_even_written(void **state) {
+    (void)state;
+    struct client *kept = connect_client(0), *pushed = connect_client(1);
+    uint64_t before = server_metrics.output_limit_disconnects;
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    leave_unsent(kept, 5000); /* what waits is taken off the limit */
+    struct conn_range range;
+    client_open_replies(kept, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    assert_in_range(conn_mark() - range.start, 14900, 15100);
+    client_keep_replies(kept, &range);
+    assert_true(is_closed(kept));
+    assert_int_equal(conn_mark(), range.start);
+    client_open_replies(pushed, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    client_push_replies(pushed, &range);
+    assert_false(is_closed(pushed)); /* the caller may be walking along a list */
+    conn_flush(client_sent);
+    assert_true(is_closed(pushed));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
+}
+
+static void what_a_client_sends_to_itself_is_limited(void **state) {
+    (void)state;
+    struct client *c = connect_client(0), *free_of_limits = connect_client(1);
+    assert_true(client_may_owe(free_of_limits, SIZE_MAX / 2));
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    uint64_t before = server_metrics.output_limit_disconnects;
+    assert_true(client_may_owe(c, 20000));
+    assert_false(client_may_owe(c, 20001));
+    assert_false(client_may_owe(c, 1));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    conn_flush(client_sent);
+    assert_true(is_closed(c));
+}
+
+static void monitors_are_of_the_class_of_subscribers(void **state) {
+    (void)state;
+    struct client *c = connect_client(0);
+    assert_int_equal(client_class(c), LIMITS_NORMAL);
+    c->flags |= CLIENT_MONITOR;
+    assert_int_equal(client_class(c), LIMITS_PUBSUB);
+    client_clear(c, CLIENT_MONITOR);
 }
 
 /* The sender may be walking along a list that the receiver is in. */
@@ -513,6 +559,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_over_the_limit_are_not_even_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_sends_to_itself_is_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(monitors_are_of_the_class_of_subscribers, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_close_only_when_they_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_clients_are_closed_when_all_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),

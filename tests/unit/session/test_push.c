@@ -49,10 +49,11 @@ static int teardown(void **state) {
 
 /* Write a text at the tail, give it to a client, and take it back. */
 static void push(struct client *to, const char *text) {
-    size_t start = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(text, strlen(text));
-    push_copy(to, start, conn_mark());
-    conn_truncate(start);
+    push_copy(to, range.start, conn_mark());
+    conn_take_back(&range);
 }
 
 static void reply(const char *text) {
@@ -61,9 +62,10 @@ static void reply(const char *text) {
 
 static void a_message_goes_behind_what_was_there(void **state) {
     (void)state;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     reply("reply ");
-    conn_keep(&clients[0]->conn, mark);
+    conn_keep(&clients[0]->conn, &range);
     push(clients[0], "one ");
     push(clients[1], "other ");
     push(clients[0], "two ");
@@ -78,10 +80,11 @@ static void a_message_waits_for_the_reply(void **state) {
     (void)state;
     struct client *writing = clients[0], *current = clients[1];
     client_writing = writing;
-    size_t outer = conn_open();
+    struct conn_range outer, inner;
+    conn_open(&outer, CONN_NO_LIMIT);
     reply("half");
     client_current = current;
-    size_t inner = conn_open();
+    conn_open(&inner, CONN_NO_LIMIT);
     reply("a");
     push(writing, "to-writing ");
     push(current, "to-current ");
@@ -91,12 +94,12 @@ static void a_message_waits_for_the_reply(void **state) {
     reply("b ");
     push_settle(current);
     assert_true(push_kept);
-    conn_push(&current->conn, inner);
+    conn_push(&current->conn, &inner);
     client_current = writing;
     reply(" done ");
     push_settle(writing);
     assert_false(push_kept);
-    conn_keep(&writing->conn, outer);
+    conn_keep(&writing->conn, &outer);
     conn_flush(NULL);
     assert_string_equal(lab_heard(ends[0]), "half done to-writing ");
     assert_string_equal(lab_heard(ends[1]), "ab to-current again ");
@@ -129,9 +132,10 @@ static void many_receivers(void **state) {
         }
         static const int order[CLIENTS] = {2, 0, 5, 1, 4, 3};
         for (int i = 0; i < CLIENTS; i++) {
-            size_t mark = conn_open();
+            struct conn_range range;
+            conn_open(&range, CONN_NO_LIMIT);
             push_settle(clients[order[i]]);
-            conn_keep(&clients[order[i]]->conn, mark);
+            conn_keep(&clients[order[i]]->conn, &range);
         }
         assert_false(push_kept);
         conn_flush(NULL);
