@@ -26,8 +26,8 @@ typedef uint64_t (*scan_step_fn)(struct scan_step *s, void *subject, uint64_t cu
 bool scan_step_wants(struct scan_step *s, struct slice name);
 void scan_step_add(struct scan_step *s, struct slice element); /* to the reply */
 
-/* Visit until the call has done its share, and reply the elements behind the cursor for the next call, which is returned.
- * If `subject` is NULL, there is nothing to visit. */
+/* Visit until the call has done its share, and reply the elements behind the cursor for the next call, which is
+ * returned. If `subject` is NULL, there is nothing to visit. */
 uint64_t scan_step_run(struct scan_step *s, void *subject, uint64_t cursor, scan_step_fn visit);
 
 /* The whole body of HSCAN, SSCAN and ZSCAN: `subject` is the entry of the request's key, which has this type. */

@@ -158,7 +158,10 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = loading_progress};
     log_notice("Reading RDB base file on AOF loading...");
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
-    if (!snapshot_read(&job, "the base")) return false;
+    if (!snapshot_read(&job, "the base")) {
+        if (loading.serving) log_warning("Terminating server after rdb file reading failure.");
+        return false;
+    }
     *end = job.end;
     return true;
 }
@@ -219,15 +222,30 @@ enum loading_result loading_snapshot(bool merge) {
     return LOADING_DONE;
 }
 
+static _Noreturn void end_at_start(void) {
+    log_warning("Fatal error loading the DB, check server logs. Exiting.");
+    log_warning("Terminating server after rdb file reading failure.");
+    _exit(1);
+}
+
+/* Whoever switches the append-only file on beside a snapshot wants to go on with its data. */
+static void start_from_aof(void) {
+    if (load_aof() == AOF_LOAD_FAILED) _exit(1);
+    if (!aof_exists()) {
+        enum loading_result result = loading_snapshot(false);
+        if (result == LOADING_BROKEN) end_at_start();
+        if (result == LOADING_DONE)
+            log_notice("There is no append-only file yet: it begins with the data of %s", snapshot_name());
+    }
+    aof_open();
+}
+
 void loading_start_up(bool from_aof) {
     loading.serving = true;
-    if (from_aof) {
-        if (load_aof() == AOF_LOAD_FAILED) _exit(1);
-        aof_open();
-    } else if (loading_snapshot(false) == LOADING_BROKEN) {
-        log_warning("Fatal error loading the DB, check server logs. Exiting.");
-        _exit(1);
-    }
+    if (from_aof)
+        start_from_aof();
+    else if (loading_snapshot(false) == LOADING_BROKEN)
+        end_at_start();
     db_metrics.dirty = 0;
     loading.serving = false;
 }

@@ -5,7 +5,7 @@
  * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to ignore it.
  *
  * Invariants: the list from client_first on holds exactly the clients that are not closed, client_count() of them, in
- * order of their ids. A closed client owns nothing but its struct. */
+ * order of their ids. A closed client owns nothing but its struct and the texts of its addresses. */
 #include "session/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -156,10 +156,10 @@ void client_reap(void) {
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
-/* A range asks for the room of an element before it knows how many bytes that will be: a bit more than it takes. */
+/* An element is written where there is room for its longest form, which may have some bytes more than the element. */
 #define ROOM_SLACK 64
 
-/* Clients that get what they did not ask for are of one class: subscribers and, unlike in Redis, monitors. */
+/* Clients whose output no request of theirs bounds are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
     return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
 }
@@ -342,7 +342,7 @@ static struct client_line line_of(const struct client *c) {
     return line;
 }
 
-/* The put functions write behind `to`, for which there is room, and return the end. */
+/* The put functions write at `to`, where there is room, and return the end. */
 static inline char *put(char *to, struct slice text) {
     memcpy(to, text.ptr, text.len);
     return to + text.len;

@@ -38,9 +38,8 @@ static void drop_kept(struct kept *k) {
 
 void push_copy(struct client *to, size_t start, size_t end) {
     if (unlikely(client_is_leaving(to))) return;
-    if (unlikely(
-            conn_arena.refuses)) { /* the message is incomplete: its receiver must not believe that there was none */
-        conn_break(&to->conn);
+    if (unlikely(conn_arena.refuses)) {
+        conn_break(&to->conn); /* the message is incomplete, and its receiver must not believe that there was none */
         return;
     }
     if (unlikely(to == client_current || to == client_writing)) {

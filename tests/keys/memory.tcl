@@ -41,7 +41,9 @@ with_server {} {
         r SELECT 0
         set stats [r MEMORY STATS]
         assert_equal [list {*}{peak.allocated total.allocated startup.allocated replication.backlog clients.slaves
-            clients.normal cluster.links aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count keys.bytes-per-key
+            clients.normal cluster.links
+            aof.buffer lua.caches functions.caches db.0 db.3 overhead.total keys.count
+            keys.bytes-per-key
             dataset.bytes dataset.percentage peak.percentage allocator.allocated allocator.active allocator.resident
             allocator-fragmentation.ratio allocator-fragmentation.bytes allocator-rss.ratio allocator-rss.bytes
             rss-overhead.ratio rss-overhead.bytes fragmentation fragmentation.bytes}] [dict keys $stats]

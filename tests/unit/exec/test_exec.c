@@ -9,6 +9,7 @@
 #include "exec/exec.h"
 #include "exec/exec_lab.h"
 #include "exec/tx.h"
+#include "net/conn.h"
 #include "session/push.h"
 #include "session/reply.h"
 #include <setjmp.h>

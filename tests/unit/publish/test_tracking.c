@@ -10,6 +10,7 @@
 #include "catalog/command_row.h"
 #include "exec/call.h"
 #include "exec/wave.h"
+#include "net/conn.h"
 #include "publish/broadcast.h"
 #include "publish/tracking.h"
 #include "push_lab.h"
@@ -586,7 +587,7 @@ static int start(void **state) {
     hash_init();
     db_init(2);
     worker_start();
-    conn_has_room(65536); /* the arena keeps what it has grown to */
+    assert_true(conn_has_room(65536)); /* the arena keeps what it has grown to */
     return 0;
 }
 
