@@ -329,8 +329,7 @@ static void lock_folder(void) {
     if (!check.fix && !check.until_s) return;
     int fd = files_open("", check.dir[0] ? check.dir : ".", O_RDONLY | O_DIRECTORY);
     if (lock_take(&lock, fd, &holder) != LOCK_BUSY) return;
-    printf("The folder %s is in use by the process %ld: stop it first\n", check.dir[0] ? check.dir : ".",
-           (long)holder);
+    printf("The folder %s is in use by the process %ld: stop it first\n", check.dir[0] ? check.dir : ".", (long)holder);
     give_up();
 }
 
