@@ -16,6 +16,7 @@
 #include "durable/snapshot.h"
 #include "exec/propagate.h"
 #include "net/socket.h"
+#include "persist/aof_write.h"
 #include "persist/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -265,6 +266,13 @@ static void debug_loadaof(struct request *r) {
     reply_ok(r->client);
 }
 
+static void debug_aof_flush_sleep(struct request *r) {
+    int64_t us;
+    if (!args_count(r->client, r->argv[2], &us)) return;
+    aof_write_options.flush_delay_us = us < INT_MAX ? (int)us : INT_MAX;
+    reply_ok(r->client);
+}
+
 static void debug_skip_checksums(struct request *r) {
     rdb_options.skip_checksum = lenient_double(r->argv[2]) != 0;
     reply_ok(r->client);
@@ -272,6 +280,8 @@ static void debug_skip_checksums(struct request *r) {
 
 static void debug_help(struct request *r) {
     static const char *const lines[] = {
+        "AOF-FLUSH-SLEEP <microseconds>",
+        "    Sleep for so long before each write to the append-only file.",
         "DIGEST",
         "    Reply a signature of all data: servers with the same data reply the same.",
         "DIGEST-VALUE <key> [<key> ...]",
@@ -326,6 +336,7 @@ static const struct debug_action {
     int min_args, max_args; /* DEBUG and the name count too */
     void (*run)(struct request *r);
 } actions[] = {
+    {"aof-flush-sleep", 3, 3, debug_aof_flush_sleep},
     {"error", 3, 3, debug_error},
     {"help", 2, 2, debug_help},
     {"log", 3, 3, debug_log},

@@ -166,6 +166,7 @@ static void forget_write_error(void) {
 
 static bool write_waiting(bool force) {
     size_t written = 0;
+    if (unlikely(aof_write_options.flush_delay_us)) usleep((useconds_t)aof_write_options.flush_delay_us);
     while (written < out.waiting.len) {
         ssize_t n = write(out.fd, out.waiting.data + written, out.waiting.len - written);
         if (n < 0 && errno == EINTR) continue;
