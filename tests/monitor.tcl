@@ -83,7 +83,8 @@ with_server {} {
     }
 }
 
-with_server {client-output-buffer-limit {normal 100000 0 0}} {
+# A monitor is of the class pubsub: without the option it has the limits of a subscriber, 32 MB.
+with_server {client-output-buffer-limit {pubsub 100000 0 0}} {
     test "A monitor that does not read is closed at its limit, and others do not notice" {
         set deaf [monitor]
         set m [monitor]

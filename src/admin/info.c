@@ -17,7 +17,7 @@
 #include "publish/tracking.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <assert.h>
@@ -77,7 +77,7 @@ static void write_listeners(struct buf *out) {
 static void write_server(struct buf *out) {
     static struct buf build; /* never changes */
     if (build.len == 0) write_build(&build);
-    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - stats.started_ms) / 1000;
+    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - server_metrics.started_ms) / 1000;
     buf_append_slice(out, buf_slice(&build));
     report_int(out, "tcp_port", listen_port());
     report_int(out, "server_time_usec", now_us);

@@ -12,7 +12,7 @@
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 
@@ -122,10 +122,10 @@ void info_counters_latencies(struct buf *out) {
 /* --- errorstats ------------------------------------------------------------------------------ */
 
 void info_counters_errors(struct buf *out) {
-    for (size_t i = 0; i < stats_error_count(); i++) {
+    for (size_t i = 0; i < server_metrics_error_codes(); i++) {
         struct slice code;
         uint64_t count;
-        stats_error_at(i, &code, &count);
+        server_metrics_error_at(i, &code, &count);
         buf_append_cstr(out, "errorstat_");
         buf_append_slice(out, code);
         put_int(out, ":count=", count);
@@ -140,16 +140,16 @@ static void write_kbps(struct buf *out, const char *name, uint64_t bytes_a_secon
 }
 
 static void write_traffic(struct buf *out) {
-    report_int(out, "total_connections_received", (int64_t)stats.connections_received);
-    report_int(out, "total_commands_processed", (int64_t)stats.commands);
-    report_int(out, "instantaneous_ops_per_sec", (int64_t)stats_rate(STATS_COMMANDS));
+    report_int(out, "total_connections_received", (int64_t)server_metrics.connections_received);
+    report_int(out, "total_commands_processed", (int64_t)server_metrics.commands);
+    report_int(out, "instantaneous_ops_per_sec", (int64_t)server_metrics_rate(RATE_COMMANDS));
     report_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
     report_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
     buf_append_cstr(out, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
-    write_kbps(out, "instantaneous_input_kbps", stats_rate(STATS_BYTES_IN));
-    write_kbps(out, "instantaneous_output_kbps", stats_rate(STATS_BYTES_OUT));
+    write_kbps(out, "instantaneous_input_kbps", server_metrics_rate(RATE_BYTES_IN));
+    write_kbps(out, "instantaneous_output_kbps", server_metrics_rate(RATE_BYTES_OUT));
     buf_append_cstr(out, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
-    report_int(out, "rejected_connections", (int64_t)stats.connections_rejected);
+    report_int(out, "rejected_connections", (int64_t)server_metrics.connections_rejected);
     buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 }
 
@@ -178,9 +178,9 @@ static void write_keys(struct buf *out) {
 }
 
 static void write_loop(struct buf *out) {
-    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
-    report_int(out, "eventloop_cycles", (int64_t)stats.turns);
-    report_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(stats.turn_ticks) / 1000));
+    uint64_t turns = server_metrics_rate(RATE_TURNS), ticks = server_metrics_rate(RATE_TURN_TICKS);
+    report_int(out, "eventloop_cycles", (int64_t)server_metrics.turns);
+    report_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(server_metrics.turn_ticks) / 1000));
     report_int(out, "eventloop_duration_cmd_sum", (int64_t)(clock_ticks_to_ns(catalog_ticks()) / 1000));
     report_int(out, "instantaneous_eventloop_cycles_per_sec", (int64_t)turns);
     report_int(out, "instantaneous_eventloop_duration_usec",
@@ -190,14 +190,14 @@ static void write_loop(struct buf *out) {
 void info_counters_stats(struct buf *out) {
     write_traffic(out);
     write_keys(out);
-    report_int(out, "total_error_replies", (int64_t)stats.errors);
+    report_int(out, "total_error_replies", (int64_t)server_metrics.errors);
     report_int(out, "dump_payload_sanitizations", 0);
     report_int(out, "total_reads_processed", (int64_t)conn_metrics.reads);
     report_int(out, "total_writes_processed", (int64_t)conn_metrics.writes);
     buf_append_cstr(out, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
                          "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
-    report_int(out, "client_query_buffer_limit_disconnections", (int64_t)stats.query_limit_disconnects);
-    report_int(out, "client_output_buffer_limit_disconnections", (int64_t)stats.output_limit_disconnects);
+    report_int(out, "client_query_buffer_limit_disconnections", (int64_t)server_metrics.query_limit_disconnects);
+    report_int(out, "client_output_buffer_limit_disconnections", (int64_t)server_metrics.output_limit_disconnects);
     write_loop(out);
     buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
                          "acl_access_denied_channel:0\r\n");

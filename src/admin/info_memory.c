@@ -75,6 +75,21 @@ static size_t overhead_bytes(void) {
     return total;
 }
 
+void info_memory_read(struct info_memory *out) {
+    take_sample();
+    alloc_sample_peak();
+    *out = (struct info_memory){
+        .used = alloc_used(),
+        .peak = alloc_peak(),
+        .startup = startup_bytes,
+        .clients = clients_bytes(),
+        .overhead = overhead_bytes(),
+        .resident = sample.resident,
+        .heap = sample.heap,
+    };
+    out->data = out->used > out->overhead ? out->used - out->overhead : 0;
+}
+
 /* --- lines ----------------------------------------------------------------------------------- */
 
 /* "name:1536" and "name_human:1.50K" */
@@ -92,17 +107,16 @@ static void write_excess(struct buf *out, const char *ratio, const char *bytes, 
     report_int(out, bytes, (int64_t)more - (int64_t)less);
 }
 
-static void write_used(struct buf *out, size_t used) {
-    size_t peak = alloc_peak(), overhead = overhead_bytes(), data = used > overhead ? used - overhead : 0;
-    size_t grown = used > startup_bytes ? used - startup_bytes : 0;
-    write_bytes(out, "used_memory", used);
-    write_bytes(out, "used_memory_rss", sample.resident);
-    write_bytes(out, "used_memory_peak", peak);
-    report_ratio(out, "used_memory_peak_perc", (double)used * 100, (double)peak, "%");
-    report_int(out, "used_memory_overhead", (int64_t)overhead);
-    report_int(out, "used_memory_startup", (int64_t)startup_bytes);
-    report_int(out, "used_memory_dataset", (int64_t)data);
-    report_ratio(out, "used_memory_dataset_perc", (double)data * 100, (double)grown, "%");
+static void write_used(struct buf *out, const struct info_memory *m) {
+    size_t grown = m->used > m->startup ? m->used - m->startup : 0;
+    write_bytes(out, "used_memory", m->used);
+    write_bytes(out, "used_memory_rss", m->resident);
+    write_bytes(out, "used_memory_peak", m->peak);
+    report_ratio(out, "used_memory_peak_perc", (double)m->used * 100, (double)m->peak, "%");
+    report_int(out, "used_memory_overhead", (int64_t)m->overhead);
+    report_int(out, "used_memory_startup", (int64_t)m->startup);
+    report_int(out, "used_memory_dataset", (int64_t)m->data);
+    report_ratio(out, "used_memory_dataset_perc", (double)m->data * 100, (double)grown, "%");
 }
 
 /* The values of maxmemory and of its policy. Nothing obeys them yet. */
@@ -123,22 +137,21 @@ static void write_limit(struct buf *out) {
     buf_append(out, "\r\n", 2);
 }
 
-static void write_waste(struct buf *out, size_t used) {
-    const struct alloc_stats *heap = &sample.heap;
+static void write_waste(struct buf *out, const struct info_memory *m) {
+    const struct alloc_stats *heap = &m->heap;
     write_excess(out, "allocator_frag_ratio", "allocator_frag_bytes", heap->active, heap->allocated);
     write_excess(out, "allocator_rss_ratio", "allocator_rss_bytes", heap->resident, heap->active);
-    write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", sample.resident, heap->resident);
-    write_excess(out, "mem_fragmentation_ratio", "mem_fragmentation_bytes", sample.resident, used);
+    write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", m->resident, heap->resident);
+    write_excess(out, "mem_fragmentation_ratio", "mem_fragmentation_bytes", m->resident, m->used);
 }
 
 void info_memory_write(struct buf *out) {
-    take_sample();
-    alloc_sample_peak();
-    size_t used = alloc_used();
-    write_used(out, used);
-    report_int(out, "allocator_allocated", (int64_t)sample.heap.allocated);
-    report_int(out, "allocator_active", (int64_t)sample.heap.active);
-    report_int(out, "allocator_resident", (int64_t)sample.heap.resident);
+    struct info_memory m;
+    info_memory_read(&m);
+    write_used(out, &m);
+    report_int(out, "allocator_allocated", (int64_t)m.heap.allocated);
+    report_int(out, "allocator_active", (int64_t)m.heap.active);
+    report_int(out, "allocator_resident", (int64_t)m.heap.resident);
     write_bytes(out, "total_system_memory", system_bytes());
     buf_append_cstr(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
                          "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
@@ -146,10 +159,10 @@ void info_memory_write(struct buf *out) {
                          "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
                          "used_memory_scripts_human:0B\r\n");
     write_limit(out);
-    write_waste(out, used);
+    write_waste(out, &m);
     buf_append_cstr(out, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
                          "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
-    report_int(out, "mem_clients_normal", (int64_t)clients_bytes());
+    report_int(out, "mem_clients_normal", (int64_t)m.clients);
     buf_append_cstr(out, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
     report_text(out, "mem_allocator", alloc_library());
     report_int(out, "active_defrag_running", 0);

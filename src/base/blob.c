@@ -39,6 +39,14 @@ struct blob *blob_from(struct slice bytes) {
     return b;
 }
 
+struct blob *blob_try_resize(struct blob *b, size_t cap) {
+    assert(b->holders == 1 && cap >= b->len);
+    size_t size = size_for(cap);
+    struct blob *moved = size ? alloc_try_resize(b, blob_size(b), size) : NULL;
+    if (moved) moved->cap = size - sizeof(struct blob);
+    return moved;
+}
+
 struct blob *blob_resize(struct blob *b, size_t cap) {
     assert(b->holders == 1 && cap >= b->len);
     size_t size = size_for(cap);

@@ -45,7 +45,7 @@ static bool parse_access(struct client *c, struct slice name, struct slice value
     return args_syntax_error(c);
 }
 
-static bool parse_options(struct request *r, struct restore_options *o) {
+static bool parse_restore_options(struct request *r, struct restore_options *o) {
     for (int i = 4; i < r->argc; i++) {
         if (slice_is(r->argv[i], "replace")) {
             o->replace = true;
@@ -106,7 +106,7 @@ static void restore(struct request *r) {
     struct restore_options o = {.idle_s = -1, .frequency = -1};
     struct rdb_value value;
     int64_t ttl_ms;
-    if (!parse_options(r, &o)) return;
+    if (!parse_restore_options(r, &o)) return;
     struct entry *old = db_write(c->db, &r->key);
     if (old && !o.replace) {
         reply_error(c, "BUSYKEY Target key name already exists.");

@@ -326,7 +326,7 @@ static const struct command hyperloglog_commands[] = {
      .since = "2.8.9", .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
      .complexity = "O(n) for n elements, O(n * m) while it is sparse and m bytes long",
      .syntax = "key:key [element...]", .key_flags = "RW insert"},
-    {"pfcount", pfcount, -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
+    {"pfcount", pfcount, -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it writes its estimate into the value */
      .first_key = 1, .last_key = -1, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Estimate how many distinct elements HyperLogLogs were shown.", .complexity = "O(1), O(n) for n keys",
      .syntax = "key:key...", .keys = pfcount_keys},
@@ -335,7 +335,7 @@ static const struct command hyperloglog_commands[] = {
      .syntax = "subcommand key:key", .key_flags = "RW access"},
     {"pfmerge", pfmerge, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1,
      .group = GROUP_HYPERLOGLOG, .since = "2.8.9", .summary = "Make one HyperLogLog of several.",
-     .complexity = "O(n) for n keys", .syntax = "destkey:key sourcekey:key#1...", .keys = pfmerge_keys},
+     .complexity = "O(n) for n keys", .syntax = "destkey:key [sourcekey:key#1...]", .keys = pfmerge_keys},
     {"pfselftest", pfselftest, 1, .flags = CMD_ADMIN | CMD_SYSCMD, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Check HyperLogLog's arithmetic against exact counts."},
     {NULL},

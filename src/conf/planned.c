@@ -3,7 +3,6 @@
  * or ask for what kura always does. */
 #include "conf/planned.h"
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/module.h"
 #include "base/num.h"
 #include "base/option.h"

@@ -1,7 +1,6 @@
 /* The blocks of a skiplist and how to read them, for skiplist.c and skiplist_walk.c alone. skiplist.h describes the
  * layout. */
 #pragma once
-#include "ds/skiplist.h"
 
 #define LEAF_MAX 62u  /* slots: 512 bytes */
 #define INNER_MAX 63u /* children: 2 KB */

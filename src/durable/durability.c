@@ -22,7 +22,7 @@
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "session/gates.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -157,9 +157,9 @@ static bool before_end(unsigned flags) {
 /* The files that the manifest names stay where they are. */
 static bool before_dir(const char *path, const char **error) {
     struct stat here, there;
-    bool is_same =
-        stat(".", &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+    if (stat(path, &there) != 0 || stat(".", &here) != 0) return true; /* chdir() will tell why */
     *error = "dir can't be changed while the append-only file is on or being rewritten";
+    bool is_same = here.st_dev == there.st_dev && here.st_ino == there.st_ino;
     return is_same || (aof_status().state == AOF_OFF && !aof_status().is_busy);
 }
 
@@ -180,7 +180,7 @@ void durability_start(void) {
     children_watch(child_changed_state);
     aof_changed = aof_changed_state;
     shutdown_before_end = before_end;
-    snapshot_metrics.saved_s = stats.started_ms / 1000;
+    snapshot_metrics.saved_s = server_metrics.started_ms / 1000;
     bgsave_ended = fit_gates;
     claim_files();
     loading_start_up(wanted);

@@ -86,13 +86,13 @@ void loading_begin(uint64_t total_bytes) {
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
     gates_set(GATES_LOADING, &loading_gate);
-    expire_suspend(true);
+    expire_hold(EXPIRE_LOADING, true);
 }
 
 void loading_end(void) {
     loading.active = false;
     gates_set(GATES_LOADING, NULL);
-    expire_suspend(false);
+    expire_hold(EXPIRE_LOADING, false);
     clock_update();
 }
 

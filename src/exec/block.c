@@ -297,9 +297,10 @@ static void finish_wait(struct client *c, block_reply_fn reply) {
     struct waiter *w = c->waiter;
     stop_waiting(w);
     struct held_request *held = take_first_held(w);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     call_end(&held->request, reply);
-    conn_push(&c->conn, mark);
+    client_push_replies(c, &range);
     block_release(held);
     resume_client(c);
 }
@@ -404,11 +405,12 @@ static void serve_waiter(struct waiter *w, void (*run)(struct request *r)) {
     again = (struct again){c, w->timer.due_us};
     stop_waiting(w);
     struct held_request *held = take_first_held(w);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     client_current = c;
     run(&held->request);
     client_current = current;
-    conn_push(&c->conn, mark);
+    client_push_replies(c, &range);
     again.client = NULL;
     block_release(held);
     resume_client(c);

@@ -6,7 +6,7 @@
 #include "catalog/command_stats.h"
 #include "exec/propagate.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/evict.h"
 
 bool call_is_nested;
@@ -54,7 +54,7 @@ static inline void call_body(struct request *r) {
     if (unlikely(any_listener)) began = tell_listeners(r, spent);
     if (unlikely(c->flags & CLIENT_WAITS)) return;
     command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    server_metrics.commands++;
     catch_up(spent);
 }
 
@@ -76,12 +76,12 @@ void call(struct request *r) {
 bool call_replay(struct request *r) {
     int arity = r->command->arity;
     if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     propagate_begin();
     r->command->body(r);
     propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
-    conn_truncate(mark);
-    conn_keep(&r->client->conn, mark);
+    conn_take_back(&range);
     return true;
 }
 
@@ -103,7 +103,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
     client_clear(c, CLIENT_FAILED);
     reply(c);
     command_stats_add(r->stats, 0, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    server_metrics.commands++;
     if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
 }
 

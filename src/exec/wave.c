@@ -27,7 +27,7 @@
 #include "session/ready.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/prefetch.h"
 #include <assert.h>
 
@@ -55,15 +55,15 @@ static struct {
 /* --- listeners ------------------------------------------------------------------------------- */
 
 static const struct wave_hooks *listeners[WAVE_LISTENERS];
-static const struct wave_hooks *prefetcher; /* the listener that has something to prefetch, or NULL */
+static const struct table *listener_keys; /* the table of the listener that has one, or NULL */
 
 void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     listeners[listener] = hooks;
-    prefetcher = NULL;
+    listener_keys = NULL;
     for (int i = 0; i < WAVE_LISTENERS; i++) {
-        if (listeners[i] == NULL || listeners[i]->prefetch_line == NULL) continue;
-        assert(prefetcher == NULL);
-        prefetcher = listeners[i];
+        if (listeners[i] == NULL || listeners[i]->keys == NULL) continue;
+        assert(listener_keys == NULL);
+        listener_keys = listeners[i]->keys;
     }
 }
 
@@ -82,16 +82,15 @@ void wave_send(void) {
 /* --- a batch --------------------------------------------------------------------------------- */
 
 /* The client's requests of this batch were executed: its range of replies is complete. */
-static void close_range(struct client *c, size_t mark) {
+static void close_range(struct client *c, struct conn_range *range) {
     if (unlikely(push_kept)) push_settle(c);
-    conn_keep(&c->conn, mark);
-    if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
+    client_keep_replies(c, range);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
 }
 
 static void run_requests(void) {
     struct client *open = NULL; /* the client whose range of replies is open */
-    size_t mark = 0;
+    struct conn_range range;
     call_start_clock();
     for (int i = 0; i < batch.count; i++) {
         struct request *r = &batch.requests[i];
@@ -102,15 +101,15 @@ static void run_requests(void) {
             continue;
         }
         if (c != open) {
-            if (open) close_range(open, mark);
-            mark = conn_open();
+            if (open) close_range(open, &range);
+            client_open_replies(c, &range);
             open = client_writing = c;
         }
         client_current = c;
         exec_run(r);
     }
     client_current = client_writing = NULL;
-    if (open) close_range(open, mark);
+    if (open) close_range(open, &range);
 }
 
 /* Fetch the entries of the keys that the requests name first. */
@@ -126,10 +125,13 @@ static void prefetch_keys(void) {
 
 /* Fetch what a listener has for the same keys. */
 static void prefetch_for_listener(void) {
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_line(batch.requests[i].key.hash);
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_key(batch.requests[i].key.hash);
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (r->key.name.ptr) prefetch_member(&ahead, listener_keys, r->key.hash);
+    }
+    prefetch_records(&ahead);
 }
 
 /* Fetch the members that commands will look up in big collections (hget, sismember, zscore). Many requests in a row may
@@ -155,7 +157,7 @@ static void prefetch_members(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_keys();
-    if (unlikely(prefetcher != NULL)) prefetch_for_listener();
+    if (unlikely(listener_keys != NULL)) prefetch_for_listener();
     if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
@@ -191,12 +193,13 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
 /* --- a client -------------------------------------------------------------------------------- */
 
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
-    stats.protocol_disconnects++;
+    server_metrics.protocol_disconnects++;
     log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     reply_errorf(c, "ERR %s", parser->error);
     c->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    conn_keep(&c->conn, mark);
+    client_keep_replies(c, &range);
 }
 
 /* The client has to wait: its input from `from` on is to be stashed, and parsed when the wait is over. If the parser
@@ -239,7 +242,7 @@ static void enforce_query_limit(struct client *c) {
     if (c->conn.input == NULL && c->tx == NULL) return;
     if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
     log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
-    stats.query_limit_disconnects++;
+    server_metrics.query_limit_disconnects++;
     client_close(c);
 }
 

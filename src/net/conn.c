@@ -7,6 +7,7 @@
  * is known, is read directly into a blob. */
 #include "net/conn.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "net/conn_private.h"
 #include <errno.h>
 #include <sys/socket.h>
@@ -131,13 +132,18 @@ static size_t receive_bytes(struct conn *c, char *to, size_t room, enum conn_rea
 }
 
 /* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory. */
-static void bulk_grow(struct conn_input *input) {
+static bool bulk_grow(struct conn_input *input) {
     struct blob *bulk = input->bulk;
-    if (bulk->len < bulk->cap) return;
-    size_t cap = bulk->cap > input->bulk_target / 2 ? input->bulk_target : bulk->cap * 2;
-    conn_metrics.input_bytes -= bulk->cap;
-    input->bulk = blob_resize(bulk, cap);
-    conn_metrics.input_bytes += input->bulk->cap; /* the blob fills its size class */
+    if (bulk->len < bulk->cap) return true;
+    size_t old = bulk->cap, cap = old > input->bulk_target / 2 ? input->bulk_target : old * 2;
+    bulk = blob_try_resize(bulk, cap);
+    if (bulk == NULL) {
+        log_warning("Closing a connection: there is no memory for an argument of %zu bytes.", input->bulk_target - 2);
+        return false;
+    }
+    input->bulk = bulk;
+    conn_metrics.input_bytes += bulk->cap - old; /* the blob fills its size class */
+    return true;
 }
 
 static void bulk_begin(struct conn_input *input, const char *have, size_t len) {
@@ -164,7 +170,10 @@ static void bulk_end(struct conn_input *input) {
 
 static enum conn_read read_bulk(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
-    bulk_grow(input);
+    if (!bulk_grow(input)) {
+        c->flags |= CONN_BROKEN;
+        return CONN_READ_CLOSED;
+    }
     struct blob *bulk = input->bulk;
     size_t room = (bulk->cap < input->bulk_target ? bulk->cap : input->bulk_target) - bulk->len;
     enum conn_read result;
@@ -182,10 +191,10 @@ static enum conn_read read_own(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
     if (input->cap - input->len < CONN_READ_MAX / 2) {
         size_t cap = alloc_class(input->cap * 2 + CONN_READ_MAX);
-        char *data = alloc_get(cap);
-        memcpy(data, input->data, input->len);
-        resp_rebase(&input->parser, data);
-        input_set_data(input, data, input->len, cap);
+        input->data = alloc_resize(input->data, input->cap, cap);
+        conn_metrics.input_bytes += cap - input->cap;
+        input->cap = cap;
+        resp_rebase(&input->parser, input->data);
     }
     enum conn_read result;
     size_t room = input->cap - input->len;
@@ -282,7 +291,7 @@ void conn_release(struct conn *c) {
 }
 
 size_t conn_arena_bytes(void) {
-    return conn_arena.cap + (in.data ? INPUT_ARENA : 0);
+    return conn_output_arena_bytes() + (in.data ? INPUT_ARENA : 0);
 }
 
 void conn_input_reset(void) {

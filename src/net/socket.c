@@ -94,10 +94,20 @@ void socket_keepalive(int fd, int interval_s) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
+/* By hand, since printf would take longer than the system call that got the address. */
+static void print_v4(const struct sockaddr_in *v4, char *to) {
+    const uint8_t *byte = (const uint8_t *)&v4->sin_addr;
+    for (int i = 0; i < 4; i++) {
+        to += num_print_u64(to, byte[i]);
+        *to++ = i < 3 ? '.' : ':';
+    }
+    to[num_print_u64(to, ntohs(v4->sin_port))] = '\0';
+}
+
 static void print_address(const union address *a, char name[SOCKET_NAME_MAX]) {
     char host[INET6_ADDRSTRLEN];
-    if (a->any.sa_family == AF_INET && inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host))
-        snprintf(name, SOCKET_NAME_MAX, "%s:%d", host, ntohs(a->v4.sin_port));
+    if (a->any.sa_family == AF_INET)
+        print_v4(&a->v4, name);
     else if (a->any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host))
         snprintf(name, SOCKET_NAME_MAX, "[%s]:%d", host, ntohs(a->v6.sin6_port));
     else

@@ -166,7 +166,6 @@ static void forget_write_error(void) {
 
 static bool write_waiting(bool force) {
     size_t written = 0;
-    if (unlikely(aof_write_options.flush_delay_us)) usleep((useconds_t)aof_write_options.flush_delay_us);
     while (written < out.waiting.len) {
         ssize_t n = write(out.fd, out.waiting.data + written, out.waiting.len - written);
         if (n < 0 && errno == EINTR) continue;
@@ -253,6 +252,7 @@ bool aof_write_flush(bool force) {
     if (out.held || out.fd < 0) return out.waiting.len == 0;
     if (out.waiting.len == 0 && out.synced == out.bytes && atomic_load(&sync_errno) == 0) return true;
     end_frame();
+    if (unlikely(aof_write_options.sleep_us > 0) && out.waiting.len) usleep((useconds_t)aof_write_options.sleep_us);
     if (out.waiting.len && !write_waiting(force)) return false;
     sync_by_policy();
     return true;

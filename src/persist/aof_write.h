@@ -19,8 +19,8 @@ struct aof_write_options {
     int fsync;              /* enum aof_fsync: appendfsync */
     bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: no sync while a child is writing */
     bool timestamps;        /* aof-timestamp-enabled */
-    int flush_delay_us;     /* DEBUG AOF-FLUSH-SLEEP: sleep before each write */
     bool checksums;         /* aof-checksums: frames; a file keeps the value that it began with */
+    int64_t sleep_us;       /* before each write: DEBUG AOF-FLUSH-SLEEP */
 };
 extern struct aof_write_options aof_write_options;
 

@@ -14,7 +14,7 @@
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
@@ -27,6 +27,7 @@
 
 static int hz;
 static struct loop_timer timer;
+static bool paused;
 static int64_t logged_ms; /* when log_load() wrote last */
 
 #define TICKS_MAX 8
@@ -77,10 +78,9 @@ static void log_load(int64_t now_ms) {
     log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
 }
 
-static void cron_tick(struct loop_timer *self) {
-    clock_update();
+static void cron_work(void) {
     int64_t now_ms = clock_now_ms();
-    stats_sample();
+    server_metrics_sample();
     evict_tick(now_ms);
     alloc_sample_peak();
     alloc_decay();
@@ -88,7 +88,16 @@ static void cron_tick(struct loop_timer *self) {
     log_load(now_ms);
     for (size_t i = 0; i < tick_count; i++)
         ticks[i]();
+}
+
+static void cron_tick(struct loop_timer *self) {
+    clock_update();
+    if (!paused) cron_work();
     loop_timer_start(self, 1000000 / hz);
+}
+
+void cron_pause(bool pause) {
+    paused = pause;
 }
 
 static void cron_start(void) {
@@ -109,8 +118,8 @@ int cron_turn(void) {
     wave_send(); /* expired keys: their DELs must be in the log, and messages about them sent, before the loop sleeps */
     shutdown_turn();
     client_reap();
-    stats.turns++;
-    stats.turn_ticks += clock_ticks() - began;
+    server_metrics.turns++;
+    server_metrics.turn_ticks += clock_ticks() - began;
     if (wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();

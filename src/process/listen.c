@@ -10,7 +10,7 @@
 #include "net/socket.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static const char denied[] =
 static void refuse(int fd, const char *text) {
     if (write(fd, text, strlen(text)) < 0) log_debug("A refused client did not take its error: %s", strerror(errno));
     close(fd);
-    stats.connections_rejected++;
+    server_metrics.connections_rejected++;
 }
 
 static void admit(int fd) {

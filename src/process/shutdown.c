@@ -184,7 +184,7 @@ static const struct command shutdown_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY, .group = GROUP_SERVER,
      .since = "1.0.0", .summary = "End the server, after saving what is to be saved.",
      .complexity = "O(1), O(n) for n keys if they are saved",
-     .syntax = "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
+     .syntax = "[save-selector:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
     {NULL},
 };

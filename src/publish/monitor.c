@@ -43,12 +43,12 @@ static void monitor_feed(const struct request *r, uint64_t spent) {
     static struct buf line; /* kept for the next request */
     line.len = 0;
     write_line(r, &line);
-    size_t start = conn_mark();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(line.data, line.len);
-    size_t end = conn_mark();
     for (size_t i = 0; i < monitor_count; i++)
-        push_copy(monitors[i], start, end);
-    conn_truncate(start);
+        push_copy(monitors[i], range.start, conn_mark());
+    conn_take_back(&range);
 }
 
 /* --- monitors -------------------------------------------------------------------------------- */

@@ -222,7 +222,7 @@ static const struct command pubsub_commands[] = {
      .syntax = "channel message"},
     {"psubscribe", psubscribe, -2, .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
      .group = GROUP_PUBSUB, .since = "2.0.0", .summary = "Subscribe to all channels that match a pattern.",
-     .complexity = "O(n) for n patterns", .syntax = "pattern:(pattern:pattern)..."},
+     .complexity = "O(n) for n patterns", .syntax = "pattern:pattern..."},
     {"pubsub", NULL, -2, .group = GROUP_PUBSUB, .since = "2.8.0",
      .summary = "Ask which channels and patterns have subscribers.", .complexity = "Depends on the subcommand",
      .subcommands = pubsub_subcommands},

@@ -190,14 +190,6 @@ static void tracking_remember(const struct request *r, uint64_t spent) {
         remember_all_keys(r);
 }
 
-static void tracking_prefetch_line(uint64_t hash) {
-    tracked_prefetch_line(&tracked, hash);
-}
-
-static void tracking_prefetch_key(uint64_t hash) {
-    tracked_prefetch_key(&tracked, hash);
-}
-
 /* --- before output is sent ------------------------------------------------------------------- */
 
 static void tell_list(struct slice list, struct broadcast_listener *const *to, size_t n) {
@@ -230,8 +222,7 @@ static void fit_listeners(void) {
     static const struct db_hooks hooks = {
         .changed = tracking_changed, .flushed = tracking_flushed, .swapped = tracking_swapped};
     static const struct wave_hooks wave = {.before_send = tracking_before_send, .is_unsettled = tracking_is_unsettled};
-    static const struct wave_hooks wave_with_keys = {tracking_prefetch_line, tracking_prefetch_key,
-                                                     tracking_before_send, tracking_is_unsettled};
+    static const struct wave_hooks wave_with_keys = {&tracked.keys, tracking_before_send, tracking_is_unsettled};
     bool has_trackers = trackers.count > 0, tracks = tracking_metrics.clients > 0;
     changes_listen(CHANGES_TRACKING, has_trackers ? &hooks : NULL);
     call_listen(CALL_TRACKING, tracks ? tracking_remember : NULL);

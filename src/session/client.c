@@ -5,17 +5,18 @@
  * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to ignore it.
  *
  * Invariants: the list from client_first on holds exactly the clients that are not closed, client_count() of them, in
- * order of their ids. A closed client owns nothing but its struct. */
+ * order of their ids. A closed client owns nothing but its struct and the texts of its addresses. */
 #include "session/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
 #include "net/socket.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <assert.h>
 
@@ -80,7 +81,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         client_first = c;
     client_last = c;
     clients++;
-    stats.connections_received++;
+    server_metrics.connections_received++;
     return c;
 }
 
@@ -155,8 +156,12 @@ void client_reap(void) {
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
+/* An element is written where there is room for its longest form, which may have some bytes more than the element. */
+#define ROOM_SLACK 64
+
+/* Clients whose output no request of theirs bounds are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
-    return c->subscriber ? LIMITS_PUBSUB : LIMITS_NORMAL;
+    return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
 }
 
 static bool over_hard_limit(const struct client *c, size_t unsent) {
@@ -191,7 +196,7 @@ static void report_output_limit(struct client *c) {
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
-    stats.output_limit_disconnects++;
+    server_metrics.output_limit_disconnects++;
 }
 
 static void close_for_output(struct client *c) {
@@ -203,14 +208,58 @@ void client_limit_output(struct client *c) {
     if (over_output_limit(c)) close_for_output(c);
 }
 
-void client_limit_replies(struct client *c) {
-    if (over_hard_limit(c, conn_unsent(&c->conn) + conn_unsent_referred(&c->conn))) close_for_output(c);
-}
-
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
     report_output_limit(c);
-    c->conn.flags |= CONN_BROKEN; /* client_sent() closes it */
+    conn_break(&c->conn);
+}
+
+/* Bytes of all that waits to be sent, those of large values included. */
+static size_t unsent_bytes(const struct client *c) {
+    return conn_unsent(&c->conn) + conn_unsent_referred(&c->conn);
+}
+
+/* Bytes of output that the hard limit leaves the client. */
+static size_t output_room(const struct client *c) {
+    int64_t hard = limits_options.output_limit[client_class(c)].hard;
+    if (hard == 0) return CONN_NO_LIMIT;
+    size_t limit = hard > OUTPUT_UNCOUNTED ? (size_t)hard : OUTPUT_UNCOUNTED, unsent = unsent_bytes(c);
+    return limit > unsent ? limit - unsent : 0;
+}
+
+void client_open_replies(const struct client *c, struct conn_range *range) {
+    size_t room = output_room(c);
+    conn_open(range, room < CONN_NO_LIMIT ? room + ROOM_SLACK : room);
+}
+
+static void report_refusal(struct client *c, enum conn_refusal refusal) {
+    if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
+    if (refusal == CONN_NO_MEMORY)
+        log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
+}
+
+void client_keep_replies(struct client *c, struct conn_range *range) {
+    if (unlikely(range->refusal)) {
+        report_refusal(c, range->refusal);
+        conn_take_back(range);
+        client_close(c);
+        return;
+    }
+    conn_keep(&c->conn, range);
+    if (limits_options.output_limit[client_class(c)].hard && over_hard_limit(c, unsent_bytes(c))) close_for_output(c);
+}
+
+void client_push_replies(struct client *c, struct conn_range *range) {
+    report_refusal(c, range->refusal);
+    conn_push(&c->conn, range);
+}
+
+bool client_may_owe(struct client *c, size_t bytes) {
+    if (c->conn.flags & CONN_BROKEN) return false;
+    if (bytes <= output_room(c)) return true;
+    report_output_limit(c);
+    conn_break(&c->conn);
+    return false;
 }
 
 void client_sent(struct conn *conn) {
@@ -293,7 +342,7 @@ static struct client_line line_of(const struct client *c) {
     return line;
 }
 
-/* The put functions write behind `to`, for which there is room, and return the end. */
+/* The put functions write at `to`, where there is room, and return the end. */
 static inline char *put(char *to, struct slice text) {
     memcpy(to, text.ptr, text.len);
     return to + text.len;

@@ -113,8 +113,16 @@ void client_sent(struct conn *conn);
 /* Close the client if its unsent output exceeds a limit. Called after each send, and by the cron for clients that read
  * nothing. */
 void client_limit_output(struct client *c);
-/* Close the client if its replies exceed the hard limit before any of them is sent, however fast it would read. */
-void client_limit_replies(struct client *c);
+/* A range of the client's replies: it refuses what exceeds the hard limit, before any of it is sent, however fast the
+ * client would read. */
+void client_open_replies(const struct client *c, struct conn_range *range);
+/* Close the range, as conn_keep() and conn_push() do. If it has refused bytes, the client gets none of it: keeping
+ * closes the client at once, pushing when the wave's output is sent. */
+void client_keep_replies(struct client *c, struct conn_range *range);
+void client_push_replies(struct client *c, struct conn_range *range);
+/* May so many bytes wait for the end of the client's own command? If not, it gets nothing more, and client_sent()
+ * closes it. */
+bool client_may_owe(struct client *c, size_t bytes);
 /* As client_limit_output(), after a message of another client's command. The client must not be closed there: it gets
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);

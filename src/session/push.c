@@ -38,8 +38,13 @@ static void drop_kept(struct kept *k) {
 
 void push_copy(struct client *to, size_t start, size_t end) {
     if (unlikely(client_is_leaving(to))) return;
+    if (unlikely(conn_arena.refuses)) {
+        conn_break(&to->conn); /* the message is incomplete, and its receiver must not believe that there was none */
+        return;
+    }
     if (unlikely(to == client_current || to == client_writing)) {
-        conn_copy(start, end, &keep_for(to)->bytes);
+        struct buf *bytes = &keep_for(to)->bytes;
+        if (client_may_owe(to, bytes->len + conn_range_bytes(start, end))) conn_copy(start, end, bytes);
         return;
     }
     conn_push_copy(&to->conn, start, end);

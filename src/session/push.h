@@ -1,7 +1,7 @@
 /* Messages to clients that are no reply to them: what is published, and keys that a client-side cache must forget.
  *
  * A message is written at the tail of the output arena, given to each of its receivers by push_copy(), and taken back
- * with conn_truncate(). Usually it goes behind all output that its receiver has. The client whose command is being
+ * with conn_take_back(). Usually it goes behind all output that its receiver has. The client whose command is being
  * executed must not get it yet, since its reply may be half written: the message is kept, and follows the reply. */
 #pragma once
 #include <stdbool.h>

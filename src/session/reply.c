@@ -6,7 +6,7 @@
 #include "net/conn.h"
 #include "net/resp_out.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 
 /* --- scalars --------------------------------------------------------------------------------- */
 
@@ -32,10 +32,10 @@ static void write_error(struct client *c, struct slice text) {
     size_t at = conn_mark() + 1;
     resp_out_line('-', text);
     char *p = conn_arena.data + at;
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; conn_mark() > at && i < text.len; i++)
         if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
     c->flags |= CLIENT_FAILED;
-    stats_count_error(text);
+    server_metrics_count_error(text);
 }
 
 void reply_error(struct client *c, const char *text) {
@@ -139,7 +139,8 @@ static char *put_aggregate(const struct client *c, char *p, char type3, size_t n
 }
 
 static void write_aggregate(const struct client *c, char type3, size_t n) {
-    resp_out_commit(put_aggregate(c, conn_reserve(RESP_OUT_HEADER_MAX), type3, n));
+    if (!conn_has_room(RESP_OUT_HEADER_MAX)) return;
+    resp_out_commit(put_aggregate(c, conn_tail(), type3, n));
 }
 
 static void insert_aggregate(const struct client *c, size_t place, char type3, size_t n) {
@@ -170,6 +171,11 @@ void reply_attribute(struct client *c, size_t pairs) {
 void reply_raw(struct client *c, struct slice protocol) {
     (void)c;
     conn_write(protocol.ptr, protocol.len);
+}
+
+bool reply_would_be_pointless(const struct client *c, size_t bytes) {
+    (void)c;
+    return !conn_has_room(bytes);
 }
 
 size_t reply_hold(struct client *c) {

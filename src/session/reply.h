@@ -7,6 +7,7 @@
 #pragma once
 #include "base/blob.h"
 #include "base/slice.h"
+#include "net/conn.h"
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,16 @@ void reply_set(struct client *c, size_t elements);
 void reply_push(struct client *c, size_t elements);
 void reply_attribute(struct client *c, size_t pairs);
 void reply_raw(struct client *c, struct slice protocol); /* already encoded */
+
+/* Nobody will read this reply: it is over the client's limit, or memory cannot hold it. What is still replied is
+ * dropped, and the client is closed. A command that does nothing but reply ends early. */
+static inline bool reply_is_pointless(const struct client *c) {
+    (void)c;
+    return conn_arena.refuses;
+}
+/* As reply_is_pointless(), for a command that collects its reply before it writes it: would a reply of so many bytes
+ * be one? */
+bool reply_would_be_pointless(const struct client *c, size_t bytes);
 
 /* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. The place is
  * valid until the reply ends. The header is put before the elements: O(bytes written since reply_hold()). */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/num.h"
+#include "base/rand.h"
 #include "base/worker.h"
 #include "ds/wheel.h"
 #include "store/evict.h"
@@ -18,6 +19,7 @@
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
 #define RANDOM_TRIES 1000 /* keys past their deadline that one db_random() removes at most: less than 1 ms */
+#define RANDOM_LINES 4096 /* lines of the table that it searches after that: about 1 ms */
 
 struct db_hooks db_hooks;
 struct db_metrics db_metrics;
@@ -65,7 +67,7 @@ static inline __attribute__((always_inline)) struct entry *find_entry(const stru
 }
 
 bool db_is_due(const struct entry *e) {
-    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e) && !expire_suspended;
+    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e) && !expire_is_ignored();
 }
 
 static __attribute__((noinline)) struct entry *read_miss(struct db *db, const struct key *key) {
@@ -83,17 +85,23 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
     entry_free(e);
 }
 
+/* The one door for an entry that is due: whatever meets one brings it here, and it goes if nothing speaks against it.
+ * Only a look-up for writing does not ask, as it needs the place. */
+static void retire(struct db *db, struct entry *e, uint64_t hash) {
+    if (!expire_holds) remove_expired(db, e, hash);
+}
+
 static inline struct entry *find_live(struct db *db, const struct key *key) {
     struct entry *e = find_entry(db, key);
     if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
-        remove_expired(db, e, key->hash);
+        retire(db, e, key->hash);
         return NULL;
     }
     return e;
 }
 
 struct entry *db_read(struct db *db, const struct key *key) {
-    struct entry *e = unlikely(expire_held) ? db_peek(db, key) : find_live(db, key);
+    struct entry *e = find_live(db, key);
     if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
     evict_touch(e);
@@ -101,7 +109,11 @@ struct entry *db_read(struct db *db, const struct key *key) {
 }
 
 struct entry *db_write(struct db *db, const struct key *key) {
-    struct entry *e = find_live(db, key);
+    struct entry *e = find_entry(db, key);
+    if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
+        remove_expired(db, e, key->hash);
+        return NULL;
+    }
     if (e) evict_touch(e);
     return e;
 }
@@ -126,11 +138,27 @@ const struct table *db_members(const struct db *db, const struct key *key) {
     return ops->members ? ops->members(entry_pointer(e)) : NULL;
 }
 
+static void keep_live(void *ctx, void *record) {
+    struct entry **live = ctx;
+    if (!db_is_due(record)) *live = record;
+}
+
+/* Where hardly any entry is alive: search some lines of the table in their order, from a random one on. */
+static struct entry *random_live(const struct db *db) {
+    struct entry *live = NULL;
+    uint64_t cursor = rand_u64() >> 16;
+    for (int lines = 0; !live && lines < RANDOM_LINES; lines++)
+        cursor = table_scan(&db->keys, cursor, keep_live, &live);
+    return live;
+}
+
 struct entry *db_random(struct db *db) {
-    struct entry *e;
-    for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
-        remove_expired(db, e, entry_hash(e));
-    return e;
+    for (int tries = 0; tries < RANDOM_TRIES; tries++) {
+        struct entry *e = table_random(&db->keys);
+        if (!e || !db_is_due(e)) return e;
+        retire(db, e, entry_hash(e));
+    }
+    return random_live(db);
 }
 
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx) {
@@ -318,7 +346,7 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 
 void db_init(int databases) {
     assert(!dbs && databases > 0);
-    expire_init(remove_expired);
+    expire_init(retire);
     n_dbs = databases;
     dbs = alloc_zero((size_t)databases * sizeof *dbs);
     for (int i = 0; i < databases; i++) {

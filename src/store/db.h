@@ -1,8 +1,8 @@
 /* The keyspace: numbered databases, and the only way to change them.
  *
  * db_read() counts hits and misses, db_write() does not. Both set the access clock. Both treat a key past its deadline
- * as absent and remove it; db_look() does only that. After changing a value call db_changed() once: it counts the
- * change and calls the hooks.
+ * as absent and remove it; db_look() does only that. While expiry is held (expire.h) only db_write() removes it. After
+ * changing a value call db_changed() once: it counts the change and calls the hooks.
  *
  * Look-ups, insertions and removals of a key are O(1), apart from freeing a small value. The database owns its entries.
  * A pointer to an entry is valid until the next change of its database; a function that returns an entry may have moved
@@ -135,8 +135,8 @@ void db_empty(struct db *db, bool in_background);
 /* SWAPDB: the databases swap their contents and keep their numbers. O(1). The caller counts the change. */
 void db_swap(int a, int b);
 size_t db_size(const struct db *db); /* keys, those past their deadline included */
-/* A random key; NULL if there is none. Keys past their deadline are removed on the way. After a thousand of them in a
- * row the next key is returned even if it is past its deadline too. */
+/* A random key; NULL if there is none. Keys past their deadline are removed on the way, a thousand at most. NULL may
+ * also mean that after those some 20,000 others in a row are past their deadline. */
 struct entry *db_random(struct db *db);
 /* One step of SCAN: `visit` gets struct entry *. Returns the next cursor; 0 at the end. */
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx);

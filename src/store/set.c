@@ -27,7 +27,7 @@ struct set_options set_options = {512, 128, 64};
 static const struct option set_rows[] = {
     {"set-max-intset-entries", .type = OPTION_I64, .address = &set_options.max_intset_entries, .initial = "512"},
     {"set-max-listpack-entries", .type = OPTION_I64, .address = &set_options.max_listpack_entries, .initial = "128"},
-    {"set-max-listpack-value", .type = OPTION_MEMORY, .address = &set_options.max_listpack_value, .initial = "64"},
+    {"set-max-listpack-value", .type = OPTION_I64, .address = &set_options.max_listpack_value, .initial = "64"},
     {NULL},
 };
 

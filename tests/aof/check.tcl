@@ -72,7 +72,8 @@ with_server {appendonly yes aof-timestamp-enabled yes} {
         spoil $manifest {string map {appendonly.aof.2.incr.aof gone.aof} $bytes}
         lassign [check $manifest] status output
         assert_equal 1 $status
-        assert_match "*Cannot open file [file dirname $manifest]/gone.aof: No such file or directory, aborting...*" $output
+        set gone [file dirname $manifest]/gone.aof
+        assert_match "*Cannot open file $gone: No such file or directory, aborting...*" $output
         spoil $manifest {string map {gone.aof appendonly.aof.2.incr.aof} $bytes}
     }
 

@@ -79,6 +79,8 @@ with_server {enable-protected-configs yes} {
         assert_refused "argument must be a memory value" maxmemory -1
         assert_refused "argument must be a memory value" maxmemory 1gb1
         assert_refused "argument must be a memory or percent value" maxmemory-clients x
+        assert_refused "argument must be between 0 and 9223372036854775807 inclusive" set-max-listpack-value -1
+        assert_refused "argument couldn't be parsed into an integer" set-max-listpack-value 1kb
         assert_refused "percentage argument must be less or equal to 100" maxmemory-clients 101%
         assert_refused "argument must be 'yes' or 'no'" appendonly maybe
         assert_refused "argument(s) must be one of the following: everysec, always, no" appendfsync sometimes

@@ -8,7 +8,7 @@
 #include "catalog/catalog.h"
 #include "conf/config.h"
 #include "process/process.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,9 +168,9 @@ static void percentiles_are_an_option(void **state) {
 static void errors_are_shown_by_code(void **state) {
     (void)state;
     expect_info("errorstats", "# Errorstats\r\n");
-    stats_count_error(SLICE("WRONGTYPE Operation"));
-    stats_count_error(SLICE("ERR syntax error"));
-    stats_count_error(SLICE("WRONGTYPE Operation"));
+    server_metrics_count_error(SLICE("WRONGTYPE Operation"));
+    server_metrics_count_error(SLICE("ERR syntax error"));
+    server_metrics_count_error(SLICE("WRONGTYPE Operation"));
     expect_info("errorstats", "# Errorstats\r\nerrorstat_WRONGTYPE:count=2\r\nerrorstat_ERR:count=1\r\n");
 }
 

@@ -172,6 +172,67 @@ static void what_expires_apart_is_no_unit(void **state) {
     expect_log("3: DEL old; ");
 }
 
+static void always_is_without_a_change(void **state) {
+    (void)state;
+    propagate_begin();
+    propagate_always();
+    end(false);
+    expect_log("3: SET k v; ");
+    propagate_begin(); /* holds for one call */
+    end(false);
+    expect_log("");
+}
+
+/* Keys that no command removed: a DEL of their own, outside of any call. */
+static void keys_that_time_or_memory_removed(void **state) {
+    (void)state;
+    struct key key = {SLICE("old"), 0};
+    db_hooks.expired(&db, &key);
+    db_hooks.evicted(&db, &key);
+    expect_log("3: DEL old; 3: DEL old; ");
+    propagate_begin();
+    db_hooks.expired(&db, &key); /* with the command that met it */
+    end(true);
+    expect_log("3: MULTI; 3: DEL old; 3: SET k v; 3: EXEC; ");
+    propagate_attach(NULL, NULL);
+    assert_null(db_hooks.expired);
+    assert_null(db_hooks.evicted);
+}
+
+/* A sink that is detached inside a unit hears no more of it, and nothing is left of the unit. */
+static void detaching_inside_a_unit(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    propagate_unit_begin();
+    propagate_begin();
+    as("DEL", "a");
+    end(true);
+    propagate_attach(NULL, NULL);
+    propagate_begin();
+    as("DEL", "b");
+    end(true);
+    propagate_unit_end();
+    expect_log("");
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    as("DEL", "c");
+    propagate_attach(NULL, NULL);
+    end(true);
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    propagate_begin();
+    end(true);
+    propagate_attach(NULL, NULL);
+    end(false);
+    expect_log("");
+    assert_false(propagate_in_unit());
+    assert_int_equal(alloc_used(), used);
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    end(true);
+    expect_log("3: SET k v; ");
+}
+
 static void nobody_listens(void **state) {
     (void)state;
     size_t used = alloc_used();
@@ -192,6 +253,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(extras_come_first, attach, detach),
         cmocka_unit_test_setup_teardown(a_unit_of_many_calls, attach, detach),
         cmocka_unit_test_setup_teardown(raw_bytes_survive_being_held, attach, detach),
+        cmocka_unit_test_setup_teardown(always_is_without_a_change, attach, detach),
+        cmocka_unit_test_setup_teardown(keys_that_time_or_memory_removed, attach, detach),
+        cmocka_unit_test_setup_teardown(detaching_inside_a_unit, attach, detach),
         cmocka_unit_test_setup_teardown(what_expires_apart_is_no_unit, attach, detach),
         cmocka_unit_test(nobody_listens),
     };

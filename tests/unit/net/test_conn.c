@@ -274,20 +274,21 @@ static void ranges_of_two(void **state) {
     pair_open(&a);
     pair_open(&b);
     uint64_t writes = conn_metrics.writes;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("one ");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("two ");
-    conn_keep(&a.conn, mark); /* begins where the first range ended: still one range */
-    mark = conn_open();
+    conn_keep(&a.conn, &range); /* begins where the first range ended: still one range */
+    conn_open(&range, CONN_NO_LIMIT);
     say("b");
-    conn_keep(&b.conn, mark);
-    mark = conn_open();
+    conn_keep(&b.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("three"); /* it is behind b's range: moved to chunks */
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
-    conn_keep(&b.conn, mark); /* an empty range */
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
+    conn_keep(&b.conn, &range); /* an empty range */
     assert_int_equal(conn_unsent(&a.conn), 13);
     served = 0;
     conn_flush(count_served);
@@ -305,19 +306,20 @@ static void pushes_nest(void **state) {
     struct pair a, b;
     pair_open(&a);
     pair_open(&b);
-    size_t outer = conn_open();
+    struct conn_range outer, inner;
+    conn_open(&outer, CONN_NO_LIMIT);
     say("reply ");
-    size_t inner = conn_open();
+    conn_open(&inner, CONN_NO_LIMIT);
     say("push");
-    conn_push(&b.conn, inner);
+    conn_push(&b.conn, &inner);
     say("goes on");
-    conn_keep(&a.conn, outer);
-    outer = conn_open();
+    conn_keep(&a.conn, &outer);
+    conn_open(&outer, CONN_NO_LIMIT);
     say(" push to a");
-    conn_push(&a.conn, outer);
-    outer = conn_open();
+    conn_push(&a.conn, &outer);
+    conn_open(&outer, CONN_NO_LIMIT);
     say(" reply again");
-    conn_keep(&a.conn, outer); /* behind the push, not before it */
+    conn_keep(&a.conn, &outer); /* behind the push, not before it */
     conn_flush(NULL);
     expect_peer(&a, "reply goes on push to a reply again");
     expect_peer(&b, "push");
@@ -330,7 +332,8 @@ static void insert_and_truncate(void **state) {
     struct pair p;
     pair_open(&p);
     struct blob *x = blob_filled(BLOB_MIN, 'x'), *y = blob_filled(BLOB_MIN, 'y');
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("<");
     size_t place = conn_mark();
     say("(");
@@ -346,7 +349,7 @@ static void insert_and_truncate(void **state) {
     conn_insert(place, "two:", 4); /* the reference moves with the bytes */
     conn_write_blob(y);
     say(">");
-    conn_keep(&p.conn, mark);
+    conn_keep(&p.conn, &range);
     conn_flush(NULL);
     struct buf got = {0}, expected = {0};
     buf_append_cstr(&expected, "<two:(");
@@ -388,7 +391,8 @@ static void slow_readers(void **state) {
     }
     for (int step = 0; step < 1500; step++) {
         int i = (int)rand_below(2);
-        size_t mark = conn_open();
+        struct conn_range range;
+        conn_open(&range, CONN_NO_LIMIT);
         for (uint64_t parts = rand_below(100) == 0 ? 100 : rand_below(4); parts > 0; parts--) {
             char line[64];
             int len = snprintf(line, sizeof line, "<%d:%d:%llu>", step, i, (unsigned long long)parts);
@@ -402,9 +406,9 @@ static void slow_readers(void **state) {
             }
         }
         if (rand_below(3))
-            conn_keep(&pairs[i].conn, mark);
+            conn_keep(&pairs[i].conn, &range);
         else
-            conn_push(&pairs[i].conn, mark);
+            conn_push(&pairs[i].conn, &range);
         if (rand_below(3) == 0) conn_flush(NULL);
         if (rand_below(20) == 0 && pairs[i].conn.range_len == 0)
             drain(&pairs[i], &got[i]); /* start again with an empty socket */
@@ -441,21 +445,22 @@ static void a_peer_that_has_gone(void **state) {
     pair_open(&b);
     struct blob *blob = blob_filled(BLOB_MIN, 'x');
     close(a.peer);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write_blob(blob);
     say("\r\n");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("fine");
-    conn_keep(&b.conn, mark);
+    conn_keep(&b.conn, &range);
     conn_flush(NULL);
     assert_true(a.conn.flags & CONN_BROKEN);
     assert_int_equal(conn_unsent(&a.conn), 0);
     assert_int_equal(blob->holders, 1);
     expect_peer(&b, "fine");
-    mark = conn_open();
+    conn_open(&range, CONN_NO_LIMIT);
     say("more");
-    conn_keep(&a.conn, mark); /* dropped */
+    conn_keep(&a.conn, &range); /* dropped */
     conn_flush(close_from_sent);
     conn_close(&a.conn);
     pair_close(&b);
@@ -468,12 +473,13 @@ static void closed_while_queued(void **state) {
     struct pair a, b;
     pair_open(&a);
     pair_open(&b);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("never");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("last words");
-    conn_keep(&b.conn, mark);
+    conn_keep(&b.conn, &range);
     conn_close(&a.conn);
     conn_flush(close_from_sent);
     assert_int_equal(b.conn.source.fd, -1);

@@ -165,6 +165,7 @@ static struct slice random_text(char room[4]) {
 static void overlaps_are_found_as_by_comparing_all(void **state) {
     (void)state;
     int found = 0;
+    size_t used = alloc_used();
     for (int round = 0; round < 20000; round++) {
         char rooms[8][4];
         struct slice given[8];
@@ -176,6 +177,7 @@ static void overlaps_are_found_as_by_comparing_all(void **state) {
             struct slice own = random_text(rooms[0]);
             if (!broadcast_overlaps(&l, &own, 1, &got)) broadcast_join(&l, &own, 1);
         }
+        if (rand_below(4) == 0) join(&l, "");
         for (size_t i = 0; i < n; i++)
             given[i] = random_text(rooms[i]);
         bool expected = plain_overlaps(&l, given, n, &first, &is_new);
@@ -189,6 +191,7 @@ static void overlaps_are_found_as_by_comparing_all(void **state) {
         }
         broadcast_leave(&l);
     }
+    assert_int_equal(alloc_used(), used);
     assert_true(found > 2000 && found < 18000);
 }
 

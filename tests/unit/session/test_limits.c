@@ -1,4 +1,4 @@
-/* The options of limits: output limits are read, shown and written per class, and the default is no line of the file. */
+/* The options of limits: output limits are read, shown, written per class; the default is no line of the file. */
 #include "base/buf.h"
 #include "base/module.h"
 #include "base/option.h"

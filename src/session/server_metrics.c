@@ -1,6 +1,7 @@
-/* Error counts and rates. Error codes are few, so a list searched from its front is enough; an
- * attacker who makes up codes (possible once scripts come) fills at most ERROR_CODES entries. */
-#include "session/stats.h"
+/* See server_metrics.h. Invariant: no two entries of errors[] have the same code. Codes are few, so the list is
+ * searched from its front; a client that makes up codes (possible when scripts come) fills at most ERROR_CODES
+ * entries. */
+#include "session/server_metrics.h"
 #include "base/clock.h"
 #include "catalog/catalog.h"
 #include "net/conn.h"
@@ -11,7 +12,7 @@
 #define ERROR_CODE_MAX 64
 #define RATE_SAMPLES 16
 
-struct stats stats;
+struct server_metrics server_metrics;
 
 static struct {
     char code[ERROR_CODE_MAX];
@@ -20,8 +21,8 @@ static struct {
 } errors[ERROR_CODES];
 static size_t error_codes;
 
-void stats_count_error(struct slice text) {
-    stats.errors++;
+void server_metrics_count_error(struct slice text) {
+    server_metrics.errors++;
     const char *blank = memchr(text.ptr, ' ', text.len);
     size_t len = blank ? (size_t)(blank - text.ptr) : text.len;
     if (len == 0 || len >= ERROR_CODE_MAX) return;
@@ -36,11 +37,11 @@ void stats_count_error(struct slice text) {
     errors[error_codes++].count = 1;
 }
 
-size_t stats_error_count(void) {
+size_t server_metrics_error_codes(void) {
     return error_codes;
 }
 
-void stats_error_at(size_t i, struct slice *code, uint64_t *count) {
+void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count) {
     *code = slice_of(errors[i].code, errors[i].len);
     *count = errors[i].count;
 }
@@ -48,17 +49,17 @@ void stats_error_at(size_t i, struct slice *code, uint64_t *count) {
 /* --- rates ----------------------------------------------------------------------------------- */
 
 static struct {
-    uint64_t last[STATS_RATES];
-    uint64_t samples[STATS_RATES][RATE_SAMPLES];
-    int64_t last_us;
-    unsigned next;
+    uint64_t last[RATES]; /* the totals at the last sample */
+    uint64_t samples[RATES][RATE_SAMPLES];
+    int64_t last_us; /* monotonic; 0: there was no sample */
+    unsigned next;   /* the sample to be replaced */
 } rates;
 
-void stats_sample(void) {
-    uint64_t now[STATS_RATES] = {stats.commands, conn_metrics.bytes_in, conn_metrics.bytes_out, stats.turns,
-                                 stats.turn_ticks};
+void server_metrics_sample(void) {
+    uint64_t now[RATES] = {server_metrics.commands, conn_metrics.bytes_in, conn_metrics.bytes_out, server_metrics.turns,
+                           server_metrics.turn_ticks};
     int64_t now_us = clock_mono_us(), passed_us = now_us - rates.last_us;
-    for (int i = 0; i < STATS_RATES; i++) {
+    for (int i = 0; i < RATES; i++) {
         uint64_t delta = now[i] >= rates.last[i] ? now[i] - rates.last[i] : now[i];
         if (rates.last_us && passed_us > 0) rates.samples[i][rates.next] = delta * 1000000 / (uint64_t)passed_us;
         rates.last[i] = now[i];
@@ -67,16 +68,16 @@ void stats_sample(void) {
     rates.last_us = now_us;
 }
 
-uint64_t stats_rate(enum stats_rate rate) {
+uint64_t server_metrics_rate(enum server_rate rate) {
     uint64_t sum = 0;
     for (int i = 0; i < RATE_SAMPLES; i++)
         sum += rates.samples[rate][i];
     return sum / RATE_SAMPLES;
 }
 
-void stats_reset(void) {
-    int64_t started_ms = stats.started_ms;
-    stats = (struct stats){.started_ms = started_ms};
+void server_metrics_reset(void) {
+    int64_t started_ms = server_metrics.started_ms;
+    server_metrics = (struct server_metrics){.started_ms = started_ms};
     error_codes = 0;
     memset(&rates, 0, sizeof rates);
     catalog_reset_stats();

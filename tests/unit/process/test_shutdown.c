@@ -1,0 +1,279 @@
+/* The end: it is carried out at the end of a turn, may fail or be taken back, and signals ask for it as their options
+ * say. What the end does to sockets, the pid file and waiting clients is a fake. */
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/module.h"
+#include "catalog/command_row.h"
+#include "conf/config.h"
+#include "exec/block.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "process/listen.h"
+#include "process/process.h"
+#include "process/shutdown.h"
+#include "session/client.h"
+#include "session/request.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+extern const struct module shutdown_module;
+
+/* --- fakes ----------------------------------------------------------------------------------- */
+
+static struct buf done; /* what was called, in order */
+
+static void expect_done(const char *expected) {
+    buf_append(&done, "", 1);
+    assert_string_equal(done.data, expected);
+    buf_free(&done);
+}
+
+void block_postpone(struct request *r) {
+    (void)r;
+    buf_append_cstr(&done, "postpone ");
+}
+void block_resume_all(void) {
+    buf_append_cstr(&done, "resume ");
+}
+void process_notify(const char *state) {
+    buf_printf(&done, "%.8s ", state);
+}
+void process_remove_pid_file(void) {
+    buf_append_cstr(&done, "pid ");
+}
+void listen_stop(void) {
+    buf_append_cstr(&done, "listen ");
+}
+
+static bool saved = true;
+
+static bool save(unsigned flags) {
+    buf_printf(&done, "save:%u ", flags);
+    return saved;
+}
+
+/* Take turns until the loop ends, at most a few. */
+static int turns;
+
+static int turn(void) {
+    shutdown_turn();
+    if (++turns > 3) loop_stop();
+    return 0;
+}
+
+static bool ends(void) {
+    turns = 0;
+    loop_run(turn);
+    return turns <= 3;
+}
+
+/* Send SHUTDOWN with these words; returns the reply, "" if there is none. Valid until the next. */
+static const char *shutdown_with(struct client *c, const char *words) {
+    static char reply[100], copy[100];
+    struct slice argv[8] = {SLICE("shutdown")};
+    struct request r = {.client = c, .argv = argv, .argc = 1};
+    snprintf(copy, sizeof copy, "%s", words);
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+        argv[r.argc++] = slice_cstr(word);
+    size_t mark = conn_mark();
+    shutdown_module.commands->body(&r);
+    snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - mark), conn_arena.data ? conn_arena.data + mark : "");
+    conn_truncate(mark);
+    return reply;
+}
+
+static void set(const char *name, const char *value) {
+    struct config_error error;
+    assert_true(config_set((struct slice[]){slice_cstr(name), slice_cstr(value)}, 1, true, &error));
+}
+
+/* A test that ends the loop does it in a child, since that is for ever. */
+static void in_a_child(void (*test)(void)) {
+    fflush(NULL);
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        test();
+        _exit(0); /* a failed assertion has not come here */
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+#define REQUIRE(condition)                           \
+    do {                                             \
+        if (!(condition)) _exit(__LINE__ % 255 + 1); \
+    } while (0)
+
+static bool was_done(const char *expected) {
+    bool same = slice_eq(buf_slice(&done), slice_cstr(expected));
+    buf_free(&done);
+    return same;
+}
+
+/* --- tests ----------------------------------------------------------------------------------- */
+
+static void end_after_saving(void) {
+    struct client c = {.resp = 2};
+    REQUIRE(strcmp(shutdown_with(&c, "NoSave now"), "") == 0);
+    REQUIRE(shutdown_is_requested() && c.flags & CLIENT_ENDING);
+    REQUIRE(ends() && turns == 1);
+    REQUIRE(was_done("postpone save:6 "));
+    shutdown_turn(); /* once is enough */
+    REQUIRE(was_done(""));
+    shutdown_finish();
+    REQUIRE(was_done("STOPPING pid listen "));
+}
+
+static void a_shutdown_ends_the_loop_after_saving(void **state) {
+    (void)state;
+    in_a_child(end_after_saving);
+}
+
+static void end_without_saving(void) {
+    struct client c = {.resp = 2};
+    saved = false;
+    shutdown_with(&c, "force");
+    REQUIRE(ends());
+    REQUIRE(was_done("postpone save:8 "));
+}
+
+static void end_with_nothing_to_save(void) {
+    shutdown_before_end = NULL;
+    shutdown_request(0);
+    REQUIRE(ends());
+}
+
+static void a_forced_shutdown_cannot_fail(void **state) {
+    (void)state;
+    in_a_child(end_without_saving);
+    in_a_child(end_with_nothing_to_save);
+}
+
+static void a_failed_shutdown_lets_clients_go_on(void **state) {
+    (void)state;
+    struct client c = {.resp = 2};
+    saved = false;
+    assert_string_equal(shutdown_with(&c, "save"), "");
+    assert_false(ends());
+    expect_done("postpone save:1 resume ");
+    assert_false(shutdown_is_requested());
+    /* Its request is run again. */
+    assert_string_equal(shutdown_with(&c, "save"), "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+    assert_int_equal(c.flags & CLIENT_ENDING, 0);
+    expect_done("");
+    saved = true;
+}
+
+static void a_shutdown_can_be_taken_back(void **state) {
+    (void)state;
+    struct client c = {.resp = 2}, other = {.resp = 2};
+    assert_string_equal(shutdown_with(&other, "abort"), "-ERR No shutdown in progress.\r\n");
+    shutdown_with(&c, "");
+    assert_string_equal(shutdown_with(&other, "ABORT"), "+OK\r\n");
+    assert_false(shutdown_is_requested());
+    assert_false(ends());
+    expect_done("postpone resume ");
+}
+
+static void words_that_do_not_go_together_are_refused(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"save nosave", "abort now", "nosave abort", "later", "now now wrong"};
+    struct client c = {.resp = 2};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_string_equal(shutdown_with(&c, wrong[i]), "-ERR syntax error\r\n");
+    assert_false(shutdown_is_requested());
+}
+
+static void the_options_of_signals_are_checked(void **state) {
+    (void)state;
+    struct config_error error;
+    struct slice pair[] = {SLICE("shutdown-on-sigterm"), SLICE("save nosave")};
+    assert_false(config_set(pair, 1, true, &error));
+    pair[0] = SLICE("shutdown-on-sigint");
+    assert_false(config_set(pair, 1, true, &error));
+    assert_string_equal(error.text, "shutdown options SAVE and NOSAVE can't be used simultaneously");
+    set("shutdown-on-sigint", "force save");
+    set("shutdown-on-sigterm", "nosave now");
+}
+
+static void get_sigterm(void) {
+    raise(SIGTERM);
+    REQUIRE(!shutdown_is_requested()); /* the turn does it */
+    REQUIRE(ends());
+    REQUIRE(was_done("save:6 "));
+}
+
+static void get_sigint(void) {
+    raise(SIGINT);
+    REQUIRE(ends());
+    REQUIRE(was_done("save:9 "));
+}
+
+static void get_others(void) {
+    raise(SIGHUP);
+    raise(SIGPIPE);
+    REQUIRE(!ends());
+    REQUIRE(was_done(""));
+}
+
+/* A failed shutdown takes the signal back, so that the next one asks again. */
+static void get_sigterm_twice(void) {
+    saved = false;
+    raise(SIGTERM);
+    REQUIRE(!ends());
+    REQUIRE(was_done("save:6 resume "));
+    raise(SIGTERM);
+    REQUIRE(!ends());
+    REQUIRE(was_done("save:6 resume "));
+}
+
+static void signals_ask_for_the_end(void **state) {
+    (void)state;
+    in_a_child(get_sigterm);
+    in_a_child(get_sigint);
+    in_a_child(get_others);
+    in_a_child(get_sigterm_twice);
+}
+
+static void a_second_sigint_ends_the_process_at_once(void **state) {
+    (void)state;
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGINT);
+        raise(SIGINT);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+}
+
+int main(void) {
+    if (!loop_init(16)) return 1;
+    config_register(shutdown_module.options);
+    log_set_level(LOG_NOTHING);
+    shutdown_before_end = save;
+    shutdown_watch_signals();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_shutdown_ends_the_loop_after_saving),
+        cmocka_unit_test(a_forced_shutdown_cannot_fail),
+        cmocka_unit_test(a_failed_shutdown_lets_clients_go_on),
+        cmocka_unit_test(a_shutdown_can_be_taken_back),
+        cmocka_unit_test(words_that_do_not_go_together_are_refused),
+        cmocka_unit_test(the_options_of_signals_are_checked),
+        cmocka_unit_test(signals_ask_for_the_end),
+        cmocka_unit_test(a_second_sigint_ends_the_process_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
