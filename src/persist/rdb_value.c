@@ -303,8 +303,7 @@ static const char *structure_of(unsigned type) {
 
 void rdb_log_broken(const struct rdb_in *in, unsigned type) {
     const char *structure = structure_of(type);
-    if (structure && in->result == RDB_CORRUPT)
-        log_warning("%s integrity check failed: %s.", structure, in->message);
+    if (structure && in->result == RDB_CORRUPT) log_warning("%s integrity check failed: %s.", structure, in->message);
 }
 
 /* --- Payloads ---------------------------------------------------------------------------------- */

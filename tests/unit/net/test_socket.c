@@ -195,10 +195,13 @@ static void limit_on_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ipv4),         cmocka_unit_test(ipv6),
-        cmocka_unit_test(unix_sockets), cmocka_unit_test(failures_name_their_step),
+        cmocka_unit_test(ipv4),
+        cmocka_unit_test(ipv6),
+        cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(failures_name_their_step),
         cmocka_unit_test(the_mode_holds_from_the_beginning),
-        cmocka_unit_test(keepalive),    cmocka_unit_test(limit_on_files),
+        cmocka_unit_test(keepalive),
+        cmocka_unit_test(limit_on_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
