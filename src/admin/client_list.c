@@ -120,7 +120,7 @@ static void list_clients(struct request *r, enum client_kind kind) {
         loop_timer_start(&slice_timer, 0);
         return;
     }
-    while (l->cursor)
+    while (l->cursor && !reply_would_be_pointless(r->client, l->text.len))
         write_slice(l);
     reply_listing(r->client);
     listing_end(r->client);
@@ -130,7 +130,7 @@ static void list_clients(struct request *r, enum client_kind kind) {
 
 static void list_ids(struct request *r) {
     struct buf text = {0};
-    for (int i = 3; i < r->argc; i++) {
+    for (int i = 3; i < r->argc && !reply_would_be_pointless(r->client, text.len); i++) {
         int64_t id;
         if (!num_parse_i64(r->argv[i], &id)) {
             reply_error(r->client, "ERR Invalid client ID");

@@ -169,7 +169,7 @@ static void command_info(struct request *r) {
         return;
     }
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found)
             reply_info(r->client, found);
@@ -305,7 +305,7 @@ static void command_docs(struct request *r) {
         return;
     }
     size_t place = reply_hold(c), count = 0;
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(c); i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found == NULL) continue;
         reply_docs(c, found);

@@ -21,6 +21,7 @@
 #include "base/likely.h"
 #include "base/log.h"
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,6 +155,18 @@ bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
     return false;
 }
 
+int alloc_get_setting(const char *name, int64_t *value) {
+    (void)name;
+    (void)value;
+    return ENOENT;
+}
+
+int alloc_set_setting(const char *name, int64_t value) {
+    (void)name;
+    (void)value;
+    return ENOENT;
+}
+
 void alloc_purge(void) {}
 
 void alloc_decay(void) {}
@@ -281,6 +294,23 @@ const char *alloc_library(void) {
 bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
     malloc_stats_print(write, ctx, NULL);
     return true;
+}
+
+/* Settings have 8, 4 or 1 bytes: jemalloc refuses a wrong size with EINVAL. Their bytes are little-endian. */
+int alloc_get_setting(const char *name, int64_t *value) {
+    int error = EINVAL;
+    for (size_t bytes = sizeof *value; bytes > 0 && error == EINVAL; bytes /= 2) {
+        *value = 0;
+        error = mallctl(name, value, &(size_t){bytes}, NULL, 0);
+    }
+    return error;
+}
+
+int alloc_set_setting(const char *name, int64_t value) {
+    int error = EINVAL;
+    for (size_t bytes = sizeof value; bytes > 0 && error == EINVAL; bytes /= 2)
+        error = mallctl(name, NULL, NULL, &value, bytes);
+    return error;
 }
 
 void alloc_purge(void) {

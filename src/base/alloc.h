@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The bytes that an allocation of n takes: 8, then steps of 16 up to 128, then four steps per doubling. n and
  * alloc_class(n) are interchangeable in every call below. */
@@ -47,6 +48,9 @@ void alloc_read_stats(struct alloc_stats *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
 /* The allocator's own report, written part by part. False: libc has none. It walks all arenas: milliseconds. */
 bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx);
+/* A number among jemalloc's settings, by the name that its manual gives it. 0, or an errno value; ENOENT under libc. */
+int alloc_get_setting(const char *name, int64_t *value);
+int alloc_set_setting(const char *name, int64_t value);
 void alloc_purge(void); /* give unused pages back to the kernel */
 void alloc_decay(void); /* the same for pages unused for a second; call it some times per second */
 /* Let a background thread of jemalloc return pages too: the option jemalloc-bg-thread. */

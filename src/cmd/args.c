@@ -134,7 +134,3 @@ bool args_draw_options(struct client *c, const struct slice *argv, int argc, con
     if (*count >= -INT64_MAX / 2 && *count <= INT64_MAX / 2) return true;
     return args_refuse(c, "ERR value is out of range");
 }
-
-bool args_draws(struct client *c, int64_t count) {
-    return count >= -ARGS_DRAWS_MAX || args_refuse(c, "ERR value is out of range");
-}

@@ -56,6 +56,3 @@ bool args_scan(struct client *c, const struct slice *argv, int argc, struct slic
                struct slice *type);
 /* The arguments of HRANDFIELD and ZRANDMEMBER behind the key: a count, and optionally this word. */
 bool args_draw_options(struct client *c, const struct slice *argv, int argc, const char *word, int64_t *count);
-/* Draws with repetition (a negative count) that one command may reply; Redis would go on until memory ends. */
-#define ARGS_DRAWS_MAX (1 << 24)
-bool args_draws(struct client *c, int64_t count);

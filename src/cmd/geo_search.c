@@ -184,6 +184,8 @@ struct hit {
 struct hits {
     struct hit *list;
     size_t n, room;
+    struct client *reader; /* all hits are replied to it, in reply_bytes or more; NULL: not all of them, or stored */
+    size_t reply_bytes;
 };
 
 static struct slice member_of(const struct hit *h) {
@@ -206,11 +208,13 @@ static void find_in_range(const struct search *s, const struct geohash_range *ra
     if (span.n == 0) return;
     zset_walk_from(&w, s->source, span.first);
     for (size_t i = 0; i < span.n && hits->n < limit && zset_walk_next(&w); i++) {
+        if (hits->reader && reply_would_be_pointless(hits->reader, hits->reply_bytes)) return;
         struct hit *h = next_hit(hits);
         h->point = geohash_decode(w.score);
         if (!geohash_within(&s->shape, h->point, &h->distance)) continue;
         h->score = w.score;
         h->number = hits->n++;
+        hits->reply_bytes += w.member.len;
         h->member = w.member;
         if (w.member.ptr != w.digits) continue;
         memcpy(h->digits, w.digits, w.member.len);
@@ -232,8 +236,8 @@ static int compare_farthest_first(const void *a, const void *b) {
 }
 
 /* All hits to reply, in their order. The caller frees the list. */
-static struct hits find_hits(const struct search *s) {
-    struct hits hits = {NULL, 0, 0};
+static struct hits find_hits(struct client *c, const struct search *s) {
+    struct hits hits = {.reader = s->stores || s->count ? NULL : c};
     struct geohash_range ranges[GEOHASH_RANGES];
     size_t count = s->count ? (size_t)s->count : SIZE_MAX, limit = s->any ? count : SIZE_MAX;
     int n = geohash_cover(&s->shape, ranges);
@@ -259,7 +263,7 @@ static int64_t hash_of_score(double score) {
 static void reply_hits(struct client *c, const struct search *s, const struct hits *hits) {
     size_t with = (size_t)s->with_distance + s->with_hash + s->with_point;
     reply_array(c, hits->n);
-    for (size_t i = 0; i < hits->n; i++) {
+    for (size_t i = 0; i < hits->n && !reply_is_pointless(c); i++) {
         const struct hit *h = &hits->list[i];
         if (with) reply_array(c, with + 1);
         reply_bulk(c, member_of(h));
@@ -286,8 +290,8 @@ static void run_search(struct request *r, enum form form, bool may_store) {
     struct key source = form == SEARCH_STORE ? key_of(r->argv[2]) : r->key;
     s.source = db_read(c->db, &source);
     if (!lookup_is(c, s.source, ENTRY_ZSET) || !parse_search(r, &s)) return;
-    struct hits hits = {NULL, 0, 0};
-    if (s.source) hits = find_hits(&s);
+    struct hits hits = {.list = NULL};
+    if (s.source) hits = find_hits(c, &s);
     if (s.stores) {
         store_hits(c, &s, &hits);
     } else {

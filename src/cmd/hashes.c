@@ -72,7 +72,7 @@ static void hmget(struct request *r) {
     struct entry *e;
     if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++)
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++)
         reply_field(r->client, e, r->argv[i]);
 }
 
@@ -122,7 +122,7 @@ static void hgetall(struct request *r) {
     reply_map(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
-    while (fieldmap_iter_next(&it, &pair)) {
+    while (fieldmap_iter_next(&it, &pair) && !reply_is_pointless(c)) {
         reply_bulk(c, pair.name);
         reply_bulk(c, pair.value);
     }
@@ -137,7 +137,7 @@ static void reply_names_or_values(struct request *r, bool values) {
     reply_array(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
-    while (fieldmap_iter_next(&it, &pair))
+    while (fieldmap_iter_next(&it, &pair) && !reply_is_pointless(c))
         reply_bulk(c, values ? pair.value : pair.name);
 }
 

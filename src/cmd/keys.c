@@ -70,7 +70,7 @@ static void keys(struct request *r) {
     struct table_iter it;
     const struct entry *e;
     table_iter_init(&it, &r->client->db->keys);
-    while ((e = table_iter_next(&it))) {
+    while ((e = table_iter_next(&it)) && !reply_is_pointless(r->client)) {
         struct slice name = entry_key(e);
         if ((!all && !glob_match(pattern, name)) || db_is_due(e)) continue;
         reply_bulk(r->client, name);

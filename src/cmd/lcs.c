@@ -121,7 +121,7 @@ static void reply_matches(struct client *c, const struct lcs *l, uint32_t length
     reply_map(c, 2);
     reply_bulk_cstr(c, "matches");
     size_t place = reply_hold(c), matches = 0, i = l->a.len, j = l->b.len;
-    for (;;) {
+    while (!reply_is_pointless(c)) {
         walk_back(l, &i, &j);
         if (i == 0 || j == 0) break;
         size_t run = 0;

@@ -1,4 +1,5 @@
 /* SCAN: the keys of a database, some at each call (cmd/scan_step.h). */
+#include "base/buf.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -61,11 +62,10 @@ static void remove_due(struct db *db, const struct buf *due) {
 
 static void scan(struct request *r) {
     struct client *c = r->client;
-    struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
+    struct scan s = {.step = {.client = c, .count = SCAN_STEP_COUNT}, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
     if (!args_cursor(c, r->argv[1], &cursor) || !parse_scan_options(r, &s)) return;
-    cursor = scan_step_run(&s.step, &s, cursor, visit_keys);
-    scan_step_reply(&s.step, c, cursor);
+    scan_step_run(&s.step, &s, cursor, visit_keys);
     propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.due);

@@ -19,7 +19,7 @@ static void reply_members(struct client *c, const struct entry *e) {
     struct set_iter it;
     struct listpack_value member;
     set_iter_init(&it, e);
-    while (set_iter_next(&it, &member))
+    while (set_iter_next(&it, &member) && !reply_is_pointless(c))
         lookup_reply(c, member);
 }
 
@@ -132,7 +132,7 @@ static void spop(struct request *r) {
 static void draw_from_set(struct client *c, const struct entry *e, int64_t count) {
     if (count < 0) {
         reply_array(c, (size_t)-count);
-        while (count++ < 0)
+        while (count++ < 0 && !reply_is_pointless(c))
             lookup_reply(c, set_random(e).member);
     } else if ((uint64_t)count >= set_count(e)) {
         reply_array(c, set_count(e));
@@ -159,7 +159,7 @@ static void srandmember(struct request *r) {
         reply_null(c);
     } else if (!e) {
         reply_array(c, 0);
-    } else if (args_draws(c, count)) {
+    } else {
         draw_from_set(c, e, count);
     }
 }

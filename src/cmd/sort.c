@@ -131,6 +131,10 @@ static size_t count_elements(const struct entry *e) {
     return entry_type(e) == ENTRY_SET ? set_count(e) : zset_count(e);
 }
 
+static size_t result_texts(const struct sort *s) {
+    return s->wanted * (s->n_gets ? s->n_gets : 1);
+}
+
 /* Apply LIMIT to n elements: sets `first` and `wanted`. */
 static void apply_limit(struct sort *s, size_t n) {
     size_t start = s->offset < 0 ? 0 : (uint64_t)s->offset < n ? (size_t)s->offset : n;
@@ -196,6 +200,18 @@ static void load_elements(struct sort *s, const struct entry *e) {
         load_zset(s, e, first, count, ranged && s->descending);
     }
     if (ranged) s->first = 0;
+}
+
+#define NULL_BYTES 3 /* of the shortest text of a reply: a null in RESP3 */
+#define BULK_BYTES 6 /* of the shortest bulk */
+
+/* A lower bound for the bytes of the reply: exact lengths are known if all elements are what is replied. */
+static size_t least_reply_bytes(const struct sort *s) {
+    if (s->n_gets || s->wanted < s->n) return result_texts(s) * NULL_BYTES;
+    size_t bytes = s->n * BULK_BYTES;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->elements[i].ptr) bytes += s->elements[i].len;
+    return bytes;
 }
 
 /* --- Weights --------------------------------------------------------------------------------- */
@@ -332,6 +348,10 @@ static struct listpack_value sorted_element(const struct sort *s, size_t i) {
 
 /* --- The result ------------------------------------------------------------------------------ */
 
+static bool is_pointless(const struct sort *s) {
+    return !s->store.ptr && reply_is_pointless(s->client);
+}
+
 /* Reply a text of the result, or add it to what is stored. ptr NULL: GET found nothing. */
 static void emit_text(struct sort *s, struct slice text) {
     if (s->store.ptr) {
@@ -347,7 +367,7 @@ static void emit_text(struct sort *s, struct slice text) {
 
 static void emit_elements(struct sort *s) {
     char digits[NUM_I64_MAX];
-    for (size_t i = s->first; i < s->first + s->wanted; i++)
+    for (size_t i = s->first; i < s->first + s->wanted && !is_pointless(s); i++)
         emit_text(s, listpack_value_text(sorted_element(s, i), digits));
 }
 
@@ -361,7 +381,7 @@ static void emit_found(struct sort *s, struct sort_batch *batch) {
 static void emit_gets(struct sort *s) {
     struct sort_batch batch = {.db = s->client->db};
     for (size_t i = s->first; i < s->first + s->wanted; i++) {
-        for (size_t g = 0; g < s->n_gets; g++) {
+        for (size_t g = 0; g < s->n_gets && !is_pointless(s); g++) {
             sort_batch_add(&batch, &s->gets[g], sorted_element(s, i));
             if (batch.count == LOOKUP_AHEAD) emit_found(s, &batch);
         }
@@ -399,7 +419,7 @@ static void store_sorted(struct sort *s) {
 }
 
 static void give_result(struct sort *s) {
-    if (!s->store.ptr) reply_array(s->client, s->wanted * (s->n_gets ? s->n_gets : 1));
+    if (!s->store.ptr) reply_array(s->client, result_texts(s));
     if (s->n_gets) {
         emit_gets(s);
     } else {
@@ -418,6 +438,7 @@ static void run_sort(struct sort *s, struct request *r) {
     const char *locale = setlocale(LC_COLLATE, NULL);
     s->collate = s->alpha && !s->store.ptr && strcmp(locale, "C") != 0 && strcmp(locale, "POSIX") != 0;
     load_elements(s, e);
+    if (!s->store.ptr && reply_would_be_pointless(s->client, least_reply_bytes(s))) return;
     if (!s->nosort && !put_in_order(s)) {
         reply_error(s->client, "ERR One or more scores can't be converted into double");
         return;

@@ -227,7 +227,7 @@ static void mget(struct request *r) {
     struct client *c = r->client;
     struct key keys[LOOKUP_AHEAD];
     reply_array(c, (size_t)r->argc - 1);
-    for (int i = 1, n; i < r->argc; i += n) {
+    for (int i = 1, n; i < r->argc && !reply_is_pointless(c); i += n) {
         n = lookup_ahead(c->db, r->argv + i, r->argc - i, 1, keys);
         for (int k = 0; k < n; k++) {
             struct entry *e = db_read(c->db, &keys[k]);

@@ -133,8 +133,10 @@ static void reply_span(struct client *c, const struct entry *e, struct zset_span
     zsets_reply_array(c, span.n, s->with_scores);
     if (span.n == 0) return;
     zset_walk_from(&w, e, s->reverse ? span.first + span.n : span.first);
-    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++)
+    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
+        if (reply_is_pointless(c)) return;
         zsets_reply_member(c, w.member, w.score, s->with_scores);
+    }
 }
 
 static void reply_range(struct request *r, enum range_kind kind, bool reverse) {

@@ -34,7 +34,7 @@ static int compare_ranks(const void *a, const void *b) {
 static void draw_many(struct client *c, const struct entry *e, size_t n, bool with_scores) {
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
-    for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w); left--) {
+    for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w) && !reply_is_pointless(c); left--) {
         if (rand_below(left) >= n) continue;
         zsets_reply_member(c, w.member, w.score, with_scores);
         n--;
@@ -53,7 +53,7 @@ static void draw_few(struct client *c, const struct entry *e, size_t n, bool wit
             if (ranks[i] != ranks[have - 1]) ranks[have++] = ranks[i];
         }
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !reply_is_pointless(c); i++)
         reply_at_rank(c, e, ranks[i], with_scores);
     alloc_put(ranks, n * sizeof *ranks);
 }
@@ -86,7 +86,7 @@ static void zrandmember(struct request *r) {
         reply_null(c);
     } else if (!e) {
         reply_array(c, 0);
-    } else if (args_draws(c, n)) {
+    } else {
         draw_from_zset(c, e, n, r->argc == 4);
     }
 }

@@ -130,7 +130,7 @@ void zsets_reply_each(struct request *r, void (*found)(struct client *c, double 
     double score;
     if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     reply_array(c, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(c); i++) {
         if (e && (i - 2) % AHEAD == 0) zset_prefetch(e, r->argv + i, r->argc - i, 1);
         if (e && zset_score(e, r->argv[i], &score)) {
             found(c, score);

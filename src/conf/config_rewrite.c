@@ -30,8 +30,8 @@ struct pending {
     bool force;       /* append them even if the old file does not name the option */
 };
 
-static void collect(const struct option *o, struct pending *p) {
-    p->force = !directive_is_initial(o);
+static void collect(const struct option *o, bool all, struct pending *p) {
+    p->force = all || !directive_is_initial(o);
     if (o->lines) {
         o->lines(&p->lines);
         return;
@@ -161,7 +161,7 @@ static bool replace_file(const char *path, mode_t mode, struct slice bytes) {
     return false;
 }
 
-bool config_rewrite(void) {
+static bool rewrite(bool all_options) {
     struct buf old = {0}, new = {0};
     mode_t mode = 0644;
     if (!read_old(config_path(), &old, &mode)) {
@@ -171,7 +171,7 @@ bool config_rewrite(void) {
     size_t bytes = config_count() * sizeof(struct pending);
     struct pending *all = alloc_zero(bytes);
     for (size_t i = 0; i < config_count(); i++) {
-        collect(config_at(i), &all[i]);
+        collect(config_at(i), all_options, &all[i]);
     }
     compose(buf_slice(&old), all, &new);
     bool fine = replace_file(config_path(), mode, buf_slice(&new));
@@ -184,4 +184,12 @@ bool config_rewrite(void) {
     buf_free(&new);
     errno = reason;
     return fine;
+}
+
+bool config_rewrite(void) {
+    return rewrite(false);
+}
+
+bool config_rewrite_all(void) {
+    return rewrite(true);
 }

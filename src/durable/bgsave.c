@@ -10,12 +10,12 @@
 #include "conf/config.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "durable/snapshot_lock.h"
 #include "persist/child.h"
-#include "persist/files.h"
+#include "persist/temp_file.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,22 +48,16 @@ bool bgsave_stops_writes(void) {
 
 static int save_in_child(void *ctx) {
     (void)ctx;
-    return snapshot_save() ? 0 : 1;
-}
-
-static void remove_temp_file(pid_t pid) {
-    char name[64];
-    snprintf(name, sizeof name, "temp-%d.rdb", (int)pid);
-    if (files_exists("", name)) files_remove_later("", name);
+    return snapshot_write(temp_file_name(TEMP_BGSAVE)) ? 0 : 1;
 }
 
 static void save_done(void *ctx, const struct child_end *end) {
     (void)ctx;
     int64_t now_s = time(NULL);
+    temp_file_drop(TEMP_BGSAVE);
     if (end->signal) {
         log_warning("Background saving terminated by signal %d", end->signal);
-        remove_temp_file(end->pid);
-        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* child_kill() sends SIGUSR1: no failure */
+        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* it was not wanted any more: no failure */
     } else if (end->status) {
         log_warning("Background saving error");
         bgsave_status.failed = true;
@@ -99,8 +93,10 @@ bool bgsave_start(void) {
     tried_s = time(NULL);
     dirty_before = db_metrics.dirty;
     bgsave_status.scheduled = false;
+    temp_file_choose(TEMP_BGSAVE);
     if (!child_start(&job)) {
         log_warning("Can't save in background: fork: %s", strerror(errno));
+        temp_file_drop(TEMP_BGSAVE);
         bgsave_status.failed = true;
         return false;
     }
@@ -170,6 +166,10 @@ static bool set_save(const char *const *words, int count, const char **error) {
     return true;
 }
 
+static bool apply_save(const char **error) {
+    return snapshot_lock_points(save.count > 0, error);
+}
+
 static void get_save(struct buf *out) {
     for (int i = 0; i < save.count; i++) {
         buf_printf(out, "%s%lld %lld", i ? " " : "", (long long)save.seconds[i], (long long)save.changes[i]);
@@ -184,8 +184,8 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .set = set_save, .get = get_save,
-     .lines = write_save_lines},
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .apply = apply_save,
+     .set = set_save, .get = get_save, .lines = write_save_lines},
     {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
     {NULL},
 };

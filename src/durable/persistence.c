@@ -4,9 +4,11 @@
 #include "catalog/command_row.h"
 #include "durable/bgsave.h"
 #include "durable/snapshot.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "persist/aof.h"
 #include "persist/child.h"
+#include "session/client.h"
 #include "session/reply.h"
 
 static void refuse_second_save(struct client *c) {
@@ -45,19 +47,38 @@ static void bgsave(struct request *r) {
     }
 }
 
+/* The client whose request waits until the worker has prepared the rewrite: only then it is known whether the child can
+ * be started. The request runs again then. */
+static uint64_t rewrite_asker;
+
+static void reply_begun(struct request *r, enum aof_begun begun) {
+    struct client *c = r->client;
+    rewrite_asker = 0;
+    switch (begun) {
+    case AOF_BEGUN: reply_status(c, "Background append only file rewriting started"); break;
+    case AOF_FAILED:
+        reply_error(
+            c, "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
+        break;
+    case AOF_BEGINS:
+        rewrite_asker = c->id;
+        block_postpone(r);
+        break;
+    }
+}
+
 static void bgrewriteaof(struct request *r) {
     struct client *c = r->client;
     enum child_kind child = child_running();
-    if (child == CHILD_AOF) {
+    if (c->id == rewrite_asker) {
+        reply_begun(r, aof_rewrite_begun());
+    } else if (child == CHILD_AOF) {
         reply_error(c, "ERR Background append only file rewriting already in progress");
-    } else if (child != CHILD_NONE || call_is_nested) {
+    } else if (child != CHILD_NONE || call_is_nested || aof_status().is_busy) {
         aof_schedule_rewrite(true);
         reply_status(c, "Background append only file rewriting scheduled");
-    } else if (aof_rewrite()) {
-        reply_status(c, "Background append only file rewriting started");
     } else {
-        reply_error(
-            c, "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.");
+        reply_begun(r, aof_rewrite());
     }
 }
 

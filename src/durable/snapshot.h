@@ -14,6 +14,8 @@ extern struct snapshot_metrics snapshot_metrics;
 const char *snapshot_name(void); /* the value of dbfilename; valid until the option changes */
 /* Write the snapshot now, in this process. False: that failed and the former file is untouched; logged. O(keys). */
 bool snapshot_save(void);
+/* For a child: write it by way of this temporary file. */
+bool snapshot_write(const char *temporary);
 
 struct rdb_read;
 /* Read a snapshot as rdb_read() does, and log the result. `name` is the file's name in the log. False: it is broken. */

@@ -69,9 +69,12 @@ int socket_listen_unix(const char *path, int perm, int backlog, const char **why
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return listen_fail(-1, "socket", why);
     unlink(path);
+    /* The mode must hold from the moment on at which clients can connect. */
+    mode_t before = perm ? umask(0777 & ~(mode_t)perm) : 0;
     fd = listen_on(fd, (struct sockaddr *)&address, sizeof address, backlog, why);
-    if (fd >= 0 && perm) chmod(path, (mode_t)perm);
-    return fd;
+    if (perm) umask(before);
+    if (fd < 0 || !perm || chmod(path, (mode_t)perm) == 0) return fd;
+    return listen_fail(fd, "chmod", why);
 }
 
 int socket_accept(int listener) {

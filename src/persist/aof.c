@@ -4,6 +4,9 @@
 #include "persist/aof.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/worker.h"
+#include "persist/aof_folder.h"
+#include "persist/aof_job.h"
 #include "persist/aof_load.h"
 #include "persist/aof_rewrite.h"
 #include "persist/aof_write.h"
@@ -11,26 +14,42 @@
 #include "persist/files.h"
 #include "persist/manifest.h"
 #include "persist/rdb.h"
+#include "persist/temp_file.h"
+#include "store/db.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
+#define REOPEN_MS 1000 /* between two attempts to open a file that the disk has refused */
 
-static struct manifest manifest;
+/* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
+enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
+
+static struct manifest manifest;                          /* the one on disk, but for what the running job changes */
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;
     int64_t next_s;
 } backoff;
+static enum stage stage;
+static struct aof_job job;
+static enum aof_begun begun; /* the last rewrite */
+static int no_base;          /* errno: at start-up the disk refused the base of a dataset that had none */
+static bool tidying_wanted;  /* aof_remove_history() came while another job was running */
+static int64_t opened_ms;    /* monotonic time of the last attempt to open a file */
+static bool incr_wanted;     /* the present increment has frames, or none, against aof-checksums */
+static bool only_incr;       /* the present job ends with the next increment: no rewrite follows */
+
+void (*aof_changed)(void);
 
 struct aof_status aof_status(void) {
     struct aof_status shown = status;
+    shown.is_busy = stage != IDLE;
     shown.current_size += aof_write_metrics().file_bytes;
     return shown;
 }
@@ -39,40 +58,26 @@ bool aof_collects(void) {
     return status.state != AOF_OFF && aof_write_is_open();
 }
 
-static const char *manifest_name(void) {
-    static char name[512];
-    snprintf(name, sizeof name, "%s.manifest", aof_options.filename);
-    return name;
+bool aof_holds_writes(void) {
+    return stage == SWITCHING;
 }
 
-static const char *temp_incr_name(void) {
-    static char name[512];
-    snprintf(name, sizeof name, "temp-%s.incr", aof_options.filename);
-    return name;
+int aof_refusal(void) {
+    struct aof_write_metrics m = aof_write_metrics();
+    if (status.state == AOF_WAITING && no_base) return no_base;
+    if (!aof_collects()) return 0;
+    return m.write_errno ? m.write_errno : m.sync_errno;
 }
 
-static const char *temp_base_name(pid_t pid) {
-    static char name[64];
-    snprintf(name, sizeof name, "temp-rewriteaof-bg-%d.aof", (int)pid);
-    return name;
+enum aof_begun aof_rewrite_begun(void) {
+    return begun;
 }
 
-/* The directory's own name must be on disk too, or a power cut loses all files in it. */
-static bool make_dir(void) {
-    bool is_there = files_exists("", aof_options.dirname);
-    if (files_make_dir(aof_options.dirname) && (is_there || files_sync_dir(""))) return true;
-    log_warning("Can't open or create append-only dir %s: %s", aof_options.dirname, strerror(errno));
-    return false;
-}
-
-static bool save_manifest(const struct manifest *m) {
-    return manifest_save(aof_options.dirname, manifest_name(), m);
-}
-
-/* Remove a file after saving the manifest that names it has failed. If manifest_save() failed at its last step, the new
- * manifest may be in place all the same, so the old one is restored first; if that fails too, the file stays. */
-static void discard_file(const char *name) {
-    if (save_manifest(&manifest)) files_remove_later(aof_options.dirname, name);
+static void enter(enum stage next) {
+    stage = next;
+    bool is_rewrite = next >= PREPARING && !only_incr;
+    child_reserve(is_rewrite ? CHILD_AOF : CHILD_NONE);
+    if (aof_changed) aof_changed();
 }
 
 /* The size of all live files, without the one being written. */
@@ -87,6 +92,77 @@ static void count_other_files(void) {
     }
 }
 
+/* --- jobs ------------------------------------------------------------------------------------ */
+
+static void init_job(void) {
+    aof_job_free(&job);
+    job = (struct aof_job){.log_fd = -1, .fd = -1, .keep_history = aof_options.keep_history};
+    manifest_copy(&job.former, &manifest);
+    manifest_copy(&job.next, &manifest);
+}
+
+static void give_job(enum stage next, void (*run)(struct background_job *), void (*done)(struct background_job *)) {
+    job.background = (struct background_job){.run = run, .done = done};
+    background_run(&job.background);
+    enter(next);
+}
+
+/* The job has saved its manifest. */
+static void adopt_manifest(void) {
+    manifest_free(&manifest);
+    manifest = job.next;
+    job.next = (struct manifest){0};
+}
+
+/* --- the base -------------------------------------------------------------------------------- */
+
+static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
+    (void)ctx;
+    (void)bytes;
+    child_report((size_t)keys);
+}
+
+static bool write_dataset(int fd) {
+    if (!aof_options.base_is_rdb) return aof_rewrite_commands(fd, aof_options.incremental_sync);
+    struct rdb_write write = {.fd = fd, .flags = RDB_AOF_BASE, .progress = report_progress};
+    bool fine = rdb_write(&write);
+    errno = write.error;
+    return fine;
+}
+
+/* Write a base to a new file of this name in the working directory. False: errno (logged). */
+static bool write_base(const char *name) {
+    int fd = temp_file_create(name, 0644);
+    if (fd < 0) {
+        log_warning("Opening the temp file for AOF rewrite in rewriteAppendOnlyFile(): %s", strerror(errno));
+        return false;
+    }
+    bool fine = write_dataset(fd);
+    int reason = errno;
+    if (close(fd) < 0 && fine) {
+        fine = false;
+        reason = errno;
+    }
+    if (!fine) log_warning("Write error writing append only file on disk: %s", strerror(reason));
+    errno = reason;
+    return fine;
+}
+
+static const char *name_new_base(struct manifest *m) {
+    return manifest_new_base(m, aof_options.filename, aof_options.base_is_rdb, aof_folder_taken);
+}
+
+static void name_new_incr(struct manifest *m) {
+    manifest_new_incr(m, aof_options.filename, aof_folder_taken);
+}
+
+static size_t count_keys(void) {
+    size_t keys = 0;
+    for (int i = 0; i < db_count(); i++)
+        keys += db_size(db_at(i));
+    return keys;
+}
+
 /* --- at start-up ----------------------------------------------------------------------------- */
 
 /* Versions before 7 had one file, outside the directory. It becomes the base. */
@@ -99,9 +175,9 @@ static bool is_upgrade(void) {
 }
 
 static bool upgrade_old_file(void) {
-    if (!make_dir()) return false;
+    if (!aof_folder_make() || !aof_folder_sync()) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
-    if (!save_manifest(&manifest)) return false;
+    if (!aof_folder_save(&manifest)) return false;
     if (!files_rename("", aof_options.filename, aof_options.dirname, aof_options.filename)) {
         log_warning("Error trying to move the old AOF file %s into dir %s: %s", aof_options.filename,
                     aof_options.dirname, strerror(errno));
@@ -113,8 +189,10 @@ static bool upgrade_old_file(void) {
 }
 
 enum aof_load aof_load(const struct aof_load_hooks *hooks) {
+    if (stage != IDLE) worker_drain(); /* it may be about to replace the manifest */
     manifest_free(&manifest);
-    if (!aof_load_manifest(manifest_name(), &manifest)) return AOF_LOAD_FAILED;
+    if (!aof_folder_lock() || !aof_load_manifest(aof_folder_manifest(), &manifest)) return AOF_LOAD_FAILED;
+    if (manifest.count == 0 && aof_folder_has_lost_files(&hooks->reader)) return AOF_LOAD_FAILED;
     if (is_upgrade() && !upgrade_old_file()) return AOF_LOAD_FAILED;
     if (manifest_live(&manifest) == 0) return AOF_LOAD_NOTHING;
     enum aof_load result = aof_load_files(&manifest, hooks);
@@ -124,146 +202,130 @@ enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     return result;
 }
 
-static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
-    (void)ctx;
-    (void)bytes;
-    child_report((size_t)keys);
+bool aof_exists(void) {
+    return manifest_live(&manifest) > 0;
 }
 
-/* Write a base to this file. False: failed (logged). */
-static bool write_base(const char *dir, const char *name) {
-    int fd = files_open(dir, name, O_WRONLY | O_CREAT | O_TRUNC);
-    if (fd < 0) {
-        log_warning("Opening the temp file for AOF rewrite in rewriteAppendOnlyFile(): %s", strerror(errno));
-        return false;
-    }
-    bool fine;
-    if (aof_options.base_is_rdb) {
-        struct rdb_write job = {.fd = fd, .flags = RDB_AOF_BASE, .progress = report_progress};
-        fine = rdb_write(&job);
-        errno = job.error;
-    } else {
-        fine = aof_rewrite_commands(fd, aof_options.incremental_sync);
-    }
+/* Make the first base. The increment and the manifest follow at once. False: errno (logged). */
+static bool open_base(void) {
+    if (!aof_folder_make()) return false;
+    const char *base = name_new_base(&job.next), *temp = temp_file_choose(TEMP_AOF_BASE);
+    bool fine = write_base(temp) && files_rename("", temp, aof_options.dirname, base);
     int reason = errno;
-    if (close(fd) < 0 && fine) {
-        fine = false;
-        reason = errno;
-    }
-    if (!fine) log_warning("Write error writing append only file on disk: %s", strerror(reason));
-    return fine;
+    temp_file_drop(TEMP_AOF_BASE);
+    errno = reason;
+    if (!fine) return false;
+    log_notice("Creating AOF base file %s on server start", base);
+    status.base_size = files_size(aof_options.dirname, base);
+    return true;
 }
 
-static int open_incr(const char *name, int flags) {
-    int fd = files_open(aof_options.dirname, name, O_WRONLY | O_APPEND | O_CREAT | flags);
-    if (fd < 0) log_warning("Can't open the append-only file %s: %s", name, strerror(errno));
-    return fd;
+static void begin_writing(void) {
+    bool is_new = job.next.incr_seq != job.former.incr_seq;
+    log_notice("%s AOF incr file %s on server start", is_new ? "Creating" : "Opening",
+               manifest_last_incr(&job.next)->name);
+    aof_write_begin(job.fd, job.fd_size);
+    adopt_manifest();
+    count_other_files();
 }
 
-static void remove_history(void) {
-    bool any = false;
-    for (size_t i = 0; i < manifest.count && !aof_options.keep_history; i++) {
-        if (manifest.files[i].type != MANIFEST_HISTORY) continue;
-        log_notice("Removing the history file %s in the background", manifest.files[i].name);
-        files_remove_later(aof_options.dirname, manifest.files[i].name);
-        any = true;
-    }
-    if (!any) return;
-    manifest_drop_history(&manifest);
-    save_manifest(&manifest);
+static void opened(struct background_job *background) {
+    (void)background;
+    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0)
+        begin_writing();
+    else if (job.fine)
+        close(job.fd);
+    enter(IDLE);
+}
+
+static void prepare_to_open(void) {
+    init_job();
+    if (!manifest_last_incr(&job.next)) name_new_incr(&job.next);
+    opened_ms = clock_mono_us() / 1000;
+}
+
+/* A disk that has refused a file is not asked at once again. */
+static bool must_rest(void) {
+    return clock_mono_us() / 1000 - opened_ms < REOPEN_MS;
+}
+
+/* The disk refused the file at start-up; perhaps it does not any more. */
+static void open_again(void) {
+    prepare_to_open();
+    give_job(OPENING, aof_job_open, opened);
+}
+
+static bool make_first_files(void) {
+    if (!open_base()) return false;
+    aof_job_open(&job.background);
+    if (job.fine) return true;
+    files_remove_later(aof_options.dirname, manifest_base(&job.next)->name);
+    errno = job.error;
+    return false;
+}
+
+static bool open_files(void) {
+    aof_job_open(&job.background);
+    errno = job.error;
+    return job.fine;
+}
+
+/* The base of a dataset that has none is left to a rewrite, which is tried again and again. */
+static void await_disk(bool is_new, int reason) {
+    /* Without data there is nothing to serve, and the administrator should hear of a folder that cannot be used. */
+    if (is_new && count_keys() == 0) _exit(1);
+    log_warning("The append-only file cannot be written. Reads are served; writes are refused until it can be.");
+    status.state = is_new ? AOF_WAITING : AOF_ON;
+    status.rewrite_scheduled = is_new;
+    if (is_new)
+        no_base = reason ? reason : EIO;
+    else
+        aof_write_await(reason);
 }
 
 void aof_open(void) {
-    if (!make_dir()) _exit(1);
-    if (manifest_live(&manifest) == 0) {
-        const char *base = manifest_new_base(&manifest, aof_options.filename, aof_options.base_is_rdb);
-        if (!write_base(aof_options.dirname, base)) _exit(1);
-        log_notice("Creating AOF base file %s on server start", base);
-        status.base_size = files_size(aof_options.dirname, base);
+    bool is_new = !aof_exists();
+    prepare_to_open();
+    if (is_new ? !make_first_files() : !open_files()) {
+        await_disk(is_new, errno);
+        return;
     }
-    const struct manifest_file *last = manifest_last_incr(&manifest);
-    const char *name = last ? last->name : manifest_new_incr(&manifest, aof_options.filename);
-    int fd = open_incr(name, 0);
-    if (fd < 0 || !save_manifest(&manifest)) _exit(1);
-    log_notice("%s AOF incr file %s on server start", last ? "Opening" : "Creating", name);
-    aof_write_begin(fd, files_size(aof_options.dirname, name));
     status.state = AOF_ON;
-    count_other_files();
-    remove_history();
+    begin_writing();
+    incr_wanted = !is_new && !aof_load_fits(aof_write_options.checksums);
+    aof_folder_sweep();
+    aof_remove_history();
+}
+
+/* --- history --------------------------------------------------------------------------------- */
+
+static bool has_history(void) {
+    for (size_t i = 0; i < manifest.count; i++)
+        if (manifest.files[i].type == MANIFEST_HISTORY) return true;
+    return false;
+}
+
+static void tidied(struct background_job *background) {
+    (void)background;
+    adopt_manifest();
+    enter(IDLE);
+}
+
+void aof_remove_history(void) {
+    if (aof_options.keep_history || !has_history()) return;
+    tidying_wanted = stage != IDLE;
+    if (tidying_wanted) return; /* aof_tick() comes back to it */
+    init_job();
+    give_job(TIDYING, aof_job_remove_history, tidied);
 }
 
 /* --- the end of a rewrite -------------------------------------------------------------------- */
 
-static int rewrite_in_child(void *ctx) {
-    (void)ctx;
-    const char *name = temp_base_name(getpid());
-    if (!write_base("", name)) return 1;
-    log_notice("Successfully created the temporary AOF base file %s", name);
-    return 0;
-}
-
-static bool place_base(struct manifest *m, pid_t pid) {
-    const char *base = manifest_new_base(m, aof_options.filename, aof_options.base_is_rdb), *temp = temp_base_name(pid);
-    if (!files_rename("", temp, aof_options.dirname, base)) {
-        log_warning("Error trying to rename the temporary AOF base file %s into %s/%s: %s", temp, aof_options.dirname,
-                    base, strerror(errno));
-        return false;
-    }
-    log_notice("Successfully renamed the temporary AOF base file %s into %s", temp, base);
-    return true;
-}
-
-static bool place_incr(struct manifest *m) {
-    const char *incr = manifest_new_incr(m, aof_options.filename);
-    if (!files_rename(aof_options.dirname, temp_incr_name(), aof_options.dirname, incr)) {
-        log_warning("Error trying to rename the temporary AOF incr file %s into %s/%s: %s", temp_incr_name(),
-                    aof_options.dirname, incr, strerror(errno));
-        return false;
-    }
-    log_notice("Successfully renamed the temporary AOF incr file %s into %s", temp_incr_name(), incr);
-    return true;
-}
-
-/* Rename the files of the child and the parent into their places, and save a manifest that names them. */
-static bool put_in_place(struct manifest *m, pid_t pid) {
-    bool waiting = status.state == AOF_WAITING;
-    if (!place_base(m, pid)) return false;
-    if (waiting && !place_incr(m)) {
-        files_remove_later(aof_options.dirname, manifest_base(m)->name);
-        return false;
-    }
-    manifest_retire_incrs(m, status.state == AOF_OFF ? 0 : 1);
-    if (files_sync_dir(aof_options.dirname) && save_manifest(m)) return true;
-    discard_file(manifest_base(m)->name);
-    if (waiting) discard_file(manifest_last_incr(m)->name);
-    return false;
-}
-
-static bool finish_rewrite(pid_t pid) {
-    struct manifest next;
-    log_notice("Background AOF rewrite terminated with success");
-    manifest_copy(&next, &manifest);
-    if (!put_in_place(&next, pid)) {
-        manifest_free(&next);
-        return false;
-    }
-    manifest_free(&manifest);
-    manifest = next;
-    if (status.state != AOF_OFF) {
-        status.state = AOF_ON;
-        count_other_files();
-        status.base_size = aof_status().current_size;
-    }
-    remove_history();
-    log_notice("Background AOF rewrite finished successfully");
-    return true;
-}
-
 static void drop_temp_incr(void) {
     aof_write_end();
-    if (!files_exists(aof_options.dirname, temp_incr_name())) return;
-    log_notice("Removing the temp incr aof file %s in the background", temp_incr_name());
-    files_remove_later(aof_options.dirname, temp_incr_name());
+    if (!files_exists(aof_options.dirname, aof_folder_temp_incr())) return;
+    log_notice("Removing the temp incr aof file %s in the background", aof_folder_temp_incr());
+    files_remove_later(aof_options.dirname, aof_folder_temp_incr());
 }
 
 static void count_result(bool fine) {
@@ -271,98 +333,199 @@ static void count_result(bool fine) {
     status.rewrite_failed = !fine;
 }
 
-static void rewrite_done(void *ctx, const struct child_end *end) {
+/* The rewrite is over, one way or the other. */
+static void end_rewrite(void) {
+    temp_file_drop(TEMP_AOF_BASE);
+    if (status.rewrite_began_s) status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
+    status.rewrite_began_s = 0;
+    if (status.state == AOF_WAITING) {
+        drop_temp_incr();
+        status.rewrite_scheduled = true;
+    }
+    enter(IDLE);
+}
+
+static void placed(struct background_job *background) {
+    (void)background;
+    count_result(job.fine);
+    if (job.fine) {
+        adopt_manifest();
+        no_base = 0;
+        if (aof_write_is_open()) {
+            status.state = AOF_ON;
+            count_other_files();
+            status.base_size = aof_status().current_size;
+        }
+        log_notice("Background AOF rewrite finished successfully");
+    }
+    end_rewrite();
+}
+
+/* The child has written the base. */
+static void place_files(void) {
+    log_notice("Background AOF rewrite terminated with success");
+    init_job();
+    job.temp_base = temp_file_name(TEMP_AOF_BASE);
+    job.has_temp_incr = status.state == AOF_WAITING;
+    name_new_base(&job.next);
+    if (job.has_temp_incr) name_new_incr(&job.next);
+    manifest_retire_incrs(&job.next, status.state == AOF_OFF ? 0 : 1);
+    give_job(PLACING, aof_job_place, placed);
+}
+
+static void child_ended(void *ctx, const struct child_end *end) {
     (void)ctx;
-    bool fine = false;
+    if (!end->signal && !end->status) {
+        place_files();
+        return;
+    }
     if (end->signal)
         log_warning("Background AOF rewrite terminated by signal %d", end->signal);
-    else if (end->status)
-        log_warning("Background AOF rewrite terminated with error");
     else
-        fine = finish_rewrite(end->pid);
-    if (end->signal != SIGUSR1) count_result(fine); /* child_kill() is no failure */
-    if (!fine && files_exists("", temp_base_name(end->pid))) files_remove_later("", temp_base_name(end->pid));
-    status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
-    status.rewrite_began_s = 0;
-    if (status.state != AOF_WAITING) return;
-    drop_temp_incr();
-    status.rewrite_scheduled = true;
+        log_warning("Background AOF rewrite terminated with error");
+    if (end->signal != SIGUSR1) count_result(false); /* not wanted any more: no failure */
+    end_rewrite();
 }
 
 /* --- the beginning of a rewrite -------------------------------------------------------------- */
 
-/* Buffered commands still belong to the old file, and all of it must be on disk before the manifest names another file:
- * only the last file may have a torn end, and a later file must never survive a power cut without the earlier ones. */
-static bool close_former(void) {
-    if (aof_write_flush(true) && aof_write_sync_now()) return true;
-    log_warning("Can't bring the AOF to disk before a new file is begun: %s", strerror(errno));
-    return false;
+static int rewrite_in_child(void *ctx) {
+    (void)ctx;
+    const char *name = temp_file_name(TEMP_AOF_BASE);
+    if (!write_base(name)) return 1;
+    log_notice("Successfully created the temporary AOF base file %s", name);
+    return 0;
+}
+
+static enum aof_begun fail_to_begin(void) {
+    if (only_incr) {
+        enter(IDLE); /* aof_tick() tries again */
+        return AOF_FAILED;
+    }
+    count_result(false);
+    status.rewrite_began_s = 0;
+    begun = AOF_FAILED;
+    enter(IDLE);
+    return begun;
+}
+
+/* From here on commands go to the increment that follows the base. */
+static enum aof_begun begin_child(void) {
+    struct child_job child = {.kind = CHILD_AOF, .run = rewrite_in_child, .done = child_ended, .keys = count_keys()};
+    temp_file_choose(TEMP_AOF_BASE);
+    status.rewrites++;
+    if (!child_start(&child)) {
+        log_warning("Can't rewrite append only file in background: fork: %s", strerror(errno));
+        if (status.state == AOF_WAITING) drop_temp_incr();
+        return fail_to_begin();
+    }
+    log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
+    status.rewrite_began_s = time(NULL);
+    begun = AOF_BEGUN;
+    enter(WRITING);
+    return begun;
 }
 
 /* In AOF_WAITING the manifest names the increment only when the base exists, which holds all that came before the
  * fork. */
 static bool open_temp_incr(void) {
-    int fd = open_incr(temp_incr_name(), O_TRUNC);
-    if (fd < 0) return false;
-    log_notice("Creating AOF incr file %s on background rewrite", temp_incr_name());
+    int fd =
+        files_open(aof_options.dirname, aof_folder_temp_incr(), O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW);
+    if (fd < 0) {
+        log_warning("Can't open the append-only file %s: %s", aof_folder_temp_incr(), strerror(errno));
+        return false;
+    }
+    log_notice("Creating AOF incr file %s on background rewrite", aof_folder_temp_incr());
     aof_write_begin(fd, 0);
     return true;
 }
 
-/* From now on commands go to a new increment. The base that the child writes does not contain them. */
-static bool open_next_incr(void) {
-    struct manifest next;
-    manifest_copy(&next, &manifest);
-    const char *name = manifest_new_incr(&next, aof_options.filename);
-    int fd = open_incr(name, O_TRUNC);
-    if (fd >= 0 && close_former() && save_manifest(&next)) {
-        log_notice("Creating AOF incr file %s on background rewrite", name);
-        aof_write_end();
-        aof_write_begin(fd, 0);
-        manifest_free(&manifest);
-        manifest = next;
+/* The manifest names the next increment, and all before it is on disk. */
+/* The file was switched off meanwhile, so this is no failure of the rewrite. */
+static void cancel_rewrite(void) {
+    if (job.fine) close(job.fd);
+    if (!only_incr) begun = AOF_FAILED;
+    end_rewrite();
+}
+
+/* The manifest names the next increment, and all before it is on disk. */
+static void switched(struct background_job *background) {
+    (void)background;
+    if (job.fine) adopt_manifest();
+    if (status.state != AOF_ON) {
+        cancel_rewrite();
+    } else if (!job.fine) {
+        aof_write_release();
+        fail_to_begin();
+    } else {
+        log_notice("Creating AOF incr file %s on background rewrite", manifest_last_incr(&manifest)->name);
+        aof_write_replace(job.fd);
         count_other_files();
-        return true;
+        incr_wanted = false;
+        if (only_incr)
+            enter(IDLE);
+        else
+            begin_child();
+        aof_fit_increment(); /* the option may have changed again meanwhile */
     }
-    if (fd >= 0) {
-        close(fd);
-        discard_file(name);
-    }
-    manifest_free(&next);
-    return false;
 }
 
-static bool begin_incr(void) {
-    if (!make_dir()) return false;
-    if (status.state == AOF_OFF) return true;
-    return status.state == AOF_WAITING ? open_temp_incr() : open_next_incr();
+static void switch_files(void) {
+    aof_write_hold();
+    job.log_fd = aof_write_is_synced() ? -1 : aof_write_fd();
+    give_job(SWITCHING, aof_job_switch, switched);
 }
 
-static size_t count_keys(void) {
-    size_t keys = 0;
-    for (int i = 0; i < db_count(); i++)
-        keys += db_size(db_at(i));
-    return keys;
+static void prepared(struct background_job *background) {
+    (void)background;
+    bool is_on = status.state == AOF_ON && aof_write_fd() >= 0;
+    if (job.fine && is_on && aof_write_flush(true)) {
+        switch_files();
+        return;
+    }
+    if (job.fine) files_remove_later(aof_options.dirname, manifest_last_incr(&job.next)->name);
+    if (!is_on) {
+        cancel_rewrite();
+        return;
+    }
+    if (job.fine) close(job.fd);
+    fail_to_begin();
 }
 
-bool aof_rewrite(void) {
-    struct child_job job = {.kind = CHILD_AOF, .run = rewrite_in_child, .done = rewrite_done, .keys = count_keys()};
-    if (child_running() != CHILD_NONE) return false;
-    status.rewrite_scheduled = false;
-    if (!begin_incr()) {
-        count_result(false);
-        return false;
-    }
-    status.rewrites++;
-    if (!child_start(&job)) {
-        log_warning("Can't rewrite append only file in background: fork: %s", strerror(errno));
-        count_result(false);
-        if (status.state == AOF_WAITING) drop_temp_incr();
-        return false;
-    }
-    log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
+static void prepare(void) {
+    init_job();
+    name_new_incr(&job.next);
+    job.log_fd = aof_write_fd();
+    give_job(PREPARING, aof_job_prepare, prepared);
+}
+
+static enum aof_begun prepare_rewrite(void) {
+    if (aof_write_fd() < 0) return fail_to_begin();
+    begun = AOF_BEGINS;
     status.rewrite_began_s = time(NULL);
-    return true;
+    prepare();
+    return begun;
+}
+
+static void prepare_incr(void) {
+    only_incr = true;
+    opened_ms = clock_mono_us() / 1000;
+    prepare();
+}
+
+void aof_fit_increment(void) {
+    incr_wanted = status.state == AOF_ON && aof_write_is_framed() != aof_write_options.checksums;
+    if (incr_wanted && stage == IDLE && aof_write_fd() >= 0) prepare_incr();
+}
+
+enum aof_begun aof_rewrite(void) {
+    if (child_running() != CHILD_NONE || stage != IDLE) return AOF_FAILED;
+    status.rewrite_scheduled = false;
+    only_incr = false;
+    if (!aof_folder_make()) return fail_to_begin();
+    if (status.state == AOF_ON) return prepare_rewrite();
+    if (status.state == AOF_WAITING && !open_temp_incr()) return fail_to_begin();
+    return begin_child();
 }
 
 void aof_schedule_rewrite(bool by_hand) {
@@ -390,31 +553,40 @@ static bool rewrite_must_wait(int64_t now_s) {
     return true;
 }
 
+static bool has_grown(double *growth) {
+    if (status.state != AOF_ON || aof_options.rewrite_percent == 0) return false;
+    int64_t size = aof_status().current_size, base = status.base_size ? status.base_size : 1;
+    *growth = (double)size * 100 / (double)base - 100;
+    return size > aof_options.rewrite_min_size && *growth >= aof_options.rewrite_percent;
+}
+
 void aof_tick(void) {
     int64_t now_s = clock_now_ms() / 1000;
-    if (child_running() != CHILD_NONE) return;
-    if (status.rewrite_scheduled) {
+    double growth;
+    if (stage != IDLE || child_running() != CHILD_NONE) return;
+    if (tidying_wanted) {
+        aof_remove_history();
+    } else if (status.state == AOF_ON && aof_write_fd() < 0) {
+        if (!must_rest()) open_again();
+    } else if (status.rewrite_scheduled) {
         if (!rewrite_must_wait(now_s)) aof_rewrite();
-        return;
+    } else if (status.state == AOF_ON && incr_wanted) {
+        if (!must_rest()) prepare_incr();
+    } else if (has_grown(&growth) && !rewrite_must_wait(now_s)) {
+        log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
+        aof_rewrite();
     }
-    if (status.state != AOF_ON || aof_options.rewrite_percent == 0) return;
-    int64_t size = aof_status().current_size, base = status.base_size ? status.base_size : 1;
-    if (size <= aof_options.rewrite_min_size) return;
-    double growth = (double)size * 100 / (double)base - 100;
-    if (growth < aof_options.rewrite_percent || rewrite_must_wait(now_s) || !aof_write_sync_ahead()) return;
-    log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
-    aof_rewrite();
 }
 
 /* --- on and off ------------------------------------------------------------------------------ */
 
 static bool start_now(void) {
-    if (child_running() == CHILD_AOF) {
+    if (stage == WRITING) {
         log_warning("AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and "
                     "starting a rewrite now.");
         child_kill();
     }
-    if (aof_rewrite()) return true;
+    if (aof_rewrite() != AOF_FAILED) return true;
     status.state = AOF_OFF;
     log_warning("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above "
                 "logs for more info about the error.");
@@ -423,9 +595,9 @@ static bool start_now(void) {
 
 bool aof_start(bool later) {
     if (status.state != AOF_OFF) return true;
-    enum child_kind child = child_running();
+    bool is_busy = stage == WRITING ? false : stage != IDLE || child_running() != CHILD_NONE;
     status.state = AOF_WAITING;
-    if (child != CHILD_NONE && child != CHILD_AOF) {
+    if (is_busy) {
         status.rewrite_scheduled = true;
         log_warning("AOF was enabled but there is already another background operation. An AOF background was "
                     "scheduled to start when possible.");
@@ -439,18 +611,21 @@ bool aof_start(bool later) {
     return true;
 }
 
+/* What the worker has begun goes on: its report will find the file switched off. */
 void aof_stop(void) {
     bool waiting = status.state == AOF_WAITING;
     if (status.state == AOF_OFF) return;
+    aof_write_release();
     if (aof_write_is_open() && !waiting) {
         aof_write_flush(true);
-        if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s", strerror(errno));
+        aof_write_sync_last();
     }
     aof_write_end();
     status.state = AOF_OFF;
     status.rewrite_scheduled = false;
     status.current_size = status.base_size = 0;
-    if (child_running() == CHILD_AOF) {
+    no_base = 0;
+    if (stage == WRITING) {
         log_notice("Killing running AOF rewrite child: %ld", (long)child_pid());
         child_kill();
     }
@@ -460,6 +635,7 @@ void aof_stop(void) {
 void aof_end(void) {
     if (!aof_collects()) return;
     log_notice("Calling fsync() on the AOF file.");
+    aof_write_release();
     aof_write_flush(true);
     if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s.", strerror(errno));
 }

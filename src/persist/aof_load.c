@@ -1,21 +1,25 @@
 /* A file with a bad end is cut back to its good part if and only if
- *     (1) it is the last one, since later files were written for a dataset that includes all of it, and
- *     (2) aof-load-truncated allows it.
+ *     (1) it is the last one, since later files were written for a dataset that includes all of it,
+ *     (2) no sound frame follows the damage, since a torn write has nothing behind it, and
+ *     (3) aof-load-truncated allows it.
  * The bytes that are cut off are kept in a file of their own, for the administrator. */
 #include "persist/aof_load.h"
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "persist/aof_repair.h"
 #include "persist/files.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#define COPY_STEP (1 << 20)
 
 struct aof_options aof_options;
+
+static struct { uint64_t commands, frames; } last_file;
+
+static struct {
+    char name[512]; /* "": nothing is owed */
+    uint64_t good, size;
+} owed;
 
 bool aof_load_manifest(const char *name, struct manifest *m) {
     struct manifest_error error;
@@ -39,35 +43,6 @@ bool aof_load_manifest(const char *name, struct manifest *m) {
 
 /* --- bad ends -------------------------------------------------------------------------------- */
 
-static bool copy_tail(int from, uint64_t offset, int to) {
-    char *block = alloc_get(COPY_STEP);
-    bool fine = true, more = true;
-    while (fine && more) {
-        ssize_t n = pread(from, block, COPY_STEP, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        more = n > 0;
-        fine = n >= 0 && files_write_all(to, block, (size_t)n);
-        offset += n > 0 ? (uint64_t)n : 0;
-    }
-    int reason = errno;
-    alloc_put(block, COPY_STEP);
-    errno = reason;
-    return fine && fsync(to) == 0;
-}
-
-bool aof_load_cut(const char *dir, const char *name, uint64_t good, char aside[600]) {
-    snprintf(aside, 600, "%s.%llu.removed", name, (unsigned long long)good);
-    int from = files_open(dir, name, O_RDWR);
-    int to = from < 0 ? -1 : files_open(dir, aside, O_WRONLY | O_CREAT | O_TRUNC);
-    bool fine = to >= 0 && copy_tail(from, good, to) && files_sync_dir(dir) && ftruncate(from, (off_t)good) == 0 &&
-                fsync(from) == 0;
-    int reason = errno;
-    if (to >= 0) close(to);
-    if (from >= 0) close(from);
-    errno = reason;
-    return fine;
-}
-
 static bool refuse_file(const char *name, bool torn) {
     log_warning("%s the append only file %s. You can: 1) Make a backup of your AOF file, then use ./kura-check-aof "
                 "--fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option "
@@ -76,10 +51,22 @@ static bool refuse_file(const char *name, bool torn) {
     return false;
 }
 
+/* Writes that were acknowledged stand behind the damage: only the administrator may choose what is lost. */
+static bool refuse_rot(const char *name, const struct aof_finding *found) {
+    unsigned long long from = found->good, to = found->behind.from, frames = found->behind.frames;
+    log_warning("The AOF file %s is corrupt: %s. The bytes from %llu to %llu are bad, and %llu writes with a sound "
+                "checksum follow them. So this is no torn end, and nothing is cut off, whatever aof-load-truncated "
+                "says. Make a backup of the AOF folder. Then either ./kura-check-aof --fix --keep-following "
+                "<filename.manifest> takes out the bad bytes only, or ./kura-check-aof --fix <filename.manifest> cuts "
+                "off all that follows, too. Both ask before they change anything.",
+                name, found->reason, from, to, frames);
+    return false;
+}
+
 /* Cut off the bad end of a file if that is allowed. False: not allowed or failed (logged). */
 static bool recover_file(const char *name, bool torn, const struct aof_finding *found, bool is_last) {
-    char aside[600];
     unsigned long long good = found->good, bad = found->size - found->good;
+    if (found->behind.frames) return refuse_rot(name, found);
     log_warning("Bad end of the AOF file %s: %s. The first %llu bytes are good, %llu bytes follow.", name,
                 found->reason, good, bad);
     if (found->in_multi) log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", name);
@@ -90,12 +77,24 @@ static bool recover_file(const char *name, bool torn, const struct aof_finding *
     }
     if (torn) log_warning("!!! Warning: short read while loading the AOF file %s!!!", name);
     log_warning("!!! Truncating the AOF %s at offset %llu !!!", name, good);
-    if (!aof_load_cut(aof_options.dirname, name, found->good, aside)) {
-        log_warning("Error truncating the AOF file %s: %s", name, strerror(errno));
+    snprintf(owed.name, sizeof owed.name, "%s", name);
+    owed.good = found->good;
+    owed.size = found->size;
+    if (!aof_load_cut_owed()) log_warning("No write is accepted before that has succeeded. Reads are served.");
+    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
+    return true;
+}
+
+bool aof_load_cut_owed(void) {
+    char aside[AOF_REPAIR_NAME];
+    if (!owed.name[0]) return true;
+    if (!aof_repair_cut(aof_options.dirname, owed.name, owed.good, aside)) {
+        log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
         return false;
     }
-    log_warning("The %llu bytes that were removed are kept in %s/%s", bad, aof_options.dirname, aside);
-    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
+    log_warning("The %llu bytes that were removed are kept in %s/%s", (unsigned long long)(owed.size - owed.good),
+                aof_options.dirname, aside);
+    owed.name[0] = '\0';
     return true;
 }
 
@@ -136,6 +135,8 @@ static bool load_file(const struct manifest_file *file, bool is_last, const stru
     if (hooks->begun) hooks->begun(hooks->reader.ctx, file->name);
     enum aof_read_result result = aof_read(aof_options.dirname, file->name, &hooks->reader, &found);
     if (!judge_file(file->name, result, &found, is_last)) return false;
+    last_file.commands = found.commands;
+    last_file.frames = found.frames;
     log_notice("DB loaded from %s file %s: %.3f seconds", file->type == MANIFEST_BASE ? "base" : "incr", file->name,
                (double)(clock_mono_us() - began_us) / 1e6);
     return true;
@@ -167,6 +168,8 @@ static int64_t total_size(const struct manifest *m) {
 
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks) {
     size_t left = manifest_live(m);
+    owed.name[0] = '\0';
+    last_file.commands = last_file.frames = 0;
     int64_t total = total_size(m);
     if (total < 0) return AOF_LOAD_FAILED;
     if (total == 0) return AOF_LOAD_NOTHING;
@@ -174,4 +177,8 @@ enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hoo
     if (!load_type(m, MANIFEST_BASE, &left, hooks) || !load_type(m, MANIFEST_INCR, &left, hooks))
         return AOF_LOAD_FAILED;
     return AOF_LOAD_FINE;
+}
+
+bool aof_load_fits(bool framed) {
+    return last_file.commands == 0 || framed == (last_file.frames > 0);
 }

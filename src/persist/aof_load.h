@@ -29,6 +29,10 @@ struct aof_load_hooks {
 bool aof_load_manifest(const char *name, struct manifest *m); /* an absent one is empty; false: logged */
 /* Load all live files of a manifest, in order. AOF_LOAD_FAILED: the reason is logged. */
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks);
-/* Cut dir/name off after its first `good` bytes. The rest goes to a file beside it first; `aside` gets the name of that
- * file. False (errno): no bytes are lost. */
-bool aof_load_cut(const char *dir, const char *name, uint64_t good, char aside[600]);
+
+/* A bad end was to be cut off, but the disk refused to keep the removed bytes. The good part is loaded; nothing may be
+ * appended to the file before this has succeeded. True: it has, or nothing is owed. False: errno (logged). */
+bool aof_load_cut_owed(void);
+
+/* After loading: is the last increment empty, or are its commands in frames if `framed`, and not in frames if not? */
+bool aof_load_fits(bool framed);

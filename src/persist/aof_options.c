@@ -2,6 +2,7 @@
  * belong to durable/durability. */
 #include "base/module.h"
 #include "base/option.h"
+#include "persist/aof.h"
 #include "persist/aof_load.h"
 #include "persist/aof_write.h"
 #include <string.h>
@@ -19,6 +20,18 @@ static bool check_names(const char **error) {
                    error);
 }
 
+static bool apply_keep_history(const char **error) {
+    (void)error;
+    aof_remove_history();
+    return true;
+}
+
+static bool apply_checksums(const char **error) {
+    (void)error;
+    aof_fit_increment();
+    return true;
+}
+
 static const struct option aof_rows[] = {
     {"appendfilename", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &aof_options.filename,
      .initial = "appendonly.aof", .apply = check_names},
@@ -32,8 +45,11 @@ static const struct option aof_rows[] = {
     {"aof-load-truncated", .type = OPTION_BOOL, .address = &aof_options.load_truncated, .initial = "yes"},
     {"aof-use-rdb-preamble", .type = OPTION_BOOL, .address = &aof_options.base_is_rdb, .initial = "yes"},
     {"aof-timestamp-enabled", .type = OPTION_BOOL, .address = &aof_write_options.timestamps, .initial = "no"},
+    {"aof-checksums", .type = OPTION_BOOL, .address = &aof_write_options.checksums, .initial = "yes",
+     .apply = apply_checksums},
     {"aof-rewrite-incremental-fsync", .type = OPTION_BOOL, .address = &aof_options.incremental_sync, .initial = "yes"},
-    {"aof-disable-auto-gc", .type = OPTION_BOOL, .address = &aof_options.keep_history, .initial = "no"},
+    {"aof-disable-auto-gc", .type = OPTION_BOOL, .address = &aof_options.keep_history, .initial = "no",
+     .apply = apply_keep_history},
     {NULL},
 };
 

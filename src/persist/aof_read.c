@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/crc64.h"
 #include "net/resp.h"
-#include "persist/aof_write.h"
+#include "persist/aof_frame.h"
 #include "persist/files.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -132,29 +132,12 @@ static enum aof_read_result report_rotten(struct reading *r, const char *what) {
 
 /* --- annotations ----------------------------------------------------------------------------- */
 
-static bool read_hex(const char *p, int digits, uint64_t *out) {
-    uint64_t n = 0;
-    for (int i = 0; i < digits; i++) {
-        char c = p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
-        n = n << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    *out = n;
-    return true;
-}
-
-/* "#K:<16 digits> <10 digits>\r\n" */
-static bool read_frame_line(const char *line, uint64_t *crc, uint64_t *len) {
-    return line[19] == ' ' && line[30] == '\r' && line[31] == '\n' && read_hex(line + 3, 16, crc) &&
-           read_hex(line + 20, 10, len) && *len > 0;
-}
-
 /* At "#K:": verify the frame. */
 static enum aof_read_result enter_frame(struct reading *r) {
     uint64_t crc, len;
     if (!want_bytes(r, AOF_FRAME_LINE)) return report_torn(r, "the annotation", 0);
     r->found->frames++;
-    if (!read_frame_line(r->window + r->at, &crc, &len)) return report_rotten(r, "a damaged annotation");
+    if (!aof_frame_parse(r->window + r->at, &crc, &len)) return report_rotten(r, "a damaged annotation");
     uint64_t begin = offset_of(r) + AOF_FRAME_LINE;
     if (begin >= r->verified) {
         if (len > r->found->size - begin) return report_torn(r, "the write", begin + len - r->found->size);
@@ -292,6 +275,13 @@ static enum aof_read_result read_file(struct reading *r) {
     return result;
 }
 
+/* A sound frame behind the damage proves two things: the file is a log, and this is not where it ended. */
+static enum aof_read_result look_behind(struct reading *r, enum aof_read_result result) {
+    if (result != AOF_READ_TORN && result != AOF_READ_ROTTEN && result != AOF_READ_FOREIGN) return result;
+    r->found->behind = aof_frame_search(r->fd, r->found->good, r->found->size);
+    return r->found->behind.frames ? AOF_READ_ROTTEN : result;
+}
+
 enum aof_read_result aof_read(const char *dir, const char *name, const struct aof_reader_hooks *hooks,
                               struct aof_finding *found) {
     struct reading r = {.hooks = hooks, .found = found};
@@ -301,12 +291,14 @@ enum aof_read_result aof_read(const char *dir, const char *name, const struct ao
         found->error = errno;
         return errno == ENOENT ? AOF_READ_ABSENT : AOF_READ_FAILED;
     }
+    found->opened = true;
     off_t size = lseek(r.fd, 0, SEEK_END);
     found->size = size > 0 ? (uint64_t)size : 0;
     if (size < 0) found->error = errno;
     posix_fadvise(r.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     resp_init(&r.parser);
     enum aof_read_result result = size < 0 ? AOF_READ_FAILED : size == 0 ? AOF_READ_EMPTY : read_file(&r);
+    result = look_behind(&r, result);
     resp_free(&r.parser);
     alloc_put(r.window, r.room);
     close(r.fd);

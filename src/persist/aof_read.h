@@ -1,6 +1,6 @@
 /* Reading one append-only file: verify, parse, apply the commands.
  *
- * A file is an optional snapshot, followed by frames (persist/aof_write.h), commands outside frames (written by Redis),
+ * A file is an optional snapshot, followed by frames (persist/aof_frame.h), commands outside frames (written by Redis),
  * and annotations, in any order. The good part of a file is the longest part from its beginning in which
  *     (1) the snapshot, if there is one, is valid,
  *     (2) each frame, command and annotation is valid and complete, and
@@ -13,6 +13,7 @@
  * The file is never changed: the caller decides about a bad end. */
 #pragma once
 #include "base/slice.h"
+#include "persist/aof_frame.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ enum aof_read_result {
     AOF_READ_ABSENT,  /* `error` is errno */
     AOF_READ_FAILED,  /* cannot be opened or read: `error` is errno */
     AOF_READ_TORN,    /* the file ends within a frame, a command or a transaction */
-    AOF_READ_ROTTEN,  /* a frame, or a command between frames, is damaged */
+    AOF_READ_ROTTEN,  /* a frame, or a command between frames, is damaged; or sound frames follow the damage */
     AOF_READ_FOREIGN, /* not the format, and no frame that would prove its beginning */
     AOF_READ_UNKNOWN, /* a command does not exist: `command` is its name */
     AOF_READ_BASE,    /* the snapshot is bad (reported by read_base) */
@@ -50,12 +51,14 @@ enum aof_read_result {
 };
 
 struct aof_finding {
-    uint64_t size; /* of the file */
-    uint64_t good; /* bytes of the good part */
-    uint64_t base; /* of these, the snapshot at the beginning */
+    uint64_t size;            /* of the file */
+    uint64_t good;            /* bytes of the good part */
+    uint64_t base;            /* of these, the snapshot at the beginning */
+    struct aof_behind behind; /* the sound frames that follow the damage */
     uint64_t commands, frames;
     uint64_t lines;   /* of the commands, as redis-check-aof counts them */
     bool in_multi;    /* the file ends between MULTI and EXEC */
+    bool opened;      /* else `error` says why not */
     int error;        /* errno */
     char reason[160]; /* text for people, with the offset of the damage */
     char command[64];

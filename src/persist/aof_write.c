@@ -7,11 +7,11 @@
 #include "persist/aof_write.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/crc64.h"
 #include "base/likely.h"
 #include "base/log.h"
 #include "base/worker.h"
 #include "net/resp.h"
+#include "persist/aof_frame.h"
 #include "persist/child.h"
 #include <assert.h>
 #include <errno.h>
@@ -26,10 +26,13 @@
 #define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
 
-struct aof_write_options aof_write_options;
+struct aof_write_options aof_write_options = {.checksums = true};
 
 static struct {
-    int fd;             /* -1: off */
+    bool collects;      /* commands are appended to `waiting` */
+    bool framed;        /* commands are in frames */
+    bool held;          /* nothing is written: the next file gets it */
+    int fd;             /* -1: there is no file */
     int64_t bytes;      /* written to the file */
     int64_t synced;     /* of these, given to a sync */
     struct buf waiting; /* frames to be written; the last one may be open */
@@ -38,7 +41,6 @@ static struct {
     bool in_unit;       /* between MULTI and EXEC */
     int64_t stamped_s;  /* the last "#TS:" */
     int64_t synced_ms;  /* when the last sync began */
-    bool syncing_ahead; /* see aof_write_sync_ahead() */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
@@ -59,25 +61,16 @@ struct aof_write_metrics aof_write_metrics(void) {
 
 /* --- frames ---------------------------------------------------------------------------------- */
 
-void aof_write_frame_line(char *line, const char *payload, size_t len) {
-    char text[AOF_FRAME_LINE + 1];
-    int n = snprintf(text, sizeof text, "#K:%016llx %010llx\r\n", (unsigned long long)crc64(0, payload, len),
-                     (unsigned long long)len);
-    assert(n == AOF_FRAME_LINE);
-    (void)n;
-    memcpy(line, text, AOF_FRAME_LINE);
-}
-
 static void end_frame(void) {
     if (out.frame == NO_FRAME) return;
     char *line = out.waiting.data + out.frame;
     size_t payload = out.waiting.len - out.frame - AOF_FRAME_LINE;
-    aof_write_frame_line(line, line + AOF_FRAME_LINE, payload);
+    aof_frame_print(line, line + AOF_FRAME_LINE, payload);
     out.frame = NO_FRAME;
 }
 
 static void begin_frame(void) {
-    if (out.frame != NO_FRAME) return;
+    if (!out.framed || out.frame != NO_FRAME) return;
     out.frame = out.waiting.len;
     buf_reserve(&out.waiting, AOF_FRAME_LINE);
     out.waiting.len += AOF_FRAME_LINE;
@@ -109,7 +102,7 @@ static void put_stamp(void) {
 }
 
 void aof_write_append(int db_id, const struct slice *argv, int argc, struct slice raw) {
-    if (out.fd < 0) return;
+    if (!out.collects) return;
     if (aof_write_options.timestamps && !out.in_unit) put_stamp();
     begin_frame();
     if (unlikely(argc == 1)) {
@@ -165,6 +158,12 @@ static void write_failed(size_t written, int reason, bool force) {
     _exit(1);
 }
 
+static void forget_write_error(void) {
+    if (out.write_errno) log_warning("AOF write error looks solved, Redis can write again.");
+    out.write_errno = 0;
+    out.complained_us = 0;
+}
+
 static bool write_waiting(bool force) {
     size_t written = 0;
     while (written < out.waiting.len) {
@@ -181,18 +180,14 @@ static bool write_waiting(bool force) {
         buf_free(&out.waiting);
     else
         out.waiting.len = 0;
-    if (out.write_errno) {
-        log_warning("AOF write error looks solved, Redis can write again.");
-        out.write_errno = 0;
-        out.complained_us = 0;
-    }
+    forget_write_error();
     return true;
 }
 
 /* --- syncing --------------------------------------------------------------------------------- */
 
-static void sync_file(void *fd) {
-    int failed = fdatasync((int)(intptr_t)fd) < 0 ? errno : 0;
+bool aof_write_sync_file(int fd) {
+    int failed = fdatasync(fd) < 0 ? errno : 0;
     /* Pipes and the like need no sync. */
     if (failed == EINVAL || failed == EROFS) failed = 0;
     int before = atomic_exchange(&sync_errno, failed);
@@ -200,6 +195,12 @@ static void sync_file(void *fd) {
         log_warning("Fail to fsync the AOF file: %s", strerror(failed));
     else if (!failed && before)
         log_warning("AOF fsync error looks solved, Redis can write again.");
+    errno = failed;
+    return failed == 0;
+}
+
+static void sync_in_worker(void *fd) {
+    aof_write_sync_file((int)(intptr_t)fd);
     atomic_fetch_sub(&pending_syncs, 1);
 }
 
@@ -220,7 +221,7 @@ static void sync_always(void) {
 static void sync_in_background(void) {
     out.synced = out.bytes;
     atomic_fetch_add(&pending_syncs, 1);
-    worker_submit(sync_file, (void *)(intptr_t)out.fd);
+    worker_submit(sync_in_worker, (void *)(intptr_t)out.fd);
 }
 
 static void sync_later(void) {
@@ -247,9 +248,11 @@ static void sync_by_policy(void) {
 }
 
 bool aof_write_flush(bool force) {
-    if (out.fd < 0) return true;
+    if (!out.collects) return true;
+    if (out.held || out.fd < 0) return out.waiting.len == 0;
     if (out.waiting.len == 0 && out.synced == out.bytes && atomic_load(&sync_errno) == 0) return true;
     end_frame();
+    if (unlikely(aof_write_options.sleep_us > 0) && out.waiting.len) usleep((useconds_t)aof_write_options.sleep_us);
     if (out.waiting.len && !write_waiting(force)) return false;
     sync_by_policy();
     return true;
@@ -262,13 +265,16 @@ bool aof_write_sync_now(void) {
     return true;
 }
 
-bool aof_write_sync_ahead(void) {
-    if (out.fd < 0 || (out.synced == out.bytes && !atomic_load(&pending_syncs))) return true;
-    if (atomic_load(&pending_syncs)) return false;
-    bool asked = out.syncing_ahead;
-    out.syncing_ahead = !asked;
-    if (!asked) sync_in_background();
-    return asked;
+void aof_write_sync_last(void) {
+    if (out.fd >= 0 && out.synced != out.bytes) sync_in_background();
+}
+
+bool aof_write_is_synced(void) {
+    return out.synced == out.bytes && !atomic_load(&pending_syncs) && !atomic_load(&sync_errno);
+}
+
+int aof_write_fd(void) {
+    return out.fd;
 }
 
 void aof_write_forget_errors(void) {
@@ -279,25 +285,66 @@ void aof_write_forget_errors(void) {
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-bool aof_write_is_open(void) {
-    return out.fd >= 0;
+bool aof_write_is_framed(void) {
+    return out.framed;
 }
 
-void aof_write_begin(int fd, int64_t bytes) {
-    assert(out.fd < 0 && out.waiting.len == 0);
-    out.fd = fd;
-    out.bytes = out.synced = bytes;
+bool aof_write_is_open(void) {
+    return out.collects;
+}
+
+/* The next command is the first one of a file. */
+static void begin_collecting(void) {
+    out.collects = true;
+    out.held = false;
+    out.framed = aof_write_options.checksums;
     out.frame = NO_FRAME;
     out.db_id = -1;
     out.in_unit = false;
     out.stamped_s = 0;
 }
 
-void aof_write_end(void) {
-    if (out.fd < 0) return;
-    worker_submit(close_file, (void *)(intptr_t)out.fd); /* after a sync that may be pending */
+void aof_write_begin(int fd, int64_t bytes) {
+    assert(out.fd < 0);
+    if (!out.collects) begin_collecting();
+    forget_write_error();
+    out.fd = fd;
+    out.bytes = out.synced = bytes;
+}
+
+void aof_write_await(int reason) {
+    assert(!out.collects);
+    begin_collecting();
+    out.write_errno = reason;
+}
+
+void aof_write_hold(void) {
+    assert(out.collects && out.waiting.len == 0);
+    begin_collecting();
+    out.held = true;
+}
+
+void aof_write_release(void) {
+    out.held = false;
+}
+
+static void close_later(void) {
+    if (out.fd >= 0) worker_submit(close_file, (void *)(intptr_t)out.fd); /* after a sync that may be pending */
     out.fd = -1;
     out.bytes = out.synced = 0;
+}
+
+void aof_write_replace(int fd) {
+    assert(out.held);
+    close_later();
+    out.held = false;
+    out.fd = fd;
+}
+
+void aof_write_end(void) {
+    if (!out.collects) return;
+    close_later();
+    out.collects = out.held = false;
     out.frame = NO_FRAME;
     buf_free(&out.waiting);
 }

@@ -2,6 +2,7 @@
  * use, or a connection open, after the parent has ended. The child is killed when the parent ends, since nobody else
  * can use what it writes. */
 #include "persist/child.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/loop.h"
@@ -29,11 +30,17 @@ struct child_metrics child_metrics;
 void (*child_inside)(enum child_kind kind);
 void (*child_changed)(bool lives);
 
+/* The reading end of a pipe, and the process that has the other end. */
+struct kin {
+    struct loop_source pipe; /* first */
+    pid_t pid;
+};
+
 static struct {
     struct child_job job; /* its kind is CHILD_NONE without a child */
-    pid_t pid;
-    struct loop_source pipe; /* its reading end */
-} parent = {.pid = -1};
+    struct kin *kin;      /* NULL without a child */
+    enum child_kind reserved;
+} parent;
 
 static struct {
     int fd; /* the pipe's writing end; -1: this process is no child */
@@ -113,7 +120,7 @@ static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent
 
 static void take_reports(void) {
     struct report report;
-    while (read(parent.pipe.fd, &report, sizeof report) == sizeof report) {
+    while (read(parent.kin->pipe.fd, &report, sizeof report) == sizeof report) {
         child_metrics.keys_done = report.keys_done;
         child_metrics.cow_bytes = report.cow_bytes;
         child_metrics.cow_us = clock_mono_us();
@@ -121,61 +128,86 @@ static void take_reports(void) {
     }
 }
 
-static void reap_child(void) {
-    struct child_job job = parent.job;
-    struct child_end end = {.pid = parent.pid};
+static void free_kin(struct kin *kin) {
+    loop_remove(&kin->pipe);
+    close(kin->pipe.fd);
+    alloc_put(kin, sizeof *kin);
+}
+
+/* The pipe has closed, so the process is a zombie, or about to be one. */
+static int reap(struct kin *kin) {
     int status = 0;
-    take_reports();
-    while (waitpid(parent.pid, &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(kin->pid, &status, 0) < 0 && errno == EINTR) {
     }
-    end.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    loop_remove(&parent.pipe);
-    close(parent.pipe.fd);
+    free_kin(kin);
+    return status;
+}
+
+/* There is no child any more. */
+static void end_job(const struct child_end *end) {
+    struct child_job job = parent.job;
     child_metrics.last_cow_bytes[job.kind] = child_metrics.cow_bytes;
     child_metrics.keys_done = child_metrics.keys_total = child_metrics.cow_bytes = child_metrics.cow_peak = 0;
     parent.job.kind = CHILD_NONE;
-    parent.pid = -1;
-    job.done(job.ctx, &end);
+    parent.kin = NULL;
+    job.done(job.ctx, end);
     if (child_changed && parent.job.kind == CHILD_NONE) child_changed(false); /* done() may fork again */
 }
 
-static void pipe_ready(struct loop_source *source, uint32_t events) {
-    (void)source;
+static bool has_hung_up(struct loop_source *pipe, uint32_t events) {
     struct report report;
-    take_reports();
-    if (events & ~(uint32_t)LOOP_READ) { /* hang-up: the child has ended, and so its end of the pipe */
-        reap_child();
-        return;
-    }
-    if (read(parent.pipe.fd, &report, sizeof report) == 0) reap_child();
+    return (events & ~(uint32_t)LOOP_READ) || read(pipe->fd, &report, sizeof report) == 0;
 }
 
-static bool make_pipe(int ends[2]) {
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return false;
-    parent.pipe = (struct loop_source){.fd = ends[0], .ready = pipe_ready};
-    if (loop_add(&parent.pipe, LOOP_READ)) return true;
+static void pipe_ready(struct loop_source *source, uint32_t events) {
+    struct child_end end = {.pid = parent.kin->pid};
+    take_reports();
+    if (!has_hung_up(source, events)) return;
+    int status = reap(parent.kin);
+    end.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    end_job(&end);
+}
+
+/* A killed child is dead at last. */
+static void killed_ready(struct loop_source *source, uint32_t events) {
+    if (has_hung_up(source, events)) reap((struct kin *)source);
+}
+
+static struct kin *make_kin(int *writing_end) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return NULL;
+    struct kin *kin = alloc_get(sizeof *kin);
+    kin->pipe = (struct loop_source){.fd = ends[0], .ready = pipe_ready};
+    kin->pid = -1;
+    *writing_end = ends[1];
+    if (loop_add(&kin->pipe, LOOP_READ)) return kin;
     close(ends[0]);
     close(ends[1]);
-    return false;
+    alloc_put(kin, sizeof *kin);
+    return NULL;
+}
+
+static bool may_start(enum child_kind kind) {
+    return parent.job.kind == CHILD_NONE && (parent.reserved == CHILD_NONE || parent.reserved == kind);
 }
 
 bool child_start(const struct child_job *job) {
-    int ends[2];
-    if (parent.job.kind != CHILD_NONE) {
+    int writing_end;
+    if (!may_start(job->kind)) {
         errno = EEXIST;
         return false;
     }
-    if (!make_pipe(ends)) return false;
+    struct kin *kin = make_kin(&writing_end);
+    if (!kin) return false;
     pid_t self = getpid();
     int64_t began_us = clock_mono_us();
-    pid_t pid = fork();
-    if (pid == 0) be_child(job, ends[1], self);
+    kin->pid = fork();
+    if (kin->pid == 0) be_child(job, writing_end, self);
     int reason = errno;
-    close(ends[1]);
-    if (pid < 0) {
-        loop_remove(&parent.pipe);
-        close(ends[0]);
+    close(writing_end);
+    if (kin->pid < 0) {
+        free_kin(kin);
         errno = reason;
         return false;
     }
@@ -183,21 +215,28 @@ bool child_start(const struct child_job *job) {
     child_metrics.forks++;
     child_metrics.keys_total = job->keys;
     parent.job = *job;
-    parent.pid = pid;
+    parent.kin = kin;
     if (child_changed) child_changed(true);
     return true;
 }
 
 enum child_kind child_running(void) {
-    return parent.job.kind;
+    return parent.job.kind != CHILD_NONE ? parent.job.kind : parent.reserved;
+}
+
+void child_reserve(enum child_kind kind) {
+    parent.reserved = kind;
 }
 
 pid_t child_pid(void) {
-    return parent.pid;
+    return parent.kin ? parent.kin->pid : -1;
 }
 
 void child_kill(void) {
     if (parent.job.kind == CHILD_NONE) return;
-    kill(parent.pid, SIGUSR1);
-    reap_child();
+    struct child_end end = {.pid = parent.kin->pid, .status = 1, .signal = SIGUSR1};
+    take_reports();
+    kill(end.pid, SIGKILL);
+    parent.kin->pipe.ready = killed_ready;
+    end_job(&end);
 }

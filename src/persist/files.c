@@ -47,11 +47,18 @@ bool files_make_dir(const char *dir) {
     return false;
 }
 
+/* Some file systems do not know this, and so there is nothing to do. */
+static bool is_unknown(int reason) {
+    return reason == EINVAL || reason == EBADF || reason == ENOTSUP || reason == ENOSYS;
+}
+
 bool files_sync_dir(const char *dir) {
     int fd = open(dir && dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = fsync(fd) == 0 || errno == EINVAL; /* some file systems cannot sync directories */
+    bool fine = fsync(fd) == 0 || is_unknown(errno);
+    int reason = errno;
     close(fd);
+    errno = reason;
     return fine;
 }
 
@@ -62,10 +69,12 @@ static void close_descriptor(void *fd) {
 
 void files_remove_later(const char *dir, const char *name) {
     char path[PATH_MAX];
+    int reason = errno;
     if (!join_path(dir, name, path)) return;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     unlink(path);
     if (fd >= 0) worker_submit(close_descriptor, (void *)(intptr_t)fd);
+    errno = reason;
 }
 
 bool files_write_all(int fd, const void *bytes, size_t n) {

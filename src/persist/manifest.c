@@ -58,20 +58,33 @@ size_t manifest_live(const struct manifest *m) {
     return live;
 }
 
-static const char *add_named(struct manifest *m, const char *prefix, int64_t seq, enum manifest_type type,
-                             const char *suffix) {
+/* Make a file history. The newest history stands first, as in the manifests of Redis. */
+static void retire(struct manifest *m, size_t at) {
+    struct manifest_file file = m->files[at];
+    file.type = MANIFEST_HISTORY;
+    memmove(m->files + 1, m->files, at * sizeof file);
+    m->files[0] = file;
+}
+
+/* Add a file with the next number whose name is not taken. */
+static const char *add_named(struct manifest *m, const char *prefix, enum manifest_type type, const char *suffix,
+                             bool (*taken)(const char *name)) {
+    int64_t *seq = type == MANIFEST_BASE ? &m->base_seq : &m->incr_seq;
     struct buf name = {0};
-    buf_printf(&name, "%s.%lld%s", prefix, (long long)seq, suffix);
-    buf_append(&name, "", 1);
-    add_file(m, (struct manifest_file){alloc_copy_string(name.data), seq, type});
+    do {
+        name.len = 0;
+        buf_printf(&name, "%s.%lld%s", prefix, (long long)++*seq, suffix);
+        buf_append(&name, "", 1);
+    } while (taken && taken(name.data));
+    add_file(m, (struct manifest_file){alloc_copy_string(name.data), *seq, type});
     buf_free(&name);
     return m->files[m->count - 1].name;
 }
 
-const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb) {
+const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb, bool (*taken)(const char *name)) {
     struct manifest_file *former = last_of(m, MANIFEST_BASE);
-    if (former) former->type = MANIFEST_HISTORY;
-    return add_named(m, prefix, ++m->base_seq, MANIFEST_BASE, rdb ? ".base.rdb" : ".base.aof");
+    if (former) retire(m, (size_t)(former - m->files));
+    return add_named(m, prefix, MANIFEST_BASE, rdb ? ".base.rdb" : ".base.aof", taken);
 }
 
 void manifest_adopt_base(struct manifest *m, const char *name) {
@@ -80,17 +93,19 @@ void manifest_adopt_base(struct manifest *m, const char *name) {
     add_file(m, (struct manifest_file){alloc_copy_string(name), 1, MANIFEST_BASE});
 }
 
-const char *manifest_new_incr(struct manifest *m, const char *prefix) {
-    return add_named(m, prefix, ++m->incr_seq, MANIFEST_INCR, ".incr.aof");
+const char *manifest_new_incr(struct manifest *m, const char *prefix, bool (*taken)(const char *name)) {
+    return add_named(m, prefix, MANIFEST_INCR, ".incr.aof", taken);
 }
 
 void manifest_retire_incrs(struct manifest *m, size_t keep) {
-    for (size_t i = m->count; i-- > 0;) {
-        if (m->files[i].type != MANIFEST_INCR) continue;
-        if (keep > 0)
-            keep--;
-        else
-            m->files[i].type = MANIFEST_HISTORY;
+    for (size_t left = m->count; left > 0;) {
+        bool is_incr = m->files[left - 1].type == MANIFEST_INCR;
+        if (is_incr && keep == 0) {
+            retire(m, left - 1); /* the file before it takes its place */
+            continue;
+        }
+        keep -= is_incr;
+        left--;
     }
 }
 
@@ -241,17 +256,18 @@ static bool needs_quotes(const char *name) {
     return false;
 }
 
+static void print_file(const struct manifest_file *file, struct buf *out) {
+    buf_append_cstr(out, "file ");
+    if (needs_quotes(file->name))
+        buf_append_quoted(out, slice_cstr(file->name));
+    else
+        buf_append_cstr(out, file->name);
+    buf_printf(out, " seq %lld type %c\n", (long long)file->seq, (char)file->type);
+}
+
 static void print_type(const struct manifest *m, enum manifest_type type, struct buf *out) {
-    for (size_t i = 0; i < m->count; i++) {
-        const struct manifest_file *file = &m->files[i];
-        if (file->type != type) continue;
-        buf_append_cstr(out, "file ");
-        if (needs_quotes(file->name))
-            buf_append_quoted(out, slice_cstr(file->name));
-        else
-            buf_append_cstr(out, file->name);
-        buf_printf(out, " seq %lld type %c\n", (long long)file->seq, (char)type);
-    }
+    for (size_t i = 0; i < m->count; i++)
+        if (m->files[i].type == type) print_file(&m->files[i], out);
 }
 
 void manifest_print(const struct manifest *m, struct buf *out) {
@@ -260,26 +276,37 @@ void manifest_print(const struct manifest *m, struct buf *out) {
     print_type(m, MANIFEST_INCR, out);
 }
 
-bool manifest_save(const char *dir, const char *name, const struct manifest *m) {
+/* "temp-<name>" */
+static const char *temp_name(const char *name, struct buf *out) {
+    buf_printf(out, "temp-%s%c", name, '\0');
+    return out->data;
+}
+
+static bool log_failure(const char *what, const char *name) {
+    log_warning("Can't %s the AOF manifest file %s: %s", what, name, strerror(errno));
+    return false;
+}
+
+bool manifest_prepare(const char *dir, const char *name, const struct manifest *m) {
     struct buf text = {0}, temp = {0};
     manifest_print(m, &text);
-    buf_printf(&temp, "temp-%s%c", name, '\0');
-    int fd = files_open(dir, temp.data, O_WRONLY | O_CREAT | O_TRUNC);
-    const char *what = "open";
-    bool fine = fd >= 0;
-    if (fine) {
-        what = "write";
-        fine = files_write_all(fd, text.data ? text.data : "", text.len) && fdatasync(fd) == 0;
-        int reason = errno;
-        close(fd);
-        errno = reason;
-    }
-    if (fine) {
-        what = "replace";
-        fine = files_rename(dir, temp.data, dir, name) && files_sync_dir(dir);
-    }
-    if (!fine) log_warning("Can't %s the AOF manifest file %s: %s", what, name, strerror(errno));
+    int fd = files_open(dir, temp_name(name, &temp), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+    bool fine = fd >= 0 && files_write_all(fd, text.data ? text.data : "", text.len) && fdatasync(fd) == 0;
+    if (!fine) log_failure(fd < 0 ? "open" : "write", name);
+    if (fd >= 0) close(fd);
     buf_free(&text);
     buf_free(&temp);
     return fine;
+}
+
+bool manifest_commit(const char *dir, const char *name) {
+    struct buf temp = {0};
+    bool fine = files_rename(dir, temp_name(name, &temp), dir, name) && files_sync_dir(dir);
+    if (!fine) log_failure("replace", name);
+    buf_free(&temp);
+    return fine;
+}
+
+bool manifest_save(const char *dir, const char *name, const struct manifest *m) {
+    return manifest_prepare(dir, name, m) && manifest_commit(dir, name);
 }

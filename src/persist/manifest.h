@@ -34,7 +34,7 @@ struct manifest_file {
 
 /* {0} is an empty one. */
 struct manifest {
-    struct manifest_file *files; /* in the order of their lines; new files come last */
+    struct manifest_file *files; /* in the order of their lines; new files come last, new history first */
     size_t count, cap;
     int64_t base_seq, incr_seq; /* the highest numbers so far */
 };
@@ -57,11 +57,12 @@ const struct manifest_file *manifest_last_incr(const struct manifest *m); /* NUL
 size_t manifest_live(const struct manifest *m);                           /* base and increments */
 
 /* Make the present base history, and add a new one: "<prefix>.<seq>.base.rdb" or ".aof". Returns its name, which the
- * manifest owns. */
-const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb);
+ * manifest owns. taken(name): this number must not be used; NULL: none is taken. */
+const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb, bool (*taken)(const char *name));
 /* Make this file, the append-only file of an old version, the base number 1 and the only file. */
 void manifest_adopt_base(struct manifest *m, const char *name);
-const char *manifest_new_incr(struct manifest *m, const char *prefix); /* "<prefix>.<seq>.incr.aof"; likewise */
+/* Add an increment, "<prefix>.<seq>.incr.aof", likewise. */
+const char *manifest_new_incr(struct manifest *m, const char *prefix, bool (*taken)(const char *name));
 /* Make all increments except the last `keep` history. */
 void manifest_retire_incrs(struct manifest *m, size_t keep);
 void manifest_drop_history(struct manifest *m); /* forget these files */
@@ -73,6 +74,9 @@ enum manifest_load {
     MANIFEST_WRONG,      /* not valid, or a read failed: *error */
 };
 enum manifest_load manifest_load(const char *dir, const char *name, struct manifest *m, struct manifest_error *error);
+/* The two halves of manifest_save(): put the new one on disk beside the old one; let it replace the old one. */
+bool manifest_prepare(const char *dir, const char *name, const struct manifest *m);
+bool manifest_commit(const char *dir, const char *name);
 /* Replace dir/name; the new one is on disk afterwards. False: failed (logged). The old one is still there then, unless
  * only the sync of the directory failed. */
 bool manifest_save(const char *dir, const char *name, const struct manifest *m);

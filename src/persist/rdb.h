@@ -48,9 +48,9 @@ struct rdb_write {
 /* Write all databases at the position of the descriptor, and sync them. False: job->error. The keyspace must not change
  * meanwhile: call this in a forked child, or from a command. */
 bool rdb_write(struct rdb_write *job);
-/* The same into a file. A temporary file beside it replaces `path` when all of it is on disk; after an error `path` is
- * unchanged. job->fd is not used. */
-bool rdb_write_file(struct rdb_write *job, const char *path);
+/* The same into a file. A new file `temporary` in the same folder (persist/temp_file.h) gets the name `path` when all
+ * of it is on disk; after an error `path` is unchanged and `temporary` is gone. job->fd is not used. */
+bool rdb_write_file(struct rdb_write *job, const char *temporary, const char *path);
 
 enum rdb_read_flag {
     RDB_KEEP_EXPIRED = 1 << 0, /* load keys past their deadline, too: for replicas and bases of append-only files */

@@ -8,11 +8,12 @@
 #include "persist/rdb.h"
 #include "persist/rdb_encode.h"
 #include "persist/rdb_format.h"
+#include "persist/temp_file.h"
 #include "store/evict.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PROGRESS_KEYS 1024 /* between two calls of the progress callback */
@@ -124,15 +125,15 @@ bool rdb_write(struct rdb_write *job) {
 /* --- A file ------------------------------------------------------------------------------------ */
 
 /* Make the new name survive a power cut, too. */
-static bool sync_folder(const char *path, size_t folder_len) {
-    char folder[PATH_MAX];
-    memcpy(folder, path, folder_len);
-    folder[folder_len] = '\0';
+static bool sync_folder(const char *path) {
+    char folder[PATH_MAX] = "";
+    const char *slash = strrchr(path, '/');
+    if (slash) memcpy(folder, path, (size_t)(slash - path) + 1);
     return files_sync_dir(folder);
 }
 
 static bool write_temporary(struct rdb_write *job, const char *temporary) {
-    job->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    job->fd = temp_file_create(temporary, 0666);
     if (job->fd < 0) {
         job->error = errno;
         return false;
@@ -143,26 +144,20 @@ static bool write_temporary(struct rdb_write *job, const char *temporary) {
         ok = false;
     }
     job->fd = -1;
+    if (!ok) unlink(temporary);
     return ok;
 }
 
-bool rdb_write_file(struct rdb_write *job, const char *path) {
-    char temporary[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t folder_len = slash ? (size_t)(slash - path) + 1 : 0;
-    if (folder_len + 32 > sizeof temporary) {
+bool rdb_write_file(struct rdb_write *job, const char *temporary, const char *path) {
+    if (strlen(path) >= PATH_MAX) {
         job->error = ENAMETOOLONG;
         return false;
     }
-    memcpy(temporary, path, folder_len);
-    snprintf(temporary + folder_len, sizeof temporary - folder_len, "temp-%d.rdb", (int)getpid());
-    bool ok = write_temporary(job, temporary);
-    if (ok && (rename(temporary, path) != 0 || !sync_folder(path, folder_len))) {
-        job->error = errno;
-        ok = false;
-    }
-    if (!ok) unlink(temporary);
-    return ok;
+    if (!write_temporary(job, temporary)) return false;
+    if (rename(temporary, path) == 0 && sync_folder(path)) return true;
+    job->error = errno;
+    unlink(temporary);
+    return false;
 }
 
 /* --- One value --------------------------------------------------------------------------------- */

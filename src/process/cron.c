@@ -27,6 +27,7 @@
 
 static int hz;
 static struct loop_timer timer;
+static bool paused;
 static int64_t logged_ms; /* when log_load() wrote last */
 
 #define TICKS_MAX 8
@@ -77,8 +78,7 @@ static void log_load(int64_t now_ms) {
     log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
 }
 
-static void cron_tick(struct loop_timer *self) {
-    clock_update();
+static void cron_work(void) {
     int64_t now_ms = clock_now_ms();
     server_metrics_sample();
     evict_tick(now_ms);
@@ -88,7 +88,16 @@ static void cron_tick(struct loop_timer *self) {
     log_load(now_ms);
     for (size_t i = 0; i < tick_count; i++)
         ticks[i]();
+}
+
+static void cron_tick(struct loop_timer *self) {
+    clock_update();
+    if (!paused) cron_work();
     loop_timer_start(self, 1000000 / hz);
+}
+
+void cron_pause(bool pause) {
+    paused = pause;
 }
 
 static void cron_start(void) {

@@ -13,6 +13,7 @@
 #include "catalog/command_row.h"
 #include "exec/block.h"
 #include "net/loop.h"
+#include "persist/temp_file.h"
 #include "process/listen.h"
 #include "process/process.h"
 #include "session/client.h"
@@ -39,6 +40,7 @@ static void signal_arrived(int number) {
     if (signalled && number == SIGINT) {
         static const char text[] = "You insist... exiting now.\n";
         int fd = log_crash_fd();
+        temp_file_abandon();
         if (fd >= 0 && write(fd, text, sizeof text - 1) < 0) _exit(1);
         _exit(1);
     }

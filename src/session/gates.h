@@ -15,7 +15,9 @@ enum gates_place {
     GATES_DISK,       /* writes might not survive */
     GATES_MONITOR,    /* there are monitors */
     GATES_LOADING,    /* the dataset is being loaded */
-    GATES_PAUSE,      /* CLIENT PAUSE. It is the last one, so that a request that would fail does not wait first */
+    /* Requests wait at these. They are the last ones, so that a request that would fail does not wait first. */
+    GATES_LOG,   /* the append-only file goes on in another file */
+    GATES_PAUSE, /* CLIENT PAUSE */
     GATES_PLACES
 };
 

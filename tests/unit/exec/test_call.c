@@ -362,5 +362,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nested_calls_touch, setup, teardown),
         cmocka_unit_test_setup_teardown(replaying_runs_the_body_only, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    db_shutdown();
+    return failed;
 }

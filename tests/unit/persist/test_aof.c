@@ -43,9 +43,26 @@ static void append_one(void) {
     assert_true(aof_write_flush(false));
 }
 
-static int until_reaped(void) {
+static int no_turn(void) {
+    return 0;
+}
+
+static int until_over(void) {
     if (child_running() == CHILD_NONE) loop_stop();
     return -1;
+}
+
+static int until_forked(void) {
+    if (aof_rewrite_begun() != AOF_BEGINS) loop_stop();
+    return -1;
+}
+
+/* Begin a rewrite, and go on until its child lives. */
+static void begin_rewrite(void) {
+    assert_int_equal(aof_rewrite(), AOF_BEGINS);
+    loop_run(until_forked);
+    assert_int_equal(aof_rewrite_begun(), AOF_BEGUN);
+    assert_true(child_pid() > 0);
 }
 
 static void assert_manifest(const char *expected) {
@@ -75,8 +92,10 @@ static int finish(void **state) {
     char command[128];
     (void)state;
     child_kill();
+    loop_run(until_over);
     aof_stop();
     worker_drain();
+    loop_poll(no_turn); /* all reports of the worker */
     snprintf(command, sizeof command, "rm -rf %s/%s", folder, dirname);
     return system(command);
 }
@@ -102,12 +121,12 @@ static void a_rewrite_replaces_all_files(void **state) {
     uint64_t rewrites = aof_status().rewrites;
     (void)state;
     append_one();
-    assert_true(aof_rewrite());
-    assert_false(aof_rewrite()); /* one is running */
+    begin_rewrite();
+    assert_int_equal(aof_rewrite(), AOF_FAILED); /* one is running */
     assert_manifest("file log.1.base.aof seq 1 type b\nfile log.1.incr.aof seq 1 type i\n"
                     "file log.2.incr.aof seq 2 type i\n");
     append_one();
-    loop_run(until_reaped);
+    loop_run(until_over);
     assert_manifest(FILES("2", "2"));
     assert_false(aof_status().rewrite_failed);
     assert_int_equal(aof_status().rewrites, rewrites + 1);
@@ -121,18 +140,22 @@ static void a_rewrite_replaces_all_files(void **state) {
 static void history_is_kept_if_the_option_says_so(void **state) {
     (void)state;
     aof_options.keep_history = true;
-    assert_true(aof_rewrite());
-    loop_run(until_reaped);
-    aof_options.keep_history = false;
-    assert_manifest("file log.2.base.aof seq 2 type b\nfile log.1.base.aof seq 1 type h\n"
-                    "file log.1.incr.aof seq 1 type h\nfile log.2.incr.aof seq 2 type i\n");
+    begin_rewrite();
+    loop_run(until_over);
+    assert_manifest("file log.2.base.aof seq 2 type b\nfile log.1.incr.aof seq 1 type h\n"
+                    "file log.1.base.aof seq 1 type h\nfile log.2.incr.aof seq 2 type i\n");
     assert_true(files_exists(dirname, "log.1.base.aof"));
+    aof_options.keep_history = false;
+    aof_remove_history();
+    worker_drain();
+    assert_manifest(FILES("2", "2"));
+    assert_false(files_exists(dirname, "log.1.base.aof"));
 }
 
 static void a_killed_rewrite_leaves_the_files_as_they_are(void **state) {
     (void)state;
     append_one();
-    assert_true(aof_rewrite());
+    begin_rewrite();
     child_kill();
     append_one();
     assert_manifest("file log.1.base.aof seq 1 type b\nfile log.1.incr.aof seq 1 type i\n"
@@ -150,7 +173,7 @@ static void switching_on_waits_for_the_base(void **state) {
     assert_true(aof_collects());
     assert_manifest(FILES("1", "1")); /* until the base exists */
     append_one();
-    loop_run(until_reaped);
+    loop_run(until_over);
     assert_int_equal(aof_status().state, AOF_ON);
     assert_manifest(FILES("2", "2"));
     assert_int_equal(load(), AOF_LOAD_FINE);
@@ -163,9 +186,82 @@ static void a_scheduled_rewrite_begins_with_a_tick(void **state) {
     assert_true(aof_status().rewrite_scheduled);
     aof_tick();
     assert_int_equal(child_running(), CHILD_AOF);
+    assert_int_equal(aof_rewrite_begun(), AOF_BEGINS);
     assert_false(aof_status().rewrite_scheduled);
-    loop_run(until_reaped);
+    loop_run(until_over);
     assert_manifest(FILES("2", "2"));
+}
+
+/* Between the two steps of the switch the worker syncs what was flushed: what comes then belongs to the next file. */
+static void what_comes_during_the_switch_is_in_the_next_file(void **state) {
+    (void)state;
+    append_one();
+    assert_int_equal(aof_rewrite(), AOF_BEGINS);
+    assert_false(aof_holds_writes());
+    append_one();
+    while (!aof_holds_writes())
+        loop_poll(no_turn);
+    struct slice argv[] = {SLICE("DEL"), SLICE("b")};
+    aof_write_append(0, argv, 2, slice_of(NULL, 0));
+    assert_false(aof_write_flush(false)); /* not yet */
+    loop_run(until_forked);
+    assert_false(aof_holds_writes());
+    assert_true(aof_write_flush(false));
+    assert_true(files_size(dirname, "log.2.incr.aof") > 0);
+    child_kill();
+    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(applied, 5); /* with two SELECT */
+}
+
+/* Whichever stage the rewrite is in, the file can be switched off, and on again. */
+static void switching_off_fits_any_stage(void **state) {
+    (void)state;
+    for (int turns = 0; turns < 12; turns++) {
+        append_one();
+        assert_int_equal(aof_rewrite(), AOF_BEGINS);
+        for (int i = 0; i < turns; i++)
+            loop_poll(no_turn);
+        aof_stop();
+        assert_false(aof_collects());
+        assert_true(aof_start(false));
+        while (aof_status().state != AOF_ON) {
+            aof_tick();
+            loop_poll(no_turn);
+        }
+        append_one();
+        assert_int_equal(load(), AOF_LOAD_FINE);
+        assert_int_equal(applied, 2);
+        assert_false(aof_status().rewrite_failed);
+    }
+}
+
+static void a_file_that_no_manifest_names_is_left_alone(void **state) {
+    static const char text[] = "data";
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int fd = files_open(dirname, i ? "log.2.base.aof" : "log.2.incr.aof", O_WRONLY | O_CREAT);
+        assert_true(files_write_all(fd, text, sizeof text));
+        close(fd);
+    }
+    begin_rewrite();
+    loop_run(until_over);
+    assert_manifest(FILES("3", "3"));
+    assert_int_equal(files_size(dirname, "log.2.base.aof"), sizeof text);
+    assert_int_equal(files_size(dirname, "log.2.incr.aof"), sizeof text);
+}
+
+static void a_lost_manifest_is_noticed_if_there_is_data(void **state) {
+    (void)state;
+    aof_stop();
+    worker_drain();
+    files_remove_later(dirname, "log.manifest");
+    assert_int_equal(load(), AOF_LOAD_NOTHING); /* the files are empty */
+    aof_open();
+    append_one();
+    aof_stop();
+    worker_drain();
+    files_remove_later(dirname, "log.manifest");
+    assert_int_equal(load(), AOF_LOAD_FAILED);
 }
 
 int main(void) {
@@ -174,6 +270,7 @@ int main(void) {
     log_set_level(LOG_NOTHING);
     hash_init();
     db_init(1);
+    worker_start();
     if (!loop_init(64) || !mkdtemp(folder) || chdir(folder) != 0) return 1;
     aof_options = (struct aof_options){.filename = filename, .dirname = dirname, .load_truncated = true};
     aof_write_options.fsync = AOF_FSYNC_NO;
@@ -184,8 +281,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_killed_rewrite_leaves_the_files_as_they_are, begin, finish),
         cmocka_unit_test_setup_teardown(switching_on_waits_for_the_base, begin, finish),
         cmocka_unit_test_setup_teardown(a_scheduled_rewrite_begins_with_a_tick, begin, finish),
+        cmocka_unit_test_setup_teardown(what_comes_during_the_switch_is_in_the_next_file, begin, finish),
+        cmocka_unit_test_setup_teardown(switching_off_fits_any_stage, begin, finish),
+        cmocka_unit_test_setup_teardown(a_file_that_no_manifest_names_is_left_alone, begin, finish),
+        cmocka_unit_test_setup_teardown(a_lost_manifest_is_noticed_if_there_is_data, begin, finish),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    worker_stop();
     if (chdir("/") != 0 || rmdir(folder) != 0) failed++;
     return failed;
 }

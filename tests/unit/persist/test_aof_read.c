@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "persist/aof_frame.h"
 #include "persist/aof_read.h"
 #include "persist/aof_write.h"
 #include <dirent.h>
@@ -212,6 +213,19 @@ static void a_cut_leaves_the_writes_before_it(void **state) {
     }
 }
 
+/* The frames of the log that was written that begin at this offset or later. */
+static uint64_t frames_from(size_t from) {
+    uint64_t frames = 0;
+    for (size_t at = 0; at < written.len;) {
+        const char *line = written.bytes + at;
+        bool frame = memcmp(line, "#K:", 3) == 0;
+        frames += frame && at >= from;
+        at += frame ? AOF_FRAME_LINE + strtoul(line + 20, NULL, 16)
+                    : (size_t)((const char *)memchr(line, '\n', written.len - at) + 1 - line);
+    }
+    return frames;
+}
+
 /* One run of bytes is changed. This can turn an annotation into a comment; then the write behind it is not verified,
  * but it is complete. */
 static void damage_is_found(void **state) {
@@ -229,6 +243,8 @@ static void damage_is_found(void **state) {
             assert_int_equal(units_applied(), written.count);
         } else {
             assert_true(units_applied() >= units_within(at));
+            if (run == 1) assert_int_equal(found.behind.frames, frames_from(at + 1));
+            if (found.behind.frames) assert_int_equal(result, AOF_READ_ROTTEN);
         }
     }
     free(copy);

@@ -4,6 +4,7 @@
 #include "base/crc64.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "persist/aof_frame.h"
 #include "persist/aof_write.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -45,7 +46,7 @@ static struct slice take_frame(size_t *at) {
     memcpy(digits, bytes + *at + 20, 10);
     size_t payload = strtoul(digits, NULL, 16);
     assert_true(payload > 0 && payload <= len - *at - AOF_FRAME_LINE);
-    aof_write_frame_line(line, bytes + *at + AOF_FRAME_LINE, payload);
+    aof_frame_print(line, bytes + *at + AOF_FRAME_LINE, payload);
     assert_memory_equal(bytes + *at, line, AOF_FRAME_LINE);
     struct slice taken = slice_of(bytes + *at + AOF_FRAME_LINE, payload);
     *at += AOF_FRAME_LINE + payload;
@@ -60,7 +61,7 @@ static void assert_frame(size_t *at, const char *payload) {
 static void the_annotation_has_its_form(void **state) {
     char line[AOF_FRAME_LINE + 1] = "", expected[64];
     (void)state;
-    aof_write_frame_line(line, "payload", 7);
+    aof_frame_print(line, "payload", 7);
     snprintf(expected, sizeof expected, "#K:%016llx 0000000007\r\n", (unsigned long long)crc64(0, "payload", 7));
     assert_string_equal(line, expected);
 }
@@ -177,7 +178,7 @@ static void always_syncs_with_each_flush(void **state) {
     append(0, "DEL", "a");
     assert_true(aof_write_flush(false));
     assert_true(aof_write_sync_now());
-    assert_true(aof_write_sync_ahead());
+    assert_true(aof_write_is_synced());
     assert_int_equal(aof_write_metrics().sync_errno, 0);
     aof_write_options.fsync = AOF_FSYNC_NO;
 }
@@ -189,6 +190,40 @@ static void nothing_is_collected_without_a_file(void **state) {
     append(0, "DEL", "a");
     assert_int_equal(aof_write_metrics().buffered, 0);
     assert_true(aof_write_flush(true));
+}
+
+static void a_held_file_leaves_the_rest_to_the_next_one(void **state) {
+    size_t at = 0;
+    (void)state;
+    append(0, "DEL", "a");
+    assert_true(aof_write_flush(false));
+    off_t before = lseek(fd, 0, SEEK_END);
+    aof_write_hold();
+    append(0, "DEL", "b");
+    assert_false(aof_write_flush(true));
+    assert_int_equal(lseek(fd, 0, SEEK_END), before);
+    close(fd);
+    fd = memfd_create("next", MFD_CLOEXEC);
+    aof_write_replace(dup(fd));
+    assert_true(aof_write_flush(false));
+    read_file();
+    assert_frame(&at, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n");
+    assert_int_equal(at, len);
+}
+
+static void commands_wait_for_a_file(void **state) {
+    size_t at = 0;
+    (void)state;
+    aof_write_end();
+    aof_write_await(ENOSPC);
+    append(0, "DEL", "a");
+    assert_false(aof_write_flush(true));
+    assert_int_equal(aof_write_metrics().write_errno, ENOSPC);
+    aof_write_begin(dup(fd), 0);
+    assert_true(aof_write_flush(false));
+    assert_false(aof_write_failing(aof_write_metrics()));
+    read_file();
+    assert_frame(&at, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n");
 }
 
 static int begin(void **state) {
@@ -219,6 +254,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_short_write_is_taken_back, begin, finish),
         cmocka_unit_test_setup_teardown(always_syncs_with_each_flush, begin, finish),
         cmocka_unit_test_setup_teardown(nothing_is_collected_without_a_file, begin, finish),
+        cmocka_unit_test_setup_teardown(a_held_file_leaves_the_rest_to_the_next_one, begin, finish),
+        cmocka_unit_test_setup_teardown(commands_wait_for_a_file, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -120,6 +121,47 @@ static void a_second_child_is_refused(void **state) {
     assert_int_equal(ends, before + 1);
 }
 
+static int reaped(void) {
+    if (child_pid() < 0 && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD) loop_stop();
+    return 1;
+}
+
+static int stop_itself(void *ctx) {
+    (void)ctx;
+    raise(SIGSTOP);
+    return 0;
+}
+
+/* child_kill() does not wait, and the next child need not wait for the end of the killed one. */
+static void a_killed_child_is_reaped_by_the_loop(void **state) {
+    struct child_job job = job_of(stop_itself, NULL);
+    siginfo_t info = {0};
+    (void)state;
+    assert_true(child_start(&job));
+    assert_int_equal(waitid(P_PID, (id_t)child_pid(), &info, WSTOPPED | WNOWAIT), 0);
+    int64_t began_us = clock_mono_us();
+    child_kill();
+    assert_true(clock_mono_us() - began_us < 1000000);
+    assert_int_equal(child_running(), CHILD_NONE);
+    run_child(succeed, NULL);
+    loop_run(reaped);
+}
+
+static void a_reservation_keeps_other_kinds_out(void **state) {
+    struct child_job job = job_of(succeed, NULL);
+    (void)state;
+    child_reserve(CHILD_AOF);
+    assert_int_equal(child_running(), CHILD_AOF);
+    assert_false(child_start(&job));
+    assert_int_equal(errno, EEXIST);
+    job.kind = CHILD_AOF;
+    assert_true(child_start(&job));
+    child_kill();
+    assert_int_equal(child_running(), CHILD_AOF);
+    child_reserve(CHILD_NONE);
+    assert_int_equal(child_running(), CHILD_NONE);
+}
+
 static void a_child_holds_no_descriptor_of_the_parent(void **state) {
     (void)state;
     open_fd = fcntl(0, F_DUPFD, 40);
@@ -171,6 +213,8 @@ int main(void) {
         cmocka_unit_test(a_signal_arrives),
         cmocka_unit_test(the_copied_memory_is_reported),
         cmocka_unit_test(a_second_child_is_refused),
+        cmocka_unit_test(a_killed_child_is_reaped_by_the_loop),
+        cmocka_unit_test(a_reservation_keeps_other_kinds_out),
         cmocka_unit_test(a_child_holds_no_descriptor_of_the_parent),
         cmocka_unit_test(changes_are_told),
     };

@@ -91,22 +91,37 @@ static void comments_and_unknown_keys_are_ignored(void **state) {
     manifest_free(&m);
 }
 
+static bool is_third(const char *name) {
+    return strstr(name, ".3.") != NULL;
+}
+
+/* The order is that of Redis: the newest rewrite first, and of one rewrite the increments before the base. */
 static void a_rewrite_turns_files_into_history(void **state) {
     struct manifest m = {0}, copy;
     (void)state;
-    manifest_new_base(&m, "a", true);
-    manifest_new_incr(&m, "a");
-    manifest_new_incr(&m, "a");
+    manifest_new_base(&m, "a", true, NULL);
+    manifest_new_incr(&m, "a", NULL);
+    manifest_new_incr(&m, "a", NULL);
+    assert_string_equal(manifest_new_incr(&m, "a", is_third), "a.4.incr.aof");
     manifest_copy(&copy, &m);
-    assert_string_equal(manifest_new_base(&copy, "a", false), "a.2.base.aof");
+    assert_string_equal(manifest_new_base(&copy, "a", false, NULL), "a.2.base.aof");
     manifest_retire_incrs(&copy, 1);
     assert_printed(&copy, "file a.2.base.aof seq 2 type b\n"
-                          "file a.1.base.rdb seq 1 type h\n"
                           "file a.1.incr.aof seq 1 type h\n"
-                          "file a.2.incr.aof seq 2 type i\n");
+                          "file a.2.incr.aof seq 2 type h\n"
+                          "file a.1.base.rdb seq 1 type h\n"
+                          "file a.4.incr.aof seq 4 type i\n");
+    manifest_new_base(&copy, "a", false, NULL);
+    manifest_retire_incrs(&copy, 0);
+    assert_printed(&copy, "file a.3.base.aof seq 3 type b\n"
+                          "file a.4.incr.aof seq 4 type h\n"
+                          "file a.2.base.aof seq 2 type h\n"
+                          "file a.1.incr.aof seq 1 type h\n"
+                          "file a.2.incr.aof seq 2 type h\n"
+                          "file a.1.base.rdb seq 1 type h\n");
     manifest_drop_history(&copy);
-    assert_printed(&copy, "file a.2.base.aof seq 2 type b\nfile a.2.incr.aof seq 2 type i\n");
-    assert_int_equal(manifest_live(&m), 3);
+    assert_printed(&copy, "file a.3.base.aof seq 3 type b\n");
+    assert_int_equal(manifest_live(&m), 4);
     manifest_free(&m);
     manifest_free(&copy);
 }

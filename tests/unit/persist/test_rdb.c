@@ -445,19 +445,24 @@ static void encodings_follow_the_options(void **state) {
 
 static void a_file_is_replaced_or_stays(void **state) {
     (void)state;
-    char folder[] = "/tmp/kura-rdb-XXXXXX", path[64];
+    char folder[] = "/tmp/kura-rdb-XXXXXX", path[64], temp[64];
     assert_non_null(mkdtemp(folder));
     sprintf(path, "%s/dump.rdb", folder);
+    sprintf(temp, "%s/temp", folder);
     lab_empty();
     lab_fill(50);
     struct rdb_write job = {.fd = -1};
-    assert_true(rdb_write_file(&job, path));
+    assert_true(rdb_write_file(&job, temp, path));
     assert_int_equal(job.keys, 50);
     assert_int_equal(access(path, R_OK), 0);
     char other[80];
     sprintf(other, "%s/absent/dump.rdb", folder);
-    assert_false(rdb_write_file(&job, other));
+    assert_false(rdb_write_file(&job, other, other));
     assert_int_equal(job.error, ENOENT);
+    assert_int_equal(symlink(path, temp), 0); /* a planted link is neither followed nor replaced */
+    assert_false(rdb_write_file(&job, temp, path));
+    assert_int_equal(job.error, EEXIST);
+    unlink(temp);
     unlink(path);
     assert_int_equal(rmdir(folder), 0); /* the folder is empty */
 }

@@ -248,6 +248,7 @@ static void the_loop_sleeps_until_a_key_expires(void **state) {
     while (db_size(db_at(0)) == 2)
         cron_turn();
     assert_int_equal(db_size(db_at(0)), 1);
+    db_shutdown();
 }
 
 static int start(void **state) {
@@ -271,5 +272,7 @@ int main(void) {
         cmocka_unit_test(a_turn_does_its_parts_in_order),
         cmocka_unit_test(the_loop_sleeps_until_a_key_expires),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    int failed = cmocka_run_group_tests(tests, start, NULL);
+    db_shutdown();
+    return failed;
 }

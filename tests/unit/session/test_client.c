@@ -367,59 +367,51 @@ static void replies_count_before_they_are_sent(void **state) {
     blob_drop(blob);
 }
 
-/* Write so many bytes to a range of the client's replies. */
-static void reply_bytes(size_t n) {
-    static char bytes[50000];
-    memset(bytes, 'x', sizeof bytes);
-    conn_write(bytes, n);
-}
-
-static void replies_beyond_the_limit_are_refused(void **state) {
+static void replies_over_the_limit_are_not_even_written(void **state) {
     (void)state;
-    struct client *c = connect_client(0), *pushed = connect_client(1), *free_of_limits = connect_client(2);
-    struct conn_range range;
-    client_open_replies(free_of_limits, &range);
-    reply_bytes(50000);
-    client_keep_replies(free_of_limits, &range);
-    assert_int_equal(conn_unsent(&free_of_limits->conn), 50000);
-    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    struct client *kept = connect_client(0), *pushed = connect_client(1);
     uint64_t before = server_metrics.output_limit_disconnects;
-    client_open_replies(c, &range);
-    reply_bytes(20000);
-    client_keep_replies(c, &range);
-    assert_int_equal(conn_unsent(&c->conn), 20000);
-    size_t mark = conn_mark();
-    client_open_replies(c, &range);
-    reply_bytes(30000);
-    assert_int_equal(conn_mark(), mark); /* they take no memory */
-    client_keep_replies(c, &range);
-    assert_true(is_closed(c));
-    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    leave_unsent(kept, 5000); /* what waits is taken off the limit */
+    struct conn_range range;
+    client_open_replies(kept, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    assert_in_range(conn_mark() - range.start, 14900, 15100);
+    client_keep_replies(kept, &range);
+    assert_true(is_closed(kept));
+    assert_int_equal(conn_mark(), range.start);
     client_open_replies(pushed, &range);
-    reply_bytes(10);
-    reply_bytes(30000);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
     client_push_replies(pushed, &range);
-    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
-    assert_int_equal(conn_unsent(&pushed->conn), 0);
-    assert_false(is_closed(pushed));
+    assert_false(is_closed(pushed)); /* the caller may be walking along a list */
     conn_flush(client_sent);
     assert_true(is_closed(pushed));
-    assert_string_equal(lab_heard(ends[1]), "(closed)");
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
 }
 
-static void messages_that_wait_for_the_reply_count(void **state) {
+static void what_a_client_sends_to_itself_is_limited(void **state) {
     (void)state;
-    struct client *c = connect_client(0);
-    assert_true(client_may_owe(c, 1 << 30)); /* without a limit */
+    struct client *c = connect_client(0), *free_of_limits = connect_client(1);
+    assert_true(client_may_owe(free_of_limits, SIZE_MAX / 2));
     limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
     uint64_t before = server_metrics.output_limit_disconnects;
-    leave_unsent(c, 15000);
-    assert_true(client_may_owe(c, 5000));
-    assert_false(client_may_owe(c, 5001));
-    assert_true(c->conn.flags & CONN_BROKEN);
-    assert_false(is_closed(c));
-    assert_false(client_may_owe(c, 1)); /* it gets nothing any more */
+    assert_true(client_may_owe(c, 20000));
+    assert_false(client_may_owe(c, 20001));
+    assert_false(client_may_owe(c, 1));
     assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    conn_flush(client_sent);
+    assert_true(is_closed(c));
+}
+
+static void monitors_are_of_the_class_of_subscribers(void **state) {
+    (void)state;
+    struct client *c = connect_client(0);
+    assert_int_equal(client_class(c), LIMITS_NORMAL);
+    c->flags |= CLIENT_MONITOR;
+    assert_int_equal(client_class(c), LIMITS_PUBSUB);
+    client_clear(c, CLIENT_MONITOR);
 }
 
 /* The sender may be walking along a list that the receiver is in. */
@@ -585,8 +577,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(replies_beyond_the_limit_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(messages_that_wait_for_the_reply_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_over_the_limit_are_not_even_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_sends_to_itself_is_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(monitors_are_of_the_class_of_subscribers, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_close_only_when_they_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_clients_are_closed_when_all_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),
