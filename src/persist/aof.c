@@ -25,7 +25,8 @@
 
 #define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
-#define REOPEN_MS 1000 /* between two attempts to open a file that the disk has refused */
+#define REOPEN_MS 1000       /* between two attempts to open a file that the disk has refused */
+#define COMPLAIN_ATTEMPTS 60 /* between two log lines about that */
 
 /* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
 enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
@@ -175,7 +176,7 @@ static bool is_upgrade(void) {
 }
 
 static bool upgrade_old_file(void) {
-    if (!aof_folder_make() || !aof_folder_sync()) return false;
+    if (!aof_folder_make() || !aof_folder_sync() || aof_folder_taken(aof_options.filename)) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
     if (!aof_folder_save(&manifest)) return false;
     if (!files_rename("", aof_options.filename, aof_options.dirname, aof_options.filename)) {
@@ -231,10 +232,12 @@ static void begin_writing(void) {
 
 static void opened(struct background_job *background) {
     (void)background;
-    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0)
+    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0) {
         begin_writing();
-    else if (job.fine)
+    } else if (job.fine) { /* switched off meanwhile */
         close(job.fd);
+        adopt_manifest();
+    }
     enter(IDLE);
 }
 
@@ -251,7 +254,9 @@ static bool must_rest(void) {
 
 /* The disk refused the file at start-up; perhaps it does not any more. */
 static void open_again(void) {
+    static unsigned attempts;
     prepare_to_open();
+    job.quiet = ++attempts % COMPLAIN_ATTEMPTS != 0;
     give_job(OPENING, aof_job_open, opened);
 }
 
