@@ -12,6 +12,7 @@
 #include "persist/aof.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
+#include "process/process.h"
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
@@ -20,15 +21,17 @@
 #include "store/prefetch.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define TELL_EVERY_US 1000000
 #define TURN_EVERY_US 10000 /* clients wait this long for -LOADING at most */
 
 static struct {
     bool active;
     bool serving; /* at start-up: the loop is not running yet, so it may be turned here */
-    int64_t started_s, turned_us;
+    int64_t started_s, turned_us, told_us;
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
@@ -50,11 +53,26 @@ static int loading_turn(void) {
     return 0;
 }
 
+static double loaded_percent(void) {
+    uint64_t done = loading.files_bytes + loading.file_bytes;
+    return loading.total_bytes ? (double)done * 100 / (double)loading.total_bytes : 0;
+}
+
+/* The service manager shows how far the start has come. */
+static void tell_progress(int64_t now_us) {
+    char status[64];
+    if (now_us - loading.told_us < TELL_EVERY_US) return;
+    loading.told_us = now_us;
+    snprintf(status, sizeof status, "STATUS=Loading the dataset: %.0f %%\n", loaded_percent());
+    process_notify(status);
+}
+
 void loading_progress(void *ctx, uint64_t bytes) {
     (void)ctx;
     loading.file_bytes = bytes;
     int64_t now_us = clock_mono_us();
     if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
+    tell_progress(now_us);
     loop_poll(loading_turn);
     loading.turned_us = clock_mono_us();
     if (!shutdown_is_requested()) return;
@@ -83,12 +101,11 @@ void loading_describe(struct buf *out) {
     uint64_t done = loading.files_bytes + loading.file_bytes, total = loading.total_bytes;
     uint64_t left = total > done ? total - done : 0;
     int64_t elapsed_s = clock_wall_us() / 1000000 - loading.started_s;
-    double share = total ? (double)done * 100 / (double)total : 0;
     int64_t eta_s = elapsed_s > 0 ? (int64_t)((double)elapsed_s * (double)left / (double)(done + 1)) : 1;
     buf_printf(out,
                "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\nloading_rdb_used_mem:0\r\n"
                "loading_loaded_bytes:%llu\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%lld\r\n",
-               (long long)loading.started_s, (unsigned long long)total, (unsigned long long)done, share,
+               (long long)loading.started_s, (unsigned long long)total, (unsigned long long)done, loaded_percent(),
                (long long)eta_s);
 }
 

@@ -42,6 +42,8 @@ static enum aof_begun begun; /* the last rewrite */
 static int no_base;          /* errno: at start-up the disk refused the base of a dataset that had none */
 static bool tidying_wanted;  /* aof_remove_history() came while another job was running */
 static int64_t opened_ms;    /* monotonic time of the last attempt to open a file */
+static bool incr_wanted;     /* the present increment has frames, or none, against aof-checksums */
+static bool only_incr;       /* the present job ends with the next increment: no rewrite follows */
 
 void (*aof_changed)(void);
 
@@ -73,7 +75,7 @@ enum aof_begun aof_rewrite_begun(void) {
 
 static void enter(enum stage next) {
     stage = next;
-    bool is_rewrite = next >= PREPARING;
+    bool is_rewrite = next >= PREPARING && !only_incr;
     child_reserve(is_rewrite ? CHILD_AOF : CHILD_NONE);
     if (aof_changed) aof_changed();
 }
@@ -242,9 +244,13 @@ static void prepare_to_open(void) {
     opened_ms = clock_mono_us() / 1000;
 }
 
+/* A disk that has refused a file is not asked at once again. */
+static bool must_rest(void) {
+    return clock_mono_us() / 1000 - opened_ms < REOPEN_MS;
+}
+
 /* The disk refused the file at start-up; perhaps it does not any more. */
 static void open_again(void) {
-    if (clock_mono_us() / 1000 - opened_ms < REOPEN_MS) return;
     prepare_to_open();
     give_job(OPENING, aof_job_open, opened);
 }
@@ -286,6 +292,7 @@ void aof_open(void) {
     }
     status.state = AOF_ON;
     begin_writing();
+    incr_wanted = !is_new && !aof_load_fits(aof_write_options.checksums);
     aof_folder_sweep();
     aof_remove_history();
 }
@@ -391,6 +398,10 @@ static int rewrite_in_child(void *ctx) {
 }
 
 static enum aof_begun fail_to_begin(void) {
+    if (only_incr) {
+        enter(IDLE); /* aof_tick() tries again */
+        return AOF_FAILED;
+    }
     count_result(false);
     status.rewrite_began_s = 0;
     begun = AOF_FAILED;
@@ -433,7 +444,7 @@ static bool open_temp_incr(void) {
 /* The file was switched off meanwhile, so this is no failure of the rewrite. */
 static void cancel_rewrite(void) {
     if (job.fine) close(job.fd);
-    begun = AOF_FAILED;
+    if (!only_incr) begun = AOF_FAILED;
     end_rewrite();
 }
 
@@ -450,7 +461,12 @@ static void switched(struct background_job *background) {
         log_notice("Creating AOF incr file %s on background rewrite", manifest_last_incr(&manifest)->name);
         aof_write_replace(job.fd);
         count_other_files();
-        begin_child();
+        incr_wanted = false;
+        if (only_incr)
+            enter(IDLE);
+        else
+            begin_child();
+        aof_fit_increment(); /* the option may have changed again meanwhile */
     }
 }
 
@@ -476,22 +492,38 @@ static void prepared(struct background_job *background) {
     fail_to_begin();
 }
 
-static enum aof_begun prepare(void) {
-    if (aof_write_fd() < 0) return fail_to_begin();
+static void prepare(void) {
     init_job();
     name_new_incr(&job.next);
     job.log_fd = aof_write_fd();
+    give_job(PREPARING, aof_job_prepare, prepared);
+}
+
+static enum aof_begun prepare_rewrite(void) {
+    if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
     status.rewrite_began_s = time(NULL);
-    give_job(PREPARING, aof_job_prepare, prepared);
+    prepare();
     return begun;
+}
+
+static void prepare_incr(void) {
+    only_incr = true;
+    opened_ms = clock_mono_us() / 1000;
+    prepare();
+}
+
+void aof_fit_increment(void) {
+    incr_wanted = status.state == AOF_ON && aof_write_is_framed() != aof_write_options.checksums;
+    if (incr_wanted && stage == IDLE && aof_write_fd() >= 0) prepare_incr();
 }
 
 enum aof_begun aof_rewrite(void) {
     if (child_running() != CHILD_NONE || stage != IDLE) return AOF_FAILED;
     status.rewrite_scheduled = false;
+    only_incr = false;
     if (!aof_folder_make()) return fail_to_begin();
-    if (status.state == AOF_ON) return prepare();
+    if (status.state == AOF_ON) return prepare_rewrite();
     if (status.state == AOF_WAITING && !open_temp_incr()) return fail_to_begin();
     return begin_child();
 }
@@ -535,9 +567,11 @@ void aof_tick(void) {
     if (tidying_wanted) {
         aof_remove_history();
     } else if (status.state == AOF_ON && aof_write_fd() < 0) {
-        open_again();
+        if (!must_rest()) open_again();
     } else if (status.rewrite_scheduled) {
         if (!rewrite_must_wait(now_s)) aof_rewrite();
+    } else if (status.state == AOF_ON && incr_wanted) {
+        if (!must_rest()) prepare_incr();
     } else if (has_grown(&growth) && !rewrite_must_wait(now_s)) {
         log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
         aof_rewrite();

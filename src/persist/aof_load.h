@@ -33,3 +33,6 @@ enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hoo
 /* A bad end was to be cut off, but the disk refused to keep the removed bytes. The good part is loaded; nothing may be
  * appended to the file before this has succeeded. True: it has, or nothing is owed. False: errno (logged). */
 bool aof_load_cut_owed(void);
+
+/* After loading: is the last increment empty, or are its commands in frames if `framed`, and not in frames if not? */
+bool aof_load_fits(bool framed);

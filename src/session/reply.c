@@ -175,7 +175,7 @@ void reply_raw(struct client *c, struct slice protocol) {
 
 bool reply_would_be_pointless(const struct client *c, size_t bytes) {
     (void)c;
-    return !conn_has_room(bytes);
+    return conn_arena.refuses || !conn_has_room(bytes);
 }
 
 size_t reply_hold(struct client *c) {
