@@ -31,7 +31,7 @@
 /* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
 enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
 
-static struct manifest manifest;                          /* the one on disk, but for what the running job changes */
+static struct manifest manifest;                          /* the one on disk, without what the running job changes */
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;

@@ -53,7 +53,7 @@ void aof_stop(void);
 bool aof_collects(void);
 bool aof_holds_writes(void); /* writes must wait for a moment */
 int aof_refusal(void);       /* errno: why writes would not survive, although they are collected; 0: they would */
-/* Called after one of these three, or the result of aof_begun(), may have changed. NULL: nobody listens. */
+/* Called after one of these three, or the result of aof_rewrite_begun(), may have changed. NULL: nobody listens. */
 extern void (*aof_changed)(void);
 
 enum aof_begun {

@@ -2,9 +2,9 @@
  *
  * Changes are collected in memory during a turn of the server, and written by one system call before the replies of
  * that turn are sent. Each write consists of frames (persist/aof_frame.h), a large one of several; or, without
- * aof-checksums, of bare commands, as in the files of Redis. A frame never ends
- * between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has
- * appended, are legal but cannot be verified. */
+ * aof-checksums, of bare commands, as in the files of Redis. A frame never ends between MULTI and EXEC. Lines
+ * "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has appended, are legal but cannot be
+ * verified. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>

@@ -26,6 +26,6 @@ enum server_rate { RATE_COMMANDS, RATE_BYTES_IN, RATE_BYTES_OUT, RATE_TURNS, RAT
 void server_metrics_sample(void);
 uint64_t server_metrics_rate(enum server_rate rate);
 
-/* CONFIG RESETSTAT: set all of these to 0, but for started_ms, and the counts of the command table, the connections,
- * the keyspace and expiry. */
+/* CONFIG RESETSTAT: set all of these to 0, except started_ms, and with them the counts of the command table, the
+ * connections, the keyspace and expiry. */
 void server_metrics_reset(void);
