@@ -10,6 +10,7 @@
 #include "session/client.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
+#include "session/request.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
 #include <arpa/inet.h>
@@ -106,7 +107,7 @@ static struct client *connect_client(int i) {
 
 static int setup(void **state) {
     (void)state;
-    clock_cached_ms = START_MS;
+    clock_cached_steady_ms = START_MS;
     memset(limits_options.output_limit, 0, sizeof limits_options.output_limit);
     client_needs_password = false;
     buf_free(&calls);
@@ -131,7 +132,7 @@ static void a_new_client(void **state) {
     uint64_t received = server_metrics.connections_received;
     struct client *one = connect_client(0);
     client_needs_password = true;
-    clock_cached_ms += 5;
+    clock_cached_steady_ms += 5;
     struct client *two = connect_client(1);
     assert_ptr_equal(one->db, db_at(0));
     assert_int_equal(one->resp, 2);
@@ -336,7 +337,8 @@ static void the_soft_limit_gives_time(void **state) {
     leave_unsent(c, 20001);
     client_limit_output(c);
     assert_true(c->flags & CLIENT_SOFT_LIMIT);
-    clock_cached_ms += 3000;
+    clock_cached_steady_ms += 3000;
+    clock_cached_ms += 3600000; /* the wall clock tells no durations */
     client_limit_output(c);
     assert_false(is_closed(c));
     leave_unsent(c, 20000);
@@ -345,7 +347,8 @@ static void the_soft_limit_gives_time(void **state) {
     leave_unsent(c, 20001);
     client_limit_output(c); /* the time starts again */
     assert_false(is_closed(c));
-    clock_cached_ms += 4000;
+    clock_cached_steady_ms += 4000;
+    clock_cached_ms -= 7200000;
     client_limit_output(c);
     assert_true(is_closed(c));
 }
@@ -418,7 +421,7 @@ static void sending_enforces_the_limit(void **state) {
 
 /* --- what is told of it ---------------------------------------------------------------------- */
 
-static void expect_line(struct client *c, size_t executing, const char *expected) {
+static void expect_line(struct client *c, const struct request *executing, const char *expected) {
     struct buf line = {0};
     client_describe(c, executing, &line);
     buf_append(&line, "", 1);
@@ -431,22 +434,25 @@ static void a_line_has_what_the_parts_say(void **state) {
     struct client *c = connect_client(0);
     struct buf line = {0};
     char expected[1024];
-    clock_cached_ms += 61999;
+    struct slice argv[] = {SLICE("client"), SLICE("info")};
+    const struct request asks = {.client = c, .argv = argv, .argc = 2, .raw = SLICE("1234567")};
+    clock_cached_steady_ms += 61999;
+    clock_cached_ms -= 3600000;
     c->active_ms += 60000;
-    client_describe(c, 7, &line); /* what this allocates for the client is part of tot-mem */
+    client_describe(c, &asks, &line); /* what this allocates for the client is part of tot-mem */
     snprintf(expected, sizeof expected,
              "id=%d addr=:0 laddr=:0 fd=%d name= age=61 idle=1 flags=PxU db=0 sub=3 psub=4 ssub=5 multi=2 qbuf=7 "
-             "qbuf-free=0 argv-mem=0 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
+             "qbuf-free=0 argv-mem=10 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
              "user=default redir=77 resp=2 lib-name= lib-ver=",
              (int)c->id, c->conn.source.fd, client_memory(c));
-    expect_line(c, 7, expected);
+    expect_line(c, &asks, expected);
     buf_free(&line);
 }
 
 /* Does the line have this field, with a blank on both sides? */
 static bool line_has(struct client *c, const char *field) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, NULL, &line);
     buf_append(&line, " ", 2);
     bool found = strstr(line.data, field);
     buf_free(&line);
