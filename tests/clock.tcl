@@ -54,7 +54,6 @@ test "A pause and the soft output limit end in time after the clock was set back
         set deaf [client]
         set id [$deaf CLIENT ID]
         for {set i 0} {$i < 20} {incr i} { $deaf -send GET big }
-        $deaf -flush
         wait_for {[r CLIENT LIST ID $id] eq ""}
         assert_equal 1 [info_field client_output_buffer_limit_disconnections]
     }

@@ -61,7 +61,6 @@ with_server {} {
         set c [client]
         set id [$c CLIENT ID]
         $c -send BLPOP [string repeat k 1000] 0
-        $c -flush
         wait_for {[field [r CLIENT LIST ID $id] argv-mem] > 1000}
         r RPUSH [string repeat k 1000] v
         $c -read

@@ -230,7 +230,8 @@ static int finish(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_exit_status_arrives),
-        cmocka_unit_test(a_signal_arrives), cmocka_unit_test(a_child_ends_by_usr1),
+        cmocka_unit_test(a_signal_arrives),
+        cmocka_unit_test(a_child_ends_by_usr1),
         cmocka_unit_test(the_copied_memory_is_reported),
         cmocka_unit_test(a_second_child_is_refused),
         cmocka_unit_test(a_killed_child_is_reaped_by_the_loop),
