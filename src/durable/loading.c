@@ -13,6 +13,7 @@
 #include "persist/aof.h"
 #include "persist/files.h"
 #include "persist/rdb.h"
+#include "process/process.h"
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
@@ -22,9 +23,11 @@
 #include "store/prefetch.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define TELL_EVERY_US 1000000
 #define TURN_EVERY_US 10000 /* clients wait this long for -LOADING at most */
 
 static struct {
@@ -55,11 +58,26 @@ static int loading_turn(void) {
     return 0;
 }
 
+static double loaded_percent(void) {
+    uint64_t done = loading.files_bytes + loading.file_bytes;
+    return loading.total_bytes ? (double)done * 100 / (double)loading.total_bytes : 0;
+}
+
+/* The service manager shows how far the start has come. */
+static void tell_progress(int64_t now_us) {
+    char status[64];
+    if (now_us - loading.told_us < TELL_EVERY_US) return;
+    loading.told_us = now_us;
+    snprintf(status, sizeof status, "STATUS=Loading the dataset: %.0f %%\n", loaded_percent());
+    process_notify(status);
+}
+
 void loading_progress(void *ctx, uint64_t bytes) {
     (void)ctx;
     loading.file_bytes = bytes;
     int64_t now_us = clock_mono_us();
     if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
+    tell_progress(now_us);
     loop_poll(loading_turn);
     loading.turned_us = clock_mono_us();
     if (!shutdown_is_requested()) return;

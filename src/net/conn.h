@@ -103,6 +103,9 @@ static inline void conn_write(const void *bytes, size_t n) {
     memcpy(conn_tail(), bytes, n);
     conn_arena.len += n;
 }
+/* Bytes that the open range may still have. */
+size_t conn_room(void);
+void conn_refuse(enum conn_refusal why); /* the open range takes nothing from here on */
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
 /* Drops what was written since, and what was refused: the range takes bytes again. */

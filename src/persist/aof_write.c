@@ -26,10 +26,11 @@
 #define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
 
-struct aof_write_options aof_write_options;
+struct aof_write_options aof_write_options = {.checksums = true};
 
 static struct {
     bool collects;      /* commands are appended to `waiting` */
+    bool framed;        /* commands are in frames */
     bool held;          /* nothing is written: the next file gets it */
     int fd;             /* -1: there is no file */
     int64_t bytes;      /* written to the file */
@@ -70,7 +71,7 @@ static void end_frame(void) {
 }
 
 static void begin_frame(void) {
-    if (out.frame != NO_FRAME) return;
+    if (!out.framed || out.frame != NO_FRAME) return;
     out.frame = out.waiting.len;
     buf_reserve(&out.waiting, AOF_FRAME_LINE);
     out.waiting.len += AOF_FRAME_LINE;
@@ -285,6 +286,10 @@ void aof_write_forget_errors(void) {
 
 /* --- files ----------------------------------------------------------------------------------- */
 
+bool aof_write_is_framed(void) {
+    return out.framed;
+}
+
 bool aof_write_is_open(void) {
     return out.collects;
 }
@@ -293,6 +298,7 @@ bool aof_write_is_open(void) {
 static void begin_collecting(void) {
     out.collects = true;
     out.held = false;
+    out.framed = aof_write_options.checksums;
     out.frame = NO_FRAME;
     out.db_id = -1;
     out.in_unit = false;

@@ -17,7 +17,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 8,   /* CLIENT NO-TOUCH: its commands leave the access clocks of keys alone */
     CLIENT_SOFT_LIMIT = 1 << 9, /* above the soft output limit since soft_limit_s */
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
-    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.h */
+    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.c */
     CLIENT_UNPARSED = 1 << 12,  /* its stashed input holds requests to be parsed when its wait is over */
     CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: publish/tracking.h */
@@ -101,7 +101,7 @@ void client_close(struct client *c);
 void client_kill(struct client *c);
 /* Free the closed clients. At the end of a turn, when nobody holds a pointer to them. */
 void client_reap(void);
-/* RESET: the client is as if it had just connected, but for its socket, its id, and its library's name. */
+/* RESET: the client is as if it had just connected, except that its socket, its id and its library's name stay. */
 void client_reset(struct client *c);
 
 /* --- limits on its output -------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "persist/aof.h"
 #include "persist/rdb.h"
+#include "process/process.h"
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
@@ -53,6 +54,11 @@ bool shutdown_is_requested(void) {
 void shutdown_finish(void) {
     if (!end_requested) _exit(3);
     (*finished)++;
+}
+
+static char notified[64]; /* the last state that the service manager was told */
+void process_notify(const char *state) {
+    snprintf(notified, sizeof notified, "%s", state);
 }
 
 struct snapshot_metrics snapshot_metrics;
@@ -300,6 +306,7 @@ static void at_start_up_clients_are_served_meanwhile(void **state) {
     rdb_options.key_load_delay_us = 0;
     assert_true(turns >= 3);
     assert_int_equal(shutdowns, turns);
+    assert_memory_equal(notified, "STATUS=Loading the dataset: ", 28);
     buf_append(&during, "", 1);
     assert_non_null(strstr(during.data, "loading_loaded_bytes:500\r\n")); /* 400 of the file before it */
     assert_int_equal(opened, 1);
