@@ -10,7 +10,6 @@
 #include "session/client.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
-#include "session/request.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
 #include <arpa/inet.h>
@@ -468,7 +467,7 @@ static void sending_enforces_the_limit(void **state) {
 
 /* --- what is told of it ---------------------------------------------------------------------- */
 
-static void expect_line(struct client *c, const struct request *executing, const char *expected) {
+static void expect_line(struct client *c, struct client_query executing, const char *expected) {
     struct buf line = {0};
     client_describe(c, executing, &line);
     buf_append(&line, "", 1);
@@ -481,25 +480,24 @@ static void a_line_has_what_the_parts_say(void **state) {
     struct client *c = connect_client(0);
     struct buf line = {0};
     char expected[1024];
-    struct slice argv[] = {SLICE("client"), SLICE("info")};
-    const struct request asks = {.client = c, .argv = argv, .argc = 2, .raw = SLICE("1234567")};
+    const struct client_query asks = {.bytes = 7, .args = 10};
     clock_cached_steady_ms += 61999;
     clock_cached_ms -= 3600000;
     c->active_ms += 60000;
-    client_describe(c, &asks, &line); /* what this allocates for the client is part of tot-mem */
+    client_describe(c, asks, &line); /* what this allocates for the client is part of tot-mem */
     snprintf(expected, sizeof expected,
              "id=%d addr=:0 laddr=:0 fd=%d name= age=61 idle=1 flags=PxU db=0 sub=3 psub=4 ssub=5 multi=2 qbuf=7 "
              "qbuf-free=0 argv-mem=10 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
              "user=default redir=77 resp=2 lib-name= lib-ver=",
              (int)c->id, c->conn.source.fd, client_memory(c));
-    expect_line(c, &asks, expected);
+    expect_line(c, asks, expected);
     buf_free(&line);
 }
 
 /* Does the line have this field, with a blank on both sides? */
 static bool line_has(struct client *c, const char *field) {
     struct buf line = {0};
-    client_describe(c, NULL, &line);
+    client_describe(c, (struct client_query){0}, &line);
     buf_append(&line, " ", 2);
     bool found = strstr(line.data, field);
     buf_free(&line);
