@@ -22,15 +22,16 @@
 
 #define SLICE_CLIENTS 1000 /* 0.2 ms; 1.5 ms if the kernel must be asked for their addresses */
 
-/* The line of a client. `r` is the request that asks, or NULL if that is not this client's. */
-static void append_line(struct client *c, const struct request *r, struct buf *out) {
-    struct client_query query = {0};
-    if (r && c == r->client) {
-        query.bytes = r->raw.len;
-        for (int i = 0; i < r->argc; i++)
-            query.args += r->argv[i].len;
-    }
-    client_describe(c, query, out);
+static struct client_executing sizes_of(const struct request *r) {
+    struct client_executing sizes = {.raw_bytes = r->raw.len};
+    for (int i = 0; i < r->argc; i++)
+        sizes.args_bytes += r->argv[i].len;
+    return sizes;
+}
+
+/* `executing` is the request that asks, if it is this client's, else NULL. */
+static void append_line(struct client *c, const struct request *executing, struct buf *out) {
+    client_describe(c, executing ? sizes_of(executing) : (struct client_executing){0}, out);
     buf_append(out, "\n", 1);
 }
 
@@ -145,7 +146,7 @@ static void list_ids(struct request *r) {
             return;
         }
         struct client *c = id > 0 ? client_by_id((uint64_t)id) : NULL;
-        if (c) append_line(c, r, &text);
+        if (c) append_line(c, c == r->client ? r : NULL, &text);
     }
     reply_verbatim(r->client, buf_slice(&text), "txt");
     buf_free(&text);
