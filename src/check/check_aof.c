@@ -9,6 +9,7 @@
 #include "persist/aof_read.h"
 #include "persist/aof_repair.h"
 #include "persist/files.h"
+#include "persist/lock.h"
 #include "persist/manifest.h"
 #include "persist/rdb.h"
 #include "store/db.h"
@@ -321,6 +322,17 @@ static const char *split_path(const char *path) {
     return slash + 1;
 }
 
+/* A server that runs on these files would not see the repair, and would write into it. */
+static void lock_folder(void) {
+    static struct lock lock = {.fd = -1};
+    pid_t holder;
+    if (!check.fix && !check.until_s) return;
+    int fd = files_open("", check.dir[0] ? check.dir : ".", O_RDONLY | O_DIRECTORY);
+    if (lock_take(&lock, fd, &holder) != LOCK_BUSY) return;
+    printf("The folder %s is in use by the process %ld: stop it first\n", check.dir[0] ? check.dir : ".", (long)holder);
+    give_up();
+}
+
 int check_aof_main(int argc, char **argv) {
     if (!read_arguments(argc, argv)) return print_usage(argv[0]);
     clock_init();
@@ -329,6 +341,7 @@ int check_aof_main(int argc, char **argv) {
     clock_update();
     db_init(DATABASES);
     const char *name = split_path(argv[argc - 1]);
+    lock_folder();
     if (begins_with(name, "file ") || (strstr(name, ".manifest") && !begins_with(name, "*")))
         check_manifest(name);
     else

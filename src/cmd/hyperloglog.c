@@ -253,7 +253,7 @@ static void pfdebug(struct request *r) {
 /* --- PFSELFTEST ------------------------------------------------------------------------------ */
 
 #define SELFTEST_ROUNDS 100
-#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since nobody else is served meanwhile */
+#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since no other client is served meanwhile */
 #define SELFTEST_SPARSE 1000      /* stop testing the sparse form here: larger ones take seconds */
 
 /* Does the dense form keep random registers? False: the error was replied. */

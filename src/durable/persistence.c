@@ -74,7 +74,7 @@ static void bgrewriteaof(struct request *r) {
         reply_begun(r, aof_rewrite_begun());
     } else if (child == CHILD_AOF) {
         reply_error(c, "ERR Background append only file rewriting already in progress");
-    } else if (child != CHILD_NONE || call_is_nested) {
+    } else if (child != CHILD_NONE || call_is_nested || aof_status().is_busy) {
         aof_schedule_rewrite(true);
         reply_status(c, "Background append only file rewriting scheduled");
     } else {

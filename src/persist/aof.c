@@ -20,21 +20,21 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
-#define REOPEN_MS 1000 /* between two attempts to open a file that the disk has refused */
+#define REOPEN_MS 1000       /* between two attempts to open a file that the disk has refused */
+#define COMPLAIN_ATTEMPTS 60 /* between two log lines about that */
 
 /* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
 enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
 
-static struct manifest manifest;                          /* the one on disk, but for what the running job changes */
+static struct manifest manifest;                          /* the one on disk, without what the running job changes */
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;
-    int64_t next_s;
+    int64_t next_s; /* clock_steady_ms(), in seconds */
 } backoff;
 static enum stage stage;
 static struct aof_job job;
@@ -42,6 +42,8 @@ static enum aof_begun begun; /* the last rewrite */
 static int no_base;          /* errno: at start-up the disk refused the base of a dataset that had none */
 static bool tidying_wanted;  /* aof_remove_history() came while another job was running */
 static int64_t opened_ms;    /* monotonic time of the last attempt to open a file */
+static bool incr_wanted;     /* the present increment has frames, or none, against aof-checksums */
+static bool only_incr;       /* the present job ends with the next increment: no rewrite follows */
 
 void (*aof_changed)(void);
 
@@ -73,7 +75,7 @@ enum aof_begun aof_rewrite_begun(void) {
 
 static void enter(enum stage next) {
     stage = next;
-    bool is_rewrite = next >= PREPARING;
+    bool is_rewrite = next >= PREPARING && !only_incr;
     child_reserve(is_rewrite ? CHILD_AOF : CHILD_NONE);
     if (aof_changed) aof_changed();
 }
@@ -173,7 +175,7 @@ static bool is_upgrade(void) {
 }
 
 static bool upgrade_old_file(void) {
-    if (!aof_folder_make() || !aof_folder_sync()) return false;
+    if (!aof_folder_make() || !aof_folder_sync() || aof_folder_taken(aof_options.filename)) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
     if (!aof_folder_save(&manifest)) return false;
     if (!files_rename("", aof_options.filename, aof_options.dirname, aof_options.filename)) {
@@ -229,10 +231,12 @@ static void begin_writing(void) {
 
 static void opened(struct background_job *background) {
     (void)background;
-    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0)
+    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0) {
         begin_writing();
-    else if (job.fine)
+    } else if (job.fine) { /* switched off meanwhile */
         close(job.fd);
+        adopt_manifest();
+    }
     enter(IDLE);
 }
 
@@ -242,10 +246,16 @@ static void prepare_to_open(void) {
     opened_ms = clock_mono_us() / 1000;
 }
 
+/* A disk that has refused a file is not asked at once again. */
+static bool must_rest(void) {
+    return clock_mono_us() / 1000 - opened_ms < REOPEN_MS;
+}
+
 /* The disk refused the file at start-up; perhaps it does not any more. */
 static void open_again(void) {
-    if (clock_mono_us() / 1000 - opened_ms < REOPEN_MS) return;
+    static unsigned attempts;
     prepare_to_open();
+    job.quiet = ++attempts % COMPLAIN_ATTEMPTS != 0;
     give_job(OPENING, aof_job_open, opened);
 }
 
@@ -286,6 +296,7 @@ void aof_open(void) {
     }
     status.state = AOF_ON;
     begin_writing();
+    incr_wanted = !is_new && !aof_load_fits(aof_write_options.checksums);
     aof_folder_sweep();
     aof_remove_history();
 }
@@ -329,8 +340,8 @@ static void count_result(bool fine) {
 /* The rewrite is over, one way or the other. */
 static void end_rewrite(void) {
     temp_file_drop(TEMP_AOF_BASE);
-    if (status.rewrite_began_s) status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
-    status.rewrite_began_s = 0;
+    if (status.rewrite_began_ms) status.rewrite_took_s = (clock_steady_ms() - status.rewrite_began_ms) / 1000;
+    status.rewrite_began_ms = 0;
     if (status.state == AOF_WAITING) {
         drop_temp_incr();
         status.rewrite_scheduled = true;
@@ -391,8 +402,12 @@ static int rewrite_in_child(void *ctx) {
 }
 
 static enum aof_begun fail_to_begin(void) {
+    if (only_incr) {
+        enter(IDLE); /* aof_tick() tries again */
+        return AOF_FAILED;
+    }
     count_result(false);
-    status.rewrite_began_s = 0;
+    status.rewrite_began_ms = 0;
     begun = AOF_FAILED;
     enter(IDLE);
     return begun;
@@ -409,7 +424,7 @@ static enum aof_begun begin_child(void) {
         return fail_to_begin();
     }
     log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
-    status.rewrite_began_s = time(NULL);
+    status.rewrite_began_ms = clock_steady_ms();
     begun = AOF_BEGUN;
     enter(WRITING);
     return begun;
@@ -433,7 +448,7 @@ static bool open_temp_incr(void) {
 /* The file was switched off meanwhile, so this is no failure of the rewrite. */
 static void cancel_rewrite(void) {
     if (job.fine) close(job.fd);
-    begun = AOF_FAILED;
+    if (!only_incr) begun = AOF_FAILED;
     end_rewrite();
 }
 
@@ -450,7 +465,12 @@ static void switched(struct background_job *background) {
         log_notice("Creating AOF incr file %s on background rewrite", manifest_last_incr(&manifest)->name);
         aof_write_replace(job.fd);
         count_other_files();
-        begin_child();
+        incr_wanted = false;
+        if (only_incr)
+            enter(IDLE);
+        else
+            begin_child();
+        aof_fit_increment(); /* the option may have changed again meanwhile */
     }
 }
 
@@ -476,22 +496,38 @@ static void prepared(struct background_job *background) {
     fail_to_begin();
 }
 
-static enum aof_begun prepare(void) {
-    if (aof_write_fd() < 0) return fail_to_begin();
+static void prepare(void) {
     init_job();
     name_new_incr(&job.next);
     job.log_fd = aof_write_fd();
+    give_job(PREPARING, aof_job_prepare, prepared);
+}
+
+static enum aof_begun prepare_rewrite(void) {
+    if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
-    status.rewrite_began_s = time(NULL);
+    status.rewrite_began_ms = clock_steady_ms();
     give_job(PREPARING, aof_job_prepare, prepared);
     return begun;
+}
+
+static void prepare_incr(void) {
+    only_incr = true;
+    opened_ms = clock_mono_us() / 1000;
+    prepare();
+}
+
+void aof_fit_increment(void) {
+    incr_wanted = status.state == AOF_ON && aof_write_is_framed() != aof_write_options.checksums;
+    if (incr_wanted && stage == IDLE && aof_write_fd() >= 0) prepare_incr();
 }
 
 enum aof_begun aof_rewrite(void) {
     if (child_running() != CHILD_NONE || stage != IDLE) return AOF_FAILED;
     status.rewrite_scheduled = false;
+    only_incr = false;
     if (!aof_folder_make()) return fail_to_begin();
-    if (status.state == AOF_ON) return prepare();
+    if (status.state == AOF_ON) return prepare_rewrite();
     if (status.state == AOF_WAITING && !open_temp_incr()) return fail_to_begin();
     return begin_child();
 }
@@ -529,15 +565,17 @@ static bool has_grown(double *growth) {
 }
 
 void aof_tick(void) {
-    int64_t now_s = clock_now_ms() / 1000;
+    int64_t now_s = clock_steady_ms() / 1000;
     double growth;
     if (stage != IDLE || child_running() != CHILD_NONE) return;
     if (tidying_wanted) {
         aof_remove_history();
     } else if (status.state == AOF_ON && aof_write_fd() < 0) {
-        open_again();
+        if (!must_rest()) open_again();
     } else if (status.rewrite_scheduled) {
         if (!rewrite_must_wait(now_s)) aof_rewrite();
+    } else if (status.state == AOF_ON && incr_wanted) {
+        if (!must_rest()) prepare_incr();
     } else if (has_grown(&growth) && !rewrite_must_wait(now_s)) {
         log_notice("Starting automatic rewriting of AOF on %.0f%% growth", growth);
         aof_rewrite();

@@ -14,7 +14,8 @@
  *     WRITING     child: writes the base, beginning with the dataset as it is at the end of SWITCHING
  *     PLACING     worker: names the base in the manifest, and removes the history
  *
- * Without an increment that is being written (AOF_OFF, AOF_WAITING), a rewrite begins with WRITING.
+ * Without an increment that is being written (AOF_OFF, AOF_WAITING), a rewrite begins with WRITING. Where only a new
+ * increment is wanted, it ends with SWITCHING.
  *
  * Invariant: at any moment the files that the manifest on disk names are a complete dataset, and all of them but the
  * last one are complete on disk. */
@@ -28,11 +29,11 @@ enum aof_state { AOF_OFF, AOF_ON, AOF_WAITING };
 
 struct aof_status {
     enum aof_state state;
-    bool is_busy; /* the worker or a child works on the files */
+    bool is_busy; /* the worker or a child works on the files: no rewrite can begin */
     bool rewrite_scheduled;
     bool rewrite_failed;             /* the last one */
     uint64_t rewrites, failures;     /* begun; failed in a row */
-    int64_t rewrite_began_s;         /* wall clock; 0: no rewrite is running */
+    int64_t rewrite_began_ms;        /* clock_steady_ms(); 0: no rewrite is running */
     int64_t rewrite_took_s;          /* the last one; -1: none so far */
     int64_t current_size, base_size; /* bytes: all live files; after the last rewrite or loading */
 };
@@ -52,7 +53,7 @@ void aof_stop(void);
 bool aof_collects(void);
 bool aof_holds_writes(void); /* writes must wait for a moment */
 int aof_refusal(void);       /* errno: why writes would not survive, although they are collected; 0: they would */
-/* Called after one of these three, or the result of aof_begun(), may have changed. NULL: nobody listens. */
+/* Called after one of these three, or the result of aof_rewrite_begun(), may have changed. NULL: nobody listens. */
 extern void (*aof_changed)(void);
 
 enum aof_begun {
@@ -60,12 +61,14 @@ enum aof_begun {
     AOF_BEGINS, /* the worker prepares it: aof_rewrite_begun() will tell */
     AOF_FAILED, /* logged */
 };
-/* Begin a rewrite. AOF_FAILED without a log line: a child is running (check first). */
+/* Begin a rewrite. AOF_FAILED without a log line: a child is running, or the worker is busy (check first). */
 enum aof_begun aof_rewrite(void);
 enum aof_begun aof_rewrite_begun(void);  /* the present state of the last aof_rewrite() */
 void aof_schedule_rewrite(bool by_hand); /* as soon as possible; by_hand: earlier failures do not delay it */
 /* Begin scheduled and automatic rewrites when no child is running. Call some times a second. */
 void aof_tick(void);
+/* aof-checksums was set: begin an increment for it, soon, if the present one has the other form. */
+void aof_fit_increment(void);
 /* aof-disable-auto-gc was set to no: remove the history, soon. */
 void aof_remove_history(void);
 /* At the end of the process: write and sync all that is buffered. */

@@ -14,6 +14,8 @@
 
 struct aof_options aof_options;
 
+static struct { uint64_t commands, frames; } last_file;
+
 static struct {
     char name[512]; /* "": nothing is owed */
     uint64_t good, size;
@@ -78,16 +80,16 @@ static bool recover_file(const char *name, bool torn, const struct aof_finding *
     snprintf(owed.name, sizeof owed.name, "%s", name);
     owed.good = found->good;
     owed.size = found->size;
-    if (!aof_load_cut_owed()) log_warning("No write is accepted before that has succeeded. Reads are served.");
+    if (!aof_load_cut_owed(false)) log_warning("No write is accepted before that has succeeded. Reads are served.");
     log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
     return true;
 }
 
-bool aof_load_cut_owed(void) {
+bool aof_load_cut_owed(bool quiet) {
     char aside[AOF_REPAIR_NAME];
     if (!owed.name[0]) return true;
     if (!aof_repair_cut(aof_options.dirname, owed.name, owed.good, aside)) {
-        log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
+        if (!quiet) log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
         return false;
     }
     log_warning("The %llu bytes that were removed are kept in %s/%s", (unsigned long long)(owed.size - owed.good),
@@ -133,6 +135,8 @@ static bool load_file(const struct manifest_file *file, bool is_last, const stru
     if (hooks->begun) hooks->begun(hooks->reader.ctx, file->name);
     enum aof_read_result result = aof_read(aof_options.dirname, file->name, &hooks->reader, &found);
     if (!judge_file(file->name, result, &found, is_last)) return false;
+    last_file.commands = found.commands;
+    last_file.frames = found.frames;
     log_notice("DB loaded from %s file %s: %.3f seconds", file->type == MANIFEST_BASE ? "base" : "incr", file->name,
                (double)(clock_mono_us() - began_us) / 1e6);
     return true;
@@ -165,6 +169,7 @@ static int64_t total_size(const struct manifest *m) {
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks) {
     size_t left = manifest_live(m);
     owed.name[0] = '\0';
+    last_file.commands = last_file.frames = 0;
     int64_t total = total_size(m);
     if (total < 0) return AOF_LOAD_FAILED;
     if (total == 0) return AOF_LOAD_NOTHING;
@@ -172,4 +177,8 @@ enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hoo
     if (!load_type(m, MANIFEST_BASE, &left, hooks) || !load_type(m, MANIFEST_INCR, &left, hooks))
         return AOF_LOAD_FAILED;
     return AOF_LOAD_FINE;
+}
+
+bool aof_load_fits(bool framed) {
+    return last_file.commands == 0 || framed == (last_file.frames > 0);
 }

@@ -26,6 +26,12 @@ static bool apply_keep_history(const char **error) {
     return true;
 }
 
+static bool apply_checksums(const char **error) {
+    (void)error;
+    aof_fit_increment();
+    return true;
+}
+
 static const struct option aof_rows[] = {
     {"appendfilename", .type = OPTION_STRING, .flags = OPTION_IMMUTABLE, .address = &aof_options.filename,
      .initial = "appendonly.aof", .apply = check_names},
@@ -39,6 +45,8 @@ static const struct option aof_rows[] = {
     {"aof-load-truncated", .type = OPTION_BOOL, .address = &aof_options.load_truncated, .initial = "yes"},
     {"aof-use-rdb-preamble", .type = OPTION_BOOL, .address = &aof_options.base_is_rdb, .initial = "yes"},
     {"aof-timestamp-enabled", .type = OPTION_BOOL, .address = &aof_write_options.timestamps, .initial = "no"},
+    {"aof-checksums", .type = OPTION_BOOL, .address = &aof_write_options.checksums, .initial = "yes",
+     .apply = apply_checksums},
     {"aof-rewrite-incremental-fsync", .type = OPTION_BOOL, .address = &aof_options.incremental_sync, .initial = "yes"},
     {"aof-disable-auto-gc", .type = OPTION_BOOL, .address = &aof_options.keep_history, .initial = "no",
      .apply = apply_keep_history},

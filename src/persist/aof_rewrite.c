@@ -1,5 +1,6 @@
 /* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
- * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h). */
+ * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h), unless aof-checksums is
+ * off. */
 #include "persist/aof_rewrite.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -47,9 +48,10 @@ static void begin_block(struct rewriting *w) {
 
 static void write_block(struct rewriting *w) {
     if (w->out.len > AOF_FRAME_LINE && !w->error) {
-        aof_frame_print(w->out.data, w->out.data + AOF_FRAME_LINE, w->out.len - AOF_FRAME_LINE);
-        if (!files_write_all(w->fd, w->out.data, w->out.len)) w->error = errno;
-        w->written += w->out.len;
+        size_t unused = aof_write_options.checksums ? 0 : AOF_FRAME_LINE;
+        if (!unused) aof_frame_print(w->out.data, w->out.data + AOF_FRAME_LINE, w->out.len - AOF_FRAME_LINE);
+        if (!files_write_all(w->fd, w->out.data + unused, w->out.len - unused)) w->error = errno;
+        w->written += w->out.len - unused;
         if (!w->error && w->incremental_sync && w->written - w->synced >= SYNC_EVERY) {
             if (fdatasync(w->fd) < 0) w->error = errno;
             w->synced = w->written;

@@ -26,10 +26,11 @@
 #define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
 
-struct aof_write_options aof_write_options;
+struct aof_write_options aof_write_options = {.checksums = true};
 
 static struct {
     bool collects;      /* commands are appended to `waiting` */
+    bool framed;        /* commands are in frames */
     bool held;          /* nothing is written: the next file gets it */
     int fd;             /* -1: there is no file */
     int64_t bytes;      /* written to the file */
@@ -39,7 +40,7 @@ static struct {
     int db_id;          /* the database selected in the file; -1: unknown */
     bool in_unit;       /* between MULTI and EXEC */
     int64_t stamped_s;  /* the last "#TS:" */
-    int64_t synced_ms;  /* when the last sync began */
+    int64_t synced_ms;  /* clock_steady_ms() when the last sync began */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
@@ -52,6 +53,7 @@ static atomic_int sync_errno;     /* of the last one that is done */
 struct aof_write_metrics aof_write_metrics(void) {
     return (struct aof_write_metrics){.file_bytes = out.bytes,
                                       .buffered = out.waiting.len,
+                                      .memory = out.waiting.cap,
                                       .delayed_syncs = out.delayed_syncs,
                                       .pending_syncs = atomic_load(&pending_syncs),
                                       .write_errno = out.write_errno,
@@ -69,7 +71,7 @@ static void end_frame(void) {
 }
 
 static void begin_frame(void) {
-    if (out.frame != NO_FRAME) return;
+    if (!out.framed || out.frame != NO_FRAME) return;
     out.frame = out.waiting.len;
     buf_reserve(&out.waiting, AOF_FRAME_LINE);
     out.waiting.len += AOF_FRAME_LINE;
@@ -214,7 +216,7 @@ static void sync_always(void) {
         _exit(1);
     }
     out.synced = out.bytes;
-    out.synced_ms = clock_now_ms();
+    out.synced_ms = clock_steady_ms();
 }
 
 static void sync_in_background(void) {
@@ -224,8 +226,8 @@ static void sync_in_background(void) {
 }
 
 static void sync_later(void) {
-    int64_t now_ms = clock_now_ms();
-    if (now_ms - out.synced_ms < SYNC_EVERY_MS && now_ms >= out.synced_ms) return;
+    int64_t now_ms = clock_steady_ms();
+    if (now_ms - out.synced_ms < SYNC_EVERY_MS) return;
     out.synced_ms = now_ms;
     if (atomic_load(&pending_syncs)) {
         if (out.delayed_syncs++ == 0 || may_complain())
@@ -284,6 +286,10 @@ void aof_write_forget_errors(void) {
 
 /* --- files ----------------------------------------------------------------------------------- */
 
+bool aof_write_is_framed(void) {
+    return out.framed;
+}
+
 bool aof_write_is_open(void) {
     return out.collects;
 }
@@ -292,6 +298,7 @@ bool aof_write_is_open(void) {
 static void begin_collecting(void) {
     out.collects = true;
     out.held = false;
+    out.framed = aof_write_options.checksums;
     out.frame = NO_FRAME;
     out.db_id = -1;
     out.in_unit = false;

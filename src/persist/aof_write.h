@@ -1,9 +1,10 @@
 /* The growing end of an append-only file.
  *
  * Changes are collected in memory during a turn of the server, and written by one system call before the replies of
- * that turn are sent. Each write consists of frames (persist/aof_frame.h), a large one of several. A frame never ends
- * between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has
- * appended, are legal but cannot be verified. */
+ * that turn are sent. Each write consists of frames (persist/aof_frame.h), a large one of several; or, without
+ * aof-checksums, of bare commands, as in the files of Redis. A frame never ends between MULTI and EXEC. Lines
+ * "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has appended, are legal but cannot be
+ * verified. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -18,6 +19,7 @@ struct aof_write_options {
     int fsync;              /* enum aof_fsync: appendfsync */
     bool no_sync_meanwhile; /* no-appendfsync-on-rewrite: no sync while a child is writing */
     bool timestamps;        /* aof-timestamp-enabled */
+    bool checksums;         /* aof-checksums: frames; a file keeps the value that it began with */
     int64_t sleep_us;       /* before each write: DEBUG AOF-FLUSH-SLEEP */
 };
 extern struct aof_write_options aof_write_options;
@@ -25,6 +27,7 @@ extern struct aof_write_options aof_write_options;
 struct aof_write_metrics {
     int64_t file_bytes;     /* of the open file */
     size_t buffered;        /* bytes to be written */
+    size_t memory;          /* of the buffer that holds them */
     uint64_t delayed_syncs; /* syncs that were due while the previous one was still running */
     unsigned pending_syncs; /* given to the worker and not done */
     int write_errno;        /* of the last write; 0: it succeeded */
@@ -51,7 +54,8 @@ int aof_write_fd(void);         /* of the open file, for the worker; -1: none */
 bool aof_write_is_synced(void); /* all that was written to the file was given to a sync that has ended well */
 /* Close the file. Buffered bytes are dropped and nothing is synced: flush and sync before. */
 void aof_write_end(void);
-bool aof_write_is_open(void); /* commands are collected */
+bool aof_write_is_open(void);   /* commands are collected */
+bool aof_write_is_framed(void); /* in frames */
 
 /* Append a command to the buffer, with SELECT before it if the database differs from the last one. `raw`, if not empty,
  * is the encoded command. */

@@ -53,6 +53,8 @@ bool rdb_get_block(struct rdb_in *in, struct rdb_scratch *scratch, uint8_t **blo
 
 /* A value of this type. The caller owns it. Uses all scratches except in->key. */
 bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v);
+/* After that has failed: log it, if the structure of the value was to blame. */
+void rdb_log_broken(const struct rdb_in *in, unsigned type);
 bool rdb_get_set(struct rdb_in *in, unsigned type, struct rdb_value *v);
 bool rdb_get_hash(struct rdb_in *in, unsigned type, struct rdb_value *v);
 bool rdb_get_zset(struct rdb_in *in, unsigned type, struct rdb_value *v);

@@ -97,7 +97,10 @@ static bool read_key(struct load *l, unsigned type) {
     struct slice name;
     struct rdb_value v;
     if (!rdb_get_kept(&l->in, &l->in.key, &name)) return false;
-    if (!rdb_get_value(&l->in, type, &v)) return name_key(l, name);
+    if (!rdb_get_value(&l->in, type, &v)) {
+        rdb_log_broken(&l->in, type);
+        return name_key(l, name);
+    }
     bool due = l->deadline_ms != ENTRY_NO_TTL && l->deadline_ms < l->now_ms && !(l->job->flags & RDB_KEEP_EXPIRED);
     bool ok = true;
     if (v.empty) {

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/crc64.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "ds/pack.h"
 #include "ds/quicklist.h"
@@ -283,6 +284,28 @@ bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     }
 }
 
+/* The structure in a string that a type consists of, as messages name it. NULL: its elements come one by one. */
+static const char *structure_of(unsigned type) {
+    switch (type) {
+    case RDB_TYPE_HASH_ZIPMAP: return "Zipmap";
+    case RDB_TYPE_LIST_ZIPLIST: return "List ziplist";
+    case RDB_TYPE_SET_INTSET: return "Intset";
+    case RDB_TYPE_ZSET_ZIPLIST: return "Zset ziplist";
+    case RDB_TYPE_HASH_ZIPLIST: return "Hash ziplist";
+    case RDB_TYPE_LIST_QUICKLIST: return "Ziplist";
+    case RDB_TYPE_HASH_LISTPACK: return "Hash listpack";
+    case RDB_TYPE_ZSET_LISTPACK: return "Zset listpack";
+    case RDB_TYPE_LIST_QUICKLIST_2: return "Listpack";
+    case RDB_TYPE_SET_LISTPACK: return "Set listpack";
+    default: return NULL;
+    }
+}
+
+void rdb_log_broken(const struct rdb_in *in, unsigned type) {
+    const char *structure = structure_of(type);
+    if (structure && in->result == RDB_CORRUPT) log_warning("%s integrity check failed: %s.", structure, in->message);
+}
+
 /* --- Payloads ---------------------------------------------------------------------------------- */
 
 bool rdb_payload_ok(struct slice payload) {
@@ -304,7 +327,10 @@ enum rdb_result rdb_restore(struct slice payload, struct rdb_value *v) {
     rdb_in_trim(&in);
     in.reader = &reader;
     in.result = RDB_OK;
-    bool ok = rdb_get_bytes(&in, &type, 1) && rdb_get_value(&in, type, v);
-    if (!ok) return in.result;
+    if (!rdb_get_bytes(&in, &type, 1)) return in.result;
+    if (!rdb_get_value(&in, type, v)) {
+        rdb_log_broken(&in, type);
+        return in.result;
+    }
     return v->empty ? RDB_CORRUPT : RDB_OK;
 }

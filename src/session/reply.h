@@ -45,8 +45,8 @@ static inline bool reply_is_pointless(const struct client *c) {
     (void)c;
     return conn_arena.refuses;
 }
-/* As reply_is_pointless(), for a command that collects its reply before it writes it: would a reply of so many bytes
- * be one? */
+/* As reply_is_pointless(), for a command that collects its reply before it writes it: would a reply of so many bytes be
+ * one? */
 bool reply_would_be_pointless(const struct client *c, size_t bytes);
 
 /* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. The place is

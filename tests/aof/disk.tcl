@@ -92,3 +92,13 @@ with_server {appendonly yes} {
         assert_equal $before [dataset]
     }
 }
+
+test "DEBUG AOF-FLUSH-SLEEP makes each write to the log slow" {
+    with_server {appendonly yes save ""} {
+        assert_equal OK [r DEBUG AOF-FLUSH-SLEEP 100000]
+        set began [clock milliseconds]
+        r SET k v
+        assert {[clock milliseconds] - $began >= 100}
+        assert_equal OK [r DEBUG AOF-FLUSH-SLEEP 0]
+    }
+}

@@ -529,6 +529,22 @@ static void a_line_has_what_the_client_says(void **state) {
     silent = false;
 }
 
+static void addresses_are_kept(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    struct client *c = connect_client(0);
+    size_t memory = client_memory(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* those of a socket pair have no names */
+    assert_true(slice_eq(client_local(c), SLICE(":0")));
+    assert_ptr_equal(client_peer(c).ptr, client_peer(c).ptr);
+    assert_in_range(client_memory(c), memory + 4, memory + 16);
+    client_close(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* for messages about a client that is closed */
+    client_reap();
+    buf_free(&calls);
+    assert_int_equal(alloc_used(), used);
+}
+
 static void memory_is_that_of_the_client_and_its_parts(void **state) {
     (void)state;
     struct client *c = connect_client(0);
@@ -569,6 +585,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_parts_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_client_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_that_of_the_client_and_its_parts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
