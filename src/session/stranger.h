@@ -1,5 +1,5 @@
-/* Clients that speak another protocol than RESP: tricked, or mistaken. They get no reply, since they would misunderstand
- * it. */
+/* Clients that speak another protocol than RESP: tricked, or mistaken. They get no reply, since they would
+ * misunderstand it. */
 #pragma once
 
 struct client;

@@ -54,7 +54,8 @@ with_server {enable-debug-command yes} {
         foreach {requests} [list \
             "$big[resp_encode CLIENT REPLY SKIP][resp_encode PING]$echo" \
             "$big[resp_encode CLIENT REPLY OFF][resp_encode CLIENT REPLY ON]$echo" \
-            "[resp_encode MULTI]$big[resp_encode CLIENT REPLY OFF][resp_encode EXEC][resp_encode CLIENT REPLY ON]$echo"] {
+            [string cat [resp_encode MULTI] $big [resp_encode CLIENT REPLY OFF] [resp_encode EXEC] \
+                [resp_encode CLIENT REPLY ON] $echo]] {
             set before [closed_for_output]
             set c [client]
             $c -raw $requests
@@ -108,8 +109,8 @@ proc peak_reset {} {
     close $f
 }
 
-# The bytes of the requests are sent by a client of its own, which gets no reply but is closed, while the server's memory
-# grows by less than `mb` MB.
+# The bytes of the requests are sent by a client of its own, which gets no reply but is closed, while the server's
+# memory grows by less than `mb` MB.
 proc assert_limited {requests {mb 16}} {
     set before [closed_for_output]
     set c [client]
@@ -173,8 +174,8 @@ with_server {enable-debug-command yes} {
     set most -9223372036854775807
 
     test "Random picks with repetition end at the hard limit" {
-        foreach request [list "SRANDMEMBER s $most" "HRANDFIELD h $most" "HRANDFIELD H -100000000 WITHVALUES" \
-            "ZRANDMEMBER z $most" "ZRANDMEMBER Z -100000000 WITHSCORES"] {
+        foreach request [list "SRANDMEMBER s $most" "HRANDFIELD h $most" "ZRANDMEMBER z $most" \
+            "HRANDFIELD H -100000000 WITHVALUES" "ZRANDMEMBER Z -100000000 WITHSCORES"] {
             assert_limited [resp_encode {*}$request]
         }
     }
