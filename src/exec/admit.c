@@ -3,7 +3,6 @@
 #include "exec/admit.h"
 #include "base/buf.h"
 #include "base/likely.h"
-#include "base/log.h"
 #include "catalog/catalog.h"
 #include "exec/block.h"
 #include "exec/tx.h"
