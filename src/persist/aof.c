@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
@@ -31,11 +30,11 @@
 /* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
 enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
 
-static struct manifest manifest;                          /* the one on disk, but for what the running job changes */
+static struct manifest manifest;                          /* the one on disk, without what the running job changes */
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;
-    int64_t next_s;
+    int64_t next_s; /* clock_steady_ms(), in seconds */
 } backoff;
 static enum stage stage;
 static struct aof_job job;
@@ -341,8 +340,8 @@ static void count_result(bool fine) {
 /* The rewrite is over, one way or the other. */
 static void end_rewrite(void) {
     temp_file_drop(TEMP_AOF_BASE);
-    if (status.rewrite_began_s) status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
-    status.rewrite_began_s = 0;
+    if (status.rewrite_began_ms) status.rewrite_took_s = (clock_steady_ms() - status.rewrite_began_ms) / 1000;
+    status.rewrite_began_ms = 0;
     if (status.state == AOF_WAITING) {
         drop_temp_incr();
         status.rewrite_scheduled = true;
@@ -408,7 +407,7 @@ static enum aof_begun fail_to_begin(void) {
         return AOF_FAILED;
     }
     count_result(false);
-    status.rewrite_began_s = 0;
+    status.rewrite_began_ms = 0;
     begun = AOF_FAILED;
     enter(IDLE);
     return begun;
@@ -425,7 +424,7 @@ static enum aof_begun begin_child(void) {
         return fail_to_begin();
     }
     log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
-    status.rewrite_began_s = time(NULL);
+    status.rewrite_began_ms = clock_steady_ms();
     begun = AOF_BEGUN;
     enter(WRITING);
     return begun;
@@ -507,8 +506,8 @@ static void prepare(void) {
 static enum aof_begun prepare_rewrite(void) {
     if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
-    status.rewrite_began_s = time(NULL);
-    prepare();
+    status.rewrite_began_ms = clock_steady_ms();
+    give_job(PREPARING, aof_job_prepare, prepared);
     return begun;
 }
 
@@ -566,7 +565,7 @@ static bool has_grown(double *growth) {
 }
 
 void aof_tick(void) {
-    int64_t now_s = clock_now_ms() / 1000;
+    int64_t now_s = clock_steady_ms() / 1000;
     double growth;
     if (stage != IDLE || child_running() != CHILD_NONE) return;
     if (tidying_wanted) {

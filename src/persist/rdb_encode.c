@@ -79,12 +79,13 @@ void rdb_put_int(struct rdb_out *out, int64_t n) {
 
 /* --- Compression ------------------------------------------------------------------------------- */
 
-/* Scratch memory of at least n bytes. */
+/* Scratch memory of at least n bytes, or NULL. */
 static uint8_t *scratch_room(uint8_t **scratch, size_t *has, size_t n) {
     if (*has < n) {
         alloc_put(*scratch, *has);
         *has = n < 1024 ? 1024 : n;
-        *scratch = alloc_get(*has);
+        *scratch = alloc_try(*has);
+        if (*scratch == NULL) *has = 0;
     }
     return *scratch;
 }
@@ -98,6 +99,7 @@ static size_t worthwhile_bytes(size_t n) {
 /* Compress into out->lzf. Returns the number of bytes; 0: not worthwhile. */
 static size_t compress_string(struct rdb_out *out, struct slice s) {
     uint8_t *to = scratch_room(&out->lzf, &out->lzf_room, worthwhile_bytes(s.len));
+    if (to == NULL) return 0;
     if (s.len <= SQUEEZE_MAX) return squeeze(s.ptr, s.len, to, worthwhile_bytes(s.len));
     if (s.len > 4 * LZF_SAMPLE && !lzf_compress(s.ptr, LZF_SAMPLE, to, (unsigned)worthwhile_bytes(LZF_SAMPLE)))
         return 0;

@@ -24,6 +24,12 @@ void writer_to_memory(struct writer *w, bool checksum) {
     begin_writing(w, -1, MEMORY_ROOM, checksum);
 }
 
+void writer_to_some_memory(struct writer *w, bool checksum, size_t most) {
+    writer_to_memory(w, checksum);
+    w->may_fail = true;
+    w->most = most;
+}
+
 void writer_free(struct writer *w) {
     alloc_put(w->block, w->room);
     w->block = w->at = w->end = w->summed = NULL;
@@ -71,19 +77,41 @@ static void empty_block(struct writer *w) {
     w->at = w->summed = w->block;
 }
 
+static void use_block(struct writer *w, uint8_t *block, size_t room, size_t used, size_t summed) {
+    w->block = block;
+    w->room = room;
+    w->at = block + used;
+    w->summed = block + summed;
+    w->end = block + room;
+}
+
 static void enlarge_block(struct writer *w, size_t n) {
     size_t used = (size_t)(w->at - w->block), summed = (size_t)(w->summed - w->block), room = w->room;
     while (room - used < n)
         room *= 2;
-    w->block = alloc_resize(w->block, w->room, room);
-    w->room = room;
-    w->at = w->block + used;
-    w->summed = w->block + summed;
-    w->end = w->block + room;
+    use_block(w, alloc_resize(w->block, w->room, room), room, used, summed);
+}
+
+/* The same where memory may fail: after an error, each write begins at the front again. */
+static void enlarge_some(struct writer *w, size_t n) {
+    size_t used = (size_t)(w->at - w->block), summed = (size_t)(w->summed - w->block), room = w->room;
+    while (room - used < n)
+        room *= 2;
+    uint8_t *block = NULL;
+    if (!w->error) block = n > w->most || used > w->most - n ? NULL : alloc_try_resize(w->block, w->room, room);
+    if (block) {
+        use_block(w, block, room, used, summed);
+        return;
+    }
+    if (!w->error) w->error = n > w->most || used > w->most - n ? EFBIG : ENOMEM;
+    use_block(w, w->block, w->room, 0, 0);
+    if (n <= WRITER_BLOCK && w->room < n) enlarge_block(w, n);
 }
 
 void writer_make_room(struct writer *w, size_t n) {
-    if (w->fd < 0) {
+    if (w->fd < 0 && w->may_fail) {
+        enlarge_some(w, n);
+    } else if (w->fd < 0) {
         enlarge_block(w, n);
     } else {
         assert(n <= WRITER_BLOCK);
@@ -99,6 +127,7 @@ void writer_put_long(struct writer *w, const void *bytes, size_t n) {
         return;
     }
     writer_make_room(w, n);
+    if ((size_t)(w->end - w->at) < n) return; /* there was an error */
     memcpy(w->at, bytes, n);
     w->at += n;
 }

@@ -17,6 +17,8 @@ struct writer {
     uint8_t *block;
     uint8_t *summed; /* bytes before this are in the checksum */
     size_t room;     /* bytes of the block */
+    bool may_fail;   /* memory that ends is an error, and more than `most` bytes are one */
+    size_t most;
     int fd;          /* -1: the block is the memory written to, and grows */
     int error;       /* errno of the first failure, or 0 */
     uint64_t passed; /* bytes written from the block */
@@ -29,6 +31,9 @@ struct writer {
 /* The caller keeps the descriptor. `checksum`: compute one, for writer_crc(). */
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync);
 void writer_to_memory(struct writer *w, bool checksum);
+/* The same, for a size that comes from outside: more than `most` bytes are the error EFBIG, and more than there is
+ * memory for is ENOMEM. */
+void writer_to_some_memory(struct writer *w, bool checksum, size_t most);
 void writer_free(struct writer *w); /* the block only; writes nothing */
 
 /* Make room for n bytes (at most WRITER_BLOCK) at w->at, also after an error. The caller writes them there and advances

@@ -175,7 +175,7 @@ void reply_raw(struct client *c, struct slice protocol) {
 
 bool reply_would_be_pointless(const struct client *c, size_t bytes) {
     (void)c;
-    return !conn_has_room(bytes);
+    return conn_arena.refuses || !conn_has_room(bytes);
 }
 
 size_t reply_hold(struct client *c) {
@@ -211,6 +211,10 @@ void reply_not_integer(struct client *c) {
 
 void reply_no_key(struct client *c) {
     reply_error(c, "ERR no such key");
+}
+
+void reply_no_memory(struct client *c) {
+    reply_error(c, "ERR Not enough memory for a string of this length");
 }
 
 void reply_out_of_range(struct client *c) {

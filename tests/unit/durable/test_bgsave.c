@@ -11,6 +11,7 @@
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "durable/snapshot_lock.h"
 #include "persist/child.h"
 #include "persist/temp_file.h"
 #include "store/db.h"
@@ -76,9 +77,34 @@ bool snapshot_save(void) {
     if (!save_fails) db_metrics.dirty = 0;
     return !save_fails;
 }
-
 bool snapshot_write(const char *temporary) {
-    return temporary[0] && snapshot_save();
+    assert_string_equal(temporary, "temporary");
+    return !save_fails;
+}
+
+static bool locked_elsewhere; /* another process holds the lock on the snapshot */
+static bool lock_wanted;
+
+bool snapshot_lock_points(bool any, const char **error) {
+    *error = "locked";
+    lock_wanted = any;
+    return !(any && locked_elsewhere);
+}
+
+static int temp_files; /* chosen and not dropped */
+
+const char *temp_file_choose(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    temp_files++;
+    return "temporary";
+}
+const char *temp_file_name(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    return "temporary";
+}
+void temp_file_drop(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    temp_files--;
 }
 
 bool loading_is_active(void) {
@@ -107,7 +133,7 @@ static int reset(void **state) {
     (void)state;
     running = CHILD_NONE;
     fork_fails = save_fails = loads = false;
-    saves = ended = killed = 0;
+    saves = ended = killed = temp_files = 0;
     bgsave_status = (struct bgsave_status){.took_s = -1};
     snapshot_metrics = (struct snapshot_metrics){.saved_s = time(NULL)};
     db_metrics.dirty = 0;
@@ -165,13 +191,10 @@ static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     assert_int_equal(bgsave_status.began_s, 0);
     assert_in_range(bgsave_status.took_s, 0, 5);
     assert_int_equal(ended, 1);
-    int before = saves;
-    temp_file_choose(TEMP_BGSAVE);
     assert_int_equal(job.run(job.ctx), 0); /* as the child does */
     save_fails = true;
     assert_int_equal(job.run(job.ctx), 1);
-    assert_int_equal(saves, before + 2);
-    temp_file_drop(TEMP_BGSAVE);
+    assert_int_equal(temp_files, 0);
     db_empty(db_at(0), false);
 }
 
@@ -191,23 +214,16 @@ static void after_a_failure_there_is_a_pause(void **state) {
 
 static void a_killed_child_has_failed_unless_we_did_it(void **state) {
     (void)state;
-    char folder[] = "/tmp/kura-bgsave-XXXXXX", back[4096];
-    assert_non_null(getcwd(back, sizeof back));
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chdir(folder), 0);
     assert_true(bgsave_start());
-    char name[256];
-    snprintf(name, sizeof name, "%s", temp_file_name(TEMP_BGSAVE));
-    fclose(fopen(name, "w"));
+    assert_int_equal(temp_files, 1);
     child_kill();
     assert_false(bgsave_status.failed);
-    assert_int_equal(access(name, F_OK), -1);
+    assert_int_equal(temp_files, 0);
     assert_true(bgsave_start());
     child_ends(0, SIGKILL);
     assert_true(bgsave_status.failed);
     assert_int_equal(ended, 2);
-    assert_int_equal(chdir(back), 0);
-    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(temp_files, 0);
 }
 
 static void a_fork_that_fails_is_a_failure(void **state) {
@@ -216,6 +232,7 @@ static void a_fork_that_fails_is_a_failure(void **state) {
     assert_false(bgsave_start());
     assert_true(bgsave_status.failed);
     assert_int_equal(bgsave_status.began_s, 0);
+    assert_int_equal(temp_files, 0);
 }
 
 /* --- refused writes -------------------------------------------------------------------------- */
@@ -320,6 +337,18 @@ static void a_value_at_run_time_is_the_whole_list(void **state) {
     check_points("30 3", "save 30 3\n");
 }
 
+/* Servers with save points do not share a snapshot. */
+static void save_points_need_the_lock(void **state) {
+    (void)state;
+    assert_true(lock_wanted);
+    assert_true(set("save", ""));
+    assert_false(lock_wanted);
+    locked_elsewhere = true;
+    assert_false(set("save", "1 1"));
+    locked_elsewhere = false;
+    assert_false(bgsave_has_points());
+}
+
 static int start(void **state) {
     (void)state;
     log_set_level(LOG_NOTHING);
@@ -342,6 +371,7 @@ int main(void) {
         cmocka_unit_test_setup(a_fork_that_fails_is_a_failure, reset),
         cmocka_unit_test_setup(writes_stop_while_a_failed_save_matters, reset),
         cmocka_unit_test_setup(flushall_is_saved_at_once, reset),
+        cmocka_unit_test_setup(save_points_need_the_lock, reset),
         cmocka_unit_test_setup(a_value_at_run_time_is_the_whole_list, reset),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -82,6 +82,7 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
 static const char *aof_text = "";
 static enum aof_load aof_result = AOF_LOAD_FINE;
 static size_t aof_applied;
+static bool aof_is_there = true;
 struct aof_options aof_options;
 static int base_fd;
 static bool base_loaded;
@@ -120,7 +121,6 @@ enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     aof_applied = apply(hooks->reader.apply, aof_text);
     return aof_result;
 }
-static bool aof_is_there = true;
 bool aof_exists(void) {
     return aof_is_there;
 }
@@ -329,6 +329,30 @@ static void at_start_up_clients_are_served_meanwhile(void **state) {
     buf_free(&during);
 }
 
+/* A server that had snapshots only goes on with their data. */
+static void the_first_log_begins_with_the_snapshot(void **state) {
+    (void)state;
+    char path[] = "/tmp/kura-loading-XXXXXX";
+    close(mkstemp(path));
+    aof_is_there = false;
+    aof_text = "";
+    opened = 0;
+    snapshot_job.fd = -1;
+    loading_start_up(true); /* there is no snapshot either */
+    assert_int_equal(opened, 1);
+    assert_int_equal(snapshot_job.fd, -1);
+    snapshot_file = path;
+    loading_start_up(true);
+    assert_int_equal(opened, 2);
+    assert_true(snapshot_job.fd >= 0);
+    aof_is_there = true;
+    snapshot_job.fd = -1;
+    loading_start_up(true);
+    assert_int_equal(snapshot_job.fd, -1);
+    snapshot_file = "absent";
+    unlink(path);
+}
+
 static int status_of(void (*act)(void)) {
     int status;
     fflush(NULL);
@@ -350,6 +374,12 @@ static void load_a_broken_snapshot(void) {
     snapshot_file = "/dev/null/no/folder";
     loading_start_up(false);
 }
+static void begin_a_log_with_a_broken_snapshot(void) {
+    aof_text = "";
+    aof_is_there = false;
+    snapshot_file = "/dev/null/no/folder";
+    loading_start_up(true);
+}
 static void end_while_loading(void) {
     aof_text = "set k 1|set k 2";
     rdb_options.key_load_delay_us = 11000;
@@ -361,6 +391,7 @@ static void a_start_without_the_dataset_ends_the_process(void **state) {
     (void)state;
     assert_int_equal(status_of(load_a_broken_log), 1);
     assert_int_equal(status_of(load_a_broken_snapshot), 1);
+    assert_int_equal(status_of(begin_a_log_with_a_broken_snapshot), 1);
     assert_int_equal(status_of(end_while_loading), 0);
     assert_int_equal(*finished, 1);
 }
@@ -390,6 +421,7 @@ int main(void) {
         cmocka_unit_test(a_log_may_begin_with_a_snapshot),
         cmocka_unit_test(the_log_replaces_the_dataset),
         cmocka_unit_test(at_start_up_clients_are_served_meanwhile),
+        cmocka_unit_test(the_first_log_begins_with_the_snapshot),
         cmocka_unit_test(a_start_without_the_dataset_ends_the_process),
     };
     return cmocka_run_group_tests(tests, start, NULL);

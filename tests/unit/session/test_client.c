@@ -367,6 +367,53 @@ static void replies_count_before_they_are_sent(void **state) {
     blob_drop(blob);
 }
 
+static void replies_over_the_limit_are_not_even_written(void **state) {
+    (void)state;
+    struct client *kept = connect_client(0), *pushed = connect_client(1);
+    uint64_t before = server_metrics.output_limit_disconnects;
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    leave_unsent(kept, 5000); /* what waits is taken off the limit */
+    struct conn_range range;
+    client_open_replies(kept, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    assert_in_range(conn_mark() - range.start, 14900, 15100);
+    client_keep_replies(kept, &range);
+    assert_true(is_closed(kept));
+    assert_int_equal(conn_mark(), range.start);
+    client_open_replies(pushed, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    client_push_replies(pushed, &range);
+    assert_false(is_closed(pushed)); /* the caller may be walking along a list */
+    conn_flush(client_sent);
+    assert_true(is_closed(pushed));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
+}
+
+static void what_a_client_sends_to_itself_is_limited(void **state) {
+    (void)state;
+    struct client *c = connect_client(0), *free_of_limits = connect_client(1);
+    assert_true(client_may_owe(free_of_limits, SIZE_MAX / 2));
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    uint64_t before = server_metrics.output_limit_disconnects;
+    assert_true(client_may_owe(c, 20000));
+    assert_false(client_may_owe(c, 20001));
+    assert_false(client_may_owe(c, 1));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    conn_flush(client_sent);
+    assert_true(is_closed(c));
+}
+
+static void monitors_are_of_the_class_of_subscribers(void **state) {
+    (void)state;
+    struct client *c = connect_client(0);
+    assert_int_equal(client_class(c), LIMITS_NORMAL);
+    c->flags |= CLIENT_MONITOR;
+    assert_int_equal(client_class(c), LIMITS_PUBSUB);
+    client_clear(c, CLIENT_MONITOR);
+}
+
 /* The sender may be walking along a list that the receiver is in. */
 static void messages_close_only_when_they_are_sent(void **state) {
     (void)state;
@@ -482,6 +529,22 @@ static void a_line_has_what_the_client_says(void **state) {
     silent = false;
 }
 
+static void addresses_are_kept(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    struct client *c = connect_client(0);
+    size_t memory = client_memory(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* those of a socket pair have no names */
+    assert_true(slice_eq(client_local(c), SLICE(":0")));
+    assert_ptr_equal(client_peer(c).ptr, client_peer(c).ptr);
+    assert_in_range(client_memory(c), memory + 4, memory + 16);
+    client_close(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* for messages about a client that is closed */
+    client_reap();
+    buf_free(&calls);
+    assert_int_equal(alloc_used(), used);
+}
+
 static void memory_is_that_of_the_client_and_its_parts(void **state) {
     (void)state;
     struct client *c = connect_client(0);
@@ -514,11 +577,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_over_the_limit_are_not_even_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_sends_to_itself_is_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(monitors_are_of_the_class_of_subscribers, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_close_only_when_they_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_clients_are_closed_when_all_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_parts_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_client_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_that_of_the_client_and_its_parts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
