@@ -32,11 +32,11 @@
 
 static struct {
     bool active;
-    bool serving;               /* at start-up: the loop is not running yet, so it may be turned here */
-    int64_t started_s;          /* wall clock */
-    int64_t started_us;         /* monotonic, as the next ones */
-    int64_t turned_us, told_us; /* told_us: the service manager */
-    const struct rdb_read *rdb; /* the snapshot or base that is being read, or NULL */
+    bool serving;       /* at start-up: the loop is not running yet, so it may be turned here */
+    int64_t started_s;  /* wall clock */
+    int64_t started_us; /* monotonic, as the next two */
+    int64_t turned_us, told_us;
+    const struct rdb_read *rdb;                    /* the snapshot or base that is being read, or NULL */
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 

@@ -1,7 +1,7 @@
 /* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout`, the soft
  * limits on output, and buffers that are in use need a look at clients that do nothing: while there is one of these,
- * each tick looks at a bounded number of clients and the next one goes on from there. So a tick takes some tens of microseconds at most, and a
- * client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
+ * each tick looks at a bounded number of clients and the next one goes on from there. So a tick takes some tens of
+ * microseconds at most, and a client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
 #include "process/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -16,7 +16,6 @@
 #include "catalog/catalog.h"
 #include "net/socket.h"
 #include "session/limits.h"
-#include "session/request.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
 #include <assert.h>
@@ -193,7 +192,7 @@ static bool over_output_limit(struct client *c) {
 
 static void report_output_limit(struct client *c) {
     struct buf line = {0};
-    client_describe(c, NULL, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
@@ -374,22 +373,10 @@ static char *put_session(char *to, const struct client *c, const struct client_l
     return put_int(to, SLICE(" multi="), line->queued);
 }
 
-static size_t args_bytes(const struct request *r) {
-    size_t bytes = 0;
-    for (int i = 0; i < r->argc; i++)
-        bytes += r->argv[i].len;
-    return bytes;
-}
-
 static char *put_memory(char *to, const struct client *c, const struct client_line *line,
-                        const struct request *executing) {
-    size_t query = conn_input_bytes(&c->conn), args = conn_input_args(&c->conn);
-    size_t memory = conn_input_memory(&c->conn) - args;
-    args += line->held_bytes;
-    if (executing) {
-        query += executing->raw.len;
-        args += args_bytes(executing);
-    }
+                        struct client_executing executing) {
+    size_t query = executing.raw_bytes + conn_input_bytes(&c->conn), held = conn_input_args(&c->conn);
+    size_t args = executing.args_bytes + held + line->held_bytes, memory = conn_input_memory(&c->conn) - held;
     to = put_int(to, SLICE(" qbuf="), (int64_t)query);
     to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
     to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
@@ -410,7 +397,7 @@ static struct slice label_of(const char *label) {
     return label ? slice_cstr(label) : SLICE("");
 }
 
-void client_describe(struct client *c, const struct request *executing, struct buf *out) {
+void client_describe(struct client *c, struct client_executing executing, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);

@@ -36,6 +36,6 @@ struct server_peaks {
 };
 struct server_peaks server_metrics_peaks(void);
 
-/* CONFIG RESETSTAT: set all of these to 0, but for the start, logins_failed and the peaks, and the counts of the command table, the connections,
- * the keyspace and expiry. */
+/* CONFIG RESETSTAT: set all of these to 0, but for the start, logins_failed and the peaks, and the counts of the
+ * command table, the connections, the keyspace and expiry. */
 void server_metrics_reset(void);

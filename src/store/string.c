@@ -62,8 +62,8 @@ static struct blob *enlarge_blob(struct blob *b, size_t need) {
     return larger ? larger : blob_try_resize(b, need);
 }
 
-/* Make the value a blob with room for `need` bytes (no less than its length), of which e is the only holder. NULL: there
- * is no memory, and nothing has changed. */
+/* Make the value a blob with room for `need` bytes (no less than its length), of which e is the only holder. NULL:
+ * there is no memory, and nothing has changed. */
 static struct entry *own_blob(struct db *db, const struct key *key, struct entry *e, size_t need) {
     struct blob *b = string_blob(e);
     if (b && __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1) {
