@@ -1,12 +1,12 @@
-/* All the commands there are, found by name in any case. Filled at boot; only the statistics change afterwards. Rows
- * and names are constant, so that pointers to them stay valid for ever. */
+/* All commands, found by name in any case. Filled at boot; only the statistics change afterwards. Rows and names are
+ * constant, so that pointers to them stay valid for ever. */
 #pragma once
 #include "catalog/command_row.h"
 #include "catalog/command_stats.h"
 #include <stddef.h>
 
-/* Make rows known: an array that lives on and ends with a row whose name is NULL. main calls this for every family,
- * then catalog_ready(), which builds the indexes and asserts that the rows are consistent. */
+/* Make rows known: an array that lives on and ends with a row whose name is NULL. main calls this for every module that
+ * has commands, then catalog_ready(), which builds the indexes and asserts that the rows are consistent. */
 void catalog_register(const struct command *rows);
 void catalog_ready(void);
 

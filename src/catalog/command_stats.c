@@ -28,7 +28,7 @@ void command_stats_add(struct command_stats *s, uint64_t ticks, bool failed) {
 }
 
 void command_stats_reset(struct command_stats *s) {
-    uint32_t *histogram = s->histogram;
+    uint64_t *histogram = s->histogram;
     if (histogram) memset(histogram, 0, COMMAND_STATS_BUCKETS * sizeof *histogram);
     *s = (struct command_stats){.histogram = histogram};
 }

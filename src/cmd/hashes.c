@@ -1,5 +1,5 @@
-/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is
- * something else there. */
+/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is a
+ * number there. */
 #include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"

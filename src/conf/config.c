@@ -1,5 +1,5 @@
-/* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of main's list,
- * which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
+/* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of
+ * src/modules.def, which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
 #include "conf/config.h"
 #include "base/alloc.h"
 #include "base/log.h"

@@ -1,7 +1,6 @@
 /* See skiplist.h for the layout. The invariants:
- *   - A block's entry in its parent has the key and the record of its first member and the number of its members,
- *     always
- * exact: a removed record is nowhere.
+ *   - A block's entry in its parent has the key and the record of its first member and the number of
+ *     its members, always exact: a removed record is nowhere.
  *   - No block is empty, and the root has more than one child.
  *   - The codes of a leaf follow from its window and the keys, and every key is inside the window.
  *

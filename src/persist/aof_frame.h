@@ -29,6 +29,6 @@ struct aof_behind {
     uint64_t frames; /* sound frames from there on. 0: there are none, and `from` has no meaning */
 };
 /* Look for sound frames in a file of `size` bytes, behind the damage at offset `bad`: they tell rot in the middle from
- * a torn end. What stands inside the commands of a torn frame does not count: values may look like anything. O(size).
- * */
+ * a torn end. What stands inside the commands of a torn frame does not count: values may look like anything.
+ * O(size). */
 struct aof_behind aof_frame_search(int fd, uint64_t bad, uint64_t size);

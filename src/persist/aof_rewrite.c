@@ -1,6 +1,6 @@
 /* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
- * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h),
- * unless aof-checksums is off. */
+ * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h), unless aof-checksums is
+ * off. */
 #include "persist/aof_rewrite.h"
 #include "base/buf.h"
 #include "base/clock.h"

@@ -2,9 +2,9 @@
  *
  * Changes are collected in memory during a turn of the server, and written by one system call before the replies of
  * that turn are sent. Each write consists of frames (persist/aof_frame.h), a large one of several; or, without
- * aof-checksums, of bare commands, as in the files of Redis. A frame never ends
- * between MULTI and EXEC. Lines "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has
- * appended, are legal but cannot be verified. */
+ * aof-checksums, of bare commands, as in the files of Redis. A frame never ends between MULTI and EXEC. Lines
+ * "#TS:<seconds>" stand between frames. Commands outside frames, which Redis has appended, are legal but cannot be
+ * verified. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -27,6 +27,7 @@ extern struct aof_write_options aof_write_options;
 struct aof_write_metrics {
     int64_t file_bytes;     /* of the open file */
     size_t buffered;        /* bytes to be written */
+    size_t memory;          /* of the buffer that holds them */
     uint64_t delayed_syncs; /* syncs that were due while the previous one was still running */
     unsigned pending_syncs; /* given to the worker and not done */
     int write_errno;        /* of the last write; 0: it succeeded */

@@ -17,7 +17,7 @@ enum lock_result {
 };
 
 /* Hold a lock on what this descriptor is open for, instead of the one that *l was, and own the descriptor. If the
- * result is not LOCK_TAKEN, the descriptor is closed, *l is as it was, and *holder is the other process (0: unknown).
- * */
+ * result is not LOCK_TAKEN, the descriptor is closed, *l is as it was, and *holder is the other process (0:
+ * unknown). */
 enum lock_result lock_take(struct lock *l, int fd, pid_t *holder);
 void lock_release(struct lock *l);

@@ -61,7 +61,7 @@ size_t manifest_live(const struct manifest *m);                           /* bas
 const char *manifest_new_base(struct manifest *m, const char *prefix, bool rdb, bool (*taken)(const char *name));
 /* Make this file, the append-only file of an old version, the base number 1 and the only file. */
 void manifest_adopt_base(struct manifest *m, const char *name);
-/* Add an increment, "<prefix>.<seq>.incr.aof", likewise. */
+/* Add an increment, "<prefix>.<seq>.incr.aof", in the same way. */
 const char *manifest_new_incr(struct manifest *m, const char *prefix, bool (*taken)(const char *name));
 /* Make all increments except the last `keep` history. */
 void manifest_retire_incrs(struct manifest *m, size_t keep);

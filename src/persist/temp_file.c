@@ -58,8 +58,8 @@ void temp_file_abandon(void) {
 
 /* --- left-overs ------------------------------------------------------------------------------ */
 
-/* The process in a name of this form: "<prefix><pid><suffix>", or with "-<random number>" behind it. 0: another name.
- * */
+/* The process in a name of this form: "<prefix><pid><suffix>", or with "-<random number>" behind it. 0: another
+ * name. */
 static pid_t writer_of(const char *name, const char *prefix, const char *suffix) {
     size_t len = strlen(name), before = strlen(prefix), after = strlen(suffix);
     char *end;

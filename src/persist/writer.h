@@ -31,8 +31,8 @@ struct writer {
 /* The caller keeps the descriptor. `checksum`: compute one, for writer_crc(). */
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync);
 void writer_to_memory(struct writer *w, bool checksum);
-/* The same, for a size that comes from outside: more than `most` bytes are the error EFBIG, and more than
- * there is memory for is ENOMEM. */
+/* The same, for a size that comes from outside: more than `most` bytes are the error EFBIG, and more than there is
+ * memory for is ENOMEM. */
 void writer_to_some_memory(struct writer *w, bool checksum, size_t most);
 void writer_free(struct writer *w); /* the block only; writes nothing */
 

@@ -1,7 +1,8 @@
-/* oom-score-adj: whom the kernel kills first when memory runs out. A forked child gets a higher score than the server.
+/* oom-score-adj: which process the kernel kills first when memory runs out. A forked child gets a higher score than the
+ * server.
  *
- * Relative values are added to the score that the process has when the option is turned on; "no" restores that score.
- * */
+ * Relative values are added to the score that the process has when the option is turned on; "no" restores that
+ * score. */
 #include "process/oom.h"
 #include "base/buf.h"
 #include "base/log.h"

@@ -42,8 +42,8 @@ enum db_class {
     DB_NEW = 1 << 11,    /* n: a key was created; its change is reported separately */
 };
 
-/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see.
- * A hook must not change the database. The key's name is valid until the hook returns. */
+/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see. A hook must not
+ * change the database. The key's name is valid until the hook returns. */
 struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed at its deadline: propagate a DEL */

@@ -51,10 +51,11 @@ with_server {enable-debug-command yes} {
         r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
         set big [many 15 GET value]
         set echo [resp_encode ECHO hello]
+        set on [resp_encode CLIENT REPLY ON]
         foreach {requests} [list \
             "$big[resp_encode CLIENT REPLY SKIP][resp_encode PING]$echo" \
-            "$big[resp_encode CLIENT REPLY OFF][resp_encode CLIENT REPLY ON]$echo" \
-            "[resp_encode MULTI]$big[resp_encode CLIENT REPLY OFF][resp_encode EXEC][resp_encode CLIENT REPLY ON]$echo"] {
+            "$big[resp_encode CLIENT REPLY OFF]$on$echo" \
+            "[resp_encode MULTI]$big[resp_encode CLIENT REPLY OFF][resp_encode EXEC]$on$echo"] {
             set before [closed_for_output]
             set c [client]
             $c -raw $requests

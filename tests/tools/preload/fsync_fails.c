@@ -1,5 +1,5 @@
-/* For LD_PRELOAD: fsync and fdatasync fail with EIO while the file that FSYNC_FAILS names exists, and of
- * directories with EINVAL if FSYNC_KNOWS_NO_DIRECTORY is set, as on some file systems. */
+/* For LD_PRELOAD: fsync and fdatasync fail with EIO while the file that FSYNC_FAILS names exists, and of directories
+ * with EINVAL if FSYNC_KNOWS_NO_DIRECTORY is set, as on some file systems. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* For LD_PRELOAD: while the file that SLOW_SYNCS names exists, fsync and fdatasync take SLOW_SYNCS_MS milliseconds,
- * and add a line "main" or "worker" to it: the thread that waited. */
+/* For LD_PRELOAD: while the file that SLOW_SYNCS names exists, fsync and fdatasync take SLOW_SYNCS_MS milliseconds, and
+ * add a line "main" or "worker" to it: the thread that waited. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* What reaches the propagation log: the request itself, what the body put in its
- * place, or nothing; in order, and only after something changed. */
+/* What reaches the propagation log: the request itself, what the body put in its place, or nothing; in order, and only
+ * after something changed. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "exec/propagate.h"
