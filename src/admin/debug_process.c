@@ -1,3 +1,5 @@
+/* See debug_process.h. What a crash leaves (the exit status, the report in the log, a core file) is what tests look at:
+ * so a crash is a real one, by a signal, by abort() or by a size that no allocator has. */
 #include "admin/debug_process.h"
 #include "base/alloc.h"
 #include "base/log.h"

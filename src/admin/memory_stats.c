@@ -1,3 +1,5 @@
+/* See memory_stats.h. STATS has the names and the order of Redis's fields, since tools read them; what kura has nothing
+ * of is 0. The advice of DOCTOR is kura's own. */
 #include "admin/memory_stats.h"
 #include "admin/info_memory.h"
 #include "base/alloc.h"

@@ -1,3 +1,5 @@
+/* See args.h. What a number, a timeout, a cursor or an index may look like is Redis's choice, down to the blanks; where
+ * that is odd, a comment says so. */
 #include "cmd/args.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -1,4 +1,6 @@
-/* See listen.h. */
+/* See listen.h. A TCP socket is known by its address as `bind` has it, so a change of the options is a comparison of
+ * texts: what is named no longer is closed, what is named for the first time is opened. If that fails, CONFIG SET
+ * brings the old values back, and the same comparison brings back their sockets. */
 #include "process/listen.h"
 #include "base/alloc.h"
 #include "base/buf.h"

@@ -77,7 +77,8 @@ static void give_up(void) {
     block_resume_all();
 }
 
-bool shutdown_abort(void) {
+/* Take the request back. False: there is none. */
+static bool abort_shutdown(void) {
     if (!requested) return false;
     log_notice("Shutdown manually aborted.");
     give_up();
@@ -152,7 +153,7 @@ static void shutdown_command(struct request *r) {
     }
     if (!abort)
         ask(r, flags);
-    else if (shutdown_abort())
+    else if (abort_shutdown())
         reply_ok(r->client);
     else
         reply_error(r->client, "ERR No shutdown in progress.");

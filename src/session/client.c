@@ -282,12 +282,8 @@ struct client_labels *client_labels(struct client *c) {
 }
 
 void client_set_label(char **label, struct slice value) {
-    if (*label) alloc_put(*label, strlen(*label) + 1);
-    *label = NULL;
-    if (value.len == 0) return;
-    *label = alloc_get(value.len + 1);
-    memcpy(*label, value.ptr, value.len);
-    (*label)[value.len] = '\0';
+    alloc_put_string(*label);
+    *label = value.len ? alloc_copy_text(value.ptr, value.len) : NULL;
 }
 
 struct client *client_by_id(uint64_t id) {
