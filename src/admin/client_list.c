@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/module.h"
 #include "base/num.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "net/loop.h"
@@ -34,8 +34,8 @@ struct listing {
     struct client *asker;
     struct client *cursor; /* the next client to describe; NULL: the text is complete */
     enum client_kind kind;
-    struct command_stats *stats; /* the slices count as the command's time */
-    struct buf own_line;         /* the asker's */
+    struct command_metrics *metrics; /* the slices count as the command's time */
+    struct buf own_line;             /* the asker's */
     struct buf text;
 };
 
@@ -50,7 +50,7 @@ static struct listing **listing_of(const struct client *asker) {
 
 static struct listing *listing_add(struct request *r, enum client_kind kind) {
     struct listing *l = alloc_get(sizeof *l), **at = &listings;
-    *l = (struct listing){.asker = r->client, .cursor = client_first, .kind = kind, .stats = r->stats};
+    *l = (struct listing){.asker = r->client, .cursor = client_first, .kind = kind, .metrics = r->metrics};
     append_line(r->client, r->raw.len, &l->own_line);
     while (*at)
         at = &(*at)->next;
@@ -102,7 +102,7 @@ static void write_first_listing(struct loop_timer *timer) {
     if (l == NULL) return; /* its client has closed */
     uint64_t began = clock_ticks();
     write_slice(l);
-    l->stats->ticks += clock_ticks() - began;
+    l->metrics->ticks += clock_ticks() - began;
     if (l->cursor == NULL) {
         block_answer(l->asker, reply_listing);
         listing_end(l->asker);

@@ -23,7 +23,7 @@ static size_t startup_bytes; /* memory in use before there was any data */
 static struct {
     int64_t taken_ms; /* monotonic; 0: never */
     size_t resident;  /* bytes of this process */
-    struct alloc_stats heap;
+    struct alloc_metrics heap;
 } sample;
 
 void info_memory_start(void) {
@@ -51,7 +51,7 @@ static void take_sample(void) {
     if (sample.taken_ms && now_ms - sample.taken_ms < SAMPLE_MS) return;
     sample.taken_ms = now_ms;
     sample.resident = resident_bytes();
-    alloc_read_stats(&sample.heap);
+    alloc_read_metrics(&sample.heap);
 }
 
 static size_t system_bytes(void) {
@@ -138,7 +138,7 @@ static void write_limit(struct buf *out) {
 }
 
 static void write_waste(struct buf *out, const struct info_memory *m) {
-    const struct alloc_stats *heap = &m->heap;
+    const struct alloc_metrics *heap = &m->heap;
     write_excess(out, "allocator_frag_ratio", "allocator_frag_bytes", heap->active, heap->allocated);
     write_excess(out, "allocator_rss_ratio", "allocator_rss_bytes", heap->resident, heap->active);
     write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", m->resident, heap->resident);

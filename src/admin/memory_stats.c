@@ -87,7 +87,7 @@ static void reply_data(struct client *c, const struct info_memory *m, size_t key
 }
 
 static void reply_heap(struct client *c, const struct info_memory *m) {
-    const struct alloc_stats *heap = &m->heap;
+    const struct alloc_metrics *heap = &m->heap;
     reply_size(c, "allocator.allocated", heap->allocated);
     reply_size(c, "allocator.active", heap->active);
     reply_size(c, "allocator.resident", heap->resident);

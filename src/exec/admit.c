@@ -66,7 +66,7 @@ static void refuse_unknown(struct request *r) {
 
 static void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
-    r->stats->rejected++;
+    r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
         reply_wrong_arity(r->client, name);
         tx_spoil(r->client);
@@ -100,7 +100,7 @@ static bool ask_gates(struct request *r) {
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
-    r->stats->rejected++;
+    r->metrics->rejected++;
     tx_refuse(r, error);
     return false;
 }

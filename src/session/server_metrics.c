@@ -80,7 +80,7 @@ void server_metrics_reset(void) {
     server_metrics = (struct server_metrics){.started_ms = started_ms};
     error_codes = 0;
     memset(&rates, 0, sizeof rates);
-    catalog_reset_stats();
+    catalog_reset_metrics();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
     entry_lazyfreed = 0;

@@ -64,7 +64,7 @@ static int setup(void **state) {
     spoilt = postponed = 0;
     refusal[0] = '\0';
     queued_any = queued_lacking = 0;
-    catalog_reset_stats();
+    catalog_reset_metrics();
     for (int i = 0; i < GATES_PLACES; i++)
         gates_set((enum gates_place)i, NULL);
     return 0;
@@ -97,7 +97,7 @@ static void expect_error(const char *text, const char *error) {
 }
 
 static uint64_t rejected(const char *full_name) {
-    return catalog_stats(catalog_find_full(slice_cstr(full_name)))->rejected;
+    return catalog_metrics(catalog_find_full(slice_cstr(full_name)))->rejected;
 }
 
 /* --- unknown commands ------------------------------------------------------------------------ */

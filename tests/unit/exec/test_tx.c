@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "base/module.h"
 #include "catalog/catalog.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/call.h"
 #include "exec/exec_lab.h"
 #include "exec/propagate.h"
@@ -205,7 +205,7 @@ static void check_request(struct request *r) {
     assert_int_equal(r->argc, argument_count(n));
     assert_ptr_equal(r->client, &client);
     assert_ptr_equal(r->command, catalog_find(SLICE("set")));
-    assert_ptr_equal(r->stats, catalog_stats(r->command));
+    assert_ptr_equal(r->metrics, catalog_metrics(r->command));
     for (int i = 1; i < r->argc; i++) {
         assert_int_equal(r->argv[i].len, argument_size(n, i));
         for (size_t at = 0; at < r->argv[i].len; at++)
@@ -283,9 +283,9 @@ static void refused_requests_spoil_it(void **state) {
     size_t mark = conn_mark();
     run("multi");
     run("ping");
-    uint64_t before = catalog_stats(catalog_find(SLICE("subscribe")))->rejected;
+    uint64_t before = catalog_metrics(catalog_find(SLICE("subscribe")))->rejected;
     assert_string_equal(run("subscribe k"), "-ERR Command not allowed inside a transaction\r\n");
-    assert_int_equal(catalog_stats(catalog_find(SLICE("subscribe")))->rejected, before + 1);
+    assert_int_equal(catalog_metrics(catalog_find(SLICE("subscribe")))->rejected, before + 1);
     size_t bytes = tx_queue_bytes(&client);
     assert_string_equal(run("ping"), "+QUEUED\r\n");
     assert_int_equal(tx_queue_bytes(&client), bytes); /* it will never run, and is not kept */

@@ -44,7 +44,7 @@ static void the_command_and_its_first_key(void **state) {
     struct key key = key_of(get[1]);
     prepare(&r, get, 2);
     assert_ptr_equal(r.command, &rows[0]);
-    assert_ptr_equal(r.stats, catalog_stats(&rows[0]));
+    assert_ptr_equal(r.metrics, catalog_metrics(&rows[0]));
     assert_true(slice_eq(r.key.name, get[1]));
     assert_true(r.key.hash == key.hash);
     struct slice encoding[] = {SLICE("object"), SLICE("Encoding"), SLICE("k")};
@@ -67,7 +67,7 @@ static void requests_without_a_key_have_none(void **state) {
     words[0] = SLICE("nope");
     prepare(&r, words, 2);
     assert_null(r.command);
-    assert_null(r.stats);
+    assert_null(r.metrics);
     assert_null(r.key.name.ptr);
 }
 
