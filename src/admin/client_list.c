@@ -22,8 +22,12 @@
 
 #define SLICE_CLIENTS 1000 /* 0.2 ms; 1.5 ms if the kernel must be asked for their addresses */
 
-static void append_line(struct client *c, size_t executing, struct buf *out) {
-    client_describe(c, executing, out);
+/* `executing` is the request that asks if it is this client's, else NULL. */
+static void append_line(struct client *c, const struct request *executing, struct buf *out) {
+    size_t args = 0;
+    for (int i = 0; executing && i < executing->argc; i++)
+        args += executing->argv[i].len;
+    client_describe(c, executing ? executing->raw.len : 0, args, out);
     buf_append(out, "\n", 1);
 }
 
@@ -51,7 +55,7 @@ static struct listing **listing_of(const struct client *asker) {
 static struct listing *listing_add(struct request *r, enum client_kind kind) {
     struct listing *l = alloc_get(sizeof *l), **at = &listings;
     *l = (struct listing){.asker = r->client, .cursor = client_first, .kind = kind, .metrics = r->metrics};
-    append_line(r->client, r->raw.len, &l->own_line);
+    append_line(r->client, r, &l->own_line);
     while (*at)
         at = &(*at)->next;
     return *at = l;
@@ -89,7 +93,7 @@ static void write_slice(struct listing *l) {
         if (c == l->asker)
             buf_append_slice(&l->text, buf_slice(&l->own_line));
         else
-            append_line(c, 0, &l->text);
+            append_line(c, NULL, &l->text);
     }
 }
 
@@ -138,7 +142,7 @@ static void list_ids(struct request *r) {
             return;
         }
         struct client *c = id > 0 ? client_by_id((uint64_t)id) : NULL;
-        if (c) append_line(c, c == r->client ? r->raw.len : 0, &text);
+        if (c) append_line(c, c == r->client ? r : NULL, &text);
     }
     reply_verbatim(r->client, buf_slice(&text), "txt");
     buf_free(&text);
@@ -159,7 +163,7 @@ void client_list_command(struct request *r) {
 
 void client_list_info(struct request *r) {
     struct buf text = {0};
-    append_line(r->client, r->raw.len, &text);
+    append_line(r->client, r, &text);
     reply_verbatim(r->client, buf_slice(&text), "txt");
     buf_free(&text);
 }

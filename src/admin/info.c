@@ -50,13 +50,13 @@ static void write_build(struct buf *out) {
                VERSION_REDIS, VERSION_KURA, os.sysname, os.release, os.machine, sizeof(void *) * 8);
     buf_printf(out,
                "monotonic_clock:%s\r\nmultiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\n"
-               "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\n",
+               "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\n",
 #if defined(__x86_64__)
                "X86 TSC",
 #else
                "POSIX clock_gettime",
 #endif
-               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), this_run());
+               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), this_run());
 }
 
 static void write_listeners(struct buf *out) {
@@ -77,7 +77,8 @@ static void write_listeners(struct buf *out) {
 static void write_server(struct buf *out) {
     static struct buf build; /* never changes */
     if (build.len == 0) write_build(&build);
-    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - server_metrics.started_ms) / 1000;
+    int64_t now_us = clock_wall_us(), now_ms = clock_steady_ms();
+    int64_t uptime_s = (now_ms - server_metrics.started_ms) / 1000;
     buf_append_slice(out, buf_slice(&build));
     report_int(out, "tcp_port", listen_port());
     report_int(out, "server_time_usec", now_us);
@@ -85,7 +86,7 @@ static void write_server(struct buf *out) {
     report_int(out, "uptime_in_days", uptime_s / 86400);
     report_int(out, "hz", cron_hz());
     report_int(out, "configured_hz", cron_hz());
-    report_int(out, "lru_clock", now_us / 1000000 & 0xffffff);
+    report_int(out, "lru_clock", now_ms / 1000 & 0xffffff);
     report_text(out, "executable", process_executable());
     report_text(out, "config_file", config_path());
     report_int(out, "io_threads_active", 0);
@@ -93,10 +94,12 @@ static void write_server(struct buf *out) {
 }
 
 static void write_clients(struct buf *out) {
+    struct server_peaks peaks = server_metrics_peaks();
     report_int(out, "connected_clients", (int64_t)client_count());
     report_int(out, "cluster_connections", 0);
     report_int(out, "maxclients", limits_options.max_clients);
-    buf_append_cstr(out, "client_recent_max_input_buffer:0\r\nclient_recent_max_output_buffer:0\r\n");
+    report_int(out, "client_recent_max_input_buffer", (int64_t)peaks.input);
+    report_int(out, "client_recent_max_output_buffer", (int64_t)peaks.output);
     report_int(out, "blocked_clients", (int64_t)(block_metrics.clients + block_metrics.postponed));
     report_int(out, "tracking_clients", (int64_t)tracking_metrics.clients);
     report_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);

@@ -174,7 +174,7 @@ static void write_keys(struct buf *out) {
     report_int(out, "tracking_total_keys", (int64_t)tracking_keys());
     report_int(out, "tracking_total_items", (int64_t)tracking_items());
     report_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
-    report_int(out, "unexpected_error_replies", 0);
+    report_int(out, "unexpected_error_replies", (int64_t)server_metrics.unexpected_errors);
 }
 
 static void write_loop(struct buf *out) {
@@ -199,8 +199,8 @@ void info_counters_stats(struct buf *out) {
     report_int(out, "client_query_buffer_limit_disconnections", (int64_t)server_metrics.query_limit_disconnects);
     report_int(out, "client_output_buffer_limit_disconnections", (int64_t)server_metrics.output_limit_disconnects);
     write_loop(out);
-    buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
-                         "acl_access_denied_channel:0\r\n");
+    report_int(out, "acl_access_denied_auth", (int64_t)server_metrics.logins_failed);
+    buf_append_cstr(out, "acl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\nacl_access_denied_channel:0\r\n");
 }
 
 const struct module info_counters_module = {.options = info_counters_rows};

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/report.h"
-#include "base/worker.h"
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "ds/wheel.h"
+#include "persist/aof_write.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "store/db.h"
@@ -18,7 +18,8 @@
 
 #define SAMPLE_MS 100
 
-static size_t startup_bytes; /* memory in use before there was any data */
+static size_t startup_bytes;  /* memory in use before there was any data */
+static size_t startup_arenas; /* of these, the arenas of connections */
 
 static struct {
     int64_t taken_ms; /* monotonic; 0: never */
@@ -28,6 +29,7 @@ static struct {
 
 void info_memory_start(void) {
     startup_bytes = alloc_used();
+    startup_arenas = conn_arena_bytes();
 }
 
 /* --- samples --------------------------------------------------------------------------------- */
@@ -66,7 +68,8 @@ static size_t clients_bytes(void) {
 
 /* Memory that is neither a key nor a value: tables, wheels, clients, and what was in use at the start. */
 static size_t overhead_bytes(void) {
-    size_t total = startup_bytes + clients_bytes() + conn_arena_bytes() + pubsub_memory();
+    size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
+    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -83,6 +86,7 @@ void info_memory_read(struct info_memory *out) {
         .peak = alloc_peak(),
         .startup = startup_bytes,
         .clients = clients_bytes(),
+        .log = aof_write_metrics().memory,
         .overhead = overhead_bytes(),
         .resident = sample.resident,
         .heap = sample.heap,
@@ -160,12 +164,13 @@ void info_memory_write(struct buf *out) {
                          "used_memory_scripts_human:0B\r\n");
     write_limit(out);
     write_waste(out, &m);
-    buf_append_cstr(out, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
-                         "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
+    report_int(out, "mem_not_counted_for_evict", (int64_t)m.log);
+    buf_append_cstr(out, "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
     report_int(out, "mem_clients_normal", (int64_t)m.clients);
-    buf_append_cstr(out, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
+    report_int(out, "mem_cluster_links", 0);
+    report_int(out, "mem_aof_buffer", (int64_t)m.log);
     report_text(out, "mem_allocator", alloc_library());
     report_int(out, "active_defrag_running", 0);
-    report_int(out, "lazyfree_pending_objects", (int64_t)worker_pending());
-    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed);
+    report_int(out, "lazyfree_pending_objects", (int64_t)entry_lazyfree_pending());
+    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed());
 }

@@ -71,7 +71,7 @@ static void reply_parts(struct client *c, const struct info_memory *m) {
     reply_size(c, "clients.slaves", 0);
     reply_size(c, "clients.normal", m->clients);
     reply_size(c, "cluster.links", 0);
-    reply_size(c, "aof.buffer", 0);
+    reply_size(c, "aof.buffer", m->log);
     reply_size(c, "lua.caches", 0);
     reply_size(c, "functions.caches", 0);
 }

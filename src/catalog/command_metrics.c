@@ -28,7 +28,7 @@ void command_metrics_add(struct command_metrics *m, uint64_t ticks, bool failed)
 }
 
 void command_metrics_reset(struct command_metrics *m) {
-    uint32_t *histogram = m->histogram;
+    uint64_t *histogram = m->histogram;
     if (histogram) memset(histogram, 0, COMMAND_METRICS_BUCKETS * sizeof *histogram);
     *m = (struct command_metrics){.histogram = histogram};
 }

@@ -11,7 +11,7 @@ struct command_metrics {
     uint64_t ticks;      /* of all calls together */
     uint64_t rejected;   /* requests that were refused before their call: arity, gates */
     uint64_t failed;     /* calls that replied an error */
-    uint32_t *histogram; /* calls by duration: COMMAND_METRICS_BUCKETS buckets, owned; NULL before the first call */
+    uint64_t *histogram; /* calls by duration: COMMAND_METRICS_BUCKETS buckets, owned; NULL before the first call */
 };
 
 /* Count a call. O(1); the first call allocates the histogram. */

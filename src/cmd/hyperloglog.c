@@ -34,7 +34,12 @@ static bool read_hll(struct client *c, const struct entry *e, struct slice *byte
 static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
     char *own;
     if (!read_hll(r->client, *e, bytes)) return false;
-    *e = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    struct entry *owned = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    if (!owned) {
+        reply_no_memory(r->client);
+        return false;
+    }
+    *e = owned;
     bytes->ptr = own;
     return true;
 }

@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 struct bgsave_status {
-    bool failed;     /* the last save failed */
-    bool scheduled;  /* begin a save when the running child has ended */
-    int64_t began_s; /* wall clock of the start of the save that runs; 0: none runs */
-    int64_t took_s;  /* duration of the last save; -1: there was none */
+    bool failed;      /* the last save failed */
+    bool scheduled;   /* begin a save when the running child has ended */
+    int64_t began_ms; /* clock_steady_ms() at the start of the save that runs; 0: none runs */
+    int64_t took_s;   /* duration of the last save; -1: there was none */
 };
 extern struct bgsave_status bgsave_status;
 /* Hook: a save has succeeded or failed, so bgsave_stops_writes() may have changed. NULL: not used. */

@@ -180,7 +180,8 @@ void durability_start(void) {
     children_watch(child_changed_state);
     aof_changed = aof_changed_state;
     shutdown_before_end = before_end;
-    snapshot_metrics.saved_s = server_metrics.started_ms / 1000;
+    snapshot_metrics.saved_s = server_metrics.started_s;
+    snapshot_metrics.saved_ms = server_metrics.started_ms;
     bgsave_ended = fit_gates;
     claim_files();
     loading_start_up(wanted);

@@ -4,6 +4,7 @@
 #include "durable/loading.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
@@ -16,6 +17,7 @@
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/gates.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include "store/prefetch.h"
@@ -30,8 +32,11 @@
 
 static struct {
     bool active;
-    bool serving; /* at start-up: the loop is not running yet, so it may be turned here */
-    int64_t started_s, turned_us, told_us;
+    bool serving;       /* at start-up: the loop is not running yet, so it may be turned here */
+    int64_t started_s;  /* wall clock */
+    int64_t started_us; /* monotonic, as the next one */
+    int64_t turned_us;
+    const struct rdb_read *rdb;                    /* the snapshot or base that is being read, or NULL */
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
@@ -83,6 +88,7 @@ void loading_progress(void *ctx, uint64_t bytes) {
 void loading_begin(uint64_t total_bytes) {
     loading.active = true;
     loading.started_s = clock_wall_us() / 1000000;
+    loading.started_us = clock_mono_us();
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
     gates_set(GATES_LOADING, &loading_gate);
@@ -100,12 +106,14 @@ void loading_describe(struct buf *out) {
     if (!loading.active) return;
     uint64_t done = loading.files_bytes + loading.file_bytes, total = loading.total_bytes;
     uint64_t left = total > done ? total - done : 0;
-    int64_t elapsed_s = clock_wall_us() / 1000000 - loading.started_s;
+    int64_t elapsed_s = (clock_mono_us() - loading.started_us) / 1000000;
+    double share = total ? (double)done * 100 / (double)total : 0;
     int64_t eta_s = elapsed_s > 0 ? (int64_t)((double)elapsed_s * (double)left / (double)(done + 1)) : 1;
     buf_printf(out,
-               "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\nloading_rdb_used_mem:0\r\n"
+               "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\nloading_rdb_used_mem:%llu\r\n"
                "loading_loaded_bytes:%llu\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%lld\r\n",
-               (long long)loading.started_s, (unsigned long long)total, (unsigned long long)done, loaded_percent(),
+               (long long)loading.started_s, (unsigned long long)total,
+               (unsigned long long)(loading.rdb ? loading.rdb->used_memory : 0), (unsigned long long)done, share,
                (long long)eta_s);
 }
 
@@ -150,6 +158,15 @@ static void linger(size_t commands) {
     loading_progress(NULL, loading.file_bytes);
 }
 
+/* Commands of a log have succeeded once. If one fails now, the log is not of this dataset: the administrator should
+ * hear of it, but what else is there is worth having. */
+static bool replay(struct request *r) {
+    client_clear(r->client, CLIENT_FAILED);
+    if (!call_replay(r)) return false;
+    if (unlikely(r->client->flags & CLIENT_FAILED)) server_metrics.unexpected_errors++;
+    return true;
+}
+
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
     struct request requests[PREFETCH_MAX];
     struct prefetch ahead;
@@ -159,13 +176,20 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
         size_t known = prepare(requests, commands + done, some, &ahead);
         prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
-            if (!call_replay(&requests[i])) return done + i;
+            if (!replay(&requests[i])) return done + i;
             if (rdb_options.key_load_delay_us) linger(done + i);
         }
         done += known;
         if (known < some) return done;
     }
     return count;
+}
+
+static bool read_snapshot(struct rdb_read *job, const char *name) {
+    loading.rdb = job;
+    bool fine = snapshot_read(job, name);
+    loading.rdb = NULL;
+    return fine;
 }
 
 /* --- the append-only file -------------------------------------------------------------------- */
@@ -175,7 +199,7 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     struct rdb_read job = {.fd = fd, .flags = RDB_KEEP_EXPIRED, .progress = loading_progress};
     log_notice("Reading RDB base file on AOF loading...");
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
-    if (!snapshot_read(&job, "the base")) {
+    if (!read_snapshot(&job, "the base")) {
         if (loading.serving) log_warning("Terminating server after rdb file reading failure.");
         return false;
     }
@@ -231,7 +255,7 @@ enum loading_result loading_snapshot(bool merge) {
     }
     int64_t size = files_size("", name);
     loading_begin(size > 0 ? (uint64_t)size : 0);
-    bool fine = snapshot_read(&job, name);
+    bool fine = read_snapshot(&job, name);
     loading_end();
     close(job.fd);
     if (!fine) return LOADING_BROKEN;

@@ -48,12 +48,17 @@ bool snapshot_write(const char *temporary) {
     return fine;
 }
 
+void snapshot_saved(void) {
+    snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_metrics.saved_ms = clock_steady_ms();
+}
+
 bool snapshot_save(void) {
     bool fine = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
     temp_file_drop(TEMP_SNAPSHOT);
     if (!fine) return false;
     db_metrics.dirty = 0;
-    snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_saved();
     snapshot_metrics.saves++;
     return true;
 }

@@ -461,17 +461,21 @@ void block_serve(void (*run)(struct request *r)) {
 
 /* --- a part of the client -------------------------------------------------------------------- */
 
-static size_t waiter_memory(const struct client *c) {
-    const struct waiter *w = c->waiter;
-    if (!w) return 0;
-    size_t bytes = sizeof *w + (size_t)w->wait_room * sizeof *w->waits;
+static size_t held_memory(const struct waiter *w) {
+    size_t bytes = 0;
     for (const struct held_request *held = w->first; held; held = held->next)
         bytes += held->bytes;
     return bytes;
 }
 
+static size_t waiter_memory(const struct client *c) {
+    const struct waiter *w = c->waiter;
+    return w ? sizeof *w + (size_t)w->wait_room * sizeof *w->waits + held_memory(w) : 0;
+}
+
 static void waiter_describe(const struct client *c, struct client_line *line) {
     if (c->flags & CLIENT_WAITS) client_line_flag(line, 'b');
+    if (c->waiter) line->held_bytes = held_memory(c->waiter);
 }
 
 static const struct client_part block_part = {waiter_forget, NULL, waiter_memory, waiter_describe};

@@ -86,7 +86,7 @@ bool call_replay(struct request *r) {
 }
 
 void call_mute(const struct client *c, size_t mark) {
-    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+    if (mark != CALL_BROKEN && c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
 }
 
 void call_settle_reply(struct client *c, size_t mark) {
@@ -99,7 +99,7 @@ void call_settle_reply(struct client *c, size_t mark) {
 
 void call_end(struct request *r, void (*reply)(struct client *c)) {
     struct client *c = r->client;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     client_clear(c, CLIENT_FAILED);
     reply(c);
     command_metrics_add(r->metrics, 0, c->flags & CLIENT_FAILED);
@@ -124,7 +124,7 @@ void call_unnest(uint64_t outer) {
 
 void call_nested(struct request *r) {
     struct client *c = r->client;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     call(r);
     client_clear(c, CLIENT_FAILED); /* that the queued command failed does not make EXEC a failed command */
     call_mute(c, mark);

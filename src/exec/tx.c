@@ -195,7 +195,7 @@ static void run_queue(struct client *c) {
     struct queue queue = tx->queue;
     tx->queue = (struct queue){.first = NULL};
     watch_drop_all(&tx->watching);
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     reply_array(c, (size_t)tx->count);
     call_mute(c, mark);
     uint64_t began = call_nest();
@@ -209,7 +209,7 @@ static void run_queue(struct client *c) {
 static void exec(struct request *r) {
     struct client *c = r->client;
     struct tx *tx = c->tx;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     if (!(c->flags & CLIENT_MULTI)) {
         reply_error(c, "ERR EXEC without MULTI");
     } else if (tx->spoilt) {

@@ -288,7 +288,7 @@ static void serve_client(struct client *c) {
         client_close(c);
         return;
     }
-    c->active_ms = clock_now_ms();
+    c->active_ms = clock_steady_ms();
     if (result == CONN_READ_NOTHING) {
         enforce_query_limit(c);
         return;
@@ -311,7 +311,7 @@ static void serve_client(struct client *c) {
 void wave_ready(struct loop_source *source, uint32_t events) {
     struct client *c = (struct client *)source;
     if (events & LOOP_WRITE) {
-        c->active_ms = clock_now_ms(); /* a slow reader is not idle */
+        c->active_ms = clock_steady_ms(); /* a slow reader is not idle */
         conn_writable(&c->conn);
         client_sent(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;

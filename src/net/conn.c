@@ -168,12 +168,23 @@ static void bulk_end(struct conn_input *input) {
     hold_blob(input, bulk);
 }
 
+static void note_input(const struct conn *c) {
+    size_t bytes = conn_input_memory(c);
+    if (bytes > conn_metrics.largest_input) conn_metrics.largest_input = bytes;
+}
+
+void conn_note_size(const struct conn *c) {
+    note_input(c);
+    conn_note_output(c);
+}
+
 static enum conn_read read_bulk(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
     if (!bulk_grow(input)) {
         c->flags |= CONN_BROKEN;
         return CONN_READ_CLOSED;
     }
+    note_input(c);
     struct blob *bulk = input->bulk;
     size_t room = (bulk->cap < input->bulk_target ? bulk->cap : input->bulk_target) - bulk->len;
     enum conn_read result;
@@ -274,6 +285,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
         memmove(input->data, from, keep);
         resp_rebase(parser, input->data);
         input->len = keep;
+        note_input(c);
         return;
     }
     size_t cap = alloc_class(keep);
@@ -281,6 +293,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
     memcpy(data, from, keep);
     resp_rebase(parser, data);
     input_set_data(input, data, keep, cap);
+    note_input(c);
 }
 
 void conn_release(struct conn *c) {
@@ -292,6 +305,11 @@ void conn_release(struct conn *c) {
 
 size_t conn_arena_bytes(void) {
     return conn_output_arena_bytes() + (in.data ? INPUT_ARENA : 0);
+}
+
+void conn_prepare(void) {
+    if (in.data == NULL) in.data = alloc_get(INPUT_ARENA);
+    conn_prepare_output();
 }
 
 void conn_input_reset(void) {
@@ -308,6 +326,10 @@ struct blob *conn_take_blob(struct conn *c, const char *ptr) {
 size_t conn_input_bytes(const struct conn *c) {
     if (c->input == NULL) return 0;
     return c->input->len + (c->input->bulk ? c->input->bulk->len : 0);
+}
+
+size_t conn_input_args(const struct conn *c) {
+    return c->input ? c->input->held_bytes : 0;
 }
 
 size_t conn_input_memory(const struct conn *c) {

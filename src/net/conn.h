@@ -43,10 +43,14 @@ struct conn {
 struct conn_metrics {
     uint64_t bytes_in, bytes_out, reads, writes;
     size_t input_bytes, output_bytes; /* memory of unfinished input and unsent output of all connections */
+    /* The same of one connection, the largest of those that have grown or were noted since this was set to 0. */
+    size_t largest_input, largest_output;
 };
 extern struct conn_metrics conn_metrics;
 
 void conn_init(struct conn *c, int fd, void (*ready)(struct loop_source *, uint32_t));
+/* Allocate the arenas that all connections share. Without it, they come with the first input and output. */
+void conn_prepare(void);
 void conn_close(struct conn *c); /* drops input and output, closes the fd; c stays the caller's */
 
 /* --- Output ---------------------------------------------------------------------------------- */
@@ -155,4 +159,6 @@ size_t conn_arena_bytes(void); /* memory of the input and output arenas that all
  * k big2 drops one at once, and must still be propagated. */
 struct blob *conn_take_blob(struct conn *c, const char *ptr);
 size_t conn_input_memory(const struct conn *c); /* memory for unfinished input */
-size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed */
+void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
+size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */
+size_t conn_input_args(const struct conn *c);   /* bytes of large arguments received for an unfinished request */

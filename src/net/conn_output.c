@@ -167,11 +167,20 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
         refs.items[i - 1].at += n;
 }
 
+void conn_prepare_output(void) {
+    if (arena == NULL) conn_arena_grow(1);
+}
+
 size_t conn_output_arena_bytes(void) {
     return arena ? blob_size(arena) : 0;
 }
 
 /* --- Chunks ---------------------------------------------------------------------------------- */
+
+void conn_note_output(const struct conn *c) {
+    size_t bytes = c->out_bytes + c->out_chunks * sizeof(struct conn_chunk);
+    if (bytes > conn_metrics.largest_output) conn_metrics.largest_output = bytes;
+}
 
 static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     chunk->next = NULL;
@@ -183,6 +192,7 @@ static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     c->out_chunks++;
     c->out_bytes += chunk->len;
     conn_metrics.output_bytes += sizeof *chunk + chunk->cap;
+    conn_note_output(c);
 }
 
 static void chunk_drop_first(struct conn *c) {

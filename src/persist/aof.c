@@ -20,12 +20,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FAILURES_TOLERATED 3 /* in a row; after more, automatic rewrites wait for 1 minute, 2, 4 ... */
 #define DELAY_MAX_MINUTES 60
-#define REOPEN_MS 1000 /* between two attempts to open a file that the disk has refused */
+#define REOPEN_MS 1000       /* between two attempts to open a file that the disk has refused */
+#define COMPLAIN_ATTEMPTS 60 /* between two log lines about that */
 
 /* OPENING and TIDYING are jobs of the worker outside of a rewrite. */
 enum stage { IDLE, OPENING, TIDYING, PREPARING, SWITCHING, WRITING, PLACING };
@@ -34,7 +34,7 @@ static struct manifest manifest;                          /* the one on disk, wi
 static struct aof_status status = {.rewrite_took_s = -1}; /* current_size: without the file being written */
 static struct {
     int delay_minutes;
-    int64_t next_s;
+    int64_t next_s; /* clock_steady_ms(), in seconds */
 } backoff;
 static enum stage stage;
 static struct aof_job job;
@@ -175,7 +175,7 @@ static bool is_upgrade(void) {
 }
 
 static bool upgrade_old_file(void) {
-    if (!aof_folder_make() || !aof_folder_sync()) return false;
+    if (!aof_folder_make() || !aof_folder_sync() || aof_folder_taken(aof_options.filename)) return false;
     manifest_adopt_base(&manifest, aof_options.filename);
     if (!aof_folder_save(&manifest)) return false;
     if (!files_rename("", aof_options.filename, aof_options.dirname, aof_options.filename)) {
@@ -231,10 +231,12 @@ static void begin_writing(void) {
 
 static void opened(struct background_job *background) {
     (void)background;
-    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0)
+    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0) {
         begin_writing();
-    else if (job.fine)
+    } else if (job.fine) { /* switched off meanwhile */
         close(job.fd);
+        adopt_manifest();
+    }
     enter(IDLE);
 }
 
@@ -251,7 +253,9 @@ static bool must_rest(void) {
 
 /* The disk refused the file at start-up; perhaps it does not any more. */
 static void open_again(void) {
+    static unsigned attempts;
     prepare_to_open();
+    job.quiet = ++attempts % COMPLAIN_ATTEMPTS != 0;
     give_job(OPENING, aof_job_open, opened);
 }
 
@@ -336,8 +340,8 @@ static void count_result(bool fine) {
 /* The rewrite is over, one way or the other. */
 static void end_rewrite(void) {
     temp_file_drop(TEMP_AOF_BASE);
-    if (status.rewrite_began_s) status.rewrite_took_s = time(NULL) - status.rewrite_began_s;
-    status.rewrite_began_s = 0;
+    if (status.rewrite_began_ms) status.rewrite_took_s = (clock_steady_ms() - status.rewrite_began_ms) / 1000;
+    status.rewrite_began_ms = 0;
     if (status.state == AOF_WAITING) {
         drop_temp_incr();
         status.rewrite_scheduled = true;
@@ -403,7 +407,7 @@ static enum aof_begun fail_to_begin(void) {
         return AOF_FAILED;
     }
     count_result(false);
-    status.rewrite_began_s = 0;
+    status.rewrite_began_ms = 0;
     begun = AOF_FAILED;
     enter(IDLE);
     return begun;
@@ -420,7 +424,7 @@ static enum aof_begun begin_child(void) {
         return fail_to_begin();
     }
     log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
-    status.rewrite_began_s = time(NULL);
+    status.rewrite_began_ms = clock_steady_ms();
     begun = AOF_BEGUN;
     enter(WRITING);
     return begun;
@@ -502,8 +506,8 @@ static void prepare(void) {
 static enum aof_begun prepare_rewrite(void) {
     if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
-    status.rewrite_began_s = time(NULL);
-    prepare();
+    status.rewrite_began_ms = clock_steady_ms();
+    give_job(PREPARING, aof_job_prepare, prepared);
     return begun;
 }
 
@@ -561,7 +565,7 @@ static bool has_grown(double *growth) {
 }
 
 void aof_tick(void) {
-    int64_t now_s = clock_now_ms() / 1000;
+    int64_t now_s = clock_steady_ms() / 1000;
     double growth;
     if (stage != IDLE || child_running() != CHILD_NONE) return;
     if (tidying_wanted) {

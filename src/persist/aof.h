@@ -33,7 +33,7 @@ struct aof_status {
     bool rewrite_scheduled;
     bool rewrite_failed;             /* the last one */
     uint64_t rewrites, failures;     /* begun; failed in a row */
-    int64_t rewrite_began_s;         /* wall clock; 0: no rewrite is running */
+    int64_t rewrite_began_ms;        /* clock_steady_ms(); 0: no rewrite is running */
     int64_t rewrite_took_s;          /* the last one; -1: none so far */
     int64_t current_size, base_size; /* bytes: all live files; after the last rewrite or loading */
 };

@@ -51,7 +51,7 @@ static bool open_incr(struct aof_job *j, int flags) {
     j->fd = files_open(aof_options.dirname, name, O_WRONLY | O_APPEND | flags);
     j->fd_size = j->fd < 0 ? 0 : lseek(j->fd, 0, SEEK_END);
     if (j->fd >= 0) return true;
-    log_warning("Can't open the append-only file %s: %s", name, strerror(errno));
+    if (!j->quiet) log_warning("Can't open the append-only file %s: %s", name, strerror(errno));
     return false;
 }
 
@@ -76,7 +76,7 @@ void aof_job_open(struct background_job *background) {
     struct aof_job *j = job_of(background);
     bool is_there = strcmp(last_name(&j->former), last_name(&j->next)) == 0;
     j->fd = -1;
-    bool fine = aof_load_cut_owed() && (is_there ? open_incr(j, 0) : make_and_name_incr(j));
+    bool fine = aof_load_cut_owed(j->quiet) && (is_there ? open_incr(j, 0) : make_and_name_incr(j));
     if (!fine) close_incr(j);
     finish(j, fine);
 }

@@ -14,6 +14,7 @@ struct aof_job {
     const char *temp_base;        /* aof_job_place(): the name of the file that becomes the base */
     bool has_temp_incr;           /* aof_job_place(): there is an increment that waits for its name */
     bool keep_history;
+    bool quiet; /* aof_job_open(): do not log why it fails */
     /* Results. */
     bool fine;       /* else `error`, and all is as it was (logged) */
     int error;       /* errno */

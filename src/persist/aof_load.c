@@ -80,16 +80,16 @@ static bool recover_file(const char *name, bool torn, const struct aof_finding *
     snprintf(owed.name, sizeof owed.name, "%s", name);
     owed.good = found->good;
     owed.size = found->size;
-    if (!aof_load_cut_owed()) log_warning("No write is accepted before that has succeeded. Reads are served.");
+    if (!aof_load_cut_owed(false)) log_warning("No write is accepted before that has succeeded. Reads are served.");
     log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", name);
     return true;
 }
 
-bool aof_load_cut_owed(void) {
+bool aof_load_cut_owed(bool quiet) {
     char aside[AOF_REPAIR_NAME];
     if (!owed.name[0]) return true;
     if (!aof_repair_cut(aof_options.dirname, owed.name, owed.good, aside)) {
-        log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
+        if (!quiet) log_warning("Error truncating the AOF file %s: %s", owed.name, strerror(errno));
         return false;
     }
     log_warning("The %llu bytes that were removed are kept in %s/%s", (unsigned long long)(owed.size - owed.good),

@@ -31,8 +31,9 @@ bool aof_load_manifest(const char *name, struct manifest *m); /* an absent one i
 enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hooks *hooks);
 
 /* A bad end was to be cut off, but the disk refused to keep the removed bytes. The good part is loaded; nothing may be
- * appended to the file before this has succeeded. True: it has, or nothing is owed. False: errno (logged). */
-bool aof_load_cut_owed(void);
+ * appended to the file before this has succeeded. True: it has, or nothing is owed. False: errno (logged, unless
+ * quiet). */
+bool aof_load_cut_owed(bool quiet);
 
 /* After loading: is the last increment empty, or are its commands in frames if `framed`, and not in frames if not? */
 bool aof_load_fits(bool framed);

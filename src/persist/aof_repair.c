@@ -118,7 +118,8 @@ bool aof_repair_cut_out(const char *dir, const char *name, uint64_t good, uint64
     snprintf(temp, sizeof temp, "temp-%s", name);
     aside[0] = '\0';
     int old = files_open(dir, name, O_RDONLY);
-    int new = old < 0 ? -1 : files_open(dir, temp, O_WRONLY | O_CREAT | O_TRUNC);
+    files_remove_later(dir, temp); /* an earlier repair may have been interrupted */
+    int new = old < 0 ? -1 : files_open(dir, temp, O_WRONLY | O_CREAT | O_EXCL);
     *db = old < 0 ? -1 : (int)last_database(old, good, from);
     bool fine = new >= 0 && put_aside(dir, name, old, good, from, aside) && write_rest(old, good, from, *db, new) &&
                 files_rename(dir, temp, dir, name) && files_sync_dir(dir);

@@ -40,7 +40,7 @@ static struct {
     int db_id;          /* the database selected in the file; -1: unknown */
     bool in_unit;       /* between MULTI and EXEC */
     int64_t stamped_s;  /* the last "#TS:" */
-    int64_t synced_ms;  /* when the last sync began */
+    int64_t synced_ms;  /* clock_steady_ms() when the last sync began */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
@@ -53,6 +53,7 @@ static atomic_int sync_errno;     /* of the last one that is done */
 struct aof_write_metrics aof_write_metrics(void) {
     return (struct aof_write_metrics){.file_bytes = out.bytes,
                                       .buffered = out.waiting.len,
+                                      .memory = out.waiting.cap,
                                       .delayed_syncs = out.delayed_syncs,
                                       .pending_syncs = atomic_load(&pending_syncs),
                                       .write_errno = out.write_errno,
@@ -215,7 +216,7 @@ static void sync_always(void) {
         _exit(1);
     }
     out.synced = out.bytes;
-    out.synced_ms = clock_now_ms();
+    out.synced_ms = clock_steady_ms();
 }
 
 static void sync_in_background(void) {
@@ -225,8 +226,8 @@ static void sync_in_background(void) {
 }
 
 static void sync_later(void) {
-    int64_t now_ms = clock_now_ms();
-    if (now_ms - out.synced_ms < SYNC_EVERY_MS && now_ms >= out.synced_ms) return;
+    int64_t now_ms = clock_steady_ms();
+    if (now_ms - out.synced_ms < SYNC_EVERY_MS) return;
     out.synced_ms = now_ms;
     if (atomic_load(&pending_syncs)) {
         if (out.delayed_syncs++ == 0 || may_complain())

@@ -82,9 +82,18 @@ void process_restart(int64_t delay_ms) {
 
 /* --- background, pid file, service manager --------------------------------------------------- */
 
+static enum supervisor supervisor(void) {
+    if (options.supervised != SUPERVISED_AUTO) return options.supervised;
+    return getenv("UPSTART_JOB") ? SUPERVISED_UPSTART : getenv("NOTIFY_SOCKET") ? SUPERVISED_SYSTEMD : SUPERVISED_NO;
+}
+
 static bool is_supervised(void) {
-    if (options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_UPSTART) return true;
-    return options.supervised == SUPERVISED_AUTO && (getenv("NOTIFY_SOCKET") || getenv("UPSTART_JOB"));
+    return supervisor() != SUPERVISED_NO;
+}
+
+const char *process_supervisor(void) {
+    enum supervisor who = supervisor();
+    return who == SUPERVISED_SYSTEMD ? "systemd" : who == SUPERVISED_UPSTART ? "upstart" : "no";
 }
 
 bool process_is_daemon(void) {

@@ -48,13 +48,17 @@ static void signal_arrived(int number) {
     loop_wake();
 }
 
+/* Signals that others send for purposes of their own, and those that mean what a system call says as well: a closed
+ * peer (EPIPE), a file that has reached its largest size (EFBIG). They end nothing. */
+static const int harmless[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGXFSZ};
+
 void shutdown_watch_signals(void) {
     struct sigaction action = {.sa_handler = signal_arrived};
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        signal(harmless[i], SIG_IGN);
 }
 
 static void take_signal(void) {

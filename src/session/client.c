@@ -68,7 +68,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         return NULL;
     }
     c->id = ++last_id;
-    c->created_ms = c->active_ms = clock_now_ms();
+    c->created_ms = c->active_ms = clock_steady_ms();
     if (socket_is_unix(fd))
         c->flags |= CLIENT_UNIX_SOCKET;
     else
@@ -182,7 +182,7 @@ static bool over_output_limit(struct client *c) {
         client_clear(c, CLIENT_SOFT_LIMIT);
         return false;
     }
-    int32_t now_s = (int32_t)(clock_now_ms() / 1000);
+    int32_t now_s = (int32_t)(clock_steady_ms() / 1000);
     if (!(c->flags & CLIENT_SOFT_LIMIT)) {
         c->flags |= CLIENT_SOFT_LIMIT;
         c->soft_limit_s = now_s;
@@ -192,7 +192,7 @@ static bool over_output_limit(struct client *c) {
 
 static void report_output_limit(struct client *c) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, 0, 0, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
@@ -358,7 +358,7 @@ static char *put_letters(char *to, uint64_t letters) {
 }
 
 static char *put_session(char *to, const struct client *c, const struct client_line *line) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     to = put_int(to, SLICE(" age="), (now_ms - c->created_ms) / 1000);
     to = put_int(to, SLICE(" idle="), (now_ms - c->active_ms) / 1000);
     to = put_letters(put(to, SLICE(" flags=")), line->letters);
@@ -369,11 +369,14 @@ static char *put_session(char *to, const struct client *c, const struct client_l
     return put_int(to, SLICE(" multi="), line->queued);
 }
 
-static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t executing) {
-    size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
+static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t query, size_t args) {
+    size_t received = conn_input_args(&c->conn), memory = conn_input_memory(&c->conn) - received;
+    query += conn_input_bytes(&c->conn);
+    args += received + line->held_bytes;
     to = put_int(to, SLICE(" qbuf="), (int64_t)query);
     to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
-    to = put_int(to, SLICE(" argv-mem=0 multi-mem="), (int64_t)line->queue_bytes);
+    to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
+    to = put_int(to, SLICE(" multi-mem="), (int64_t)line->queue_bytes);
     to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
     to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
     to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
@@ -390,7 +393,7 @@ static struct slice label_of(const char *label) {
     return label ? slice_cstr(label) : SLICE("");
 }
 
-void client_describe(struct client *c, size_t executing, struct buf *out) {
+void client_describe(struct client *c, size_t query_bytes, size_t args_bytes, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);
@@ -404,7 +407,7 @@ void client_describe(struct client *c, size_t executing, struct buf *out) {
     to = put_int(to, SLICE(" fd="), c->conn.source.fd);
     to = put(put(to, SLICE(" name=")), name);
     to = put_session(to, c, &line);
-    to = put_memory(to, c, &line, executing);
+    to = put_memory(to, c, &line, query_bytes, args_bytes);
     to = put(put(to, SLICE(" cmd=")), command);
     to = put_int(to, SLICE(" user=default redir="), line.redirect);
     to = put_int(to, SLICE(" resp="), c->resp);

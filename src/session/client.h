@@ -51,9 +51,9 @@ struct client {
     struct tracker *tracker;            /* tracking.c: NULL if it never tracked */
     struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;                        /* unique, growing */
-    int64_t created_ms;                 /* wall clock */
-    int64_t active_ms;                  /* wall clock: the client sent or received something */
-    int32_t soft_limit_s;               /* wall clock, valid with CLIENT_SOFT_LIMIT */
+    int64_t created_ms;                 /* clock_steady_ms(), as the next two */
+    int64_t active_ms;                  /* the client sent or received something */
+    int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
     uint8_t resp;                       /* its protocol: 2 or 3 */
 };
@@ -135,6 +135,7 @@ struct client_line {
     size_t channels, patterns, shard_channels; /* its subscriptions */
     int queued;                                /* requests since MULTI; -1: no MULTI */
     size_t queue_bytes;                        /* memory of its transaction */
+    size_t held_bytes;                         /* memory of requests that wait to be executed */
     int64_t redirect; /* id of the client that gets its invalidations; 0: itself; -1: it does not track */
 };
 
@@ -158,9 +159,9 @@ void client_register(const struct client_part *part);
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
-/* Append its line of CLIENT LIST, without the line end. `executing` is the length in bytes of the request that asks, if
- * it is this client's, else 0. */
-void client_describe(struct client *c, size_t executing, struct buf *out);
+/* Append its line of CLIENT LIST, without the line end. If the request that asks is this client's, query_bytes is its
+ * length as it came, and args_bytes that of its arguments; else both are 0. */
+void client_describe(struct client *c, size_t query_bytes, size_t args_bytes, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
 /* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the

@@ -213,6 +213,10 @@ void reply_no_key(struct client *c) {
     reply_error(c, "ERR no such key");
 }
 
+void reply_no_memory(struct client *c) {
+    reply_error(c, "ERR Not enough memory for a string of this length");
+}
+
 void reply_out_of_range(struct client *c) {
     reply_error(c, "ERR index out of range");
 }

@@ -62,6 +62,7 @@ void reply_syntax_error(struct client *c);
 void reply_not_integer(struct client *c);  /* ERR value is not an integer or out of range */
 void reply_no_key(struct client *c);       /* ERR no such key */
 void reply_out_of_range(struct client *c); /* ERR index out of range */
+void reply_no_memory(struct client *c);    /* for a string whose length comes from the request */
 void reply_wrong_arity(struct client *c, const char *full_name);
 /* For container commands: "unknown subcommand or wrong number of arguments", and HELP. */
 void reply_unknown_subcommand(struct client *c, struct slice subcommand, const char *container_upper);

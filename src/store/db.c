@@ -359,6 +359,7 @@ void db_init(int databases) {
 struct remains {
     struct table keys;
     struct wheel *wheel;
+    size_t keys_announced; /* to entry_lazyfree_begins() */
 };
 
 static void free_entry(void *ctx, void *record) {
@@ -368,20 +369,21 @@ static void free_entry(void *ctx, void *record) {
 
 static void free_remains(void *arg) {
     struct remains *r = arg;
+    size_t keys = r->keys_announced;
     table_clear(&r->keys, free_entry, NULL);
     wheel_free(r->wheel);
     alloc_put(r, sizeof *r);
+    entry_lazyfree_done(keys);
 }
 
 static void empty_db(struct db *db, bool in_background) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
-    *r = (struct remains){db->keys, db->wheel};
-    size_t keys = db_size(db);
+    *r = (struct remains){db->keys, db->wheel, in_background ? db_size(db) : 0};
     *db = (struct db){.id = db->id};
     table_init(&db->keys, &keyspace);
     if (in_background) {
-        entry_lazyfreed += keys;
+        entry_lazyfree_begins(r->keys_announced);
         worker_submit(free_remains, r);
     } else {
         free_remains(r);

@@ -47,6 +47,34 @@ with_server {enable-debug-command yes} {
         assert_equal 1000000 [string length [r GET large]]
     }
 
+    test "CLIENT REPLY behind a reply over the hard limit does not hide what is missing" {
+        r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
+        set big [many 15 GET value]
+        set echo [resp_encode ECHO hello]
+        set on [resp_encode CLIENT REPLY ON]
+        foreach {requests} [list \
+            "$big[resp_encode CLIENT REPLY SKIP][resp_encode PING]$echo" \
+            "$big[resp_encode CLIENT REPLY OFF]$on$echo" \
+            "[resp_encode MULTI]$big[resp_encode CLIENT REPLY OFF][resp_encode EXEC]$on$echo"] {
+            set before [closed_for_output]
+            set c [client]
+            $c -raw $requests
+            assert_equal "" [$c -rest]
+            $c -close
+            assert_equal [expr {$before + 1}] [closed_for_output]
+        }
+    }
+
+    test "A reply over the hard limit that the client does not want costs nothing" {
+        set c [client]
+        $c -send CLIENT REPLY OFF
+        $c -raw [many 15 GET value]
+        $c -send CLIENT REPLY ON
+        assert_equal OK [$c -read]
+        assert_equal hello [$c ECHO hello]
+        $c -close
+    }
+
     test "A hard limit below 16 KB lets ordinary replies through" {
         r CONFIG SET client-output-buffer-limit "normal 1 0 0"
         assert_equal 10000 [string length [r GET value]]

@@ -96,8 +96,9 @@ test "A log that is switched on is on disk, file by file, when it begins" {
         wait_no_rewrite
         assert_order [disk_events $from] [list \
             "sync temp-rewriteaof-bg-*.aof" "rename appendonly.aof.1.base.rdb" "rename appendonly.aof.1.incr.aof" \
-            "sync appendonlydir" "sync [folder_name]" "sync temp-appendonly.aof.manifest" \
-            "rename appendonly.aof.manifest" "sync appendonlydir"]
+            "sync appendonlydir" "sync [folder_name]" \
+            "sync temp-appendonly.aof.manifest" "rename appendonly.aof.manifest" \
+            "sync appendonlydir"]
     }
 }
 

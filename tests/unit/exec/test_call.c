@@ -112,6 +112,7 @@ static int teardown(void **state) {
     for (int i = 0; i < CALL_LISTENERS; i++)
         call_listen((enum call_listener)i, NULL);
     conn_truncate(0);
+    db_empty(db_at(0), false);
     assert_int_equal(propagate_call.depth, 0);
     return 0;
 }

@@ -113,6 +113,32 @@ static void there_and_back_in_memory(void **state) {
     }
 }
 
+/* Memory that has a limit: what was written is not there after an error, and nothing more is kept. */
+static void memory_with_a_limit(void **state) {
+    (void)state;
+    struct writer w;
+    writer_to_some_memory(&w, true, BYTES);
+    put_all(&w);
+    assert_true(writer_flush(&w));
+    assert_memory_equal(writer_slice(&w).ptr, data, BYTES);
+    writer_free(&w);
+    writer_to_some_memory(&w, true, BYTES / 2);
+    for (size_t at = 0; at < BYTES; at += 1000)
+        writer_put(&w, data + at, BYTES - at < 1000 ? BYTES - at : 1000);
+    assert_false(writer_flush(&w));
+    assert_int_equal(w.error, EFBIG);
+    assert_true(w.room <= BYTES);
+    writer_free(&w);
+    volatile size_t absurd = (size_t)1 << 60;
+    writer_to_some_memory(&w, false, SIZE_MAX);
+    writer_put(&w, data, 1000);
+    writer_put(&w, data, absurd);
+    assert_int_equal(w.error, ENOMEM);
+    memset(writer_reserve(&w, WRITER_BLOCK), 'x', WRITER_BLOCK); /* callers need not look for the error */
+    assert_false(writer_flush(&w));
+    writer_free(&w);
+}
+
 static uint64_t told;
 static void note(void *ctx, uint64_t bytes) {
     (void)ctx;
@@ -192,7 +218,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back_by_file),   cmocka_unit_test(there_and_back_in_memory),
         cmocka_unit_test(a_reader_begins_anywhere), cmocka_unit_test(a_pipe_has_no_size),
-        cmocka_unit_test(errors_are_kept),
+        cmocka_unit_test(errors_are_kept),          cmocka_unit_test(memory_with_a_limit),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(data);

@@ -467,7 +467,7 @@ static void sending_enforces_the_limit(void **state) {
 
 static void expect_line(struct client *c, size_t executing, const char *expected) {
     struct buf line = {0};
-    client_describe(c, executing, &line);
+    client_describe(c, executing, 0, &line);
     buf_append(&line, "", 1);
     assert_string_equal(line.data, expected);
     buf_free(&line);
@@ -480,7 +480,7 @@ static void a_line_has_what_the_parts_say(void **state) {
     char expected[1024];
     clock_cached_ms += 61999;
     c->active_ms += 60000;
-    client_describe(c, 7, &line); /* what this allocates for the client is part of tot-mem */
+    client_describe(c, 7, 0, &line); /* what this allocates for the client is part of tot-mem */
     snprintf(expected, sizeof expected,
              "id=%d addr=:0 laddr=:0 fd=%d name= age=61 idle=1 flags=PxU db=0 sub=3 psub=4 ssub=5 multi=2 qbuf=7 "
              "qbuf-free=0 argv-mem=0 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
@@ -493,7 +493,7 @@ static void a_line_has_what_the_parts_say(void **state) {
 /* Does the line have this field, with a blank on both sides? */
 static bool line_has(struct client *c, const char *field) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, 0, 0, &line);
     buf_append(&line, " ", 2);
     bool found = strstr(line.data, field);
     buf_free(&line);
