@@ -22,12 +22,16 @@
 
 #define SLICE_CLIENTS 1000 /* 0.2 ms; 1.5 ms if the kernel must be asked for their addresses */
 
-/* `executing` is the request that asks if it is this client's, else NULL. */
+static struct client_executing sizes_of(const struct request *r) {
+    struct client_executing sizes = {.raw_bytes = r->raw.len};
+    for (int i = 0; i < r->argc; i++)
+        sizes.args_bytes += r->argv[i].len;
+    return sizes;
+}
+
+/* `executing` is the request that asks, if it is this client's, else NULL. */
 static void append_line(struct client *c, const struct request *executing, struct buf *out) {
-    size_t args = 0;
-    for (int i = 0; executing && i < executing->argc; i++)
-        args += executing->argv[i].len;
-    client_describe(c, executing ? executing->raw.len : 0, args, out);
+    client_describe(c, executing ? sizes_of(executing) : (struct client_executing){0}, out);
     buf_append(out, "\n", 1);
 }
 

@@ -34,8 +34,8 @@ static struct {
     bool active;
     bool serving;       /* at start-up: the loop is not running yet, so it may be turned here */
     int64_t started_s;  /* wall clock */
-    int64_t started_us; /* monotonic, as the next one */
-    int64_t turned_us;
+    int64_t started_us; /* monotonic, as the next two */
+    int64_t turned_us, told_us;
     const struct rdb_read *rdb;                    /* the snapshot or base that is being read, or NULL */
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
@@ -107,14 +107,13 @@ void loading_describe(struct buf *out) {
     uint64_t done = loading.files_bytes + loading.file_bytes, total = loading.total_bytes;
     uint64_t left = total > done ? total - done : 0;
     int64_t elapsed_s = (clock_mono_us() - loading.started_us) / 1000000;
-    double share = total ? (double)done * 100 / (double)total : 0;
     int64_t eta_s = elapsed_s > 0 ? (int64_t)((double)elapsed_s * (double)left / (double)(done + 1)) : 1;
     buf_printf(out,
                "loading_start_time:%lld\r\nloading_total_bytes:%llu\r\nloading_rdb_used_mem:%llu\r\n"
                "loading_loaded_bytes:%llu\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%lld\r\n",
                (long long)loading.started_s, (unsigned long long)total,
-               (unsigned long long)(loading.rdb ? loading.rdb->used_memory : 0), (unsigned long long)done, share,
-               (long long)eta_s);
+               (unsigned long long)(loading.rdb ? loading.rdb->used_memory : 0), (unsigned long long)done,
+               loaded_percent(), (long long)eta_s);
 }
 
 /* --- commands -------------------------------------------------------------------------------- */

@@ -507,7 +507,7 @@ static enum aof_begun prepare_rewrite(void) {
     if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
     status.rewrite_began_ms = clock_steady_ms();
-    give_job(PREPARING, aof_job_prepare, prepared);
+    prepare();
     return begun;
 }
 

@@ -192,7 +192,7 @@ static bool over_output_limit(struct client *c) {
 
 static void report_output_limit(struct client *c) {
     struct buf line = {0};
-    client_describe(c, 0, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
@@ -369,10 +369,10 @@ static char *put_session(char *to, const struct client *c, const struct client_l
     return put_int(to, SLICE(" multi="), line->queued);
 }
 
-static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t query, size_t args) {
-    size_t received = conn_input_args(&c->conn), memory = conn_input_memory(&c->conn) - received;
-    query += conn_input_bytes(&c->conn);
-    args += received + line->held_bytes;
+static char *put_memory(char *to, const struct client *c, const struct client_line *line,
+                        struct client_executing executing) {
+    size_t query = executing.raw_bytes + conn_input_bytes(&c->conn), held = conn_input_args(&c->conn);
+    size_t args = executing.args_bytes + held + line->held_bytes, memory = conn_input_memory(&c->conn) - held;
     to = put_int(to, SLICE(" qbuf="), (int64_t)query);
     to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
     to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
@@ -393,7 +393,7 @@ static struct slice label_of(const char *label) {
     return label ? slice_cstr(label) : SLICE("");
 }
 
-void client_describe(struct client *c, size_t query_bytes, size_t args_bytes, struct buf *out) {
+void client_describe(struct client *c, struct client_executing executing, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);
@@ -407,7 +407,7 @@ void client_describe(struct client *c, size_t query_bytes, size_t args_bytes, st
     to = put_int(to, SLICE(" fd="), c->conn.source.fd);
     to = put(put(to, SLICE(" name=")), name);
     to = put_session(to, c, &line);
-    to = put_memory(to, c, &line, query_bytes, args_bytes);
+    to = put_memory(to, c, &line, executing);
     to = put(put(to, SLICE(" cmd=")), command);
     to = put_int(to, SLICE(" user=default redir="), line.redirect);
     to = put_int(to, SLICE(" resp="), c->resp);

@@ -159,9 +159,12 @@ void client_register(const struct client_part *part);
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
-/* Append its line of CLIENT LIST, without the line end. If the request that asks is this client's, query_bytes is its
- * length as it came, and args_bytes that of its arguments; else both are 0. */
-void client_describe(struct client *c, size_t query_bytes, size_t args_bytes, struct buf *out);
+/* The request that asks for a line of CLIENT LIST, if it is this client's; else zeros. */
+struct client_executing {
+    size_t raw_bytes, args_bytes;
+};
+/* Append its line of CLIENT LIST, without the line end. */
+void client_describe(struct client *c, struct client_executing executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
 /* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the

@@ -246,7 +246,7 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
     client_needs_password = true;
     client_reset(c);
     assert_false(c->flags & CLIENT_AUTHENTICATED);
-    c->flags &= ~(unsigned)CLIENT_CLOSE_AFTER_REPLY;
+    client_clear(c, CLIENT_CLOSE_AFTER_REPLY);
 }
 
 /* --- limits on output ------------------------------------------------------------------------ */
@@ -465,9 +465,9 @@ static void sending_enforces_the_limit(void **state) {
 
 /* --- what is told of it ---------------------------------------------------------------------- */
 
-static void expect_line(struct client *c, size_t executing, const char *expected) {
+static void expect_line(struct client *c, struct client_executing executing, const char *expected) {
     struct buf line = {0};
-    client_describe(c, executing, 0, &line);
+    client_describe(c, executing, &line);
     buf_append(&line, "", 1);
     assert_string_equal(line.data, expected);
     buf_free(&line);
@@ -480,20 +480,21 @@ static void a_line_has_what_the_parts_say(void **state) {
     char expected[1024];
     clock_cached_ms += 61999;
     c->active_ms += 60000;
-    client_describe(c, 7, 0, &line); /* what this allocates for the client is part of tot-mem */
+    struct client_executing executing = {.raw_bytes = 7, .args_bytes = 5};
+    client_describe(c, executing, &line); /* what this allocates for the client is part of tot-mem */
     snprintf(expected, sizeof expected,
              "id=%d addr=:0 laddr=:0 fd=%d name= age=61 idle=1 flags=PxU db=0 sub=3 psub=4 ssub=5 multi=2 qbuf=7 "
-             "qbuf-free=0 argv-mem=0 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
+             "qbuf-free=0 argv-mem=5 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
              "user=default redir=77 resp=2 lib-name= lib-ver=",
              (int)c->id, c->conn.source.fd, client_memory(c));
-    expect_line(c, 7, expected);
+    expect_line(c, executing, expected);
     buf_free(&line);
 }
 
 /* Does the line have this field, with a blank on both sides? */
 static bool line_has(struct client *c, const char *field) {
     struct buf line = {0};
-    client_describe(c, 0, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     buf_append(&line, " ", 2);
     bool found = strstr(line.data, field);
     buf_free(&line);

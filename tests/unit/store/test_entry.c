@@ -84,20 +84,20 @@ static void large_values_are_freed_on_the_worker(void **state) {
     (void)state;
     worker_start();
     size_t before = alloc_used();
-    uint64_t lazyfreed = entry_lazyfreed;
+    uint64_t lazyfreed = entry_lazyfreed();
     entry_free(blob_entry(BLOB_MIN));
-    assert_int_equal(entry_lazyfreed, lazyfreed);
+    assert_int_equal(entry_lazyfreed(), lazyfreed);
     entry_free(blob_entry(sizeof pattern));
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfreed(), lazyfreed + 1);
     entry_free_now(blob_entry(sizeof pattern));
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfreed(), lazyfreed + 1);
 
     struct entry *shared = blob_entry(sizeof pattern);
     struct blob *b = blob_share(entry_pointer(shared));
     assert_string_equal(entry_encoding_name(shared), "raw");
     assert_true(entry_memory(shared, 0) >= sizeof pattern);
     entry_free(shared); /* the blob is still shared, so nothing is left to the worker */
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfreed(), lazyfreed + 1);
     assert_memory_equal(b->data, pattern, sizeof pattern);
     blob_drop(b);
     worker_drain();
