@@ -35,7 +35,7 @@ static void append_line(struct client *c, const struct request *executing, struc
     buf_append(out, "\n", 1);
 }
 
-/* --- lists in progress ----------------------------------------------------------------------- */
+/* --- Lists in progress ----------------------------------------------------------------------- */
 
 struct listing {
     struct listing *next;
@@ -87,7 +87,7 @@ static size_t listing_memory(const struct client *c) {
 
 static const struct client_part client_list_part = {.forget = listing_forget, .memory = listing_memory};
 
-/* --- slices ---------------------------------------------------------------------------------- */
+/* --- Slices ---------------------------------------------------------------------------------- */
 
 static void write_slice(struct listing *l) {
     for (int i = 0; l->cursor && i < SLICE_CLIENTS; i++) {
@@ -134,7 +134,7 @@ static void list_clients(struct request *r, enum client_kind kind) {
     listing_end(r->client);
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 static void list_ids(struct request *r) {
     struct buf text = {0};

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- crashes --------------------------------------------------------------------------------- */
+/* --- Crashes --------------------------------------------------------------------------------- */
 
 void debug_process_segfault(struct request *r) {
     (void)r;
@@ -40,7 +40,7 @@ void debug_process_oom(struct request *r) {
     alloc_put(alloc_get(too_much), too_much);
 }
 
-/* --- memory ---------------------------------------------------------------------------------- */
+/* --- Memory ---------------------------------------------------------------------------------- */
 
 /* The last copy stays reachable, so that a leak checker passes over a test. */
 void debug_process_leak(struct request *r) {
@@ -68,7 +68,7 @@ void debug_process_mallctl(struct request *r) {
     }
 }
 
-/* --- a new life ------------------------------------------------------------------------------ */
+/* --- Running anew ---------------------------------------------------------------------------- */
 
 /* -1: the argument is no number, and the error was replied. */
 static int64_t parse_delay_ms(struct request *r) {

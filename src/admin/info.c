@@ -107,7 +107,7 @@ static void write_clients(struct buf *out) {
     report_int(out, "total_blocking_keys_on_nokey", 0);
 }
 
-/* --- replication: until its module brings its own ---------------------------------------------- */
+/* --- replication: until its module brings its own -------------------------------------------- */
 
 static void write_replication(struct buf *out) {
     buf_append_cstr(out, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n");
@@ -153,7 +153,7 @@ static void write_keyspace(struct buf *out) {
     }
 }
 
-/* --- the sections ---------------------------------------------------------------------------- */
+/* --- The sections ---------------------------------------------------------------------------- */
 
 struct info_section {
     const char *title;              /* "Server"; requests name it in any case */

@@ -32,7 +32,7 @@ void info_memory_start(void) {
     startup_arenas = conn_arena_bytes();
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 /* The second field of statm, in pages. */
 static size_t resident_bytes(void) {
@@ -94,7 +94,7 @@ void info_memory_read(struct info_memory *out) {
     out->data = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
-/* --- lines ----------------------------------------------------------------------------------- */
+/* --- Lines ----------------------------------------------------------------------------------- */
 
 /* "name:1536" and "name_human:1.50K" */
 static void write_bytes(struct buf *out, const char *name, size_t bytes) {

@@ -170,7 +170,7 @@ void memory_stats_doctor(struct request *r) {
     buf_free(&text);
 }
 
-/* --- the allocator --------------------------------------------------------------------------- */
+/* --- The allocator --------------------------------------------------------------------------- */
 
 static void append_part(void *ctx, const char *text) {
     buf_append_cstr(ctx, text);

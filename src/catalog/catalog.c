@@ -40,7 +40,7 @@ static inline size_t slot_of(uint64_t key) {
 }
 static_assert(LOOKUP_SIZE == 1 << 10, "slot_of yields ten bits");
 
-/* --- by name --------------------------------------------------------------------------------- */
+/* --- By name --------------------------------------------------------------------------------- */
 
 /* The first bytes of a name with bit 5 set in each, which is lower case for letters. Loads overlap where there are
  * fewer than eight bytes. */
@@ -86,7 +86,7 @@ static struct catalog_entry *find_sub(struct catalog_entry *container, struct sl
     return NULL;
 }
 
-/* --- by row ---------------------------------------------------------------------------------- */
+/* --- By row ---------------------------------------------------------------------------------- */
 
 static void add_by_row(struct catalog_entry *e) {
     size_t i = slot_of((uintptr_t)e->command);
@@ -102,7 +102,7 @@ static struct catalog_entry *entry_of(const struct command *row) {
     }
 }
 
-/* --- boot ------------------------------------------------------------------------------------ */
+/* --- Boot ------------------------------------------------------------------------------------ */
 
 void catalog_register(const struct command *rows) {
     assert(family_count < FAMILIES_MAX && entries == NULL);
@@ -166,7 +166,7 @@ void catalog_ready(void) {
     }
 }
 
-/* --- questions ------------------------------------------------------------------------------- */
+/* --- Look-ups -------------------------------------------------------------------------------- */
 
 struct catalog_found catalog_resolve(const struct slice *argv, int argc) {
     struct catalog_entry *e = find_entry(argv[0]);

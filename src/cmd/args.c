@@ -89,7 +89,7 @@ bool args_db(struct client *c, struct slice arg, struct db **out) {
     return true;
 }
 
-/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+/* --- SCAN, and members drawn at random ------------------------------------------------------- */
 
 /* Redis reads cursors by strtoul(): a sign may come first (a minus wraps around), and the empty text is 0. */
 static bool parse_cursor(struct slice s, uint64_t *out) {

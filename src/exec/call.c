@@ -107,7 +107,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
     if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
 }
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 uint64_t call_nest(void) {
     uint64_t outer = began;

@@ -42,7 +42,7 @@ static struct {
     struct copied held; /* the first of them, until there is a second */
 } unit;
 
-/* --- copies ---------------------------------------------------------------------------------- */
+/* --- Copies ---------------------------------------------------------------------------------- */
 
 static struct copied copy_command(int db_id, const struct slice *argv, int argc, struct slice raw) {
     size_t bytes = request_args_size(argv, argc, raw);
@@ -60,7 +60,7 @@ static void send_command(int db_id, const struct slice *argv, int argc, struct s
     if (sink) sink(sink_ctx, db_id, argv, argc, raw);
 }
 
-/* --- units ----------------------------------------------------------------------------------- */
+/* --- Units ----------------------------------------------------------------------------------- */
 
 static void send_word(int db_id, struct slice word, struct slice raw) {
     send_command(db_id, &word, 1, raw);
@@ -106,7 +106,7 @@ static void leave_call(void) {
     unit.count = 0;
 }
 
-/* --- calls ----------------------------------------------------------------------------------- */
+/* --- Calls ----------------------------------------------------------------------------------- */
 
 void propagate_nothing(void) {
     propagate_call.replaced = true;
@@ -147,7 +147,7 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
     leave_call();
 }
 
-/* --- keys that no command removed ------------------------------------------------------------ */
+/* --- Keys that no command removed ------------------------------------------------------------ */
 
 static void propagate_expired(struct db *db, const struct key *key) {
     struct slice argv[] = {unlink_expired ? SLICE("UNLINK") : SLICE("DEL"), key->name};

@@ -53,7 +53,7 @@ static struct tx *tx_of(struct client *c) {
     return c->tx;
 }
 
-/* --- the queue ------------------------------------------------------------------------------- */
+/* --- The queue ------------------------------------------------------------------------------- */
 
 static struct chunk *chunk_new(size_t cap) {
     struct chunk *chunk = spare;
@@ -112,7 +112,7 @@ static struct request queue_request(struct client *c, struct queued *q) {
     return r;
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 /* End the transaction, and watch nothing any more. */
 static void tx_forget(struct client *c) {
@@ -140,7 +140,7 @@ void tx_refuse(struct request *r, const char *error) {
     reply_errorf(r->client, "EXECABORT Transaction discarded because of: %s", error);
 }
 
-/* --- between MULTI and EXEC ------------------------------------------------------------------ */
+/* --- Between MULTI and EXEC ------------------------------------------------------------------ */
 
 void tx_queue(struct request *r) {
     struct client *c = r->client;
@@ -225,7 +225,7 @@ static void exec(struct request *r) {
     if (c->flags & CLIENT_MULTI) tx_forget(c);
 }
 
-/* --- the other commands ---------------------------------------------------------------------- */
+/* --- The other commands ---------------------------------------------------------------------- */
 
 static void multi(struct request *r) {
     struct client *c = r->client;
@@ -269,7 +269,7 @@ static void unwatch(struct request *r) {
     reply_ok(c);
 }
 
-/* --- a part of the client -------------------------------------------------------------------- */
+/* --- A part of the client -------------------------------------------------------------------- */
 
 static size_t tx_memory(const struct client *c) {
     return c->tx ? sizeof *c->tx + c->tx->queue.memory + watch_memory(&c->tx->watching) : 0;

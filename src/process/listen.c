@@ -42,7 +42,7 @@ static struct listener local = {.source.fd = -1};
 static struct loop_timer retry;
 static bool running;
 
-/* --- accepting ------------------------------------------------------------------------------- */
+/* --- Accepting ------------------------------------------------------------------------------- */
 
 static const char denied[] =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -111,7 +111,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
     }
 }
 
-/* --- the set of sockets ---------------------------------------------------------------------- */
+/* --- The set of sockets ---------------------------------------------------------------------- */
 
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
@@ -249,7 +249,7 @@ void listen_stop(void) {
     if (unlink(options.unix_path) < 0) log_warning("Error removing the unix socket file: %s", strerror(errno));
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_port(const char **error) {
     *error = "Unable to listen on this port. Check server logs.";

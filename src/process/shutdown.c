@@ -34,7 +34,7 @@ static bool ending; /* the loop has been told to stop */
 
 bool (*shutdown_before_end)(unsigned flags);
 
-/* --- signals --------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static void signal_arrived(int number) {
     if (signalled && number == SIGINT) {
@@ -67,7 +67,7 @@ static void take_signal(void) {
     shutdown_request((unsigned)(number == SIGINT ? options.on_sigint : options.on_sigterm));
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 void shutdown_request(unsigned flags) {
     requested = true;
@@ -163,7 +163,7 @@ static void shutdown_command(struct request *r) {
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static bool check_flags(const char **error) {
     int both = SHUTDOWN_SAVE | SHUTDOWN_NOSAVE;

@@ -55,7 +55,7 @@ void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count) {
     *count = errors[i].count;
 }
 
-/* --- rates ----------------------------------------------------------------------------------- */
+/* --- Rates ----------------------------------------------------------------------------------- */
 
 static struct {
     uint64_t last[RATES]; /* the totals at the last sample */
@@ -64,7 +64,7 @@ static struct {
     unsigned next;   /* the sample to be replaced */
 } rates;
 
-/* --- peaks ----------------------------------------------------------------------------------- */
+/* --- Peaks ----------------------------------------------------------------------------------- */
 
 static struct {
     struct server_peaks of_second[PEAK_SECONDS]; /* second s is in s % PEAK_SECONDS */
@@ -95,7 +95,7 @@ struct server_peaks server_metrics_peaks(void) {
     return all;
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 void server_metrics_sample(void) {
     sample_peaks();

@@ -445,7 +445,7 @@ static void test_loose_and_visit(void **state) {
     assert_int_equal(listpack_check(copy, listpack_bytes(copy), NULL, NULL), LISTPACK_GOOD);
 }
 
-/* --- Micro-benchmark ------------------------------------------------------------------------------- */
+/* --- Micro-benchmark ------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void) {
     return (uint64_t)clock_mono_us() * 1000;

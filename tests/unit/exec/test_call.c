@@ -31,7 +31,7 @@ static void expect_events(const char *expected) {
     events.len = 0;
 }
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 bool propagate_wanted;
 struct propagate_call propagate_call;
@@ -45,7 +45,7 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
     propagate_call.depth--;
 }
 
-/* --- the commands ---------------------------------------------------------------------------- */
+/* --- The commands ---------------------------------------------------------------------------- */
 
 static void reads(struct request *r) {
     note("body");
@@ -127,7 +127,7 @@ static void run(const char *text) {
     call(&r);
 }
 
-/* --- the order of events --------------------------------------------------------------------- */
+/* --- The order of events --------------------------------------------------------------------- */
 
 static void tracking_hears(const struct request *r, uint64_t spent) {
     assert_ptr_equal(r->client, &client);
@@ -168,7 +168,7 @@ static void raw_bytes_are_propagated(void **state) {
     expect_events("body; propagate writes of 2 with raw bytes, changed; ");
 }
 
-/* --- what is counted ------------------------------------------------------------------------- */
+/* --- What is counted ------------------------------------------------------------------------- */
 
 static void calls_failures_and_time(void **state) {
     (void)state;
@@ -241,7 +241,7 @@ static void no_touch_holds_the_access_clocks(void **state) {
     assert_false(clocks_are_held);
 }
 
-/* --- replies that are not wanted ------------------------------------------------------------- */
+/* --- Replies that are not wanted ------------------------------------------------------------- */
 
 static const char *settled(const char *reply) {
     size_t mark = conn_mark();
@@ -282,7 +282,7 @@ static void a_reply_that_is_still_to_come_is_skipped_then(void **state) {
     assert_int_equal(client.flags, 0);
 }
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 static void nested_calls(void **state) {
     (void)state;
@@ -322,7 +322,7 @@ static void nested_calls_touch(void **state) {
     assert_false(clocks_are_held);
 }
 
-/* --- a log that is replayed ------------------------------------------------------------------ */
+/* --- A log that is replayed ------------------------------------------------------------------ */
 
 static void replaying_runs_the_body_only(void **state) {
     (void)state;

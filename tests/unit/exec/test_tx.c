@@ -21,7 +21,7 @@
 
 extern const struct module tx_module;
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 static struct buf events; /* "nest; call SET of 3; unnest; " */
 static bool muted;
@@ -68,7 +68,7 @@ void propagate_nothing(void) {
     note("propagate nothing");
 }
 
-/* --- requests -------------------------------------------------------------------------------- */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 static void body(struct request *r) {
     fail_msg("%s ran, though calls are a fake", r->command->name);
@@ -133,7 +133,7 @@ static void expect_no_transaction(void) {
     assert_null(db_hooks.changed); /* nothing is watched */
 }
 
-/* --- from MULTI to EXEC ---------------------------------------------------------------------- */
+/* --- From MULTI to EXEC ---------------------------------------------------------------------- */
 
 static void requests_are_queued_and_run_in_order(void **state) {
     (void)state;
@@ -179,7 +179,7 @@ static void replies_are_muted_piece_by_piece(void **state) {
     expect_exec("");
 }
 
-/* --- the queue ------------------------------------------------------------------------------- */
+/* --- The queue ------------------------------------------------------------------------------- */
 
 enum { REQUESTS = 3000, ARGS_MAX = 6 };
 
@@ -275,7 +275,7 @@ static void a_long_queue_wastes_little(void **state) {
     assert_in_range(memory, bytes, bytes + 65536 + bytes / 100);
 }
 
-/* --- what makes EXEC fail -------------------------------------------------------------------- */
+/* --- What makes EXEC fail -------------------------------------------------------------------- */
 
 static void refused_requests_spoil_it(void **state) {
     (void)state;
@@ -400,7 +400,7 @@ static void unwatch_inside_exec_changes_nothing(void **state) {
     expect_exec("*-1\r\n");
 }
 
-/* --- flags ----------------------------------------------------------------------------------- */
+/* --- Flags ----------------------------------------------------------------------------------- */
 
 static void flags_are_those_of_the_queue(void **state) {
     (void)state;
@@ -419,7 +419,7 @@ static void flags_are_those_of_the_queue(void **state) {
     assert_int_equal(lacking, ~(unsigned)CMD_FAST);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void forget_at_the_third(struct request *r) {
     assert_true(slice_eq(r->argv[0], SLICE("ping")));

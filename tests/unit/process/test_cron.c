@@ -26,7 +26,7 @@
 
 extern const struct module cron_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -76,7 +76,7 @@ void client_limit_output(struct client *c) {
     looked[c - clients]++;
 }
 
-/* --- ticks ----------------------------------------------------------------------------------- */
+/* --- Ticks ----------------------------------------------------------------------------------- */
 
 static int ticks;
 
@@ -132,7 +132,7 @@ static void tick(void) {
     buf_free(&done);
 }
 
-/* --- clients --------------------------------------------------------------------------------- */
+/* --- Clients --------------------------------------------------------------------------------- */
 
 static int sum(const int *counts) {
     int n = 0;
@@ -220,7 +220,7 @@ static void idle_clients_are_closed(void **state) {
     assert_true(looked[0] == 0 && looked[1] == 1 && looked[2] == 1 && looked[3] == 1);
 }
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* --- Turns ----------------------------------------------------------------------------------- */
 
 static void set_key(const char *name, int64_t deadline_ms) {
     struct key key = key_of(slice_cstr(name));

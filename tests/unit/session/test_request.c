@@ -29,7 +29,7 @@ static const struct command rows[] = {
     {.name = NULL},
 };
 
-/* --- look-up --------------------------------------------------------------------------------- */
+/* --- Look-up --------------------------------------------------------------------------------- */
 
 static void prepare(struct request *r, struct slice *argv, int argc) {
     *r = (struct request){.argv = argv, .argc = argc, .redacted = 5, .key = key_of(SLICE("old"))};
@@ -81,7 +81,7 @@ static void only_the_first_64_arguments_can_be_secret(void **state) {
     assert_true(r.redacted == (1 | (uint64_t)1 << 63));
 }
 
-/* --- copies ---------------------------------------------------------------------------------- */
+/* --- Copies ---------------------------------------------------------------------------------- */
 
 static void expect_arguments(const struct slice *argv) {
     assert_true(slice_eq(argv[0], SLICE("SET")));
@@ -132,7 +132,7 @@ static void a_request_without_arguments_takes_nothing(void **state) {
     assert_int_equal(request_copy_args(NULL, NULL, 0, slice_of(NULL, 0)).len, 0);
 }
 
-/* --- blobs ----------------------------------------------------------------------------------- */
+/* --- Blobs ----------------------------------------------------------------------------------- */
 
 static void ignore(struct loop_source *source, uint32_t events) {
     (void)source;
