@@ -245,11 +245,13 @@ static void the_dataset_is_loaded_first(void **state) {
     config_register(durability_module.options);
     assert_true(set("appendonly", "yes")); /* nothing happens yet */
     collects = true;
-    server_metrics.started_ms = 1234567;
+    server_metrics.started_s = 1234;
+    server_metrics.started_ms = 77;
     expect_no_start_with_files_of_another_process();
     durability_start();
     expect_done("no-lock lock sweep load-aof unlock ");
     assert_int_equal(snapshot_metrics.saved_s, 1234);
+    assert_int_equal(snapshot_metrics.saved_ms, 77);
     assert_non_null(shutdown_before_end);
     assert_non_null(bgsave_ended);
     assert_true(propagate_wanted);

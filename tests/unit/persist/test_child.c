@@ -36,6 +36,14 @@ static int die(void *ctx) {
     return 0;
 }
 
+static int end_by_usr1(void *ctx) {
+    (void)ctx;
+    raise(SIGUSR2);
+    raise(SIGALRM);
+    raise(SIGUSR1);
+    return 0;
+}
+
 static int sleep_long(void *ctx) {
     (void)ctx;
     pause();
@@ -96,6 +104,18 @@ static void a_signal_arrives(void **state) {
     (void)state;
     run_child(die, NULL);
     assert_int_equal(end.signal, SIGTERM);
+}
+
+/* SIGUSR1 asks a child to end. The others, and SIGUSR1 in the server itself, are ignored (process/shutdown.c). */
+static void a_child_ends_by_usr1(void **state) {
+    static const int ignored[] = {SIGUSR1, SIGUSR2, SIGALRM};
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        signal(ignored[i], SIG_IGN);
+    run_child(end_by_usr1, NULL);
+    for (size_t i = 0; i < 3; i++)
+        signal(ignored[i], SIG_DFL);
+    assert_int_equal(end.signal, SIGUSR1);
 }
 
 static void the_copied_memory_is_reported(void **state) {
@@ -211,6 +231,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_exit_status_arrives),
         cmocka_unit_test(a_signal_arrives),
+        cmocka_unit_test(a_child_ends_by_usr1),
         cmocka_unit_test(the_copied_memory_is_reported),
         cmocka_unit_test(a_second_child_is_refused),
         cmocka_unit_test(a_killed_child_is_reaped_by_the_loop),
