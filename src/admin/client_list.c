@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/module.h"
 #include "base/num.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "net/loop.h"
@@ -35,15 +35,15 @@ static void append_line(struct client *c, const struct request *executing, struc
     buf_append(out, "\n", 1);
 }
 
-/* --- lists in progress ----------------------------------------------------------------------- */
+/* --- Lists in progress ----------------------------------------------------------------------- */
 
 struct listing {
     struct listing *next;
     struct client *asker;
     struct client *cursor; /* the next client to describe; NULL: the text is complete */
     enum client_kind kind;
-    struct command_stats *stats; /* the slices count as the command's time */
-    struct buf own_line;         /* the asker's */
+    struct command_metrics *metrics; /* the slices count as the command's time */
+    struct buf own_line;             /* the asker's */
     struct buf text;
 };
 
@@ -58,7 +58,7 @@ static struct listing **listing_of(const struct client *asker) {
 
 static struct listing *listing_add(struct request *r, enum client_kind kind) {
     struct listing *l = alloc_get(sizeof *l), **at = &listings;
-    *l = (struct listing){.asker = r->client, .cursor = client_first, .kind = kind, .stats = r->stats};
+    *l = (struct listing){.asker = r->client, .cursor = client_first, .kind = kind, .metrics = r->metrics};
     append_line(r->client, r, &l->own_line);
     while (*at)
         at = &(*at)->next;
@@ -87,7 +87,7 @@ static size_t listing_memory(const struct client *c) {
 
 static const struct client_part client_list_part = {.forget = listing_forget, .memory = listing_memory};
 
-/* --- slices ---------------------------------------------------------------------------------- */
+/* --- Slices ---------------------------------------------------------------------------------- */
 
 static void write_slice(struct listing *l) {
     for (int i = 0; l->cursor && i < SLICE_CLIENTS; i++) {
@@ -110,7 +110,7 @@ static void write_first_listing(struct loop_timer *timer) {
     if (l == NULL) return; /* its client has closed */
     uint64_t began = clock_ticks();
     write_slice(l);
-    l->stats->ticks += clock_ticks() - began;
+    l->metrics->ticks += clock_ticks() - began;
     if (l->cursor == NULL) {
         block_answer(l->asker, reply_listing);
         listing_end(l->asker);
@@ -134,7 +134,7 @@ static void list_clients(struct request *r, enum client_kind kind) {
     listing_end(r->client);
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 static void list_ids(struct request *r) {
     struct buf text = {0};

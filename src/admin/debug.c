@@ -152,7 +152,7 @@ static void debug_populate(struct request *r) {
     reply_ok(c);
 }
 
-/* --- small ones ------------------------------------------------------------------------------ */
+/* --- Small subcommands ----------------------------------------------------------------------- */
 
 /* The number at the beginning of the argument; 0 if there is none. Redis reads these arguments as leniently. */
 static double lenient_double(struct slice s) {
@@ -224,7 +224,7 @@ static void debug_config_rewrite_all(struct request *r) {
     }
 }
 
-/* --- RELOAD ------------------------------------------------------------------------------------ */
+/* --- RELOAD ---------------------------------------------------------------------------------- */
 
 static void empty_databases(void) {
     for (int i = 0; i < db_count(); i++)

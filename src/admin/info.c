@@ -27,16 +27,16 @@
 
 #define TEXT_MAX 8192 /* usual bytes of the whole text */
 
-static char run_id[41];
-
-const char *info_run_id(void) {
-    if (!run_id[0]) rand_hex(run_id, 40);
-    return run_id;
+/* 40 hex digits that name this run of the server. */
+static const char *this_run(void) {
+    static char id[41];
+    if (!id[0]) rand_hex(id, 40);
+    return id;
 }
 
 static void info_start(void) {
     info_memory_start();
-    info_run_id();
+    this_run();
 }
 
 /* --- server, clients ------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ static void write_build(struct buf *out) {
 #else
                "POSIX clock_gettime",
 #endif
-               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), info_run_id());
+               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), this_run());
 }
 
 static void write_listeners(struct buf *out) {
@@ -107,11 +107,11 @@ static void write_clients(struct buf *out) {
     report_int(out, "total_blocking_keys_on_nokey", 0);
 }
 
-/* --- replication: until its module brings its own ---------------------------------------------- */
+/* --- replication: until its module brings its own -------------------------------------------- */
 
 static void write_replication(struct buf *out) {
     buf_append_cstr(out, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n");
-    report_text(out, "master_replid", info_run_id());
+    report_text(out, "master_replid", this_run());
     buf_append_cstr(out, "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:0\r\n"
                          "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:1048576\r\n"
                          "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
@@ -153,7 +153,7 @@ static void write_keyspace(struct buf *out) {
     }
 }
 
-/* --- the sections ---------------------------------------------------------------------------- */
+/* --- The sections ---------------------------------------------------------------------------- */
 
 struct info_section {
     const char *title;              /* "Server"; requests name it in any case */

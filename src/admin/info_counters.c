@@ -16,7 +16,7 @@
 #include "store/db.h"
 #include "store/expire.h"
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 #define PERCENTILES_MAX 16
 
@@ -64,13 +64,13 @@ static const struct option info_counters_rows[] = {
 
 /* --- commandstats, latencystats -------------------------------------------------------------- */
 
-static void each_command(void (*write)(const char *name, const struct command_stats *s, struct buf *out),
+static void each_command(void (*write)(const char *name, const struct command_metrics *s, struct buf *out),
                          struct buf *out) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *command = catalog_at(i);
-        write(catalog_full_name(command), catalog_stats(command), out);
+        write(catalog_full_name(command), catalog_metrics(command), out);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
-            write(catalog_full_name(sub), catalog_stats(sub), out);
+            write(catalog_full_name(sub), catalog_metrics(sub), out);
     }
 }
 
@@ -83,7 +83,7 @@ static void put_fixed(struct buf *out, uint64_t value, int decimals) {
     out->len += (size_t)num_print_fixed(buf_reserve(out, 2 * NUM_I64_MAX), value, decimals);
 }
 
-static void write_calls(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_calls(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!(s->calls | s->rejected | s->failed)) return;
     uint64_t ns = clock_ticks_to_ns(s->ticks);
     buf_append_cstr(out, "cmdstat_");
@@ -101,7 +101,7 @@ void info_counters_commands(struct buf *out) {
     each_command(write_calls, out);
 }
 
-static void write_latencies(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_latencies(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!s->calls) return;
     buf_append_cstr(out, "latency_percentiles_usec_");
     buf_append_cstr(out, name);
@@ -110,7 +110,7 @@ static void write_latencies(const char *name, const struct command_stats *s, str
         buf_append_cstr(out, i ? ",p" : "p");
         print_percentile(i, out);
         buf_append(out, "=", 1);
-        put_fixed(out, clock_ticks_to_ns(command_stats_percentile(s, percentiles[i])), 3);
+        put_fixed(out, clock_ticks_to_ns(command_metrics_percentile(s, percentiles[i])), 3);
     }
     buf_append(out, "\r\n", 2);
 }

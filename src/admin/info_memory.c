@@ -24,7 +24,7 @@ static size_t startup_arenas; /* of these, the arenas of connections */
 static struct {
     int64_t taken_ms; /* monotonic; 0: never */
     size_t resident;  /* bytes of this process */
-    struct alloc_stats heap;
+    struct alloc_metrics heap;
 } sample;
 
 void info_memory_start(void) {
@@ -32,7 +32,7 @@ void info_memory_start(void) {
     startup_arenas = conn_arena_bytes();
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 /* The second field of statm, in pages. */
 static size_t resident_bytes(void) {
@@ -53,7 +53,7 @@ static void take_sample(void) {
     if (sample.taken_ms && now_ms - sample.taken_ms < SAMPLE_MS) return;
     sample.taken_ms = now_ms;
     sample.resident = resident_bytes();
-    alloc_read_stats(&sample.heap);
+    alloc_read_metrics(&sample.heap);
 }
 
 static size_t system_bytes(void) {
@@ -94,7 +94,7 @@ void info_memory_read(struct info_memory *out) {
     out->data = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
-/* --- lines ----------------------------------------------------------------------------------- */
+/* --- Lines ----------------------------------------------------------------------------------- */
 
 /* "name:1536" and "name_human:1.50K" */
 static void write_bytes(struct buf *out, const char *name, size_t bytes) {
@@ -142,7 +142,7 @@ static void write_limit(struct buf *out) {
 }
 
 static void write_waste(struct buf *out, const struct info_memory *m) {
-    const struct alloc_stats *heap = &m->heap;
+    const struct alloc_metrics *heap = &m->heap;
     write_excess(out, "allocator_frag_ratio", "allocator_frag_bytes", heap->active, heap->allocated);
     write_excess(out, "allocator_rss_ratio", "allocator_rss_bytes", heap->resident, heap->active);
     write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", m->resident, heap->resident);

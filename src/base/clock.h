@@ -8,18 +8,14 @@
 #include <stdint.h>
 
 void clock_init(void);   /* calibrates for 2 ms */
-void clock_update(void); /* refreshes the cached times */
+void clock_update(void); /* refreshes the cached time */
 
-extern int64_t clock_cached_ms; /* read through clock_now_ms(); set by clock_update() */
-extern int64_t clock_cached_us;
+extern int64_t clock_cached_ms;        /* read through clock_now_ms(); set by clock_update() */
 extern int64_t clock_cached_steady_ms; /* read through clock_steady_ms() */
 
 /* Wall time since 1970 at the last clock_update(). */
 static inline int64_t clock_now_ms(void) {
     return clock_cached_ms;
-}
-static inline int64_t clock_now_us(void) {
-    return clock_cached_us;
 }
 
 /* Time since some point before the start, at the last clock_update(): never 0, exact to some milliseconds. For ages and

@@ -1,4 +1,4 @@
-/* See report.h. */
+/* Each function reserves room for its whole line once, and writes behind the end of the buffer. */
 #include "base/report.h"
 #include "base/likely.h"
 #include "base/num.h"

@@ -38,7 +38,7 @@ static struct {
 
 enum verdict { VALID, EMPTY, CUT, CUT_OUT, CUT_TO_TIME };
 
-/* --- the reader's hooks ---------------------------------------------------------------------- */
+/* --- The reader's hooks ---------------------------------------------------------------------- */
 
 static void drop_keys(void) {
     for (int i = 0; i < db_count(); i++)
@@ -75,7 +75,7 @@ static bool look_at_stamp(void *ctx, int64_t seconds, uint64_t offset) {
     return check.until_s == 0 || seconds <= check.until_s;
 }
 
-/* --- one file -------------------------------------------------------------------------------- */
+/* --- One file -------------------------------------------------------------------------------- */
 
 static _Noreturn void give_up(void) {
     exit(1);
@@ -226,7 +226,7 @@ static void tell_verdict(const char *what, const char *name, enum verdict verdic
     }
 }
 
-/* --- kinds of files -------------------------------------------------------------------------- */
+/* --- Kinds of files -------------------------------------------------------------------------- */
 
 static int open_file(const char *name) {
     int fd = files_open(check.dir, name, O_RDONLY);
@@ -288,7 +288,7 @@ static void check_single(const char *name) {
     tell_verdict("AOF ", check.shown, verdict);
 }
 
-/* --- arguments ------------------------------------------------------------------------------- */
+/* --- Arguments ------------------------------------------------------------------------------- */
 
 static int print_usage(const char *program) {
     printf("Usage: %s [--fix [--keep-following]|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>\n"

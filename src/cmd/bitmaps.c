@@ -251,7 +251,7 @@ static void bitop(struct request *r) {
     }
 }
 
-/* --- Integers in a bitmap: BITFIELD is a list of steps ----------------------------------------- */
+/* --- Integers in a bitmap: BITFIELD is a list of steps --------------------------------------- */
 
 struct step {
     struct bitmap_field field;

@@ -28,7 +28,7 @@ static void dump(struct request *r) {
     writer_free(&w);
 }
 
-/* --- RESTORE ----------------------------------------------------------------------------------- */
+/* --- RESTORE --------------------------------------------------------------------------------- */
 
 struct restore_options {
     bool replace, absolute;    /* ABSTTL: the TTL is a deadline */

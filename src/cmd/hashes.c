@@ -149,7 +149,7 @@ static void hvals(struct request *r) {
     reply_names_or_values(r, true);
 }
 
-/* --- Fields as numbers: one that does not exist counts from 0 ---------------------------------- */
+/* --- Fields as numbers: one that does not exist counts from 0 -------------------------------- */
 
 static void hincrby(struct request *r) {
     struct client *c = r->client;

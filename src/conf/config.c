@@ -27,7 +27,7 @@ static size_t row_count;
 static bool starting = true;
 static char *path;
 
-/* --- the register ---------------------------------------------------------------------------- */
+/* --- The register ---------------------------------------------------------------------------- */
 
 static bool is_name(const char *name, struct slice given) {
     return name && strlen(name) == given.len && strncasecmp(name, given.ptr, given.len) == 0;
@@ -92,7 +92,7 @@ size_t config_index(const struct option *o) {
     return i;
 }
 
-/* --- options without effect ------------------------------------------------------------------ */
+/* --- Options without effect ------------------------------------------------------------------ */
 
 const char config_refused[] =
     "this version of kura cannot do what the directive asks for, and to ignore it would leave the "
@@ -111,7 +111,7 @@ static bool is_refused(const struct option *o) {
     return (o->flags & OPTION_PROTECTIVE) && asks(o);
 }
 
-/* --- start-up -------------------------------------------------------------------------------- */
+/* --- Start-up -------------------------------------------------------------------------------- */
 
 bool config_is_starting(void) {
     return starting;

@@ -59,7 +59,7 @@ static void read_file(const char *file, struct buf *text) {
     close(fd);
 }
 
-/* --- one line -------------------------------------------------------------------------------- */
+/* --- One line -------------------------------------------------------------------------------- */
 
 static struct slice trim(struct slice s) {
     while (s.len && strchr(" \t\r\n", s.ptr[0]))
@@ -173,7 +173,7 @@ static void load_text(struct slice text) {
     }
 }
 
-/* --- the sources ----------------------------------------------------------------------------- */
+/* --- The sources ----------------------------------------------------------------------------- */
 
 static bool is_option(const char *word) {
     return word[0] == '-' && word[1] == '-';

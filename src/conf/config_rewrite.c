@@ -100,7 +100,7 @@ static void compose(struct slice old, struct pending *all, struct buf *out) {
     }
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static bool read_old(const char *path, struct buf *text, mode_t *mode) {
     struct stat about;

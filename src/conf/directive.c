@@ -29,7 +29,7 @@ static bool fail_bounds(const struct option *o, const char **error) {
     return false;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static bool read_bool(const struct option *o, const char *word, const char **error) {
     bool yes = strcasecmp(word, "yes") == 0;
@@ -167,7 +167,7 @@ void directive_reset(const struct option *o) {
     words_free(&w);
 }
 
-/* --- printing -------------------------------------------------------------------------------- */
+/* --- Printing -------------------------------------------------------------------------------- */
 
 static void print_flags(const struct option *o, int value, struct buf *out) {
     bool first = true;

@@ -500,13 +500,6 @@ void skiplist_update(struct skiplist *s, struct member *m, double score) {
     }
 }
 
-void skiplist_replace(struct skiplist *s, const struct member *m, struct member *to) {
-    struct path p;
-    locate_member(s, m, &p, false);
-    p.leaf->slots[p.index] = slot_make(slot_code(p.leaf->slots[p.index]), to);
-    if (p.index == 0) path_set_first(&p, s->height, key_of(to), to);
-}
-
 /* --- Setting up ------------------------------------------------------------------------------ */
 
 void skiplist_init(struct skiplist *s) {

@@ -43,7 +43,7 @@ bool bgsave_stops_writes(void) {
     return stop_writes && save.count > 0 && bgsave_status.failed;
 }
 
-/* --- the child ------------------------------------------------------------------------------- */
+/* --- The child ------------------------------------------------------------------------------- */
 
 static int save_in_child(void *ctx) {
     (void)ctx;
@@ -123,7 +123,7 @@ void bgsave_schedule(void) {
     bgsave_status.scheduled = true;
 }
 
-/* --- save points ----------------------------------------------------------------------------- */
+/* --- Save points ----------------------------------------------------------------------------- */
 
 static bool point_reached(int64_t now_ms) {
     int64_t passed_s = (now_ms - snapshot_metrics.saved_ms) / 1000;
@@ -141,7 +141,7 @@ void bgsave_tick(void) {
     if (bgsave_status.scheduled || point_reached(now_ms)) bgsave_start();
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 /* At start-up, the first line replaces the initial points and the next ones add to them; `save ""` removes all points.
  * At run time, the value is the whole list. */

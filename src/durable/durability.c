@@ -33,7 +33,7 @@
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded, so options take effect at once */
 
-/* --- the sink -------------------------------------------------------------------------------- */
+/* --- The sink -------------------------------------------------------------------------------- */
 
 static void append_to_log(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
     (void)ctx;
@@ -50,7 +50,7 @@ static void fit_sink(void) {
     propagate_attach(collects ? append_to_log : NULL, NULL);
 }
 
-/* --- the gate -------------------------------------------------------------------------------- */
+/* --- The gate -------------------------------------------------------------------------------- */
 
 /* Probes fail too, so that health checks notice; a queued probe does not. */
 static bool is_write_or_probe(const struct request *r, unsigned flags) {
@@ -98,7 +98,7 @@ static void fit_gates(void) {
     fit_log_gate();
 }
 
-/* --- hooks ----------------------------------------------------------------------------------- */
+/* --- Hooks ----------------------------------------------------------------------------------- */
 
 static void durability_before_send(void) {
     if (!propagate_wanted || !aof_collects()) return;
@@ -132,7 +132,7 @@ static void aof_changed_state(void) {
     if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
@@ -152,7 +152,7 @@ static bool before_end(unsigned flags) {
     return may_end;
 }
 
-/* --- the folder ------------------------------------------------------------------------------ */
+/* --- The folder ------------------------------------------------------------------------------ */
 
 /* The files that the manifest names stay where they are. */
 static bool before_dir(const char *path, const char **error) {
@@ -173,7 +173,7 @@ static void claim_files(void) {
     process_after_dir = snapshot_lock_fit;
 }
 
-/* --- starting -------------------------------------------------------------------------------- */
+/* --- Starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
@@ -204,7 +204,7 @@ bool durability_reload(void) {
     return fine;
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
     bool fine = true;

@@ -47,7 +47,7 @@ bool loading_is_active(void) {
     return loading.active;
 }
 
-/* --- during loading -------------------------------------------------------------------------- */
+/* --- During loading -------------------------------------------------------------------------- */
 
 /* Like cron_turn(), but nothing expires. */
 static int loading_turn(void) {
@@ -116,7 +116,7 @@ void loading_describe(struct buf *out) {
                loaded_percent(), (long long)eta_s);
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 /* The client without a connection to which the commands belong. */
 static struct client *replayer(void) {
@@ -191,7 +191,7 @@ static bool read_snapshot(struct rdb_read *job, const char *name) {
     return fine;
 }
 
-/* --- the append-only file -------------------------------------------------------------------- */
+/* --- The append-only file -------------------------------------------------------------------- */
 
 static bool read_base(void *ctx, int fd, uint64_t *end) {
     (void)ctx;
@@ -240,7 +240,7 @@ bool loading_again(void) {
     return load_aof() == AOF_LOAD_FINE;
 }
 
-/* --- the snapshot ---------------------------------------------------------------------------- */
+/* --- The snapshot ---------------------------------------------------------------------------- */
 
 enum loading_result loading_snapshot(bool merge) {
     struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};

@@ -63,7 +63,7 @@ bool snapshot_save(void) {
     return true;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static const char *advice_for(enum rdb_result result) {
     switch (result) {

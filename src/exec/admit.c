@@ -15,7 +15,7 @@
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
 #define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
-/* --- unknown commands ------------------------------------------------------------------------ */
+/* --- Unknown commands ------------------------------------------------------------------------ */
 
 /* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */
 static bool is_cross_protocol(struct slice name) {
@@ -58,11 +58,11 @@ static void refuse_unknown(struct request *r) {
     tx_spoil(r->client);
 }
 
-/* --- known commands -------------------------------------------------------------------------- */
+/* --- Known commands -------------------------------------------------------------------------- */
 
 static void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
-    r->stats->rejected++;
+    r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
         reply_wrong_arity(r->client, name);
         tx_spoil(r->client);
@@ -96,7 +96,7 @@ static bool ask_gates(struct request *r) {
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
-    r->stats->rejected++;
+    r->metrics->rejected++;
     tx_refuse(r, error);
     return false;
 }

@@ -3,7 +3,7 @@
 #include "exec/call.h"
 #include "base/clock.h"
 #include "base/likely.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/server_metrics.h"
@@ -53,7 +53,7 @@ static inline void call_body(struct request *r) {
     began = now;
     if (unlikely(any_listener)) began = tell_listeners(r, spent);
     if (unlikely(c->flags & CLIENT_WAITS)) return;
-    command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
+    command_metrics_add(r->metrics, spent, c->flags & CLIENT_FAILED);
     server_metrics.commands++;
     catch_up(spent);
 }
@@ -102,12 +102,12 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
     size_t mark = call_mark();
     client_clear(c, CLIENT_FAILED);
     reply(c);
-    command_stats_add(r->stats, 0, c->flags & CLIENT_FAILED);
+    command_metrics_add(r->metrics, 0, c->flags & CLIENT_FAILED);
     server_metrics.commands++;
     if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
 }
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 uint64_t call_nest(void) {
     uint64_t outer = began;

@@ -41,7 +41,7 @@ void call_mute(const struct client *c, size_t mark);
 #define CALL_REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 void call_settle_reply(struct client *c, size_t mark);
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 extern bool call_is_nested; /* commands run inside EXEC: no client may wait now */
 /* Around such calls. call_unnest() takes the result of call_nest(), so that the outer command is charged for all of its
@@ -51,7 +51,7 @@ void call_unnest(uint64_t outer);
 /* Call a prepared request inside another one. It is not admitted again: that was done when it was queued. */
 void call_nested(struct request *r);
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners hear of a call. */
 enum call_listener { CALL_TRACKING, CALL_MONITOR, CALL_LISTENERS };

@@ -35,7 +35,7 @@ static int table_count;      /* the highest id with a watched key, and 1 */
 static size_t total;         /* watches of all watchers */
 static bool armed;
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- The table ------------------------------------------------------------------------------- */
 
 static bool has_name(const void *record, const void *arg) {
     const struct watched *w = record;
@@ -74,7 +74,7 @@ static struct key key_of_watched(const struct watched *w) {
     return (struct key){slice_of(w->name, w->name_len), w->hash};
 }
 
-/* --- watches --------------------------------------------------------------------------------- */
+/* --- Watches --------------------------------------------------------------------------------- */
 
 static void drop_watch(struct watch *watch) {
     struct watched *w = watch->key;
@@ -140,7 +140,7 @@ size_t watch_memory(const struct watching *owner) {
     return owner->count * alloc_class(sizeof(struct watch));
 }
 
-/* --- touches --------------------------------------------------------------------------------- */
+/* --- Touches --------------------------------------------------------------------------------- */
 
 /* The last watcher that drops its watches frees the record, so `next` is read before. */
 static void touch_watched(struct watched *w, bool removed_by_time) {

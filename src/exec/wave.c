@@ -53,7 +53,7 @@ static struct {
     struct client *resuming; /* its held requests are being executed; or NULL */
 } wave;
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static const struct wave_hooks *listeners[WAVE_LISTENERS];
 static const struct table *listener_keys; /* the table of the listener that has one, or NULL */
@@ -80,7 +80,7 @@ void wave_send(void) {
     conn_flush(client_sent);
 }
 
-/* --- a batch --------------------------------------------------------------------------------- */
+/* --- A batch --------------------------------------------------------------------------------- */
 
 /* The client's requests of this batch were executed: its range of replies is complete. */
 static void close_range(struct client *c, struct conn_range *range) {
@@ -191,7 +191,7 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
     return at_once || batch.count == BATCH_REQUESTS;
 }
 
-/* --- a client -------------------------------------------------------------------------------- */
+/* --- A client -------------------------------------------------------------------------------- */
 
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
     server_metrics.protocol_disconnects++;
@@ -311,7 +311,7 @@ static void serve_client(struct client *c) {
     enforce_query_limit(c);
 }
 
-/* --- all clients ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 void wave_ready(struct loop_source *source, uint32_t events) {
     struct client *c = (struct client *)source;

@@ -92,7 +92,7 @@ static void count_other_files(void) {
     }
 }
 
-/* --- jobs ------------------------------------------------------------------------------------ */
+/* --- Jobs ------------------------------------------------------------------------------------ */
 
 static void init_job(void) {
     aof_job_free(&job);
@@ -114,7 +114,7 @@ static void adopt_manifest(void) {
     job.next = (struct manifest){0};
 }
 
-/* --- the base -------------------------------------------------------------------------------- */
+/* --- The base -------------------------------------------------------------------------------- */
 
 static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
     (void)ctx;
@@ -163,7 +163,7 @@ static size_t count_keys(void) {
     return keys;
 }
 
-/* --- at start-up ----------------------------------------------------------------------------- */
+/* --- At start-up ----------------------------------------------------------------------------- */
 
 /* Versions before 7 had one file, outside the directory. It becomes the base. */
 static bool is_upgrade(void) {
@@ -301,7 +301,7 @@ void aof_open(void) {
     aof_remove_history();
 }
 
-/* --- history --------------------------------------------------------------------------------- */
+/* --- History --------------------------------------------------------------------------------- */
 
 static bool has_history(void) {
     for (size_t i = 0; i < manifest.count; i++)
@@ -323,7 +323,7 @@ void aof_remove_history(void) {
     give_job(TIDYING, aof_job_remove_history, tidied);
 }
 
-/* --- the end of a rewrite -------------------------------------------------------------------- */
+/* --- The end of a rewrite -------------------------------------------------------------------- */
 
 static void drop_temp_incr(void) {
     aof_write_end();
@@ -391,7 +391,7 @@ static void child_ended(void *ctx, const struct child_end *end) {
     end_rewrite();
 }
 
-/* --- the beginning of a rewrite -------------------------------------------------------------- */
+/* --- The beginning of a rewrite -------------------------------------------------------------- */
 
 static int rewrite_in_child(void *ctx) {
     (void)ctx;
@@ -582,7 +582,7 @@ void aof_tick(void) {
     }
 }
 
-/* --- on and off ------------------------------------------------------------------------------ */
+/* --- On and off ------------------------------------------------------------------------------ */
 
 static bool start_now(void) {
     if (stage == WRITING) {

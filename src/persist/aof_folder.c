@@ -33,7 +33,7 @@ const char *aof_folder_temp_incr(void) {
     return name_of(name, "temp-%s.incr");
 }
 
-/* --- the folder ------------------------------------------------------------------------------ */
+/* --- The folder ------------------------------------------------------------------------------ */
 
 static void refuse_second(pid_t holder) {
     char who[32] = "another process";
@@ -89,7 +89,7 @@ void aof_folder_sweep(void) {
     closedir(dir);
 }
 
-/* --- files that no manifest names ------------------------------------------------------------ */
+/* --- Files that no manifest names ------------------------------------------------------------ */
 
 bool aof_folder_taken(const char *name) {
     if (files_size(aof_options.dirname, name) <= 0) return false;

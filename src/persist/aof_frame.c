@@ -22,7 +22,7 @@ struct searched {
     char block[BLOCK];
 };
 
-/* --- the annotation -------------------------------------------------------------------------- */
+/* --- The annotation -------------------------------------------------------------------------- */
 
 void aof_frame_print(char *line, const char *payload, size_t len) {
     char text[AOF_FRAME_LINE + 1];
@@ -49,7 +49,7 @@ bool aof_frame_parse(const char *line, uint64_t *crc, uint64_t *len) {
            parse_hex(line + 3, 16, crc) && parse_hex(line + 20, 10, len) && *len > 0;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 /* Returns the number of bytes read: fewer than n at the end of the file and after an error. */
 static size_t read_at(const struct searched *s, uint64_t offset, char *to, size_t n) {
@@ -109,7 +109,7 @@ static uint64_t next_mark(struct searched *s, uint64_t at) {
     }
 }
 
-/* --- the commands of a damaged frame --------------------------------------------------------- */
+/* --- The commands of a damaged frame --------------------------------------------------------- */
 
 enum walk { WALK_ON, WALK_CUT, WALK_BAD }; /* go on; the range ends within the command; it is no command */
 

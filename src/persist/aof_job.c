@@ -44,7 +44,7 @@ static bool sync_log(const struct aof_job *j) {
     return false;
 }
 
-/* --- opening --------------------------------------------------------------------------------- */
+/* --- Opening --------------------------------------------------------------------------------- */
 
 static bool open_incr(struct aof_job *j, int flags) {
     const char *name = last_name(&j->next);
@@ -81,7 +81,7 @@ void aof_job_open(struct background_job *background) {
     finish(j, fine);
 }
 
-/* --- the next increment ---------------------------------------------------------------------- */
+/* --- The next increment ---------------------------------------------------------------------- */
 
 void aof_job_prepare(struct background_job *background) {
     struct aof_job *j = job_of(background);
@@ -100,7 +100,7 @@ void aof_job_switch(struct background_job *background) {
     finish(j, fine);
 }
 
-/* --- the end of a rewrite -------------------------------------------------------------------- */
+/* --- The end of a rewrite -------------------------------------------------------------------- */
 
 static bool rename_base(const struct aof_job *j) {
     const char *base = manifest_base(&j->next)->name;

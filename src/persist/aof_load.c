@@ -41,7 +41,7 @@ bool aof_load_manifest(const char *name, struct manifest *m) {
     return false;
 }
 
-/* --- bad ends -------------------------------------------------------------------------------- */
+/* --- Bad ends -------------------------------------------------------------------------------- */
 
 static bool refuse_file(const char *name, bool torn) {
     log_warning("%s the append only file %s. You can: 1) Make a backup of your AOF file, then use ./kura-check-aof "
@@ -127,7 +127,7 @@ static bool judge_file(const char *name, enum aof_read_result result, const stru
     return false;
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static bool load_file(const struct manifest_file *file, bool is_last, const struct aof_load_hooks *hooks) {
     int64_t began_us = clock_mono_us();

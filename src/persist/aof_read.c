@@ -42,7 +42,7 @@ static uint64_t offset_of(const struct reading *r) {
     return r->start + r->at;
 }
 
-/* --- the window ------------------------------------------------------------------------------ */
+/* --- The window ------------------------------------------------------------------------------ */
 
 static void drop_done(struct reading *r) {
     size_t keep = r->in_multi ? (size_t)(r->multi - r->start) : r->at;
@@ -81,7 +81,7 @@ static bool want_bytes(struct reading *r, size_t n) {
     return r->len - r->at >= n;
 }
 
-/* --- applying -------------------------------------------------------------------------------- */
+/* --- Applying -------------------------------------------------------------------------------- */
 
 static enum aof_read_result apply_batch(struct reading *r) {
     size_t count = r->count, done = count;
@@ -110,7 +110,7 @@ static enum aof_read_result add_command(struct reading *r) {
     return AOF_READ_OK;
 }
 
-/* --- damage ---------------------------------------------------------------------------------- */
+/* --- Damage ---------------------------------------------------------------------------------- */
 
 static enum aof_read_result report_torn(struct reading *r, const char *what, uint64_t missing) {
     struct aof_finding *f = r->found;
@@ -130,7 +130,7 @@ static enum aof_read_result report_rotten(struct reading *r, const char *what) {
     return r->found->frames ? AOF_READ_ROTTEN : AOF_READ_FOREIGN;
 }
 
-/* --- annotations ----------------------------------------------------------------------------- */
+/* --- Annotations ----------------------------------------------------------------------------- */
 
 /* At "#K:": verify the frame. */
 static enum aof_read_result enter_frame(struct reading *r) {
@@ -172,7 +172,7 @@ static enum aof_read_result read_annotation(struct reading *r) {
     return result;
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 /* Add a command to the batch. Between MULTI and EXEC only search the end: EXEC sets `at` back to the MULTI, and the
  * transaction is read a second time, by replay_command(). */

@@ -14,7 +14,7 @@
 #define SELECT_HEAD "$6\r\nSELECT\r\n$"
 #define SELECT_MAX 48 /* bytes of this head, a length and a number */
 
-/* --- copying --------------------------------------------------------------------------------- */
+/* --- Copying --------------------------------------------------------------------------------- */
 
 /* Copy the bytes from `at` up to `end`, or up to the end of the file. */
 static bool copy_range(int from, uint64_t at, uint64_t end, int to) {
@@ -69,7 +69,7 @@ bool aof_repair_cut(const char *dir, const char *name, uint64_t good, char aside
     return fine;
 }
 
-/* --- a part of the middle -------------------------------------------------------------------- */
+/* --- A part of the middle -------------------------------------------------------------------- */
 
 /* The number behind SELECT_HEAD: "<length>\r\n<digits>\r\n". -1: there is none. */
 static int64_t read_database(const char *p, size_t n) {

@@ -38,7 +38,7 @@ struct rewriting {
     int count; /* words in `items` */
 };
 
-/* --- output ---------------------------------------------------------------------------------- */
+/* --- Output ---------------------------------------------------------------------------------- */
 
 static void begin_block(struct rewriting *w) {
     w->out.len = 0;
@@ -84,7 +84,7 @@ static void add_pair(struct rewriting *w, struct slice a, struct slice b) {
     w->count += 2;
 }
 
-/* --- values ---------------------------------------------------------------------------------- */
+/* --- Values ---------------------------------------------------------------------------------- */
 
 static void write_string(struct rewriting *w, const struct entry *e) {
     char digits[NUM_I64_MAX];

@@ -60,7 +60,7 @@ struct aof_write_metrics aof_write_metrics(void) {
                                       .sync_errno = atomic_load(&sync_errno)};
 }
 
-/* --- frames ---------------------------------------------------------------------------------- */
+/* --- Frames ---------------------------------------------------------------------------------- */
 
 static void end_frame(void) {
     if (out.frame == NO_FRAME) return;
@@ -77,7 +77,7 @@ static void begin_frame(void) {
     out.waiting.len += AOF_FRAME_LINE;
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 static void put_args(const struct slice *argv, int argc) {
     resp_put_header(&out.waiting, '*', argc);
@@ -122,7 +122,7 @@ void aof_write_append(int db_id, const struct slice *argv, int argc, struct slic
     if (out.waiting.len - out.frame > AOF_FRAME_MAX && !out.in_unit) end_frame();
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- Writing --------------------------------------------------------------------------------- */
 
 static bool may_complain(void) {
     int64_t now_us = clock_mono_us();
@@ -185,7 +185,7 @@ static bool write_waiting(bool force) {
     return true;
 }
 
-/* --- syncing --------------------------------------------------------------------------------- */
+/* --- Syncing --------------------------------------------------------------------------------- */
 
 bool aof_write_sync_file(int fd) {
     int failed = fdatasync(fd) < 0 ? errno : 0;
@@ -284,7 +284,7 @@ void aof_write_forget_errors(void) {
     out.write_errno = 0;
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 bool aof_write_is_framed(void) {
     return out.framed;

@@ -51,7 +51,7 @@ static struct {
     size_t cow_bytes;
 } child = {.fd = -1};
 
-/* --- in the child ---------------------------------------------------------------------------- */
+/* --- In the child ---------------------------------------------------------------------------- */
 
 /* Private dirty pages: pages of the parent that were copied since the fork, and the child's own. */
 static size_t copied_bytes(void) {
@@ -118,7 +118,7 @@ static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent
     _exit(status);
 }
 
-/* --- in the parent --------------------------------------------------------------------------- */
+/* --- In the parent --------------------------------------------------------------------------- */
 
 static void take_reports(void) {
     struct report report;

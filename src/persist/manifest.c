@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* --- the list -------------------------------------------------------------------------------- */
+/* --- The list -------------------------------------------------------------------------------- */
 
 static void add_file(struct manifest *m, struct manifest_file file) {
     if (m->count == m->cap) m->files = alloc_grow(m->files, &m->cap, sizeof *m->files, 8);
@@ -120,7 +120,7 @@ void manifest_drop_history(struct manifest *m) {
     m->count = kept;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static const char *const wrong_format = "Invalid AOF manifest file format";
 
@@ -247,7 +247,7 @@ enum manifest_load manifest_load(const char *dir, const char *name, struct manif
     return fine ? MANIFEST_LOADED : MANIFEST_WRONG;
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- Writing --------------------------------------------------------------------------------- */
 
 /* True if the name must be quoted to be read back as one word. */
 static bool needs_quotes(const char *name) {

@@ -24,7 +24,7 @@ struct rdb_options {
 extern struct rdb_options rdb_options;
 void rdb_load_delay(uint64_t keys); /* sleep as key-load-delay says, after this many keys */
 
-/* --- A snapshot of everything ------------------------------------------------------------------ */
+/* --- A snapshot of everything ---------------------------------------------------------------- */
 
 enum rdb_write_flag {
     RDB_AOF_BASE = 1 << 0, /* the base of an append-only file: sets the aof-base field */
@@ -91,7 +91,7 @@ struct rdb_read {
 /* Add the keys of a snapshot to the databases. After a failure these hold all keys before it. */
 enum rdb_result rdb_read(struct rdb_read *job);
 
-/* --- One value: DUMP and RESTORE ------------------------------------------------------------------- */
+/* --- One value: DUMP and RESTORE ------------------------------------------------------------- */
 
 /* Append the payload of a value: type, value, version, checksum. */
 void rdb_dump(struct writer *w, const struct entry *e);

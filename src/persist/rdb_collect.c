@@ -53,7 +53,7 @@ static bool finish_table(struct build *b, bool ok, struct rdb_value *v, enum ent
     return ok;
 }
 
-/* --- Sets -------------------------------------------------------------------------------------- */
+/* --- Sets ------------------------------------------------------------------------------------ */
 
 static void add_set_record(struct build *b, struct slice member) {
     rdb_gather_add(&b->gather, hash_of(member), set_record_new(member));
@@ -184,7 +184,7 @@ bool rdb_get_set(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     }
 }
 
-/* --- Hashes ------------------------------------------------------------------------------------ */
+/* --- Hashes ---------------------------------------------------------------------------------- */
 
 static void add_field(struct build *b, struct slice name, struct slice value) {
     rdb_gather_add(&b->gather, hash_of(name), field_new(name, value));

@@ -57,7 +57,7 @@ void rdb_in_trim(struct rdb_in *in) {
     }
 }
 
-/* --- Lengths ----------------------------------------------------------------------------------- */
+/* --- Lengths --------------------------------------------------------------------------------- */
 
 bool rdb_get_bytes(struct rdb_in *in, void *to, size_t n) {
     return reader_get(in->reader, to, n) || rdb_in_cut(in);
@@ -101,7 +101,7 @@ bool rdb_get_count(struct rdb_in *in, uint64_t *n, size_t bytes_each) {
                       (unsigned long long)reader_left(in->reader));
 }
 
-/* --- Strings ----------------------------------------------------------------------------------- */
+/* --- Strings --------------------------------------------------------------------------------- */
 
 static bool get_number(struct rdb_in *in, uint64_t kind, int64_t *number) {
     const uint8_t *p = reader_take(in->reader, (size_t)1 << kind);

@@ -49,7 +49,7 @@ bool rdb_get_kept(struct rdb_in *in, struct rdb_scratch *scratch, struct slice *
 /* The same as a block that may be changed. */
 bool rdb_get_block(struct rdb_in *in, struct rdb_scratch *scratch, uint8_t **block, size_t *n);
 
-/* --- Values (rdb_value.c, rdb_collect.c, rdb_zset.c) -------------------------------------------- */
+/* --- Values (rdb_value.c, rdb_collect.c, rdb_zset.c) ----------------------------------------- */
 
 /* A value of this type. The caller owns it. Uses all scratches except in->key. */
 bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v);
@@ -75,7 +75,7 @@ bool rdb_has_twins(const uint8_t *lp, unsigned stride);
 void rdb_pack_begin(struct rdb_in *in);
 bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item);
 
-/* --- Values that kura has no type for (rdb_skip.c): their form is checked, nothing is kept --------- */
+/* --- Values that kura has no type for (rdb_skip.c): their form is checked, nothing is kept --- */
 
 bool rdb_skip_string(struct rdb_in *in);
 bool rdb_can_skip(unsigned type);
@@ -85,7 +85,7 @@ bool rdb_skip_value(struct rdb_in *in, unsigned type);
 bool rdb_skip_module_aux(struct rdb_in *in, char name[RDB_MODULE_NAME]);
 void rdb_module_name(uint64_t id, char name[RDB_MODULE_NAME]);
 
-/* --- Formats of old versions (rdb_old.c): they become listpacks in in->pack ------------------------ */
+/* --- Formats of old versions (rdb_old.c): they become listpacks in in->pack ------------------ */
 
 bool rdb_ziplist_to_pack(struct rdb_in *in, const uint8_t *ziplist, size_t n);
 bool rdb_zipmap_to_pack(struct rdb_in *in, const uint8_t *zipmap, size_t n);

@@ -21,7 +21,7 @@
 #define LZF_WAIT_MAX 128
 #define SHORT 256 /* bytes */
 
-/* --- Lengths, strings, numbers ----------------------------------------------------------------- */
+/* --- Lengths, strings, numbers --------------------------------------------------------------- */
 
 static uint8_t *length_at(uint8_t *p, uint64_t n) {
     if (n < 64) {
@@ -77,7 +77,7 @@ void rdb_put_int(struct rdb_out *out, int64_t n) {
     w->at = p + 1 + ((size_t)1 << kind);
 }
 
-/* --- Compression ------------------------------------------------------------------------------- */
+/* --- Compression ----------------------------------------------------------------------------- */
 
 /* Scratch memory of at least n bytes, or NULL. */
 static uint8_t *scratch_room(uint8_t **scratch, size_t *has, size_t n) {
@@ -155,7 +155,7 @@ void rdb_out_free(struct rdb_out *out) {
     out->lzf_room = out->listpack_room = 0;
 }
 
-/* --- Values ------------------------------------------------------------------------------------ */
+/* --- Values ---------------------------------------------------------------------------------- */
 
 unsigned rdb_type_of(const struct entry *e) {
     unsigned encoding = entry_encoding(e);

@@ -55,7 +55,7 @@ bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item) {
     return true;
 }
 
-/* --- Ziplists ---------------------------------------------------------------------------------- */
+/* --- Ziplists -------------------------------------------------------------------------------- */
 
 /* A string of n bytes. False: there are fewer. */
 static bool take_text(struct bytes *b, size_t n, struct listpack_item *item) {
@@ -132,7 +132,7 @@ bool rdb_ziplist_to_pack(struct rdb_in *in, const uint8_t *ziplist, size_t n) {
     return true;
 }
 
-/* --- Zipmaps ----------------------------------------------------------------------------------- */
+/* --- Zipmaps --------------------------------------------------------------------------------- */
 
 static bool take_length(struct bytes *b, size_t *n) {
     const uint8_t *p = take_bytes(b, 1);

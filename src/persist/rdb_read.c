@@ -31,7 +31,7 @@ struct load {
     unsigned n_waiting;
 };
 
-/* --- Keys -------------------------------------------------------------------------------------- */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 static bool refuse_twice(struct load *l, struct slice name) {
     struct buf shown = {0};
@@ -118,7 +118,7 @@ static bool read_key(struct load *l, unsigned type) {
     return ok;
 }
 
-/* --- Opcodes ----------------------------------------------------------------------------------- */
+/* --- Opcodes --------------------------------------------------------------------------------- */
 
 static bool read_aux(struct load *l) {
     struct slice name, value;
@@ -205,7 +205,7 @@ static bool read_opcode(struct load *l, unsigned opcode) {
     }
 }
 
-/* --- The frame --------------------------------------------------------------------------------- */
+/* --- The frame ------------------------------------------------------------------------------- */
 
 static bool read_head(struct load *l) {
     char head[RDB_HEAD];

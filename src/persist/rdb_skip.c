@@ -41,7 +41,7 @@ bool rdb_skip_string(struct rdb_in *in) {
     return skip_bytes(in, head.kind == RDB_PLAIN ? head.len : head.compressed);
 }
 
-/* --- Streams ----------------------------------------------------------------------------------- */
+/* --- Streams --------------------------------------------------------------------------------- */
 
 static bool skip_nodes(struct rdb_in *in) {
     uint64_t count;
@@ -88,7 +88,7 @@ static bool skip_stream(struct rdb_in *in, unsigned type) {
     return true;
 }
 
-/* --- Modules ----------------------------------------------------------------------------------- */
+/* --- Modules --------------------------------------------------------------------------------- */
 
 /* Each character has six bits, the first one the highest; the lowest ten bits are the version of the module's
  * format. */
@@ -124,7 +124,7 @@ bool rdb_skip_module_aux(struct rdb_in *in, char name[RDB_MODULE_NAME]) {
     return skip_module_parts(in); /* the time at which it was written is a part, too */
 }
 
-/* --- All types --------------------------------------------------------------------------------- */
+/* --- All types ------------------------------------------------------------------------------- */
 
 bool rdb_can_skip(unsigned type) {
     return type == RDB_TYPE_STREAM_1 || type == RDB_TYPE_STREAM_2 || type == RDB_TYPE_STREAM_3 ||

@@ -15,7 +15,7 @@
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer */
 
-/* --- Making values ----------------------------------------------------------------------------- */
+/* --- Making values --------------------------------------------------------------------------- */
 
 void rdb_value_inline(struct rdb_value *v, enum entry_type type, unsigned encoding, const uint8_t *bytes, size_t n) {
     assert(n <= UINT16_MAX);
@@ -59,7 +59,7 @@ struct entry *rdb_value_entry(const struct rdb_value *v, struct slice key, int64
     return e;
 }
 
-/* --- Strings ----------------------------------------------------------------------------------- */
+/* --- Strings --------------------------------------------------------------------------------- */
 
 static void value_text(struct rdb_value *v, struct slice s) {
     int64_t n;
@@ -104,7 +104,7 @@ static bool get_string(struct rdb_in *in, struct rdb_value *v) {
     return true;
 }
 
-/* --- Listpacks --------------------------------------------------------------------------------- */
+/* --- Listpacks ------------------------------------------------------------------------------- */
 
 static bool check_listpack(struct rdb_in *in, uint8_t *lp, size_t n) {
     enum listpack_state state = n <= LISTPACK_LIMIT ? listpack_check(lp, n, NULL, NULL) : LISTPACK_BROKEN;
@@ -144,7 +144,7 @@ bool rdb_has_twins(const uint8_t *lp, unsigned stride) {
     return found;
 }
 
-/* --- Lists ------------------------------------------------------------------------------------- */
+/* --- Lists ----------------------------------------------------------------------------------- */
 
 static struct quicklist *new_list(void) {
     return quicklist_new(list_options.max_listpack_size, list_options.compress_depth);
@@ -249,7 +249,7 @@ static bool get_list(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     return false;
 }
 
-/* --- All types --------------------------------------------------------------------------------- */
+/* --- All types ------------------------------------------------------------------------------- */
 
 static bool refuse_type(struct rdb_in *in, unsigned type) {
     switch (type) {
@@ -306,7 +306,7 @@ void rdb_log_broken(const struct rdb_in *in, unsigned type) {
     if (structure && in->result == RDB_CORRUPT) log_warning("%s integrity check failed: %s.", structure, in->message);
 }
 
-/* --- Payloads ---------------------------------------------------------------------------------- */
+/* --- Payloads -------------------------------------------------------------------------------- */
 
 bool rdb_payload_ok(struct slice payload) {
     uint16_t version;

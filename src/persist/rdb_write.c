@@ -18,7 +18,7 @@
 
 #define PROGRESS_KEYS 1024 /* between two calls of the progress callback */
 
-/* --- The frame --------------------------------------------------------------------------------- */
+/* --- The frame ------------------------------------------------------------------------------- */
 
 static void put_aux(struct rdb_out *out, const char *name, struct slice value) {
     writer_byte(out->w, RDB_OP_AUX);
@@ -52,7 +52,7 @@ static void put_checksum(struct writer *w) {
     writer_put(w, &crc, sizeof crc);
 }
 
-/* --- Keys -------------------------------------------------------------------------------------- */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 /* How long ago or how often the key was used, under a policy that evicts by it. */
 static void put_access(struct rdb_out *out, const struct entry *e) {
@@ -122,7 +122,7 @@ bool rdb_write(struct rdb_write *job) {
     return ok;
 }
 
-/* --- A file ------------------------------------------------------------------------------------ */
+/* --- A file ---------------------------------------------------------------------------------- */
 
 /* Make the new name survive a power cut, too. */
 static bool sync_folder(const char *path) {
@@ -160,7 +160,7 @@ bool rdb_write_file(struct rdb_write *job, const char *temporary, const char *pa
     return false;
 }
 
-/* --- One value --------------------------------------------------------------------------------- */
+/* --- One value ------------------------------------------------------------------------------- */
 
 void rdb_dump(struct writer *w, const struct entry *e) {
     struct rdb_out out = {.w = w, .compress = rdb_options.compression, .patient = true};

@@ -95,7 +95,7 @@ static bool finish_members(struct members *m, bool ok, struct rdb_value *v) {
     return ok;
 }
 
-/* --- Member by member -------------------------------------------------------------------------- */
+/* --- Member by member ------------------------------------------------------------------------ */
 
 /* A score as text, with a length of one byte. */
 static bool get_text_score(struct rdb_in *in, double *score) {
@@ -132,7 +132,7 @@ static bool get_members(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     return finish_members(&m, ok, v);
 }
 
-/* --- In one string ----------------------------------------------------------------------------- */
+/* --- In one string --------------------------------------------------------------------------- */
 
 static bool score_at(const uint8_t *at, double *score) {
     struct listpack_value value = listpack_get(at);

@@ -56,7 +56,7 @@ void temp_file_abandon(void) {
         if (files[i].used) unlink(files[i].name);
 }
 
-/* --- left-overs ------------------------------------------------------------------------------ */
+/* --- Left-overs ------------------------------------------------------------------------------ */
 
 /* The process in a name of this form: "<prefix><pid><suffix>", or with "-<random number>" behind it. 0: another
  * name. */

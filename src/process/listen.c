@@ -1,4 +1,6 @@
-/* See listen.h. */
+/* See listen.h. A TCP socket is known by its address as `bind` has it, so a change of the options is a comparison of
+ * texts: what is named no longer is closed, what is named for the first time is opened. If that fails, CONFIG SET
+ * brings the old values back, and the same comparison brings back their sockets. */
 #include "process/listen.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -40,7 +42,7 @@ static struct listener local = {.source.fd = -1};
 static struct loop_timer retry;
 static bool running;
 
-/* --- accepting ------------------------------------------------------------------------------- */
+/* --- Accepting ------------------------------------------------------------------------------- */
 
 static const char denied[] =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -109,7 +111,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
     }
 }
 
-/* --- the set of sockets ---------------------------------------------------------------------- */
+/* --- The set of sockets ---------------------------------------------------------------------- */
 
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
@@ -247,7 +249,7 @@ void listen_stop(void) {
     if (unlink(options.unix_path) < 0) log_warning("Error removing the unix socket file: %s", strerror(errno));
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_port(const char **error) {
     *error = "Unable to listen on this port. Check server logs.";

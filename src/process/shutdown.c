@@ -34,7 +34,7 @@ static bool ending; /* the loop has been told to stop */
 
 bool (*shutdown_before_end)(unsigned flags);
 
-/* --- signals --------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static void signal_arrived(int number) {
     if (signalled && number == SIGINT) {
@@ -67,7 +67,7 @@ static void take_signal(void) {
     shutdown_request((unsigned)(number == SIGINT ? options.on_sigint : options.on_sigterm));
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 void shutdown_request(unsigned flags) {
     requested = true;
@@ -81,7 +81,8 @@ static void give_up(void) {
     block_resume_all();
 }
 
-bool shutdown_abort(void) {
+/* Take the request back. False: there is none. */
+static bool abort_shutdown(void) {
     if (!requested) return false;
     log_notice("Shutdown manually aborted.");
     give_up();
@@ -156,13 +157,13 @@ static void shutdown_command(struct request *r) {
     }
     if (!abort)
         ask(r, flags);
-    else if (shutdown_abort())
+    else if (abort_shutdown())
         reply_ok(r->client);
     else
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static bool check_flags(const char **error) {
     int both = SHUTDOWN_SAVE | SHUTDOWN_NOSAVE;

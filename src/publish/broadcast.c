@@ -68,7 +68,7 @@ static bool begins(struct slice s, struct slice beginning) {
     return s.len >= beginning.len && memcmp(s.ptr, beginning.ptr, beginning.len) == 0;
 }
 
-/* --- overlaps -------------------------------------------------------------------------------- */
+/* --- Overlaps -------------------------------------------------------------------------------- */
 
 static bool overlap(struct slice a, struct slice b) {
     return begins(a, b) || begins(b, a);
@@ -135,7 +135,7 @@ bool broadcast_overlaps(const struct broadcast_listener *l, const struct slice *
     return true;
 }
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static struct prefix *prefix_of(struct slice name) {
     struct prefix *p = prefixes_find(&prefixes, name);
@@ -213,7 +213,7 @@ size_t broadcast_prefixes(void) {
     return prefixes.count;
 }
 
-/* --- changes --------------------------------------------------------------------------------- */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 static bool changed_key_is(const void *record, const void *name) {
     const struct changed_key *c = record;
@@ -255,7 +255,7 @@ bool broadcast_is_pending(void) {
     return changed_keys.count > 0;
 }
 
-/* --- sending --------------------------------------------------------------------------------- */
+/* --- Sending --------------------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
     const struct changed_key *one = *(struct changed_key *const *)a, *other = *(struct changed_key *const *)b;

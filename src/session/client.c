@@ -43,7 +43,7 @@ size_t client_count(void) {
     return clients;
 }
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* Flags of the connection and of the request being executed, which RESET leaves alone. */
 enum {
@@ -149,7 +149,7 @@ void client_reap(void) {
     }
 }
 
-/* --- limits on output ------------------------------------------------------------------------ */
+/* --- Limits on output ------------------------------------------------------------------------ */
 
 /* Redis counts output only when it has outgrown a buffer of 16 KB. A client that has still to authenticate may leave at
  * most 1 KB beyond that unread. */
@@ -275,7 +275,7 @@ void client_sent(struct conn *conn) {
     client_limit_output(c);
 }
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 struct client_labels *client_labels(struct client *c) {
     if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
@@ -283,12 +283,8 @@ struct client_labels *client_labels(struct client *c) {
 }
 
 void client_set_label(char **label, struct slice value) {
-    if (*label) alloc_put(*label, strlen(*label) + 1);
-    *label = NULL;
-    if (value.len == 0) return;
-    *label = alloc_get(value.len + 1);
-    memcpy(*label, value.ptr, value.len);
-    (*label)[value.len] = '\0';
+    alloc_put_string(*label);
+    *label = value.len ? alloc_copy_text(value.ptr, value.len) : NULL;
 }
 
 struct client *client_by_id(uint64_t id) {

@@ -80,7 +80,7 @@ extern struct client *client_writing;
 /* A password is set: new clients are not authenticated. auth.c decides. */
 extern bool client_needs_password;
 
-/* --- all of them ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 extern struct client *client_first;
 /* The next client for the cron to inspect; client_close() moves it on. */
@@ -88,7 +88,7 @@ extern struct client *client_cursor;
 size_t client_count(void);
 struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
@@ -103,7 +103,7 @@ void client_reap(void);
 /* RESET: the client is as if it had just connected, except that its socket, its id and its library's name stay. */
 void client_reset(struct client *c);
 
-/* --- limits on its output -------------------------------------------------------------------- */
+/* --- Limits on its output -------------------------------------------------------------------- */
 
 /* The class (enum limits_class) whose output limits apply. */
 int client_class(const struct client *c);
@@ -127,7 +127,7 @@ bool client_may_owe(struct client *c, size_t bytes);
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);
 
-/* --- its parts ------------------------------------------------------------------------------- */
+/* --- Its parts ------------------------------------------------------------------------------- */
 
 /* What the parts of a client say for its line of CLIENT LIST. */
 struct client_line {
@@ -154,7 +154,7 @@ struct client_part {
 #define CLIENT_PARTS_MAX 16
 void client_register(const struct client_part *part);
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);

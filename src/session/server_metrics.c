@@ -55,7 +55,7 @@ void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count) {
     *count = errors[i].count;
 }
 
-/* --- rates ----------------------------------------------------------------------------------- */
+/* --- Rates ----------------------------------------------------------------------------------- */
 
 static struct {
     uint64_t last[RATES]; /* the totals at the last sample */
@@ -64,7 +64,7 @@ static struct {
     unsigned next;   /* the sample to be replaced */
 } rates;
 
-/* --- peaks ----------------------------------------------------------------------------------- */
+/* --- Peaks ----------------------------------------------------------------------------------- */
 
 static struct {
     struct server_peaks of_second[PEAK_SECONDS]; /* second s is in s % PEAK_SECONDS */
@@ -95,7 +95,7 @@ struct server_peaks server_metrics_peaks(void) {
     return all;
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 void server_metrics_sample(void) {
     sample_peaks();
@@ -124,7 +124,7 @@ void server_metrics_reset(void) {
                                              .logins_failed = server_metrics.logins_failed};
     error_codes = 0;
     memset(&rates, 0, sizeof rates);
-    catalog_reset_stats();
+    catalog_reset_metrics();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
     entry_lazyfreed_reset();

@@ -1,7 +1,7 @@
 /* The keyspace.
  *
  * A look-up compares the key inside the entry. A hit reads the header, the deadline if there is one, and the key, which
- * mostly lie in the 64 bytes that table_prefetch_record() fetches.
+ * mostly lie in the 64 bytes that table_prefetch_place() fetches.
  *
  * Rewrites go through reshape_entry(), which changes an entry in place if its size class stays the same. So overwriting
  * a value, counting, and setting or removing a TTL mostly need no allocation and do not touch the table. */

@@ -73,7 +73,7 @@ static void print_difference(const struct command *c, struct reply ours, struct 
     printf("\n");
 }
 
-/* --- random ---------------------------------------------------------------------------------- */
+/* --- Random ---------------------------------------------------------------------------------- */
 
 static struct {
     char name[32];
@@ -227,7 +227,7 @@ static bool run_random(int protocol, long total, uint64_t seed, const struct gra
     return ok;
 }
 
-/* --- scripts --------------------------------------------------------------------------------- */
+/* --- Scripts --------------------------------------------------------------------------------- */
 
 struct expectation {
     struct rule rule;
@@ -290,7 +290,7 @@ static bool run_script(const char *path, int protocol, int *passed, int *failed)
     return alive;
 }
 
-/* --- main ------------------------------------------------------------------------------------ */
+/* --- Main ------------------------------------------------------------------------------------ */
 
 static int usage(void) {
     fputs("usage: compat OURS ORACLE script|clients FILE GRAMMAR... | compat OURS ORACLE random 2|3 COUNT SEED "

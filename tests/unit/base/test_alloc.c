@@ -163,14 +163,14 @@ static void peak_is_what_was_sampled(void **state) {
 static void statistics_are_plausible(void **state) {
     (void)state;
     void *p = alloc_zero(4 << 20);
-    struct alloc_stats stats;
-    alloc_read_stats(&stats);
+    struct alloc_metrics metrics;
+    alloc_read_metrics(&metrics);
 #ifdef WITH_JEMALLOC
-    assert_true(stats.allocated >= 4 << 20);
-    assert_true(stats.active >= stats.allocated && stats.resident >= stats.active);
+    assert_true(metrics.allocated >= 4 << 20);
+    assert_true(metrics.active >= metrics.allocated && metrics.resident >= metrics.active);
     assert_int_equal(strncmp(alloc_library(), "jemalloc-5.", 11), 0);
 #else
-    assert_int_equal(stats.allocated, 0);
+    assert_int_equal(metrics.allocated, 0);
     assert_string_equal(alloc_library(), "libc");
 #endif
     alloc_put(p, 4 << 20);

@@ -39,15 +39,14 @@ static void conversions_are_inverse_and_wide(void **state) {
 static void wall_time_is_cached(void **state) {
     (void)state;
     clock_update();
-    int64_t cached = clock_now_us();
-    assert_int_equal(clock_now_ms(), cached / 1000);
+    int64_t cached = clock_now_ms();
     int64_t real = (int64_t)time(NULL);
-    assert_in_range(cached / 1000000, real - 2, real + 2);
+    assert_in_range(cached / 1000, real - 2, real + 2);
     wait_us(3000);
-    assert_int_equal(clock_now_us(), cached);
-    assert_true(clock_wall_us() - cached >= 2000);
+    assert_int_equal(clock_now_ms(), cached);
+    assert_true(clock_wall_us() / 1000 - cached >= 2);
     clock_update();
-    assert_true(clock_now_us() > cached);
+    assert_true(clock_now_ms() > cached);
 }
 
 /* Whatever the wall clock does. */

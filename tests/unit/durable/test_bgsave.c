@@ -30,7 +30,7 @@
 
 extern const struct module bgsave_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static enum child_kind running;
 static struct child_job job; /* of the last child */
@@ -122,7 +122,7 @@ static void note_end(void) {
     ended++;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static bool set(const char *name, const char *value) {
     struct config_error error;
@@ -152,7 +152,7 @@ static int reset(void **state) {
     return 0;
 }
 
-/* --- save points ----------------------------------------------------------------------------- */
+/* --- Save points ----------------------------------------------------------------------------- */
 
 static void a_save_point_needs_both_time_and_changes(void **state) {
     (void)state;
@@ -181,7 +181,7 @@ static void a_scheduled_save_waits_for_the_running_child(void **state) {
     assert_false(tick_begins(0));
 }
 
-/* --- the child ------------------------------------------------------------------------------- */
+/* --- The child ------------------------------------------------------------------------------- */
 
 static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     (void)state;
@@ -246,7 +246,7 @@ static void a_fork_that_fails_is_a_failure(void **state) {
     assert_int_equal(temp_files, 0);
 }
 
-/* --- refused writes -------------------------------------------------------------------------- */
+/* --- Refused writes -------------------------------------------------------------------------- */
 
 static void writes_stop_while_a_failed_save_matters(void **state) {
     (void)state;
@@ -293,7 +293,7 @@ static void flushall_is_saved_at_once(void **state) {
     assert_int_equal(saves, 2);
 }
 
-/* --- the option ------------------------------------------------------------------------------ */
+/* --- The option ------------------------------------------------------------------------------ */
 
 static void check_points(const char *shown, const char *lines) {
     const struct option *o = config_find(SLICE("save"));

@@ -23,7 +23,7 @@
 
 extern const struct module children_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done;
 static enum child_kind running;

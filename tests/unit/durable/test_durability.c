@@ -36,7 +36,7 @@
 
 extern const struct module durability_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -192,7 +192,7 @@ void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     wave = hooks;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static bool set(const char *name, const char *value) {
     struct config_error error;
@@ -224,7 +224,7 @@ static int reset(void **state) {
     return 0;
 }
 
-/* --- starting -------------------------------------------------------------------------------- */
+/* --- Starting -------------------------------------------------------------------------------- */
 
 static void expect_no_start_with_files_of_another_process(void) {
     int status;
@@ -257,7 +257,7 @@ static void the_dataset_is_loaded_first(void **state) {
     assert_true(propagate_wanted);
 }
 
-/* --- the sink -------------------------------------------------------------------------------- */
+/* --- The sink -------------------------------------------------------------------------------- */
 
 static void changes(void) {
     static struct db db = {.id = 5};
@@ -339,7 +339,7 @@ static void a_reload_appends_nothing(void **state) {
     assert_true(gates_any_closed);
 }
 
-/* --- the gate -------------------------------------------------------------------------------- */
+/* --- The gate -------------------------------------------------------------------------------- */
 
 static void writes_and_probes_are_refused_after_a_failed_save(void **state) {
     (void)state;
@@ -412,7 +412,7 @@ static void dir_stays_while_the_files_are_in_use(void **state) {
     assert_ptr_equal(process_after_dir, snapshot_lock_fit);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void the_end_saves_what_has_to_be_saved(void **state) {
     (void)state;

@@ -31,7 +31,7 @@
 
 #include <cmocka.h>
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static int turns, shutdowns, opened;
 static bool end_requested;
@@ -128,7 +128,7 @@ void aof_open(void) {
     opened++;
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 static struct buf ran; /* "name db; " a call */
 
@@ -154,7 +154,7 @@ static void expect_ran(const char *expected) {
     buf_free(&ran);
 }
 
-/* --- a log ----------------------------------------------------------------------------------- */
+/* --- A log ----------------------------------------------------------------------------------- */
 
 static void commands_run_in_order_in_their_databases(void **state) {
     (void)state;
@@ -192,7 +192,7 @@ static void batches_make_no_difference(void **state) {
     }
 }
 
-/* --- the state of loading -------------------------------------------------------------------- */
+/* --- The state of loading -------------------------------------------------------------------- */
 
 static void clients_are_kept_out_meanwhile(void **state) {
     (void)state;
@@ -229,7 +229,7 @@ static void nothing_expires_meanwhile(void **state) {
     assert_null(db_look(db_at(0), &key));
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static void the_snapshot_may_be_absent_or_broken(void **state) {
     (void)state;

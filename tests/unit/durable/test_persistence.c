@@ -22,7 +22,7 @@
 
 extern const struct module persistence_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static enum child_kind running;
 static bool fails, takes_time;

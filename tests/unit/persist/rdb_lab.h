@@ -52,7 +52,7 @@ static inline struct slice lab_save(unsigned flags) {
     return slice_of(bytes, job.bytes);
 }
 
-/* --- A digest of the keyspace; only the orders of lists and of sorted sets matter to it ---------- */
+/* --- A digest of the keyspace; only the orders of lists and of sorted sets matter to it ------ */
 
 static inline uint64_t lab_mix(uint64_t digest, struct slice s) {
     return hash_fold(digest ^ 0x9e3779b97f4a7c15u, hash_bytes(s.ptr, s.len) | 1);
@@ -109,7 +109,7 @@ static inline uint64_t lab_digest(void) { /* these, and the encodings */
     return lab_digest_all(true);
 }
 
-/* --- Something of everything ------------------------------------------------------------------- */
+/* --- Something of everything ----------------------------------------------------------------- */
 
 static inline struct slice lab_text(char *to, size_t max) {
     size_t n = 0;
@@ -164,7 +164,7 @@ static inline void lab_fill(int keys) {
     }
 }
 
-/* --- Damage ------------------------------------------------------------------------------------- */
+/* --- Damage ---------------------------------------------------------------------------------- */
 
 /* Flip, cut out, copy or make up some bytes. Returns the new length. */
 static inline size_t lab_damage(uint8_t *p, size_t n) {

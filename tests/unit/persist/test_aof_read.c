@@ -29,7 +29,7 @@
 #define MEMORY_BASE ((size_t)1 << 20)
 #define MEMORY_FACTOR 10 /* a word takes at least 4 bytes of the log, and 16 as a slice; buffers double */
 
-/* --- what was written ------------------------------------------------------------------------ */
+/* --- What was written ------------------------------------------------------------------------ */
 
 static struct {
     struct {
@@ -116,7 +116,7 @@ static void write_log(void) {
     close(fd);
 }
 
-/* --- what is read ---------------------------------------------------------------------------- */
+/* --- What is read ---------------------------------------------------------------------------- */
 
 static struct {
     uint64_t digest, commands;
@@ -187,7 +187,7 @@ static size_t units_within(uint64_t end) {
     return units;
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static void a_log_reads_back(void **state) {
     (void)state;
@@ -250,7 +250,7 @@ static void damage_is_found(void **state) {
     free(copy);
 }
 
-/* --- anything at all ------------------------------------------------------------------------- */
+/* --- Anything at all ------------------------------------------------------------------------- */
 
 static size_t damage(char *p, size_t n) {
     static const char *const pieces[] = {
@@ -330,7 +330,7 @@ static void any_bytes_end_in_a_result(void **state) {
     free(copy);
 }
 
-/* --- the corpus ------------------------------------------------------------------------------ */
+/* --- The corpus ------------------------------------------------------------------------------ */
 
 static void the_corpus_is_judged_right(void **state) {
     static const char *const names[] = {[AOF_READ_OK] = "ok",

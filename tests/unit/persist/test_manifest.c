@@ -126,7 +126,7 @@ static void a_rewrite_turns_files_into_history(void **state) {
     manifest_free(&copy);
 }
 
-/* --- hostile bytes: tests/corpus/manifest holds them by hand, the rest is made of these --------- */
+/* --- Hostile bytes: tests/corpus/manifest holds them by hand, the rest is made of these ------ */
 
 #define ROUNDS 20000
 #define TEXT_MAX 8192

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* --- Writing files by hand --------------------------------------------------------------------- */
+/* --- Writing files by hand ------------------------------------------------------------------- */
 
 static struct writer out;
 
@@ -56,7 +56,7 @@ static void block(const char *name, unsigned type, const void *p, size_t n) {
     bytes(p, n);
 }
 
-/* --- Ziplists and zipmaps ---------------------------------------------------------------------- */
+/* --- Ziplists and zipmaps -------------------------------------------------------------------- */
 
 static uint8_t zip[4096];
 static size_t zip_len, zip_last, zip_count;
@@ -262,7 +262,7 @@ static void old_strings_lists_and_sets_load(void **state) {
     assert_int_equal(set_count(get("s")), 2);
 }
 
-/* --- The frame --------------------------------------------------------------------------------- */
+/* --- The frame ------------------------------------------------------------------------------- */
 
 static void opcodes(void **state) {
     (void)state;
@@ -369,7 +369,7 @@ static void invalid_ziplists_are_refused(void **state) {
     }
 }
 
-/* --- Round trips ------------------------------------------------------------------------------- */
+/* --- Round trips ----------------------------------------------------------------------------- */
 
 static void round_trips(void **state) {
     (void)state;
@@ -441,7 +441,7 @@ static void encodings_follow_the_options(void **state) {
     free((char *)again.ptr);
 }
 
-/* --- Files ------------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static void a_file_is_replaced_or_stays(void **state) {
     (void)state;

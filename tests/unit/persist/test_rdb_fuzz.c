@@ -108,7 +108,7 @@ static void payloads(void **state) {
     }
 }
 
-/* --- What only old servers wrote --------------------------------------------------------------- */
+/* --- What only old servers wrote ------------------------------------------------------------- */
 
 /* A ziplist or zipmap of n entries in ascending order, as a payload of a type that has one. Returns its length. */
 static size_t old_payload(uint8_t *to, bool zipmap) {

@@ -26,7 +26,7 @@
 
 extern const struct module cron_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -76,7 +76,7 @@ void client_limit_output(struct client *c) {
     looked[c - clients]++;
 }
 
-/* --- ticks ----------------------------------------------------------------------------------- */
+/* --- Ticks ----------------------------------------------------------------------------------- */
 
 static int ticks;
 
@@ -132,7 +132,7 @@ static void tick(void) {
     buf_free(&done);
 }
 
-/* --- clients --------------------------------------------------------------------------------- */
+/* --- Clients --------------------------------------------------------------------------------- */
 
 static int sum(const int *counts) {
     int n = 0;
@@ -233,7 +233,7 @@ static void buffers_in_use_are_noted(void **state) {
     conn_metrics.output_bytes = 0;
 }
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* --- Turns ----------------------------------------------------------------------------------- */
 
 static void set_key(const char *name, int64_t deadline_ms) {
     struct key key = key_of(slice_cstr(name));

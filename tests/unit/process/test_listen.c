@@ -30,7 +30,7 @@
 
 extern const struct module listen_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 enum { MANY = 3 * LISTEN_BURST };
 static int accepted[MANY];
@@ -51,7 +51,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
 }
 bool client_needs_password;
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static char unix_path[64];
 static int port, other_port, first_fd;
@@ -118,7 +118,7 @@ static void expect_description(const char *expected) {
     buf_free(&out);
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static void connections_become_clients(void **state) {
     (void)state;

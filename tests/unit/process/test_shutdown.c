@@ -26,7 +26,7 @@
 
 extern const struct module shutdown_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -119,7 +119,7 @@ static bool was_done(const char *expected) {
     return same;
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static void end_after_saving(void) {
     struct client c = {.resp = 2};

@@ -24,7 +24,7 @@
 
 #define START_MS 1700000000000
 
-/* --- the parts: two that note each call, and one without functions ---------------------------- */
+/* --- The parts: two that note each call, and one without functions --------------------------- */
 
 static struct buf calls; /* "first.forget 1; " for each call of a part */
 static bool silent;      /* the parts have nothing to describe */
@@ -89,7 +89,7 @@ static void expect_calls(const char *expected) {
     calls.len = 0;
 }
 
-/* --- a test's clients ------------------------------------------------------------------------ */
+/* --- A test's clients ------------------------------------------------------------------------ */
 
 static int ends[4];
 
@@ -124,7 +124,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 static void a_new_client(void **state) {
     (void)state;
@@ -249,7 +249,7 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
     client_clear(c, CLIENT_CLOSE_AFTER_REPLY);
 }
 
-/* --- limits on output ------------------------------------------------------------------------ */
+/* --- Limits on output ------------------------------------------------------------------------ */
 
 /* Let the client have this many unsent bytes. */
 static void leave_unsent(struct client *c, size_t bytes) {
@@ -435,7 +435,7 @@ static void messages_close_only_when_they_are_sent(void **state) {
     assert_true(is_closed(c));
 }
 
-/* --- after sending --------------------------------------------------------------------------- */
+/* --- After sending --------------------------------------------------------------------------- */
 
 static void leaving_clients_are_closed_when_all_is_sent(void **state) {
     (void)state;
@@ -465,7 +465,7 @@ static void sending_enforces_the_limit(void **state) {
     assert_true(is_closed(c));
 }
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 static void expect_line(struct client *c, struct client_executing executing, const char *expected) {
     struct buf line = {0};

@@ -184,7 +184,7 @@ static void body(struct request *r) {
 
 static void a_reset_includes_the_command_table(void **state) {
     (void)state;
-    struct command_stats *s = catalog_stats(catalog_find(SLICE("get")));
+    struct command_metrics *s = catalog_metrics(catalog_find(SLICE("get")));
     s->calls = s->failed = s->rejected = 3;
     server_metrics_reset();
     assert_int_equal(s->calls + s->failed + s->rejected, 0);

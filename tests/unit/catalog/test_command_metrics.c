@@ -1,7 +1,7 @@
 /* Percentiles of the time of calls: each is in the bucket of the exact one, which the sorted durations give. */
 #include "base/alloc.h"
 #include "base/rand.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,23 +27,23 @@ static uint64_t exact_percentile(const uint64_t *sorted, int count, int percent)
 static void percentiles_are_bounds_of_the_exact_ones(void **state) {
     (void)state;
     static uint64_t ticks[MANY];
-    struct command_stats s = {0};
-    assert_int_equal(command_stats_percentile(&s, 50), 0);
+    struct command_metrics s = {0};
+    assert_int_equal(command_metrics_percentile(&s, 50), 0);
     for (int round = 0; round < 20; round++) {
         int count = 1 + (int)rand_below(MANY);
         for (int i = 0; i < count; i++) {
             ticks[i] = rand_u64() >> (30 + rand_below(34));
-            command_stats_add(&s, ticks[i], false);
+            command_metrics_add(&s, ticks[i], false);
         }
         qsort(ticks, (size_t)count, sizeof *ticks, compare);
         for (int percent = 0; percent <= 100; percent++) {
-            uint64_t exact = exact_percentile(ticks, count, percent), bound = command_stats_percentile(&s, percent);
-            assert_int_equal(command_stats_bucket(bound), command_stats_bucket(exact));
+            uint64_t exact = exact_percentile(ticks, count, percent), bound = command_metrics_percentile(&s, percent);
+            assert_int_equal(command_metrics_bucket(bound), command_metrics_bucket(exact));
             assert_true(bound >= exact);
         }
-        command_stats_reset(&s);
+        command_metrics_reset(&s);
     }
-    alloc_put(s.histogram, COMMAND_STATS_BUCKETS * sizeof *s.histogram);
+    alloc_put(s.histogram, COMMAND_METRICS_BUCKETS * sizeof *s.histogram);
 }
 
 /* After 2^32 calls in one bucket. */
