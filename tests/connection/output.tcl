@@ -315,3 +315,44 @@ with_server {requirepass secret} {
         assert_equal PONG [r PING]
     }
 }
+
+# A sanitized server takes terabytes of addresses.
+if {[slowness] == 1 && ![attached]} {
+    with_wrapped_server "ulimit -v 600000" {enable-debug-command yes} {
+        r SADD s {*}[members 200]
+        r HSET h {*}[concat {*}[lmap m [members 200] {list $m value}]]
+        r ZADD z {*}[concat {*}[lmap m [members 200] {list 1 $m}]]
+        r RPUSH l {*}[members 200]
+        r SET noise [noise 100000000]
+
+        test "Where memory ends, so does the reply that is too large for it, and nothing else" {
+            foreach requests [list [resp_encode SRANDMEMBER s -100000000] [resp_encode HRANDFIELD h -100000000] \
+                [resp_encode ZRANDMEMBER z -100000000] [many 20 DUMP noise] \
+                [string cat [resp_encode MULTI] [many 30000 LRANGE l 0 -1] [resp_encode INCR done] [resp_encode EXEC]]] {
+                set c [client]
+                catch {$c -raw $requests}
+                catch {$c -rest}
+                assert_equal PONG [r PING]
+                $c -close
+            }
+            assert_equal 1 [r GET done]
+            assert_match "*there is no memory for its reply*" [server_log]
+        }
+
+        test "So does a value that is too large for it" {
+            set c [client]
+            set part [string repeat v 10000000]
+            catch {
+                $c -raw "*3\r\n\$3\r\nSET\r\n\$1\r\nk\r\n\$500000000\r\n"
+                for {set i 0} {$i < 50} {incr i} { $c -raw $part }
+            }
+            catch {$c -rest} rest
+            $c -close
+            assert_equal PONG [r PING]
+            assert_match "*there is no memory for * bytes of its input*" [server_log]
+            assert_equal 0 [r EXISTS k]
+            assert_error "ERR Not enough memory*" {r SETRANGE noise 500000000 x}
+            assert_equal 100000000 [r STRLEN noise]
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(KURA_LIBC_ALLOC)
 #define WITH_JEMALLOC 1
@@ -110,6 +111,37 @@ static void contents_survive_every_change_of_size(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
+#ifdef WITH_JEMALLOC
+
+static long page_faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* A copy would touch each of its 16,384 pages. */
+static void large_allocations_grow_without_a_copy(void **state) {
+    (void)state;
+    size_t have = 64 << 20;
+    char *p = alloc_get(have);
+    memset(p, 'x', have);
+    long before = page_faults();
+    p = alloc_resize(p, have, have * 2);
+    p = alloc_resize(p, have * 2, have * 4);
+    assert_true(page_faults() - before < 100);
+    assert_true(p[0] == 'x' && p[have - 1] == 'x');
+    alloc_put(p, have * 4);
+}
+
+#else
+
+static void large_allocations_grow_without_a_copy(void **state) {
+    (void)state;
+    skip(); /* it is up to libc */
+}
+
+#endif
+
 static void absurd_sizes_are_refused(void **state) {
     (void)state;
     size_t before = alloc_used();
@@ -186,6 +218,7 @@ int main(void) {
         cmocka_unit_test(count_balances),
         cmocka_unit_test(texts_are_copied),
         cmocka_unit_test(contents_survive_every_change_of_size),
+        cmocka_unit_test(large_allocations_grow_without_a_copy),
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(threads_that_end_stay_counted),
         cmocka_unit_test(peak_is_what_was_sampled),
