@@ -2,6 +2,7 @@
 #include "session/stranger.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/socket.h"
 #include "session/client.h"
 
 #define MINUTE_US INT64_C(60000000)
@@ -13,13 +14,14 @@ static const char *const warnings[STRANGERS] = {
     [STRANGER_TLS] = "A client began a TLS handshake on a port without TLS.",
 };
 
-static void report_stranger(struct client *c, enum stranger kind) {
+static void report_stranger(const struct client *c, enum stranger kind) {
     static int64_t silent_until_us[STRANGERS];
     int64_t now_us = clock_mono_us();
     if (now_us < silent_until_us[kind]) return;
     silent_until_us[kind] = now_us + MINUTE_US;
-    struct slice peer = client_peer(c);
-    log_warning("%s Connection from %.*s aborted.", warnings[kind], (int)peer.len, peer.ptr);
+    char peer[SOCKET_NAME_MAX];
+    socket_peer_name(c->conn.source.fd, peer);
+    log_warning("%s Connection from %s aborted.", warnings[kind], peer);
 }
 
 void stranger_refuse(struct client *c, enum stranger kind) {

@@ -527,7 +527,7 @@ static void large_rests_stay_where_they_are(void **state) {
             struct conn_range range;
             conn_open(&range, CONN_NO_LIMIT);
             for (int n = i ? SMALL : LARGE; n > 0; n -= 10) {
-                char line[11];
+                char line[24];
                 snprintf(line, sizeof line, "%d:%08d", wave, n);
                 say(line);
                 buf_append(&expected[i], line, 10);
