@@ -14,9 +14,9 @@
 #include "conf/config_rewrite.h"
 #include "conf/permit.h"
 #include "ds/quicklist.h"
+#include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
-#include "durable/snapshot.h"
 #include "exec/propagate.h"
 #include "net/socket.h"
 #include "persist/aof_write.h"
@@ -254,7 +254,7 @@ static void debug_reload(struct request *r) {
         }
     }
     if (!debug_may_load(c)) return;
-    if (save && !snapshot_save()) {
+    if (save && !bgsave_now()) {
         reply_error(c, "ERR");
         return;
     }

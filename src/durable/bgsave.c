@@ -77,7 +77,9 @@ static size_t count_keys(void) {
     return keys;
 }
 
+/* A child that saves is killed, since it would put an older snapshot in the place of this one. */
 bool bgsave_now(void) {
+    if (child_running() == CHILD_RDB) child_kill();
     if (!snapshot_save()) return false;
     bgsave_status.failed = false;
     if (bgsave_ended) bgsave_ended();

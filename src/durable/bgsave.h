@@ -18,7 +18,8 @@ bool bgsave_has_points(void); /* at least one save point is set */
 /* Writes must be refused: save points are set, the last save failed, and stop-writes-on-bgsave-error is set. */
 bool bgsave_stops_writes(void);
 
-/* Save at once, in this process, as SAVE does. False: that failed; logged. O(keys). */
+/* Save at once, in this process, as SAVE does; a save in the background is given up. False: that failed; logged.
+ * O(keys). */
 bool bgsave_now(void);
 /* Fork a child that saves. False: a child is running already (not logged), or the fork failed (logged). */
 bool bgsave_start(void);

@@ -3,13 +3,13 @@
 #include "exec/admit.h"
 #include "base/buf.h"
 #include "base/likely.h"
-#include "base/log.h"
 #include "catalog/catalog.h"
 #include "exec/block.h"
 #include "exec/tx.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/reply.h"
+#include "session/stranger.h"
 #include <stdio.h>
 
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
@@ -47,11 +47,7 @@ static void refuse_command(struct request *r) {
 
 static void refuse_unknown(struct request *r) {
     if (is_cross_protocol(r->argv[0])) {
-        log_warning(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
-            "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
-            "Redis instance. Connection aborted.");
-        client_kill(r->client);
+        stranger_refuse(r->client, STRANGER_HTTP);
         return;
     }
     const struct command *container = catalog_find(r->argv[0]);

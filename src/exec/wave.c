@@ -28,6 +28,7 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include "session/server_metrics.h"
+#include "session/stranger.h"
 #include "store/prefetch.h"
 #include <assert.h>
 
@@ -223,6 +224,10 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
             run_batch();
             if (c->waiter) return stop_parsing(c, parser, parser->start);
             if (!client_is_leaving(c)) refuse_protocol(c, parser);
+            return false;
+        case RESP_TLS:
+            run_batch();
+            stranger_refuse(c, STRANGER_TLS);
             return false;
         case RESP_REQUEST: break;
         }

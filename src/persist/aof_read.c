@@ -223,6 +223,7 @@ static enum aof_read_result read_command(struct reading *r) {
     resp_begin(&r->parser, r->window + r->at);
     switch (resp_parse(&r->parser, end, &limits)) {
     case RESP_MORE: return read_more(r);
+    case RESP_TLS:
     case RESP_ERROR: return report_rotten(r, "a malformed command");
     case RESP_REQUEST: break;
     }

@@ -34,11 +34,13 @@ void (*child_changed)(bool lives);
 struct kin {
     struct loop_source pipe; /* first */
     pid_t pid;
+    struct kin *next; /* of those that were killed and are not dead yet */
 };
 
 static struct {
     struct child_job job; /* its kind is CHILD_NONE without a child */
     struct kin *kin;      /* NULL without a child */
+    struct kin *killed;
     enum child_kind reserved;
 } parent;
 
@@ -169,9 +171,14 @@ static void pipe_ready(struct loop_source *source, uint32_t events) {
     end_job(&end);
 }
 
-/* A killed child is dead at last. */
+/* A killed child may be dead at last. */
 static void killed_ready(struct loop_source *source, uint32_t events) {
-    if (has_hung_up(source, events)) reap((struct kin *)source);
+    struct kin *kin = (struct kin *)source, **at = &parent.killed;
+    if (!has_hung_up(source, events)) return;
+    while (*at != kin)
+        at = &(*at)->next;
+    *at = kin->next;
+    reap(kin);
 }
 
 static struct kin *make_kin(int *writing_end) {
@@ -238,5 +245,7 @@ void child_kill(void) {
     take_reports();
     kill(end.pid, SIGKILL);
     parent.kin->pipe.ready = killed_ready;
+    parent.kin->next = parent.killed;
+    parent.killed = parent.kin;
     end_job(&end);
 }

@@ -233,6 +233,7 @@ void client_open_replies(const struct client *c, struct conn_range *range) {
 }
 
 static void report_refusal(struct client *c, enum conn_refusal refusal) {
+    if (c->conn.flags & CONN_BROKEN) return; /* that was reported */
     if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
     if (refusal == CONN_NO_MEMORY)
         log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
