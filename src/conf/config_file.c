@@ -147,9 +147,9 @@ static const char *load_words(const struct words *w) {
         values = (const char *const *)parts.at;
         count = parts.count;
     }
-    bool fine = config_set_at_start(o, values, count, &error);
+    bool ok = config_set_at_start(o, values, count, &error);
     words_free(&parts);
-    return fine ? NULL : error;
+    return ok ? NULL : error;
 }
 
 static void load_line(int number, struct slice line) {

@@ -161,9 +161,9 @@ void directive_reset(const struct option *o) {
     struct slice initial = slice_cstr(o->initial);
     const char *error;
     (directive_takes_words(o) ? words_split_blanks : words_single)(&w, initial);
-    bool fine = directive_read(o, (const char *const *)w.at, w.count, &error);
-    assert(fine && "an option's initial value is not valid");
-    (void)fine;
+    bool ok = directive_read(o, (const char *const *)w.at, w.count, &error);
+    assert(ok && "an option's initial value is not valid");
+    (void)ok;
     words_free(&w);
 }
 

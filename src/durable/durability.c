@@ -166,8 +166,8 @@ static bool before_dir(const char *path, const char **error) {
 /* Nobody else may write the files that are about to be read. What dead processes have left is in nobody's way then. */
 static void claim_files(void) {
     const char *error; /* logged */
-    bool fine = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
-    if (!fine || !snapshot_lock_start()) _exit(1);
+    bool ok = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
+    if (!ok || !snapshot_lock_start()) _exit(1);
     if (wanted || bgsave_has_points()) temp_file_sweep();
     process_before_dir = before_dir;
     process_after_dir = snapshot_lock_fit;
@@ -197,26 +197,26 @@ bool durability_reload(void) {
     aof_write_flush(true);
     started = false;
     fit_sink();
-    bool fine = loading_again();
+    bool ok = loading_again();
     started = true;
     fit_sink();
     fit_gates();
-    return fine;
+    return ok;
 }
 
 /* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
-    bool fine = true;
+    bool ok = true;
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(call_is_nested);
+        ok = aof_start(call_is_nested);
     else
         aof_stop();
     fit_sink();
     fit_gates();
-    return fine;
+    return ok;
 }
 
 /* The new policy covers bytes that are buffered already. */

@@ -137,8 +137,8 @@ static bool belongs_in_log(const struct command *command) {
 
 /* Prepare up to count requests and begin to prefetch their keys. Returns the number of those before the first one that
  * does not belong in a log. */
-static size_t prepare(struct request *requests, const struct aof_command *commands, size_t count,
-                      struct prefetch *ahead) {
+static size_t prepare_commands(struct request *requests, const struct aof_command *commands, size_t count,
+                               struct prefetch *ahead) {
     struct client *c = replayer();
     prefetch_begin(ahead);
     for (size_t i = 0; i < count; i++) {
@@ -152,7 +152,7 @@ static size_t prepare(struct request *requests, const struct aof_command *comman
 }
 
 /* For tests that need a slow load. */
-static void linger(size_t commands) {
+static void delay_load(size_t commands) {
     rdb_load_delay(commands + 1);
     loading_progress(NULL, loading.file_bytes);
 }
@@ -172,11 +172,11 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
     (void)ctx;
     for (size_t done = 0; done < count;) {
         size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
-        size_t known = prepare(requests, commands + done, some, &ahead);
+        size_t known = prepare_commands(requests, commands + done, some, &ahead);
         prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
             if (!replay(&requests[i])) return done + i;
-            if (rdb_options.key_load_delay_us) linger(done + i);
+            if (rdb_options.key_load_delay_us) delay_load(done + i);
         }
         done += known;
         if (known < some) return done;
@@ -186,9 +186,9 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
 
 static bool read_snapshot(struct rdb_read *job, const char *name) {
     loading.rdb = job;
-    bool fine = snapshot_read(job, name);
+    bool ok = snapshot_read(job, name);
     loading.rdb = NULL;
-    return fine;
+    return ok;
 }
 
 /* --- The append-only file -------------------------------------------------------------------- */
@@ -228,7 +228,7 @@ static enum aof_load load_aof(void) {
     int64_t began_us = clock_mono_us();
     enum aof_load result = aof_load(&hooks);
     if (loading.active) loading_end();
-    if (result == AOF_LOAD_FINE)
+    if (result == AOF_LOAD_OK)
         log_notice("DB loaded from append only file: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     db_metrics.dirty = 0;
     return result;
@@ -237,7 +237,7 @@ static enum aof_load load_aof(void) {
 bool loading_again(void) {
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
-    return load_aof() == AOF_LOAD_FINE;
+    return load_aof() == AOF_LOAD_OK;
 }
 
 /* --- The snapshot ---------------------------------------------------------------------------- */
@@ -254,10 +254,10 @@ enum loading_result loading_snapshot(bool merge) {
     }
     int64_t size = files_size("", name);
     loading_begin(size > 0 ? (uint64_t)size : 0);
-    bool fine = read_snapshot(&job, name);
+    bool ok = read_snapshot(&job, name);
     loading_end();
     close(job.fd);
-    if (!fine) return LOADING_BROKEN;
+    if (!ok) return LOADING_BROKEN;
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return LOADING_DONE;
 }

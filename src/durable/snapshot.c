@@ -40,12 +40,12 @@ const char *snapshot_name(void) {
 
 bool snapshot_write(const char *temporary) {
     struct rdb_write job = {.fd = -1, .progress = report_progress};
-    bool fine = rdb_write_file(&job, temporary, file_name);
-    if (fine)
+    bool ok = rdb_write_file(&job, temporary, file_name);
+    if (ok)
         log_notice("DB saved on disk");
     else
         log_warning("Write error saving DB on disk: %s", strerror(job.error));
-    return fine;
+    return ok;
 }
 
 void snapshot_saved(void) {
@@ -54,9 +54,9 @@ void snapshot_saved(void) {
 }
 
 bool snapshot_save(void) {
-    bool fine = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
+    bool ok = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
     temp_file_drop(TEMP_SNAPSHOT);
-    if (!fine) return false;
+    if (!ok) return false;
     db_metrics.dirty = 0;
     snapshot_saved();
     snapshot_metrics.saves++;

@@ -115,7 +115,7 @@ static bool watches_already(const struct watching *owner, const struct watched *
     return false;
 }
 
-static void arm(void);
+static void arm_hooks(void);
 
 void watch_add(struct watching *owner, struct db *db, const struct key *key) {
     struct watched *w = find_or_add_watched(db, key);
@@ -127,7 +127,7 @@ void watch_add(struct watching *owner, struct db *db, const struct key *key) {
     w->count++;
     owner->count++;
     total++;
-    arm();
+    arm_hooks();
 }
 
 bool watch_any_due(const struct watching *owner) {
@@ -214,7 +214,7 @@ static const struct db_hooks hooks = {.changed = watch_changed,
                                       .flushed = watch_flushed,
                                       .swapped = watch_swapped};
 
-static void arm(void) {
+static void arm_hooks(void) {
     if (armed) return;
     armed = true;
     changes_listen(CHANGES_TX, &hooks);

@@ -69,7 +69,7 @@ void conn_refuse(enum conn_refusal why) {
     fit_arena();
 }
 
-static bool refuse(enum conn_refusal why) {
+static bool refuse_rest(enum conn_refusal why) {
     conn_refuse(why);
     return false;
 }
@@ -92,12 +92,12 @@ static struct blob *larger_arena(size_t cap) {
 
 bool conn_arena_grow(size_t n) {
     if (conn_arena.refuses) return false;
-    if (n > conn_room()) return refuse(CONN_OVER_LIMIT);
+    if (n > conn_room()) return refuse_rest(CONN_OVER_LIMIT);
     size_t size = arena ? blob_size(arena) : ARENA_FIRST;
     while (size - sizeof *arena - conn_arena.len < n)
         size *= 2;
     struct blob *larger = larger_arena(size - sizeof *arena);
-    if (larger == NULL) return refuse(CONN_NO_MEMORY);
+    if (larger == NULL) return refuse_rest(CONN_NO_MEMORY);
     arena = larger;
     fit_arena();
     return true;
@@ -327,14 +327,14 @@ void conn_take_back(struct conn_range *range) {
     end_range(range);
 }
 
-static void push(struct conn *c, size_t start, size_t end, enum move how) {
+static void push_range(struct conn *c, size_t start, size_t end, enum move how) {
     if (start == end || (c->flags & CONN_BROKEN)) return;
     move_range(c, start, end, 0, how);
     queue_add(c);
 }
 
 void conn_push_copy(struct conn *c, size_t start, size_t end) {
-    push(c, start, end, MOVE_COPIES);
+    push_range(c, start, end, MOVE_COPIES);
 }
 
 /* If a chunk refers to bytes of the range, they stay, and belong to no range. */
@@ -343,7 +343,7 @@ void conn_push(struct conn *c, struct conn_range *range) {
     if (range->refusal)
         conn_break(c);
     else
-        push(c, range->start, conn_arena.len, how);
+        push_range(c, range->start, conn_arena.len, how);
     if (arena && arena->holders > 1 && how == MOVE_REFERS)
         end_range(range);
     else

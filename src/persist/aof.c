@@ -73,7 +73,7 @@ enum aof_begun aof_rewrite_begun(void) {
     return begun;
 }
 
-static void enter(enum stage next) {
+static void enter_stage(enum stage next) {
     stage = next;
     bool is_rewrite = next >= PREPARING && !only_incr;
     child_reserve(is_rewrite ? CHILD_AOF : CHILD_NONE);
@@ -104,7 +104,7 @@ static void init_job(void) {
 static void give_job(enum stage next, void (*run)(struct background_job *), void (*done)(struct background_job *)) {
     job.background = (struct background_job){.run = run, .done = done};
     background_run(&job.background);
-    enter(next);
+    enter_stage(next);
 }
 
 /* The job has saved its manifest. */
@@ -125,9 +125,9 @@ static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
 static bool write_dataset(int fd) {
     if (!aof_options.base_is_rdb) return aof_rewrite_commands(fd, aof_options.incremental_sync);
     struct rdb_write write = {.fd = fd, .flags = RDB_AOF_BASE, .progress = report_progress};
-    bool fine = rdb_write(&write);
+    bool ok = rdb_write(&write);
     errno = write.error;
-    return fine;
+    return ok;
 }
 
 /* Write a base to a new file of this name in the working directory. False: errno (logged). */
@@ -137,15 +137,15 @@ static bool write_base(const char *name) {
         log_warning("Opening the temp file for AOF rewrite in rewriteAppendOnlyFile(): %s", strerror(errno));
         return false;
     }
-    bool fine = write_dataset(fd);
+    bool ok = write_dataset(fd);
     int reason = errno;
-    if (close(fd) < 0 && fine) {
-        fine = false;
+    if (close(fd) < 0 && ok) {
+        ok = false;
         reason = errno;
     }
-    if (!fine) log_warning("Write error writing append only file on disk: %s", strerror(reason));
+    if (!ok) log_warning("Write error writing append only file on disk: %s", strerror(reason));
     errno = reason;
-    return fine;
+    return ok;
 }
 
 static const char *name_new_base(struct manifest *m) {
@@ -210,11 +210,11 @@ bool aof_exists(void) {
 static bool open_base(void) {
     if (!aof_folder_make()) return false;
     const char *base = name_new_base(&job.next), *temp = temp_file_choose(TEMP_AOF_BASE);
-    bool fine = write_base(temp) && files_rename("", temp, aof_options.dirname, base);
+    bool ok = write_base(temp) && files_rename("", temp, aof_options.dirname, base);
     int reason = errno;
     temp_file_drop(TEMP_AOF_BASE);
     errno = reason;
-    if (!fine) return false;
+    if (!ok) return false;
     log_notice("Creating AOF base file %s on server start", base);
     status.base_size = files_size(aof_options.dirname, base);
     return true;
@@ -229,15 +229,15 @@ static void begin_writing(void) {
     count_other_files();
 }
 
-static void opened(struct background_job *background) {
+static void job_opened(struct background_job *background) {
     (void)background;
-    if (job.fine && status.state == AOF_ON && aof_write_fd() < 0) {
+    if (job.ok && status.state == AOF_ON && aof_write_fd() < 0) {
         begin_writing();
-    } else if (job.fine) { /* switched off meanwhile */
+    } else if (job.ok) { /* switched off meanwhile */
         close(job.fd);
         adopt_manifest();
     }
-    enter(IDLE);
+    enter_stage(IDLE);
 }
 
 static void prepare_to_open(void) {
@@ -256,13 +256,13 @@ static void open_again(void) {
     static unsigned attempts;
     prepare_to_open();
     job.quiet = ++attempts % COMPLAIN_ATTEMPTS != 0;
-    give_job(OPENING, aof_job_open, opened);
+    give_job(OPENING, aof_job_open, job_opened);
 }
 
 static bool make_first_files(void) {
     if (!open_base()) return false;
     aof_job_open(&job.background);
-    if (job.fine) return true;
+    if (job.ok) return true;
     files_remove_later(aof_options.dirname, manifest_base(&job.next)->name);
     errno = job.error;
     return false;
@@ -271,7 +271,7 @@ static bool make_first_files(void) {
 static bool open_files(void) {
     aof_job_open(&job.background);
     errno = job.error;
-    return job.fine;
+    return job.ok;
 }
 
 /* The base of a dataset that has none is left to a rewrite, which is tried again and again. */
@@ -309,10 +309,10 @@ static bool has_history(void) {
     return false;
 }
 
-static void tidied(struct background_job *background) {
+static void job_tidied(struct background_job *background) {
     (void)background;
     adopt_manifest();
-    enter(IDLE);
+    enter_stage(IDLE);
 }
 
 void aof_remove_history(void) {
@@ -320,7 +320,7 @@ void aof_remove_history(void) {
     tidying_wanted = stage != IDLE;
     if (tidying_wanted) return; /* aof_tick() comes back to it */
     init_job();
-    give_job(TIDYING, aof_job_remove_history, tidied);
+    give_job(TIDYING, aof_job_remove_history, job_tidied);
 }
 
 /* --- The end of a rewrite -------------------------------------------------------------------- */
@@ -332,9 +332,9 @@ static void drop_temp_incr(void) {
     files_remove_later(aof_options.dirname, aof_folder_temp_incr());
 }
 
-static void count_result(bool fine) {
-    status.failures = fine ? 0 : status.failures + 1;
-    status.rewrite_failed = !fine;
+static void count_result(bool ok) {
+    status.failures = ok ? 0 : status.failures + 1;
+    status.rewrite_failed = !ok;
 }
 
 /* The rewrite is over, one way or the other. */
@@ -346,13 +346,13 @@ static void end_rewrite(void) {
         drop_temp_incr();
         status.rewrite_scheduled = true;
     }
-    enter(IDLE);
+    enter_stage(IDLE);
 }
 
-static void placed(struct background_job *background) {
+static void job_placed(struct background_job *background) {
     (void)background;
-    count_result(job.fine);
-    if (job.fine) {
+    count_result(job.ok);
+    if (job.ok) {
         adopt_manifest();
         no_base = 0;
         if (aof_write_is_open()) {
@@ -374,7 +374,7 @@ static void place_files(void) {
     name_new_base(&job.next);
     if (job.has_temp_incr) name_new_incr(&job.next);
     manifest_retire_incrs(&job.next, status.state == AOF_OFF ? 0 : 1);
-    give_job(PLACING, aof_job_place, placed);
+    give_job(PLACING, aof_job_place, job_placed);
 }
 
 static void child_ended(void *ctx, const struct child_end *end) {
@@ -403,13 +403,13 @@ static int rewrite_in_child(void *ctx) {
 
 static enum aof_begun fail_to_begin(void) {
     if (only_incr) {
-        enter(IDLE); /* aof_tick() tries again */
+        enter_stage(IDLE); /* aof_tick() tries again */
         return AOF_FAILED;
     }
     count_result(false);
     status.rewrite_began_ms = 0;
     begun = AOF_FAILED;
-    enter(IDLE);
+    enter_stage(IDLE);
     return begun;
 }
 
@@ -426,7 +426,7 @@ static enum aof_begun begin_child(void) {
     log_notice("Background append only file rewriting started by pid %ld", (long)child_pid());
     status.rewrite_began_ms = clock_steady_ms();
     begun = AOF_BEGUN;
-    enter(WRITING);
+    enter_stage(WRITING);
     return begun;
 }
 
@@ -447,18 +447,18 @@ static bool open_temp_incr(void) {
 /* The manifest names the next increment, and all before it is on disk. */
 /* The file was switched off meanwhile, so this is no failure of the rewrite. */
 static void cancel_rewrite(void) {
-    if (job.fine) close(job.fd);
+    if (job.ok) close(job.fd);
     if (!only_incr) begun = AOF_FAILED;
     end_rewrite();
 }
 
 /* The manifest names the next increment, and all before it is on disk. */
-static void switched(struct background_job *background) {
+static void job_switched(struct background_job *background) {
     (void)background;
-    if (job.fine) adopt_manifest();
+    if (job.ok) adopt_manifest();
     if (status.state != AOF_ON) {
         cancel_rewrite();
-    } else if (!job.fine) {
+    } else if (!job.ok) {
         aof_write_release();
         fail_to_begin();
     } else {
@@ -467,7 +467,7 @@ static void switched(struct background_job *background) {
         count_other_files();
         incr_wanted = false;
         if (only_incr)
-            enter(IDLE);
+            enter_stage(IDLE);
         else
             begin_child();
         aof_fit_increment(); /* the option may have changed again meanwhile */
@@ -477,44 +477,44 @@ static void switched(struct background_job *background) {
 static void switch_files(void) {
     aof_write_hold();
     job.log_fd = aof_write_is_synced() ? -1 : aof_write_fd();
-    give_job(SWITCHING, aof_job_switch, switched);
+    give_job(SWITCHING, aof_job_switch, job_switched);
 }
 
-static void prepared(struct background_job *background) {
+static void job_prepared(struct background_job *background) {
     (void)background;
     bool is_on = status.state == AOF_ON && aof_write_fd() >= 0;
-    if (job.fine && is_on && aof_write_flush(true)) {
+    if (job.ok && is_on && aof_write_flush(true)) {
         switch_files();
         return;
     }
-    if (job.fine) files_remove_later(aof_options.dirname, manifest_last_incr(&job.next)->name);
+    if (job.ok) files_remove_later(aof_options.dirname, manifest_last_incr(&job.next)->name);
     if (!is_on) {
         cancel_rewrite();
         return;
     }
-    if (job.fine) close(job.fd);
+    if (job.ok) close(job.fd);
     fail_to_begin();
 }
 
-static void prepare(void) {
+static void prepare_increment(void) {
     init_job();
     name_new_incr(&job.next);
     job.log_fd = aof_write_fd();
-    give_job(PREPARING, aof_job_prepare, prepared);
+    give_job(PREPARING, aof_job_prepare, job_prepared);
 }
 
 static enum aof_begun prepare_rewrite(void) {
     if (aof_write_fd() < 0) return fail_to_begin();
     begun = AOF_BEGINS;
     status.rewrite_began_ms = clock_steady_ms();
-    prepare();
+    prepare_increment();
     return begun;
 }
 
 static void prepare_incr(void) {
     only_incr = true;
     opened_ms = clock_mono_us() / 1000;
-    prepare();
+    prepare_increment();
 }
 
 void aof_fit_increment(void) {

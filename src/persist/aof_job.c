@@ -33,9 +33,9 @@ static void discard(const struct aof_job *j, const char *name) {
     errno = reason;
 }
 
-static void finish(struct aof_job *j, bool fine) {
-    j->error = fine ? 0 : errno;
-    j->fine = fine;
+static void finish(struct aof_job *j, bool ok) {
+    j->error = ok ? 0 : errno;
+    j->ok = ok;
 }
 
 static bool sync_log(const struct aof_job *j) {
@@ -76,9 +76,9 @@ void aof_job_open(struct background_job *background) {
     struct aof_job *j = job_of(background);
     bool is_there = strcmp(last_name(&j->former), last_name(&j->next)) == 0;
     j->fd = -1;
-    bool fine = aof_load_cut_owed(j->quiet) && (is_there ? open_incr(j, 0) : make_and_name_incr(j));
-    if (!fine) close_incr(j);
-    finish(j, fine);
+    bool ok = aof_load_cut_owed(j->quiet) && (is_there ? open_incr(j, 0) : make_and_name_incr(j));
+    if (!ok) close_incr(j);
+    finish(j, ok);
 }
 
 /* --- The next increment ---------------------------------------------------------------------- */
@@ -86,18 +86,18 @@ void aof_job_open(struct background_job *background) {
 void aof_job_prepare(struct background_job *background) {
     struct aof_job *j = job_of(background);
     j->fd = -1;
-    bool fine = make_incr(j) && sync_log(j) && manifest_prepare(aof_options.dirname, aof_folder_manifest(), &j->next);
-    if (!fine && j->fd >= 0) files_remove_later(aof_options.dirname, last_name(&j->next));
-    if (!fine) close_incr(j);
-    finish(j, fine);
+    bool ok = make_incr(j) && sync_log(j) && manifest_prepare(aof_options.dirname, aof_folder_manifest(), &j->next);
+    if (!ok && j->fd >= 0) files_remove_later(aof_options.dirname, last_name(&j->next));
+    if (!ok) close_incr(j);
+    finish(j, ok);
 }
 
 void aof_job_switch(struct background_job *background) {
     struct aof_job *j = job_of(background);
-    bool fine = sync_log(j) && manifest_commit(aof_options.dirname, aof_folder_manifest());
-    if (!fine) discard(j, last_name(&j->next));
-    if (!fine) close_incr(j);
-    finish(j, fine);
+    bool ok = sync_log(j) && manifest_commit(aof_options.dirname, aof_folder_manifest());
+    if (!ok) discard(j, last_name(&j->next));
+    if (!ok) close_incr(j);
+    finish(j, ok);
 }
 
 /* --- The end of a rewrite -------------------------------------------------------------------- */
@@ -144,9 +144,9 @@ void aof_job_place(struct background_job *background) {
         finish(j, false);
         return;
     }
-    bool fine = rename_incr(j) && aof_folder_sync() && aof_folder_save(&j->next);
-    finish(j, fine);
-    if (fine) {
+    bool ok = rename_incr(j) && aof_folder_sync() && aof_folder_save(&j->next);
+    finish(j, ok);
+    if (ok) {
         remove_history(j);
         return;
     }

@@ -16,7 +16,7 @@ struct aof_job {
     bool keep_history;
     bool quiet; /* aof_job_open(): do not log why it fails */
     /* Results. */
-    bool fine;       /* else `error`, and all is as it was (logged) */
+    bool ok;         /* else `error`, and all is as it was (logged) */
     int error;       /* errno */
     int fd;          /* of the increment that `next` names last; the caller owns it */
     int64_t fd_size; /* its bytes */

@@ -176,7 +176,7 @@ enum aof_load aof_load_files(const struct manifest *m, const struct aof_load_hoo
     if (hooks->sized) hooks->sized(hooks->reader.ctx, (uint64_t)total);
     if (!load_type(m, MANIFEST_BASE, &left, hooks) || !load_type(m, MANIFEST_INCR, &left, hooks))
         return AOF_LOAD_FAILED;
-    return AOF_LOAD_FINE;
+    return AOF_LOAD_OK;
 }
 
 bool aof_load_fits(bool framed) {

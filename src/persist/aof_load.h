@@ -17,7 +17,7 @@ extern struct aof_options aof_options;
 
 enum aof_load {
     AOF_LOAD_NOTHING, /* there are no files, or all are empty */
-    AOF_LOAD_FINE,
+    AOF_LOAD_OK,
     AOF_LOAD_FAILED, /* logged */
 };
 struct aof_load_hooks {

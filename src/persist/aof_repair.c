@@ -19,18 +19,18 @@
 /* Copy the bytes from `at` up to `end`, or up to the end of the file. */
 static bool copy_range(int from, uint64_t at, uint64_t end, int to) {
     char *block = alloc_get(BLOCK);
-    bool fine = true, more = at < end;
-    while (fine && more) {
+    bool ok = true, more = at < end;
+    while (ok && more) {
         ssize_t n = pread(from, block, end - at < BLOCK ? (size_t)(end - at) : BLOCK, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
-        fine = n >= 0 && files_write_all(to, block, (size_t)n);
+        ok = n >= 0 && files_write_all(to, block, (size_t)n);
         at += n > 0 ? (uint64_t)n : 0;
         more = n > 0 && at < end;
     }
     int reason = errno;
     alloc_put(block, BLOCK);
     errno = reason;
-    return fine;
+    return ok;
 }
 
 static void close_both(int a, int b) {
@@ -54,19 +54,19 @@ static int create_aside(const char *dir, const char *name, uint64_t at, char asi
 static bool put_aside(const char *dir, const char *name, int from, uint64_t at, uint64_t end,
                       char aside[AOF_REPAIR_NAME]) {
     int to = create_aside(dir, name, at, aside);
-    bool fine = to >= 0 && copy_range(from, at, end, to) && fsync(to) == 0 && files_sync_dir(dir);
+    bool ok = to >= 0 && copy_range(from, at, end, to) && fsync(to) == 0 && files_sync_dir(dir);
     close_both(to, -1);
-    if (to >= 0 && !fine) files_remove_later(dir, aside);
-    return fine;
+    if (to >= 0 && !ok) files_remove_later(dir, aside);
+    return ok;
 }
 
 bool aof_repair_cut(const char *dir, const char *name, uint64_t good, char aside[AOF_REPAIR_NAME]) {
     int fd = files_open(dir, name, O_RDWR);
     aside[0] = '\0';
-    bool fine = fd >= 0 && put_aside(dir, name, fd, good, UINT64_MAX, aside) && ftruncate(fd, (off_t)good) == 0 &&
-                fsync(fd) == 0;
+    bool ok = fd >= 0 && put_aside(dir, name, fd, good, UINT64_MAX, aside) && ftruncate(fd, (off_t)good) == 0 &&
+              fsync(fd) == 0;
     close_both(fd, -1);
-    return fine;
+    return ok;
 }
 
 /* --- A part of the middle -------------------------------------------------------------------- */
@@ -121,9 +121,9 @@ bool aof_repair_cut_out(const char *dir, const char *name, uint64_t good, uint64
     files_remove_later(dir, temp); /* an earlier repair may have been interrupted */
     int new = old < 0 ? -1 : files_open(dir, temp, O_WRONLY | O_CREAT | O_EXCL);
     *db = old < 0 ? -1 : (int)last_database(old, good, from);
-    bool fine = new >= 0 && put_aside(dir, name, old, good, from, aside) && write_rest(old, good, from, *db, new) &&
-                files_rename(dir, temp, dir, name) && files_sync_dir(dir);
+    bool ok = new >= 0 && put_aside(dir, name, old, good, from, aside) && write_rest(old, good, from, *db, new) &&
+              files_rename(dir, temp, dir, name) && files_sync_dir(dir);
     close_both(old, new);
-    if (new >= 0 && !fine) files_remove_later(dir, temp);
-    return fine;
+    if (new >= 0 && !ok) files_remove_later(dir, temp);
+    return ok;
 }

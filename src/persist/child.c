@@ -31,16 +31,16 @@ void (*child_inside)(enum child_kind kind);
 void (*child_changed)(bool lives);
 
 /* The reading end of a pipe, and the process that has the other end. */
-struct kin {
+struct forked {
     struct loop_source pipe; /* first */
     pid_t pid;
-    struct kin *next; /* of those that were killed and are not dead yet */
+    struct forked *next; /* of those that were killed and are not dead yet */
 };
 
 static struct {
-    struct child_job job; /* its kind is CHILD_NONE without a child */
-    struct kin *kin;      /* NULL without a child */
-    struct kin *killed;
+    struct child_job job;  /* its kind is CHILD_NONE without a child */
+    struct forked *forked; /* NULL without a child */
+    struct forked *killed;
     enum child_kind reserved;
 } parent;
 
@@ -122,7 +122,7 @@ static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent
 
 static void take_reports(void) {
     struct report report;
-    while (read(parent.kin->pipe.fd, &report, sizeof report) == sizeof report) {
+    while (read(parent.forked->pipe.fd, &report, sizeof report) == sizeof report) {
         child_metrics.keys_done = report.keys_done;
         child_metrics.cow_bytes = report.cow_bytes;
         child_metrics.cow_us = clock_mono_us();
@@ -130,18 +130,18 @@ static void take_reports(void) {
     }
 }
 
-static void free_kin(struct kin *kin) {
-    loop_remove(&kin->pipe);
-    close(kin->pipe.fd);
-    alloc_put(kin, sizeof *kin);
+static void free_forked(struct forked *forked) {
+    loop_remove(&forked->pipe);
+    close(forked->pipe.fd);
+    alloc_put(forked, sizeof *forked);
 }
 
 /* The pipe has closed, so the process is a zombie, or about to be one. */
-static int reap(struct kin *kin) {
+static int reap_child(struct forked *forked) {
     int status = 0;
-    while (waitpid(kin->pid, &status, 0) < 0 && errno == EINTR) {
+    while (waitpid(forked->pid, &status, 0) < 0 && errno == EINTR) {
     }
-    free_kin(kin);
+    free_forked(forked);
     return status;
 }
 
@@ -151,7 +151,7 @@ static void end_job(const struct child_end *end) {
     child_metrics.last_cow_bytes[job.kind] = child_metrics.cow_bytes;
     child_metrics.keys_done = child_metrics.keys_total = child_metrics.cow_bytes = child_metrics.cow_peak = 0;
     parent.job.kind = CHILD_NONE;
-    parent.kin = NULL;
+    parent.forked = NULL;
     job.done(job.ctx, end);
     if (child_changed && parent.job.kind == CHILD_NONE) child_changed(false); /* done() may fork again */
 }
@@ -162,10 +162,10 @@ static bool has_hung_up(struct loop_source *pipe, uint32_t events) {
 }
 
 static void pipe_ready(struct loop_source *source, uint32_t events) {
-    struct child_end end = {.pid = parent.kin->pid};
+    struct child_end end = {.pid = parent.forked->pid};
     take_reports();
     if (!has_hung_up(source, events)) return;
-    int status = reap(parent.kin);
+    int status = reap_child(parent.forked);
     end.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     end_job(&end);
@@ -173,25 +173,25 @@ static void pipe_ready(struct loop_source *source, uint32_t events) {
 
 /* A killed child may be dead at last. */
 static void killed_ready(struct loop_source *source, uint32_t events) {
-    struct kin *kin = (struct kin *)source, **at = &parent.killed;
+    struct forked *forked = (struct forked *)source, **at = &parent.killed;
     if (!has_hung_up(source, events)) return;
-    while (*at != kin)
+    while (*at != forked)
         at = &(*at)->next;
-    *at = kin->next;
-    reap(kin);
+    *at = forked->next;
+    reap_child(forked);
 }
 
-static struct kin *make_kin(int *writing_end) {
+static struct forked *make_forked(int *writing_end) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return NULL;
-    struct kin *kin = alloc_get(sizeof *kin);
-    kin->pipe = (struct loop_source){.fd = ends[0], .ready = pipe_ready};
-    kin->pid = -1;
+    struct forked *forked = alloc_get(sizeof *forked);
+    forked->pipe = (struct loop_source){.fd = ends[0], .ready = pipe_ready};
+    forked->pid = -1;
     *writing_end = ends[1];
-    if (loop_add(&kin->pipe, LOOP_READ)) return kin;
+    if (loop_add(&forked->pipe, LOOP_READ)) return forked;
     close(ends[0]);
     close(ends[1]);
-    alloc_put(kin, sizeof *kin);
+    alloc_put(forked, sizeof *forked);
     return NULL;
 }
 
@@ -205,16 +205,16 @@ bool child_start(const struct child_job *job) {
         errno = EEXIST;
         return false;
     }
-    struct kin *kin = make_kin(&writing_end);
-    if (!kin) return false;
+    struct forked *forked = make_forked(&writing_end);
+    if (!forked) return false;
     pid_t self = getpid();
     int64_t began_us = clock_mono_us();
-    kin->pid = fork();
-    if (kin->pid == 0) be_child(job, writing_end, self);
+    forked->pid = fork();
+    if (forked->pid == 0) be_child(job, writing_end, self);
     int reason = errno;
     close(writing_end);
-    if (kin->pid < 0) {
-        free_kin(kin);
+    if (forked->pid < 0) {
+        free_forked(forked);
         errno = reason;
         return false;
     }
@@ -222,7 +222,7 @@ bool child_start(const struct child_job *job) {
     child_metrics.forks++;
     child_metrics.keys_total = job->keys;
     parent.job = *job;
-    parent.kin = kin;
+    parent.forked = forked;
     if (child_changed) child_changed(true);
     return true;
 }
@@ -236,16 +236,16 @@ void child_reserve(enum child_kind kind) {
 }
 
 pid_t child_pid(void) {
-    return parent.kin ? parent.kin->pid : -1;
+    return parent.forked ? parent.forked->pid : -1;
 }
 
 void child_kill(void) {
     if (parent.job.kind == CHILD_NONE) return;
-    struct child_end end = {.pid = parent.kin->pid, .status = 1, .signal = SIGUSR1};
+    struct child_end end = {.pid = parent.forked->pid, .status = 1, .signal = SIGUSR1};
     take_reports();
     kill(end.pid, SIGKILL);
-    parent.kin->pipe.ready = killed_ready;
-    parent.kin->next = parent.killed;
-    parent.killed = parent.kin;
+    parent.forked->pipe.ready = killed_ready;
+    parent.forked->next = parent.killed;
+    parent.killed = parent.forked;
     end_job(&end);
 }

@@ -55,11 +55,11 @@ static bool is_unknown(int reason) {
 bool files_sync_dir(const char *dir) {
     int fd = open(dir && dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = fsync(fd) == 0 || is_unknown(errno);
+    bool ok = fsync(fd) == 0 || is_unknown(errno);
     int reason = errno;
     close(fd);
     errno = reason;
-    return fine;
+    return ok;
 }
 
 /* The kernel frees the blocks of a removed file when its last descriptor is closed. */

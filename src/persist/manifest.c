@@ -234,17 +234,17 @@ enum manifest_load manifest_load(const char *dir, const char *name, struct manif
     *m = (struct manifest){0};
     int fd = files_open(dir, name, O_RDONLY);
     if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? MANIFEST_ABSENT : MANIFEST_UNREADABLE;
-    bool fine = files_read_all(fd, &text);
+    bool ok = files_read_all(fd, &text);
     int reason = errno;
     close(fd);
-    if (fine)
-        fine = manifest_parse(buf_slice(&text), m, error);
+    if (ok)
+        ok = manifest_parse(buf_slice(&text), m, error);
     else {
         *error = (struct manifest_error){.text = "Read AOF manifest failed"};
         errno = reason;
     }
     buf_free(&text);
-    return fine ? MANIFEST_LOADED : MANIFEST_WRONG;
+    return ok ? MANIFEST_LOADED : MANIFEST_WRONG;
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */
@@ -291,20 +291,20 @@ bool manifest_prepare(const char *dir, const char *name, const struct manifest *
     struct buf text = {0}, temp = {0};
     manifest_print(m, &text);
     int fd = files_open(dir, temp_name(name, &temp), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-    bool fine = fd >= 0 && files_write_all(fd, text.data ? text.data : "", text.len) && fdatasync(fd) == 0;
-    if (!fine) log_failure(fd < 0 ? "open" : "write", name);
+    bool ok = fd >= 0 && files_write_all(fd, text.data ? text.data : "", text.len) && fdatasync(fd) == 0;
+    if (!ok) log_failure(fd < 0 ? "open" : "write", name);
     if (fd >= 0) close(fd);
     buf_free(&text);
     buf_free(&temp);
-    return fine;
+    return ok;
 }
 
 bool manifest_commit(const char *dir, const char *name) {
     struct buf temp = {0};
-    bool fine = files_rename(dir, temp_name(name, &temp), dir, name) && files_sync_dir(dir);
-    if (!fine) log_failure("replace", name);
+    bool ok = files_rename(dir, temp_name(name, &temp), dir, name) && files_sync_dir(dir);
+    if (!ok) log_failure("replace", name);
     buf_free(&temp);
-    return fine;
+    return ok;
 }
 
 bool manifest_save(const char *dir, const char *name, const struct manifest *m) {

@@ -60,7 +60,8 @@ static void put_raw(struct writer *w, const void *bytes, size_t n) {
     w->at = p + n;
 }
 
-void rdb_put_int(struct rdb_out *out, int64_t n) {
+/* As a string. */
+static void put_int(struct rdb_out *out, int64_t n) {
     struct writer *w = out->w;
     if (n != (int32_t)n) {
         char digits[NUM_I64_MAX];
@@ -134,7 +135,7 @@ void rdb_put_string(struct rdb_out *out, struct slice s) {
     enum { DIGITS = 11 }; /* bytes of the longest integer that has a short form */
     int64_t n;
     if (s.len <= DIGITS && s.len > 0 && (uint8_t)*s.ptr <= '9' && num_parse_i64(s, &n) && n == (int32_t)n) {
-        rdb_put_int(out, n);
+        put_int(out, n);
     } else {
         put_text(out, s.ptr, s.len);
     }
@@ -144,7 +145,7 @@ static void put_element(struct rdb_out *out, struct listpack_value v) {
     if (v.ptr) {
         put_text(out, v.ptr, v.len);
     } else {
-        rdb_put_int(out, v.number);
+        put_int(out, v.number);
     }
 }
 
@@ -181,7 +182,7 @@ static void put_pack(struct rdb_out *out, const struct entry *e) {
 static void put_string(struct rdb_out *out, const struct entry *e) {
     char scratch[NUM_I64_MAX];
     if (entry_encoding(e) == STRING_INT) {
-        rdb_put_int(out, entry_int(e));
+        put_int(out, entry_int(e));
     } else {
         struct slice s = string_bytes(e, scratch);
         put_text(out, s.ptr, s.len);

@@ -22,7 +22,6 @@ struct rdb_out {
 
 void rdb_put_length(struct writer *w, uint64_t n);
 void rdb_put_string(struct rdb_out *out, struct slice s);
-void rdb_put_int(struct rdb_out *out, int64_t n); /* as a string */
-unsigned rdb_type_of(const struct entry *e);      /* enum rdb_type */
+unsigned rdb_type_of(const struct entry *e); /* enum rdb_type */
 void rdb_put_value(struct rdb_out *out, const struct entry *e);
 void rdb_out_free(struct rdb_out *out); /* the scratch memory */

@@ -11,7 +11,6 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/shutdown.h"
-#include "publish/monitor.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -49,7 +48,7 @@ static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
 /* True if a soft limit is set for a class that has clients. */
 static bool has_soft_limits(void) {
     if (limits_options.output_limit[LIMITS_NORMAL].soft) return true;
-    return limits_options.output_limit[LIMITS_PUBSUB].soft && (pubsub_any() || monitor_any());
+    return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
 }
 
 /* Input and output that last are noted again and again, for the peaks of INFO. */

@@ -5,7 +5,6 @@
  *
  * Invariant: a client is in the list exactly while it has CLIENT_MONITOR; the gate is closed and the calls are listened
  * to exactly while the list is not empty. */
-#include "publish/monitor.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -62,13 +61,9 @@ static bool uses_keys_as_monitor(const struct request *r, unsigned flags) {
 static const struct gate gate = {.holds = uses_keys_as_monitor,
                                  .error = "ERR Replica can't interact with the keyspace"};
 
-bool monitor_any(void) {
-    return monitor_count > 0;
-}
-
 static void fit_listener(void) {
-    gates_set(GATES_MONITOR, monitor_any() ? &gate : NULL);
-    call_listen(CALL_MONITOR, monitor_any() ? monitor_feed : NULL);
+    gates_set(GATES_MONITOR, monitor_count ? &gate : NULL);
+    call_listen(CALL_MONITOR, monitor_count ? monitor_feed : NULL);
 }
 
 static void monitor_add(struct client *c) {

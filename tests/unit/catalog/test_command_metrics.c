@@ -49,15 +49,15 @@ static void percentiles_are_bounds_of_the_exact_ones(void **state) {
 /* After 2^32 calls in one bucket. */
 static void counters_do_not_wrap(void **state) {
     (void)state;
-    struct command_stats s = {0};
-    command_stats_add(&s, 5, false);
-    s.histogram[command_stats_bucket(5)] += UINT32_MAX;
+    struct command_metrics s = {0};
+    command_metrics_add(&s, 5, false);
+    s.histogram[command_metrics_bucket(5)] += UINT32_MAX;
     s.calls += UINT32_MAX;
-    command_stats_add(&s, 5000, false);
-    assert_int_equal(command_stats_percentile(&s, 50), 5);
-    assert_int_equal(command_stats_percentile(&s, 99.9), 5);
-    assert_int_equal(command_stats_bucket(command_stats_percentile(&s, 100)), command_stats_bucket(5000));
-    alloc_put(s.histogram, COMMAND_STATS_BUCKETS * sizeof *s.histogram);
+    command_metrics_add(&s, 5000, false);
+    assert_int_equal(command_metrics_percentile(&s, 50), 5);
+    assert_int_equal(command_metrics_percentile(&s, 99.9), 5);
+    assert_int_equal(command_metrics_bucket(command_metrics_percentile(&s, 100)), command_metrics_bucket(5000));
+    alloc_put(s.histogram, COMMAND_METRICS_BUCKETS * sizeof *s.histogram);
 }
 
 int main(int argc, char **argv) {

@@ -312,9 +312,9 @@ static bool set_line(const char *line) {
     const char *error;
     struct words w;
     assert_true(words_split(&w, slice_cstr(line)));
-    bool fine = config_set_at_start(config_find(SLICE("save")), (const char *const *)w.at, w.count, &error);
+    bool ok = config_set_at_start(config_find(SLICE("save")), (const char *const *)w.at, w.count, &error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 /* Must be the first test: later on the server has started. */

@@ -80,7 +80,7 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
 
 /* The append-only file of a test: commands as words, "|" between them. */
 static const char *aof_text = "";
-static enum aof_load aof_result = AOF_LOAD_FINE;
+static enum aof_load aof_result = AOF_LOAD_OK;
 static size_t aof_applied;
 static bool aof_is_there = true;
 struct aof_options aof_options;
@@ -286,7 +286,7 @@ static void the_log_replaces_the_dataset(void **state) {
     expect_ran("1:1 2:0 ");
     aof_result = AOF_LOAD_FAILED;
     assert_false(loading_again());
-    aof_result = AOF_LOAD_FINE;
+    aof_result = AOF_LOAD_OK;
     buf_free(&ran);
     assert_int_equal(turns + opened, 0);
 }

@@ -35,17 +35,17 @@ static void put(const char *name) {
 static bool read_back(const char *name) {
     struct rdb_read job = {.fd = open(name, O_RDONLY)};
     assert_true(job.fd >= 0);
-    bool fine = snapshot_read(&job, name);
+    bool ok = snapshot_read(&job, name);
     close(job.fd);
-    return fine;
+    return ok;
 }
 
 static bool set_name(const char *name, const char **error) {
     struct words w;
     assert_true(words_split(&w, slice_cstr(name)));
-    bool fine = config_set_at_start(config_find(SLICE("dbfilename")), (const char *const *)w.at, w.count, error);
+    bool ok = config_set_at_start(config_find(SLICE("dbfilename")), (const char *const *)w.at, w.count, error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 static bool log_has(const char *text) {

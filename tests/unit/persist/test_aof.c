@@ -108,12 +108,12 @@ static void commands_load_again(void **state) {
     aof_end();
     aof_stop();
     assert_false(aof_collects());
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 3); /* with SELECT */
     aof_open();
     append_one();
     assert_manifest(FILES("1", "1")); /* the same increment goes on */
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 5);
 }
 
@@ -133,7 +133,7 @@ static void a_rewrite_replaces_all_files(void **state) {
     worker_drain();
     assert_false(files_exists(dirname, "log.1.base.aof"));
     assert_false(files_exists(dirname, "log.1.incr.aof"));
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 2); /* SELECT, and the command that came during the rewrite */
 }
 
@@ -160,7 +160,7 @@ static void a_killed_rewrite_leaves_the_files_as_they_are(void **state) {
     append_one();
     assert_manifest("file log.1.base.aof seq 1 type b\nfile log.1.incr.aof seq 1 type i\n"
                     "file log.2.incr.aof seq 2 type i\n");
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 4);
 }
 
@@ -176,7 +176,7 @@ static void switching_on_waits_for_the_base(void **state) {
     loop_run(until_over);
     assert_int_equal(aof_status().state, AOF_ON);
     assert_manifest(FILES("2", "2"));
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 2);
 }
 
@@ -209,7 +209,7 @@ static void what_comes_during_the_switch_is_in_the_next_file(void **state) {
     assert_true(aof_write_flush(false));
     assert_true(files_size(dirname, "log.2.incr.aof") > 0);
     child_kill();
-    assert_int_equal(load(), AOF_LOAD_FINE);
+    assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 5); /* with two SELECT */
 }
 
@@ -229,7 +229,7 @@ static void switching_off_fits_any_stage(void **state) {
             loop_poll(no_turn);
         }
         append_one();
-        assert_int_equal(load(), AOF_LOAD_FINE);
+        assert_int_equal(load(), AOF_LOAD_OK);
         assert_int_equal(applied, 2);
         assert_false(aof_status().rewrite_failed);
     }

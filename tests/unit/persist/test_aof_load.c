@@ -87,7 +87,7 @@ static void files_load_in_the_order_of_the_manifest(void **state) {
     put("old", "not a log");
     assert_int_equal(
         load("file one seq 1 type i\nfile old seq 1 type h\nfile base seq 1 type b\nfile two seq 2 type i\n"),
-        AOF_LOAD_FINE);
+        AOF_LOAD_OK);
     assert_string_equal(heard, "base a one a b two b ");
     assert_int_equal(told_bytes, 4 * strlen(FIRST));
 }
@@ -112,7 +112,7 @@ static void the_torn_end_of_the_last_file_is_kept_aside(void **state) {
     (void)state;
     put("one", FIRST);
     put("two", SECOND TORN);
-    assert_int_equal(load(TWO), AOF_LOAD_FINE);
+    assert_int_equal(load(TWO), AOF_LOAD_OK);
     assert_string_equal(heard, "one a two b ");
     assert_file("two", SECOND);
     assert_file("two.20.removed", TORN);

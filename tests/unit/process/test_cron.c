@@ -10,7 +10,6 @@
 #include "net/loop.h"
 #include "process/cron.h"
 #include "process/shutdown.h"
-#include "publish/monitor.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -52,9 +51,6 @@ void shutdown_turn(void) {
 }
 bool pubsub_any(void) {
     return subscribers;
-}
-bool monitor_any(void) {
-    return false;
 }
 
 enum { CLIENTS = 1000 };

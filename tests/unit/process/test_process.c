@@ -49,9 +49,9 @@ static bool set(const char *name, const char *value) {
     const char *error;
     struct words w;
     assert_true(words_split(&w, slice_cstr(value)));
-    bool fine = config_set_at_start(config_find(slice_cstr(name)), (const char *const *)w.at, w.count, &error);
+    bool ok = config_set_at_start(config_find(slice_cstr(name)), (const char *const *)w.at, w.count, &error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 static void the_working_directory_is_an_option(void **state) {

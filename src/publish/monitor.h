@@ -1,5 +1,0 @@
-/* MONITOR: see monitor.c. */
-#pragma once
-#include <stdbool.h>
-
-bool monitor_any(void); /* a client is a monitor */
