@@ -54,7 +54,8 @@ static struct {
 
 /* --- The output arena ------------------------------------------------------------------------ */
 
-/* The arena or the open range has changed: how far may writers go? */
+/* The arena or the open range has changed: how far may writers go? A range without a limit, outside of all others,
+ * changes nothing. */
 static void fit_arena(void) {
     const struct conn_range *r = innermost;
     size_t cap = arena ? arena->cap : 0;
@@ -153,7 +154,8 @@ void conn_truncate(size_t mark) {
         blob_drop(blob);
     }
     conn_arena.len = mark;
-    if (innermost) innermost->refusal = CONN_REFUSES_NOTHING;
+    if (innermost == NULL) return;
+    innermost->refusal = CONN_REFUSES_NOTHING;
     fit_arena();
 }
 
@@ -313,13 +315,13 @@ void conn_break(struct conn *c) {
 void conn_open(struct conn_range *range, size_t limit) {
     *range = (struct conn_range){.start = conn_arena.len, .limit = limit, .outer = innermost};
     innermost = range;
-    fit_arena();
+    if (limit != CONN_NO_LIMIT || range->outer) fit_arena();
 }
 
 static void end_range(struct conn_range *range) {
     assert(innermost == range);
     innermost = range->outer;
-    fit_arena();
+    if (range->limit != CONN_NO_LIMIT || range->refusal || range->outer) fit_arena();
 }
 
 void conn_take_back(struct conn_range *range) {
