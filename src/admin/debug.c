@@ -2,6 +2,7 @@
  * run. */
 #include "admin/debug_process.h"
 #include "admin/debug_values.h"
+#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -19,9 +20,8 @@
 #include "durable/loading.h"
 #include "exec/propagate.h"
 #include "net/socket.h"
-#include "persist/aof_write.h"
-#include "persist/rdb.h"
 #include "process/cron.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/expire.h"

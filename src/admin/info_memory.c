@@ -1,6 +1,7 @@
 /* See info_memory.h. The kernel's and the allocator's figures take longer to get than all of INFO: they are read at
  * most once in SAMPLE_MS, as Redis reads them in its cron. */
 #include "admin/info_memory.h"
+#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -8,7 +9,6 @@
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "ds/wheel.h"
-#include "persist/aof_write.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "store/db.h"

@@ -1,17 +1,17 @@
 /* Uses the reader of the server, without applying the commands. --fix keeps the bytes that it cuts off in a file beside
  * the checked one, which redis-check-aof does not do. */
 #include "check/check_aof.h"
+#include "aof/aof_read.h"
+#include "aof/aof_repair.h"
+#include "aof/manifest.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/rand.h"
 #include "check/check_bar.h"
-#include "persist/aof_read.h"
-#include "persist/aof_repair.h"
-#include "persist/files.h"
-#include "persist/lock.h"
-#include "persist/manifest.h"
-#include "persist/rdb.h"
+#include "disk/files.h"
+#include "disk/lock.h"
+#include "rdb/rdb.h"
 #include "store/db.h"
 #include <errno.h>
 #include <fcntl.h>

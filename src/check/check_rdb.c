@@ -8,8 +8,8 @@
 #include "base/rand.h"
 #include "base/version.h"
 #include "check/check_bar.h"
-#include "persist/rdb_decode.h"
-#include "persist/rdb_format.h"
+#include "rdb/rdb_decode.h"
+#include "rdb/rdb_format.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "store/evict.h"
 #include <errno.h>
 

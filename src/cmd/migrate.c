@@ -14,7 +14,7 @@
 #include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/request.h"
 #include <errno.h>

@@ -8,11 +8,11 @@
 #include "base/num.h"
 #include "base/option.h"
 #include "conf/config.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "durable/snapshot_lock.h"
-#include "persist/child.h"
-#include "persist/temp_file.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>

@@ -3,9 +3,12 @@
  * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
  * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
 #include "durable/loading.h"
@@ -15,9 +18,6 @@
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/temp_file.h"
 #include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"

@@ -1,13 +1,13 @@
 /* The fields of INFO persistence, in Redis's order. */
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/report.h"
+#include "disk/child.h"
 #include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/child.h"
 #include "store/db.h"
 
 static void write_children(struct buf *out) {

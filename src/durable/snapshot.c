@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/snapshot_lock.h"
-#include "persist/child.h"
-#include "persist/rdb.h"
-#include "persist/temp_file.h"
+#include "rdb/rdb.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The snapshot: the file `dbfilename` in `dir`, in the format of persist/rdb. Reading and writing it, and the log lines
+/* The snapshot: the file `dbfilename` in `dir`, in the format of rdb/rdb. Reading and writing it, and the log lines
  * about that. */
 #pragma once
 #include <stdbool.h>

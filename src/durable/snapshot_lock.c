@@ -2,7 +2,7 @@
  * gets the lock: so a lock counts only if its file still has the name. */
 #include "durable/snapshot_lock.h"
 #include "base/log.h"
-#include "persist/lock.h"
+#include "disk/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -341,8 +341,8 @@ if {[slowness] == 1 && ![attached]} {
         test "Where memory ends, so does the reply that is too large for it, and nothing else" {
             foreach requests [list [resp_encode SRANDMEMBER s -100000000] [resp_encode HRANDFIELD h -100000000] \
                 [resp_encode ZRANDMEMBER z -100000000] [many 20 DUMP noise] \
-                [string cat [resp_encode MULTI] [many 30000 LRANGE l 0 -1] [resp_encode INCR done] \
-                    [resp_encode EXEC]]] {
+                [string cat [resp_encode MULTI] [many 30000 LRANGE l 0 -1] \
+                    [resp_encode INCR done] [resp_encode EXEC]]] {
                 set c [client]
                 catch {$c -raw $requests}
                 catch {$c -rest}

@@ -4,9 +4,9 @@
 #include "base/crc64.h"
 #include "base/log.h"
 #include "check/check_rdb.h"
-#include "persist/rdb_format.h"
+#include "rdb/rdb_format.h"
 #define LAB_DBS 16
-#include "persist/rdb_lab.h"
+#include "rdb/rdb_lab.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>

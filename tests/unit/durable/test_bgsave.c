@@ -8,12 +8,12 @@
 #include "base/words.h"
 #include "conf/config.h"
 #include "conf/directive.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "durable/snapshot_lock.h"
-#include "persist/child.h"
-#include "persist/temp_file.h"
 #include "store/db.h"
 #include <errno.h>
 #include <setjmp.h>

@@ -1,9 +1,12 @@
 /* The connections between commands and the disk: the sink is attached while the append-only file collects, writes are
  * refused while they might not survive, and the end saves what has to be saved. All files are fakes. */
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "conf/config.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
 #include "durable/durability.h"
@@ -14,9 +17,6 @@
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/temp_file.h"
 #include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"

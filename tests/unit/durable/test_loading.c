@@ -1,6 +1,7 @@
 /* Loading: commands of a log are run in order as long as they belong there, clients are kept out and served -LOADING
  * meanwhile, and a dataset that cannot be loaded ends the process. The file that is read, the wave and the end of the
  * process are fakes. */
+#include "aof/aof.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -10,10 +11,9 @@
 #include "durable/snapshot.h"
 #include "exec/wave.h"
 #include "net/loop.h"
-#include "persist/aof.h"
-#include "persist/rdb.h"
 #include "process/process.h"
 #include "process/shutdown.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"

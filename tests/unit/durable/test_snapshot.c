@@ -7,7 +7,7 @@
 #include "base/words.h"
 #include "conf/config.h"
 #include "durable/snapshot.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "store/db.h"
 #include <errno.h>
 #include <fcntl.h>
