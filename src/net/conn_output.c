@@ -19,6 +19,7 @@
 
 #define ARENA_FIRST 65536       /* bytes of a new arena */
 #define ARENA_KEEP (4 << 20)    /* an arena larger than this is freed after use */
+#define REFS_KEEP (1 << 16)     /* room for more references than this is freed after use */
 #define ARENA_REFER (1 << 20)   /* from this many bytes on a chunk refers to a part of the arena, if it is ... */
 #define ARENA_REFER_PART 4      /* ... at least a quarter: else a slow reader would keep the output of the others */
 #define CHUNK_BYTES 16384       /* the smallest chunk of copied output behind another one */
@@ -488,6 +489,11 @@ void conn_writable(struct conn *c) {
 static void arena_reset(void) {
     assert(innermost == NULL);
     conn_truncate(0);
+    if (refs.cap > REFS_KEEP) {
+        alloc_put(refs.items, refs.cap * sizeof *refs.items);
+        refs.items = NULL;
+        refs.cap = 0;
+    }
     if (arena == NULL || (arena->holders == 1 && blob_size(arena) <= ARENA_KEEP)) return;
     blob_drop(arena);
     arena = NULL;

@@ -43,8 +43,9 @@ void push_copy(struct client *to, size_t start, size_t end) {
         return;
     }
     if (unlikely(to == client_current || to == client_writing)) {
-        struct buf *bytes = &keep_for(to)->bytes;
-        if (client_may_owe(to, bytes->len + conn_range_bytes(start, end))) conn_copy(start, end, bytes);
+        const struct kept_messages *k = find_kept(to);
+        size_t bytes = (k ? k->bytes.len : 0) + conn_range_bytes(start, end);
+        if (client_may_owe(to, bytes)) conn_copy(start, end, &keep_for(to)->bytes);
         return;
     }
     conn_push_copy(&to->conn, start, end);
