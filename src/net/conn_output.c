@@ -501,6 +501,7 @@ static void arena_reset(void) {
 }
 
 void conn_flush(void (*sent)(struct conn *c)) {
+    if (queue.count == 0 && conn_arena.len == 0) return;
     for (size_t i = 0; i < queue.count; i++) { /* `sent` may close connections */
         struct conn *c = queue.items[i];
         if (c == NULL) continue;
