@@ -47,15 +47,6 @@ struct blob *blob_try_resize(struct blob *b, size_t cap) {
     return moved;
 }
 
-struct blob *blob_resize(struct blob *b, size_t cap) {
-    assert(b->holders == 1 && cap >= b->len);
-    size_t size = size_for(cap);
-    if (!size) abort();
-    b = alloc_resize(b, blob_size(b), size);
-    b->cap = size - sizeof(struct blob);
-    return b;
-}
-
 struct blob *blob_share(struct blob *b) {
     uint32_t before = __atomic_fetch_add(&b->holders, 1, __ATOMIC_RELAXED);
     assert(before > 0 && before < UINT32_MAX);
