@@ -315,6 +315,15 @@ void db_remove(struct db *db, const struct key *key, struct entry *e) {
     entry_free(db_detach(db, key, e));
 }
 
+void db_evict(struct db *db, const struct key *key, struct entry *e) {
+    struct key own = {entry_key(e), key->hash}; /* valid as long as the entry */
+    db_detach(db, &own, e);
+    db_metrics.evicted++;
+    if (db_hooks.evicted) db_hooks.evicted(db, &own);
+    db_notify(db, &own, DB_EVICTED, "evicted");
+    entry_free(e);
+}
+
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     struct entry *to = entry_new(key->name, entry_type(e), entry_encoding(e), e->value_len, entry_deadline_ms(e));
     memcpy(entry_value(to), entry_value(e), e->value_len);
