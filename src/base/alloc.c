@@ -102,6 +102,10 @@ size_t alloc_used(void) {
     return sum > 0 ? (size_t)sum : 0; /* below 0: a free was seen before its allocation */
 }
 
+int64_t alloc_balance(void) {
+    return my_cell ? __atomic_load_n(&my_cell->live, __ATOMIC_RELAXED) : 0;
+}
+
 static size_t peak_bytes;
 
 void alloc_sample_peak(void) {

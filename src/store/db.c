@@ -382,6 +382,15 @@ static void free_remains(void *arg) {
     alloc_put(r, sizeof *r);
 }
 
+/* Estimated from some keys. */
+static size_t remains_bytes(const struct remains *r) {
+    size_t bytes = 0;
+    for (int i = 0; i < VALUE_SAMPLES && r->keys.count > 0; i++)
+        bytes += entry_memory(table_random(&r->keys), VALUE_SAMPLES);
+    bytes = (size_t)((double)bytes / VALUE_SAMPLES * (double)r->keys.count);
+    return sizeof *r + table_memory(&r->keys) + (r->wheel ? wheel_memory(r->wheel) : 0) + bytes;
+}
+
 static void empty_db(struct db *db, bool in_background) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
@@ -391,7 +400,7 @@ static void empty_db(struct db *db, bool in_background) {
     table_init(&db->keys, &keyspace);
     if (in_background) {
         entry_lazyfreed += keys;
-        worker_submit(free_remains, r);
+        worker_submit_free(free_remains, r, remains_bytes(r));
     } else {
         free_remains(r);
     }
