@@ -69,7 +69,7 @@ static void reply_parts(struct client *c, const struct info_memory *m) {
     reply_size(c, "clients.slaves", 0);
     reply_size(c, "clients.normal", m->clients);
     reply_size(c, "cluster.links", 0);
-    reply_size(c, "aof.buffer", 0);
+    reply_size(c, "aof.buffer", m->aof_buffer);
     reply_size(c, "lua.caches", 0);
     reply_size(c, "functions.caches", 0);
 }
@@ -98,7 +98,7 @@ static void reply_heap(struct client *c, const struct info_memory *m) {
 void memory_stats_command(struct request *r) {
     struct client *c = r->client;
     struct info_memory m;
-    info_memory_read(&m);
+    info_memory_read(&m, 0);
     size_t databases, keys = count_keys(NULL, &databases);
     reply_map(c, 27 + databases);
     reply_parts(c, &m);
@@ -156,7 +156,7 @@ static const struct symptom {
 void memory_stats_doctor(struct request *r) {
     struct info_memory m;
     struct buf text = {0};
-    info_memory_read(&m);
+    info_memory_read(&m, 0);
     if (m.used < LITTLE_BYTES) {
         buf_append_cstr(&text, "There is too little data to judge by: less than 5 MB is in use.\n");
     } else {

@@ -52,6 +52,7 @@ static atomic_int sync_errno;     /* of the last one that is done */
 struct aof_write_metrics aof_write_metrics(void) {
     return (struct aof_write_metrics){.file_bytes = out.bytes,
                                       .buffered = out.waiting.len,
+                                      .buffer_bytes = out.waiting.cap,
                                       .delayed_syncs = out.delayed_syncs,
                                       .pending_syncs = atomic_load(&pending_syncs),
                                       .write_errno = out.write_errno,

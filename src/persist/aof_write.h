@@ -25,6 +25,7 @@ extern struct aof_write_options aof_write_options;
 struct aof_write_metrics {
     int64_t file_bytes;     /* of the open file */
     size_t buffered;        /* bytes to be written */
+    size_t buffer_bytes;    /* memory of the buffer that holds them */
     uint64_t delayed_syncs; /* syncs that were due while the previous one was still running */
     unsigned pending_syncs; /* given to the worker and not done */
     int write_errno;        /* of the last write; 0: it succeeded */

@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
 #include <errno.h>
@@ -70,7 +71,8 @@ static void admit(int fd) {
         refuse(fd, denied);
         return;
     }
-    client_new(fd, wave_ready);
+    struct client *c = client_new(fd, wave_ready);
+    if (c) client_evict_weigh(c);
 }
 
 static bool out_of_resources(int reason) {

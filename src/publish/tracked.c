@@ -8,7 +8,7 @@
 #define SET_MIN 4                    /* slots of the smallest set; a power of two */
 #define CLEAR_AT_ONCE 1000           /* tables with more keys are freed by the background thread */
 
-#define SAMPLES 32                   /* keys from which the bytes of such a table are estimated */
+#define SAMPLES 32 /* keys from which the bytes of such a table are estimated */
 
 struct tracked {
     uint64_t holders; /* an id, or a set with SET_FLAG */

@@ -14,6 +14,7 @@ static struct kept {
 } * kept;
 static size_t kept_count, kept_cap;
 bool push_kept;
+size_t push_kept_bytes;
 
 static struct kept *find_kept(const struct client *c) {
     for (size_t i = 0; i < kept_count; i++)
@@ -31,6 +32,7 @@ static struct kept *keep_for(struct client *c) {
 }
 
 static void drop_kept(struct kept *k) {
+    push_kept_bytes -= k->bytes.cap;
     buf_free(&k->bytes);
     *k = kept[--kept_count];
     push_kept = kept_count > 0;
@@ -44,7 +46,9 @@ void push_copy(struct client *to, size_t start, size_t end) {
     }
     if (unlikely(to == client_current || to == client_writing)) {
         struct buf *bytes = &keep_for(to)->bytes;
+        push_kept_bytes -= bytes->cap;
         if (client_may_owe(to, bytes->len + conn_range_bytes(start, end))) conn_copy(start, end, bytes);
+        push_kept_bytes += bytes->cap;
         return;
     }
     conn_push_copy(&to->conn, start, end);

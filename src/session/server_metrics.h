@@ -10,6 +10,7 @@ struct server_metrics {
     uint64_t commands, errors;  /* that were called; error replies */
     uint64_t turns, turn_ticks; /* of the loop, and the time they took: clock_ticks() */
     uint64_t protocol_disconnects, query_limit_disconnects, output_limit_disconnects;
+    uint64_t evicted_clients; /* closed because all clients together took too much memory */
 };
 extern struct server_metrics server_metrics;
 
