@@ -17,14 +17,16 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "base/worker.h"
-#include "catalog/command_row.h"
 #include "conf/config.h"
 #include "exec/call.h"
 #include "net/conn.h"
 #include "persist/aof_write.h"
+#include "session/client.h"
 #include "session/client_evict.h"
 #include "session/gates.h"
 #include "session/push.h"
+#include "session/request.h"
+#include "store/evict.h"
 #include "store/evict_pool.h"
 #include "store/expire.h"
 #include <math.h>
@@ -131,10 +133,18 @@ static void fit_pressure(int64_t over) {
     if (on != pressure.on || age_ms >= PRESSURE_EVERY_MS || age_ms < 0) tell_pressure(on);
 }
 
+/* An arena that large replies have made large goes before any key does. */
+static void begin_turn(void) {
+    turn.messages = 0;
+    turn.arena_bytes = conn_arena_bytes();
+    if (bytes_over() <= 0) return;
+    conn_arena_shrink();
+    turn.arena_bytes = conn_arena_bytes();
+}
+
 bool memory_turn(void) {
     if (likely(memory_options.limit == 0)) return false;
-    turn.arena_bytes = conn_arena_bytes();
-    turn.messages = 0;
+    begin_turn();
     int64_t over = bytes_over();
     fit_pressure(over);
     bool evicts = over > 0 && may_evict();
@@ -148,8 +158,15 @@ bool memory_turn(void) {
 
 /* --- the gate -------------------------------------------------------------------------------- */
 
+/* Bytes of the request that do not speak against it: if any key may be evicted, a value that is too large is stored, and
+ * is a victim next. Else the limit would be exceeded for good. */
+static int64_t own_bytes(const struct request *r) {
+    bool may_go = evict_policy_evicts() && !evict_is_volatile();
+    return may_go ? (int64_t)conn_input_memory(&r->client->conn) : 0;
+}
+
 /* There is an excess. What has grown since the last check is paid for twice. */
-static __attribute__((noinline)) bool must_refuse(unsigned flags) {
+static __attribute__((noinline)) bool must_refuse(const struct request *r, unsigned flags) {
     int64_t over = bytes_over(), grown = over - excess.bytes;
     bool evicts = over > 0 && may_evict();
     if (evicts && !pressure.on) tell_pressure(true);
@@ -158,12 +175,11 @@ static __attribute__((noinline)) bool must_refuse(unsigned flags) {
         over = bytes_over();
     }
     note_excess(over);
-    return evicts && over > 0 && excess.stuck && (flags & CMD_DENYOOM);
+    return evicts && excess.stuck && (flags & CMD_DENYOOM) && over > own_bytes(r);
 }
 
 static bool memory_stops(const struct request *r, unsigned flags) {
-    (void)r;
-    if (unlikely(used_bytes() > memory_options.limit)) return must_refuse(flags);
+    if (unlikely(used_bytes() > memory_options.limit)) return must_refuse(r, flags);
     if (unlikely(excess.since_us)) end_excess();
     return false;
 }
