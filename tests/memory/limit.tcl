@@ -519,13 +519,11 @@ with_server {notify-keyspace-events KEe} {
         r SET k [string repeat x 10000] EX 1000
         $c GET k
         set_limit 3000
-        $c -send SET n [string repeat x 12000]
-        $c -send PING
-        $c -send SET n 1 ;# its own change: it is not told
-        $c -send GET k
+        set commands [list [list SET n [string repeat x 12000]] PING {SET n 1} {GET k}]
+        $c -raw [join [lmap command $commands {resp_encode {*}$command}] ""]
         set replies {}
         for {set i 0} {$i < 5} {incr i} { lappend replies [$c -read] }
-        assert_equal {OK PONG {invalidate k} OK (nil)} $replies
+        assert_equal {OK PONG {invalidate k} OK (nil)} $replies ;# of n, its own change, it is not told
         assert_equal 1 [evicted]
     }
 
