@@ -103,7 +103,9 @@ size_t alloc_used(void) {
 }
 
 int64_t alloc_balance(void) {
-    return my_cell ? __atomic_load_n(&my_cell->live, __ATOMIC_RELAXED) : 0;
+    struct cell *cell = my_cell;
+    if (unlikely(!cell)) cell = cell_take(); /* it may have a balance already */
+    return __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
 }
 
 static size_t peak_bytes;

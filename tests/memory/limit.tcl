@@ -164,7 +164,8 @@ with_server {} {
             {SET n 1} {SETNX n 1} {GETSET k:1 x} {APPEND k:1 x} {SETRANGE k:1 0 y} {SETBIT k:1 1 1} {MSET a 1 b 2}
             {INCR n} {INCRBYFLOAT n 1} {BITOP NOT n k:1} {LPUSH list c} {LINSERT list BEFORE a c} {LSET list 0 c}
             {LMOVE list n LEFT LEFT} {SADD set c} {SUNIONSTORE n set} {HSET n a b} {HINCRBY n a 1} {ZADD n 1 a}
-            {GEOADD n 1 1 a} {PFADD n a} {COPY k:1 n} {RESTORE n 0 x} {SORT list ALPHA STORE n} {BLMOVE list n LEFT LEFT 0}
+            {GEOADD n 1 1 a} {PFADD n a} {COPY k:1 n} {RESTORE n 0 x} {SORT list ALPHA STORE n}
+            {BLMOVE list n LEFT LEFT 0}
         } {
             assert_error $oom [list r {*}$command]
         }
@@ -291,7 +292,8 @@ with_server {} {
             lazyfree-lazy-eviction maybe "argument must be 'yes' or 'no'"
         } {
             set before [r CONFIG GET $name]
-            assert_error "ERR CONFIG SET failed (possibly related to argument '$name') - $error" {r CONFIG SET $name $value}
+            set failed "ERR CONFIG SET failed (possibly related to argument '$name')"
+            assert_error "$failed - $error" {r CONFIG SET $name $value}
             assert_equal $before [r CONFIG GET $name]
         }
     }
