@@ -91,17 +91,21 @@ static unsigned flags_of(const struct request *r) {
     return (flags | any) & ~(lacking & PERMITS);
 }
 
-static bool ask_gates(struct request *r) {
-    const struct gate *gate = gates_find_closed(r, flags_of(r));
-    if (gate == NULL) return true;
+static __attribute__((noinline)) void stop_at_gate(struct request *r, const struct gate *gate) {
     if (gate->error == NULL) {
         block_postpone(r);
-        return false;
+        return;
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
     r->stats->rejected++;
     tx_refuse(r, error);
+}
+
+static bool ask_gates(struct request *r) {
+    const struct gate *gate = gates_find_closed(r, flags_of(r));
+    if (likely(gate == NULL)) return true;
+    stop_at_gate(r, gate);
     return false;
 }
 

@@ -110,8 +110,8 @@ static void evict_client(struct client *c) {
     client_close(c);
 }
 
-void client_evict_run(void) {
-    if (likely(!client_evict_is_on || sum <= limit_bytes) || client_current) return;
+void client_evict_now(void) {
+    if (client_current) return;
     for (int list = LISTS - 1; list >= 0; list--) {
         while (lists[list] && sum > limit_bytes) {
             struct client *c = lists[list]->client;

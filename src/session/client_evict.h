@@ -17,4 +17,7 @@ static inline void client_evict_weigh(struct client *c) {
     if (unlikely(client_evict_is_on)) client_evict_note(c);
 }
 /* Close clients until the others are within the limit. Does nothing while a command is executed. O(closed clients). */
-void client_evict_run(void);
+void client_evict_now(void);
+static inline void client_evict_run(void) {
+    if (unlikely(client_evict_is_on)) client_evict_now();
+}
