@@ -263,7 +263,10 @@ with_server {client-output-buffer-limit {normal 0 0 0 pubsub 0 0 0} maxmemory-po
             set bytes ""
             switch [random_below 6] {
                 0 { set bytes [string repeat [resp_encode GET big] [random_below 50]] }
-                1 { set bytes [string repeat [resp_encode SET k:[random_below 500] [string repeat y [random_below 9999]]] 20] }
+                1 {
+                    set value [string repeat y [random_below 9999]]
+                    set bytes [string repeat [resp_encode SET k:[random_below 500] $value] 20]
+                }
                 2 { set bytes [resp_encode MULTI][string repeat [resp_encode SET q z] [random_below 5000]] }
                 3 { set bytes "*2\r\n\$3\r\nGET\r\n\$9000000\r\n[string repeat x [random_below 1000000]]" }
                 4 { set bytes [resp_encode SUBSCRIBE a b c] }
