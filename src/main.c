@@ -14,6 +14,7 @@
 #include "conf/config.h"
 #include "conf/config_file.h"
 #include "durable/durability.h"
+#include "net/conn.h"
 #include "net/loop.h"
 #include "process/banner.h"
 #include "process/crash.h"
@@ -141,8 +142,10 @@ static void start_server(void) {
         exit(1);
     }
     clock_update();
-    server_metrics.started_ms = clock_now_ms();
+    server_metrics.started_s = clock_now_ms() / 1000;
+    server_metrics.started_ms = clock_steady_ms();
     db_init(databases);
+    conn_prepare();
     for (size_t i = 0; i < COUNT(modules); i++)
         if (modules[i]->start) modules[i]->start();
 }

@@ -11,7 +11,7 @@
 #include "session/client.h"
 #include "session/reply.h"
 
-/* --- this connection ------------------------------------------------------------------------- */
+/* --- This connection ------------------------------------------------------------------------- */
 
 static void client_id(struct request *r) {
     reply_int(r->client, (int64_t)r->client->id);
@@ -52,7 +52,7 @@ static void client_no_touch(struct request *r) {
     set_mode(r, CLIENT_NO_TOUCH);
 }
 
-/* --- other connections ----------------------------------------------------------------------- */
+/* --- Other connections ----------------------------------------------------------------------- */
 
 static void reply_unblocked(struct client *c) {
     reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -2,6 +2,7 @@
  * run. */
 #include "admin/debug_process.h"
 #include "admin/debug_values.h"
+#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -14,14 +15,13 @@
 #include "conf/config_rewrite.h"
 #include "conf/permit.h"
 #include "ds/quicklist.h"
+#include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
-#include "durable/snapshot.h"
 #include "exec/propagate.h"
 #include "net/socket.h"
-#include "persist/aof_write.h"
-#include "persist/rdb.h"
 #include "process/cron.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/expire.h"
@@ -152,7 +152,7 @@ static void debug_populate(struct request *r) {
     reply_ok(c);
 }
 
-/* --- small ones ------------------------------------------------------------------------------ */
+/* --- Small subcommands ----------------------------------------------------------------------- */
 
 /* The number at the beginning of the argument; 0 if there is none. Redis reads these arguments as leniently. */
 static double lenient_double(struct slice s) {
@@ -224,7 +224,7 @@ static void debug_config_rewrite_all(struct request *r) {
     }
 }
 
-/* --- RELOAD ------------------------------------------------------------------------------------ */
+/* --- RELOAD ---------------------------------------------------------------------------------- */
 
 static void empty_databases(void) {
     for (int i = 0; i < db_count(); i++)
@@ -254,7 +254,7 @@ static void debug_reload(struct request *r) {
         }
     }
     if (!debug_may_load(c)) return;
-    if (save && !snapshot_save()) {
+    if (save && !bgsave_now()) {
         reply_error(c, "ERR");
         return;
     }

@@ -1,3 +1,5 @@
+/* See debug_process.h. What a crash leaves (the exit status, the report in the log, a core file) is what tests look at:
+ * so a crash is a real one, by a signal, by abort() or by a size that no allocator has. */
 #include "admin/debug_process.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- crashes --------------------------------------------------------------------------------- */
+/* --- Crashes --------------------------------------------------------------------------------- */
 
 void debug_process_segfault(struct request *r) {
     (void)r;
@@ -38,7 +40,7 @@ void debug_process_oom(struct request *r) {
     alloc_put(alloc_get(too_much), too_much);
 }
 
-/* --- memory ---------------------------------------------------------------------------------- */
+/* --- Memory ---------------------------------------------------------------------------------- */
 
 /* The last copy stays reachable, so that a leak checker passes over a test. */
 void debug_process_leak(struct request *r) {
@@ -66,7 +68,7 @@ void debug_process_mallctl(struct request *r) {
     }
 }
 
-/* --- a new life ------------------------------------------------------------------------------ */
+/* --- Running anew ---------------------------------------------------------------------------- */
 
 /* -1: the argument is no number, and the error was replied. */
 static int64_t parse_delay_ms(struct request *r) {

@@ -9,7 +9,7 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "ds/pack.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/evict.h"

@@ -6,10 +6,10 @@
 #include "base/option.h"
 #include "base/report.h"
 #include "catalog/catalog.h"
+#include "disk/child.h"
 #include "exec/memory.h"
 #include "net/conn.h"
 #include "net/links.h"
-#include "persist/child.h"
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
@@ -17,7 +17,7 @@
 #include "store/db.h"
 #include "store/expire.h"
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 #define PERCENTILES_MAX 16
 
@@ -65,13 +65,13 @@ static const struct option info_counters_rows[] = {
 
 /* --- commandstats, latencystats -------------------------------------------------------------- */
 
-static void each_command(void (*write)(const char *name, const struct command_stats *s, struct buf *out),
+static void each_command(void (*write)(const char *name, const struct command_metrics *s, struct buf *out),
                          struct buf *out) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *command = catalog_at(i);
-        write(catalog_full_name(command), catalog_stats(command), out);
+        write(catalog_full_name(command), catalog_metrics(command), out);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
-            write(catalog_full_name(sub), catalog_stats(sub), out);
+            write(catalog_full_name(sub), catalog_metrics(sub), out);
     }
 }
 
@@ -84,7 +84,7 @@ static void put_fixed(struct buf *out, uint64_t value, int decimals) {
     out->len += (size_t)num_print_fixed(buf_reserve(out, 2 * NUM_I64_MAX), value, decimals);
 }
 
-static void write_calls(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_calls(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!(s->calls | s->rejected | s->failed)) return;
     uint64_t ns = clock_ticks_to_ns(s->ticks);
     buf_append_cstr(out, "cmdstat_");
@@ -102,7 +102,7 @@ void info_counters_commands(struct buf *out) {
     each_command(write_calls, out);
 }
 
-static void write_latencies(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_latencies(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!s->calls) return;
     buf_append_cstr(out, "latency_percentiles_usec_");
     buf_append_cstr(out, name);
@@ -111,7 +111,7 @@ static void write_latencies(const char *name, const struct command_stats *s, str
         buf_append_cstr(out, i ? ",p" : "p");
         print_percentile(i, out);
         buf_append(out, "=", 1);
-        put_fixed(out, clock_ticks_to_ns(command_stats_percentile(s, percentiles[i])), 3);
+        put_fixed(out, clock_ticks_to_ns(command_metrics_percentile(s, percentiles[i])), 3);
     }
     buf_append(out, "\r\n", 2);
 }
@@ -182,7 +182,7 @@ static void write_keys(struct buf *out) {
     report_int(out, "tracking_total_keys", (int64_t)tracking_keys());
     report_int(out, "tracking_total_items", (int64_t)tracking_items());
     report_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
-    report_int(out, "unexpected_error_replies", 0);
+    report_int(out, "unexpected_error_replies", (int64_t)server_metrics.unexpected_errors);
 }
 
 static void write_loop(struct buf *out) {
@@ -207,8 +207,8 @@ void info_counters_stats(struct buf *out) {
     report_int(out, "client_query_buffer_limit_disconnections", (int64_t)server_metrics.query_limit_disconnects);
     report_int(out, "client_output_buffer_limit_disconnections", (int64_t)server_metrics.output_limit_disconnects);
     write_loop(out);
-    buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
-                         "acl_access_denied_channel:0\r\n");
+    report_int(out, "acl_access_denied_auth", (int64_t)server_metrics.logins_failed);
+    buf_append_cstr(out, "acl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\nacl_access_denied_channel:0\r\n");
 }
 
 const struct module info_counters_module = {.options = info_counters_rows};

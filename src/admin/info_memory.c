@@ -1,16 +1,15 @@
 /* See info_memory.h. The kernel's and the allocator's figures take longer to get than all of INFO: they are read at
  * most once in SAMPLE_MS, as Redis reads them in its cron. */
 #include "admin/info_memory.h"
+#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/report.h"
-#include "base/worker.h"
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "ds/wheel.h"
 #include "exec/memory.h"
-#include "persist/aof_write.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "store/db.h"
@@ -20,19 +19,21 @@
 
 #define SAMPLE_MS 100
 
-static size_t startup_bytes; /* memory in use before there was any data */
+static size_t startup_bytes;  /* memory in use before there was any data */
+static size_t startup_arenas; /* of these, the arenas of connections */
 
 static struct {
     int64_t taken_ms; /* monotonic; 0: never */
     size_t resident;  /* bytes of this process */
-    struct alloc_stats heap;
+    struct alloc_metrics heap;
 } sample;
 
 void info_memory_start(void) {
     startup_bytes = alloc_used();
+    startup_arenas = conn_arena_bytes();
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 /* The second field of statm, in pages. */
 static size_t resident_bytes(void) {
@@ -53,7 +54,7 @@ static void take_sample(void) {
     if (sample.taken_ms && now_ms - sample.taken_ms < SAMPLE_MS) return;
     sample.taken_ms = now_ms;
     sample.resident = resident_bytes();
-    alloc_read_stats(&sample.heap);
+    alloc_read_metrics(&sample.heap);
 }
 
 static size_t system_bytes(void) {
@@ -68,7 +69,8 @@ static size_t clients_bytes(void) {
 
 /* Memory that is neither a key nor a value: tables, wheels, clients, and what was in use at the start. */
 static size_t overhead_bytes(void) {
-    size_t total = startup_bytes + clients_bytes() + conn_arena_bytes() + pubsub_memory();
+    size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
+    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -85,8 +87,8 @@ void info_memory_read(struct info_memory *out, size_t own) {
         .peak = alloc_peak(),
         .startup = startup_bytes,
         .uncounted = memory_status().uncounted,
-        .aof_buffer = aof_write_metrics().buffer_bytes,
         .clients = clients_bytes(),
+        .log = aof_write_metrics().memory,
         .overhead = overhead_bytes(),
         .resident = sample.resident,
         .heap = sample.heap,
@@ -94,7 +96,7 @@ void info_memory_read(struct info_memory *out, size_t own) {
     out->data = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
-/* --- lines ----------------------------------------------------------------------------------- */
+/* --- Lines ----------------------------------------------------------------------------------- */
 
 /* "name:1536" and "name_human:1.50K" */
 static void write_bytes(struct buf *out, const char *name, size_t bytes) {
@@ -133,7 +135,7 @@ static void write_limit(struct buf *out) {
 }
 
 static void write_waste(struct buf *out, const struct info_memory *m) {
-    const struct alloc_stats *heap = &m->heap;
+    const struct alloc_metrics *heap = &m->heap;
     write_excess(out, "allocator_frag_ratio", "allocator_frag_bytes", heap->active, heap->allocated);
     write_excess(out, "allocator_rss_ratio", "allocator_rss_bytes", heap->resident, heap->active);
     write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", m->resident, heap->resident);
@@ -159,9 +161,9 @@ void info_memory_write(struct buf *out) {
     buf_append_cstr(out, "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
     report_int(out, "mem_clients_normal", (int64_t)m.clients);
     report_int(out, "mem_cluster_links", 0);
-    report_int(out, "mem_aof_buffer", (int64_t)m.aof_buffer);
+    report_int(out, "mem_aof_buffer", (int64_t)m.log);
     report_text(out, "mem_allocator", alloc_library());
     report_int(out, "active_defrag_running", 0);
-    report_int(out, "lazyfree_pending_objects", (int64_t)worker_pending());
-    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed);
+    report_int(out, "lazyfree_pending_objects", (int64_t)entry_lazyfree_pending());
+    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed());
 }

@@ -8,12 +8,12 @@ struct buf;
 struct info_memory {
     size_t used, peak, startup; /* startup: in use before there was any data */
     size_t uncounted;           /* not held against maxmemory */
-    size_t aof_buffer;
     size_t clients;
-    size_t overhead;         /* neither a key nor a value: tables, wheels, clients, startup */
-    size_t data;             /* the rest of used */
-    size_t resident;         /* of the process, up to 100 ms old */
-    struct alloc_stats heap; /* up to 100 ms old */
+    size_t log;                /* buffer of the append-only file */
+    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, startup */
+    size_t data;               /* the rest of used */
+    size_t resident;           /* of the process, up to 100 ms old */
+    struct alloc_metrics heap; /* up to 100 ms old */
 };
 /* `own` are the bytes of the report that is being written: they are gone when it is sent, and do not count as used.
  * O(databases). */

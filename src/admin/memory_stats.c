@@ -1,3 +1,5 @@
+/* See memory_stats.h. STATS has the names and the order of Redis's fields, since tools read them; what kura has nothing
+ * of is 0. The advice of DOCTOR is kura's own. */
 #include "admin/memory_stats.h"
 #include "admin/info_memory.h"
 #include "base/alloc.h"
@@ -69,7 +71,7 @@ static void reply_parts(struct client *c, const struct info_memory *m) {
     reply_size(c, "clients.slaves", 0);
     reply_size(c, "clients.normal", m->clients);
     reply_size(c, "cluster.links", 0);
-    reply_size(c, "aof.buffer", m->aof_buffer);
+    reply_size(c, "aof.buffer", m->log);
     reply_size(c, "lua.caches", 0);
     reply_size(c, "functions.caches", 0);
 }
@@ -85,7 +87,7 @@ static void reply_data(struct client *c, const struct info_memory *m, size_t key
 }
 
 static void reply_heap(struct client *c, const struct info_memory *m) {
-    const struct alloc_stats *heap = &m->heap;
+    const struct alloc_metrics *heap = &m->heap;
     reply_size(c, "allocator.allocated", heap->allocated);
     reply_size(c, "allocator.active", heap->active);
     reply_size(c, "allocator.resident", heap->resident);
@@ -168,7 +170,7 @@ void memory_stats_doctor(struct request *r) {
     buf_free(&text);
 }
 
-/* --- the allocator --------------------------------------------------------------------------- */
+/* --- The allocator --------------------------------------------------------------------------- */
 
 static void append_part(void *ctx, const char *text) {
     buf_append_cstr(ctx, text);

@@ -147,8 +147,8 @@ static void put_raw(void *p, size_t n) {
     free(p);
 }
 
-void alloc_read_stats(struct alloc_stats *out) {
-    *out = (struct alloc_stats){0};
+void alloc_read_metrics(struct alloc_metrics *out) {
+    *out = (struct alloc_metrics){0};
 }
 
 const char *alloc_library(void) {
@@ -277,11 +277,11 @@ static size_t read_size(const char *name) {
     return mallctl(name, &value, &len, NULL, 0) == 0 ? value : 0;
 }
 
-void alloc_read_stats(struct alloc_stats *out) {
+void alloc_read_metrics(struct alloc_metrics *out) {
     uint64_t epoch = 1; /* any write refreshes the numbers */
     mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
     size_t mapped = __atomic_load_n(&mapped_bytes, __ATOMIC_RELAXED);
-    *out = (struct alloc_stats){
+    *out = (struct alloc_metrics){
         .allocated = read_size("stats.allocated") + mapped,
         .active = read_size("stats.active") + mapped,
         .resident = read_size("stats.resident") + mapped,

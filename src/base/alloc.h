@@ -44,10 +44,10 @@ void alloc_sample_peak(void);
 int64_t alloc_balance(void);
 
 /* The allocator's own figures, in bytes; zeros under libc. O(arenas). */
-struct alloc_stats {
+struct alloc_metrics {
     size_t allocated, active, resident, retained, muzzy;
 };
-void alloc_read_stats(struct alloc_stats *out);
+void alloc_read_metrics(struct alloc_metrics *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
 /* The allocator's own report, written part by part. False: libc has none. It walks all arenas: milliseconds. */
 bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx);

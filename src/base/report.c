@@ -1,5 +1,6 @@
-/* See report.h. */
+/* Each function reserves room for its whole line once, and writes behind the end of the buffer. */
 #include "base/report.h"
+#include "base/likely.h"
 #include "base/num.h"
 
 #define NUMBER_MAX (2 * NUM_I64_MAX) /* bytes of a number: digits, a point, zeros behind it */
@@ -27,7 +28,10 @@ void report_int(struct buf *out, const char *name, int64_t value) {
 
 void report_text(struct buf *out, const char *name, const char *value) {
     size_t len = strlen(value);
-    end_line(out, begin_line(out, name, len), value, len);
+    char *to = begin_line(out, name, len);
+    end_line(out, to, value, len);
+    for (size_t i = 0; i < len; i++)
+        if (unlikely(to[i] == '\r' || to[i] == '\n')) to[i] = '_';
 }
 
 void report_fixed(struct buf *out, const char *name, uint64_t value, int decimals, const char *unit) {

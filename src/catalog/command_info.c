@@ -79,7 +79,7 @@ static const char *const group_names[] = {
     [GROUP_BITMAP] = "bitmap",
 };
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- Names ----------------------------------------------------------------------------------- */
 
 static size_t names_of(unsigned bits, const struct bit_name *table, const char *names[COMMAND_INFO_NAMES]) {
     size_t count = 0;
@@ -138,7 +138,7 @@ const char *command_info_group(enum command_group group) {
     return group_names[group];
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 const struct command_keys *command_info_keys(const struct command *command, struct command_keys derived[2]) {
     if (command->keys) return command->keys;

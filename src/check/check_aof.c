@@ -1,16 +1,17 @@
 /* Uses the reader of the server, without applying the commands. --fix keeps the bytes that it cuts off in a file beside
  * the checked one, which redis-check-aof does not do. */
 #include "check/check_aof.h"
+#include "aof/aof_read.h"
+#include "aof/aof_repair.h"
+#include "aof/manifest.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/rand.h"
 #include "check/check_bar.h"
-#include "persist/aof_read.h"
-#include "persist/aof_repair.h"
-#include "persist/files.h"
-#include "persist/manifest.h"
-#include "persist/rdb.h"
+#include "disk/files.h"
+#include "disk/lock.h"
+#include "rdb/rdb.h"
 #include "store/db.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static struct {
 
 enum verdict { VALID, EMPTY, CUT, CUT_OUT, CUT_TO_TIME };
 
-/* --- the reader's hooks ---------------------------------------------------------------------- */
+/* --- The reader's hooks ---------------------------------------------------------------------- */
 
 static void drop_keys(void) {
     for (int i = 0; i < db_count(); i++)
@@ -74,7 +75,7 @@ static bool look_at_stamp(void *ctx, int64_t seconds, uint64_t offset) {
     return check.until_s == 0 || seconds <= check.until_s;
 }
 
-/* --- one file -------------------------------------------------------------------------------- */
+/* --- One file -------------------------------------------------------------------------------- */
 
 static _Noreturn void give_up(void) {
     exit(1);
@@ -225,7 +226,7 @@ static void tell_verdict(const char *what, const char *name, enum verdict verdic
     }
 }
 
-/* --- kinds of files -------------------------------------------------------------------------- */
+/* --- Kinds of files -------------------------------------------------------------------------- */
 
 static int open_file(const char *name) {
     int fd = files_open(check.dir, name, O_RDONLY);
@@ -287,7 +288,7 @@ static void check_single(const char *name) {
     tell_verdict("AOF ", check.shown, verdict);
 }
 
-/* --- arguments ------------------------------------------------------------------------------- */
+/* --- Arguments ------------------------------------------------------------------------------- */
 
 static int print_usage(const char *program) {
     printf("Usage: %s [--fix [--keep-following]|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>\n"
@@ -321,6 +322,17 @@ static const char *split_path(const char *path) {
     return slash + 1;
 }
 
+/* A server that runs on these files would not see the repair, and would write into it. */
+static void lock_folder(void) {
+    static struct lock lock = {.fd = -1};
+    pid_t holder;
+    if (!check.fix && !check.until_s) return;
+    int fd = files_open("", check.dir[0] ? check.dir : ".", O_RDONLY | O_DIRECTORY);
+    if (lock_take(&lock, fd, &holder) != LOCK_BUSY) return;
+    printf("The folder %s is in use by the process %ld: stop it first\n", check.dir[0] ? check.dir : ".", (long)holder);
+    give_up();
+}
+
 int check_aof_main(int argc, char **argv) {
     if (!read_arguments(argc, argv)) return print_usage(argv[0]);
     clock_init();
@@ -329,6 +341,7 @@ int check_aof_main(int argc, char **argv) {
     clock_update();
     db_init(DATABASES);
     const char *name = split_path(argv[argc - 1]);
+    lock_folder();
     if (begins_with(name, "file ") || (strstr(name, ".manifest") && !begins_with(name, "*")))
         check_manifest(name);
     else

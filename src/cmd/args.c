@@ -1,3 +1,5 @@
+/* See args.h. What a number, a timeout, a cursor or an index may look like is Redis's choice, down to the blanks; where
+ * that is odd, a comment says so. */
 #include "cmd/args.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -87,7 +89,7 @@ bool args_db(struct client *c, struct slice arg, struct db **out) {
     return true;
 }
 
-/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+/* --- SCAN, and members drawn at random ------------------------------------------------------- */
 
 /* Redis reads cursors by strtoul(): a sign may come first (a minus wraps around), and the empty text is 0. */
 static bool parse_cursor(struct slice s, uint64_t *out) {

@@ -47,7 +47,7 @@ static inline bool args_clip(int64_t *first, int64_t *last, int64_t length) {
     return *first <= *last;
 }
 
-/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+/* --- SCAN, and members drawn at random ------------------------------------------------------- */
 
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN, HSCAN, SSCAN and ZSCAN */
 /* The options behind the cursor: COUNT, MATCH, and TYPE unless `type` is NULL. The output keeps its value where an

@@ -58,7 +58,10 @@ static void setbit(struct request *r) {
     size_t at = (size_t)(offset / 8);
     bool grows = !e || string_length(e) <= at;
     char *bytes;
-    string_make_mutable(c->db, &r->key, e, at + 1, &bytes);
+    if (!string_make_mutable(c->db, &r->key, e, at + 1, &bytes)) {
+        reply_no_memory(c);
+        return;
+    }
     unsigned shift = 7 - (unsigned)(offset % 8), on = bit.ptr[0] == '1', byte = (uint8_t)bytes[at];
     unsigned was = byte >> shift & 1;
     bytes[at] = (char)(uint8_t)((byte & ~(1u << shift)) | on << shift);
@@ -248,7 +251,7 @@ static void bitop(struct request *r) {
     }
 }
 
-/* --- Integers in a bitmap: BITFIELD is a list of steps ----------------------------------------- */
+/* --- Integers in a bitmap: BITFIELD is a list of steps --------------------------------------- */
 
 struct step {
     struct bitmap_field field;
@@ -359,7 +362,10 @@ static void run_steps(struct request *r, const struct step *steps, int count, si
     bool changed = len < size; /* to grow is a change, even by zeros */
     if (changed) len = size;
     char *bytes;
-    string_make_mutable(c->db, &r->key, e, len, &bytes);
+    if (!string_make_mutable(c->db, &r->key, e, len, &bytes)) {
+        reply_no_memory(c);
+        return;
+    }
     reply_array(c, (size_t)count);
     for (int i = 0; i < count; i++)
         changed |= run_step(c, &steps[i], bytes, len);

@@ -8,8 +8,9 @@
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "store/evict.h"
+#include <errno.h>
 
 static void dump(struct request *r) {
     struct entry *e = lookup_untouched(r->client->db, &r->key);
@@ -18,13 +19,16 @@ static void dump(struct request *r) {
         return;
     }
     struct writer w;
-    writer_to_memory(&w, true);
+    writer_to_some_memory(&w, true, conn_room());
     rdb_dump(&w, e);
-    reply_bulk(r->client, writer_slice(&w));
+    if (writer_flush(&w))
+        reply_bulk(r->client, writer_slice(&w));
+    else
+        conn_refuse(w.error == EFBIG ? CONN_OVER_LIMIT : CONN_NO_MEMORY);
     writer_free(&w);
 }
 
-/* --- RESTORE ----------------------------------------------------------------------------------- */
+/* --- RESTORE --------------------------------------------------------------------------------- */
 
 struct restore_options {
     bool replace, absolute;    /* ABSTTL: the TTL is a deadline */

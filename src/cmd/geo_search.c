@@ -36,7 +36,7 @@ struct search {
     struct key destination;
 };
 
-/* --- Arguments: each parser replies the error if it fails -------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails ------------------------------------ */
 
 static bool parse_number(struct client *c, struct slice word, double *number, const char *error) {
     return num_parse_f64(word, number) || args_refuse(c, error);

@@ -1,5 +1,5 @@
-/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is
- * something else there. */
+/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is a
+ * number there. */
 #include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
@@ -149,7 +149,7 @@ static void hvals(struct request *r) {
     reply_names_or_values(r, true);
 }
 
-/* --- Fields as numbers: one that does not exist counts from 0 ---------------------------------- */
+/* --- Fields as numbers: one that does not exist counts from 0 -------------------------------- */
 
 static void hincrby(struct request *r) {
     struct client *c = r->client;

@@ -34,7 +34,12 @@ static bool read_hll(struct client *c, const struct entry *e, struct slice *byte
 static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
     char *own;
     if (!read_hll(r->client, *e, bytes)) return false;
-    *e = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    struct entry *owned = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    if (!owned) {
+        reply_no_memory(r->client);
+        return false;
+    }
+    *e = owned;
     bytes->ptr = own;
     return true;
 }
@@ -248,7 +253,7 @@ static void pfdebug(struct request *r) {
 /* --- PFSELFTEST ------------------------------------------------------------------------------ */
 
 #define SELFTEST_ROUNDS 100
-#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since nobody else is served meanwhile */
+#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since no other client is served meanwhile */
 #define SELFTEST_SPARSE 1000      /* stop testing the sparse form here: larger ones take seconds */
 
 /* Does the dense form keep random registers? False: the error was replied. */

@@ -1,5 +1,5 @@
-/* Lists: the commands that wait until there is an element. Then they work like the commands of list_pop.c, as which
- * they are propagated. */
+/* Lists: the commands that wait until there is an element. Then they do what the commands of list_pop.c do, and are
+ * propagated as those. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"

@@ -250,7 +250,7 @@ static void ltrim(struct request *r) {
         return;
     }
     size_t n = (size_t)(last - first) + 1;
-    if (n == length) return; /* nothing is removed, and nobody is told, other than in Redis 7.2 */
+    if (n == length) return; /* nothing is removed, and no event is published, unlike in Redis 7.2 */
     list_trim(c->db, e, (size_t)first, n);
     list_changed(c->db, &r->key, "ltrim", length - n);
 }

@@ -14,7 +14,7 @@
 #include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/request.h"
 #include <errno.h>
@@ -42,7 +42,7 @@ enum outcome {
     NOT_READ,    /* the same, before all answers were read */
 };
 
-/* --- Arguments: each parser replies the error if it fails ---------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails ------------------------------------ */
 
 static bool parse_keys(struct migration *m, int i) {
     struct request *r = m->request;
@@ -104,7 +104,7 @@ static void find_existing(struct migration *m) {
     }
 }
 
-/* --- Requests to the target -------------------------------------------------------------------- */
+/* --- Requests to the target ------------------------------------------------------------------ */
 
 /* AUTH and SELECT, as far as the connection needs them. */
 static void put_introduction(struct buf *out, const struct migration *m, const struct peer_link *link) {
@@ -137,7 +137,7 @@ static void put_restore(struct buf *out, const struct migration *m, const struct
     writer_free(&w);
 }
 
-/* --- Answers of the target --------------------------------------------------------------------- */
+/* --- Answers of the target ------------------------------------------------------------------- */
 
 /* False: the connection failed. The text of the first error is kept. */
 static bool read_answer(struct migration *m, struct peer_link *link, bool *ok) {
@@ -176,7 +176,7 @@ static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     return DONE;
 }
 
-/* --- The command ------------------------------------------------------------------------------- */
+/* --- The command ----------------------------------------------------------------------------- */
 
 static enum outcome talk_to_target(struct migration *m, struct peer_link *link) {
     struct buf out = {0};
@@ -237,7 +237,7 @@ static void migrate(struct request *r) {
     alloc_put(m.gone, room * sizeof *m.gone);
 }
 
-/* --- Rows -------------------------------------------------------------------------------------- */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 /* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". KEYS beside a key is a
  * mistake; as the last word it is looked over. */

@@ -1,3 +1,5 @@
+/* See scan_step.h. The elements are written to the reply as they are visited, although the next cursor and their
+ * number, which come before them, are known only in the end: insert_head() puts these in front of them. */
 #include "cmd/scan_step.h"
 #include "base/glob.h"
 #include "base/num.h"

@@ -1,7 +1,7 @@
 /* Intersection, union and difference of sets.
  *
- * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger.
- * A difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
+ * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger. A
+ * difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
  * the cache misses of large sets overlap, and neither keeps anything but the result. A union needs a draft, since it
  * has to know the members that it has seen. */
 #include "base/alloc.h"
@@ -267,7 +267,7 @@ static const struct command_keys sinterstore_keys[] = {
     {.flags = NULL},
 };
 
-/* Of SUNIONSTORE and SDIFFSTORE. */
+/* The keys of SUNIONSTORE and SDIFFSTORE. */
 static const struct command_keys store_keys[] = {
     {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
     {.flags = "RO access", .begin = 2, .last = -1, .step = 1, .keynum_at = -1},

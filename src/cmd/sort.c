@@ -131,8 +131,6 @@ static size_t count_elements(const struct entry *e) {
     return entry_type(e) == ENTRY_SET ? set_count(e) : zset_count(e);
 }
 
-#define TEXT_BYTES 3 /* of the shortest text of a reply: a null in RESP3 */
-
 static size_t result_texts(const struct sort *s) {
     return s->wanted * (s->n_gets ? s->n_gets : 1);
 }
@@ -190,7 +188,6 @@ static void load_zset(struct sort *s, const struct entry *e, size_t first, size_
 static void load_elements(struct sort *s, const struct entry *e) {
     size_t n = count_elements(e);
     apply_limit(s, n);
-    if (!s->store.ptr && reply_would_be_pointless(s->client, result_texts(s) * TEXT_BYTES)) s->wanted = n = 0;
     bool ranged = s->nosort && e && entry_type(e) != ENTRY_SET;
     size_t first = ranged ? s->first : 0, count = ranged ? s->wanted : n;
     alloc_vectors(s, count);
@@ -203,6 +200,18 @@ static void load_elements(struct sort *s, const struct entry *e) {
         load_zset(s, e, first, count, ranged && s->descending);
     }
     if (ranged) s->first = 0;
+}
+
+#define NULL_BYTES 3 /* of the shortest text of a reply: a null in RESP3 */
+#define BULK_BYTES 6 /* of the shortest bulk */
+
+/* A lower bound for the bytes of the reply: exact lengths are known if all elements are what is replied. */
+static size_t least_reply_bytes(const struct sort *s) {
+    if (s->n_gets || s->wanted < s->n) return result_texts(s) * NULL_BYTES;
+    size_t bytes = s->n * BULK_BYTES;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->elements[i].ptr) bytes += s->elements[i].len;
+    return bytes;
 }
 
 /* --- Weights --------------------------------------------------------------------------------- */
@@ -429,6 +438,7 @@ static void run_sort(struct sort *s, struct request *r) {
     const char *locale = setlocale(LC_COLLATE, NULL);
     s->collate = s->alpha && !s->store.ptr && strcmp(locale, "C") != 0 && strcmp(locale, "POSIX") != 0;
     load_elements(s, e);
+    if (!s->store.ptr && reply_would_be_pointless(s->client, least_reply_bytes(s))) return;
     if (!s->nosort && !put_in_order(s)) {
         reply_error(s->client, "ERR One or more scores can't be converted into double");
         return;

@@ -42,7 +42,7 @@ static void write_replicaof_line(struct buf *out) {
     if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name propagation_errors[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};

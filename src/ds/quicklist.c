@@ -1,9 +1,9 @@
 /* See quicklist.h. Invariants, which quicklist_check() asserts:
  *   - no node is empty, and `count` is the sum of their counts;
  *   - a packed node obeys the limits, unless it has a single element;
- *   - with a depth, the outermost `depth` nodes at either end are not compressed, and all others are, or are
- *     incompressible,
- * or too small. settle() ensures this after every change of the row of nodes. */
+ *   - with a depth, the outermost `depth` nodes at either end are not compressed, and all others are, or are too small
+ *     or incompressible.
+ * settle() ensures this after every change of the row of nodes. */
 #include "ds/quicklist.h"
 #include "base/alloc.h"
 #include "base/likely.h"

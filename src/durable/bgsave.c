@@ -8,20 +8,19 @@
 #include "base/num.h"
 #include "base/option.h"
 #include "conf/config.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
 #include "durable/snapshot_lock.h"
-#include "persist/child.h"
-#include "persist/temp_file.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #define SAVE_INITIAL "3600 1 300 100 60 10000"
 #define SAVE_POINTS 64
-#define RETRY_S 5 /* after a failure */
+#define RETRY_MS 5000 /* after a failure */
 
 struct bgsave_status bgsave_status = {.took_s = -1};
 void (*bgsave_ended)(void);
@@ -33,7 +32,7 @@ static struct {
     bool named; /* a line of the configuration file has set points, so further lines add to them */
 } save;
 static bool stop_writes;
-static int64_t tried_s;      /* when the last child was forked */
+static int64_t tried_ms;     /* clock_steady_ms() when the last child was forked */
 static int64_t dirty_before; /* value of db_metrics.dirty at the fork */
 
 bool bgsave_has_points(void) {
@@ -44,7 +43,7 @@ bool bgsave_stops_writes(void) {
     return stop_writes && save.count > 0 && bgsave_status.failed;
 }
 
-/* --- the child ------------------------------------------------------------------------------- */
+/* --- The child ------------------------------------------------------------------------------- */
 
 static int save_in_child(void *ctx) {
     (void)ctx;
@@ -53,7 +52,6 @@ static int save_in_child(void *ctx) {
 
 static void save_done(void *ctx, const struct child_end *end) {
     (void)ctx;
-    int64_t now_s = time(NULL);
     temp_file_drop(TEMP_BGSAVE);
     if (end->signal) {
         log_warning("Background saving terminated by signal %d", end->signal);
@@ -64,11 +62,11 @@ static void save_done(void *ctx, const struct child_end *end) {
     } else {
         log_notice("Background saving terminated with success");
         db_metrics.dirty -= dirty_before;
-        snapshot_metrics.saved_s = now_s;
+        snapshot_saved();
         bgsave_status.failed = false;
     }
-    bgsave_status.took_s = now_s - bgsave_status.began_s;
-    bgsave_status.began_s = 0;
+    bgsave_status.took_s = (clock_steady_ms() - bgsave_status.began_ms) / 1000;
+    bgsave_status.began_ms = 0;
     if (bgsave_ended) bgsave_ended();
 }
 
@@ -79,7 +77,9 @@ static size_t count_keys(void) {
     return keys;
 }
 
+/* A child that saves is killed, since it would put an older snapshot in the place of this one. */
 bool bgsave_now(void) {
+    if (child_running() == CHILD_RDB) child_kill();
     if (!snapshot_save()) return false;
     bgsave_status.failed = false;
     if (bgsave_ended) bgsave_ended();
@@ -90,7 +90,7 @@ bool bgsave_start(void) {
     struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
     if (child_running() != CHILD_NONE) return false;
     snapshot_metrics.saves++;
-    tried_s = time(NULL);
+    tried_ms = clock_steady_ms();
     dirty_before = db_metrics.dirty;
     bgsave_status.scheduled = false;
     temp_file_choose(TEMP_BGSAVE);
@@ -100,7 +100,7 @@ bool bgsave_start(void) {
         bgsave_status.failed = true;
         return false;
     }
-    bgsave_status.began_s = tried_s;
+    bgsave_status.began_ms = tried_ms;
     log_notice("Background saving started by pid %ld", (long)child_pid());
     return true;
 }
@@ -123,11 +123,12 @@ void bgsave_schedule(void) {
     bgsave_status.scheduled = true;
 }
 
-/* --- save points ----------------------------------------------------------------------------- */
+/* --- Save points ----------------------------------------------------------------------------- */
 
-static bool point_reached(int64_t now_s) {
+static bool point_reached(int64_t now_ms) {
+    int64_t passed_s = (now_ms - snapshot_metrics.saved_ms) / 1000;
     for (int i = 0; i < save.count; i++) {
-        if (db_metrics.dirty < save.changes[i] || now_s - snapshot_metrics.saved_s <= save.seconds[i]) continue;
+        if (db_metrics.dirty < save.changes[i] || passed_s <= save.seconds[i]) continue;
         log_notice("%lld changes in %lld seconds. Saving...", (long long)save.changes[i], (long long)save.seconds[i]);
         return true;
     }
@@ -135,12 +136,12 @@ static bool point_reached(int64_t now_s) {
 }
 
 void bgsave_tick(void) {
-    int64_t now_s = clock_now_ms() / 1000;
-    if (child_running() != CHILD_NONE || (bgsave_status.failed && now_s - tried_s <= RETRY_S)) return;
-    if (bgsave_status.scheduled || point_reached(now_s)) bgsave_start();
+    int64_t now_ms = clock_steady_ms();
+    if (child_running() != CHILD_NONE || (bgsave_status.failed && now_ms - tried_ms <= RETRY_MS)) return;
+    if (bgsave_status.scheduled || point_reached(now_ms)) bgsave_start();
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 /* At start-up, the first line replaces the initial points and the next ones add to them; `save ""` removes all points.
  * At run time, the value is the whole list. */

@@ -3,9 +3,12 @@
  * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
  * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
 #include "durable/loading.h"
@@ -15,9 +18,6 @@
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/temp_file.h"
 #include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
@@ -33,7 +33,7 @@
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded, so options take effect at once */
 
-/* --- the sink -------------------------------------------------------------------------------- */
+/* --- The sink -------------------------------------------------------------------------------- */
 
 static void append_to_log(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
     (void)ctx;
@@ -50,7 +50,7 @@ static void fit_sink(void) {
     propagate_attach(collects ? append_to_log : NULL, NULL);
 }
 
-/* --- the gate -------------------------------------------------------------------------------- */
+/* --- The gate -------------------------------------------------------------------------------- */
 
 /* Probes fail too, so that health checks notice; a queued probe does not. */
 static bool is_write_or_probe(const struct request *r, unsigned flags) {
@@ -98,7 +98,7 @@ static void fit_gates(void) {
     fit_log_gate();
 }
 
-/* --- hooks ----------------------------------------------------------------------------------- */
+/* --- Hooks ----------------------------------------------------------------------------------- */
 
 static void durability_before_send(void) {
     if (!propagate_wanted || !aof_collects()) return;
@@ -132,7 +132,7 @@ static void aof_changed_state(void) {
     if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
@@ -152,7 +152,7 @@ static bool before_end(unsigned flags) {
     return may_end;
 }
 
-/* --- the folder ------------------------------------------------------------------------------ */
+/* --- The folder ------------------------------------------------------------------------------ */
 
 /* The files that the manifest names stay where they are. */
 static bool before_dir(const char *path, const char **error) {
@@ -166,21 +166,22 @@ static bool before_dir(const char *path, const char **error) {
 /* Nobody else may write the files that are about to be read. What dead processes have left is in nobody's way then. */
 static void claim_files(void) {
     const char *error; /* logged */
-    bool fine = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
-    if (!fine || !snapshot_lock_start()) _exit(1);
+    bool ok = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
+    if (!ok || !snapshot_lock_start()) _exit(1);
     if (wanted || bgsave_has_points()) temp_file_sweep();
     process_before_dir = before_dir;
     process_after_dir = snapshot_lock_fit;
 }
 
-/* --- starting -------------------------------------------------------------------------------- */
+/* --- Starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
     children_watch(child_changed_state);
     aof_changed = aof_changed_state;
     shutdown_before_end = before_end;
-    snapshot_metrics.saved_s = server_metrics.started_ms / 1000;
+    snapshot_metrics.saved_s = server_metrics.started_s;
+    snapshot_metrics.saved_ms = server_metrics.started_ms;
     bgsave_ended = fit_gates;
     claim_files();
     loading_start_up(wanted);
@@ -196,26 +197,26 @@ bool durability_reload(void) {
     aof_write_flush(true);
     started = false;
     fit_sink();
-    bool fine = loading_again();
+    bool ok = loading_again();
     started = true;
     fit_sink();
     fit_gates();
-    return fine;
+    return ok;
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
-    bool fine = true;
+    bool ok = true;
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(call_is_nested);
+        ok = aof_start(call_is_nested);
     else
         aof_stop();
     fit_sink();
     fit_gates();
-    return fine;
+    return ok;
 }
 
 /* The new policy covers bytes that are buffered already. */

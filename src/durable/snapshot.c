@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/snapshot_lock.h"
-#include "persist/child.h"
-#include "persist/rdb.h"
-#include "persist/temp_file.h"
+#include "rdb/rdb.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -40,25 +40,30 @@ const char *snapshot_name(void) {
 
 bool snapshot_write(const char *temporary) {
     struct rdb_write job = {.fd = -1, .progress = report_progress};
-    bool fine = rdb_write_file(&job, temporary, file_name);
-    if (fine)
+    bool ok = rdb_write_file(&job, temporary, file_name);
+    if (ok)
         log_notice("DB saved on disk");
     else
         log_warning("Write error saving DB on disk: %s", strerror(job.error));
-    return fine;
+    return ok;
+}
+
+void snapshot_saved(void) {
+    snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_metrics.saved_ms = clock_steady_ms();
 }
 
 bool snapshot_save(void) {
-    bool fine = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
+    bool ok = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
     temp_file_drop(TEMP_SNAPSHOT);
-    if (!fine) return false;
+    if (!ok) return false;
     db_metrics.dirty = 0;
-    snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_saved();
     snapshot_metrics.saves++;
     return true;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static const char *advice_for(enum rdb_result result) {
     switch (result) {

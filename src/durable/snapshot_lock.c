@@ -2,7 +2,7 @@
  * gets the lock: so a lock counts only if its file still has the name. */
 #include "durable/snapshot_lock.h"
 #include "base/log.h"
-#include "persist/lock.h"
+#include "disk/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,7 +21,7 @@ static struct {
     char name[NAME_MAX + 1];
 } held = {.lock.fd = -1, .folder = -1};
 
-static void release(void) {
+static void release_held(void) {
     if (held.lock.fd >= 0) unlinkat(held.folder, held.name, 0); /* the lock is still held: nobody else uses the file */
     lock_release(&held.lock);
     if (held.folder >= 0) close(held.folder);
@@ -40,7 +40,7 @@ static bool has_name(const struct lock *lock, const char *name) {
     return lstat(name, &about) == 0 && about.st_dev == lock->device && about.st_ino == lock->inode;
 }
 
-static enum lock_result take(struct lock *lock, const char *name, pid_t *holder) {
+static enum lock_result take_lock(struct lock *lock, const char *name, pid_t *holder) {
     enum lock_result result = LOCK_NONE;
     for (int i = 0; i < ATTEMPTS; i++) {
         result = lock_take(lock, open_file(name), holder);
@@ -66,16 +66,16 @@ bool snapshot_lock_fit(const char **error) {
     pid_t holder;
     if (!started) return true;
     if (!has_points) {
-        release();
+        release_held();
         return true;
     }
     snprintf(name, sizeof name, ".%.*s.lock", NAME_MAX - 6, snapshot);
     if (held.lock.fd >= 0 && has_name(&held.lock, name)) return true;
     *error = "Another server saves to this file. Check server logs.";
-    enum lock_result result = take(&lock, name, &holder);
+    enum lock_result result = take_lock(&lock, name, &holder);
     if (result == LOCK_BUSY) return refuse_second(holder);
     if (result == LOCK_NONE) log_notice("Can't lock the snapshot %s: %s", snapshot, strerror(errno));
-    release();
+    release_held();
     if (result == LOCK_NONE) return true;
     held.lock = lock;
     held.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -107,6 +107,6 @@ bool snapshot_lock_start(void) {
 }
 
 void snapshot_lock_end(void) {
-    release();
+    release_held();
     started = false;
 }

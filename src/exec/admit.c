@@ -3,19 +3,19 @@
 #include "exec/admit.h"
 #include "base/buf.h"
 #include "base/likely.h"
-#include "base/log.h"
 #include "catalog/catalog.h"
 #include "exec/block.h"
 #include "exec/tx.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/reply.h"
+#include "session/stranger.h"
 #include <stdio.h>
 
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
 #define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
-/* --- unknown commands ------------------------------------------------------------------------ */
+/* --- Unknown commands ------------------------------------------------------------------------ */
 
 /* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */
 static bool is_cross_protocol(struct slice name) {
@@ -47,11 +47,7 @@ static void refuse_command(struct request *r) {
 
 static void refuse_unknown(struct request *r) {
     if (is_cross_protocol(r->argv[0])) {
-        log_warning(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
-            "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
-            "Redis instance. Connection aborted.");
-        client_kill(r->client);
+        stranger_refuse(r->client, STRANGER_HTTP);
         return;
     }
     const struct command *container = catalog_find(r->argv[0]);
@@ -62,11 +58,11 @@ static void refuse_unknown(struct request *r) {
     tx_spoil(r->client);
 }
 
-/* --- known commands -------------------------------------------------------------------------- */
+/* --- Known commands -------------------------------------------------------------------------- */
 
 static void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
-    r->stats->rejected++;
+    r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
         reply_wrong_arity(r->client, name);
         tx_spoil(r->client);
@@ -98,7 +94,7 @@ static __attribute__((noinline)) void stop_at_gate(struct request *r, const stru
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
-    r->stats->rejected++;
+    r->metrics->rejected++;
     tx_refuse(r, error);
 }
 

@@ -10,6 +10,7 @@
  *
  * Invariant: the gate is closed exactly while there is a limit. `excess` tells what the last check has left. */
 #include "exec/memory.h"
+#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/likely.h"
@@ -20,7 +21,6 @@
 #include "conf/config.h"
 #include "exec/call.h"
 #include "net/conn.h"
-#include "persist/aof_write.h"
 #include "session/client.h"
 #include "session/client_evict.h"
 #include "session/gates.h"
@@ -65,7 +65,7 @@ static size_t unsent_messages(void) {
 
 /* What is left out, apart from the worker's share. */
 static size_t left_out(void) {
-    size_t bytes = aof_write_metrics().buffer_bytes, arenas = conn_arena_bytes(), unsent = unsent_messages();
+    size_t bytes = aof_write_metrics().memory, arenas = conn_arena_bytes(), unsent = unsent_messages();
     if (memory_options.limit == 0) return bytes;
     if (arenas > turn.arena_bytes) bytes += arenas - turn.arena_bytes;
     return bytes + (turn.messages < unsent ? turn.messages : unsent);
@@ -162,8 +162,8 @@ bool memory_turn(void) {
 
 /* --- the gate -------------------------------------------------------------------------------- */
 
-/* Bytes of the request that do not speak against it: if any key may be evicted, a value that is too large is stored, and
- * is a victim next. Else the limit would be exceeded for good. */
+/* Bytes of the request that do not speak against it: if any key may be evicted, a value that is too large is stored,
+ * and is a victim next. Else the limit would be exceeded for good. */
 static int64_t own_bytes(const struct request *r) {
     bool may_go = evict_policy_evicts() && !evict_is_volatile();
     return may_go ? (int64_t)conn_input_memory(&r->client->conn) : 0;

@@ -13,7 +13,7 @@
 static struct {
     bool on;
     enum pause_mode mode;
-    int64_t until_ms;
+    int64_t until_ms; /* clock_steady_ms() */
     struct loop_timer timer;
 } pause;
 
@@ -30,7 +30,7 @@ static bool pause_stops(const struct request *r, unsigned flags) {
 static const struct gate pause_gate = {.holds = pause_stops};
 
 void pause_begin(enum pause_mode mode, int64_t duration_ms) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     if (!pause.on) {
         pause.on = true;
         pause.mode = mode;

@@ -29,6 +29,7 @@
 #include "session/reply.h"
 #include "session/request.h"
 #include "session/server_metrics.h"
+#include "session/stranger.h"
 #include "store/prefetch.h"
 #include <assert.h>
 
@@ -53,7 +54,7 @@ static struct {
     struct client *resuming; /* its held requests are being executed; or NULL */
 } wave;
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static const struct wave_hooks *listeners[WAVE_LISTENERS];
 static const struct table *listener_keys; /* the table of the listener that has one, or NULL */
@@ -86,7 +87,7 @@ void wave_send(void) {
     client_evict_run();
 }
 
-/* --- a batch --------------------------------------------------------------------------------- */
+/* --- A batch --------------------------------------------------------------------------------- */
 
 /* The client's requests of this batch were executed: its range of replies is complete. */
 static void close_range(struct client *c, struct conn_range *range) {
@@ -198,7 +199,7 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
     return at_once || batch.count == BATCH_REQUESTS;
 }
 
-/* --- a client -------------------------------------------------------------------------------- */
+/* --- A client -------------------------------------------------------------------------------- */
 
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
     server_metrics.protocol_disconnects++;
@@ -231,6 +232,10 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
             run_batch();
             if (c->waiter) return stop_parsing(c, parser, parser->start);
             if (!client_is_leaving(c)) refuse_protocol(c, parser);
+            return false;
+        case RESP_TLS:
+            run_batch();
+            stranger_refuse(c, STRANGER_TLS);
             return false;
         case RESP_REQUEST: break;
         }
@@ -296,7 +301,7 @@ static void serve_client(struct client *c) {
         client_close(c);
         return;
     }
-    c->active_ms = clock_now_ms();
+    c->active_ms = clock_steady_ms();
     if (result == CONN_READ_NOTHING) {
         enforce_query_limit(c);
         return;
@@ -314,12 +319,12 @@ static void serve_client(struct client *c) {
     enforce_query_limit(c);
 }
 
-/* --- all clients ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 void wave_ready(struct loop_source *source, uint32_t events) {
     struct client *c = (struct client *)source;
     if (events & LOOP_WRITE) {
-        c->active_ms = clock_now_ms(); /* a slow reader is not idle */
+        c->active_ms = clock_steady_ms(); /* a slow reader is not idle */
         conn_writable(&c->conn);
         client_was_served(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;

@@ -26,7 +26,7 @@ bool wave_is_unsettled(void);
  * that all clients that are ready should share it. */
 extern int wave_width;
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners are asked: messages are written before the log is, and the log before replies leave. */
 enum wave_listener { WAVE_TRACKING, WAVE_DURABILITY, WAVE_LISTENERS };

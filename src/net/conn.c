@@ -131,16 +131,21 @@ static size_t receive_bytes(struct conn *c, char *to, size_t room, enum conn_rea
     return 0;
 }
 
-/* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory. */
+/* The connection ends, since there is no memory for what it sends. */
+static enum conn_read refuse_input(struct conn *c, size_t bytes) {
+    log_warning("Closing a connection: there is no memory for %zu bytes of its input.", bytes);
+    c->flags |= CONN_BROKEN;
+    return CONN_READ_CLOSED;
+}
+
+/* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory; if
+ * it is large, no byte is copied (base/alloc.h). False: there is no memory. */
 static bool bulk_grow(struct conn_input *input) {
     struct blob *bulk = input->bulk;
     if (bulk->len < bulk->cap) return true;
     size_t old = bulk->cap, cap = old > input->bulk_target / 2 ? input->bulk_target : old * 2;
     bulk = blob_try_resize(bulk, cap);
-    if (bulk == NULL) {
-        log_warning("Closing a connection: there is no memory for an argument of %zu bytes.", input->bulk_target - 2);
-        return false;
-    }
+    if (bulk == NULL) return false;
     input->bulk = bulk;
     conn_metrics.input_bytes += bulk->cap - old; /* the blob fills its size class */
     return true;
@@ -168,12 +173,20 @@ static void bulk_end(struct conn_input *input) {
     hold_blob(input, bulk);
 }
 
+static void note_input(const struct conn *c) {
+    size_t bytes = conn_input_memory(c);
+    if (bytes > conn_metrics.largest_input) conn_metrics.largest_input = bytes;
+}
+
+void conn_note_size(const struct conn *c) {
+    note_input(c);
+    conn_note_output(c);
+}
+
 static enum conn_read read_bulk(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
-    if (!bulk_grow(input)) {
-        c->flags |= CONN_BROKEN;
-        return CONN_READ_CLOSED;
-    }
+    if (!bulk_grow(input)) return refuse_input(c, input->bulk_target);
+    note_input(c);
     struct blob *bulk = input->bulk;
     size_t room = (bulk->cap < input->bulk_target ? bulk->cap : input->bulk_target) - bulk->len;
     enum conn_read result;
@@ -191,7 +204,9 @@ static enum conn_read read_own(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
     if (input->cap - input->len < CONN_READ_MAX / 2) {
         size_t cap = alloc_class(input->cap * 2 + CONN_READ_MAX);
-        input->data = alloc_resize(input->data, input->cap, cap);
+        char *data = alloc_try_resize(input->data, input->cap, cap);
+        if (data == NULL) return refuse_input(c, cap);
+        input->data = data;
         conn_metrics.input_bytes += cap - input->cap;
         input->cap = cap;
         resp_rebase(&input->parser, input->data);
@@ -274,6 +289,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
         memmove(input->data, from, keep);
         resp_rebase(parser, input->data);
         input->len = keep;
+        note_input(c);
         return;
     }
     size_t cap = alloc_class(keep);
@@ -281,6 +297,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
     memcpy(data, from, keep);
     resp_rebase(parser, data);
     input_set_data(input, data, keep, cap);
+    note_input(c);
 }
 
 void conn_release(struct conn *c) {
@@ -292,6 +309,11 @@ void conn_release(struct conn *c) {
 
 size_t conn_arena_bytes(void) {
     return conn_output_arena_bytes() + (in.data ? INPUT_ARENA : 0);
+}
+
+void conn_prepare(void) {
+    if (in.data == NULL) in.data = alloc_get(INPUT_ARENA);
+    conn_prepare_output();
 }
 
 void conn_input_reset(void) {
@@ -308,6 +330,10 @@ struct blob *conn_take_blob(struct conn *c, const char *ptr) {
 size_t conn_input_bytes(const struct conn *c) {
     if (c->input == NULL) return 0;
     return c->input->len + (c->input->bulk ? c->input->bulk->len : 0);
+}
+
+size_t conn_input_args(const struct conn *c) {
+    return c->input ? c->input->held_bytes : 0;
 }
 
 size_t conn_input_memory(const struct conn *c) {

@@ -43,10 +43,14 @@ struct conn {
 struct conn_metrics {
     uint64_t bytes_in, bytes_out, reads, writes;
     size_t input_bytes, output_bytes; /* memory of unfinished input and unsent output of all connections */
+    /* The same of one connection, the largest of those that have grown or were noted since this was set to 0. */
+    size_t largest_input, largest_output;
 };
 extern struct conn_metrics conn_metrics;
 
 void conn_init(struct conn *c, int fd, void (*ready)(struct loop_source *, uint32_t));
+/* Allocate the arenas that all connections share. Without it, they come with the first input and output. */
+void conn_prepare(void);
 void conn_close(struct conn *c); /* drops input and output, closes the fd; c stays the caller's */
 
 /* --- Output ---------------------------------------------------------------------------------- */
@@ -99,6 +103,9 @@ static inline void conn_write(const void *bytes, size_t n) {
     memcpy(conn_tail(), bytes, n);
     conn_arena.len += n;
 }
+/* Bytes that the open range may still have. */
+size_t conn_room(void);
+void conn_refuse(enum conn_refusal why); /* the open range takes nothing from here on */
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
 /* Drops what was written since, and what was refused: the range takes bytes again. */
@@ -153,4 +160,6 @@ void conn_arena_shrink(void);  /* between waves: what large replies have made of
  * k big2 drops one at once, and must still be propagated. */
 struct blob *conn_take_blob(struct conn *c, const char *ptr);
 size_t conn_input_memory(const struct conn *c); /* memory for unfinished input */
-size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed */
+void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
+size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */
+size_t conn_input_args(const struct conn *c);   /* bytes of large arguments received for an unfinished request */

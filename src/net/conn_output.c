@@ -64,11 +64,19 @@ static void fit_arena(void) {
     conn_arena.cap = conn_arena.refuses ? conn_arena.len : cap;
 }
 
-/* The open range takes nothing from here on. */
-static bool refuse(enum conn_refusal why) {
+void conn_refuse(enum conn_refusal why) {
     if (innermost) innermost->refusal = why;
     fit_arena();
+}
+
+static bool refuse_rest(enum conn_refusal why) {
+    conn_refuse(why);
     return false;
+}
+
+size_t conn_room(void) {
+    const struct conn_range *r = innermost;
+    return r ? r->limit - r->referred - (conn_arena.len - r->start) : CONN_NO_LIMIT;
 }
 
 /* An arena of this capacity with the bytes of the present one, or NULL. What chunks refer to must not move. */
@@ -82,19 +90,14 @@ static struct blob *larger_arena(size_t cap) {
     return larger;
 }
 
-static bool is_over_limit(size_t more) {
-    const struct conn_range *r = innermost;
-    return r && more > r->limit - r->referred - (conn_arena.len - r->start);
-}
-
 bool conn_arena_grow(size_t n) {
     if (conn_arena.refuses) return false;
-    if (is_over_limit(n)) return refuse(CONN_OVER_LIMIT);
+    if (n > conn_room()) return refuse_rest(CONN_OVER_LIMIT);
     size_t size = arena ? blob_size(arena) : ARENA_FIRST;
     while (size - sizeof *arena - conn_arena.len < n)
         size *= 2;
     struct blob *larger = larger_arena(size - sizeof *arena);
-    if (larger == NULL) return refuse(CONN_NO_MEMORY);
+    if (larger == NULL) return refuse_rest(CONN_NO_MEMORY);
     arena = larger;
     fit_arena();
     return true;
@@ -118,12 +121,12 @@ static bool refs_grow(void) {
 
 void conn_write_blob(struct blob *blob) {
     if (conn_arena.refuses) return;
-    if (is_over_limit(blob->len)) {
-        refuse(CONN_OVER_LIMIT);
+    if (blob->len > conn_room()) {
+        conn_refuse(CONN_OVER_LIMIT);
         return;
     }
     if (refs.count == refs.cap && !refs_grow()) {
-        refuse(CONN_NO_MEMORY);
+        conn_refuse(CONN_NO_MEMORY);
         return;
     }
     refs.items[refs.count++] = (struct arena_ref){.at = conn_arena.len, .blob = blob_share(blob)};
@@ -171,11 +174,20 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
         refs.items[i - 1].at += n;
 }
 
+void conn_prepare_output(void) {
+    if (arena == NULL) conn_arena_grow(1);
+}
+
 size_t conn_output_arena_bytes(void) {
     return arena ? blob_size(arena) : 0;
 }
 
 /* --- Chunks ---------------------------------------------------------------------------------- */
+
+void conn_note_output(const struct conn *c) {
+    size_t bytes = c->out_bytes + c->out_chunks * sizeof(struct conn_chunk);
+    if (bytes > conn_metrics.largest_output) conn_metrics.largest_output = bytes;
+}
 
 static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     chunk->next = NULL;
@@ -187,6 +199,7 @@ static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     c->out_chunks++;
     c->out_bytes += chunk->len;
     conn_metrics.output_bytes += sizeof *chunk + chunk->cap;
+    conn_note_output(c);
 }
 
 static void chunk_drop_first(struct conn *c) {
@@ -321,14 +334,14 @@ void conn_take_back(struct conn_range *range) {
     end_range(range);
 }
 
-static void push(struct conn *c, size_t start, size_t end, enum move how) {
+static void push_range(struct conn *c, size_t start, size_t end, enum move how) {
     if (start == end || (c->flags & CONN_BROKEN)) return;
     move_range(c, start, end, 0, how);
     queue_add(c);
 }
 
 void conn_push_copy(struct conn *c, size_t start, size_t end) {
-    push(c, start, end, MOVE_COPIES);
+    push_range(c, start, end, MOVE_COPIES);
 }
 
 /* If a chunk refers to bytes of the range, they stay, and belong to no range. */
@@ -337,7 +350,7 @@ void conn_push(struct conn *c, struct conn_range *range) {
     if (range->refusal)
         conn_break(c);
     else
-        push(c, range->start, conn_arena.len, how);
+        push_range(c, range->start, conn_arena.len, how);
     if (arena && arena->holders > 1 && how == MOVE_REFERS)
         end_range(range);
     else

@@ -5,4 +5,6 @@
 struct conn;
 
 size_t conn_output_arena_bytes(void);
+void conn_prepare_output(void);
+void conn_note_output(const struct conn *c);
 void conn_drop_output(struct conn *c); /* drops unsent output; c is no longer queued */

@@ -1,3 +1,4 @@
+/* The parts of resp_out.h that are too long, or too rare, to be inline. */
 #include "net/resp_out.h"
 
 void resp_out_blob(struct blob *blob) {

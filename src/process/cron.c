@@ -1,7 +1,7 @@
-/* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout` and the soft
- * limits on output need to look at clients that do nothing: while one of them is set, each tick looks at a bounded
- * number of clients and the next one goes on from there. So a tick takes some tens of microseconds at most, and a
- * client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
+/* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout`, the soft
+ * limits on output, and buffers that are in use need a look at clients that do nothing: while there is one of these,
+ * each tick looks at a bounded number of clients and the next one goes on from there. So a tick takes some tens of
+ * microseconds at most, and a client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
 #include "process/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -30,7 +30,7 @@
 static int hz;
 static struct loop_timer timer;
 static bool paused;
-static int64_t logged_ms; /* when log_load() wrote last */
+static int64_t logged_ms; /* clock_steady_ms() when log_load() wrote last */
 
 #define TICKS_MAX 8
 static void (*ticks[TICKS_MAX])(void);
@@ -53,12 +53,18 @@ static bool has_soft_limits(void) {
     return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
 }
 
+/* Input and output that last are noted again and again, for the peaks of INFO. */
+static bool has_buffers(void) {
+    return conn_metrics.input_bytes || conn_metrics.output_bytes;
+}
+
 static void inspect_clients(int64_t now_ms) {
-    if (limits_options.timeout_s == 0 && !has_soft_limits() && !client_evict_is_on) return;
+    if (limits_options.timeout_s == 0 && !has_soft_limits() && !has_buffers() && !client_evict_is_on) return;
     for (int i = 0; i < CLIENTS_A_TICK; i++) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;
         client_cursor = c->next;
+        conn_note_size(&c->conn);
         if (is_idle_too_long(c, now_ms)) {
             log_verbose("Closing idle client");
             client_close(c);
@@ -82,7 +88,7 @@ static void log_load(int64_t now_ms) {
 }
 
 static void cron_work(void) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     server_metrics_sample();
     evict_tick(now_ms);
     alloc_sample_peak();
@@ -104,7 +110,7 @@ void cron_pause(bool pause) {
 }
 
 static void cron_start(void) {
-    evict_tick(clock_now_ms()); /* set the clock before the first request */
+    evict_tick(clock_steady_ms()); /* set the clock before the first request */
     loop_timer_init(&timer, cron_tick);
     loop_timer_start(&timer, 1000000 / hz);
 }

@@ -80,11 +80,20 @@ void process_restart(int64_t delay_ms) {
     log_warning("Can't restart: %s", strerror(errno));
 }
 
-/* --- background, pid file, service manager --------------------------------------------------- */
+/* --- Background, pid file, service manager --------------------------------------------------- */
+
+static enum supervisor supervisor(void) {
+    if (options.supervised != SUPERVISED_AUTO) return options.supervised;
+    return getenv("UPSTART_JOB") ? SUPERVISED_UPSTART : getenv("NOTIFY_SOCKET") ? SUPERVISED_SYSTEMD : SUPERVISED_NO;
+}
 
 static bool is_supervised(void) {
-    if (options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_UPSTART) return true;
-    return options.supervised == SUPERVISED_AUTO && (getenv("NOTIFY_SOCKET") || getenv("UPSTART_JOB"));
+    return supervisor() != SUPERVISED_NO;
+}
+
+const char *process_supervisor(void) {
+    enum supervisor who = supervisor();
+    return who == SUPERVISED_SYSTEMD ? "systemd" : who == SUPERVISED_UPSTART ? "upstart" : "no";
 }
 
 bool process_is_daemon(void) {
@@ -140,7 +149,7 @@ void process_notify(const char *state) {
     close(fd);
 }
 
-/* --- working directory, locale, allocator ---------------------------------------------------- */
+/* --- Working directory, locale, allocator ---------------------------------------------------- */
 
 /* The working directory itself keeps the value of `dir`. */
 static bool set_dir(const char *const *words, int count, const char **error) {
@@ -174,7 +183,7 @@ static bool apply_background_purge(const char **error) {
     return true;
 }
 
-/* --- processors ------------------------------------------------------------------------------ */
+/* --- Processors ------------------------------------------------------------------------------ */
 
 static bool read_number(const char **p, int *n) {
     char *stop;
@@ -223,7 +232,7 @@ static void apply_options(void) {
         log_warning("Unable to disable THP for this process: %s", strerror(errno));
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
                                                  {"systemd", SUPERVISED_SYSTEMD},

@@ -16,6 +16,7 @@ void process_restart(int64_t delay_ms);
 void process_settle(void);
 void process_remove_pid_file(void);
 bool process_is_daemon(void);
+const char *process_supervisor(void); /* the service manager that watches over it: "systemd", "upstart" or "no" */
 /* In a forked child: set its name in ps, its OOM score, and the processors that it may run on ("0,2-3", "0-7:2"; NULL
  * or "": all). A list that is not valid is logged, and the child runs on all. */
 void process_become_child(const char *name, const char *cpus);

@@ -11,9 +11,9 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "catalog/command_row.h"
+#include "disk/temp_file.h"
 #include "exec/block.h"
 #include "net/loop.h"
-#include "persist/temp_file.h"
 #include "process/listen.h"
 #include "process/process.h"
 #include "session/client.h"
@@ -34,7 +34,7 @@ static bool ending; /* the loop has been told to stop */
 
 bool (*shutdown_before_end)(unsigned flags);
 
-/* --- signals --------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static void signal_arrived(int number) {
     if (signalled && number == SIGINT) {
@@ -48,13 +48,17 @@ static void signal_arrived(int number) {
     loop_wake();
 }
 
+/* Signals that others send for purposes of their own, and those that mean what a system call says as well: a closed
+ * peer (EPIPE), a file that has reached its largest size (EFBIG). They end nothing. */
+static const int harmless[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGXFSZ};
+
 void shutdown_watch_signals(void) {
     struct sigaction action = {.sa_handler = signal_arrived};
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        signal(harmless[i], SIG_IGN);
 }
 
 static void take_signal(void) {
@@ -63,7 +67,7 @@ static void take_signal(void) {
     shutdown_request((unsigned)(number == SIGINT ? options.on_sigint : options.on_sigterm));
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 void shutdown_request(unsigned flags) {
     requested = true;
@@ -77,7 +81,8 @@ static void give_up(void) {
     block_resume_all();
 }
 
-bool shutdown_abort(void) {
+/* Take the request back. False: there is none. */
+static bool abort_shutdown(void) {
     if (!requested) return false;
     log_notice("Shutdown manually aborted.");
     give_up();
@@ -152,13 +157,13 @@ static void shutdown_command(struct request *r) {
     }
     if (!abort)
         ask(r, flags);
-    else if (shutdown_abort())
+    else if (abort_shutdown())
         reply_ok(r->client);
     else
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static bool check_flags(const char **error) {
     int both = SHUTDOWN_SAVE | SHUTDOWN_NOSAVE;

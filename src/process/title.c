@@ -80,14 +80,14 @@ static bool expand_title(struct buf *out) {
 static bool apply_title(const char **error) {
     struct buf text = {0};
     *error = "template format is invalid or contains unknown variables";
-    bool fine = expand_title(&text);
-    if (fine && title.started && set_title && title.len > 0) {
+    bool ok = expand_title(&text);
+    if (ok && title.started && set_title && title.len > 0) {
         size_t n = text.len < title.len - 1 ? text.len : title.len - 1;
         memset(title.area, 0, title.len);
         if (n) memcpy(title.area, text.data, n);
     }
     buf_free(&text);
-    return fine;
+    return ok;
 }
 
 void title_set_program(const char *name) {

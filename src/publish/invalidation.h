@@ -1,6 +1,6 @@
 /* Invalidations: a message that tells client-side caches to forget keys. It may go to many clients: in RESP3 as a push
- * of type "invalidate", in RESP2 as a message on the channel "__redis__:invalidate" to clients that have subscriptions.
- * */
+ * of type "invalidate", in RESP2 as a message on the channel "__redis__:invalidate" to clients that have
+ * subscriptions. */
 #pragma once
 #include "base/slice.h"
 #include "net/conn.h"

@@ -79,7 +79,7 @@ static struct prefixes pattern_groups;
 static size_t topic_bytes, pattern_group_bytes;
 size_t pubsub_keyspace_topics;
 
-/* --- groups of patterns ---------------------------------------------------------------------- */
+/* --- Groups of patterns ---------------------------------------------------------------------- */
 
 /* The part of the pattern before its first special character: all channels that match begin with it. */
 static struct slice literal_beginning(struct slice pattern) {
@@ -127,7 +127,7 @@ static void pattern_group_remove(struct topic *t) {
     alloc_put(g, sizeof *g);
 }
 
-/* --- topics ---------------------------------------------------------------------------------- */
+/* --- Topics ---------------------------------------------------------------------------------- */
 
 static bool topic_is(const void *record, const void *name) {
     return slice_eq(topic_name(record), *(const struct slice *)name);
@@ -167,7 +167,7 @@ static void topic_free(struct topic *t) {
     alloc_put(t, sizeof *t + t->len);
 }
 
-/* --- subscriptions --------------------------------------------------------------------------- */
+/* --- Subscriptions --------------------------------------------------------------------------- */
 
 static bool subscription_is(const void *record, const void *pair) {
     const struct subscription *s = record, *wanted = pair;
@@ -211,7 +211,7 @@ static void subscription_free(struct subscription *s) {
     c->subscriber = NULL;
 }
 
-/* --- subscribing ----------------------------------------------------------------------------- */
+/* --- Subscribing ----------------------------------------------------------------------------- */
 
 bool pubsub_any(void) {
     return subscriptions.count > 0;
@@ -271,7 +271,7 @@ static void pubsub_forget(struct client *c) {
         }
 }
 
-/* --- publishing ------------------------------------------------------------------------------ */
+/* --- Publishing ------------------------------------------------------------------------------ */
 
 /* A large message, which has a blob, is referred to; a small one is copied. */
 static void write_message(struct slice message, struct blob *blob) {
@@ -358,7 +358,7 @@ int64_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice
     return receivers;
 }
 
-/* --- metrics --------------------------------------------------------------------------------- */
+/* --- Metrics --------------------------------------------------------------------------------- */
 
 size_t pubsub_topics(enum pubsub_kind kind) {
     return topics[kind].count;

@@ -10,7 +10,7 @@
 #include "session/reply.h"
 #include "session/request.h"
 
-/* --- subscribing ----------------------------------------------------------------------------- */
+/* --- Subscribing ----------------------------------------------------------------------------- */
 
 static const char *const subscribed[PUBSUB_KINDS] = {"subscribe", "psubscribe", "ssubscribe"};
 static const char *const unsubscribed[PUBSUB_KINDS] = {"unsubscribe", "punsubscribe", "sunsubscribe"};
@@ -105,7 +105,7 @@ static void sunsubscribe(struct request *r) {
     unsubscribe_from(r, PUBSUB_SHARD);
 }
 
-/* --- publishing ------------------------------------------------------------------------------ */
+/* --- Publishing ------------------------------------------------------------------------------ */
 
 /* The append-only file does not need messages. Replicas, which have subscribers of their own, will. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {

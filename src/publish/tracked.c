@@ -29,7 +29,7 @@ static uint64_t tracked_hash(const void *record) {
 
 const struct table_type tracked_type = {tracked_hash};
 
-/* --- the ids of a key ------------------------------------------------------------------------ */
+/* --- The ids of a key ------------------------------------------------------------------------ */
 
 static struct id_set *set_of(const struct tracked *k) {
     return k->holders & SET_FLAG ? (struct id_set *)(uintptr_t)(k->holders & ~SET_FLAG) : NULL;
@@ -103,7 +103,7 @@ static __attribute__((noinline)) void add_further(struct tracked_table *t, struc
     t->ids += s->count;
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 static size_t key_bytes(size_t len) {
     size_t bytes = offsetof(struct tracked, name) + len;

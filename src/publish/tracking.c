@@ -58,7 +58,7 @@ static struct tracker *find_tracker(uint64_t id) {
     return table_find(&trackers, id_hash(id), has_id, &id);
 }
 
-/* --- the receiver of messages ---------------------------------------------------------------- */
+/* --- The receiver of messages ---------------------------------------------------------------- */
 
 static struct redirection *redirection_to(const struct client *c) {
     uint64_t id = c->id;
@@ -94,7 +94,7 @@ static void tell_tracker(struct tracker *t, struct invalidation *i) {
     }
 }
 
-/* --- changes --------------------------------------------------------------------------------- */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 struct telling {
     struct invalidation message;
@@ -151,7 +151,7 @@ static void tracking_swapped(struct db *one, struct db *other) {
     (void)other;
 }
 
-/* --- what is read ---------------------------------------------------------------------------- */
+/* --- What is read ---------------------------------------------------------------------------- */
 
 static bool is_alive(uint64_t id) {
     return find_tracker(id) != NULL;
@@ -190,7 +190,7 @@ static void tracking_remember(const struct request *r, uint64_t spent) {
         remember_all_keys(r);
 }
 
-/* --- before output is sent ------------------------------------------------------------------- */
+/* --- Before output is sent ------------------------------------------------------------------- */
 
 static void tell_list(struct slice list, struct broadcast_listener *const *to, size_t n) {
     struct invalidation message = {.list = list};
@@ -229,7 +229,7 @@ static void fit_listeners(void) {
     wave_listen(WAVE_TRACKING, tracks ? &wave_with_keys : has_trackers ? &wave : NULL);
 }
 
-/* --- the clients that track ------------------------------------------------------------------ */
+/* --- The clients that track ------------------------------------------------------------------ */
 
 static struct tracker *tracker_of(struct client *c) {
     if (c->tracker) return c->tracker;

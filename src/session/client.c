@@ -43,7 +43,7 @@ size_t client_count(void) {
     return clients;
 }
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* Flags of the connection and of the request being executed, which RESET leaves alone. */
 enum {
@@ -68,7 +68,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         return NULL;
     }
     c->id = ++last_id;
-    c->created_ms = c->active_ms = clock_now_ms();
+    c->created_ms = c->active_ms = clock_steady_ms();
     if (socket_is_unix(fd))
         c->flags |= CLIENT_UNIX_SOCKET;
     else
@@ -149,7 +149,7 @@ void client_reap(void) {
     }
 }
 
-/* --- limits on output ------------------------------------------------------------------------ */
+/* --- Limits on output ------------------------------------------------------------------------ */
 
 /* Redis counts output only when it has outgrown a buffer of 16 KB. A client that has still to authenticate may leave at
  * most 1 KB beyond that unread. */
@@ -182,7 +182,7 @@ static bool over_output_limit(struct client *c) {
         client_clear(c, CLIENT_SOFT_LIMIT);
         return false;
     }
-    int32_t now_s = (int32_t)(clock_now_ms() / 1000);
+    int32_t now_s = (int32_t)(clock_steady_ms() / 1000);
     if (!(c->flags & CLIENT_SOFT_LIMIT)) {
         c->flags |= CLIENT_SOFT_LIMIT;
         c->soft_limit_s = now_s;
@@ -192,7 +192,7 @@ static bool over_output_limit(struct client *c) {
 
 static void report_output_limit(struct client *c) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
@@ -233,6 +233,7 @@ void client_open_replies(const struct client *c, struct conn_range *range) {
 }
 
 static void report_refusal(struct client *c, enum conn_refusal refusal) {
+    if (c->conn.flags & CONN_BROKEN) return; /* that was reported */
     if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
     if (refusal == CONN_NO_MEMORY)
         log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
@@ -274,7 +275,7 @@ void client_sent(struct conn *conn) {
     client_limit_output(c);
 }
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 struct client_labels *client_labels(struct client *c) {
     if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
@@ -282,12 +283,8 @@ struct client_labels *client_labels(struct client *c) {
 }
 
 void client_set_label(char **label, struct slice value) {
-    if (*label) alloc_put(*label, strlen(*label) + 1);
-    *label = NULL;
-    if (value.len == 0) return;
-    *label = alloc_get(value.len + 1);
-    memcpy(*label, value.ptr, value.len);
-    (*label)[value.len] = '\0';
+    alloc_put_string(*label);
+    *label = value.len ? alloc_copy_text(value.ptr, value.len) : NULL;
 }
 
 struct client *client_by_id(uint64_t id) {
@@ -362,7 +359,7 @@ static char *put_letters(char *to, uint64_t letters) {
 }
 
 static char *put_session(char *to, const struct client *c, const struct client_line *line) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     to = put_int(to, SLICE(" age="), (now_ms - c->created_ms) / 1000);
     to = put_int(to, SLICE(" idle="), (now_ms - c->active_ms) / 1000);
     to = put_letters(put(to, SLICE(" flags=")), line->letters);
@@ -373,11 +370,14 @@ static char *put_session(char *to, const struct client *c, const struct client_l
     return put_int(to, SLICE(" multi="), line->queued);
 }
 
-static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t executing) {
-    size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
+static char *put_memory(char *to, const struct client *c, const struct client_line *line,
+                        struct client_executing executing) {
+    size_t query = executing.raw_bytes + conn_input_bytes(&c->conn), held = conn_input_args(&c->conn);
+    size_t args = executing.args_bytes + held + line->held_bytes, memory = conn_input_memory(&c->conn) - held;
     to = put_int(to, SLICE(" qbuf="), (int64_t)query);
     to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
-    to = put_int(to, SLICE(" argv-mem=0 multi-mem="), (int64_t)line->queue_bytes);
+    to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
+    to = put_int(to, SLICE(" multi-mem="), (int64_t)line->queue_bytes);
     to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
     to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
     to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
@@ -394,7 +394,7 @@ static struct slice label_of(const char *label) {
     return label ? slice_cstr(label) : SLICE("");
 }
 
-void client_describe(struct client *c, size_t executing, struct buf *out) {
+void client_describe(struct client *c, struct client_executing executing, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);

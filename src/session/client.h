@@ -17,7 +17,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 8,   /* CLIENT NO-TOUCH: its commands leave the access clocks of keys alone */
     CLIENT_SOFT_LIMIT = 1 << 9, /* above the soft output limit since soft_limit_s */
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
-    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.h */
+    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.c */
     CLIENT_UNPARSED = 1 << 12,  /* its stashed input holds requests to be parsed when its wait is over */
     CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: publish/tracking.h */
@@ -53,9 +53,9 @@ struct client {
     struct client_weight *weight;       /* client_evict.c: NULL while there is no limit */
     struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;                        /* unique, growing */
-    int64_t created_ms;                 /* wall clock */
-    int64_t active_ms;                  /* wall clock: the client sent or received something */
-    int32_t soft_limit_s;               /* wall clock, valid with CLIENT_SOFT_LIMIT */
+    int64_t created_ms;                 /* clock_steady_ms(), as the next two */
+    int64_t active_ms;                  /* the client sent or received something */
+    int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
     uint8_t resp;                       /* its protocol: 2 or 3 */
 };
@@ -82,7 +82,7 @@ extern struct client *client_writing;
 /* A password is set: new clients are not authenticated. auth.c decides. */
 extern bool client_needs_password;
 
-/* --- all of them ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 extern struct client *client_first;
 /* The next client for the cron to inspect; client_close() moves it on. */
@@ -90,7 +90,7 @@ extern struct client *client_cursor;
 size_t client_count(void);
 struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
@@ -102,10 +102,10 @@ void client_close(struct client *c);
 void client_kill(struct client *c);
 /* Free the closed clients. At the end of a turn, when nobody holds a pointer to them. */
 void client_reap(void);
-/* RESET: the client is as if it had just connected, but for its socket, its id, and its library's name. */
+/* RESET: the client is as if it had just connected, except that its socket, its id and its library's name stay. */
 void client_reset(struct client *c);
 
-/* --- limits on its output -------------------------------------------------------------------- */
+/* --- Limits on its output -------------------------------------------------------------------- */
 
 /* The class (enum limits_class) whose output limits apply. */
 int client_class(const struct client *c);
@@ -129,7 +129,7 @@ bool client_may_owe(struct client *c, size_t bytes);
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);
 
-/* --- its parts ------------------------------------------------------------------------------- */
+/* --- Its parts ------------------------------------------------------------------------------- */
 
 /* What the parts of a client say for its line of CLIENT LIST. */
 struct client_line {
@@ -137,6 +137,7 @@ struct client_line {
     size_t channels, patterns, shard_channels; /* its subscriptions */
     int queued;                                /* requests since MULTI; -1: no MULTI */
     size_t queue_bytes;                        /* memory of its transaction */
+    size_t held_bytes;                         /* memory of requests that wait to be executed */
     int64_t redirect; /* id of the client that gets its invalidations; 0: itself; -1: it does not track */
 };
 
@@ -155,14 +156,17 @@ struct client_part {
 #define CLIENT_PARTS_MAX 16
 void client_register(const struct client_part *part);
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
-/* Append its line of CLIENT LIST, without the line end. `executing` is the length in bytes of the request that asks, if
- * it is this client's, else 0. */
-void client_describe(struct client *c, size_t executing, struct buf *out);
+/* The request that asks for a line of CLIENT LIST, if it is this client's; else zeros. */
+struct client_executing {
+    size_t raw_bytes, args_bytes;
+};
+/* Append its line of CLIENT LIST, without the line end. */
+void client_describe(struct client *c, struct client_executing executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
 /* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the

@@ -103,7 +103,7 @@ void client_evict_set_limit(size_t bytes) {
 
 static void evict_client(struct client *c) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     log_notice("Evicting client: %.*s", (int)line.len, line.data);
     buf_free(&line);
     server_metrics.evicted_clients++;

@@ -8,7 +8,7 @@
 #include "session/client.h"
 
 /* The clients with kept messages. At most as many as commands that run inside each other: one or two. */
-static struct kept {
+static struct kept_messages {
     struct client *client;
     struct buf bytes;
 } * kept;
@@ -16,22 +16,22 @@ static size_t kept_count, kept_cap;
 bool push_kept;
 size_t push_kept_bytes;
 
-static struct kept *find_kept(const struct client *c) {
+static struct kept_messages *find_kept(const struct client *c) {
     for (size_t i = 0; i < kept_count; i++)
         if (kept[i].client == c) return &kept[i];
     return NULL;
 }
 
-static struct kept *keep_for(struct client *c) {
-    struct kept *k = find_kept(c);
+static struct kept_messages *keep_for(struct client *c) {
+    struct kept_messages *k = find_kept(c);
     if (k) return k;
     if (kept_count == kept_cap) kept = alloc_grow(kept, &kept_cap, sizeof *kept, 4);
     push_kept = true;
-    kept[kept_count] = (struct kept){.client = c};
+    kept[kept_count] = (struct kept_messages){.client = c};
     return &kept[kept_count++];
 }
 
-static void drop_kept(struct kept *k) {
+static void drop_kept(struct kept_messages *k) {
     push_kept_bytes -= k->bytes.cap;
     buf_free(&k->bytes);
     *k = kept[--kept_count];
@@ -56,14 +56,14 @@ void push_copy(struct client *to, size_t start, size_t end) {
 }
 
 void push_settle(struct client *c) {
-    struct kept *k = find_kept(c);
+    struct kept_messages *k = find_kept(c);
     if (k == NULL) return;
     if (!(c->flags & CLIENT_CLOSE_NOW)) conn_write(k->bytes.data, k->bytes.len);
     drop_kept(k);
 }
 
 static void push_forget(struct client *c) {
-    struct kept *k = find_kept(c);
+    struct kept_messages *k = find_kept(c);
     if (k) drop_kept(k);
 }
 

@@ -1,4 +1,4 @@
-/* Messages to clients that are no reply to them: what is published, and keys that a client-side cache must forget.
+/* Messages that are not replies: what is published, and the keys that client-side caches must forget.
  *
  * A message is written at the tail of the output arena, given to each of its receivers by push_copy(), and taken back
  * with conn_take_back(). Usually it goes behind all output that its receiver has. The client whose command is being

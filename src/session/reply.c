@@ -8,7 +8,7 @@
 #include "session/client.h"
 #include "session/server_metrics.h"
 
-/* --- scalars --------------------------------------------------------------------------------- */
+/* --- Scalars --------------------------------------------------------------------------------- */
 
 void reply_ok(struct client *c) {
     (void)c;
@@ -130,7 +130,7 @@ void reply_verbatim(struct client *c, struct slice text, const char *format3) {
     conn_write("\r\n", 2);
 }
 
-/* --- aggregates ------------------------------------------------------------------------------ */
+/* --- Aggregates ------------------------------------------------------------------------------ */
 
 /* The beginning of an aggregate of n elements, or of n pairs for the types % and |, in the client's protocol. */
 static char *put_aggregate(const struct client *c, char *p, char type3, size_t n) {
@@ -175,7 +175,7 @@ void reply_raw(struct client *c, struct slice protocol) {
 
 bool reply_would_be_pointless(const struct client *c, size_t bytes) {
     (void)c;
-    return !conn_has_room(bytes);
+    return conn_arena.refuses || !conn_has_room(bytes);
 }
 
 size_t reply_hold(struct client *c) {
@@ -195,7 +195,7 @@ void reply_set_at(struct client *c, size_t place, size_t elements) {
     insert_aggregate(c, place, '~', elements);
 }
 
-/* --- common errors --------------------------------------------------------------------------- */
+/* --- Common errors --------------------------------------------------------------------------- */
 
 void reply_wrong_type(struct client *c) {
     reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
@@ -211,6 +211,10 @@ void reply_not_integer(struct client *c) {
 
 void reply_no_key(struct client *c) {
     reply_error(c, "ERR no such key");
+}
+
+void reply_no_memory(struct client *c) {
+    reply_error(c, "ERR Not enough memory for a string of this length");
 }
 
 void reply_out_of_range(struct client *c) {

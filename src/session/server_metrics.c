@@ -11,6 +11,7 @@
 #define ERROR_CODES 128
 #define ERROR_CODE_MAX 64
 #define RATE_SAMPLES 16
+#define PEAK_SECONDS 8
 
 struct server_metrics server_metrics;
 
@@ -21,18 +22,26 @@ static struct {
 } errors[ERROR_CODES];
 static size_t error_codes;
 
+/* A code becomes the name of a field of INFO. */
+static void copy_code(char *to, const char *code, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        to[i] = code[i] == '#' || code[i] == ':' || code[i] == '\r' || code[i] == '\n' ? '_' : code[i];
+}
+
 void server_metrics_count_error(struct slice text) {
     server_metrics.errors++;
     const char *blank = memchr(text.ptr, ' ', text.len);
     size_t len = blank ? (size_t)(blank - text.ptr) : text.len;
     if (len == 0 || len >= ERROR_CODE_MAX) return;
+    char code[ERROR_CODE_MAX];
+    copy_code(code, text.ptr, len);
     for (size_t i = 0; i < error_codes; i++) {
-        if (errors[i].len != len || memcmp(errors[i].code, text.ptr, len) != 0) continue;
+        if (errors[i].len != len || memcmp(errors[i].code, code, len) != 0) continue;
         errors[i].count++;
         return;
     }
     if (error_codes == ERROR_CODES) return;
-    memcpy(errors[error_codes].code, text.ptr, len);
+    memcpy(errors[error_codes].code, code, len);
     errors[error_codes].len = len;
     errors[error_codes++].count = 1;
 }
@@ -46,7 +55,7 @@ void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count) {
     *count = errors[i].count;
 }
 
-/* --- rates ----------------------------------------------------------------------------------- */
+/* --- Rates ----------------------------------------------------------------------------------- */
 
 static struct {
     uint64_t last[RATES]; /* the totals at the last sample */
@@ -55,7 +64,41 @@ static struct {
     unsigned next;   /* the sample to be replaced */
 } rates;
 
+/* --- Peaks ----------------------------------------------------------------------------------- */
+
+static struct {
+    struct server_peaks of_second[PEAK_SECONDS]; /* second s is in s % PEAK_SECONDS */
+    int64_t second;                              /* the latest */
+} peaks;
+
+static void raise_to(size_t *largest, size_t bytes) {
+    if (bytes > *largest) *largest = bytes;
+}
+
+static void sample_peaks(void) {
+    int64_t now_s = clock_steady_ms() / 1000;
+    if (now_s - peaks.second > PEAK_SECONDS) peaks.second = now_s - PEAK_SECONDS;
+    while (peaks.second < now_s)
+        peaks.of_second[++peaks.second % PEAK_SECONDS] = (struct server_peaks){0, 0};
+    struct server_peaks *now = &peaks.of_second[peaks.second % PEAK_SECONDS];
+    raise_to(&now->input, conn_metrics.largest_input);
+    raise_to(&now->output, conn_metrics.largest_output);
+    conn_metrics.largest_input = conn_metrics.largest_output = 0;
+}
+
+struct server_peaks server_metrics_peaks(void) {
+    struct server_peaks all = {conn_metrics.largest_input, conn_metrics.largest_output};
+    for (int i = 0; i < PEAK_SECONDS; i++) {
+        raise_to(&all.input, peaks.of_second[i].input);
+        raise_to(&all.output, peaks.of_second[i].output);
+    }
+    return all;
+}
+
+/* --- Samples --------------------------------------------------------------------------------- */
+
 void server_metrics_sample(void) {
+    sample_peaks();
     uint64_t now[RATES] = {server_metrics.commands, conn_metrics.bytes_in, conn_metrics.bytes_out, server_metrics.turns,
                            server_metrics.turn_ticks};
     int64_t now_us = clock_mono_us(), passed_us = now_us - rates.last_us;
@@ -76,14 +119,15 @@ uint64_t server_metrics_rate(enum server_rate rate) {
 }
 
 void server_metrics_reset(void) {
-    int64_t started_ms = server_metrics.started_ms;
-    server_metrics = (struct server_metrics){.started_ms = started_ms};
+    server_metrics = (struct server_metrics){.started_s = server_metrics.started_s,
+                                             .started_ms = server_metrics.started_ms,
+                                             .logins_failed = server_metrics.logins_failed};
     error_codes = 0;
     memset(&rates, 0, sizeof rates);
-    catalog_reset_stats();
+    catalog_reset_metrics();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
     db_metrics.evicted = 0;
-    entry_lazyfreed = 0;
+    entry_lazyfreed_reset();
     expire_metrics.ticks = expire_metrics.capped = 0;
 }

@@ -1,7 +1,7 @@
 /* The keyspace.
  *
  * A look-up compares the key inside the entry. A hit reads the header, the deadline if there is one, and the key, which
- * mostly lie in the 64 bytes that table_prefetch_record() fetches.
+ * mostly lie in the 64 bytes that table_prefetch_place() fetches.
  *
  * Rewrites go through reshape_entry(), which changes an entry in place if its size class stays the same. So overwriting
  * a value, counting, and setting or removing a TTL mostly need no allocation and do not touch the table. */
@@ -368,6 +368,7 @@ void db_init(int databases) {
 struct remains {
     struct table keys;
     struct wheel *wheel;
+    size_t keys_announced; /* to entry_lazyfree_begins() */
 };
 
 static void free_entry(void *ctx, void *record) {
@@ -377,9 +378,11 @@ static void free_entry(void *ctx, void *record) {
 
 static void free_remains(void *arg) {
     struct remains *r = arg;
+    size_t keys = r->keys_announced;
     table_clear(&r->keys, free_entry, NULL);
     wheel_free(r->wheel);
     alloc_put(r, sizeof *r);
+    entry_lazyfree_done(keys);
 }
 
 /* Estimated from some keys. */
@@ -394,12 +397,11 @@ static size_t remains_bytes(const struct remains *r) {
 static void empty_db(struct db *db, bool in_background) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
-    *r = (struct remains){db->keys, db->wheel};
-    size_t keys = db_size(db);
+    *r = (struct remains){db->keys, db->wheel, in_background ? db_size(db) : 0};
     *db = (struct db){.id = db->id};
     table_init(&db->keys, &keyspace);
     if (in_background) {
-        entry_lazyfreed += keys;
+        entry_lazyfree_begins(r->keys_announced);
         worker_submit_free(free_remains, r, remains_bytes(r));
     } else {
         free_remains(r);

@@ -42,8 +42,8 @@ enum db_class {
     DB_NEW = 1 << 11,    /* n: a key was created; its change is reported separately */
 };
 
-/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see.
- * A hook must not change the database. The key's name is valid until the hook returns. */
+/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see. A hook must not
+ * change the database. The key's name is valid until the hook returns. */
 struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed at its deadline: propagate a DEL */
@@ -75,12 +75,9 @@ struct entry *db_look(struct db *db, const struct key *key);
 struct entry *db_peek(struct db *db, const struct key *key); /* absent if past its deadline, but nothing changes */
 struct entry *db_find(const struct db *db, const struct key *key); /* present even past its deadline; nothing changes */
 
-/* The two passes of store/prefetch.h, one look-up at a time. */
+/* Fetch the line of the table in which a key is looked up, or into which it is inserted. */
 static inline void db_prefetch_line(const struct db *db, uint64_t hash) {
     table_prefetch_line(&db->keys, hash);
-}
-static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
-    table_prefetch_record(&db->keys, hash);
 }
 
 /* The table in which members of the key's value are looked up, to be prefetched in the same way. NULL if the key is

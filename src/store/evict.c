@@ -1,7 +1,7 @@
 /* The access clock: three bytes in an entry, whose meaning depends on the policy.
  *
- * LRU: the low 24 bits of the time in seconds, which wrap after 194 days. The clock skips 0, because evict_clock == 0
- * tells the inline touch that it must ask: the policy is LFU, or accesses leave no traces now.
+ * LRU: the low 24 bits of the steady time in seconds, which wrap after 194 days. The clock skips 0, because evict_clock
+ * == 0 tells the inline touch that it must ask: the policy is LFU, or accesses leave no traces now.
  *
  * LFU, as in Redis: the upper 16 bits are the minute of the last decay, the lower 8 a counter. A hit increments the
  * counter with probability 1 / ((counter - 5) * factor + 1), so with factor 10 a million hits fill it. Each period of
@@ -103,7 +103,7 @@ void evict_set_frequency(struct entry *e, unsigned counter) {
 /* The clock must follow a new policy at once: a touch stores evict_clock in the entry. */
 static bool apply_policy(const char **error) {
     (void)error;
-    evict_tick(clock_now_ms());
+    evict_tick(clock_steady_ms());
     return true;
 }
 

@@ -26,7 +26,7 @@ struct evict_options {
 extern struct evict_options evict_options;
 extern uint32_t evict_clock; /* the time that evict_touch() stores; 0: call evict_touch_slowly() instead */
 
-void evict_tick(int64_t now_ms); /* call at least once a second */
+void evict_tick(int64_t now_ms); /* call at least once a second, with clock_steady_ms() */
 void evict_hold(bool held);      /* while held, touching does nothing: CLIENT NO-TOUCH */
 void evict_freeze(bool freeze);  /* the same while a forked child shares the pages */
 bool evict_uses_lfu(void);

@@ -2,11 +2,11 @@
  *
  *   events OURS ORACLE COUNT SEED GRAMMAR...   COUNT random commands; SEED 0 takes one from the clock
  *
- * All classes of events are on, and a second connection to each server has subscribed to them all. After every
- * command the program sends a PING on it: the messages before the answer are those of the command. They are compared
- * byte by byte, so names, keys, databases and order must be the same. Replies are ignored: compat compares them. At
- * a difference the program prints the command and both streams, empties both servers, and goes on. A test is one
- * command name. The last line is "N passed, N failed". */
+ * All classes of events are on, and a second connection to each server has subscribed to them all. After every command
+ * the program sends a PING on it: the messages before the answer are those of the command. They are compared byte by
+ * byte, so names, keys, databases and order must be the same. Replies are ignored: compat compares them. At a
+ * difference the program prints the command and both streams, empties both servers, and goes on. A test is one command
+ * name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/compare.h"
 #include "lib/grammar.h"

@@ -77,7 +77,7 @@ static void finds_in_any_case(const struct command *rows) {
                 name[i] = (char)(rand_below(2) ? toupper(row->name[i]) : row->name[i]);
             assert_ptr_equal(catalog_find(slice_of(name, len)), row);
         }
-        assert_true(catalog_stats(row) != NULL);
+        assert_true(catalog_metrics(row) != NULL);
         assert_string_equal(catalog_full_name(row), row->name);
         assert_null(catalog_container(row));
     }
@@ -165,26 +165,26 @@ static void resolves_subcommands(void **state) {
     struct slice argv[] = {SLICE("Config"), SLICE("GET")};
     struct catalog_found found = catalog_resolve(argv, 2);
     assert_ptr_equal(found.command, &config_subcommands[0]);
-    assert_ptr_equal(found.stats, catalog_stats(&config_subcommands[0]));
+    assert_ptr_equal(found.metrics, catalog_metrics(&config_subcommands[0]));
     argv[1] = SLICE("nope");
     assert_null(catalog_resolve(argv, 2).command);
-    assert_null(catalog_resolve(argv, 2).stats);
+    assert_null(catalog_resolve(argv, 2).metrics);
     argv[0] = SLICE("mset");
     found = catalog_resolve(argv, 2);
     assert_ptr_equal(found.command, &first_family[2]);
-    assert_ptr_equal(found.stats, catalog_stats(&first_family[2]));
+    assert_ptr_equal(found.metrics, catalog_metrics(&first_family[2]));
 }
 
 static void counts_are_of_one_row_each(void **state) {
     (void)state;
-    catalog_reset_stats();
-    struct command_stats *get = catalog_stats(&first_family[0]), *sub = catalog_stats(&config_subcommands[0]);
-    command_stats_add(get, 100, false);
-    command_stats_add(get, 100, true);
-    command_stats_add(sub, 100, false);
+    catalog_reset_metrics();
+    struct command_metrics *get = catalog_metrics(&first_family[0]), *sub = catalog_metrics(&config_subcommands[0]);
+    command_metrics_add(get, 100, false);
+    command_metrics_add(get, 100, true);
+    command_metrics_add(sub, 100, false);
     assert_true(get->calls == 2 && get->failed == 1 && sub->calls == 1 && sub->failed == 0);
-    assert_int_equal(catalog_stats(&first_family[1])->calls, 0);
-    catalog_reset_stats();
+    assert_int_equal(catalog_metrics(&first_family[1])->calls, 0);
+    catalog_reset_metrics();
     assert_int_equal(get->calls + get->failed + sub->calls, 0);
 }
 

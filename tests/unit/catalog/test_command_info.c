@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- Names ----------------------------------------------------------------------------------- */
 
 static void expect_names(const char *const *names, size_t count, const char *expected) {
     struct buf text = {0};
@@ -66,7 +66,7 @@ static void categories_are_found_in_any_case(void **state) {
     assert_string_equal(command_info_group(GROUP_BITMAP), "bitmap");
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 /* The keys of a request, given as words with blanks between: "1:RO access 3:RW", or "wrong". */
 static void expect_keys(const struct command *row, const char *request, const char *expected) {

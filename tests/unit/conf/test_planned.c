@@ -18,9 +18,9 @@ extern const struct module planned_module;
 static bool set(const struct option *o, const char *line, const char **error) {
     struct words w;
     assert_true(words_split(&w, slice_cstr(line)));
-    bool fine = config_set_at_start(o, (const char *const *)w.at, w.count, error);
+    bool ok = config_set_at_start(o, (const char *const *)w.at, w.count, error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 static void assert_shown(const struct option *o, const char *value) {

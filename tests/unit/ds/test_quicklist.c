@@ -306,7 +306,7 @@ static void test_trash(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
-/* --- Micro-benchmark ------------------------------------------------------------------------------- */
+/* --- Micro-benchmark ------------------------------------------------------------------------- */
 
 static int64_t started;
 static void report(const char *what, size_t n) {

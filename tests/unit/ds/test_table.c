@@ -86,7 +86,7 @@ static void test_empty(void **state) {
     table_iter_init(&it, &t);
     assert_null(table_iter_next(&it));
     table_prefetch_line(&t, 5);
-    table_prefetch_record(&t, 5);
+    table_prefetch_place(table_place(&t, 5));
     add(&t, 1);
     assert_ptr_equal(find(&t, 1), &records[1]);
     assert_ptr_equal(table_random(&t), &records[1]);
@@ -398,7 +398,7 @@ static size_t find_wave(const struct table *t, const uint64_t *ids, size_t n) {
     for (size_t k = 0; k < n; k++)
         table_prefetch_line(t, h[k] = hash_id(ids[k]));
     for (size_t k = 0; k < n; k++)
-        table_prefetch_record(t, h[k]);
+        table_prefetch_place(table_place(t, h[k]));
     for (size_t k = 0; k < n; k++)
         hits += table_find(t, h[k], equal_id, &ids[k]) != NULL;
     return hits;

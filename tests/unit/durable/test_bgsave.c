@@ -8,11 +8,12 @@
 #include "base/words.h"
 #include "conf/config.h"
 #include "conf/directive.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
-#include "persist/child.h"
-#include "persist/temp_file.h"
+#include "durable/snapshot_lock.h"
 #include "store/db.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -29,7 +30,7 @@
 
 extern const struct module bgsave_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static enum child_kind running;
 static struct child_job job; /* of the last child */
@@ -57,6 +58,8 @@ void child_report(size_t keys_done) {
     (void)keys_done;
 }
 
+#define START_MS 2000000000 /* of the steady clock */
+
 /* The child of this test ends like this. */
 static void child_ends(int status, int signal) {
     struct child_end end = {.pid = 4711, .status = status, .signal = signal};
@@ -71,14 +74,44 @@ void child_kill(void) {
 
 struct snapshot_metrics snapshot_metrics;
 
+void snapshot_saved(void) {
+    snapshot_metrics.saved_s = time(NULL);
+    snapshot_metrics.saved_ms = clock_steady_ms();
+}
+
 bool snapshot_save(void) {
     saves++;
     if (!save_fails) db_metrics.dirty = 0;
     return !save_fails;
 }
-
 bool snapshot_write(const char *temporary) {
-    return temporary[0] && snapshot_save();
+    assert_string_equal(temporary, "temporary");
+    return !save_fails;
+}
+
+static bool locked_elsewhere; /* another process holds the lock on the snapshot */
+static bool lock_wanted;
+
+bool snapshot_lock_points(bool any, const char **error) {
+    *error = "locked";
+    lock_wanted = any;
+    return !(any && locked_elsewhere);
+}
+
+static int temp_files; /* chosen and not dropped */
+
+const char *temp_file_choose(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    temp_files++;
+    return "temporary";
+}
+const char *temp_file_name(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    return "temporary";
+}
+void temp_file_drop(enum temp_file kind) {
+    assert_int_equal(kind, TEMP_BGSAVE);
+    temp_files--;
 }
 
 bool loading_is_active(void) {
@@ -89,16 +122,17 @@ static void note_end(void) {
     ended++;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static bool set(const char *name, const char *value) {
     struct config_error error;
     return config_set((struct slice[]){slice_cstr(name), slice_cstr(value)}, 1, true, &error);
 }
 
-/* A tick this many seconds from now. */
+/* A tick this many seconds after the start. The wall clock has been set back, which changes nothing. */
 static bool tick_begins(int64_t later_s) {
-    clock_cached_ms = (time(NULL) + later_s) * 1000;
+    clock_cached_ms = 1000;
+    clock_cached_steady_ms = START_MS + later_s * 1000;
     bgsave_tick();
     return running == CHILD_RDB;
 }
@@ -107,9 +141,10 @@ static int reset(void **state) {
     (void)state;
     running = CHILD_NONE;
     fork_fails = save_fails = loads = false;
-    saves = ended = killed = 0;
+    saves = ended = killed = temp_files = 0;
     bgsave_status = (struct bgsave_status){.took_s = -1};
-    snapshot_metrics = (struct snapshot_metrics){.saved_s = time(NULL)};
+    clock_cached_steady_ms = START_MS;
+    snapshot_metrics = (struct snapshot_metrics){.saved_s = time(NULL), .saved_ms = START_MS};
     db_metrics.dirty = 0;
     assert_true(set("save", "100 10 1000 1") && set("stop-writes-on-bgsave-error", "yes"));
     bgsave_tick();
@@ -117,7 +152,7 @@ static int reset(void **state) {
     return 0;
 }
 
-/* --- save points ----------------------------------------------------------------------------- */
+/* --- Save points ----------------------------------------------------------------------------- */
 
 static void a_save_point_needs_both_time_and_changes(void **state) {
     (void)state;
@@ -128,8 +163,8 @@ static void a_save_point_needs_both_time_and_changes(void **state) {
     assert_true(tick_begins(110));
     child_ends(0, 0);
     db_metrics.dirty = 1;
-    assert_false(tick_begins(990));
-    assert_true(tick_begins(1010));
+    assert_false(tick_begins(110 + 990)); /* since the save */
+    assert_true(tick_begins(110 + 1010));
 }
 
 static void a_scheduled_save_waits_for_the_running_child(void **state) {
@@ -146,7 +181,7 @@ static void a_scheduled_save_waits_for_the_running_child(void **state) {
     assert_false(tick_begins(0));
 }
 
-/* --- the child ------------------------------------------------------------------------------- */
+/* --- The child ------------------------------------------------------------------------------- */
 
 static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     (void)state;
@@ -156,29 +191,28 @@ static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     assert_true(bgsave_start());
     assert_int_equal(job.keys, 1);
     assert_int_equal(snapshot_metrics.saves, 1);
-    assert_true(bgsave_status.began_s >= time(NULL) - 5);
+    assert_int_equal(bgsave_status.began_ms, START_MS);
     db_metrics.dirty += 2;
+    clock_cached_steady_ms += 2999;
+    clock_cached_ms -= 3600000;
     snapshot_metrics.saved_s = 0;
     child_ends(0, 0);
     assert_int_equal(db_metrics.dirty, 2);
     assert_true(snapshot_metrics.saved_s >= time(NULL) - 5);
-    assert_int_equal(bgsave_status.began_s, 0);
-    assert_in_range(bgsave_status.took_s, 0, 5);
+    assert_int_equal(bgsave_status.began_ms, 0);
+    assert_int_equal(bgsave_status.took_s, 2);
     assert_int_equal(ended, 1);
-    int before = saves;
-    temp_file_choose(TEMP_BGSAVE);
     assert_int_equal(job.run(job.ctx), 0); /* as the child does */
     save_fails = true;
     assert_int_equal(job.run(job.ctx), 1);
-    assert_int_equal(saves, before + 2);
-    temp_file_drop(TEMP_BGSAVE);
+    assert_int_equal(temp_files, 0);
     db_empty(db_at(0), false);
 }
 
 static void after_a_failure_there_is_a_pause(void **state) {
     (void)state;
     db_metrics.dirty = 50;
-    snapshot_metrics.saved_s -= 10000;
+    snapshot_metrics.saved_ms -= 10000000;
     assert_true(tick_begins(0));
     child_ends(1, 0);
     assert_true(bgsave_status.failed);
@@ -191,23 +225,16 @@ static void after_a_failure_there_is_a_pause(void **state) {
 
 static void a_killed_child_has_failed_unless_we_did_it(void **state) {
     (void)state;
-    char folder[] = "/tmp/kura-bgsave-XXXXXX", back[4096];
-    assert_non_null(getcwd(back, sizeof back));
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chdir(folder), 0);
     assert_true(bgsave_start());
-    char name[256];
-    snprintf(name, sizeof name, "%s", temp_file_name(TEMP_BGSAVE));
-    fclose(fopen(name, "w"));
+    assert_int_equal(temp_files, 1);
     child_kill();
     assert_false(bgsave_status.failed);
-    assert_int_equal(access(name, F_OK), -1);
+    assert_int_equal(temp_files, 0);
     assert_true(bgsave_start());
     child_ends(0, SIGKILL);
     assert_true(bgsave_status.failed);
     assert_int_equal(ended, 2);
-    assert_int_equal(chdir(back), 0);
-    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(temp_files, 0);
 }
 
 static void a_fork_that_fails_is_a_failure(void **state) {
@@ -215,10 +242,11 @@ static void a_fork_that_fails_is_a_failure(void **state) {
     fork_fails = true;
     assert_false(bgsave_start());
     assert_true(bgsave_status.failed);
-    assert_int_equal(bgsave_status.began_s, 0);
+    assert_int_equal(bgsave_status.began_ms, 0);
+    assert_int_equal(temp_files, 0);
 }
 
-/* --- refused writes -------------------------------------------------------------------------- */
+/* --- Refused writes -------------------------------------------------------------------------- */
 
 static void writes_stop_while_a_failed_save_matters(void **state) {
     (void)state;
@@ -265,7 +293,7 @@ static void flushall_is_saved_at_once(void **state) {
     assert_int_equal(saves, 2);
 }
 
-/* --- the option ------------------------------------------------------------------------------ */
+/* --- The option ------------------------------------------------------------------------------ */
 
 static void check_points(const char *shown, const char *lines) {
     const struct option *o = config_find(SLICE("save"));
@@ -284,9 +312,9 @@ static bool set_line(const char *line) {
     const char *error;
     struct words w;
     assert_true(words_split(&w, slice_cstr(line)));
-    bool fine = config_set_at_start(config_find(SLICE("save")), (const char *const *)w.at, w.count, &error);
+    bool ok = config_set_at_start(config_find(SLICE("save")), (const char *const *)w.at, w.count, &error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 /* Must be the first test: later on the server has started. */
@@ -320,6 +348,18 @@ static void a_value_at_run_time_is_the_whole_list(void **state) {
     check_points("30 3", "save 30 3\n");
 }
 
+/* Servers with save points do not share a snapshot. */
+static void save_points_need_the_lock(void **state) {
+    (void)state;
+    assert_true(lock_wanted);
+    assert_true(set("save", ""));
+    assert_false(lock_wanted);
+    locked_elsewhere = true;
+    assert_false(set("save", "1 1"));
+    locked_elsewhere = false;
+    assert_false(bgsave_has_points());
+}
+
 static int start(void **state) {
     (void)state;
     log_set_level(LOG_NOTHING);
@@ -342,6 +382,7 @@ int main(void) {
         cmocka_unit_test_setup(a_fork_that_fails_is_a_failure, reset),
         cmocka_unit_test_setup(writes_stop_while_a_failed_save_matters, reset),
         cmocka_unit_test_setup(flushall_is_saved_at_once, reset),
+        cmocka_unit_test_setup(save_points_need_the_lock, reset),
         cmocka_unit_test_setup(a_value_at_run_time_is_the_whole_list, reset),
     };
     return cmocka_run_group_tests(tests, start, NULL);

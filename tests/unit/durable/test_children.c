@@ -1,5 +1,6 @@
 /* Forked children: each gets its name and its processors, the parent leaves memory alone while one lives, and the end
  * waits for a child that writes the only copy. Children are fakes. */
+#include "aof/aof.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -7,10 +8,9 @@
 #include "base/module.h"
 #include "base/words.h"
 #include "conf/config.h"
+#include "disk/child.h"
 #include "durable/children.h"
 #include "exec/propagate.h"
-#include "persist/aof.h"
-#include "persist/child.h"
 #include "process/process.h"
 #include "store/db.h"
 #include "store/evict.h"
@@ -23,7 +23,7 @@
 
 extern const struct module children_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done;
 static enum child_kind running;

@@ -1,9 +1,12 @@
 /* The connections between commands and the disk: the sink is attached while the append-only file collects, writes are
  * refused while they might not survive, and the end saves what has to be saved. All files are fakes. */
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "conf/config.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
 #include "durable/durability.h"
@@ -14,9 +17,6 @@
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/temp_file.h"
 #include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
@@ -27,13 +27,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 extern const struct module durability_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -48,6 +51,9 @@ static void expect_done(const char *expected) {
 }
 
 static bool collects, rewrite_begins, start_fails, end_requested, save_fails, may_not_end, stops_writes, has_points;
+static bool holds_writes, is_locked_elsewhere;
+static enum aof_begun begun;
+static struct aof_status status;
 static struct aof_write_metrics metrics;
 static int errno_of_next_write;
 
@@ -58,6 +64,9 @@ static const struct wave_hooks *wave;
 static void (*tick)(void);
 static void (*child_changed_state)(void);
 void (*bgsave_ended)(void);
+void (*aof_changed)(void);
+bool (*process_before_dir)(const char *path, const char **error);
+bool (*process_after_dir)(const char **error);
 bool (*shutdown_before_end)(unsigned flags);
 struct snapshot_metrics snapshot_metrics;
 struct bgsave_status bgsave_status;
@@ -74,6 +83,18 @@ bool aof_write_flush(bool force) {
 }
 struct aof_write_metrics aof_write_metrics(void) {
     return metrics;
+}
+int aof_refusal(void) {
+    return collects ? metrics.write_errno ? metrics.write_errno : metrics.sync_errno : 0;
+}
+bool aof_holds_writes(void) {
+    return holds_writes;
+}
+enum aof_begun aof_rewrite_begun(void) {
+    return begun;
+}
+struct aof_status aof_status(void) {
+    return status;
 }
 bool aof_collects(void) {
     return collects;
@@ -94,54 +115,6 @@ void aof_tick(void) {
 void aof_end(void) {
     note("aof-end");
 }
-static bool holds_writes;
-static enum aof_begun begun;
-static struct aof_status status;
-void (*aof_changed)(void);
-bool aof_holds_writes(void) {
-    return holds_writes;
-}
-int aof_refusal(void) {
-    if (!collects) return 0;
-    return metrics.write_errno ? metrics.write_errno : metrics.sync_errno;
-}
-enum aof_begun aof_rewrite_begun(void) {
-    return begun;
-}
-struct aof_status aof_status(void) {
-    return status;
-}
-bool (*process_before_dir)(const char *path, const char **error);
-bool (*process_after_dir)(const char **error);
-void block_resume_all(void) {
-    note("resume");
-}
-const char *snapshot_name(void) {
-    return "dump.rdb";
-}
-bool snapshot_lock_name(const char *name, const char **error) {
-    (void)error;
-    assert_string_equal(name, "dump.rdb");
-    return true;
-}
-bool snapshot_lock_points(bool any, const char **error) {
-    (void)error;
-    note(any ? "lock" : "no-lock");
-    return true;
-}
-bool snapshot_lock_fit(const char **error) {
-    (void)error;
-    return true;
-}
-bool snapshot_lock_start(void) {
-    return true;
-}
-void snapshot_lock_end(void) {
-    note("unlock");
-}
-void temp_file_sweep(void) {
-    note("sweep");
-}
 bool bgsave_stops_writes(void) {
     return stops_writes;
 }
@@ -155,6 +128,40 @@ bool snapshot_save(void) {
     note("save");
     return !save_fails;
 }
+bool snapshot_write(const char *temporary) {
+    (void)temporary;
+    return false;
+}
+const char *snapshot_name(void) {
+    return "dump.rdb";
+}
+bool snapshot_lock_points(bool any, const char **error) {
+    (void)error;
+    note(any ? "lock-points" : "no-lock");
+    return true;
+}
+bool snapshot_lock_name(const char *name, const char **error) {
+    (void)error;
+    assert_string_equal(name, "dump.rdb");
+    return true;
+}
+bool snapshot_lock_fit(const char **error) {
+    (void)error;
+    return true;
+}
+bool snapshot_lock_start(void) {
+    note("lock");
+    return !is_locked_elsewhere;
+}
+void snapshot_lock_end(void) {
+    note("unlock");
+}
+void temp_file_sweep(void) {
+    note("sweep");
+}
+void block_resume_all(void) {
+    note("resume");
+}
 void children_watch(void (*changed)(void)) {
     child_changed_state = changed;
 }
@@ -164,8 +171,9 @@ bool children_end(bool force) {
 }
 void loading_start_up(bool from_aof) {
     assert_false(propagate_wanted);
-    assert_true(shutdown_before_end(SHUTDOWN_SAVE)); /* half a dataset is not saved */
     note(from_aof ? "load-aof" : "load-snapshot");
+    assert_true(shutdown_before_end(SHUTDOWN_SAVE)); /* half a dataset is not saved */
+    aof_changed();                                   /* nor is anything else done about it */
 }
 bool loading_again(void) {
     wanted_while_loading = propagate_wanted;
@@ -184,7 +192,7 @@ void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     wave = hooks;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static bool set(const char *name, const char *value) {
     struct config_error error;
@@ -216,7 +224,20 @@ static int reset(void **state) {
     return 0;
 }
 
-/* --- starting -------------------------------------------------------------------------------- */
+/* --- Starting -------------------------------------------------------------------------------- */
+
+static void expect_no_start_with_files_of_another_process(void) {
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        is_locked_elsewhere = true;
+        durability_start();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
 
 /* Must be the first test. */
 static void the_dataset_is_loaded_first(void **state) {
@@ -224,16 +245,19 @@ static void the_dataset_is_loaded_first(void **state) {
     config_register(durability_module.options);
     assert_true(set("appendonly", "yes")); /* nothing happens yet */
     collects = true;
-    server_metrics.started_ms = 1234567;
+    server_metrics.started_s = 1234;
+    server_metrics.started_ms = 77;
+    expect_no_start_with_files_of_another_process();
     durability_start();
-    expect_done("no-lock sweep unlock load-aof ");
+    expect_done("no-lock lock sweep load-aof unlock ");
     assert_int_equal(snapshot_metrics.saved_s, 1234);
+    assert_int_equal(snapshot_metrics.saved_ms, 77);
     assert_non_null(shutdown_before_end);
     assert_non_null(bgsave_ended);
     assert_true(propagate_wanted);
 }
 
-/* --- the sink -------------------------------------------------------------------------------- */
+/* --- The sink -------------------------------------------------------------------------------- */
 
 static void changes(void) {
     static struct db db = {.id = 5};
@@ -315,7 +339,7 @@ static void a_reload_appends_nothing(void **state) {
     assert_true(gates_any_closed);
 }
 
-/* --- the gate -------------------------------------------------------------------------------- */
+/* --- The gate -------------------------------------------------------------------------------- */
 
 static void writes_and_probes_are_refused_after_a_failed_save(void **state) {
     (void)state;
@@ -352,7 +376,43 @@ static void writes_are_refused_while_the_file_cannot_be_written(void **state) {
     assert_string_equal(gate_for(&write_row), "");
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* While the log is about to go on in another file. */
+static void writes_wait_for_the_next_file(void **state) {
+    (void)state;
+    holds_writes = true;
+    begun = AOF_BEGINS;
+    aof_changed();
+    struct client c = {.resp = 2};
+    struct request r = {.client = &c, .command = &write_row};
+    const struct gate *gate = gates_find_closed(&r, write_row.flags);
+    assert_true(gate && gate->error == NULL); /* it postpones */
+    r.command = &read_row;
+    assert_null(gates_find_closed(&r, read_row.flags));
+    expect_done(""); /* BGREWRITEAOF goes on waiting, too */
+    holds_writes = false;
+    begun = AOF_BEGUN;
+    collects = true;
+    aof_changed();
+    assert_false(gates_any_closed);
+    assert_true(propagate_wanted);
+    expect_done("resume ");
+}
+
+static void dir_stays_while_the_files_are_in_use(void **state) {
+    (void)state;
+    const char *error;
+    status.state = AOF_ON;
+    assert_true(process_before_dir(".", &error));
+    assert_false(process_before_dir("/", &error));
+    status.state = AOF_OFF;
+    assert_true(process_before_dir("/", &error));
+    status.is_busy = true;
+    assert_false(process_before_dir("/", &error));
+    status.is_busy = false;
+    assert_ptr_equal(process_after_dir, snapshot_lock_fit);
+}
+
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void the_end_saves_what_has_to_be_saved(void **state) {
     (void)state;
@@ -397,6 +457,8 @@ int main(void) {
         cmocka_unit_test_setup(a_reload_appends_nothing, reset),
         cmocka_unit_test_setup(writes_and_probes_are_refused_after_a_failed_save, reset),
         cmocka_unit_test_setup(writes_are_refused_while_the_file_cannot_be_written, reset),
+        cmocka_unit_test_setup(writes_wait_for_the_next_file, reset),
+        cmocka_unit_test_setup(dir_stays_while_the_files_are_in_use, reset),
         cmocka_unit_test_setup(the_end_saves_what_has_to_be_saved, reset),
         cmocka_unit_test_setup(the_end_may_fail_unless_it_is_forced, reset),
     };

@@ -1,6 +1,7 @@
 /* Loading: commands of a log are run in order as long as they belong there, clients are kept out and served -LOADING
  * meanwhile, and a dataset that cannot be loaded ends the process. The file that is read, the wave and the end of the
  * process are fakes. */
+#include "aof/aof.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -10,9 +11,9 @@
 #include "durable/snapshot.h"
 #include "exec/wave.h"
 #include "net/loop.h"
-#include "persist/aof.h"
-#include "persist/rdb.h"
+#include "process/process.h"
 #include "process/shutdown.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
@@ -30,7 +31,7 @@
 
 #include <cmocka.h>
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static int turns, shutdowns, opened;
 static bool end_requested;
@@ -55,6 +56,11 @@ void shutdown_finish(void) {
     (*finished)++;
 }
 
+static char notified[64]; /* the last state that the service manager was told */
+void process_notify(const char *state) {
+    snprintf(notified, sizeof notified, "%s", state);
+}
+
 struct snapshot_metrics snapshot_metrics;
 static const char *snapshot_file = "absent";
 static bool snapshot_is_broken, snapshot_base;
@@ -74,8 +80,9 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
 
 /* The append-only file of a test: commands as words, "|" between them. */
 static const char *aof_text = "";
-static enum aof_load aof_result = AOF_LOAD_FINE;
+static enum aof_load aof_result = AOF_LOAD_OK;
 static size_t aof_applied;
+static bool aof_is_there = true;
 struct aof_options aof_options;
 static int base_fd;
 static bool base_loaded;
@@ -114,7 +121,6 @@ enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     aof_applied = apply(hooks->reader.apply, aof_text);
     return aof_result;
 }
-static bool aof_is_there = true;
 bool aof_exists(void) {
     return aof_is_there;
 }
@@ -122,7 +128,7 @@ void aof_open(void) {
     opened++;
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 static struct buf ran; /* "name db; " a call */
 
@@ -148,7 +154,7 @@ static void expect_ran(const char *expected) {
     buf_free(&ran);
 }
 
-/* --- a log ----------------------------------------------------------------------------------- */
+/* --- A log ----------------------------------------------------------------------------------- */
 
 static void commands_run_in_order_in_their_databases(void **state) {
     (void)state;
@@ -186,7 +192,7 @@ static void batches_make_no_difference(void **state) {
     }
 }
 
-/* --- the state of loading -------------------------------------------------------------------- */
+/* --- The state of loading -------------------------------------------------------------------- */
 
 static void clients_are_kept_out_meanwhile(void **state) {
     (void)state;
@@ -223,7 +229,7 @@ static void nothing_expires_meanwhile(void **state) {
     assert_null(db_look(db_at(0), &key));
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static void the_snapshot_may_be_absent_or_broken(void **state) {
     (void)state;
@@ -280,7 +286,7 @@ static void the_log_replaces_the_dataset(void **state) {
     expect_ran("1:1 2:0 ");
     aof_result = AOF_LOAD_FAILED;
     assert_false(loading_again());
-    aof_result = AOF_LOAD_FINE;
+    aof_result = AOF_LOAD_OK;
     buf_free(&ran);
     assert_int_equal(turns + opened, 0);
 }
@@ -300,6 +306,7 @@ static void at_start_up_clients_are_served_meanwhile(void **state) {
     rdb_options.key_load_delay_us = 0;
     assert_true(turns >= 3);
     assert_int_equal(shutdowns, turns);
+    assert_memory_equal(notified, "STATUS=Loading the dataset: ", 28);
     buf_append(&during, "", 1);
     assert_non_null(strstr(during.data, "loading_loaded_bytes:500\r\n")); /* 400 of the file before it */
     assert_int_equal(opened, 1);
@@ -320,6 +327,30 @@ static void at_start_up_clients_are_served_meanwhile(void **state) {
     unlink(path);
     snapshot_file = "absent";
     buf_free(&during);
+}
+
+/* A server that had snapshots only goes on with their data. */
+static void the_first_log_begins_with_the_snapshot(void **state) {
+    (void)state;
+    char path[] = "/tmp/kura-loading-XXXXXX";
+    close(mkstemp(path));
+    aof_is_there = false;
+    aof_text = "";
+    opened = 0;
+    snapshot_job.fd = -1;
+    loading_start_up(true); /* there is no snapshot either */
+    assert_int_equal(opened, 1);
+    assert_int_equal(snapshot_job.fd, -1);
+    snapshot_file = path;
+    loading_start_up(true);
+    assert_int_equal(opened, 2);
+    assert_true(snapshot_job.fd >= 0);
+    aof_is_there = true;
+    snapshot_job.fd = -1;
+    loading_start_up(true);
+    assert_int_equal(snapshot_job.fd, -1);
+    snapshot_file = "absent";
+    unlink(path);
 }
 
 static int status_of(void (*act)(void)) {
@@ -343,6 +374,12 @@ static void load_a_broken_snapshot(void) {
     snapshot_file = "/dev/null/no/folder";
     loading_start_up(false);
 }
+static void begin_a_log_with_a_broken_snapshot(void) {
+    aof_text = "";
+    aof_is_there = false;
+    snapshot_file = "/dev/null/no/folder";
+    loading_start_up(true);
+}
 static void end_while_loading(void) {
     aof_text = "set k 1|set k 2";
     rdb_options.key_load_delay_us = 11000;
@@ -354,6 +391,7 @@ static void a_start_without_the_dataset_ends_the_process(void **state) {
     (void)state;
     assert_int_equal(status_of(load_a_broken_log), 1);
     assert_int_equal(status_of(load_a_broken_snapshot), 1);
+    assert_int_equal(status_of(begin_a_log_with_a_broken_snapshot), 1);
     assert_int_equal(status_of(end_while_loading), 0);
     assert_int_equal(*finished, 1);
 }
@@ -383,6 +421,7 @@ int main(void) {
         cmocka_unit_test(a_log_may_begin_with_a_snapshot),
         cmocka_unit_test(the_log_replaces_the_dataset),
         cmocka_unit_test(at_start_up_clients_are_served_meanwhile),
+        cmocka_unit_test(the_first_log_begins_with_the_snapshot),
         cmocka_unit_test(a_start_without_the_dataset_ends_the_process),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 static int spoilt, postponed;
 static char refusal[512]; /* of the last tx_refuse() */
@@ -41,7 +41,7 @@ void block_postpone(struct request *r) {
     postponed++;
 }
 
-/* --- requests -------------------------------------------------------------------------------- */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 static void body(struct request *r) {
     fail_msg("admission ran %s", r->command->name);
@@ -64,7 +64,7 @@ static int setup(void **state) {
     spoilt = postponed = 0;
     refusal[0] = '\0';
     queued_any = queued_lacking = 0;
-    catalog_reset_stats();
+    catalog_reset_metrics();
     for (int i = 0; i < GATES_PLACES; i++)
         gates_set((enum gates_place)i, NULL);
     return 0;
@@ -97,10 +97,10 @@ static void expect_error(const char *text, const char *error) {
 }
 
 static uint64_t rejected(const char *full_name) {
-    return catalog_stats(catalog_find_full(slice_cstr(full_name)))->rejected;
+    return catalog_metrics(catalog_find_full(slice_cstr(full_name)))->rejected;
 }
 
-/* --- unknown commands ------------------------------------------------------------------------ */
+/* --- Unknown commands ------------------------------------------------------------------------ */
 
 static void unknown_commands(void **state) {
     (void)state;
@@ -139,7 +139,7 @@ static void http_is_not_served(void **state) {
     }
 }
 
-/* --- arguments ------------------------------------------------------------------------------- */
+/* --- Arguments ------------------------------------------------------------------------------- */
 
 static void the_number_of_arguments(void **state) {
     (void)state;
@@ -168,7 +168,7 @@ static void exec_with_arguments(void **state) {
     assert_int_equal(rejected("exec"), 1);
 }
 
-/* --- gates ----------------------------------------------------------------------------------- */
+/* --- Gates ----------------------------------------------------------------------------------- */
 
 static bool stops_writes(const struct request *r, unsigned flags) {
     assert_ptr_equal(r->client, &client);

@@ -28,7 +28,7 @@ static struct client *clients[CLIENTS];
 static int ends[CLIENTS];
 static size_t used;
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 bool call_is_nested;
 
@@ -38,7 +38,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
     reply(r->client);
 }
 
-/* --- a command that waits -------------------------------------------------------------------- */
+/* --- A command that waits -------------------------------------------------------------------- */
 
 static int64_t timeout_ms;
 static enum entry_type awaited_type;
@@ -93,7 +93,7 @@ static const char *sent_to(int who) {
     return lab_heard(ends[who]);
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 static void set_key(int db, const char *name) {
     struct key key = key_of(slice_cstr(name));
@@ -121,7 +121,7 @@ static bool waits(int who) {
     return clients[who]->flags & CLIENT_WAITS;
 }
 
-/* --- setup ----------------------------------------------------------------------------------- */
+/* --- Setup ----------------------------------------------------------------------------------- */
 
 static void ignore(struct loop_source *source, uint32_t events) {
     (void)source;
@@ -160,7 +160,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* --- becoming ready -------------------------------------------------------------------------- */
+/* --- Becoming ready -------------------------------------------------------------------------- */
 
 static void a_new_key_wakes_its_clients(void **state) {
     (void)state;
@@ -281,7 +281,7 @@ static void flushing_and_swapping_look_at_every_key(void **state) {
     expect_runs("");
 }
 
-/* --- while serving --------------------------------------------------------------------------- */
+/* --- While serving --------------------------------------------------------------------------- */
 
 static void run_makes_ready(int who) {
     if (who == 0) set_key(0, "second");
@@ -395,7 +395,7 @@ static void the_current_client_is_restored(void **state) {
     client_current = NULL;
 }
 
-/* --- the end of a wait ----------------------------------------------------------------------- */
+/* --- The end of a wait ----------------------------------------------------------------------- */
 
 static int no_turn(void) {
     return 0;
@@ -530,7 +530,7 @@ static void nothing_is_leaked(void **state) {
     assert_int_equal(alloc_used(), used);
 }
 
-/* --- held requests --------------------------------------------------------------------------- */
+/* --- Held requests --------------------------------------------------------------------------- */
 
 static void hold(int who, const char *text) {
     struct request r = lab_request(clients[who], text);
@@ -630,7 +630,7 @@ static void a_client_without_more_to_do_is_not_ready(void **state) {
     client_clear(clients[0], CLIENT_UNPARSED);
 }
 
-/* --- its socket while it waits --------------------------------------------------------------- */
+/* --- Its socket while it waits --------------------------------------------------------------- */
 
 static void input_stays_until_the_wait_is_over(void **state) {
     (void)state;
@@ -660,7 +660,7 @@ static void a_hangup_closes(void **state) {
     assert_int_equal(block_metrics.clients, 0);
 }
 
-/* --- postponing ------------------------------------------------------------------------------ */
+/* --- Postponing ------------------------------------------------------------------------------ */
 
 static void postpone(int who, const char *text) {
     struct request r = lab_request(clients[who], text);

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "catalog/catalog.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/call.h"
 #include "exec/exec_lab.h"
 #include "exec/propagate.h"
@@ -31,7 +31,7 @@ static void expect_events(const char *expected) {
     events.len = 0;
 }
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 bool propagate_wanted;
 struct propagate_call propagate_call;
@@ -45,7 +45,7 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
     propagate_call.depth--;
 }
 
-/* --- the commands ---------------------------------------------------------------------------- */
+/* --- The commands ---------------------------------------------------------------------------- */
 
 static void reads(struct request *r) {
     note("body");
@@ -102,7 +102,7 @@ static int setup(void **state) {
     client = (struct client){.resp = 2, .db = db_at(0)};
     events.len = 0;
     propagate_wanted = true;
-    catalog_reset_stats();
+    catalog_reset_metrics();
     server_metrics = (struct server_metrics){0};
     return 0;
 }
@@ -112,12 +112,13 @@ static int teardown(void **state) {
     for (int i = 0; i < CALL_LISTENERS; i++)
         call_listen((enum call_listener)i, NULL);
     conn_truncate(0);
+    db_empty(db_at(0), false);
     assert_int_equal(propagate_call.depth, 0);
     return 0;
 }
 
-static const struct command_stats *stats_of(const char *name) {
-    return catalog_stats(catalog_find(slice_cstr(name)));
+static const struct command_metrics *metrics_of(const char *name) {
+    return catalog_metrics(catalog_find(slice_cstr(name)));
 }
 
 static void run(const char *text) {
@@ -126,13 +127,13 @@ static void run(const char *text) {
     call(&r);
 }
 
-/* --- the order of events --------------------------------------------------------------------- */
+/* --- The order of events --------------------------------------------------------------------- */
 
 static void tracking_hears(const struct request *r, uint64_t spent) {
     assert_ptr_equal(r->client, &client);
     assert_true(spent > 0);
     note("tracking");
-    assert_int_equal(r->stats->calls, 0); /* it is not counted yet */
+    assert_int_equal(r->metrics->calls, 0); /* it is not counted yet */
 }
 
 static void monitor_hears(const struct request *r, uint64_t spent) {
@@ -147,7 +148,7 @@ static void the_order_of_events(void **state) {
     call_listen(CALL_TRACKING, tracking_hears);
     run("writes k");
     expect_events("body; propagate writes of 2, changed; tracking; monitor; ");
-    assert_int_equal(stats_of("writes")->calls, 1);
+    assert_int_equal(metrics_of("writes")->calls, 1);
     call_listen(CALL_TRACKING, NULL);
     run("reads");
     expect_events("body; propagate reads of 1; monitor; ");
@@ -167,7 +168,7 @@ static void raw_bytes_are_propagated(void **state) {
     expect_events("body; propagate writes of 2 with raw bytes, changed; ");
 }
 
-/* --- what is counted ------------------------------------------------------------------------- */
+/* --- What is counted ------------------------------------------------------------------------- */
 
 static void calls_failures_and_time(void **state) {
     (void)state;
@@ -175,8 +176,8 @@ static void calls_failures_and_time(void **state) {
     run("fails");
     client.flags &= ~(unsigned)CLIENT_FAILED;
     run("reads");
-    assert_true(stats_of("reads")->calls == 2 && stats_of("reads")->failed == 0 && stats_of("reads")->ticks > 0);
-    assert_true(stats_of("fails")->calls == 1 && stats_of("fails")->failed == 1);
+    assert_true(metrics_of("reads")->calls == 2 && metrics_of("reads")->failed == 0 && metrics_of("reads")->ticks > 0);
+    assert_true(metrics_of("fails")->calls == 1 && metrics_of("fails")->failed == 1);
     assert_int_equal(server_metrics.commands, 3);
 }
 
@@ -192,25 +193,25 @@ static void time_goes_on_from_command_to_command(void **state) {
     uint64_t middle = call_began();
     call(&r);
     assert_true(middle > start && call_began() > middle);
-    assert_true(stats_of("reads")->ticks == call_began() - start);
+    assert_true(metrics_of("reads")->ticks == call_began() - start);
     call_listen(CALL_MONITOR, monitor_hears); /* the time of listeners is nobody's */
     call(&r);
-    assert_true(stats_of("reads")->ticks < call_began() - start);
+    assert_true(metrics_of("reads")->ticks < call_began() - start);
 }
 
 static void a_client_that_waits_is_counted_later(void **state) {
     (void)state;
     run("waits k");
-    assert_int_equal(stats_of("waits")->calls + server_metrics.commands, 0);
+    assert_int_equal(metrics_of("waits")->calls + server_metrics.commands, 0);
     client.flags &= ~(unsigned)CLIENT_WAITS;
     struct request r = lab_request(&client, "waits k");
     client.flags |= CLIENT_FAILED; /* of a request before */
     size_t mark = conn_mark();
     call_end(&r, reply_null_array);
     assert_string_equal(lab_written(mark), "*-1\r\n");
-    assert_true(stats_of("waits")->calls == 1 && stats_of("waits")->failed == 0);
+    assert_true(metrics_of("waits")->calls == 1 && metrics_of("waits")->failed == 0);
     call_end(&r, reply_syntax_error);
-    assert_true(stats_of("waits")->calls == 2 && stats_of("waits")->failed == 1);
+    assert_true(metrics_of("waits")->calls == 2 && metrics_of("waits")->failed == 1);
     assert_int_equal(server_metrics.commands, 2);
 }
 
@@ -240,7 +241,7 @@ static void no_touch_holds_the_access_clocks(void **state) {
     assert_false(clocks_are_held);
 }
 
-/* --- replies that are not wanted ------------------------------------------------------------- */
+/* --- Replies that are not wanted ------------------------------------------------------------- */
 
 static const char *settled(const char *reply) {
     size_t mark = conn_mark();
@@ -281,7 +282,7 @@ static void a_reply_that_is_still_to_come_is_skipped_then(void **state) {
     assert_int_equal(client.flags, 0);
 }
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 static void nested_calls(void **state) {
     (void)state;
@@ -301,7 +302,7 @@ static void nested_calls(void **state) {
     struct request failing = lab_request(&client, "fails");
     call_nested(&failing);
     assert_int_equal(client.flags, 0); /* the outer command has not failed */
-    assert_true(stats_of("reads")->calls == 2 && stats_of("fails")->failed == 1);
+    assert_true(metrics_of("reads")->calls == 2 && metrics_of("fails")->failed == 1);
     call_unnest(outer);
     assert_false(call_is_nested);
     assert_true(call_began() == start); /* the outer command is charged for all of it */
@@ -321,7 +322,7 @@ static void nested_calls_touch(void **state) {
     assert_false(clocks_are_held);
 }
 
-/* --- a log that is replayed ------------------------------------------------------------------ */
+/* --- A log that is replayed ------------------------------------------------------------------ */
 
 static void replaying_runs_the_body_only(void **state) {
     (void)state;
@@ -330,7 +331,7 @@ static void replaying_runs_the_body_only(void **state) {
     assert_true(call_replay(&r));
     expect_events("body; propagate writes of 2; "); /* as if nothing had changed */
     assert_int_equal(conn_mark(), 0);
-    assert_int_equal(stats_of("writes")->calls + server_metrics.commands, 0);
+    assert_int_equal(metrics_of("writes")->calls + server_metrics.commands, 0);
     r = lab_request(&client, "writes");
     assert_false(call_replay(&r));
     r = lab_request(&client, "writes k v");

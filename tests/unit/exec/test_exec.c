@@ -25,7 +25,7 @@ static void note(const char *what) {
     buf_append_cstr(&events, "; ");
 }
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 static bool admits;
 static void (*during_call)(struct client *c);
@@ -66,7 +66,7 @@ void block_serve(void (*run)(struct request *r)) {
     if (while_serving) while_serving();
 }
 
-/* --- requests -------------------------------------------------------------------------------- */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 static void body(struct request *r) {
     fail_msg("%s ran, though calls are a fake", r->command->name);
@@ -114,7 +114,7 @@ static const char *run(const char *text, const char *expected) {
     return lab_written(mark);
 }
 
-/* --- where a request goes -------------------------------------------------------------------- */
+/* --- Where a request goes -------------------------------------------------------------------- */
 
 static void an_admitted_request_is_called(void **state) {
     (void)state;
@@ -142,7 +142,7 @@ static void between_multi_and_exec_it_is_queued(void **state) {
     run("get k", "admit; ");
 }
 
-/* --- replies that are not wanted ------------------------------------------------------------- */
+/* --- Replies that are not wanted ------------------------------------------------------------- */
 
 static void hidden_replies_are_settled(void **state) {
     (void)state;
@@ -178,7 +178,7 @@ static void caching_is_for_one_command(void **state) {
     assert_false(client.flags & CLIENT_CACHING);
 }
 
-/* --- what follows ---------------------------------------------------------------------------- */
+/* --- What follows ---------------------------------------------------------------------------- */
 
 /* A message to the client itself. */
 static void push_text(const char *text) {

@@ -128,6 +128,20 @@ static void unpause_resumes_at_once(void **state) {
     assert_int_equal(resumed, 1); /* its timer is stopped */
 }
 
+/* The later end of two pauses, even if the wall clock is set between them. */
+static void the_wall_clock_is_not_asked(void **state) {
+    (void)state;
+    resumed = 0;
+    pause_begin(PAUSE_ALL, 5);
+    clock_cached_ms -= 3600000;
+    pause_begin(PAUSE_ALL, 1);
+    int64_t start_us = clock_mono_us();
+    while (resumed == 0 && clock_mono_us() - start_us < 10000000)
+        loop_poll(no_turn);
+    clock_cached_ms += 3600000;
+    assert_int_equal(resumed, 1);
+}
+
 static void nothing_expires_meanwhile(void **state) {
     (void)state;
     struct key key = key_of(SLICE("k"));
@@ -153,6 +167,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_later_end_holds, setup, teardown),
         cmocka_unit_test_setup_teardown(any_length_is_a_length, setup, teardown),
         cmocka_unit_test_setup_teardown(unpause_resumes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_wall_clock_is_not_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_expires_meanwhile, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

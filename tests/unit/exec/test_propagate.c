@@ -1,5 +1,5 @@
-/* What reaches the propagation log: the request itself, what the body put in its
- * place, or nothing; in order, and only after something changed. */
+/* What reaches the propagation log: the request itself, what the body put in its place, or nothing; in order, and only
+ * after something changed. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "exec/propagate.h"
@@ -121,14 +121,14 @@ static void a_unit_of_many_calls(void **state) {
     struct db other = {.id = 5};
     for (int changes = 0; changes < 4; changes++) {
         propagate_begin();
-        assert_true(propagate_in_unit());
+        assert_int_equal(propagate_call.depth, 1);
         for (int i = 0; i < 3; i++) {
             propagate_begin();
             propagate_end(i == 2 ? &other : &db, request, 3, slice_of(NULL, 0), i < changes);
         }
         propagate_nothing();
         end(changes > 0);
-        assert_false(propagate_in_unit());
+        assert_int_equal(propagate_call.depth, 0);
         static const char *const expected[] = {"", "3: SET k v; ", "3: MULTI; 3: SET k v; 3: SET k v; 3: EXEC; ",
                                                "3: MULTI; 3: SET k v; 3: SET k v; 5: SET k v; 5: EXEC; "};
         expect_log(expected[changes]);
@@ -141,12 +141,13 @@ static void raw_bytes_survive_being_held(void **state) {
     (void)state;
     char text[] = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n";
     struct slice argv[] = {slice_of(text + 8, 3), slice_of(text + 17, 1), slice_of(text + 24, 0)};
-    propagate_unit_begin();
+    propagate_begin();
     propagate_begin();
     propagate_end(&db, argv, 3, slice_cstr(text), true);
     memset(text, 'x', sizeof text - 1);
     expect_log("");
-    propagate_unit_end();
+    propagate_nothing();
+    end(true);
     expect_log("3: SET a ; ");
 }
 
@@ -203,7 +204,7 @@ static void keys_that_time_or_memory_removed(void **state) {
 static void detaching_inside_a_unit(void **state) {
     (void)state;
     size_t used = alloc_used();
-    propagate_unit_begin();
+    propagate_begin();
     propagate_begin();
     as("DEL", "a");
     end(true);
@@ -211,7 +212,7 @@ static void detaching_inside_a_unit(void **state) {
     propagate_begin();
     as("DEL", "b");
     end(true);
-    propagate_unit_end();
+    end(true);
     expect_log("");
     propagate_attach(note, &log_text);
     propagate_begin();
@@ -225,7 +226,7 @@ static void detaching_inside_a_unit(void **state) {
     propagate_attach(NULL, NULL);
     end(false);
     expect_log("");
-    assert_false(propagate_in_unit());
+    assert_int_equal(propagate_call.depth, 0);
     assert_int_equal(alloc_used(), used);
     propagate_attach(note, &log_text);
     propagate_begin();

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "base/module.h"
 #include "catalog/catalog.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/call.h"
 #include "exec/exec_lab.h"
 #include "exec/propagate.h"
@@ -21,7 +21,7 @@
 
 extern const struct module tx_module;
 
-/* --- the neighbours -------------------------------------------------------------------------- */
+/* --- The neighbours -------------------------------------------------------------------------- */
 
 static struct buf events; /* "nest; call SET of 3; unnest; " */
 static bool muted;
@@ -68,7 +68,7 @@ void propagate_nothing(void) {
     note("propagate nothing");
 }
 
-/* --- requests -------------------------------------------------------------------------------- */
+/* --- Requests -------------------------------------------------------------------------------- */
 
 static void body(struct request *r) {
     fail_msg("%s ran, though calls are a fake", r->command->name);
@@ -133,7 +133,7 @@ static void expect_no_transaction(void) {
     assert_null(db_hooks.changed); /* nothing is watched */
 }
 
-/* --- from MULTI to EXEC ---------------------------------------------------------------------- */
+/* --- From MULTI to EXEC ---------------------------------------------------------------------- */
 
 static void requests_are_queued_and_run_in_order(void **state) {
     (void)state;
@@ -179,7 +179,7 @@ static void replies_are_muted_piece_by_piece(void **state) {
     expect_exec("");
 }
 
-/* --- the queue ------------------------------------------------------------------------------- */
+/* --- The queue ------------------------------------------------------------------------------- */
 
 enum { REQUESTS = 3000, ARGS_MAX = 6 };
 
@@ -205,7 +205,7 @@ static void check_request(struct request *r) {
     assert_int_equal(r->argc, argument_count(n));
     assert_ptr_equal(r->client, &client);
     assert_ptr_equal(r->command, catalog_find(SLICE("set")));
-    assert_ptr_equal(r->stats, catalog_stats(r->command));
+    assert_ptr_equal(r->metrics, catalog_metrics(r->command));
     for (int i = 1; i < r->argc; i++) {
         assert_int_equal(r->argv[i].len, argument_size(n, i));
         for (size_t at = 0; at < r->argv[i].len; at++)
@@ -275,7 +275,7 @@ static void a_long_queue_wastes_little(void **state) {
     assert_in_range(memory, bytes, bytes + 65536 + bytes / 100);
 }
 
-/* --- what makes EXEC fail -------------------------------------------------------------------- */
+/* --- What makes EXEC fail -------------------------------------------------------------------- */
 
 static void refused_requests_spoil_it(void **state) {
     (void)state;
@@ -283,9 +283,9 @@ static void refused_requests_spoil_it(void **state) {
     size_t mark = conn_mark();
     run("multi");
     run("ping");
-    uint64_t before = catalog_stats(catalog_find(SLICE("subscribe")))->rejected;
+    uint64_t before = catalog_metrics(catalog_find(SLICE("subscribe")))->rejected;
     assert_string_equal(run("subscribe k"), "-ERR Command not allowed inside a transaction\r\n");
-    assert_int_equal(catalog_stats(catalog_find(SLICE("subscribe")))->rejected, before + 1);
+    assert_int_equal(catalog_metrics(catalog_find(SLICE("subscribe")))->rejected, before + 1);
     size_t bytes = tx_queue_bytes(&client);
     assert_string_equal(run("ping"), "+QUEUED\r\n");
     assert_int_equal(tx_queue_bytes(&client), bytes); /* it will never run, and is not kept */
@@ -400,7 +400,7 @@ static void unwatch_inside_exec_changes_nothing(void **state) {
     expect_exec("*-1\r\n");
 }
 
-/* --- flags ----------------------------------------------------------------------------------- */
+/* --- Flags ----------------------------------------------------------------------------------- */
 
 static void flags_are_those_of_the_queue(void **state) {
     (void)state;
@@ -419,7 +419,7 @@ static void flags_are_those_of_the_queue(void **state) {
     assert_int_equal(lacking, ~(unsigned)CMD_FAST);
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 static void forget_at_the_third(struct request *r) {
     assert_true(slice_eq(r->argv[0], SLICE("ping")));

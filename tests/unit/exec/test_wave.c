@@ -50,7 +50,7 @@ static int index_of(const struct client *c) {
     return -1;
 }
 
-/* --- execution ------------------------------------------------------------------------------- */
+/* --- Execution ------------------------------------------------------------------------------- */
 
 static bool quiet;                               /* requests are not noted */
 static int executed, clocks_started;             /* how often */
@@ -146,7 +146,7 @@ static const struct command rows[] = {
     {NULL},
 };
 
-/* --- waiting and transactions ---------------------------------------------------------------- */
+/* --- Waiting and transactions ---------------------------------------------------------------- */
 
 /* Requests that were held: their first arguments, and how many were taken again. */
 static struct {
@@ -200,7 +200,7 @@ static void end_wait(int who) {
     ready_add(clients[who]);
 }
 
-/* --- a turn ---------------------------------------------------------------------------------- */
+/* --- A turn ---------------------------------------------------------------------------------- */
 
 static int sends;
 
@@ -267,7 +267,7 @@ static bool is_closed(int who) {
     return clients[who]->flags & CLIENT_CLOSE_NOW;
 }
 
-/* --- order ----------------------------------------------------------------------------------- */
+/* --- Order ----------------------------------------------------------------------------------- */
 
 static void a_request_and_its_reply(void **state) {
     (void)state;
@@ -442,7 +442,7 @@ static void inline_requests(void **state) {
     assert_string_equal(lab_heard(ends[0]), "+one\r\n+two words\r\n+a\r\n+xA\r\n");
 }
 
-/* --- the size of a wave ---------------------------------------------------------------------- */
+/* --- The size of a wave ---------------------------------------------------------------------- */
 
 static void a_wave_has_at_most_32_clients(void **state) {
     (void)state;
@@ -536,7 +536,7 @@ static void a_full_input_arena_ends_the_wave(void **state) {
         assert_int_equal(heard_bytes(i), 60003);
 }
 
-/* --- errors of the protocol ------------------------------------------------------------------ */
+/* --- Errors of the protocol ------------------------------------------------------------------ */
 
 static void a_protocol_error_closes_behind_the_replies(void **state) {
     (void)state;
@@ -559,7 +559,7 @@ static void a_protocol_error_behind_quit_is_not_looked_at(void **state) {
     assert_string_equal(lab_heard(ends[0]), "(closed)");
 }
 
-/* --- clients that leave ---------------------------------------------------------------------- */
+/* --- Clients that leave ---------------------------------------------------------------------- */
 
 static void nothing_is_executed_behind_quit(void **state) {
     (void)state;
@@ -616,7 +616,7 @@ static void the_end_of_its_stream_closes(void **state) {
     assert_string_equal(lab_heard(ends[0]), "+OK\r\n");
 }
 
-/* --- limits ---------------------------------------------------------------------------------- */
+/* --- Limits ---------------------------------------------------------------------------------- */
 
 static void replies_beyond_the_hard_limit_close(void **state) {
     (void)state;
@@ -668,7 +668,7 @@ static void a_large_bulk_that_is_unfinished_has_the_same_limit(void **state) {
     assert_true(is_closed(0));
 }
 
-/* --- before authentication ------------------------------------------------------------------- */
+/* --- Before authentication ------------------------------------------------------------------- */
 
 /* A bulk that is too large for a client without a password. */
 static void say_large(int who, const char *before) {
@@ -698,7 +698,7 @@ static void limits_follow_authentication_at_once(void **state) {
     assert_int_equal(heard_bytes(2), 20003);
 }
 
-/* --- waiting --------------------------------------------------------------------------------- */
+/* --- Waiting --------------------------------------------------------------------------------- */
 
 static void requests_behind_one_that_waits(void **state) {
     (void)state;
@@ -783,7 +783,7 @@ static void a_client_that_waits_is_not_read(void **state) {
     expect_events("");
 }
 
-/* --- events of a socket ---------------------------------------------------------------------- */
+/* --- Events of a socket ---------------------------------------------------------------------- */
 
 static void what_was_unsent_goes_on(void **state) {
     (void)state;
@@ -791,7 +791,7 @@ static void what_was_unsent_goes_on(void **state) {
     lab_say(ends[0], "*2\r\n$3\r\nbig\r\n$7\r\n4000000\r\n");
     run_wave();
     assert_true(conn_unsent(&clients[0]->conn) > 0);
-    clock_cached_ms += 5000;
+    clock_cached_steady_ms += 5000;
     clients[0]->active_ms = 1;
     size_t before = conn_unsent(&clients[0]->conn);
     while (conn_unsent(&clients[0]->conn) == before) {
@@ -838,10 +838,10 @@ static void reading_is_activity(void **state) {
     clients[0]->active_ms = 1;
     lab_say(ends[0], "*1\r\n");
     run_wave();
-    assert_int_equal(clients[0]->active_ms, clock_now_ms());
+    assert_int_equal(clients[0]->active_ms, clock_steady_ms());
 }
 
-/* --- messages -------------------------------------------------------------------------------- */
+/* --- Messages -------------------------------------------------------------------------------- */
 
 static void messages_to_itself_follow_its_replies(void **state) {
     (void)state;
@@ -853,7 +853,7 @@ static void messages_to_itself_follow_its_replies(void **state) {
     assert_string_equal(lab_heard(ends[1]), "+message\r\n");
 }
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static bool is_unsettled;
 

@@ -27,7 +27,7 @@
 
 extern const struct module cron_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -82,7 +82,7 @@ void client_evict_note(struct client *c) {
     weighed[c - clients]++;
 }
 
-/* --- ticks ----------------------------------------------------------------------------------- */
+/* --- Ticks ----------------------------------------------------------------------------------- */
 
 static int ticks;
 
@@ -138,7 +138,7 @@ static void tick(void) {
     buf_free(&done);
 }
 
-/* --- clients --------------------------------------------------------------------------------- */
+/* --- Clients --------------------------------------------------------------------------------- */
 
 static int sum(const int *counts) {
     int n = 0;
@@ -153,7 +153,7 @@ static void reset_clients(int n) {
     memset(weighed, 0, sizeof weighed);
     memset(clients, 0, sizeof clients);
     for (int i = 0; i < n; i++) {
-        clients[i].active_ms = clock_now_ms();
+        clients[i].active_ms = clock_steady_ms();
         clients[i].next = i + 1 < n ? &clients[i + 1] : NULL;
     }
     client_first = n ? &clients[0] : NULL;
@@ -223,7 +223,7 @@ static void idle_clients_are_closed(void **state) {
     reset_clients(4);
     limits_options.timeout_s = 100;
     for (int i = 0; i < 4; i++)
-        clients[i].active_ms = clock_now_ms() - 101000;
+        clients[i].active_ms = clock_steady_ms() - 101000;
     clients[1].subscriber = (struct subscriber *)&done; /* subscribers and waiting clients may be idle */
     clients[2].flags = CLIENT_WAITS;
     clients[3].active_ms += 60000;
@@ -232,7 +232,20 @@ static void idle_clients_are_closed(void **state) {
     assert_true(looked[0] == 0 && looked[1] == 1 && looked[2] == 1 && looked[3] == 1);
 }
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* Input and output that last are noted by every round, or the peaks would forget them. */
+static void buffers_in_use_are_noted(void **state) {
+    (void)state;
+    reset_clients(3);
+    clients[1].conn.out_bytes = 5000;
+    tick();
+    assert_int_equal(server_metrics_peaks().output, 0); /* without buffers nobody looks */
+    conn_metrics.output_bytes = 5000;
+    tick();
+    assert_int_equal(server_metrics_peaks().output, 5000);
+    conn_metrics.output_bytes = 0;
+}
+
+/* --- Turns ----------------------------------------------------------------------------------- */
 
 static void set_key(const char *name, int64_t deadline_ms) {
     struct key key = key_of(slice_cstr(name));
@@ -289,6 +302,7 @@ int main(void) {
         cmocka_unit_test(clients_are_inspected_in_turn),
         cmocka_unit_test(few_clients_are_inspected_once_a_tick),
         cmocka_unit_test(idle_clients_are_closed),
+        cmocka_unit_test(buffers_in_use_are_noted),
         cmocka_unit_test(a_turn_does_its_parts_in_order),
         cmocka_unit_test(the_loop_sleeps_until_a_key_expires),
     };

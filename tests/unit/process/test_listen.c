@@ -31,7 +31,7 @@
 
 extern const struct module listen_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 enum { MANY = 3 * LISTEN_BURST };
 static int accepted[MANY];
@@ -55,7 +55,7 @@ void client_evict_note(struct client *c) {
     (void)c;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static char unix_path[64];
 static int port, other_port, first_fd;
@@ -122,7 +122,7 @@ static void expect_description(const char *expected) {
     buf_free(&out);
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static void connections_become_clients(void **state) {
     (void)state;

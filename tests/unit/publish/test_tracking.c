@@ -21,7 +21,7 @@
 
 extern const struct module tracking_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static call_listener_fn heard_call; /* by tracking, of each call; NULL: it does not listen */
 static const struct wave_hooks *wave;
@@ -47,7 +47,7 @@ void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     wave = hooks;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static const struct command get = {.name = "get", .flags = CMD_READONLY, .arity = 2, .first_key = 1};
 static const struct command mget = {
@@ -124,7 +124,7 @@ static void close_clients(uint64_t last) {
     assert_null(db_hooks.changed);
 }
 
-/* --- keys that were read --------------------------------------------------------------------- */
+/* --- Keys that were read --------------------------------------------------------------------- */
 
 static void the_next_change_of_a_key_is_told_to_its_readers_once(void **state) {
     (void)state;
@@ -261,7 +261,7 @@ static void closed_clients_are_not_told(void **state) {
     close_clients(2);
 }
 
-/* --- the receiver ---------------------------------------------------------------------------- */
+/* --- The receiver ---------------------------------------------------------------------------- */
 
 static void messages_go_to_another_client(void **state) {
     (void)state;
@@ -304,7 +304,7 @@ static void a_lost_receiver_breaks_the_redirection(void **state) {
     close_clients(2);
 }
 
-/* --- all keys -------------------------------------------------------------------------------- */
+/* --- All keys -------------------------------------------------------------------------------- */
 
 static void a_flush_is_told_once_a_command(void **state) {
     (void)state;
@@ -334,7 +334,7 @@ static void a_flush_is_told_once_a_command(void **state) {
     close_clients(3);
 }
 
-/* --- the bound ------------------------------------------------------------------------------- */
+/* --- The bound ------------------------------------------------------------------------------- */
 
 static int64_t *max_keys(void) {
     return tracking_module.options[0].address;
@@ -405,7 +405,7 @@ static void a_lowered_bound_is_reached_in_steps(void **state) {
     close_clients(1);
 }
 
-/* --- prefixes -------------------------------------------------------------------------------- */
+/* --- Prefixes -------------------------------------------------------------------------------- */
 
 static void broadcasts_are_sent_before_the_replies(void **state) {
     (void)state;
@@ -465,7 +465,7 @@ static void a_client_line_tells_how_it_tracks(void **state) {
     close_clients(2);
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 /* The reply to a subcommand of CLIENT, given as words; valid until the next. */
 static const char *ask(struct client *c, void (*body)(struct request *r), const char *text) {

@@ -6,6 +6,7 @@
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
+#include "session/server_metrics.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,9 @@ static void set_password(const char *text) {
 /* Does a client that is new get in with these? */
 static bool logs_in(struct slice user, struct slice password) {
     struct client c = {.flags = CLIENT_NO_TOUCH};
+    uint64_t failed = server_metrics.logins_failed;
     bool accepted = auth_login(&c, user, password);
+    assert_int_equal(server_metrics.logins_failed, failed + !accepted);
     assert_int_equal(c.flags, CLIENT_NO_TOUCH | (accepted ? CLIENT_AUTHENTICATED : 0));
     return accepted;
 }

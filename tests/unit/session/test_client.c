@@ -24,7 +24,7 @@
 
 #define START_MS 1700000000000
 
-/* --- the parts: two that note each call, and one without functions ---------------------------- */
+/* --- The parts: two that note each call, and one without functions --------------------------- */
 
 static struct buf calls; /* "first.forget 1; " for each call of a part */
 static bool silent;      /* the parts have nothing to describe */
@@ -89,7 +89,7 @@ static void expect_calls(const char *expected) {
     calls.len = 0;
 }
 
-/* --- a test's clients ------------------------------------------------------------------------ */
+/* --- A test's clients ------------------------------------------------------------------------ */
 
 static int ends[4];
 
@@ -106,7 +106,7 @@ static struct client *connect_client(int i) {
 
 static int setup(void **state) {
     (void)state;
-    clock_cached_ms = START_MS;
+    clock_cached_steady_ms = START_MS;
     memset(limits_options.output_limit, 0, sizeof limits_options.output_limit);
     client_needs_password = false;
     buf_free(&calls);
@@ -124,14 +124,14 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 static void a_new_client(void **state) {
     (void)state;
     uint64_t received = server_metrics.connections_received;
     struct client *one = connect_client(0);
     client_needs_password = true;
-    clock_cached_ms += 5;
+    clock_cached_steady_ms += 5;
     struct client *two = connect_client(1);
     assert_ptr_equal(one->db, db_at(0));
     assert_int_equal(one->resp, 2);
@@ -246,10 +246,10 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
     client_needs_password = true;
     client_reset(c);
     assert_false(c->flags & CLIENT_AUTHENTICATED);
-    c->flags &= ~(unsigned)CLIENT_CLOSE_AFTER_REPLY;
+    client_clear(c, CLIENT_CLOSE_AFTER_REPLY);
 }
 
-/* --- limits on output ------------------------------------------------------------------------ */
+/* --- Limits on output ------------------------------------------------------------------------ */
 
 /* Let the client have this many unsent bytes. */
 static void leave_unsent(struct client *c, size_t bytes) {
@@ -336,7 +336,8 @@ static void the_soft_limit_gives_time(void **state) {
     leave_unsent(c, 20001);
     client_limit_output(c);
     assert_true(c->flags & CLIENT_SOFT_LIMIT);
-    clock_cached_ms += 3000;
+    clock_cached_steady_ms += 3000;
+    clock_cached_ms += 3600000; /* the wall clock tells no durations */
     client_limit_output(c);
     assert_false(is_closed(c));
     leave_unsent(c, 20000);
@@ -345,7 +346,8 @@ static void the_soft_limit_gives_time(void **state) {
     leave_unsent(c, 20001);
     client_limit_output(c); /* the time starts again */
     assert_false(is_closed(c));
-    clock_cached_ms += 4000;
+    clock_cached_steady_ms += 4000;
+    clock_cached_ms -= 7200000;
     client_limit_output(c);
     assert_true(is_closed(c));
 }
@@ -367,6 +369,53 @@ static void replies_count_before_they_are_sent(void **state) {
     blob_drop(blob);
 }
 
+static void replies_over_the_limit_are_not_even_written(void **state) {
+    (void)state;
+    struct client *kept = connect_client(0), *pushed = connect_client(1);
+    uint64_t before = server_metrics.output_limit_disconnects;
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    leave_unsent(kept, 5000); /* what waits is taken off the limit */
+    struct conn_range range;
+    client_open_replies(kept, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    assert_in_range(conn_mark() - range.start, 14900, 15100);
+    client_keep_replies(kept, &range);
+    assert_true(is_closed(kept));
+    assert_int_equal(conn_mark(), range.start);
+    client_open_replies(pushed, &range);
+    for (int i = 0; i < 1000; i++)
+        conn_write("forty bytes, one thousand times, or less", 40);
+    client_push_replies(pushed, &range);
+    assert_false(is_closed(pushed)); /* the caller may be walking along a list */
+    conn_flush(client_sent);
+    assert_true(is_closed(pushed));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 2);
+}
+
+static void what_a_client_sends_to_itself_is_limited(void **state) {
+    (void)state;
+    struct client *c = connect_client(0), *free_of_limits = connect_client(1);
+    assert_true(client_may_owe(free_of_limits, SIZE_MAX / 2));
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    uint64_t before = server_metrics.output_limit_disconnects;
+    assert_true(client_may_owe(c, 20000));
+    assert_false(client_may_owe(c, 20001));
+    assert_false(client_may_owe(c, 1));
+    assert_int_equal(server_metrics.output_limit_disconnects, before + 1);
+    conn_flush(client_sent);
+    assert_true(is_closed(c));
+}
+
+static void monitors_are_of_the_class_of_subscribers(void **state) {
+    (void)state;
+    struct client *c = connect_client(0);
+    assert_int_equal(client_class(c), LIMITS_NORMAL);
+    c->flags |= CLIENT_MONITOR;
+    assert_int_equal(client_class(c), LIMITS_PUBSUB);
+    client_clear(c, CLIENT_MONITOR);
+}
+
 /* The sender may be walking along a list that the receiver is in. */
 static void messages_close_only_when_they_are_sent(void **state) {
     (void)state;
@@ -386,7 +435,7 @@ static void messages_close_only_when_they_are_sent(void **state) {
     assert_true(is_closed(c));
 }
 
-/* --- after sending --------------------------------------------------------------------------- */
+/* --- After sending --------------------------------------------------------------------------- */
 
 static void leaving_clients_are_closed_when_all_is_sent(void **state) {
     (void)state;
@@ -416,9 +465,9 @@ static void sending_enforces_the_limit(void **state) {
     assert_true(is_closed(c));
 }
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
-static void expect_line(struct client *c, size_t executing, const char *expected) {
+static void expect_line(struct client *c, struct client_executing executing, const char *expected) {
     struct buf line = {0};
     client_describe(c, executing, &line);
     buf_append(&line, "", 1);
@@ -431,22 +480,24 @@ static void a_line_has_what_the_parts_say(void **state) {
     struct client *c = connect_client(0);
     struct buf line = {0};
     char expected[1024];
-    clock_cached_ms += 61999;
+    clock_cached_steady_ms += 61999;
+    clock_cached_ms -= 3600000;
     c->active_ms += 60000;
-    client_describe(c, 7, &line); /* what this allocates for the client is part of tot-mem */
+    struct client_executing executing = {.raw_bytes = 7, .args_bytes = 5};
+    client_describe(c, executing, &line); /* what this allocates for the client is part of tot-mem */
     snprintf(expected, sizeof expected,
              "id=%d addr=:0 laddr=:0 fd=%d name= age=61 idle=1 flags=PxU db=0 sub=3 psub=4 ssub=5 multi=2 qbuf=7 "
-             "qbuf-free=0 argv-mem=0 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
+             "qbuf-free=0 argv-mem=5 multi-mem=99 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu events=r cmd=NULL "
              "user=default redir=77 resp=2 lib-name= lib-ver=",
              (int)c->id, c->conn.source.fd, client_memory(c));
-    expect_line(c, 7, expected);
+    expect_line(c, executing, expected);
     buf_free(&line);
 }
 
 /* Does the line have this field, with a blank on both sides? */
 static bool line_has(struct client *c, const char *field) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     buf_append(&line, " ", 2);
     bool found = strstr(line.data, field);
     buf_free(&line);
@@ -482,6 +533,22 @@ static void a_line_has_what_the_client_says(void **state) {
     silent = false;
 }
 
+static void addresses_are_kept(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    struct client *c = connect_client(0);
+    size_t memory = client_memory(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* those of a socket pair have no names */
+    assert_true(slice_eq(client_local(c), SLICE(":0")));
+    assert_ptr_equal(client_peer(c).ptr, client_peer(c).ptr);
+    assert_in_range(client_memory(c), memory + 4, memory + 16);
+    client_close(c);
+    assert_true(slice_eq(client_peer(c), SLICE(":0"))); /* for messages about a client that is closed */
+    client_reap();
+    buf_free(&calls);
+    assert_int_equal(alloc_used(), used);
+}
+
 static void memory_is_that_of_the_client_and_its_parts(void **state) {
     (void)state;
     struct client *c = connect_client(0);
@@ -514,11 +581,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(replies_over_the_limit_are_not_even_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_client_sends_to_itself_is_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(monitors_are_of_the_class_of_subscribers, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_close_only_when_they_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(leaving_clients_are_closed_when_all_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(sending_enforces_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_parts_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_has_what_the_client_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_that_of_the_client_and_its_parts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,38 @@ static void a_message_beyond_the_limit_is_the_last(void **state) {
     assert_true(clients[0]->flags & CLIENT_CLOSE_NOW);
 }
 
+/* A message for which there was no room is incomplete: its receiver must not believe that there was none. */
+static void an_incomplete_message_breaks_the_connection(void **state) {
+    (void)state;
+    struct conn_range range;
+    conn_open(&range, 10);
+    conn_write("12345", 5);
+    conn_write("these are too many", 18);
+    assert_true(conn_arena.refuses);
+    push_copy(clients[0], range.start, conn_mark());
+    conn_take_back(&range);
+    assert_true(clients[0]->conn.flags & CONN_BROKEN);
+    conn_flush(client_sent);
+    assert_true(clients[0]->flags & CLIENT_CLOSE_NOW);
+    assert_string_equal(lab_heard(ends[0]), "(closed)");
+}
+
+static void what_is_kept_has_a_limit(void **state) {
+    (void)state;
+    static char large[15001];
+    memset(large, 'x', 15000);
+    limits_options.output_limit[LIMITS_NORMAL].hard = 20000;
+    client_current = clients[0];
+    push(clients[0], large);
+    assert_false(clients[0]->conn.flags & CONN_BROKEN);
+    push(clients[0], large);
+    assert_true(clients[0]->conn.flags & CONN_BROKEN);
+    client_current = NULL;
+    push_settle(clients[0]);
+    conn_flush(client_sent);
+    assert_true(clients[0]->flags & CLIENT_CLOSE_NOW);
+}
+
 int main(void) {
     hash_init();
     db_init(1);
@@ -197,6 +229,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(leaving_clients_get_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_client_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(a_message_beyond_the_limit_is_the_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_incomplete_message_breaks_the_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_kept_has_a_limit, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static const struct command rows[] = {
     {.name = NULL},
 };
 
-/* --- look-up --------------------------------------------------------------------------------- */
+/* --- Look-up --------------------------------------------------------------------------------- */
 
 static void prepare(struct request *r, struct slice *argv, int argc) {
     *r = (struct request){.argv = argv, .argc = argc, .redacted = 5, .key = key_of(SLICE("old"))};
@@ -44,7 +44,7 @@ static void the_command_and_its_first_key(void **state) {
     struct key key = key_of(get[1]);
     prepare(&r, get, 2);
     assert_ptr_equal(r.command, &rows[0]);
-    assert_ptr_equal(r.stats, catalog_stats(&rows[0]));
+    assert_ptr_equal(r.metrics, catalog_metrics(&rows[0]));
     assert_true(slice_eq(r.key.name, get[1]));
     assert_true(r.key.hash == key.hash);
     struct slice encoding[] = {SLICE("object"), SLICE("Encoding"), SLICE("k")};
@@ -67,7 +67,7 @@ static void requests_without_a_key_have_none(void **state) {
     words[0] = SLICE("nope");
     prepare(&r, words, 2);
     assert_null(r.command);
-    assert_null(r.stats);
+    assert_null(r.metrics);
     assert_null(r.key.name.ptr);
 }
 
@@ -81,7 +81,7 @@ static void only_the_first_64_arguments_can_be_secret(void **state) {
     assert_true(r.redacted == (1 | (uint64_t)1 << 63));
 }
 
-/* --- copies ---------------------------------------------------------------------------------- */
+/* --- Copies ---------------------------------------------------------------------------------- */
 
 static void expect_arguments(const struct slice *argv) {
     assert_true(slice_eq(argv[0], SLICE("SET")));
@@ -132,7 +132,7 @@ static void a_request_without_arguments_takes_nothing(void **state) {
     assert_int_equal(request_copy_args(NULL, NULL, 0, slice_of(NULL, 0)).len, 0);
 }
 
-/* --- blobs ----------------------------------------------------------------------------------- */
+/* --- Blobs ----------------------------------------------------------------------------------- */
 
 static void ignore(struct loop_source *source, uint32_t events) {
     (void)source;

@@ -60,6 +60,47 @@ static void codes_have_a_bound(void **state) {
     assert_int_equal(server_metrics.errors, 203);
 }
 
+/* A code becomes a part of a line of INFO. */
+static void codes_cannot_end_a_field(void **state) {
+    (void)state;
+    server_metrics_count_error(SLICE("A:B#C\r\nD text"));
+    server_metrics_count_error(SLICE("A_B_C__D text"));
+    assert_int_equal(server_metrics_error_codes(), 1);
+    expect_code(0, "A_B_C__D", 2);
+}
+
+static void expect_peaks(size_t input, size_t output) {
+    struct server_peaks peaks = server_metrics_peaks();
+    assert_int_equal(peaks.input, input);
+    assert_int_equal(peaks.output, output);
+}
+
+static void peaks_last_for_some_seconds(void **state) {
+    (void)state;
+    clock_cached_steady_ms = 100000;
+    server_metrics_sample();
+    expect_peaks(0, 0);
+    conn_metrics.largest_input = 10; /* as connections do that grow */
+    conn_metrics.largest_output = 20;
+    expect_peaks(10, 20);
+    server_metrics_sample();
+    assert_int_equal(conn_metrics.largest_input + conn_metrics.largest_output, 0);
+    clock_cached_steady_ms += 2000;
+    conn_metrics.largest_input = 7;
+    conn_metrics.largest_output = 30;
+    server_metrics_sample();
+    expect_peaks(10, 30);
+    clock_cached_steady_ms += 5000;
+    server_metrics_sample();
+    expect_peaks(10, 30);
+    clock_cached_steady_ms += 1000;
+    server_metrics_sample();
+    expect_peaks(7, 30);
+    clock_cached_steady_ms += 3600000; /* the server was stopped */
+    server_metrics_sample();
+    expect_peaks(0, 0);
+}
+
 /* Let some time pass and take a sample. */
 static void sample_after(int64_t us) {
     int64_t start_us = clock_mono_us();
@@ -105,26 +146,32 @@ static void a_counter_may_go_back(void **state) {
 
 static void a_reset_keeps_the_start_alone(void **state) {
     (void)state;
+    server_metrics.started_s = 76;
     server_metrics.started_ms = 77;
+    server_metrics.logins_failed = 3;
+    server_metrics.unexpected_errors = 5;
     server_metrics.connections_received = server_metrics.protocol_disconnects = 5;
     server_metrics_count_error(SLICE("ERR one"));
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 5;
     conn_metrics.input_bytes = 9;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 5;
     db_metrics.dirty = 9;
-    entry_lazyfreed = 5;
+    entry_lazyfree_begins(5);
+    entry_lazyfree_done(5);
     expire_metrics.ticks = expire_metrics.capped = 5;
     sample_after(0);
     server_metrics.commands = 1000;
     sample_after(10);
     assert_true(server_metrics_rate(RATE_COMMANDS) > 0);
     server_metrics_reset();
-    assert_int_equal(server_metrics.started_ms, 77);
+    assert_true(server_metrics.started_s == 76 && server_metrics.started_ms == 77);
+    assert_int_equal(server_metrics.logins_failed, 3);
+    assert_int_equal(server_metrics.unexpected_errors, 0);
     assert_int_equal(server_metrics.connections_received + server_metrics.protocol_disconnects, 0);
     assert_int_equal(server_metrics.errors + server_metrics.commands + server_metrics_error_codes(), 0);
     assert_int_equal(conn_metrics.reads + conn_metrics.writes + conn_metrics.bytes_in + conn_metrics.bytes_out, 0);
     assert_int_equal(db_metrics.hits + db_metrics.misses + db_metrics.expired, 0);
-    assert_int_equal(db_metrics.expired_stale_permille + entry_lazyfreed, 0);
+    assert_int_equal(db_metrics.expired_stale_permille + entry_lazyfreed(), 0);
     assert_int_equal(expire_metrics.ticks + expire_metrics.capped, 0);
     assert_int_equal(server_metrics_rate(RATE_COMMANDS), 0);
     assert_true(conn_metrics.input_bytes == 9 && db_metrics.dirty == 9); /* these are states, no counts */
@@ -137,7 +184,7 @@ static void body(struct request *r) {
 
 static void a_reset_includes_the_command_table(void **state) {
     (void)state;
-    struct command_stats *s = catalog_stats(catalog_find(SLICE("get")));
+    struct command_metrics *s = catalog_metrics(catalog_find(SLICE("get")));
     s->calls = s->failed = s->rejected = 3;
     server_metrics_reset();
     assert_int_equal(s->calls + s->failed + s->rejected, 0);
@@ -151,6 +198,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(errors_are_counted_by_their_first_word, reset),
         cmocka_unit_test_setup(codes_have_a_bound, reset),
+        cmocka_unit_test_setup(codes_cannot_end_a_field, reset),
+        cmocka_unit_test_setup(peaks_last_for_some_seconds, reset),
         cmocka_unit_test_setup(a_rate_is_the_mean_of_16_samples, reset),
         cmocka_unit_test_setup(a_counter_may_go_back, reset),
         cmocka_unit_test_setup(a_reset_keeps_the_start_alone, reset),
