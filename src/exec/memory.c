@@ -49,7 +49,7 @@ static struct {
     int64_t bytes;    /* above the limit, after the last check; 0: none */
     int64_t since_us; /* monotonic; 0: there is none */
     int64_t total_us; /* of those that have ended */
-    bool stuck;       /* the last check found nothing to evict */
+    bool stuck;       /* the last check found nothing to evict, or did not look */
 } excess;
 
 static struct {
@@ -248,6 +248,7 @@ static bool apply_limit(const char **error) {
     turn.arena_bytes = conn_arena_bytes();
     int64_t over = is_on ? bytes_over() : 0;
     note_excess(over);
+    excess.stuck = over > 0;
     if (over > 0 && !config_is_starting()) warn_of_excess();
     if (!is_on) tell_pressure(false);
     return apply_clients(error);
