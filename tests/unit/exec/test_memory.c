@@ -1,5 +1,5 @@
-/* The limit on memory alone: what a request pays, what a turn of the loop pays, who is refused, and what counts. Keys are
- * evicted at random, so only their number matters. */
+/* The limit on memory alone: what a request pays, what a turn of the loop pays, who is refused, and what counts. Keys
+ * are evicted at random, so only their number matters. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
