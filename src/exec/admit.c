@@ -45,7 +45,7 @@ static void refuse_command(struct request *r) {
     buf_free(&args);
 }
 
-static void refuse_unknown(struct request *r) {
+static __attribute__((noinline)) void refuse_unknown(struct request *r) {
     if (is_cross_protocol(r->argv[0])) {
         stranger_refuse(r->client, STRANGER_HTTP);
         return;
@@ -60,7 +60,7 @@ static void refuse_unknown(struct request *r) {
 
 /* --- Known commands -------------------------------------------------------------------------- */
 
-static void refuse_arity(struct request *r) {
+static __attribute__((noinline)) void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
     r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
@@ -98,7 +98,7 @@ static __attribute__((noinline)) void stop_at_gate(struct request *r, const stru
     tx_refuse(r, error);
 }
 
-static bool ask_gates(struct request *r) {
+static __attribute__((noinline)) bool ask_gates(struct request *r) {
     const struct gate *gate = gates_find_closed(r, flags_of(r));
     if (likely(gate == NULL)) return true;
     stop_at_gate(r, gate);
