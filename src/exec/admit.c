@@ -15,6 +15,8 @@
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
 #define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
+/* Refusals are kept out of line, so that admit() saves no registers for them. */
+
 /* --- Unknown commands ------------------------------------------------------------------------ */
 
 /* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */

@@ -181,7 +181,10 @@ static void run_batch(void) {
  * the request uses the parser's own memory: that of its many slices, or of the unquoted words of an inline request. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
     bool at_once = parser->argc > ARGS_COPIED || parser->start[0] != '*';
-    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
+    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) {
+        run_batch();
+        if (client_is_leaving(c)) return true; /* its parser may be gone */
+    }
     struct request *r = &batch.requests[batch.count++];
     r->client = c;
     r->argc = (int)parser->argc;

@@ -19,6 +19,7 @@
 
 #define ARENA_FIRST 65536       /* bytes of a new arena */
 #define ARENA_KEEP (4 << 20)    /* an arena larger than this is freed after use */
+#define REFS_KEEP (1 << 16)     /* room for more references than this is freed after use */
 #define ARENA_REFER (1 << 20)   /* from this many bytes on a chunk refers to a part of the arena, if it is ... */
 #define ARENA_REFER_PART 4      /* ... at least a quarter: else a slow reader would keep the output of the others */
 #define CHUNK_BYTES 16384       /* the smallest chunk of copied output behind another one */
@@ -54,7 +55,8 @@ static struct {
 
 /* --- The output arena ------------------------------------------------------------------------ */
 
-/* The arena or the open range has changed: how far may writers go? */
+/* The arena or the open range has changed: how far may writers go? A range without a limit, outside of all others,
+ * changes nothing. */
 static void fit_arena(void) {
     const struct conn_range *r = innermost;
     size_t cap = arena ? arena->cap : 0;
@@ -160,7 +162,8 @@ void conn_truncate(size_t mark) {
         blob_drop(blob);
     }
     conn_arena.len = mark;
-    if (innermost) innermost->refusal = CONN_REFUSES_NOTHING;
+    if (innermost == NULL) return;
+    innermost->refusal = CONN_REFUSES_NOTHING;
     fit_arena();
 }
 
@@ -320,13 +323,13 @@ void conn_break(struct conn *c) {
 void conn_open(struct conn_range *range, size_t limit) {
     *range = (struct conn_range){.start = conn_arena.len, .limit = limit, .outer = innermost};
     innermost = range;
-    fit_arena();
+    if (limit != CONN_NO_LIMIT || range->outer) fit_arena();
 }
 
 static void end_range(struct conn_range *range) {
     assert(innermost == range);
     innermost = range->outer;
-    fit_arena();
+    if (range->limit != CONN_NO_LIMIT || range->refusal || range->outer) fit_arena();
 }
 
 void conn_take_back(struct conn_range *range) {
@@ -493,6 +496,11 @@ void conn_writable(struct conn *c) {
 static void arena_reset(void) {
     assert(innermost == NULL);
     conn_truncate(0);
+    if (refs.cap > REFS_KEEP) {
+        alloc_put(refs.items, refs.cap * sizeof *refs.items);
+        refs.items = NULL;
+        refs.cap = 0;
+    }
     if (arena == NULL || (arena->holders == 1 && blob_size(arena) <= ARENA_KEEP)) return;
     blob_drop(arena);
     arena = NULL;
@@ -500,6 +508,7 @@ static void arena_reset(void) {
 }
 
 void conn_flush(void (*sent)(struct conn *c)) {
+    if (queue.count == 0 && conn_arena.len == 0) return;
     for (size_t i = 0; i < queue.count; i++) { /* `sent` may close connections */
         struct conn *c = queue.items[i];
         if (c == NULL) continue;

@@ -38,6 +38,13 @@ static void drop_kept(struct kept_messages *k) {
     push_kept = kept_count > 0;
 }
 
+static void keep_copy(struct client *to, size_t start, size_t end) {
+    struct buf *bytes = &keep_for(to)->bytes;
+    push_kept_bytes -= bytes->cap;
+    conn_copy(start, end, bytes);
+    push_kept_bytes += bytes->cap;
+}
+
 void push_copy(struct client *to, size_t start, size_t end) {
     if (unlikely(client_is_leaving(to))) return;
     if (unlikely(conn_arena.refuses)) {
@@ -45,10 +52,9 @@ void push_copy(struct client *to, size_t start, size_t end) {
         return;
     }
     if (unlikely(to == client_current || to == client_writing)) {
-        struct buf *bytes = &keep_for(to)->bytes;
-        push_kept_bytes -= bytes->cap;
-        if (client_may_owe(to, bytes->len + conn_range_bytes(start, end))) conn_copy(start, end, bytes);
-        push_kept_bytes += bytes->cap;
+        const struct kept_messages *k = find_kept(to);
+        size_t bytes = (k ? k->bytes.len : 0) + conn_range_bytes(start, end);
+        if (client_may_owe(to, bytes)) keep_copy(to, start, end);
         return;
     }
     conn_push_copy(&to->conn, start, end);

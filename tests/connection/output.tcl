@@ -47,6 +47,19 @@ with_server {enable-debug-command yes} {
         assert_equal 1000000 [string length [r GET large]]
     }
 
+    test "A client that is closed in the middle of what it sent leaves nothing to be parsed" {
+        r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
+        set requests [many 100 MGET {*}[lrepeat 9 value]]
+        for {set cut 1} {$cut < 110} {incr cut 7} {
+            set c [client]
+            $c -raw [string range $requests 0 [expr {$cut - 1}]]
+            assert_equal PONG [r PING]
+            $c -raw [string range $requests $cut end]
+            assert_equal "" [$c -rest]
+            $c -close
+        }
+    }
+
     test "CLIENT REPLY behind a reply over the hard limit does not hide what is missing" {
         r CONFIG SET client-output-buffer-limit "normal 100000 0 0"
         set big [many 15 GET value]
