@@ -9,6 +9,7 @@
 #include "conf/config_rewrite.h"
 #include "conf/directive.h"
 #include "durable/loading.h"
+#include "exec/memory.h"
 #include "net/socket.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -96,6 +97,7 @@ static void config_rewrite_command(struct request *r) {
 
 static void config_resetstat(struct request *r) {
     server_metrics_reset();
+    memory_reset_metrics();
     reply_ok(r->client);
 }
 

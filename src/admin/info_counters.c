@@ -7,6 +7,7 @@
 #include "base/report.h"
 #include "catalog/catalog.h"
 #include "disk/child.h"
+#include "exec/memory.h"
 #include "net/conn.h"
 #include "net/links.h"
 #include "publish/broadcast.h"
@@ -153,13 +154,20 @@ static void write_traffic(struct buf *out) {
     buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 }
 
+static void write_eviction(struct buf *out) {
+    struct memory_status memory = memory_status();
+    report_int(out, "evicted_keys", (int64_t)db_metrics.evicted);
+    report_int(out, "evicted_clients", (int64_t)server_metrics.evicted_clients);
+    report_int(out, "total_eviction_exceeded_time", memory.exceeded_us_in_total / 1000);
+    report_int(out, "current_eviction_exceeded_time", memory.exceeded_us / 1000);
+}
+
 static void write_keys(struct buf *out) {
     report_int(out, "expired_keys", (int64_t)db_metrics.expired);
     report_fixed(out, "expired_stale_perc", (uint64_t)db_metrics.expired_stale_permille * 10, 2, "");
     report_int(out, "expired_time_cap_reached_count", (int64_t)expire_metrics.capped);
     report_int(out, "expire_cycle_cpu_milliseconds", (int64_t)(clock_ticks_to_ns(expire_metrics.ticks) / 1000000));
-    buf_append_cstr(out, "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
-                         "current_eviction_exceeded_time:0\r\n");
+    write_eviction(out);
     report_int(out, "keyspace_hits", (int64_t)db_metrics.hits);
     report_int(out, "keyspace_misses", (int64_t)db_metrics.misses);
     report_int(out, "pubsub_channels", (int64_t)pubsub_topics(PUBSUB_CHANNEL));

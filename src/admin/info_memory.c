@@ -9,6 +9,7 @@
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "ds/wheel.h"
+#include "exec/memory.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "store/db.h"
@@ -78,13 +79,14 @@ static size_t overhead_bytes(void) {
     return total;
 }
 
-void info_memory_read(struct info_memory *out) {
+void info_memory_read(struct info_memory *out, size_t own) {
     take_sample();
     alloc_sample_peak();
     *out = (struct info_memory){
-        .used = alloc_used(),
+        .used = alloc_used() - own,
         .peak = alloc_peak(),
         .startup = startup_bytes,
+        .uncounted = memory_status().uncounted,
         .clients = clients_bytes(),
         .log = aof_write_metrics().memory,
         .overhead = overhead_bytes(),
@@ -123,19 +125,10 @@ static void write_used(struct buf *out, const struct info_memory *m) {
     report_ratio(out, "used_memory_dataset_perc", (double)m->data * 100, (double)grown, "%");
 }
 
-/* The values of maxmemory and of its policy. Nothing obeys them yet. */
 static void write_limit(struct buf *out) {
-    static const struct option *maxmemory, *policy;
-    if (!maxmemory) {
-        maxmemory = config_find(SLICE("maxmemory"));
-        policy = config_find(SLICE("maxmemory-policy"));
-    }
-    struct buf text = {0};
-    uint64_t bytes = 0;
-    directive_print(maxmemory, &text);
-    num_parse_u64(buf_slice(&text), &bytes);
-    buf_free(&text);
-    write_bytes(out, "maxmemory", bytes);
+    static const struct option *policy;
+    if (!policy) policy = config_find(SLICE("maxmemory-policy"));
+    write_bytes(out, "maxmemory", (size_t)memory_options.limit);
     buf_append_cstr(out, "maxmemory_policy:");
     directive_print(policy, out);
     buf_append(out, "\r\n", 2);
@@ -151,7 +144,7 @@ static void write_waste(struct buf *out, const struct info_memory *m) {
 
 void info_memory_write(struct buf *out) {
     struct info_memory m;
-    info_memory_read(&m);
+    info_memory_read(&m, alloc_class(out->cap));
     write_used(out, &m);
     report_int(out, "allocator_allocated", (int64_t)m.heap.allocated);
     report_int(out, "allocator_active", (int64_t)m.heap.active);
@@ -164,7 +157,7 @@ void info_memory_write(struct buf *out) {
                          "used_memory_scripts_human:0B\r\n");
     write_limit(out);
     write_waste(out, &m);
-    report_int(out, "mem_not_counted_for_evict", (int64_t)m.log);
+    report_int(out, "mem_not_counted_for_evict", (int64_t)m.uncounted);
     buf_append_cstr(out, "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
     report_int(out, "mem_clients_normal", (int64_t)m.clients);
     report_int(out, "mem_cluster_links", 0);

@@ -100,7 +100,7 @@ static void reply_heap(struct client *c, const struct info_memory *m) {
 void memory_stats_command(struct request *r) {
     struct client *c = r->client;
     struct info_memory m;
-    info_memory_read(&m);
+    info_memory_read(&m, 0);
     size_t databases, keys = count_keys(NULL, &databases);
     reply_map(c, 27 + databases);
     reply_parts(c, &m);
@@ -158,7 +158,7 @@ static const struct symptom {
 void memory_stats_doctor(struct request *r) {
     struct info_memory m;
     struct buf text = {0};
-    info_memory_read(&m);
+    info_memory_read(&m, 0);
     if (m.used < LITTLE_BYTES) {
         buf_append_cstr(&text, "There is too little data to judge by: less than 5 MB is in use.\n");
     } else {

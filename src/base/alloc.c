@@ -102,6 +102,12 @@ size_t alloc_used(void) {
     return sum > 0 ? (size_t)sum : 0; /* below 0: a free was seen before its allocation */
 }
 
+int64_t alloc_balance(void) {
+    struct cell *cell = my_cell;
+    if (unlikely(!cell)) cell = cell_take(); /* it may have a balance already */
+    return __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
+}
+
 static size_t peak_bytes;
 
 void alloc_sample_peak(void) {

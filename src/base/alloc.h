@@ -39,6 +39,9 @@ void alloc_put_string(char *s); /* for a copy that holds no NUL; s may be NULL *
 size_t alloc_used(void);
 size_t alloc_peak(void); /* the largest alloc_used() that alloc_sample_peak() has seen */
 void alloc_sample_peak(void);
+/* What this thread has allocated less what it has freed, in bytes; below 0 if it frees for others. It continues from
+ * the balance of an ended thread. O(1). */
+int64_t alloc_balance(void);
 
 /* The allocator's own figures, in bytes; zeros under libc. O(arenas). */
 struct alloc_metrics {

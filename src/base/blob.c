@@ -64,7 +64,7 @@ void blob_drop(struct blob *b) {
     assert(before > 0);
     if (before > 1) return;
     if (b->cap >= BLOB_FREE_ASYNC)
-        worker_submit(blob_free, b);
+        worker_submit_free(blob_free, b, blob_size(b));
     else
         blob_free(b);
 }

@@ -54,11 +54,6 @@ static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetc
 
 static const struct option planned_rows[] = {
     /* memory */
-    {"maxmemory", .type = OPTION_MEMORY, .flags = OPTION_MISSING, .initial = "0"},
-    {"maxmemory-clients", .type = OPTION_MEMORY, .flags = OPTION_MISSING | OPTION_PERCENT, .initial = "0", .min = -100},
-    {"maxmemory-samples", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "5", .min = 1},
-    {"maxmemory-eviction-tenacity", .type = OPTION_INT, .flags = OPTION_HARMLESS, .initial = "10", .max = 100},
-    {"lazyfree-lazy-eviction", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-server-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-flush", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},

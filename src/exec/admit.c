@@ -15,6 +15,8 @@
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
 #define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
+/* Refusals are kept out of line, so that admit() saves no registers for them. */
+
 /* --- Unknown commands ------------------------------------------------------------------------ */
 
 /* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */
@@ -45,7 +47,7 @@ static void refuse_command(struct request *r) {
     buf_free(&args);
 }
 
-static void refuse_unknown(struct request *r) {
+static __attribute__((noinline)) void refuse_unknown(struct request *r) {
     if (is_cross_protocol(r->argv[0])) {
         stranger_refuse(r->client, STRANGER_HTTP);
         return;
@@ -60,7 +62,7 @@ static void refuse_unknown(struct request *r) {
 
 /* --- Known commands -------------------------------------------------------------------------- */
 
-static void refuse_arity(struct request *r) {
+static __attribute__((noinline)) void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
     r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
@@ -87,17 +89,21 @@ static unsigned flags_of(const struct request *r) {
     return (flags | any) & ~(lacking & PERMITS);
 }
 
-static bool ask_gates(struct request *r) {
-    const struct gate *gate = gates_find_closed(r, flags_of(r));
-    if (gate == NULL) return true;
+static __attribute__((noinline)) void stop_at_gate(struct request *r, const struct gate *gate) {
     if (gate->error == NULL) {
         block_postpone(r);
-        return false;
+        return;
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
     r->metrics->rejected++;
     tx_refuse(r, error);
+}
+
+static __attribute__((noinline)) bool ask_gates(struct request *r) {
+    const struct gate *gate = gates_find_closed(r, flags_of(r));
+    if (likely(gate == NULL)) return true;
+    stop_at_gate(r, gate);
     return false;
 }
 

@@ -19,7 +19,8 @@ struct propagate_call propagate_call;
 
 static propagate_sink_fn sink;
 static void *sink_ctx;
-static bool unlink_expired; /* lazyfree-lazy-expire: expired keys are propagated as UNLINK, not as DEL */
+/* Keys that no command removed are propagated as UNLINK, not as DEL: lazyfree-lazy-expire, lazyfree-lazy-eviction. */
+static bool unlink_expired, unlink_evicted;
 
 /* A command with a copy of its arguments (request_copy_args()). */
 struct copied {
@@ -149,14 +150,17 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
 
 /* --- Keys that no command removed ------------------------------------------------------------ */
 
-static void propagate_expired(struct db *db, const struct key *key) {
-    struct slice argv[] = {unlink_expired ? SLICE("UNLINK") : SLICE("DEL"), key->name};
+static void propagate_removal(struct db *db, const struct key *key, bool unlink) {
+    struct slice argv[] = {unlink ? SLICE("UNLINK") : SLICE("DEL"), key->name};
     propagate_extra(db, argv, 2);
 }
 
+static void propagate_expired(struct db *db, const struct key *key) {
+    propagate_removal(db, key, unlink_expired);
+}
+
 static void propagate_evicted(struct db *db, const struct key *key) {
-    struct slice argv[] = {SLICE("DEL"), key->name};
-    propagate_extra(db, argv, 2);
+    propagate_removal(db, key, unlink_evicted);
 }
 
 static const struct db_hooks hooks = {.expired = propagate_expired, .evicted = propagate_evicted};
@@ -170,6 +174,7 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
 
 static const struct option propagate_rows[] = {
     {"lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
+    {"lazyfree-lazy-eviction", .type = OPTION_BOOL, .address = &unlink_evicted, .initial = "no"},
     {NULL},
 };
 

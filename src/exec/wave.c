@@ -22,6 +22,7 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/push.h"
 #include "session/ready.h"
@@ -74,10 +75,16 @@ bool wave_is_unsettled(void) {
     return false;
 }
 
+static void client_was_served(struct conn *conn) {
+    client_sent(conn);
+    client_evict_weigh((struct client *)conn);
+}
+
 void wave_send(void) {
     for (int i = 0; i < WAVE_LISTENERS; i++)
         if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
-    conn_flush(client_sent);
+    conn_flush(client_was_served);
+    client_evict_run();
 }
 
 /* --- A batch --------------------------------------------------------------------------------- */
@@ -87,6 +94,7 @@ static void close_range(struct client *c, struct conn_range *range) {
     if (unlikely(push_kept)) push_settle(c);
     client_keep_replies(c, range);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
+    client_evict_weigh(c);
 }
 
 static void run_requests(void) {
@@ -321,7 +329,7 @@ void wave_ready(struct loop_source *source, uint32_t events) {
     if (events & LOOP_WRITE) {
         c->active_ms = clock_steady_ms(); /* a slow reader is not idle */
         conn_writable(&c->conn);
-        client_sent(&c->conn);
+        client_was_served(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
@@ -345,6 +353,7 @@ void wave_run(void) {
         for (; c; c = ready_take()) {
             if (client_is_leaving(c)) continue;
             serve_client(c);
+            client_evict_weigh(c);
             if (wave_is_full()) finish_wave();
         }
         finish_wave();

@@ -154,6 +154,7 @@ void conn_release(struct conn *c);
 /* All requests of the wave have been executed: the input arena can be used again. */
 void conn_input_reset(void);
 size_t conn_arena_bytes(void); /* memory of the input and output arenas that all connections share */
+void conn_arena_shrink(void);  /* between waves: what large replies have made of the output arena is freed */
 /* If the argument at `ptr` arrived in a blob of its own: that blob, with one more holder, which is the caller; only
  * once. Else NULL. The bytes at ptr stay until the request is released, even if the caller drops the blob: MSET k big1
  * k big2 drops one at once, and must still be propagated. */

@@ -105,6 +105,13 @@ bool conn_arena_grow(size_t n) {
     return true;
 }
 
+void conn_arena_shrink(void) {
+    if (arena == NULL || arena->holders > 1 || conn_arena.len > 0 || blob_size(arena) <= ARENA_FIRST) return;
+    struct blob *smaller = blob_try_resize(arena, ARENA_FIRST - sizeof *arena);
+    if (smaller) arena = smaller;
+    fit_arena();
+}
+
 static bool refs_grow(void) {
     size_t cap = refs.cap ? refs.cap * 2 : 16;
     struct arena_ref *items = alloc_try_resize(refs.items, refs.cap * sizeof *items, cap * sizeof *items);

@@ -8,11 +8,13 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "exec/memory.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
@@ -57,7 +59,7 @@ static bool has_buffers(void) {
 }
 
 static void inspect_clients(int64_t now_ms) {
-    if (limits_options.timeout_s == 0 && !has_soft_limits() && !has_buffers()) return;
+    if (limits_options.timeout_s == 0 && !has_soft_limits() && !has_buffers() && !client_evict_is_on) return;
     for (int i = 0; i < CLIENTS_A_TICK; i++) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;
@@ -68,6 +70,7 @@ static void inspect_clients(int64_t now_ms) {
             client_close(c);
         } else {
             client_limit_output(c);
+            client_evict_weigh(c);
         }
         if (!client_cursor) return; /* one round at most */
     }
@@ -121,12 +124,13 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    wave_send(); /* expired keys: their DELs must be in the log, and messages about them sent, before the loop sleeps */
+    bool is_over = memory_turn();
+    wave_send(); /* the DELs of keys that went must be in the log, and messages sent, before the loop sleeps */
     shutdown_turn();
     client_reap();
     server_metrics.turns++;
     server_metrics.turn_ticks += clock_ticks() - began;
-    if (wave_is_unsettled()) return 0;
+    if (is_over || wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();
     return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;

@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
 #include <errno.h>
@@ -72,7 +73,8 @@ static void admit_socket(int fd) {
         refuse_socket(fd, denied);
         return;
     }
-    client_new(fd, wave_ready);
+    struct client *c = client_new(fd, wave_ready);
+    if (c) client_evict_weigh(c);
 }
 
 static bool out_of_resources(int reason) {

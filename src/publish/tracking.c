@@ -98,20 +98,20 @@ static void tell_tracker(struct tracker *t, struct invalidation *i) {
 
 struct telling {
     struct invalidation message;
-    bool is_change; /* false: the key is dropped for lack of room */
+    bool is_own; /* the client that executes knows of the change, or sees it: with NOLOOP it is not told */
 };
 
 static void tell_holder(void *ctx, uint64_t id) {
     struct telling *telling = ctx;
     struct tracker *t = find_tracker(id);
     if (t == NULL || !(t->flags & TRACKING_ON) || t->flags & TRACKING_BCAST) return;
-    if (telling->is_change && t->flags & TRACKING_NOLOOP && t->client == client_current) return;
+    if (telling->is_own && t->flags & TRACKING_NOLOOP && t->client == client_current) return;
     tell_tracker(t, &telling->message);
 }
 
 /* Frees the key, which has been taken out of the table. */
-static void tell_holders(struct tracked *k, bool is_change) {
-    struct telling telling = {.message = {.key = tracked_name(k)}, .is_change = is_change};
+static void tell_holders(struct tracked *k, bool is_own) {
+    struct telling telling = {.message = {.key = tracked_name(k)}, .is_own = is_own};
     invalidation_begin(&telling.message);
     tracked_each(k, tell_holder, &telling);
     invalidation_end(&telling.message);
@@ -125,7 +125,7 @@ static void tracking_changed(struct db *db, const struct key *key, unsigned clas
     bool has_author = client_current && !(class & (DB_EXPIRED | DB_EVICTED));
     broadcast_note(key, has_author ? client_current->id : 0);
     struct tracked *k = tracked_take(&tracked, key);
-    if (k) tell_holders(k, true);
+    if (k) tell_holders(k, !(class & DB_EVICTED));
 }
 
 /* Keys are remembered without their database, so when one database is emptied all keys are forgotten. FLUSHALL empties

@@ -27,6 +27,7 @@ enum client_flag {
 };
 
 struct buf;
+struct client_weight;
 struct command;
 struct db;
 struct subscriber;
@@ -49,6 +50,7 @@ struct client {
     struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
     struct waiter *waiter;              /* block.c: NULL while it has no request that waits or is held */
     struct tracker *tracker;            /* tracking.c: NULL if it never tracked */
+    struct client_weight *weight;       /* client_evict.c: NULL while there is no limit */
     struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;                        /* unique, growing */
     int64_t created_ms;                 /* clock_steady_ms(), as the next two */

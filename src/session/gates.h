@@ -11,6 +11,7 @@ struct request;
 
 enum gates_place {
     GATES_AUTH,       /* a password is set */
+    GATES_MEMORY,     /* there is a limit on memory */
     GATES_SUBSCRIBED, /* there are subscribers */
     GATES_DISK,       /* writes might not survive */
     GATES_MONITOR,    /* there are monitors */

@@ -14,6 +14,7 @@ static struct kept_messages {
 } * kept;
 static size_t kept_count, kept_cap;
 bool push_kept;
+size_t push_kept_bytes;
 
 static struct kept_messages *find_kept(const struct client *c) {
     for (size_t i = 0; i < kept_count; i++)
@@ -31,9 +32,17 @@ static struct kept_messages *keep_for(struct client *c) {
 }
 
 static void drop_kept(struct kept_messages *k) {
+    push_kept_bytes -= k->bytes.cap;
     buf_free(&k->bytes);
     *k = kept[--kept_count];
     push_kept = kept_count > 0;
+}
+
+static void keep_copy(struct client *to, size_t start, size_t end) {
+    struct buf *bytes = &keep_for(to)->bytes;
+    push_kept_bytes -= bytes->cap;
+    conn_copy(start, end, bytes);
+    push_kept_bytes += bytes->cap;
 }
 
 void push_copy(struct client *to, size_t start, size_t end) {
@@ -45,7 +54,7 @@ void push_copy(struct client *to, size_t start, size_t end) {
     if (unlikely(to == client_current || to == client_writing)) {
         const struct kept_messages *k = find_kept(to);
         size_t bytes = (k ? k->bytes.len : 0) + conn_range_bytes(start, end);
-        if (client_may_owe(to, bytes)) conn_copy(start, end, &keep_for(to)->bytes);
+        if (client_may_owe(to, bytes)) keep_copy(to, start, end);
         return;
     }
     conn_push_copy(&to->conn, start, end);

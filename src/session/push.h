@@ -9,7 +9,8 @@
 
 struct client;
 
-extern bool push_kept; /* a message is kept for at least one client */
+extern bool push_kept;         /* a message is kept for at least one client */
+extern size_t push_kept_bytes; /* memory of all kept messages */
 
 /* Send the bytes from start to end, which are places in the arena, to a client, whatever CLIENT REPLY says. Closes no
  * client, so that the caller may walk lists of clients: one that exceeds a limit by the message gets no further one,

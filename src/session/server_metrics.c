@@ -127,6 +127,7 @@ void server_metrics_reset(void) {
     catalog_reset_metrics();
     conn_metrics.reads = conn_metrics.writes = conn_metrics.bytes_in = conn_metrics.bytes_out = 0;
     db_metrics.hits = db_metrics.misses = db_metrics.expired = db_metrics.expired_stale_permille = 0;
+    db_metrics.evicted = 0;
     entry_lazyfreed_reset();
     expire_metrics.ticks = expire_metrics.capped = 0;
 }

@@ -13,6 +13,7 @@ struct server_metrics {
     uint64_t logins_failed;     /* with a wrong user or password; CONFIG RESETSTAT keeps it, as in Redis */
     uint64_t unexpected_errors; /* of commands of the append-only file */
     uint64_t protocol_disconnects, query_limit_disconnects, output_limit_disconnects;
+    uint64_t evicted_clients; /* closed because all clients together took too much memory */
 };
 extern struct server_metrics server_metrics;
 

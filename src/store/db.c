@@ -315,6 +315,15 @@ void db_remove(struct db *db, const struct key *key, struct entry *e) {
     entry_free(db_detach(db, key, e));
 }
 
+void db_evict(struct db *db, const struct key *key, struct entry *e) {
+    struct key own = {entry_key(e), key->hash}; /* valid as long as the entry */
+    db_detach(db, &own, e);
+    db_metrics.evicted++;
+    if (db_hooks.evicted) db_hooks.evicted(db, &own);
+    db_notify(db, &own, DB_EVICTED, "evicted");
+    entry_free(e);
+}
+
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     struct entry *to = entry_new(key->name, entry_type(e), entry_encoding(e), e->value_len, entry_deadline_ms(e));
     memcpy(entry_value(to), entry_value(e), e->value_len);
@@ -376,6 +385,15 @@ static void free_remains(void *arg) {
     entry_lazyfree_done(keys);
 }
 
+/* Estimated from some keys. */
+static size_t remains_bytes(const struct remains *r) {
+    size_t bytes = 0;
+    for (int i = 0; i < VALUE_SAMPLES && r->keys.count > 0; i++)
+        bytes += entry_memory(table_random(&r->keys), VALUE_SAMPLES);
+    bytes = (size_t)((double)bytes / VALUE_SAMPLES * (double)r->keys.count);
+    return sizeof *r + table_memory(&r->keys) + (r->wheel ? wheel_memory(r->wheel) : 0) + bytes;
+}
+
 static void empty_db(struct db *db, bool in_background) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
@@ -384,7 +402,7 @@ static void empty_db(struct db *db, bool in_background) {
     table_init(&db->keys, &keyspace);
     if (in_background) {
         entry_lazyfree_begins(r->keys_announced);
-        worker_submit(free_remains, r);
+        worker_submit_free(free_remains, r, remains_bytes(r));
     } else {
         free_remains(r);
     }

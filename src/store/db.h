@@ -57,6 +57,7 @@ extern struct db_hooks db_hooks;
 struct db_metrics {
     uint64_t hits, misses; /* of db_read() */
     uint64_t expired;      /* keys removed at their deadline */
+    uint64_t evicted;      /* keys removed because memory was short */
     uint64_t expired_stale_permille;
     int64_t dirty; /* changes since the last save */
 };
@@ -107,6 +108,8 @@ struct entry *db_resize_value(struct db *db, struct entry *e, unsigned encoding,
 
 /* Remove a key and free its entry. The worker frees a large value. */
 void db_remove(struct db *db, const struct key *key, struct entry *e);
+/* Remove a key because memory is short: the hook `evicted`, the event "evicted". */
+void db_evict(struct db *db, const struct key *key, struct entry *e);
 /* Remove a key but keep its entry, which the caller then owns: RENAME, MOVE. */
 struct entry *db_detach(struct db *db, const struct key *key, struct entry *e);
 /* Insert the value and the deadline of a detached entry under a key that is absent. Frees `e`. */

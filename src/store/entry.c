@@ -78,7 +78,7 @@ void entry_drop_value(struct entry *e) {
     struct dropped *job = alloc_get(sizeof *job);
     *job = d;
     entry_lazyfree_begins(1);
-    worker_submit(drop_later, job);
+    worker_submit_free(drop_later, job, sizeof *job + ops->memory(d.value, d.encoding, VALUE_SAMPLES));
 }
 
 void entry_free(struct entry *e) {

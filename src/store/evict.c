@@ -16,7 +16,8 @@
 #define LFU_INITIAL 5
 #define LFU_MAX 255
 
-struct evict_options evict_options = {.policy = EVICT_NOEVICTION, .lfu_log_factor = 10, .lfu_decay_min = 1};
+struct evict_options evict_options = {
+    .policy = EVICT_NOEVICTION, .samples = 5, .lfu_log_factor = 10, .lfu_decay_min = 1};
 uint32_t evict_clock = 1;
 
 static uint32_t lru_clock = 1;
@@ -119,6 +120,7 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
 static const struct option evict_rows[] = {
     {"maxmemory-policy", .type = OPTION_ENUM, .address = &evict_options.policy, .initial = "noeviction",
      .names = policies, .apply = apply_policy},
+    {"maxmemory-samples", .type = OPTION_INT, .address = &evict_options.samples, .initial = "5", .min = 1},
     {"lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
     {"lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
     {NULL},

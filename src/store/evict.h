@@ -19,6 +19,7 @@ enum evict_policy {
 
 struct evict_options {
     int policy;         /* enum evict_policy */
+    int samples;        /* 5: entries looked at for a victim */
     int lfu_log_factor; /* 10 */
     int lfu_decay_min;  /* 1: an idle counter loses one for each period of this many minutes */
 };
@@ -29,6 +30,13 @@ void evict_tick(int64_t now_ms); /* call at least once a second, with clock_stea
 void evict_hold(bool held);      /* while held, touching does nothing: CLIENT NO-TOUCH */
 void evict_freeze(bool freeze);  /* the same while a forked child shares the pages */
 bool evict_uses_lfu(void);
+static inline bool evict_policy_evicts(void) {
+    return evict_options.policy != EVICT_NOEVICTION;
+}
+/* Only keys with a deadline may be evicted. */
+static inline bool evict_is_volatile(void) {
+    return evict_options.policy <= EVICT_VOLATILE_TTL;
+}
 void evict_touch_slowly(struct entry *e); /* for evict_touch() */
 void evict_init_access(struct entry *e);  /* of a new entry: used now */
 uint64_t evict_idle_s(const struct entry *e);

@@ -260,7 +260,7 @@ static void free_trash(void *list) {
 static void cut_quicklist(struct quicklist *q, size_t index, size_t n) {
     struct quicklist *trash;
     quicklist_remove(q, index, n, &trash);
-    if (trash) worker_submit(free_trash, trash);
+    if (trash) worker_submit_free(free_trash, trash, quicklist_memory(trash, VALUE_SAMPLES));
 }
 
 struct entry *list_trim(struct db *db, struct entry *e, size_t index, size_t n) {
@@ -350,8 +350,7 @@ static bool list_is_heavy(const void *value, unsigned encoding) {
 
 static size_t list_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
-    (void)samples;
-    return quicklist_memory(value);
+    return quicklist_memory(value, samples && samples < VALUE_SAMPLES ? VALUE_SAMPLES : samples);
 }
 
 static void *copy_list(const void *value, unsigned encoding) {

@@ -6,12 +6,14 @@
 #include "base/hash.h"
 #include "base/module.h"
 #include "conf/config.h"
+#include "exec/memory.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/cron.h"
 #include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
@@ -35,7 +37,8 @@ static void expect_done(const char *expected) {
     buf_free(&done);
 }
 
-static bool unsettled, subscribers;
+static bool unsettled, subscribers, over_limit;
+bool client_evict_is_on;
 
 void wave_run(void) {
     buf_append_cstr(&done, "run ");
@@ -46,6 +49,10 @@ void wave_send(void) {
 bool wave_is_unsettled(void) {
     return unsettled;
 }
+bool memory_turn(void) {
+    buf_append_cstr(&done, "evict ");
+    return over_limit;
+}
 void shutdown_turn(void) {
     buf_append_cstr(&done, "shutdown ");
 }
@@ -55,7 +62,7 @@ bool pubsub_any(void) {
 
 enum { CLIENTS = 1000 };
 static struct client clients[CLIENTS];
-static int looked[CLIENTS], closed[CLIENTS];
+static int looked[CLIENTS], closed[CLIENTS], weighed[CLIENTS];
 struct client *client_first, *client_cursor;
 struct client *client_current, *client_writing;
 
@@ -70,6 +77,9 @@ void client_close(struct client *c) {
 }
 void client_limit_output(struct client *c) {
     looked[c - clients]++;
+}
+void client_evict_note(struct client *c) {
+    weighed[c - clients]++;
 }
 
 /* --- Ticks ----------------------------------------------------------------------------------- */
@@ -140,6 +150,7 @@ static int sum(const int *counts) {
 static void reset_clients(int n) {
     memset(looked, 0, sizeof looked);
     memset(closed, 0, sizeof closed);
+    memset(weighed, 0, sizeof weighed);
     memset(clients, 0, sizeof clients);
     for (int i = 0; i < n; i++) {
         clients[i].active_ms = clock_steady_ms();
@@ -149,7 +160,7 @@ static void reset_clients(int n) {
     client_cursor = NULL;
     memset(limits_options.output_limit, 0, sizeof limits_options.output_limit);
     limits_options.timeout_s = 0;
-    subscribers = false;
+    subscribers = client_evict_is_on = false;
 }
 
 static void nobody_is_inspected_without_a_limit(void **state) {
@@ -167,6 +178,11 @@ static void nobody_is_inspected_without_a_limit(void **state) {
     limits_options.output_limit[LIMITS_NORMAL].soft = 1;
     tick();
     assert_true(sum(looked) > 0);
+    assert_int_equal(sum(weighed), 0);
+    reset_clients(CLIENTS);
+    client_evict_is_on = true;
+    tick();
+    assert_true(sum(weighed) > 0);
 }
 
 /* Each tick looks at a bounded number of clients, and the next one goes on behind them. */
@@ -241,12 +257,16 @@ static void a_turn_does_its_parts_in_order(void **state) {
     uint64_t turns = server_metrics.turns, spent = server_metrics.turn_ticks;
     buf_free(&done);
     assert_int_equal(cron_turn(), -1); /* nothing waits for the clock */
-    expect_done("run send shutdown reap ");
+    expect_done("run evict send shutdown reap ");
     assert_int_equal(server_metrics.turns, turns + 1);
     assert_true(server_metrics.turn_ticks > spent);
     unsettled = true;
     assert_int_equal(cron_turn(), 0);
     unsettled = false;
+    over_limit = true; /* there is more to evict */
+    assert_int_equal(cron_turn(), 0);
+    over_limit = false;
+    buf_free(&done);
 }
 
 static void the_loop_sleeps_until_a_key_expires(void **state) {

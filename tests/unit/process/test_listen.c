@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "process/listen.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
 #include <arpa/inet.h>
@@ -49,7 +50,10 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
-bool client_needs_password;
+bool client_needs_password, client_evict_is_on;
+void client_evict_note(struct client *c) {
+    (void)c;
+}
 
 /* --- Steps ----------------------------------------------------------------------------------- */
 
