@@ -1,0 +1,35 @@
+/* The history of the data: the id of the log that led to them, the id of the log from which it branched off, and up to
+ * which offset both agree. It tells whether a replica that has data of some history may go on with this one. */
+#pragma once
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HISTORY_ID_LEN 40 /* hex digits */
+
+struct history {
+    char id[HISTORY_ID_LEN + 1];
+    char former_id[HISTORY_ID_LEN + 1]; /* "000..0": none */
+    int64_t former_end;                 /* the offset up to which former_id holds too, as INFO's second_repl_offset; -1: none */
+};
+extern struct history history;
+
+void history_start(void); /* a new id, for a server that begins */
+/* A new id that has nothing to do with the former ones: the first backlog is made, or the last one has expired. */
+void history_renew(void);
+/* This server leads from here on: a new id for what follows; the present one holds up to here. */
+void history_branch(void);
+/* The data are those of this history now: after a full sync. Nothing of the former ones holds. */
+void history_adopt(struct slice id);
+/* The primary goes on under another id: the present one holds up to here. Returns false if the id is no id. */
+bool history_rename(struct slice id);
+/* Read from a file: what another process had. */
+void history_recall(const char *id, int64_t former_end);
+
+enum history_match {
+    HISTORY_CONTINUES, /* the log has what follows */
+    HISTORY_FOREIGN,   /* another history, or it branched off before that offset */
+    HISTORY_LOST,      /* the history is known, but the log has that offset no more, or not yet */
+};
+/* May someone with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard to case. */
+enum history_match history_match(struct slice id, int64_t offset);
