@@ -24,6 +24,9 @@ enum client_flag {
     CLIENT_CACHING = 1 << 15,   /* CLIENT CACHING holds for the next command */
     CLIENT_ENDING = 1 << 16,    /* its SHUTDOWN waits until the process ends or fails to */
     CLIENT_WAITS = 1 << 17,     /* for a key or for the end of a pause: exec/block.h */
+    CLIENT_REPLICA = 1 << 18,   /* a replica of this server: repl/feed.h */
+    CLIENT_PRIMARY = 1 << 19,   /* the primary of this server: repl/link.h */
+    CLIENT_REDIRECTS = 1 << 20, /* CLIENT CAPA redirect: it goes where -REDIRECT says */
 };
 
 struct buf;

@@ -49,7 +49,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pause_end();
+    pause_end(PAUSE_FOR_CLIENTS);
     assert_false(gates_any_closed);
     return 0;
 }
@@ -57,13 +57,13 @@ static int teardown(void **state) {
 static void it_stops_writes_or_all(void **state) {
     (void)state;
     assert_false(stopped(CMD_WRITE));
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_WRITES, 60000);
     assert_true(stopped(CMD_WRITE | CMD_FAST));
     assert_true(stopped(CMD_MAY_REPLICATE));
     assert_false(stopped(CMD_READONLY));
-    pause_end();
+    pause_end(PAUSE_FOR_CLIENTS);
     assert_false(stopped(CMD_WRITE));
-    pause_begin(PAUSE_ALL, 60000);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 60000);
     assert_true(stopped(CMD_WRITE));
     assert_true(stopped(CMD_READONLY));
     assert_true(stopped(0));
@@ -71,44 +71,44 @@ static void it_stops_writes_or_all(void **state) {
 
 static void the_stricter_mode_holds(void **state) {
     (void)state;
-    pause_begin(PAUSE_WRITES, 60000);
-    pause_begin(PAUSE_ALL, 1);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 1);
     assert_true(stopped(CMD_READONLY));
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_WRITES, 60000);
     assert_true(stopped(CMD_READONLY));
-    pause_end();
-    pause_begin(PAUSE_WRITES, 60000); /* a new pause knows nothing of the one before */
+    pause_end(PAUSE_FOR_CLIENTS);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_WRITES, 60000); /* a new pause knows nothing of the one before */
     assert_false(stopped(CMD_READONLY));
 }
 
 static void it_ends_by_itself(void **state) {
     (void)state;
     int64_t start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 5);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 5);
     await_end();
     assert_true(clock_mono_us() - start_us >= 5000);
     assert_false(stopped(CMD_WRITE));
-    pause_end(); /* it is over */
+    pause_end(PAUSE_FOR_CLIENTS); /* it is over */
     assert_int_equal(resumed, 1);
 }
 
 static void the_later_end_holds(void **state) {
     (void)state;
     int64_t start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 20);
-    pause_begin(PAUSE_ALL, 0);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 20);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 0);
     await_end();
     assert_true(clock_mono_us() - start_us >= 20000);
     start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 1);
-    pause_begin(PAUSE_ALL, 20);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 1);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 20);
     await_end();
     assert_true(clock_mono_us() - start_us >= 20000);
 }
 
 static void any_length_is_a_length(void **state) {
     (void)state;
-    pause_begin(PAUSE_ALL, INT64_MAX);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, INT64_MAX);
     for (int i = 0; i < 3; i++)
         loop_poll(no_turn);
     assert_true(stopped(0));
@@ -117,10 +117,10 @@ static void any_length_is_a_length(void **state) {
 
 static void unpause_resumes_at_once(void **state) {
     (void)state;
-    pause_end(); /* without a pause */
+    pause_end(PAUSE_FOR_CLIENTS); /* without a pause */
     assert_int_equal(resumed, 0);
-    pause_begin(PAUSE_ALL, 1);
-    pause_end();
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 1);
+    pause_end(PAUSE_FOR_CLIENTS);
     assert_int_equal(resumed, 1);
     int64_t start_us = clock_mono_us();
     while (clock_mono_us() - start_us < 3000)
@@ -132,9 +132,9 @@ static void unpause_resumes_at_once(void **state) {
 static void the_wall_clock_is_not_asked(void **state) {
     (void)state;
     resumed = 0;
-    pause_begin(PAUSE_ALL, 5);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 5);
     clock_cached_ms -= 3600000;
-    pause_begin(PAUSE_ALL, 1);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_ALL, 1);
     int64_t start_us = clock_mono_us();
     while (resumed == 0 && clock_mono_us() - start_us < 10000000)
         loop_poll(no_turn);
@@ -146,11 +146,11 @@ static void nothing_expires_meanwhile(void **state) {
     (void)state;
     struct key key = key_of(SLICE("k"));
     db_set_string(db_at(0), &key, db_write(db_at(0), &key), SLICE("v"), clock_now_ms() + 10);
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_FOR_CLIENTS, PAUSE_WRITES, 60000);
     clock_cached_ms += 20;
     assert_null(db_read(db_at(0), &key));     /* it cannot be seen any more, */
     assert_non_null(db_find(db_at(0), &key)); /* but it is there */
-    pause_end();
+    pause_end(PAUSE_FOR_CLIENTS);
     assert_null(db_read(db_at(0), &key));
     assert_null(db_find(db_at(0), &key));
 }
