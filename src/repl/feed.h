@@ -110,17 +110,6 @@ extern void (*feed_acked)(void);
 void feed_send_all(void);
 extern bool feed_is_quiet; /* set while a failover or a shutdown waits for replicas: no PING goes to them */
 
-/* --- The backlog ----------------------------------------------------------------------------- */
-
-/* Keep a backlog from now on, if there is none. `renew`: the log begins here, under a new id; not where the history is
- * known, since it was read from files. */
-void feed_backlog_start(bool renew);
-void feed_backlog_end(void); /* no replica can continue any more. The history is renewed */
-/* The time without replicas, after which a primary gives up its backlog (repl-backlog-ttl), starts again: it was
- * promoted. */
-void feed_backlog_touch(void);
-int64_t feed_backlog_size(void); /* repl-backlog-size, bytes */
-
 /* --- Endings --------------------------------------------------------------------------------- */
 
 /* Close all replicas: the data are about to be of another history, and no cursor may be placed. Kept places go too. */
@@ -135,10 +124,7 @@ struct feed_metrics {
     uint64_t bytes_out; /* to replicas: total_net_repl_output_bytes */
 };
 extern struct feed_metrics feed_metrics;
-size_t feed_memory(void); /* what all feeds and kept places take, the log apart */
-/* Bytes of the log beyond the backlog's size: they are there for slow replicas, and not counted for maxmemory. */
-size_t feed_uncounted_memory(void);
-size_t feed_held_bytes(void); /* bytes of the log behind the oldest place: repl_held_bytes of INFO */
+size_t feed_memory(void); /* what all replicas take, their part of the log (feed_behind()) included. O(replicas) */
 
 /* --- For repl/sync and repl/primary_commands ------------------------------------------------- */
 
@@ -150,7 +136,5 @@ void feed_place(struct feed *feed);
 void feed_go_online(struct feed *feed, enum feed_state state); /* FEED_ONLINE, FEED_WAITS_ACK or FEED_STREAMS */
 /* Write a few bytes straight to the socket. False: it did not take all of them, and the client is closed; logged. */
 bool feed_write(struct feed *feed, struct slice bytes);
-/* Let the replica whose name this is go on at this offset, from a place that was kept or from the backlog. False: the
- * log has it no more. */
+/* Let it go on behind this offset. False: the log has that no more. */
 bool feed_continue(struct feed *feed, int64_t offset);
-void feed_tick(void); /* about once a second: time-outs, limits, PING, the end of the backlog */
