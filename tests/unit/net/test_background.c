@@ -1,7 +1,7 @@
 /* Jobs in the background: they run in order on the worker, and each end is told once, in the loop. */
 #include "base/clock.h"
 #include "base/worker.h"
-#include "disk/background.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include <pthread.h>
 #include <setjmp.h>

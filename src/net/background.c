@@ -1,5 +1,5 @@
 /* The worker queues what it has done and writes to an eventfd, which wakes the loop. */
-#include "disk/background.h"
+#include "net/background.h"
 #include "base/worker.h"
 #include "net/loop.h"
 #include <pthread.h>
