@@ -18,16 +18,13 @@ void sync_join(struct feed *feed);
 void sync_join_channel(struct feed *feed);
 /* The replica has closed: what only it needed is given up. */
 void sync_forget(struct feed *feed);
-/* Its socket has room: send more of the file. */
-void sync_send_file(struct feed *feed);
 /* May a snapshot begin now? In each turn in which something has changed, and each second. */
 void sync_start_due(void);
 void sync_tick(void); /* about once a second: newlines to those that wait, replicas that take nothing */
 
 struct sync_status {
-    int waiting;          /* replicas that wait for a snapshot to begin */
-    bool sends;           /* the child of a diskless sync is running */
-    int64_t last_full_ms; /* how long the last full sync took, from its request to the stream; -1: there was none */
+    int waiting; /* replicas that wait for a snapshot to begin */
+    bool sends;  /* the child of a diskless sync is running */
 };
 extern struct sync_status sync_status;
 
