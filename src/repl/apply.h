@@ -36,7 +36,8 @@ extern void (*apply_moved)(void);
 
 enum apply_on_error { APPLY_IGNORE, APPLY_PANIC, APPLY_PANIC_ON_REPLICAS };
 struct apply_options {
-    int on_error; /* propagation-error-behavior: enum apply_on_error */
+    int on_error;              /* propagation-error-behavior: enum apply_on_error */
+    bool ignores_write_errors; /* replica-ignore-disk-write-errors */
 };
 extern struct apply_options apply_options;
 

@@ -65,7 +65,9 @@ size_t link_memory(void); /* bytes of buffers: the stream that waits, the unit t
 
 /* Hooks; may be NULL. None may call link_begin() or the like from inside. */
 extern void (*link_changed)(void);         /* link_status.state has changed */
-extern void (*link_history_changed)(void); /* the data are of another history now, or it goes on under another id */
+/* The data are about to become those of another history, and the log begins anew: no cursor may be placed any more. */
+extern void (*link_data_replaced)(void);
+extern void (*link_history_changed)(void); /* the data are of another history, or it goes on under another id */
 /* After link_hand_over(): the primary-to-be has accepted, or not. `reply` is its line, or why there was none. */
 extern void (*link_handed_over)(bool accepted, const char *reply);
 
@@ -76,6 +78,7 @@ struct link_options {
     int announce_port;     /* replica-announce-port; 0: the listening one */
     char *source_address;  /* bind-source-addr; "": any */
     int timeout_s;         /* repl-timeout: both sides of replication obey it */
+    bool rdb_channel;      /* repl-rdb-channel: full syncs use a second connection; both sides obey it */
 };
 extern struct link_options link_options;
 
