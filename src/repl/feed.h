@@ -146,7 +146,5 @@ bool feed_write(struct feed *feed, struct slice bytes);
 void feed_drop(struct feed *feed);
 /* It has not got the stream for too long, or too much of it waits: close it, logged. True: it was closed. */
 bool feed_drop_if_over_limit(struct feed *feed);
-/* Ask it, and all others, in the log: for PING and GETACK. Nothing on a server that has a primary. */
-void feed_say(const struct slice *argv, int argc, struct slice raw);
 /* Hook of repl/sync: called at the beginning of feed_send_all(). NULL: nothing is due. */
 extern void (*feed_before_send)(void);

@@ -3,11 +3,9 @@
  *
  * A feed that takes all it is offered gets at most TURN_BYTES a turn, so that a replica that is far behind holds up no
  * client. Its rest is for the next turn, which begins at once (feed_is_unsettled()). */
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "exec/propagate.h"
 #include "repl/feed.h"
-#include "repl/link.h"
 #include "session/client.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -34,12 +32,6 @@ bool feed_write(struct feed *feed, struct slice bytes) {
     return false;
 }
 
-void feed_say(const struct slice *argv, int argc, struct slice raw) {
-    if (link_status.state != LINK_OFF) return;
-    oplog_append(-1, argv, argc, raw);
-    oplog_end_unit();
-}
-
 void feed_ask_for_acks(void) {
     acks_wanted = feed_first != NULL;
 }
@@ -47,7 +39,7 @@ void feed_ask_for_acks(void) {
 static void say_getack(void) {
     const struct slice argv[] = {SLICE("REPLCONF"), SLICE("GETACK"), SLICE("*")};
     acks_wanted = false;
-    feed_say(argv, 3, SLICE("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"));
+    propagate_to_replicas(argv, 3);
 }
 
 /* --- The stream ------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "disk/child.h"
+#include "exec/propagate.h"
 #include "process/cron.h"
 #include "repl/backlog.h"
 #include "repl/backoff.h"
@@ -117,7 +118,7 @@ static void ping_if_silent(int64_t now_ms) {
         watch.ping_ms = now_ms;
     }
     if (feed_count() == 0 || feed_is_quiet || now_ms - watch.ping_ms < (int64_t)ping_period_s * 1000) return;
-    feed_say(&ping, 1, SLICE("*1\r\n$4\r\nPING\r\n"));
+    propagate_to_replicas(&ping, 1);
     watch.log_end = oplog_end();
     watch.ping_ms = now_ms;
 }
