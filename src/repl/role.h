@@ -30,7 +30,6 @@ struct role_options {
     bool read_only;            /* replica-read-only */
     bool serves_stale;         /* replica-serve-stale-data */
     bool ignores_maxmemory;    /* replica-ignore-maxmemory */
-    bool ignores_write_errors; /* replica-ignore-disk-write-errors: apply.c obeys it */
     bool announced;            /* replica-announced */
     int priority;              /* replica-priority */
 };
