@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #define CONN_READ_MAX 65536 /* the most bytes read from one connection in one turn */
 
@@ -129,6 +131,22 @@ size_t conn_unsent(const struct conn *c); /* unsent bytes: range and chunks; O(1
 /* Bytes of the large values to which the range refers; conn_unsent() leaves them out. O(their number). */
 size_t conn_unsent_referred(const struct conn *c);
 void conn_writable(struct conn *c); /* to be called at EPOLLOUT: continues to send */
+
+/* --- Output that lies elsewhere -------------------------------------------------------------- */
+
+#define CONN_PIECES_MAX 64
+
+/* The connection takes nothing now: its socket is full, it is broken, or other output is to be sent first. */
+static inline bool conn_is_busy(const struct conn *c) {
+    return (c->flags & (CONN_WAITS_WRITE | CONN_BROKEN)) || c->range_len || c->out_first;
+}
+/* Write pieces, at most CONN_PIECES_MAX, straight to the socket with one system call. Returns the bytes taken. If these
+ * are fewer than were offered, the connection is busy until conn_writable(), which the loop's LOOP_WRITE brings. 0: it
+ * is busy, or an error has broken it. */
+size_t conn_send_pieces(struct conn *c, const struct iovec *pieces, int n);
+/* The same for n bytes of a file from *offset on, which moves on: they are not copied. The connection breaks if the
+ * file has none there. */
+size_t conn_send_file(struct conn *c, int fd, off_t *offset, size_t n);
 
 /* --- Input ----------------------------------------------------------------------------------- */
 
