@@ -8,7 +8,6 @@
 #include "session/gates.h"
 #include "session/request.h"
 #include "store/expire.h"
-#include <stdbool.h>
 #include <stddef.h>
 
 #define DURATION_MAX_MS (INT64_MAX / 2000) /* in microseconds and added to a time, it still fits an int64_t */
@@ -20,7 +19,8 @@ static struct pause {
     bool on;
 } pauses[PAUSE_PURPOSES];
 
-static enum pause_mode strictest; /* of the pauses that are on */
+static bool any;                  /* a pause is on */
+static enum pause_mode strictest; /* of those that are on */
 
 /* --- The gate -------------------------------------------------------------------------------- */
 
@@ -33,7 +33,7 @@ static bool pause_stops(const struct request *r, unsigned flags) {
 static const struct gate pause_gate = {.holds = pause_stops};
 
 static void fit_pause_gate(void) {
-    bool any = false;
+    any = false;
     strictest = PAUSE_WRITES;
     for (int i = 0; i < PAUSE_PURPOSES; i++) {
         if (!pauses[i].on) continue;
@@ -74,4 +74,8 @@ void pause_begin(enum pause_purpose purpose, enum pause_mode mode, int64_t durat
 
 void pause_end(enum pause_purpose purpose) {
     end_pause(&pauses[purpose]);
+}
+
+bool pause_is_on(enum pause_mode mode) {
+    return any && strictest >= mode;
 }

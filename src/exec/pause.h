@@ -4,12 +4,13 @@
  * An operator, a failover and a shutdown may each want a pause, without knowing of each other: each purpose has a pause
  * of its own, and what the strictest of them stops waits. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 enum pause_purpose {
-    PAUSE_FOR_CLIENTS,  /* CLIENT PAUSE */
-    PAUSE_FOR_FAILOVER, /* FAILOVER waits for a replica */
-    PAUSE_FOR_SHUTDOWN, /* SHUTDOWN waits for the replicas */
+    PAUSE_OF_CLIENT,  /* CLIENT PAUSE */
+    PAUSE_OF_FAILOVER, /* FAILOVER waits for a replica */
+    PAUSE_OF_SHUTDOWN, /* SHUTDOWN waits for the replicas */
     PAUSE_PURPOSES
 };
 enum pause_mode { PAUSE_WRITES, PAUSE_ALL };
@@ -21,3 +22,4 @@ enum pause_mode { PAUSE_WRITES, PAUSE_ALL };
 void pause_begin(enum pause_purpose purpose, enum pause_mode mode, int64_t duration_ms);
 /* End the pause for this purpose, if there is one: the requests that nothing stops any more run in the next waves. */
 void pause_end(enum pause_purpose purpose);
+bool pause_is_on(enum pause_mode mode); /* PAUSE_WRITES: writes wait. PAUSE_ALL: everything does */

@@ -23,6 +23,20 @@ void role_follow(const char *host, int port);
 /* Become a primary, with a new id for what follows. Does nothing on a primary. */
 void role_promote(void);
 
+/* As role_follow(), but that replica of ours is bidden to take the lead: FAILOVER. link_handed_over() tells whether it
+ * has. */
+void role_hand_over(const char *host, int port);
+/* Hook: the data are of another history, or it has another id, or the role has changed. NULL: not used. */
+extern void (*role_history_changed)(void);
+/* Hook: a failover is under way, so REPLICAOF is refused. NULL: never. */
+extern bool (*role_is_changing)(void);
+
+/* CLIENT CAPA redirect (Valkey 8): a client is told by -REDIRECT where its keys are, instead of being served stale data
+ * or refused. The first such client closes a gate on replicas. */
+void role_expect_redirects(void);
+/* During a failover nobody knows yet who the primary is: such requests wait, until block_resume_all(). */
+void role_hold_redirects(bool hold);
+
 /* After loading, in main.c: contact the primary that the configuration names. */
 void role_start(void);
 
@@ -30,7 +44,6 @@ struct role_options {
     bool read_only;            /* replica-read-only */
     bool serves_stale;         /* replica-serve-stale-data */
     bool ignores_maxmemory;    /* replica-ignore-maxmemory */
-    bool ignores_write_errors; /* replica-ignore-disk-write-errors: apply.c obeys it */
     bool announced;            /* replica-announced */
     int priority;              /* replica-priority */
 };

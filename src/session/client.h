@@ -27,6 +27,7 @@ enum client_flag {
     CLIENT_REPLICA = 1 << 18,   /* a replica of this server: repl/feed.h */
     CLIENT_PRIMARY = 1 << 19,   /* the primary of this server: repl/link.h */
     CLIENT_REDIRECTS = 1 << 20, /* CLIENT CAPA redirect: it goes where -REDIRECT says */
+    CLIENT_READS_HERE = 1 << 21, /* the same after READONLY: it reads from replicas */
 };
 
 struct buf;

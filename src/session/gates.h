@@ -11,6 +11,7 @@ struct request;
 
 enum gates_place {
     GATES_AUTH,       /* a password is set */
+    GATES_REDIRECT,   /* this is a replica, and clients follow redirections */
     GATES_MEMORY,     /* there is a limit on memory */
     GATES_DISK,       /* writes might not survive */
     GATES_REPLICAS,   /* too few replicas are level */
