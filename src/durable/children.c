@@ -16,7 +16,7 @@ static char *rewrite_cpus, *bgsave_cpus; /* aof_rewrite_cpulist, bgsave_cpulist 
 static void (*on_change)(void);
 
 static void child_begins(enum child_kind kind) {
-    propagate_attach(NULL, NULL);
+    propagate_stop();
     if (kind == CHILD_AOF)
         process_become_child("kura-aof-rewrite", rewrite_cpus);
     else
