@@ -78,7 +78,7 @@ static bool is_in(const struct batch *batch, const struct feed *feed) {
 
 /* The batch of the first that may be served now. False: there is none. */
 static bool next_batch(struct batch *batch) {
-    batch->count = 0;
+    *batch = (struct batch){0};
     for (const struct feed *feed = feed_first; feed; feed = feed->next) {
         if (!is_waiting(feed)) continue;
         if (batch->count == 0) *batch = (struct batch){.kind = kind_of(feed), .oldest_ms = feed->asked_ms};
