@@ -92,12 +92,12 @@ static void client_pause(struct request *r) {
         }
     }
     if (!args_timeout_ms(c, r->argv[2], &duration_ms)) return;
-    pause_begin(mode, duration_ms);
+    pause_begin(PAUSE_OF_CLIENT, mode, duration_ms);
     reply_ok(c);
 }
 
 static void client_unpause(struct request *r) {
-    pause_end();
+    pause_end(PAUSE_OF_CLIENT);
     reply_ok(r->client);
 }
 
