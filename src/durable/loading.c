@@ -10,6 +10,7 @@
 #include "disk/files.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
+#include "exec/replay.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/process.h"
@@ -130,11 +131,6 @@ static struct client *replayer(void) {
     return &c;
 }
 
-/* A log has only commands that can change something, and SELECT. Others could do harm: their clients do not exist. */
-static bool belongs_in_log(const struct command *command) {
-    return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
-}
-
 /* Prepare up to count requests and begin to prefetch their keys. Returns the number of those before the first one that
  * does not belong in a log. */
 static size_t prepare_commands(struct request *requests, const struct aof_command *commands, size_t count,
@@ -144,9 +140,7 @@ static size_t prepare_commands(struct request *requests, const struct aof_comman
     for (size_t i = 0; i < count; i++) {
         struct request *r = &requests[i];
         *r = (struct request){.client = c, .argv = commands[i].argv, .argc = commands[i].argc};
-        request_prepare(r);
-        if (!belongs_in_log(r->command)) return i;
-        if (r->key.name.ptr) prefetch_key(ahead, c->db, r->key.hash);
+        if (!replay_prepare(r, ahead)) return i;
     }
     return count;
 }
@@ -159,11 +153,10 @@ static void delay_load(size_t commands) {
 
 /* Commands of a log have succeeded once. If one fails now, the log is not of this dataset: the administrator should
  * hear of it, but what else is there is worth having. */
-static bool replay(struct request *r) {
+static void replay(struct request *r) {
     client_clear(r->client, CLIENT_FAILED);
-    if (!call_replay(r)) return false;
+    call_replay(r);
     if (unlikely(r->client->flags & CLIENT_FAILED)) server_metrics.unexpected_errors++;
-    return true;
 }
 
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
@@ -175,7 +168,7 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
         size_t known = prepare_commands(requests, commands + done, some, &ahead);
         prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
-            if (!replay(&requests[i])) return done + i;
+            replay(&requests[i]);
             if (rdb_options.key_load_delay_us) delay_load(done + i);
         }
         done += known;

@@ -17,9 +17,9 @@ void apply_begin(struct client *primary);
 /* The stream has ended: what is not a complete unit is dropped. */
 void apply_end(void);
 
-/* Room for at least `least` further bytes of the stream; *room is what there is. Write them, then call apply_bytes().
- * Valid until then. NULL: a unit has more bytes than client-query-buffer-limit (logged); the link is to be cut. */
-char *apply_room(size_t least, size_t *room);
+/* Room for further bytes of the stream, as many as *room. Write them, then call apply_bytes(). Valid until then. NULL:
+ * a unit has more bytes than client-query-buffer-limit, or than there is memory for; logged. The link is to be cut. */
+char *apply_room(size_t *room);
 enum apply_result {
     APPLY_OK,
     APPLY_ASKED,  /* the same, and the primary asked for an acknowledgement: REPLCONF GETACK */
