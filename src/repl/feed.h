@@ -63,11 +63,9 @@ struct feed {
     char *announced_ip;         /* REPLCONF ip-address; NULL: that of its socket */
     int port;                   /* REPLCONF listening-port; 0: none */
     uint64_t main_id;           /* REPLCONF main-ch-client-id: with FEED_IS_CHANNEL, the id of its first connection */
-    /* repl/sync.c: the file that it is sent. */
+    /* The file that it is sent, in FEED_SENDS. */
     int file; /* -1: none */
     int64_t file_bytes, file_sent;
-    char preamble[24];
-    unsigned preamble_len, preamble_sent;
 };
 
 /* --- All replicas ---------------------------------------------------------------------------- */
@@ -108,7 +106,8 @@ extern void (*feed_acked)(void);
 /* Give each replica what the log has for it. Wave listener WAVE_REPLICAS; not called without replicas. Closes clients
  * whose sockets break. */
 void feed_send_all(void);
-extern bool feed_is_quiet; /* set while a failover or a shutdown waits for replicas: no PING goes to them */
+bool feed_is_unsettled(void); /* some replica could have been sent more */
+extern bool feed_is_quiet;    /* set while a failover or a shutdown waits for replicas: no PING goes to them */
 
 /* --- Endings --------------------------------------------------------------------------------- */
 
@@ -121,20 +120,31 @@ void feed_close_subreplicas(void);
 
 struct feed_metrics {
     uint64_t sync_full, sync_partial_ok, sync_partial_err;
-    uint64_t bytes_out; /* to replicas: total_net_repl_output_bytes */
+    uint64_t bytes_out;   /* to replicas: total_net_repl_output_bytes */
+    int64_t last_full_ms; /* how long the last full sync took, from its request to its last byte; -1: there was none */
 };
 extern struct feed_metrics feed_metrics;
 size_t feed_memory(void); /* what all replicas take, their part of the log (feed_behind()) included. O(replicas) */
 
-/* --- For repl/sync and repl/primary_commands ------------------------------------------------- */
+/* --- For repl/sync, repl/feed_watch and repl/primary_commands -------------------------------- */
 
 struct feed *feed_of(struct client *c); /* its feed, made on first use */
 /* The client is a replica from now on: its socket belongs to the feed. */
 void feed_begin(struct feed *feed, enum feed_state state);
 /* Stand at the log's end, from where the stream will begin: a snapshot is about to be made of the data. */
 void feed_place(struct feed *feed);
-void feed_go_online(struct feed *feed, enum feed_state state); /* FEED_ONLINE, FEED_WAITS_ACK or FEED_STREAMS */
-/* Write a few bytes straight to the socket. False: it did not take all of them, and the client is closed; logged. */
-bool feed_write(struct feed *feed, struct slice bytes);
 /* Let it go on behind this offset. False: the log has that no more. */
 bool feed_continue(struct feed *feed, int64_t offset);
+/* It has its snapshot: the stream begins now (FEED_ONLINE), or with its first ACK (FEED_WAITS_ACK). A replica that wants
+ * nothing else is closed. */
+void feed_go_online(struct feed *feed, enum feed_state state);
+/* It gets this file, which the feed owns, then the stream. */
+void feed_send_file(struct feed *feed, int file, int64_t bytes);
+/* Write a few bytes straight to the socket. False: it did not take all of them, and the client is closed. */
+bool feed_write(struct feed *feed, struct slice bytes);
+/* Close it; what the log keeps for it is given up. */
+void feed_drop(struct feed *feed);
+/* It has not got the stream for too long, or too much of it waits: close it, logged. True: it was closed. */
+bool feed_drop_if_over_limit(struct feed *feed);
+/* Hook of repl/sync: called at the beginning of feed_send_all(). NULL: nothing is due. */
+extern void (*feed_before_send)(void);

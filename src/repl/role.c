@@ -5,6 +5,7 @@
  * what is executed here, the log's letter, the OOM score) is set by fit_role() and nowhere else. */
 #include "repl/role.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/num.h"
@@ -43,6 +44,7 @@ static struct {
 
 static bool started;   /* the dataset is loaded, so a link may be built */
 static bool redirects; /* a client has said CLIENT CAPA redirect */
+static bool was_up;    /* since it became a replica, it has had a link */
 
 const char *role_host(void) {
     return primary.host;
@@ -54,6 +56,10 @@ int role_port(void) {
 
 bool role_is_stale(void) {
     return role_replica && link_status.state != LINK_UP;
+}
+
+int64_t role_down_s(void) {
+    return was_up ? (clock_steady_ms() - link_status.down_ms) / 1000 : -1;
 }
 
 /* --- Gates ----------------------------------------------------------------------------------- */
@@ -102,11 +108,6 @@ static void fit_gates(void) {
 
 void role_hold_redirects(bool hold) {
     undecided = hold;
-    fit_gates();
-}
-
-void role_expect_redirects(void) {
-    redirects = true;
     fit_gates();
 }
 
@@ -172,6 +173,7 @@ void role_promote(void) {
     oplog_forget_db();
     backlog_touch();
     set_primary("", 0);
+    was_up = false;
     fit_role();
     tell_history_changed();
 }
@@ -179,6 +181,7 @@ void role_promote(void) {
 /* --- What the link and the files tell -------------------------------------------------------- */
 
 static void role_link_changed(void) {
+    if (link_status.state == LINK_UP) was_up = true;
     fit_gates();
 }
 
@@ -316,7 +319,18 @@ static void role(struct request *r) {
         role_as_primary(r->client);
 }
 
-/* --- READONLY, READWRITE --------------------------------------------------------------------- */
+/* --- Redirections: CLIENT CAPA, READONLY, READWRITE ------------------------------------------ */
+
+/* Capabilities that nobody knows may come from newer clients. */
+void role_command_capa(struct request *r) {
+    for (int i = 2; i < r->argc; i++) {
+        if (!slice_is(r->argv[i], "redirect")) continue;
+        r->client->flags |= CLIENT_REDIRECTS;
+        redirects = true;
+        fit_gates();
+    }
+    reply_ok(r->client);
+}
 
 /* In a cluster these are for every client; here, for one that follows redirections. */
 static void set_reading(struct request *r, bool here) {

@@ -6,36 +6,28 @@
  * more is given up, unless it is the file that a save point wants. */
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct feed;
 
-/* A replica needs a full sync: its state becomes FEED_WAITS_START, or FEED_WAITS_END if a snapshot in the making will
- * do. */
+/* A replica (feed_begin()) needs a full sync: its state becomes FEED_WAITS_START, or FEED_WAITS_END if a file in the
+ * making will do. It may be closed. */
 void sync_join(struct feed *feed);
-/* A main connection whose replica takes its snapshot by a second one: see FEED_WAITS_CHANNEL. */
-void sync_join_channel(struct feed *feed);
-/* The replica has closed: what only it needed is given up. */
-void sync_forget(struct feed *feed);
-/* Its socket has room: send more of the file. */
-void sync_send_file(struct feed *feed);
-/* May a snapshot begin now? In each turn in which something has changed, and each second. */
+/* Begin a snapshot if one is due: with each wave, while somebody waits. O(replicas). */
 void sync_start_due(void);
-void sync_tick(void); /* about once a second: newlines to those that wait, replicas that take nothing */
+void sync_tick(void); /* about once a second: newlines to those that wait, files that nobody needs any more */
 
 struct sync_status {
-    int waiting;          /* replicas that wait for a snapshot to begin */
-    bool sends;           /* the child of a diskless sync is running */
-    int64_t last_full_ms; /* how long the last full sync took, from its request to the stream; -1: there was none */
+    int waiting; /* replicas that wait for a snapshot to begin */
+    bool sends;  /* the child of a diskless sync is running */
 };
 extern struct sync_status sync_status;
 
 struct sync_options {
-    bool diskless;        /* repl-diskless-sync */
-    int delay_s;          /* repl-diskless-sync-delay */
-    int max_replicas;     /* repl-diskless-sync-max-replicas; 0: no limit */
-    bool deletes_files;   /* rdb-del-sync-files */
+    bool diskless;         /* repl-diskless-sync */
+    int delay_s;           /* repl-diskless-sync-delay */
+    int max_replicas;      /* repl-diskless-sync-max-replicas; 0: no limit */
+    bool deletes_files;    /* rdb-del-sync-files */
     bool disables_nodelay; /* repl-disable-tcp-nodelay */
 };
 extern struct sync_options sync_options;
