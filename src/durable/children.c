@@ -18,7 +18,7 @@ static void (*on_change)(void);
 int64_t children_sleep_us;
 
 static void child_begins(enum child_kind kind) {
-    propagate_attach(NULL, NULL);
+    propagate_stop();
     if (kind == CHILD_AOF)
         process_become_child("kura-aof-rewrite", rewrite_cpus);
     else

@@ -1,7 +1,7 @@
-/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, one gate is
+/* See durability.h. Invariant: changes are propagated to the file exactly while the append-only file collects commands, one gate is
  * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
  * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
- * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
+ * is set; each of these calls fit_target() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "aof/aof.h"
 #include "aof/aof_write.h"
@@ -40,21 +40,16 @@ static struct {
     int64_t retry_ms; /* clock_steady_ms(): the log could not be begun behind it; 0: it could */
 } resync;
 
-/* --- The sink -------------------------------------------------------------------------------- */
+/* --- The log --------------------------------------------------------------------------------- */
 
-static void append_to_log(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
-    (void)ctx;
-    aof_write_append(db_id, argv, argc, raw);
-}
-
-/* Without a sink, commands are not even formatted. */
-static void fit_sink(void) {
+/* Commands that nobody wants are not even formatted. */
+static void fit_target(void) {
     static bool attached;
     bool collects = started && aof_collects();
     wave_width = collects && aof_write_options.fsync == AOF_FSYNC_ALWAYS ? SYNCED_WAVE : 1;
     if (collects == attached) return;
     attached = collects;
-    propagate_attach(collects ? append_to_log : NULL, NULL);
+    propagate_want(PROPAGATE_FILE, collects);
 }
 
 /* --- The gate -------------------------------------------------------------------------------- */
@@ -122,20 +117,20 @@ static void durability_tick(void) {
         aof_tick();
         bgsave_tick();
     }
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
 /* A rewrite begins a file that collects from the next command on, and after a failed save the next write is refused. */
 static void child_changed_state(void) {
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
 /* Requests may have waited for this: writes, and BGREWRITEAOF. */
 static void aof_changed_state(void) {
     if (!started) return;
-    fit_sink();
+    fit_target();
     fit_gates();
     if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
 }
@@ -196,7 +191,7 @@ void durability_start(void) {
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(durability_tick);
     started = true;
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
@@ -204,10 +199,10 @@ void durability_start(void) {
 bool durability_reload(void) {
     aof_write_flush(true);
     started = false;
-    fit_sink();
+    fit_target();
     bool ok = loading_again();
     started = true;
-    fit_sink();
+    fit_target();
     fit_gates();
     return ok;
 }
@@ -254,7 +249,7 @@ static bool apply_appendonly(const char **error) {
         ok = aof_start(call_is_nested);
     else
         aof_stop();
-    fit_sink();
+    fit_target();
     fit_gates();
     return ok;
 }
@@ -263,7 +258,7 @@ static bool apply_appendonly(const char **error) {
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) durability_before_send();
-    fit_sink();
+    fit_target();
     return true;
 }
 

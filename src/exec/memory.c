@@ -2,7 +2,7 @@
  *
  * What counts is the memory in use, less
  *   - what the worker has been given to free: a big value that was dropped must not cost a second one;
- *   - what grows by evicting: the buffer of the append-only file, and messages to clients about the victims of this
+ *   - what grows by evicting: the log of changes beyond the backlog, and messages to clients about the victims of this
  *     turn. Messages that are still unsent in the next turn count, as all unsent output does;
  *   - what the arenas of this turn have grown: a reply must not evict keys while it is on its way.
  * Everything but the worker's share is known to the main thread, and so is that (base/worker.h): a check is three loads
@@ -21,6 +21,7 @@
 #include "conf/config.h"
 #include "exec/call.h"
 #include "net/conn.h"
+#include "oplog/oplog.h"
 #include "session/client.h"
 #include "session/client_evict.h"
 #include "session/gates.h"
@@ -65,9 +66,15 @@ static size_t unsent_messages(void) {
     return conn_metrics.output_bytes + push_kept_bytes;
 }
 
+/* What the file or replicas have not got yet. The backlog itself counts, as far as it has its configured size. */
+static size_t unwritten_log(void) {
+    size_t file = aof_write_metrics().memory;
+    return oplog_is_kept & OPLOG_BACKLOG ? file + oplog_metrics().excess : file;
+}
+
 /* What is left out, apart from the worker's share. */
 static size_t left_out(void) {
-    size_t bytes = aof_write_metrics().memory, arenas = conn_arena_bytes(), unsent = unsent_messages();
+    size_t bytes = unwritten_log(), arenas = conn_arena_bytes(), unsent = unsent_messages();
     if (memory_options.limit == 0) return bytes;
     if (arenas > turn.arena_bytes) bytes += arenas - turn.arena_bytes;
     return bytes + (turn.messages < unsent ? turn.messages : unsent);
