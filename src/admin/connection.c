@@ -34,6 +34,10 @@ static void quit(struct request *r) {
 }
 
 static void reset(struct request *r) {
+    if (r->client->flags & (CLIENT_REPLICA | CLIENT_PRIMARY)) {
+        reply_error(r->client, "ERR can only reset normal client connections");
+        return;
+    }
     client_reset(r->client);
     reply_status(r->client, "RESET");
 }

@@ -38,7 +38,6 @@ static const struct option planned_rows[] = {
 
     /* persistence */
     {"sanitize-dump-payload", .type = OPTION_ENUM, .flags = OPTION_HARMLESS, .initial = "no", .names = sanitize},
-    {"rdb-del-sync-files", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"propagation-error-behavior", .type = OPTION_ENUM, .flags = OPTION_MISSING, .initial = "ignore",
      .names = propagation_errors},
 
@@ -51,17 +50,9 @@ static const struct option planned_rows[] = {
      .initial = ""},
     {"replica-announce-port", .alias = "slave-announce-port", .type = OPTION_INT, .flags = OPTION_MISSING,
      .initial = "0", .max = 65535},
-    {"repl-diskless-sync", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "yes"},
-    {"repl-diskless-sync-delay", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "5"},
-    {"repl-diskless-sync-max-replicas", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "0"},
     {"repl-diskless-load", .type = OPTION_ENUM, .flags = OPTION_MISSING | OPTION_DENY_LOADING, .initial = "disabled",
      .names = diskless_load},
-    {"repl-disable-tcp-nodelay", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
     {"repl-timeout", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "60", .min = 1},
-    {"repl-ping-replica-period", .alias = "repl-ping-slave-period", .type = OPTION_INT, .flags = OPTION_MISSING,
-     .initial = "10", .min = 1},
-    {"repl-backlog-size", .type = OPTION_MEMORY, .flags = OPTION_MISSING, .initial = "1048576", .min = 1},
-    {"repl-backlog-ttl", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "3600"},
 
     /* cluster */
     {"cluster-enabled", .type = OPTION_BOOL, .flags = OPTION_PROTECTIVE | OPTION_IMMUTABLE, .initial = "no"},

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "exec/propagate.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "session/limits.h"
@@ -46,7 +47,8 @@ bool backlog_keeps_places(void) {
 void backlog_start(bool renew) {
     if (backlog_is_kept()) return;
     if (renew) history_renew();
-    oplog_want(OPLOG_BACKLOG, true);
+    propagate_want(PROPAGATE_STREAM, true);
+    oplog_id = history.id;
     backlog_touch();
     if (renew)
         log_notice("Replication backlog created, my new replication IDs are '%s' and '%s'", history.id,
@@ -55,8 +57,9 @@ void backlog_start(bool renew) {
 
 static void backlog_end(void) {
     backlog_drop_places();
-    oplog_want(OPLOG_BACKLOG, false);
+    propagate_want(PROPAGATE_STREAM, false);
     history_renew();
+    oplog_id = NULL;
     log_notice("Replication backlog freed after %lld seconds without connected replicas.", (long long)backlog.ttl_s);
 }
 
@@ -168,13 +171,6 @@ void backlog_tick(size_t replicas, bool leads) {
         backlog_touch();
     else if (is_ripe(now_ms))
         backlog_end();
-}
-
-/* --- Memory ---------------------------------------------------------------------------------- */
-
-size_t backlog_uncounted(void) {
-    size_t memory = oplog_metrics.memory, counted = backlog_is_kept() ? (size_t)backlog.size : 0;
-    return memory > counted ? memory - counted : 0;
 }
 
 /* --- Options --------------------------------------------------------------------------------- */

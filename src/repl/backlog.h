@@ -34,6 +34,4 @@ void backlog_keep_place(const char *name, struct oplog_cursor *cursor);
 void backlog_drop_place(const char *name); /* the replica is back */
 void backlog_drop_places(void);
 
-size_t backlog_memory(void);    /* of the kept places, the log apart */
-/* Bytes of the log beyond the backlog's size: they are there for slow replicas, and not counted for maxmemory. O(1). */
-size_t backlog_uncounted(void);
+size_t backlog_memory(void); /* of the kept places, the log apart */

@@ -1,5 +1,6 @@
 /* See history.h. Invariant: both ids have 40 characters, and former_end is -1 exactly while former_id is all zeros.
  *
+ * The log names its history in files (oplog_id) as soon as somebody may know of it: it was told to replicas, or read.
  * PSYNC's number is one more than the offset up to which a replica has data, and so is former_end. */
 #include "repl/history.h"
 #include "base/rand.h"
@@ -47,6 +48,7 @@ static bool is_id(struct slice id) {
 void history_adopt(struct slice id) {
     memcpy(history.id, is_id(id) ? id.ptr : NO_ID, HISTORY_ID_LEN);
     forget_former();
+    oplog_id = history.id;
 }
 
 bool history_rename(struct slice id) {
@@ -61,6 +63,7 @@ void history_recall(const char *id, int64_t former_end) {
     if (!is_id(slice_cstr(id))) return;
     memcpy(history.former_id, id, HISTORY_ID_LEN);
     history.former_end = former_end;
+    oplog_id = history.id;
 }
 
 static bool is_known(struct slice id, int64_t offset) {
