@@ -641,5 +641,7 @@ void aof_end(void) {
     log_notice("Calling fsync() on the AOF file.");
     aof_write_release();
     aof_write_flush(true);
+    aof_write_tell_place();
+    aof_write_flush(true);
     if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s.", strerror(errno));
 }

@@ -29,6 +29,7 @@ void rdb_load_delay(uint64_t keys); /* sleep as key-load-delay says, after this 
 enum rdb_write_flag {
     RDB_AOF_BASE = 1 << 0, /* the base of an append-only file: sets the aof-base field */
     RDB_NO_SYNC = 1 << 1,  /* no fsync: the descriptor is a socket or a pipe */
+    RDB_NO_KEYS = 1 << 2,  /* the databases are left out */
 };
 
 struct rdb_write {

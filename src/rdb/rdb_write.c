@@ -109,7 +109,7 @@ bool rdb_write(struct rdb_write *job) {
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
-    for (int i = 0; i < db_count(); i++) {
+    for (int i = 0; i < db_count() && !(job->flags & RDB_NO_KEYS); i++) {
         if (db_size(db_at(i)) > 0) put_db(&out, job, db_at(i));
     }
     writer_byte(&w, RDB_OP_END);
