@@ -82,6 +82,7 @@ static void fail(const char *why) {
 void intake_cancel(const char *why) {
     if (intake.phase == PHASE_LOADING) {
         if (replace_running()) replace_running()->stop = why;
+        leave_socket(); /* its owner may close it now */
     } else if (intake.phase != PHASE_NONE) {
         leave_socket();
         if (intake.stores) sync_file_drop();
@@ -127,24 +128,27 @@ static bool all_is_there(void) {
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
+static void wait_for_bytes(void) {
+    intake.waits = true;
+    loop_set_events(&intake.source, LOOP_READ);
+    loading_wait(WAIT_MS);
+    if (intake.source.fd >= 0) loop_set_events(&intake.source, 0);
+    intake.waits = false;
+}
+
 /* A reader_source_fn: the socket, with patience. */
 static ssize_t intake_source(void *ctx, void *to, size_t n) {
     const struct replace_job *job = replace_running();
     (void)ctx;
     if (!intake.has_mark && intake.got == intake.size) return 0;
-    for (;;) {
+    while (!job->stop && !loop_is_stopping()) {
         ssize_t got = receive(to, n);
         if (got > 0 && intake.stores) sync_file_put(to, (size_t)got);
         if (got != 0) return got;
-        intake.waits = true;
-        loop_set_events(&intake.source, LOOP_READ);
-        loading_wait(WAIT_MS);
-        loop_set_events(&intake.source, 0);
-        intake.waits = false;
-        if (!job->stop && !loop_is_stopping()) continue;
-        errno = ECANCELED;
-        return -1;
+        wait_for_bytes();
     }
+    errno = ECANCELED;
+    return -1;
 }
 
 static bool refuse(struct replace_job *job, const char *why) {

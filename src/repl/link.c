@@ -3,19 +3,15 @@
  *     WAITS -> CONNECTING -> HANDSHAKE -> UP               the primary continues where the data end
  *                                      -> SYNCS -> UP      it sends a snapshot
  *
- * Who owns the first connection's socket: dial, handshake, intake; with a second connection this file itself, which
- * puts the stream aside (stash.h); in LINK_UP the client.
+ * Who reads the first connection: dial, handshake, then intake or, with a second connection and in LINK_UP, streaming.
  *
  * Invariant: has_place tells that the data are those of the history at oplog_end(). It ends when a snapshot begins to
  * replace the data, and holds again when it has. */
 #include "repl/link.h"
-#include "aof/aof.h"
-#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "base/option.h"
 #include "durable/durability.h"
 #include "net/dial.h"
@@ -23,14 +19,10 @@
 #include "net/socket.h"
 #include "oplog/oplog.h"
 #include "process/listen.h"
-#include "repl/apply.h"
 #include "repl/handshake.h"
 #include "repl/history.h"
 #include "repl/intake.h"
-#include "repl/stash.h"
-#include "session/client.h"
-#include "session/limits.h"
-#include "store/db.h"
+#include "repl/streaming.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,9 +32,6 @@
 
 #define SECOND_US 1000000
 #define CONNECT_MAX_MS 10000
-#define ACK_DELAY_US 1000     /* behind a batch: so a stream that flows is not acknowledged piece by piece */
-#define ACK_UNSENT_MAX 4096   /* a primary that does not read gets no further acknowledgement */
-#define DRAIN_BYTES (1 << 20) /* of the stash, applied in one turn */
 
 struct link_options link_options;
 struct link_status link_status;
@@ -57,18 +46,16 @@ static struct {
     int port;
     bool has_place;
     bool bids;       /* the next PSYNC says FAILOVER */
-    bool knows_acks; /* the primary, if it is not older than PSYNC */
+    bool is_old;     /* the primary is older than PSYNC */
     char asked_id[HISTORY_ID_LEN + 1]; /* by the last PSYNC; "": none */
     struct dial *dial;
-    struct loop_source first; /* the first connection, as long as it is this file's; -1: it is not */
-    int fd;                   /* the same, whoever reads it; -1: none, or the client has it */
-    int second_fd;            /* the second connection; -1: none */
+    int fd;                       /* the first connection; -1: none, or streaming owns it */
+    int second_fd;                /* the second one; -1: none */
     struct handshake_answer sync; /* what the snapshot is of */
-    struct client *client;        /* in LINK_UP; else NULL */
     int64_t sync_began_ms, up_since_ms;
     int64_t broken_at; /* the offset at which the stream was broken last; -1: it was not */
-    struct loop_timer retry, tick, ack, drain;
-} tie = {.first.fd = -1, .fd = -1, .second_fd = -1, .broken_at = -1};
+    struct loop_timer retry, tick;
+} tie = {.fd = -1, .second_fd = -1, .broken_at = -1};
 
 static const char *const state_names[] = {"", "connect", "connecting", "handshake", "sync", "connected"};
 
@@ -86,23 +73,9 @@ static void set_state(enum link_state state) {
 
 /* --- Cutting --------------------------------------------------------------------------------- */
 
-static void leave_first(void) {
-    if (tie.first.fd < 0) return;
-    loop_remove(&tie.first);
-    tie.first.fd = -1;
-}
-
 static void close_fd(int *fd) {
     if (*fd >= 0) close(*fd);
     *fd = -1;
-}
-
-static void drop_client(void) {
-    struct client *c = tie.client;
-    if (!c) return;
-    tie.client = NULL;
-    apply_end();
-    client_close(c);
 }
 
 /* No connection is left, and nothing that would tell of one. */
@@ -111,13 +84,9 @@ static void drop_connections(const char *why) {
     tie.dial = NULL;
     handshake_cancel();
     intake_cancel(why);
-    drop_client();
-    leave_first();
+    streaming_stop();
     close_fd(&tie.second_fd);
     close_fd(&tie.fd);
-    stash_drop();
-    loop_timer_stop(&tie.ack);
-    loop_timer_stop(&tie.drain);
 }
 
 static void retry_in(int64_t us) {
@@ -145,213 +114,31 @@ static void link_lost(const char *why) {
     retry_in(was_short ? SECOND_US : 0);
 }
 
-/* Part of each client: the primary's was closed, by whomever. */
-static void link_forgets(struct client *c) {
-    if (c != tie.client) return;
-    tie.client = NULL;
-    apply_end();
-    link_lost("it was closed here");
-}
-
-/* --- Acknowledgements ------------------------------------------------------------------------ */
-
-static void put_word(struct slice word) {
-    char digits[NUM_I64_MAX];
-    conn_write("$", 1);
-    conn_write(digits, (size_t)num_print_u64(digits, word.len));
-    conn_write("\r\n", 2);
-    conn_write(word.ptr, word.len);
-    conn_write("\r\n", 2);
-}
-
-static void put_offset(struct slice word, int64_t offset) {
-    char digits[NUM_I64_MAX];
-    put_word(word);
-    put_word(slice_of(digits, (size_t)num_print_i64(digits, offset)));
-}
-
-static void send_ack(void) {
-    struct conn_range range;
-    struct client *c = tie.client;
-    loop_timer_stop(&tie.ack);
-    if (!c || !tie.knows_acks || conn_unsent(&c->conn) > ACK_UNSENT_MAX) return;
-    bool has_file = aof_status().state == AOF_ON;
-    conn_open(&range, CONN_NO_LIMIT);
-    size_t mark = conn_mark();
-    conn_write(has_file ? "*5\r\n" : "*3\r\n", 4);
-    put_word(SLICE("REPLCONF"));
-    put_offset(SLICE("ACK"), oplog_end());
-    if (has_file) put_offset(SLICE("FACK"), aof_write_synced_offset());
-    link_metrics.bytes_out += conn_mark() - mark;
-    conn_push(&c->conn, &range);
-}
-
-static void ack_is_due(struct loop_timer *self) {
-    (void)self;
-    send_ack();
-}
-
-static void ack_soon(void) {
-    if (tie.ack.heap_index < 0) loop_timer_start(&tie.ack, ACK_DELAY_US);
-}
-
-/* --- The stream ------------------------------------------------------------------------------ */
-
 /* The same bytes are asked for once more; if they are broken again, only a snapshot helps. */
-static void stream_is_broken(void) {
+static void link_broken(const char *why) {
     if (tie.broken_at == oplog_end()) {
         log_warning("The stream was broken there before: the next try is a full sync.");
         tie.has_place = false;
     }
     tie.broken_at = oplog_end();
-    drop_connections("the stream is broken");
+    drop_connections(why);
     retry_in(SECOND_US);
 }
 
-/* False: the link is cut. */
-static bool take_result(enum apply_result result) {
-    switch (result) {
-    case APPLY_OK: ack_soon(); return true;
-    case APPLY_ASKED: send_ack(); return true;
-    case APPLY_BROKEN: stream_is_broken(); return false;
-    case APPLY_CLOSED: break;
-    }
-    return false;
+static void link_stream_ended(enum streaming_end how, const char *why) {
+    if (link_status.state != LINK_UP)
+        give_up(why);
+    else if (how == STREAMING_BROKEN)
+        link_broken(why);
+    else
+        link_lost(why);
 }
 
-static void note_heard(size_t bytes) {
-    link_status.heard_ms = clock_steady_ms();
-    link_metrics.bytes_in += bytes;
-}
-
-static void read_stream(void) {
-    size_t room;
-    char *to = apply_room(&room);
-    if (!to) {
-        stream_is_broken();
-        return;
-    }
-    ssize_t n = recv(tie.client->conn.source.fd, to, room, 0);
-    if (n > 0) {
-        clock_update(); /* the loop may have slept since */
-        note_heard((size_t)n);
-        take_result(apply_bytes((size_t)n));
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        link_lost(n == 0 ? "the primary has closed it" : strerror(errno));
-    }
-}
-
-static void link_ready(struct loop_source *source, uint32_t events) {
-    struct client *c = (struct client *)source;
-    if (events & LOOP_WRITE) {
-        conn_writable(&c->conn);
-        client_sent(&c->conn);
-    }
-    if (c == tie.client && (events & ~(uint32_t)LOOP_WRITE) && stash_bytes() == 0) read_stream();
-}
-
-/* Give the stream bytes that have come by another way. False: the link is cut. */
-static bool feed_stream(struct slice bytes) {
-    while (bytes.len) {
-        size_t room;
-        char *to = apply_room(&room);
-        if (!to) {
-            stream_is_broken();
-            return false;
-        }
-        size_t n = room < bytes.len ? room : bytes.len;
-        memcpy(to, bytes.ptr, n);
-        bytes = slice_of(bytes.ptr + n, bytes.len - n);
-        if (!take_result(apply_bytes(n))) return false;
-    }
-    return true;
-}
-
-/* --- The stream that came before the snapshot was loaded ------------------------------------- */
-
-static size_t stash_limit(void) {
-    int64_t limit = intake_options.buffer_limit;
-    if (limit == 0) limit = limits_options.output_limit[LIMITS_REPLICA].hard;
-    return (size_t)limit;
-}
-
-/* When the limit is reached, the primary has to keep the rest. */
-static void put_aside(struct loop_source *source, uint32_t events) {
-    size_t room;
-    (void)events;
-    char *to = stash_room(stash_limit(), &room);
-    if (!to) {
-        log_notice("Replication buffer limit has been reached (%zu bytes), stopped buffering replication stream.",
-                   stash_bytes());
-        leave_first();
-        return;
-    }
-    ssize_t n = recv(source->fd, to, room, 0);
-    if (n > 0) {
-        stash_add((size_t)n);
-        note_heard((size_t)n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        log_warning("Connection with master lost during the full sync: %s", n ? strerror(errno) : "it was closed");
-        give_up("the first connection was lost");
-    }
-}
-
-static bool watch_first(void) {
-    tie.first = (struct loop_source){.fd = tie.fd, .ready = put_aside};
-    if (loop_add(&tie.first, LOOP_READ)) return true;
-    tie.first.fd = -1;
-    return false;
-}
-
-static void drain_stash(struct loop_timer *self) {
-    for (size_t done = 0; done < DRAIN_BYTES;) {
-        size_t room;
-        char *to = apply_room(&room);
-        if (!to) {
-            stream_is_broken();
-            return;
-        }
-        size_t n = stash_take(to, room);
-        if (n == 0) break;
-        done += n;
-        if (!take_result(apply_bytes(n))) return;
-    }
-    if (stash_bytes()) {
-        loop_timer_start(self, 0);
-        return;
-    }
-    log_notice("MASTER <-> REPLICA sync: Successfully streamed replication buffer into the db (%zu bytes in total)",
-               stash_peak());
-    loop_set_events(&tie.client->conn.source, LOOP_READ);
-}
-
-static void begin_to_drain(void) {
-    if (stash_bytes() == 0) return;
-    log_notice("MASTER <-> REPLICA sync: Starting to stream replication buffer into the db (%zu bytes).",
-               stash_bytes());
-    loop_set_events(&tie.client->conn.source, 0);
-    loop_timer_start(&tie.drain, 0);
-}
-
-/* --- Up -------------------------------------------------------------------------------------- */
-
-/* The data are level with the log's end, and what follows comes on the first connection. */
-static void link_up(struct slice first_bytes) {
-    leave_first();
-    struct client *c = client_new_outgoing(tie.fd, link_ready);
+static void begin_stream(struct slice first_bytes) {
+    int fd = tie.fd;
     tie.fd = -1;
-    if (!c) {
-        give_up("no place for the primary as a client");
-        return;
-    }
-    c->flags |= CLIENT_PRIMARY | CLIENT_AUTHENTICATED;
-    c->db = db_at(oplog_db() > 0 ? oplog_db() : 0);
-    tie.client = c;
-    link_status.heard_ms = clock_steady_ms();
-    apply_begin(c);
     set_state(LINK_UP);
-    send_ack();
-    if (feed_stream(first_bytes)) begin_to_drain();
+    streaming_begin(fd, !tie.is_old, first_bytes);
 }
 
 /* --- Full syncs ------------------------------------------------------------------------------ */
@@ -386,7 +173,7 @@ static void intake_ended(const struct intake_end *end) {
     tie.broken_at = -1;
     link_metrics.last_sync_ms = clock_steady_ms() - tie.sync_began_ms;
     log_notice("MASTER <-> REPLICA sync: Finished with success");
-    link_up(end->left);
+    begin_stream(end->left);
 }
 
 static void begin_sync(int fd, const struct handshake_answer *answer) {
@@ -430,7 +217,7 @@ static int64_t connect_limit_ms(void) {
 static void begin_second(const struct handshake_answer *answer) {
     char name[SOCKET_NAME_MAX];
     tie.sync = *answer;
-    if (!watch_first()) {
+    if (!streaming_put_aside(tie.fd)) {
         give_up(strerror(errno));
         return;
     }
@@ -469,12 +256,12 @@ static void tell_bid(const struct handshake_answer *answer) {
 static void link_answered(const struct handshake_answer *answer) {
     bool is_first = tie.second_fd < 0;
     tell_bid(answer);
-    tie.knows_acks = !is_first || answer->outcome != HANDSHAKE_OLD;
+    tie.is_old = answer->outcome == HANDSHAKE_OLD;
     switch (answer->outcome) {
     case HANDSHAKE_CONTINUES:
         log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
         continue_history(answer->id);
-        link_up(SLICE(""));
+        begin_stream(SLICE(""));
         return;
     case HANDSHAKE_FULL:
     case HANDSHAKE_OLD: begin_sync(is_first ? tie.fd : tie.second_fd, answer); return;
@@ -540,7 +327,7 @@ static bool is_silent(int64_t since_ms) {
 
 /* A primary whose replica loads must not take it for dead. If the socket takes no byte, the primary has enough of them. */
 static void send_newline(void) {
-    if (tie.fd >= 0 && send(tie.fd, "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1) link_metrics.bytes_out++;
+    if (tie.fd >= 0 && send(tie.fd, "\n", 1, MSG_NOSIGNAL) == 1) link_metrics.bytes_out++;
 }
 
 static void tick_sync(void) {
@@ -565,7 +352,7 @@ static void link_tick(struct loop_timer *self) {
         return;
     case LINK_SYNCS: tick_sync(); return;
     case LINK_UP:
-        send_ack();
+        streaming_acknowledge();
         if (!is_silent(link_status.heard_ms)) return;
         log_warning("MASTER timeout: no data nor PING received...");
         link_lost("it is silent");
@@ -634,22 +421,23 @@ int link_port(void) {
 }
 
 struct client *link_client(void) {
-    return tie.client;
+    return streaming_client();
 }
 
 int64_t link_read_offset(void) {
-    return oplog_end() + (int64_t)(apply_waiting() + stash_bytes());
+    return oplog_end() + (int64_t)streaming_waiting();
 }
 
 size_t link_memory(void) {
-    return apply_memory() + stash_bytes();
+    return streaming_memory();
 }
 
 static void link_start(void) {
+    static const struct streaming_book book = {&link_metrics.bytes_in, &link_metrics.bytes_out, &link_status.heard_ms,
+                                               link_stream_ended};
     loop_timer_init(&tie.retry, begin_try);
     loop_timer_init(&tie.tick, link_tick);
-    loop_timer_init(&tie.ack, ack_is_due);
-    loop_timer_init(&tie.drain, drain_stash);
+    streaming_start(&book);
 }
 
 static const struct option link_rows[] = {
@@ -665,6 +453,4 @@ static const struct option link_rows[] = {
     {NULL},
 };
 
-static const struct client_part link_part = {.forget = link_forgets};
-
-const struct module link_module = {.options = link_rows, .part = &link_part, .start = link_start};
+const struct module link_module = {.options = link_rows, .start = link_start};

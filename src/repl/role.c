@@ -150,6 +150,7 @@ static void follow(const char *host, int port, void (*begin)(const char *host, i
     if (was_primary) keep_place();
     set_primary(host, port);
     fit_role();
+    backlog_start(false);
     begin(primary.host, primary.port);
     tell_history_changed();
 }
@@ -204,7 +205,9 @@ static void role_recalled(const struct loading_place *place) {
 
 void role_start(void) {
     started = true;
-    if (role_replica) link_begin(primary.host, primary.port);
+    if (!role_replica) return;
+    backlog_start(false);
+    link_begin(primary.host, primary.port);
 }
 
 static void role_prepare(void) {
