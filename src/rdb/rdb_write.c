@@ -104,8 +104,11 @@ static void put_db(struct rdb_out *out, struct rdb_write *job, const struct db *
 
 bool rdb_write(struct rdb_write *job) {
     struct writer w;
-    bool sync = !(job->flags & RDB_NO_SYNC);
-    writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
+    bool sync = !(job->flags & RDB_NO_SYNC) && !job->sink;
+    if (job->sink)
+        writer_to_sink(&w, job->sink, job->sink_ctx, rdb_options.checksum);
+    else
+        writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
