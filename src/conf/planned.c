@@ -5,6 +5,7 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "conf/permit.h"
+#include <stddef.h>
 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
