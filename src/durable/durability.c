@@ -110,7 +110,7 @@ static void durability_before_send(void) {
 }
 
 static void durability_tick(void) {
-    if (!started) return;
+    if (!started || loading_is_active()) return;
     if (resync.retry_ms && clock_steady_ms() >= resync.retry_ms) durability_restart_log();
     durability_before_send(); /* bytes may still wait for their sync */
     if (!shutdown_is_requested()) {
@@ -139,7 +139,7 @@ static void aof_changed_state(void) {
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
-    if (!started) return true; /* a dataset that is half loaded must not replace the whole one */
+    if (!started || loading_is_active()) return true; /* data that are half loaded must not replace the whole */
     if (!children_end(force)) return false;
     aof_end();
     if (!(flags & SHUTDOWN_SAVE) && ((flags & SHUTDOWN_NOSAVE) || !bgsave_has_points())) return true;

@@ -13,6 +13,7 @@
 #include "exec/replay.h"
 #include "exec/wave.h"
 #include "net/loop.h"
+#include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
@@ -33,7 +34,9 @@
 
 static struct {
     bool active;
-    bool serving;       /* at start-up: the loop is not running yet, so it may be turned here */
+    bool aside;         /* the data are loaded beside those that are served */
+    bool starts;        /* at start-up */
+    bool serving;       /* the loop may be turned here: at start-up it does not run yet, later only if so told */
     int64_t started_s;  /* wall clock */
     int64_t started_us; /* monotonic, as the next two */
     int64_t turned_us, told_us;
@@ -41,17 +44,29 @@ static struct {
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
-static const struct gate loading_gate = {.passes = CMD_LOADING,
-                                         .error = "LOADING Redis is loading the dataset in memory"};
+#define LOADING_ERROR "LOADING Redis is loading the dataset in memory"
+
+static const struct gate loading_gate = {.passes = CMD_LOADING, .error = LOADING_ERROR};
+
+/* Beside the data, only what changes the roles of servers or needs memory for all of them is kept out. */
+static bool disturbs(const struct request *r, unsigned flags) {
+    (void)r;
+    return flags & CMD_NO_ASYNC_LOADING;
+}
+static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
 
 bool loading_is_active(void) {
-    return loading.active;
+    return loading.active && !loading.aside;
+}
+
+bool loading_is_aside(void) {
+    return loading.active && loading.aside;
 }
 
 /* --- During loading -------------------------------------------------------------------------- */
 
 /* Like cron_turn(), but nothing expires. */
-static int loading_turn(void) {
+static int turn_without_data(void) {
     clock_update();
     wave_run();
     shutdown_turn();
@@ -73,31 +88,56 @@ static void tell_progress(int64_t now_us) {
     process_notify(status);
 }
 
-void loading_progress(void *ctx, uint64_t bytes) {
-    (void)ctx;
-    loading.file_bytes = bytes;
-    int64_t now_us = clock_mono_us();
-    if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
-    tell_progress(now_us);
-    loop_poll(loading_turn);
+void loading_wait(int wait_ms) {
+    loop_wait(wait_ms, loading.aside ? cron_turn : turn_without_data);
     loading.turned_us = clock_mono_us();
-    if (!shutdown_is_requested()) return;
+    if (!loading.starts || !shutdown_is_requested()) return;
     shutdown_finish();
     _exit(0);
 }
 
-void loading_begin(uint64_t total_bytes) {
+void loading_breathe(void) {
+    int64_t now_us = clock_mono_us();
+    if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
+    if (loading.starts) tell_progress(now_us);
+    loading_wait(0);
+}
+
+void loading_progress(void *ctx, uint64_t bytes) {
+    (void)ctx;
+    loading.file_bytes = bytes;
+    loading_breathe();
+}
+
+static void count_from_here(uint64_t total_bytes) {
     loading.active = true;
     loading.started_s = clock_wall_us() / 1000000;
     loading.started_us = clock_mono_us();
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
+}
+
+void loading_begin(uint64_t total_bytes) {
+    count_from_here(total_bytes);
     gates_set(GATES_LOADING, &loading_gate);
     expire_hold(EXPIRE_LOADING, true);
 }
 
+void loading_begin_aside(uint64_t total_bytes) {
+    count_from_here(total_bytes);
+    loading.aside = true;
+    gates_set(GATES_LOADING, &aside_gate);
+}
+
+void loading_serve(const struct rdb_read *rdb) {
+    loading.serving = true;
+    loading.rdb = rdb;
+}
+
 void loading_end(void) {
-    loading.active = false;
+    loading.active = loading.aside = false;
+    loading.serving = loading.starts;
+    loading.rdb = NULL;
     gates_set(GATES_LOADING, NULL);
     expire_hold(EXPIRE_LOADING, false);
     clock_update();
@@ -192,7 +232,7 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     log_notice("Reading RDB base file on AOF loading...");
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
     if (!read_snapshot(&job, "the base")) {
-        if (loading.serving) log_warning("Terminating server after rdb file reading failure.");
+        if (loading.starts) log_warning("Terminating server after rdb file reading failure.");
         return false;
     }
     *end = job.end;
@@ -274,11 +314,11 @@ static void start_from_aof(void) {
 }
 
 void loading_start_up(bool from_aof) {
-    loading.serving = true;
+    loading.starts = loading.serving = true;
     if (from_aof)
         start_from_aof();
     else if (loading_snapshot(false) == LOADING_BROKEN)
         end_at_start();
     db_metrics.dirty = 0;
-    loading.serving = false;
+    loading.starts = loading.serving = false;
 }
