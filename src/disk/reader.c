@@ -75,6 +75,11 @@ uint64_t reader_left(const struct reader *r) {
     return r->size > offset ? r->size - offset : 0;
 }
 
+uint64_t reader_foreseen(const struct reader *r) {
+    uint64_t left = reader_left(r);
+    return left == UINT64_MAX ? READER_BLOCK : left;
+}
+
 /* Bytes of a source that were not asked for yet. */
 static size_t unasked(const struct reader *r, const uint8_t *end, size_t most) {
     if (r->size == UINT64_MAX) return most;

@@ -70,4 +70,6 @@ void reader_stop(struct reader *r, int error);
 uint64_t reader_offset(const struct reader *r);
 /* The number of bytes left; UINT64_MAX: unknown. A length in the input must not exceed it. */
 uint64_t reader_left(const struct reader *r);
+/* The same for a caller that makes room for what a length in the input announces: if the number is unknown, a block. */
+uint64_t reader_foreseen(const struct reader *r);
 uint64_t reader_crc(struct reader *r); /* of all bytes read so far; 0 without `checksum` */

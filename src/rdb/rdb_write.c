@@ -112,8 +112,11 @@ void rdb_write_place(struct rdb_write *job) {
 
 bool rdb_write(struct rdb_write *job) {
     struct writer w;
-    bool sync = !(job->flags & RDB_NO_SYNC);
-    writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
+    bool sync = !(job->flags & RDB_NO_SYNC) && !job->sink;
+    if (job->sink)
+        writer_to_sink(&w, job->sink, job->sink_ctx, rdb_options.checksum);
+    else
+        writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
