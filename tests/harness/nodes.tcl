@@ -4,7 +4,7 @@
 #                               starts them, sets the variables a and b to their names, and stops them after the body
 #   $a SET k v                  sends to a node: its name is a command, and a handle for the procs of server.tcl
 #   node_start kura {...}       one more node; with_nodes stops it with its own
-#   node_restart $a {...} ?signal?   in its folder, on its port
+#   node_restart $a {...} ?signal?   in its folder, on its port;  node_end $a ?signal?
 #   node_field $a name          a field of INFO, also while it loads
 #   follow $b $a                REPLICAOF, and waits for the link;  follow_port $b $port goes through a proxy
 #   level $a $b ...             waits until b ... have all that a has, and compares them; the load has ended before
@@ -45,7 +45,21 @@ proc node_start {program directives args} {
 
 proc node_restart {h directives {signal TERM}} {
     nodes::close_client $h
+    node_end $h $signal
     server_restart [dict merge {repl-diskless-sync-delay 0} $directives [list port [server_port $h]]] $signal $h
+}
+
+# redis-server refuses to end while its first append-only file is written, and forgets the signal: it gets it again.
+proc node_end {h {signal TERM}} {
+    if {[nodes::is_kura $h]} {
+        if {[server_kill $h $signal] eq ""} { error "no exit on SIG$signal" }
+        return
+    }
+    wait_for {[catch {send_signal $signal [server_pid $h]}] || [server_wait_exit 500 $h] ne ""}
+}
+
+proc nodes::is_kura {h} {
+    return [expr {![string match *redis-server $::server::data($h.binary)]}]
 }
 
 # As a command of the node; connects again where the server has closed the connection.
@@ -77,11 +91,10 @@ proc with_nodes {spec body} {
     } result options]
     set logs ""
     foreach h [lrange $nodes::started [llength $before] end] {
-        set ours [expr {$::server::data($h.binary) eq [server_binary]}]
         if {$code && $code != 2} { append logs "\n---- $h, which is [file tail $::server::data($h.binary)]\n[nodes::tail $h]" }
         catch {send_signal CONT [server_pid $h]}
         nodes::close_client $h
-        if {$ours && [catch {server_stop $h} problem]} {
+        if {[nodes::is_kura $h] && [catch {server_stop $h} problem]} {
             append result "\nend of $h: $problem"
             if {!$code} { set code 1; set options {-code 1 -level 0 -errorcode NONE} }
         }
