@@ -18,8 +18,9 @@
 # KURA_SERVER=build/oracle/redis-server all nodes are redis-server: this shows that a test is right.
 
 namespace eval nodes {
-    variable started {} ;# the nodes that run
-    variable ended {}   ;# dict: those that a test has killed, which with_nodes does not take for crashed
+    variable started {}  ;# the nodes that run
+    variable password "" ;# of all nodes, for the connections of the tests
+    variable ended {}    ;# dict: those that a test has killed, which with_nodes does not take for crashed
 }
 
 proc oracle {{name redis-server}} {
@@ -68,10 +69,11 @@ proc nodes::is_kura {h} {
 # As a command of the node; connects again where the server has closed the connection.
 proc nodes::ask {h args} {
     upvar ::server::data data
-    if {$data($h.client) ne "" && [eof [$data($h.client) -channel]]} { close_client $h }
+    if {$data($h.client) ne "" && [resp_has_ended $data($h.client)]} { close_client $h }
     if {$data($h.client) eq ""} {
         set data($h.client) [resp_connect 127.0.0.1 $data($h.port)]
         $data($h.client) -timeout [expr {20000 * [slowness]}]
+        if {$nodes::password ne ""} { catch {$data($h.client) AUTH $nodes::password} }
     }
     set code [catch {$data($h.client) {*}$args} result options]
     if {$code && [dict get $options -errorcode] ne "RESP"} { close_client $h }
@@ -115,7 +117,9 @@ proc nodes::tail {h} {
 }
 
 proc node_field {h name} {
-    foreach line [split [$h INFO everything] \n] {
+    # Sentinel and changes of role close the connections of clients.
+    if {[catch {$h INFO everything} info]} { set info [$h INFO everything] }
+    foreach line [split $info \n] {
         if {[regexp "^$name:(.*?)\r?$" $line -> value]} { return $value }
     }
     error "INFO of $h has no field $name"
