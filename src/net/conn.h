@@ -30,6 +30,7 @@ enum conn_flag {
     CONN_QUEUED = 1 << 0,      /* in the list of connections with something to send */
     CONN_WAITS_WRITE = 1 << 1, /* the socket is full: the loop waits for EPOLLOUT */
     CONN_BROKEN = 1 << 2,      /* reading or sending has failed, or the peer has closed */
+    CONN_SHARED = 1 << 3,      /* a child has the socket too: conn_close() ends the connection for it as well */
 };
 
 struct conn {
@@ -109,6 +110,7 @@ static inline void conn_write(const void *bytes, size_t n) {
 size_t conn_room(void);
 void conn_refuse(enum conn_refusal why); /* the open range takes nothing from here on */
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
+size_t conn_range_written(void);         /* bytes in the open range. O(1) */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
 /* Drops what was written since, and what was refused: the range takes bytes again. */
 void conn_truncate(size_t mark);

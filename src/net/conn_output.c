@@ -151,6 +151,10 @@ static size_t first_ref(size_t at) {
     return low;
 }
 
+size_t conn_range_written(void) {
+    return innermost ? conn_arena.len - innermost->start : 0;
+}
+
 size_t conn_mark(void) {
     return conn_arena.len;
 }

@@ -5,6 +5,7 @@
 #include "aof/aof_frame.h"
 #include "aof/aof_read.h"
 #include "aof/aof_write.h"
+#include "aof/log_lab.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -64,7 +65,7 @@ static void append(int db_id, const struct slice *argv, int argc) {
         struct slice change[] = {SLICE("SELECT"), slice_of(digits, (size_t)num_print_i64(digits, db_id))};
         digest = mix_command(digest, change, 2);
     }
-    aof_write_append(db_id, argv, argc, slice_of(NULL, 0));
+    lab_append(db_id, argv, argc);
     digest = mix_command(digest, argv, argc);
 }
 
@@ -81,7 +82,7 @@ static void append_random(int db_id) {
 
 static void append_bracket(const char *word) {
     struct slice name = slice_cstr(word);
-    aof_write_append(selected, &name, 1, slice_of(NULL, 0));
+    lab_append(selected, &name, 1);
 }
 
 /* A log as the server writes it: several units in a write, several commands in a unit. */

@@ -1,6 +1,7 @@
 /* The growing end of the log: its frames, SELECT, stamps, and writes that fail. */
 #include "aof/aof_frame.h"
 #include "aof/aof_write.h"
+#include "aof/log_lab.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/crc64.h"
@@ -29,7 +30,7 @@ static size_t len;
 
 static void append(int db_id, const char *one, const char *two) {
     struct slice argv[] = {slice_cstr(one), two ? slice_cstr(two) : slice_of(NULL, 0)};
-    aof_write_append(db_id, argv, two ? 2 : 1, slice_of(NULL, 0));
+    lab_append(db_id, argv, two ? 2 : 1);
 }
 
 static void read_file(void) {
@@ -88,7 +89,7 @@ static void select_stands_before_multi(void **state) {
     struct slice name = SLICE("MULTI");
     size_t at = 0;
     (void)state;
-    aof_write_append(3, &name, 1, slice_of(NULL, 0));
+    lab_append(3, &name, 1);
     append(3, "DEL", "a");
     append(3, "EXEC", NULL);
     assert_true(aof_write_flush(false));
