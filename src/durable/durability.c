@@ -5,9 +5,11 @@
 #include "durable/durability.h"
 #include "aof/aof.h"
 #include "aof/aof_write.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/child.h"
 #include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
@@ -28,10 +30,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define RETRY_MS 1000 /* between two attempts to begin the log anew */
 #define SYNCED_WAVE 8 /* with appendfsync always, this many times the usual number of requests share a sync */
 
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded, so options take effect at once */
+static struct {
+    bool is_stopped;  /* a snapshot of the primary comes in */
+    int64_t retry_ms; /* clock_steady_ms(): the log could not be begun behind it; 0: it could */
+} resync;
 
 /* --- The log --------------------------------------------------------------------------------- */
 
@@ -103,7 +110,8 @@ static void durability_before_send(void) {
 }
 
 static void durability_tick(void) {
-    if (!started) return;
+    if (!started || loading_is_active()) return;
+    if (resync.retry_ms && clock_steady_ms() >= resync.retry_ms) durability_restart_log();
     durability_before_send(); /* bytes may still wait for their sync */
     if (!shutdown_is_requested()) {
         aof_tick();
@@ -131,7 +139,7 @@ static void aof_changed_state(void) {
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
-    if (!started) return true; /* a dataset that is half loaded must not replace the whole one */
+    if (!started || loading_is_active()) return true; /* data that are half loaded must not replace the whole */
     if (!children_end(force)) return false;
     aof_end();
     if (!(flags & SHUTDOWN_SAVE) && ((flags & SHUTDOWN_NOSAVE) || !bgsave_has_points())) return true;
@@ -199,12 +207,44 @@ bool durability_reload(void) {
     return ok;
 }
 
+/* --- The data of a primary replace ours ------------------------------------------------------ */
+
+static void end_saving_child(void) {
+    if (child_running() != CHILD_RDB && child_running() != CHILD_TRANSFER) return;
+    log_notice("Replica is about to load the RDB file received from the master, but there is a pending RDB child "
+               "running. Killing process %ld and removing its temp file to avoid any race",
+               (long)child_pid());
+    child_kill();
+}
+
+void durability_stop_log(void) {
+    end_saving_child();
+    resync.is_stopped = true;
+    resync.retry_ms = 0;
+    aof_stop();
+    fit_target();
+    fit_gates();
+}
+
+void durability_restart_log(void) {
+    resync.is_stopped = false;
+    resync.retry_ms = 0;
+    if (!wanted) return;
+    if (!aof_start(false)) {
+        log_warning("Failed enabling the AOF after successful master synchronization! Trying it again in one second.");
+        resync.retry_ms = clock_steady_ms() + RETRY_MS;
+    }
+    fit_target();
+    fit_gates();
+}
+
 /* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
     bool ok = true;
     *error = "Unable to turn on AOF. Check server logs.";
-    if (!started) return true;
+    if (!started || resync.is_stopped) return true;
+    resync.retry_ms = 0;
     if (wanted)
         ok = aof_start(call_is_nested);
     else

@@ -37,13 +37,22 @@ enum loading_result {
  * error. */
 enum loading_result loading_snapshot(bool merge);
 bool loading_again(void); /* empty the databases and read the append-only file. False: that failed; logged */
-bool loading_is_active(void);
+bool loading_is_active(void); /* the data are not complete: commands on them get -LOADING */
+bool loading_is_aside(void);  /* other data are loaded beside them, which replace them in the end: async_loading */
 /* Append the fields of INFO persistence that are there only during loading. */
 void loading_describe(struct buf *out);
 
 /* Around the reading of a file of this size: in between, nothing expires and the gate keeps commands on data out. */
 void loading_begin(uint64_t total_bytes);
+/* The same while the data are complete, and others are loaded beside them: they are served, and their keys expire. */
+void loading_begin_aside(uint64_t total_bytes);
 void loading_end(void);
+/* At run time, from cron_later(), after one of these: the loop may be turned until loading_end(). The job is what is
+ * read, or NULL. */
+struct rdb_read;
+void loading_serve(const struct rdb_read *rdb);
+void loading_wait(int wait_ms); /* turn the loop, and wait for an event as long as that: there is nothing to read */
+void loading_breathe(void);     /* turn the loop, if it was not for a while */
 /* Called by readers: this many bytes of the current file are done. Turns the loop now and then. A
  * reader_progress_fn. */
 void loading_progress(void *ctx, uint64_t bytes);

@@ -8,7 +8,7 @@
  * Everything but the worker's share is known to the main thread, and so is that (base/worker.h): a check is three loads
  * and a comparison, and the figure is exact.
  *
- * Invariant: the gate is closed exactly while there is a limit. `excess` tells what the last check has left. */
+ * Invariant: the gate is closed exactly while there is a limit that is not ignored. `excess` tells what the last check has left. */
 #include "exec/memory.h"
 #include "aof/aof_write.h"
 #include "base/alloc.h"
@@ -38,6 +38,8 @@
 #define CLIENTS_MIN (128 << 10)
 
 struct memory_options memory_options;
+
+static bool ignored; /* the limit: memory_ignore_limit() */
 
 static uint64_t check_ticks, slice_ticks; /* the most time that a command, and a turn, evicts */
 
@@ -154,7 +156,7 @@ static void begin_turn(void) {
 }
 
 bool memory_turn(void) {
-    if (likely(memory_options.limit == 0)) return false;
+    if (likely(memory_options.limit == 0 || ignored)) return false;
     begin_turn();
     int64_t over = bytes_over();
     fit_pressure(over);
@@ -250,7 +252,7 @@ static void warn_of_excess(void) {
 
 /* An excess that comes from a lower limit is for the turns of the loop. */
 static bool apply_limit(const char **error) {
-    bool is_on = memory_options.limit > 0;
+    bool is_on = memory_options.limit > 0 && !ignored;
     gates_set(GATES_MEMORY, is_on ? &memory_gate : NULL);
     turn.arena_bytes = conn_arena_bytes();
     int64_t over = is_on ? bytes_over() : 0;
@@ -259,6 +261,13 @@ static bool apply_limit(const char **error) {
     if (over > 0 && !config_is_starting()) warn_of_excess();
     if (!is_on) tell_pressure(false);
     return apply_clients(error);
+}
+
+void memory_ignore_limit(bool is_ignored) {
+    const char *error;
+    if (ignored == is_ignored) return;
+    ignored = is_ignored;
+    apply_limit(&error);
 }
 
 static void memory_start(void) {

@@ -112,12 +112,15 @@ void rdb_write_place(struct rdb_write *job) {
 
 bool rdb_write(struct rdb_write *job) {
     struct writer w;
-    bool sync = !(job->flags & RDB_NO_SYNC);
-    writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
+    bool sync = !(job->flags & RDB_NO_SYNC) && !job->sink;
+    if (job->sink)
+        writer_to_sink(&w, job->sink, job->sink_ctx, rdb_options.checksum);
+    else
+        writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
-    for (int i = 0; i < db_count(); i++) {
+    for (int i = 0; i < db_count() && !(job->flags & RDB_NO_KEYS); i++) {
         if (db_size(db_at(i)) > 0) put_db(&out, job, db_at(i));
     }
     writer_byte(&w, RDB_OP_END);

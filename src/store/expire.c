@@ -82,7 +82,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     e->flags = (uint8_t)((e->flags & ~ENTRY_SEQUENCE) | sequence << ENTRY_SEQUENCE_SHIFT);
     if (!db->wheel) {
         db->wheel = wheel_new(clock_now_ms());
-        expire_adopt(db);
+        if (!db->spare) expire_adopt(db);
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);

@@ -18,4 +18,5 @@ struct db {
     int64_t ttl_sum_ms;  /* mean remaining time in ms, estimated from samples: avg_ttl of INFO */
     int id;
     bool sweeping; /* a sweep of the wheel is under way */
+    bool spare;    /* it is none of the live ones: nothing expires in it */
 };
