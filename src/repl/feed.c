@@ -161,7 +161,9 @@ static void end_other(struct feed *feed) {
 
 static void lose_replica(struct feed *feed) {
     char name[FEED_IP_MAX];
-    log_warning("Connection with replica %s lost.", feed_name(feed, name));
+    bool is_done = (feed->flags & FEED_IS_CHANNEL) && feed->other == NULL;
+    feed_name(feed, name);
+    if (!is_done) log_warning("Connection with replica %s lost.", name);
     unlink_feed(feed);
     if (feed->place.block) backlog_keep_place(name, &feed->place);
     end_other(feed);
@@ -298,6 +300,7 @@ static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) 
 void feed_take_ack(struct feed *feed, int64_t offset, int64_t aof_offset) {
     feed->acked_ms = clock_steady_ms();
     if (feed->state == FEED_WAITS_ACK) feed->state = FEED_ONLINE;
+    if (feed->flags & FEED_HOLDS) feed->flags |= FEED_ACKED;
     if (feed->state == FEED_STREAMS && feed->other == NULL) feed_go_online(feed, FEED_ONLINE);
     if (feed->cursor.block) take_offsets(feed, offset, aof_offset);
     if (feed_acked) feed_acked();

@@ -42,6 +42,7 @@ enum feed_flag {
     FEED_OLD = 1 << 7,          /* came by SYNC: it does not acknowledge */
     FEED_HOLDS = 1 << 8,        /* its socket is in the hands of the child that sends the snapshot */
     FEED_FRESH = 1 << 9,        /* has not been level since its full sync */
+    FEED_ACKED = 1 << 10,       /* acknowledged its snapshot before the end of the child that sent it was known */
 };
 
 /* A feed lives as long as its client. */

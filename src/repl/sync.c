@@ -182,11 +182,12 @@ static void finish_held(struct feed *feed) {
         end_channel(feed);
         return;
     }
-    if (!(feed->flags & FEED_RDB_ONLY))
+    bool is_acked = feed->flags & FEED_ACKED;
+    if (!(feed->flags & FEED_RDB_ONLY) && !is_acked)
         log_notice("Streamed replica with replica %s (socket). Waiting for REPLCONF ACK from replica to enable "
                    "streaming",
                    feed_name(feed, name));
-    feed_go_online(feed, FEED_WAITS_ACK);
+    feed_go_online(feed, is_acked ? FEED_ONLINE : FEED_WAITS_ACK);
 }
 
 static void end_held(struct feed *feed, void *ok) {
