@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/version.h"
 #include "catalog/command_row.h"
+#include "repl/role.h"
 #include "session/auth.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -118,7 +119,7 @@ static void hello_describe(struct client *c) {
     reply_bulk_cstr(c, "mode");
     reply_bulk_cstr(c, "standalone");
     reply_bulk_cstr(c, "role");
-    reply_bulk_cstr(c, "master");
+    reply_bulk_cstr(c, role_is_replica() ? "replica" : "master");
     reply_bulk_cstr(c, "modules");
     reply_array(c, 0);
 }

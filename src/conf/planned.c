@@ -9,9 +9,6 @@
 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
-static const struct option_name propagation_errors[] = {
-    {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
-static const struct option_name diskless_load[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
 static const struct option_name endpoints[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
 static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
@@ -39,21 +36,6 @@ static const struct option planned_rows[] = {
 
     /* persistence */
     {"sanitize-dump-payload", .type = OPTION_ENUM, .flags = OPTION_HARMLESS, .initial = "no", .names = sanitize},
-    {"propagation-error-behavior", .type = OPTION_ENUM, .flags = OPTION_MISSING, .initial = "ignore",
-     .names = propagation_errors},
-
-    /* replication */
-    {"masteruser", .type = OPTION_STRING, .flags = OPTION_MISSING, .initial = ""},
-    {"masterauth", .type = OPTION_BYTES, .flags = OPTION_PROTECTIVE | OPTION_SENSITIVE, .initial = ""},
-    {"replica-lazy-flush", .alias = "slave-lazy-flush", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
-    {"replica-ignore-disk-write-errors", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
-    {"replica-announce-ip", .alias = "slave-announce-ip", .type = OPTION_STRING, .flags = OPTION_MISSING,
-     .initial = ""},
-    {"replica-announce-port", .alias = "slave-announce-port", .type = OPTION_INT, .flags = OPTION_MISSING,
-     .initial = "0", .max = 65535},
-    {"repl-diskless-load", .type = OPTION_ENUM, .flags = OPTION_MISSING | OPTION_DENY_LOADING, .initial = "disabled",
-     .names = diskless_load},
-    {"repl-timeout", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "60", .min = 1},
 
     /* cluster */
     {"cluster-enabled", .type = OPTION_BOOL, .flags = OPTION_PROTECTIVE | OPTION_IMMUTABLE, .initial = "no"},
@@ -121,7 +103,6 @@ static const struct option planned_rows[] = {
     {"io-threads-do-reads", .type = OPTION_BOOL, .flags = OPTION_HARMLESS | OPTION_IMMUTABLE, .initial = "no"},
     {"server_cpulist", .type = OPTION_STRING, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = ""},
     {"bio_cpulist", .type = OPTION_STRING, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = ""},
-    {"bind-source-addr", .type = OPTION_STRING, .flags = OPTION_MISSING, .initial = ""},
     {"socket-mark-id", .type = OPTION_I64, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = "0",
      .max = UINT32_MAX},
     {"enable-module-command", .type = OPTION_ENUM, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = "no",

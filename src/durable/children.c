@@ -11,9 +11,11 @@
 #include "process/process.h"
 #include "store/evict.h"
 #include <stddef.h>
+#include <unistd.h>
 
 static char *rewrite_cpus, *bgsave_cpus; /* aof_rewrite_cpulist, bgsave_cpulist */
 static void (*on_change)(void);
+int64_t children_sleep_us;
 
 static void child_begins(enum child_kind kind) {
     propagate_stop();
@@ -27,6 +29,7 @@ static void child_comes_or_goes(bool lives) {
     table_set_resizing(!lives);
     evict_freeze(lives);
     on_change();
+    if (lives && children_sleep_us) usleep((useconds_t)children_sleep_us);
 }
 
 void children_watch(void (*changed)(void)) {

@@ -1,7 +1,7 @@
-/* See durability.h. Invariant: changes are propagated to the file exactly while the append-only file collects commands, one gate is
- * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
- * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
- * is set; each of these calls fit_target() or fit_gates() at once, since the next request must find them right. */
+/* See durability.h. Invariant: changes are propagated to the file exactly while it collects commands, one gate is closed
+ * exactly while a write might not survive, and another one while a write has to wait for the next file. All may change
+ * whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is set;
+ * each of these calls fit_target() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "aof/aof.h"
 #include "aof/aof_write.h"
@@ -110,7 +110,7 @@ static void durability_before_send(void) {
 }
 
 static void durability_tick(void) {
-    if (!started) return;
+    if (!started || loading_is_active()) return;
     if (resync.retry_ms && clock_steady_ms() >= resync.retry_ms) durability_restart_log();
     durability_before_send(); /* bytes may still wait for their sync */
     if (!shutdown_is_requested()) {
@@ -139,7 +139,7 @@ static void aof_changed_state(void) {
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
-    if (!started) return true; /* a dataset that is half loaded must not replace the whole one */
+    if (!started || loading_is_active()) return true; /* data that are half loaded must not replace the whole */
     if (!children_end(force)) return false;
     aof_end();
     if (!(flags & SHUTDOWN_SAVE) && ((flags & SHUTDOWN_NOSAVE) || !bgsave_has_points())) return true;

@@ -34,6 +34,7 @@
 #include "session/gates.h"
 #include "session/reply.h"
 #include "session/request.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -267,15 +267,15 @@ static enum verdict hear_psync(struct slice reply) {
 
 static const struct step first_steps[] = {
     {send_ping, hear_ping, .waits = true},
-    {send_auth, hear_auth},
-    {send_port, hear_replconf},
-    {send_ip, hear_replconf},
+    {send_auth, hear_auth, .waits = false},
+    {send_port, hear_replconf, .waits = false},
+    {send_ip, hear_replconf, .waits = false},
     {send_capabilities, hear_replconf, .waits = true},
     {send_psync, hear_psync, .waits = true},
 };
 
 static const struct step second_steps[] = {
-    {send_auth, hear_auth},
+    {send_auth, hear_auth, .waits = false},
     {send_channel, hear_channel, .waits = true},
     {send_psync, hear_psync, .waits = true},
 };

@@ -1,16 +1,18 @@
 /* See repl_info.h. The order of the lines is Redis's; Sentinel reads them. */
 #include "repl/repl_info.h"
 #include "base/clock.h"
+#include "base/module.h"
 #include "base/report.h"
 #include "oplog/oplog.h"
 #include "repl/acks.h"
+#include "repl/apply.h"
 #include "repl/backlog.h"
 #include "repl/failover.h"
 #include "repl/feed.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "repl/role.h"
-#include "repl/sync.h"
+#include "session/server_metrics.h"
 
 static int64_t seconds_since(int64_t ms) {
     int64_t passed_ms = clock_steady_ms() - ms;
@@ -86,21 +88,48 @@ static void write_backlog(struct buf *out) {
     report_int(out, "repl_backlog_histlen", is_kept ? oplog_end() - oplog_first() : 0);
 }
 
+/* What the log keeps beyond the backlog, since some replica has not got it yet. */
+static int64_t held_bytes(void) {
+    int64_t beyond = oplog_end() - oplog_first() - backlog_size();
+    return backlog_is_kept() && beyond > 0 ? beyond : 0;
+}
+
 void repl_info_write(struct buf *out) {
     report_text(out, "role", role_is_replica() ? "slave" : "master");
     if (role_is_replica()) write_replica(out);
     write_feeds(out);
     write_history(out);
     write_backlog(out);
-    report_int(out, "repl_held_bytes", (int64_t)feed_held_bytes());
-    int64_t as_replica_ms = link_metrics.last_sync_ms, as_primary_ms = sync_status.last_full_ms;
+    report_int(out, "repl_held_bytes", held_bytes());
+    int64_t as_replica_ms = link_metrics.last_sync_ms, as_primary_ms = feed_metrics.last_full_ms;
     report_int(out, "repl_last_full_sync_ms", role_is_replica() ? as_replica_ms : as_primary_ms);
 }
 
-struct repl_info_memory repl_info_memory(void) {
-    size_t log = backlog_is_kept() ? oplog_metrics().memory : 0;
-    size_t uncounted = backlog_uncounted();
-    size_t beyond = uncounted < log ? uncounted : log;
-    return (struct repl_info_memory){
-        .backlog = log - beyond, .buffers = log, .of_feeds = beyond + feed_memory() + backlog_memory()};
+size_t repl_info_connections(void) {
+    size_t count = 0;
+    for (const struct feed *feed = feed_first; feed; feed = feed->next)
+        count++;
+    return count;
 }
+
+struct repl_info_memory repl_info_memory(void) {
+    struct oplog_metrics log = {0};
+    if (backlog_is_kept()) log = oplog_metrics();
+    return (struct repl_info_memory){.backlog = log.memory - log.excess,
+                                     .buffers = log.memory,
+                                     .of_feeds = log.excess + feed_memory() + backlog_memory()};
+}
+
+void repl_info_reset_metrics(void) {
+    feed_metrics = (struct feed_metrics){.last_full_ms = feed_metrics.last_full_ms};
+    link_metrics.bytes_in = link_metrics.bytes_out = 0;
+    apply_metrics = (struct apply_metrics){0};
+}
+
+/* The rates of both directions are sampled with all others. */
+static void repl_info_start(void) {
+    server_metrics_sources[RATE_REPL_IN] = &link_metrics.bytes_in;
+    server_metrics_sources[RATE_REPL_OUT] = &feed_metrics.bytes_out;
+}
+
+const struct module repl_info_module = {.start = repl_info_start};

@@ -5,6 +5,7 @@
  * what is executed here, the log's letter, the OOM score) is set by fit_role() and nowhere else. */
 #include "repl/role.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/num.h"
@@ -43,6 +44,7 @@ static struct {
 
 static bool started;   /* the dataset is loaded, so a link may be built */
 static bool redirects; /* a client has said CLIENT CAPA redirect */
+static bool was_up;    /* since it became a replica, it has had a link */
 
 const char *role_host(void) {
     return primary.host;
@@ -54,6 +56,10 @@ int role_port(void) {
 
 bool role_is_stale(void) {
     return role_replica && link_status.state != LINK_UP;
+}
+
+int64_t role_down_s(void) {
+    return was_up ? (clock_steady_ms() - link_status.down_ms) / 1000 : -1;
 }
 
 /* --- Gates ----------------------------------------------------------------------------------- */
@@ -105,11 +111,6 @@ void role_hold_redirects(bool hold) {
     fit_gates();
 }
 
-void role_expect_redirects(void) {
-    redirects = true;
-    fit_gates();
-}
-
 /* --- Changes of role ------------------------------------------------------------------------- */
 
 static void fit_role(void) {
@@ -119,7 +120,7 @@ static void fit_role(void) {
     expire_hold(EXPIRE_REPLICA, role_replica);
     memory_ignore_limit(role_replica && role_options.ignores_maxmemory);
     propagate_local_only(role_replica);
-    loading_keep_expired = role_replica;
+    loading_keeps_expired = role_replica;
     fit_gates();
 }
 
@@ -149,6 +150,7 @@ static void follow(const char *host, int port, void (*begin)(const char *host, i
     if (was_primary) keep_place();
     set_primary(host, port);
     fit_role();
+    backlog_start(false);
     begin(primary.host, primary.port);
     tell_history_changed();
 }
@@ -172,6 +174,7 @@ void role_promote(void) {
     oplog_forget_db();
     backlog_touch();
     set_primary("", 0);
+    was_up = false;
     fit_role();
     tell_history_changed();
 }
@@ -179,6 +182,7 @@ void role_promote(void) {
 /* --- What the link and the files tell -------------------------------------------------------- */
 
 static void role_link_changed(void) {
+    if (link_status.state == LINK_UP) was_up = true;
     fit_gates();
 }
 
@@ -201,7 +205,9 @@ static void role_recalled(const struct loading_place *place) {
 
 void role_start(void) {
     started = true;
-    if (role_replica) link_begin(primary.host, primary.port);
+    if (!role_replica) return;
+    backlog_start(false);
+    link_begin(primary.host, primary.port);
 }
 
 static void role_prepare(void) {
@@ -316,7 +322,18 @@ static void role(struct request *r) {
         role_as_primary(r->client);
 }
 
-/* --- READONLY, READWRITE --------------------------------------------------------------------- */
+/* --- Redirections: CLIENT CAPA, READONLY, READWRITE ------------------------------------------ */
+
+/* Capabilities that nobody knows may come from newer clients. */
+void role_command_capa(struct request *r) {
+    for (int i = 2; i < r->argc; i++) {
+        if (!slice_is(r->argv[i], "redirect")) continue;
+        r->client->flags |= CLIENT_REDIRECTS;
+        redirects = true;
+        fit_gates();
+    }
+    reply_ok(r->client);
+}
 
 /* In a cluster these are for every client; here, for one that follows redirections. */
 static void set_reading(struct request *r, bool here) {

@@ -5,6 +5,7 @@
  * their hooks. primary_commands, apply and whatever nobody includes may use it. */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 extern bool role_replica; /* read it by role_is_replica() */
 static inline bool role_is_replica(void) {
@@ -15,6 +16,8 @@ const char *role_host(void);
 int role_port(void);
 /* A replica whose data may be old: it has no link to its primary, or a snapshot is coming in. */
 bool role_is_stale(void);
+/* For how many seconds it has had no link, as INFO tells it; -1: it has had none since it became a replica. */
+int64_t role_down_s(void);
 
 /* Become the replica of this primary, which is contacted in the background. A primary keeps its place in its own history,
  * so that the new primary may continue from there; its clients that wait are sent -UNBLOCKED and closed. Its replicas are
@@ -31,9 +34,10 @@ extern void (*role_history_changed)(void);
 /* Hook: a failover is under way, so REPLICAOF is refused. NULL: never. */
 extern bool (*role_is_changing)(void);
 
-/* CLIENT CAPA redirect (Valkey 8): a client is told by -REDIRECT where its keys are, instead of being served stale data
- * or refused. The first such client closes a gate on replicas. */
-void role_expect_redirects(void);
+/* CLIENT CAPA (Valkey 8): its one capability is "redirect". Such a client is told by -REDIRECT where its keys are,
+ * instead of being served stale data or refused. The first one closes a gate on replicas. */
+struct request;
+void role_command_capa(struct request *r);
 /* During a failover nobody knows yet who the primary is: such requests wait, until block_resume_all(). */
 void role_hold_redirects(bool hold);
 

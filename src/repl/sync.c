@@ -15,6 +15,7 @@
 #include "durable/snapshot.h"
 #include "repl/backoff.h"
 #include "repl/feed.h"
+#include "repl/intake.h"
 #include "repl/history.h"
 #include "repl/transfer.h"
 #include "session/client.h"
@@ -282,7 +283,7 @@ static bool join_save(struct feed *feed) {
 
 /* A replica on a server that keeps nothing on disk need not leave a file there (rdb-del-sync-files). */
 static void remove_file(void) {
-    if (!file_of_saves || file_of_saves != snapshot_metrics.saves || !sync_options.deletes_files) return;
+    if (!file_of_saves || file_of_saves != snapshot_metrics.saves || !intake_options.deletes_files) return;
     if (bgsave_has_points() || aof_status().state != AOF_OFF || any(waits_for_file) || saves) return;
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         if (feed->state == FEED_SENDS) return;
@@ -382,7 +383,7 @@ static const struct option sync_rows[] = {
     {"repl-diskless-sync-delay", .type = OPTION_INT, .address = &sync_options.delay_s, .initial = "5"},
     {"repl-diskless-sync-max-replicas", .type = OPTION_INT, .address = &sync_options.max_replicas, .initial = "0"},
     {"repl-disable-tcp-nodelay", .type = OPTION_BOOL, .address = &sync_options.disables_nodelay, .initial = "no"},
-    {"rdb-del-sync-files", .type = OPTION_BOOL, .address = &sync_options.deletes_files, .initial = "no"},
+    {"rdb-del-sync-files", .type = OPTION_BOOL, .address = &intake_options.deletes_files, .initial = "no"},
     {NULL},
 };
 

@@ -27,7 +27,6 @@ struct sync_options {
     bool diskless;         /* repl-diskless-sync */
     int delay_s;           /* repl-diskless-sync-delay */
     int max_replicas;      /* repl-diskless-sync-max-replicas; 0: no limit */
-    bool deletes_files;    /* rdb-del-sync-files */
     bool disables_nodelay; /* repl-disable-tcp-nodelay */
 };
 extern struct sync_options sync_options;
