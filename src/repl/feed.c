@@ -1,4 +1,4 @@
-/* See feed.h. feed_stream.c sends; feed_watch.c looks after replicas that are slow or silent.
+/* See feed.h. feed_stream.c sends, feed_limits.c knows how much may wait for a replica.
  *
  * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. The gate is closed and the
  * wave is listened to exactly while the list is not empty. acked never exceeds what the replica was sent. */
@@ -151,12 +151,16 @@ static void unlink_feed(struct feed *feed) {
     fit_hooks();
 }
 
-/* A replica and its second connection end together. */
+/* A replica and its second connection end together. But a replica may close the second one because it has all of the
+ * snapshot, before the end of the child that has sent it is known here: its ACK will tell. */
 static void end_other(struct feed *feed) {
     struct feed *other = feed->other;
     if (other == NULL) return;
     feed->other = other->other = NULL;
-    feed_drop(other);
+    if ((feed->flags & FEED_IS_CHANNEL) && (feed->flags & FEED_HOLDS))
+        other->acked_ms = clock_steady_ms();
+    else
+        feed_drop(other);
 }
 
 static void lose_replica(struct feed *feed) {

@@ -129,7 +129,7 @@ struct feed_metrics {
 extern struct feed_metrics feed_metrics;
 size_t feed_memory(void); /* what all replicas take, their part of the log (feed_behind()) included. O(replicas) */
 
-/* --- For repl/sync, repl/feed_watch and repl/primary_commands -------------------------------- */
+/* --- For repl/sync, repl/primary_watch and repl/primary_commands ----------------------------- */
 
 struct feed *feed_of(struct client *c); /* its feed, made on first use */
 /* The client is a replica from now on: its socket belongs to the feed. */
