@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AOF_PLACE_ID 40   /* digits of an id */
-#define AOF_PLACE_MAX 80  /* bytes of a line */
+#define AOF_PLACE_ID 40  /* digits of an id */
+#define AOF_PLACE_MAX 80 /* bytes of a line */
 #define AOF_PLACE_LOST "#R:lost\r\n"
 
 struct aof_place {

@@ -26,11 +26,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECES 128                 /* that one system call writes */
-#define KEEP_BYTES (256 << 10)     /* a larger buffer is freed after the write */
-#define LOG_ERRORS_US 30000000     /* between two log lines about the same error */
+#define PIECES 128             /* that one system call writes */
+#define KEEP_BYTES (256 << 10) /* a larger buffer is freed after the write */
+#define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
-#define PLACE_EVERY (1 << 16)      /* bytes of the log that are not for the file, after which its place is told again */
+#define PLACE_EVERY (1 << 16) /* bytes of the log that are not for the file, after which its place is told again */
 
 struct aof_write_options aof_write_options = {.checksums = true};
 struct aof_write_follow aof_write_follow = {.cut = INT64_MAX};
@@ -73,8 +73,8 @@ static struct {
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
-    /* Places in the log: told by the last line that was written, or -1; reached by what was written; the part of it that was given
-     * to a sync; the part that is synced. */
+    /* Offsets of the log: what the last line tells (-1: none); up to where all is written; of that, given to a sync;
+     * synced. */
     int64_t told, written, syncing, durable;
 } out = {.fd = -1, .db_id = -1};
 

@@ -10,6 +10,7 @@
 #include "disk/files.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
+#include "exec/propagate.h"
 #include "exec/replay.h"
 #include "exec/wave.h"
 #include "net/loop.h"
@@ -54,6 +55,18 @@ static bool disturbs(const struct request *r, unsigned flags) {
     return flags & CMD_NO_ASYNC_LOADING;
 }
 static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
+
+void (*loading_recalled)(const struct loading_place *place);
+bool loading_keeps_expired;
+
+/* What the files tell about the history. */
+static struct {
+    struct loading_place place;
+    bool known;         /* this is the place of all that has been applied so far */
+    bool lost;          /* no place is right */
+    struct buf expired; /* keys that were left out: database, length, name */
+} recalled;
+
 
 bool loading_is_active(void) {
     return loading.active && !loading.aside;
@@ -203,6 +216,7 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
     struct request requests[PREFETCH_MAX];
     struct prefetch ahead;
     (void)ctx;
+    recalled.known = false;
     for (size_t done = 0; done < count;) {
         size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
         size_t known = prepare_commands(requests, commands + done, some, &ahead);
@@ -224,6 +238,50 @@ static bool read_snapshot(struct rdb_read *job, const char *name) {
     return ok;
 }
 
+/* --- The history ----------------------------------------------------------------------------- */
+
+static void recall(const char *id, int64_t offset, int db, bool from_aof) {
+    recalled.known = id[0] != '\0';
+    recalled.place = (struct loading_place){.offset = offset, .db = db, .from_aof = from_aof};
+    snprintf(recalled.place.id, sizeof recalled.place.id, "%s", id);
+}
+
+static void aof_place(void *ctx, const struct aof_place *place) {
+    (void)ctx;
+    if (place)
+        recall(place->id, place->offset, place->db, true);
+    else
+        recalled.lost = true;
+}
+
+static void keep_left_out(void *ctx, int db_id, struct slice key) {
+    (void)ctx;
+    buf_append(&recalled.expired, &db_id, sizeof db_id);
+    buf_append(&recalled.expired, &key.len, sizeof key.len);
+    buf_append_slice(&recalled.expired, key);
+}
+
+static void delete_left_out(void) {
+    const char *at = recalled.expired.data, *end = at + recalled.expired.len;
+    int db_id;
+    struct slice argv[] = {SLICE("DEL"), {NULL, 0}};
+    while (at < end) {
+        memcpy(&db_id, at, sizeof db_id);
+        memcpy(&argv[1].len, at + sizeof db_id, sizeof argv[1].len);
+        argv[1].ptr = at + sizeof db_id + sizeof argv[1].len;
+        propagate_extra(db_at(db_id), argv, 2);
+        at = argv[1].ptr + argv[1].len;
+    }
+}
+
+static void tell_recalled(void) {
+    if (recalled.known && !recalled.lost && loading_recalled) {
+        loading_recalled(&recalled.place);
+        delete_left_out();
+    }
+    buf_free(&recalled.expired);
+}
+
 /* --- The append-only file -------------------------------------------------------------------- */
 
 static bool read_base(void *ctx, int fd, uint64_t *end) {
@@ -236,6 +294,7 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
         return false;
     }
     *end = job.end;
+    recall(job.repl_id, job.repl_offset, job.repl_db, true);
     return true;
 }
 
@@ -254,7 +313,7 @@ static void aof_file_begun(void *ctx, const char *name) {
 
 static enum aof_load load_aof(void) {
     static const struct aof_load_hooks hooks = {
-        .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
+        .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress, .place = aof_place},
         .sized = aof_sized,
         .begun = aof_file_begun,
     };
@@ -279,6 +338,8 @@ enum loading_result loading_snapshot(bool merge) {
     struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
     int64_t began_us = clock_mono_us();
     const char *name = snapshot_name();
+    if (loading.serving && loading_keeps_expired) job.flags |= RDB_KEEP_EXPIRED;
+    if (loading.serving && loading_recalled) job.left_out = keep_left_out;
     job.fd = open(name, O_RDONLY | O_CLOEXEC);
     if (job.fd < 0) {
         if (errno == ENOENT) return LOADING_ABSENT;
@@ -291,6 +352,7 @@ enum loading_result loading_snapshot(bool merge) {
     loading_end();
     close(job.fd);
     if (!ok) return LOADING_BROKEN;
+    recall(job.repl_id, job.repl_offset, job.repl_db, false);
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return LOADING_DONE;
 }
@@ -310,15 +372,21 @@ static void start_from_aof(void) {
         if (result == LOADING_DONE)
             log_notice("There is no append-only file yet: it begins with the data of %s", snapshot_name());
     }
+    tell_recalled();
     aof_open();
+}
+
+static void start_from_snapshot(void) {
+    if (loading_snapshot(false) == LOADING_BROKEN) end_at_start();
+    tell_recalled();
 }
 
 void loading_start_up(bool from_aof) {
     loading.starts = loading.serving = true;
     if (from_aof)
         start_from_aof();
-    else if (loading_snapshot(false) == LOADING_BROKEN)
-        end_at_start();
+    else
+        start_from_snapshot();
     db_metrics.dirty = 0;
     loading.starts = loading.serving = false;
 }

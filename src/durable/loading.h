@@ -13,6 +13,21 @@ struct buf;
 struct aof_command;
 
 void loading_start_up(bool from_aof);
+
+/* The place of the loaded data in the history of which they are: what RDB files have in their repl- fields, and logs in
+ * their #R: lines (aof/aof_place.h). */
+struct loading_place {
+    char id[41]; /* 40 hex digits */
+    int64_t offset;
+    int db;        /* the database that the stream has selected there; -1: none */
+    bool from_aof; /* else from the snapshot */
+};
+/* Called once at start-up, when all is loaded and before the append-only file is opened, if the files tell a place. It
+ * may restart the log there. If changes are propagated to the stream from then on, DELs follow for the keys that the
+ * snapshot had and that were past their deadline: whoever has the same data, has these keys. May be NULL. */
+extern void (*loading_recalled)(const struct loading_place *place);
+extern bool loading_keeps_expired; /* keys of the snapshot past their deadline are loaded: on a replica */
+
 enum loading_result {
     LOADING_DONE,
     LOADING_ABSENT, /* there is no such file */

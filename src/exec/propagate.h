@@ -49,10 +49,9 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc);
 /* Outside of calls: a message of this server to its replicas, to the stream only (PING, REPLCONF GETACK). It works in
  * any database. Nothing happens if the stream is not wanted, or is a primary's. */
 void propagate_to_replicas(const struct slice *argv, int argc);
-/* On a replica: these bytes of the primary's stream have been executed. They are complete commands, and complete units
- * (not between MULTI and EXEC); behind them this database is selected. They go to the stream as they are, and to the
- * file, too, with PROPAGATE_BOTH; PING, REPLCONF and PUBLISH are PROPAGATE_STREAM. Neighbours of one target can be given
- * in one call. */
+/* On a replica: these bytes of the primary's stream have been executed. They are complete units, so not between MULTI
+ * and EXEC; behind them this database is selected. They go to the stream as they are, and with PROPAGATE_BOTH to the
+ * file, too; PING, REPLCONF and PUBLISH are PROPAGATE_STREAM. Neighbours of one target can be given in one call. */
 void propagate_pass_on(struct slice bytes, int db_id, enum propagate_target target);
 
 /* For call.c, around each body: propagate_begin(), propagate_end(). Pairs nest; the outermost pair is the unit. While

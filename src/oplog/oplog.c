@@ -15,11 +15,11 @@
 #include <assert.h>
 #include <string.h>
 
-#define CHUNK_BYTES 16384                         /* of memory; more for what is longer */
+#define CHUNK_BYTES 16384 /* of memory; more for what is longer */
 #define CHUNK_ROOM (CHUNK_BYTES - sizeof(struct blob))
-#define CHUNKS_A_BACKLOG 16                       /* a chunk is at most this part of the backlog */
-#define SPARES 16                                 /* chunks that are kept for the next blocks */
-#define TRIM_BLOCKS 64                            /* dropped in a call, besides as many as came since the last one */
+#define CHUNKS_A_BACKLOG 16 /* a chunk is at most this part of the backlog */
+#define SPARES 16           /* chunks that are kept for the next blocks */
+#define TRIM_BLOCKS 64      /* dropped in a call, besides as many as came since the last one */
 #define RING_MIN 16
 #define WORD_MAX(len) ((len) + RESP_OUT_HEADER_MAX + 2) /* bytes of an encoded argument, at most */
 

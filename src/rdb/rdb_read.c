@@ -120,6 +120,7 @@ static bool read_key(struct load *l, unsigned type) {
     } else if (due) {
         rdb_value_drop(&v);
         l->job->expired++;
+        if (l->job->left_out) l->job->left_out(l->job->ctx, l->db->id, name);
     } else {
         ok = add_key(l, name, &v);
     }

@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "disk/files.h"
 #include "disk/temp_file.h"
+#include "oplog/oplog.h"
 #include "rdb/rdb.h"
 #include "rdb/rdb_encode.h"
 #include "rdb/rdb_format.h"
@@ -100,6 +101,13 @@ static void put_db(struct rdb_out *out, struct rdb_write *job, const struct db *
         if (rdb_options.key_save_delay_us) delay_save(job->keys);
         if (job->keys % PROGRESS_KEYS == 0 && job->progress) job->progress(job->ctx, job->keys, writer_bytes(out->w));
     }
+}
+
+void rdb_write_place(struct rdb_write *job) {
+    if (oplog_unit_end() != oplog_end()) return;
+    job->repl_id = oplog_id;
+    job->repl_offset = oplog_end();
+    job->repl_db = oplog_db();
 }
 
 bool rdb_write(struct rdb_write *job) {

@@ -61,7 +61,7 @@ struct client {
     uint64_t id;                        /* unique, growing */
     int64_t created_ms;                 /* clock_steady_ms(), as the next two */
     int64_t active_ms;                  /* the client sent or received something */
-    int64_t written;                    /* the offset in the log (oplog/oplog.h) behind what it wrote last; 0: nothing */
+    int64_t written;                    /* offset in the log behind what it wrote last; 0: nothing */
     int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
     uint8_t resp;                       /* its protocol: 2 or 3 */

@@ -1,5 +1,5 @@
-/* What reaches the log, and the file: the request itself, what the body put in its place, or nothing; in order, and only
- * after something changed. */
+/* What reaches the log, and the file: the request itself, what the body put in its place, or nothing; in order, and
+ * only after something changed. */
 #include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/buf.h"
