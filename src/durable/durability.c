@@ -222,7 +222,7 @@ void durability_stop_log(void) {
     resync.is_stopped = true;
     resync.retry_ms = 0;
     aof_stop();
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
@@ -234,7 +234,7 @@ void durability_restart_log(void) {
         log_warning("Failed enabling the AOF after successful master synchronization! Trying it again in one second.");
         resync.retry_ms = clock_steady_ms() + RETRY_MS;
     }
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 

@@ -45,17 +45,6 @@ static struct {
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
-#define LOADING_ERROR "LOADING Redis is loading the dataset in memory"
-
-static const struct gate loading_gate = {.passes = CMD_LOADING, .error = LOADING_ERROR};
-
-/* Beside the data, only what changes the roles of servers or needs memory for all of them is kept out. */
-static bool disturbs(const struct request *r, unsigned flags) {
-    (void)r;
-    return flags & CMD_NO_ASYNC_LOADING;
-}
-static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
-
 void (*loading_recalled)(const struct loading_place *place);
 bool loading_keeps_expired;
 
@@ -67,6 +56,16 @@ static struct {
     struct buf expired; /* keys that were left out: database, length, name */
 } recalled;
 
+#define LOADING_ERROR "LOADING Redis is loading the dataset in memory"
+
+static const struct gate loading_gate = {.passes = CMD_LOADING, .error = LOADING_ERROR};
+
+/* Beside the data, only what changes the roles of servers or needs memory for all of them is kept out. */
+static bool disturbs(const struct request *r, unsigned flags) {
+    (void)r;
+    return flags & CMD_NO_ASYNC_LOADING;
+}
+static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
 
 bool loading_is_active(void) {
     return loading.active && !loading.aside;

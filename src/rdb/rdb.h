@@ -51,8 +51,8 @@ struct rdb_write {
 /* Before the next one: the data are those of the history that the log continues, at the log's end (oplog/oplog.h). This
  * fills in repl_id, repl_offset and repl_db, if there is such a history, and no unit is half done. */
 void rdb_write_place(struct rdb_write *job);
-/* Write all databases at the position of the descriptor, and sync them, or pass them on. False: job->error. The keyspace
- * must not change meanwhile: call this in a forked child, or from a command. */
+/* Write all databases at the position of the descriptor, and sync them, or pass them on. False: job->error. The
+ * keyspace must not change meanwhile: call this in a forked child, or from a command. */
 bool rdb_write(struct rdb_write *job);
 /* The same into a file. A new file `temporary` in the same folder (disk/temp_file.h) gets the name `path` when all
  * of it is on disk; after an error `path` is unchanged and `temporary` is gone. job->fd is not used. */
@@ -83,10 +83,10 @@ struct rdb_read {
     unsigned flags;
     reader_progress_fn progress; /* after every block of up to 1 MB; may be NULL */
     void *ctx;
+    void (*left_out)(void *ctx, int db_id, struct slice key); /* a key past its deadline; may be NULL */
     /* Set while progress() or the source runs: reading ends with RDB_CUT, and `error` is ECANCELED. */
     bool stop;
     struct buf *rest; /* gets what was read of a source behind the snapshot, if that is sound; NULL: not wanted */
-    void (*left_out)(void *ctx, int db_id, struct slice key); /* a key past its deadline; may be NULL */
     /* Results. */
     uint64_t keys, expired, empty; /* keys loaded; left out as past their deadline; left out as without elements */
     uint64_t end;                  /* offset behind the snapshot, where the commands of a log may follow */

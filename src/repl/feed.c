@@ -30,6 +30,17 @@ size_t feed_count(void) {
     return replicas;
 }
 
+/* One that is closed takes its other connection with it, which may be the next one in the list. */
+void feed_each(void (*act)(struct feed *feed, void *ctx), void *ctx) {
+    for (struct feed *feed = feed_first, *next; feed; feed = next) {
+        const struct client *c = feed->client;
+        next = feed->next;
+        if (next && next == feed->other) next = next->next;
+        act(feed, ctx);
+        if (!(c->flags & CLIENT_CLOSE_NOW)) next = feed->next;
+    }
+}
+
 /* --- Names ----------------------------------------------------------------------------------- */
 
 /* The address in "127.0.0.1:6379" or "[::1]:6379". */

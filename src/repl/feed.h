@@ -72,6 +72,8 @@ struct feed {
 
 extern struct feed *feed_first; /* second connections too: skip FEED_IS_CHANNEL to list replicas */
 size_t feed_count(void);        /* replicas, without second connections. O(1) */
+/* Call `act` for each, second connections too. It may close the one that it is called for. */
+void feed_each(void (*act)(struct feed *feed, void *ctx), void *ctx);
 /* The replica whose announced or real address and port these are, or NULL. O(replicas). */
 struct feed *feed_for_address(struct slice host, int port);
 

@@ -106,25 +106,21 @@ static void send_some(struct feed *feed) {
         send_file(feed);
 }
 
-/* Returns the next feed to serve. Whatever happens to this one, its second connection at most ends with it. */
-static struct feed *serve(struct feed *feed) {
+static void serve(struct feed *feed, void *ctx) {
+    (void)ctx;
     struct client *c = feed->client;
-    struct feed *next = feed->next;
-    if (next && next == feed->other) next = next->next;
     if (!conn_is_busy(&c->conn)) send_some(feed);
-    if (c->flags & CLIENT_CLOSE_NOW) return next;
+    if (c->flags & CLIENT_CLOSE_NOW) return;
     if (c->conn.flags & CONN_BROKEN)
         client_close(c);
     else if (conn_is_busy(&c->conn))
         feed_drop_if_over_limit(feed);
-    return next;
 }
 
 void feed_send_all(void) {
     unsettled = false;
     if (feed_before_send) feed_before_send();
     if (acks_wanted) say_getack();
-    for (struct feed *feed = feed_first; feed;)
-        feed = serve(feed);
+    feed_each(serve, NULL);
     oplog_trim();
 }

@@ -103,7 +103,8 @@ static void drop_if_silent(struct feed *feed) {
     client_close(feed->client);
 }
 
-static void watch_feed(struct feed *feed) {
+static void watch_feed(struct feed *feed, void *ctx) {
+    (void)ctx;
     fit_place(feed);
     if (!feed_drop_if_over_limit(feed)) drop_if_silent(feed);
 }
@@ -129,11 +130,7 @@ static void watch_tick(void) {
     int64_t now_ms = clock_steady_ms();
     if (now_ms < watch.due_ms) return;
     watch.due_ms = now_ms + TICK_MS;
-    for (struct feed *feed = feed_first, *next; feed; feed = next) {
-        next = feed->next;
-        if (next && next == feed->other) next = next->next;
-        watch_feed(feed);
-    }
+    feed_each(watch_feed, NULL);
     sync_tick();
     ping_if_silent(now_ms);
     backlog_tick(feed_count(), link_status.state == LINK_OFF);

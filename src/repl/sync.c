@@ -116,13 +116,20 @@ static void refuse(struct feed *feed) {
     if (feed_write(feed, SLICE("-ERR BGSAVE failed, replication can't continue\r\n"))) feed_drop(feed);
 }
 
-/* Call `act` for each feed of the batch. It may close that one, and with it its other connection, which is in no batch. */
+struct batch_work {
+    const struct batch *batch;
+    void (*act)(struct feed *feed);
+};
+
+static void act_if_in(struct feed *feed, void *ctx) {
+    const struct batch_work *work = ctx;
+    if (is_in(work->batch, feed)) work->act(feed);
+}
+
+/* Call `act` for each feed of the batch. It may close that one. */
 static void each_in(const struct batch *batch, void (*act)(struct feed *feed)) {
-    for (struct feed *feed = feed_first, *next; feed; feed = next) {
-        next = feed->next;
-        if (next && next == feed->other) next = next->next;
-        if (is_in(batch, feed)) act(feed);
-    }
+    struct batch_work work = {batch, act};
+    feed_each(act_if_in, &work);
 }
 
 static void hold(struct feed *feed) {
@@ -183,7 +190,12 @@ static void finish_held(struct feed *feed) {
     feed_go_online(feed, FEED_WAITS_ACK);
 }
 
-static void drop_held(struct feed *feed) {
+static void end_held(struct feed *feed, void *ok) {
+    if (!waits_for_child(feed)) return;
+    if (ok) {
+        finish_held(feed);
+        return;
+    }
     let_go(feed);
     feed_drop(feed);
 }
@@ -194,15 +206,7 @@ static void transfer_ended(bool ok) {
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         count += waits_for_child(feed);
     if (ok) log_notice("Diskless rdb transfer, done reading from pipe, %d replicas still up.", count);
-    for (struct feed *feed = feed_first, *next; feed; feed = next) {
-        next = feed->next;
-        if (next && next == feed->other) next = next->next;
-        if (!waits_for_child(feed)) continue;
-        if (ok)
-            finish_held(feed);
-        else
-            drop_held(feed);
-    }
+    feed_each(end_held, ok ? &ok : NULL);
 }
 
 static void start_transfer(const struct batch *batch) {
@@ -232,20 +236,20 @@ static void send_file(struct feed *feed) {
     feed_drop(feed);
 }
 
+static void end_wait_for_file(struct feed *feed, void *ok) {
+    if (!waits_for_file(feed)) return;
+    if (ok)
+        send_file(feed);
+    else
+        feed_drop(feed);
+}
+
 static void save_ended(bool ok) {
     if (!saves) return;
     saves = false;
     file_of_saves = ok ? snapshot_metrics.saves : 0;
     if (!ok && any(waits_for_file)) log_warning("SYNC failed. BGSAVE child returned an error");
-    for (struct feed *feed = feed_first, *next; feed; feed = next) {
-        next = feed->next;
-        if (next && next == feed->other) next = next->next;
-        if (!waits_for_file(feed)) continue;
-        if (ok)
-            send_file(feed);
-        else
-            feed_drop(feed);
-    }
+    feed_each(end_wait_for_file, ok ? &ok : NULL);
 }
 
 static void start_save(const struct batch *batch) {
