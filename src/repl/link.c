@@ -80,7 +80,7 @@ static void close_fd(int *fd) {
 
 /* No connection is left, and nothing that would tell of one. */
 static void drop_connections(const char *why) {
-    dial_cancel(tie.dial);
+    if (tie.dial) dial_cancel(tie.dial);
     tie.dial = NULL;
     handshake_cancel();
     intake_cancel(why);
