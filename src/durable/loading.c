@@ -45,17 +45,6 @@ static struct {
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
-void (*loading_recalled)(const struct loading_place *place);
-bool loading_keeps_expired;
-
-/* What the files tell about the history. */
-static struct {
-    struct loading_place place;
-    bool known;         /* this is the place of all that has been applied so far */
-    bool lost;          /* no place is right */
-    struct buf expired; /* keys that were left out: database, length, name */
-} recalled;
-
 #define LOADING_ERROR "LOADING Redis is loading the dataset in memory"
 
 static const struct gate loading_gate = {.passes = CMD_LOADING, .error = LOADING_ERROR};
@@ -66,6 +55,17 @@ static bool disturbs(const struct request *r, unsigned flags) {
     return flags & CMD_NO_ASYNC_LOADING;
 }
 static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
+
+void (*loading_recalled)(const struct loading_place *place);
+bool loading_keeps_expired;
+
+/* What the files tell about the history. */
+static struct {
+    struct loading_place place;
+    bool known;         /* this is the place of all that has been applied so far */
+    bool lost;          /* no place is right */
+    struct buf expired; /* keys that were left out: database, length, name */
+} recalled;
 
 bool loading_is_active(void) {
     return loading.active && !loading.aside;

@@ -113,11 +113,11 @@ size_t repl_info_connections(void) {
 }
 
 struct repl_info_memory repl_info_memory(void) {
-    size_t log = backlog_is_kept() ? oplog_metrics().memory : 0;
-    size_t uncounted = backlog_uncounted();
-    size_t beyond = uncounted < log ? uncounted : log;
-    return (struct repl_info_memory){
-        .backlog = log - beyond, .buffers = log, .of_feeds = beyond + feed_memory() + backlog_memory()};
+    struct oplog_metrics log = {0};
+    if (backlog_is_kept()) log = oplog_metrics();
+    return (struct repl_info_memory){.backlog = log.memory - log.excess,
+                                     .buffers = log.memory,
+                                     .of_feeds = log.excess + feed_memory() + backlog_memory()};
 }
 
 void repl_info_reset_metrics(void) {

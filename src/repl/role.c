@@ -120,7 +120,7 @@ static void fit_role(void) {
     expire_hold(EXPIRE_REPLICA, role_replica);
     memory_ignore_limit(role_replica && role_options.ignores_maxmemory);
     propagate_local_only(role_replica);
-    loading_keep_expired = role_replica;
+    loading_keeps_expired = role_replica;
     fit_gates();
 }
 

@@ -9,7 +9,7 @@
 #   $c -rest                           everything until the server closes the connection
 #   $c -closed                         1 if the server has closed it (waits for up to the time-out)
 #   $c -tagged 1                       from now on replies come with their types
-#   $c -timeout ms    $c -channel    $c -close
+#   $c -timeout ms    $c -channel    $c -close    resp_has_ended $c
 #
 # Plain replies: strings and numbers are themselves, null is "(nil)", arrays, sets and maps are lists, and an error is
 # a Tcl error with the same text. Tagged ones are {type value}: {bulk v} {simple v} {int 1} {nil} {array {...}} {map
@@ -150,6 +150,14 @@ proc resp::closed {name} {
     variable state
     rest $name
     return $state($name.eof)
+}
+
+# Has the server closed the connection, as far as is known without waiting? What has come stays to be read.
+proc resp_has_ended {name} {
+    upvar ::resp::state state
+    if {[catch {read $state($name.channel)} bytes]} { return 1 }
+    append state($name.in) $bytes
+    return [eof $state($name.channel)]
 }
 
 # Closes the connection; further -close do nothing.

@@ -44,18 +44,18 @@ proc free_port {} {
 }
 
 # Starts a server and waits until it answers. Options: -folder PATH to start in, -file NAME of a configuration, -wait 0
-# to return at once. Returns a handle; the folder stays until server_forget.
+# to return at once, -binary PATH of another program. Returns a handle; the folder stays until server_forget.
 proc server_start {directives args} {
     variable server::count
     upvar ::server::data data
-    array set how {-folder "" -wait 1 -file ""}
+    array set how {-folder "" -wait 1 -file "" -binary ""}
     array set how $args
     set folder $how(-folder)
     if {$folder eq ""} { set folder [string trim [exec mktemp -d]] }
     set h server[incr server::count]
     for {set try 1} {1} {incr try} {
         set port [expr {[dict exists $directives port] ? [dict get $directives port] : [free_port]}]
-        server::launch $h $folder $port $directives $how(-file)
+        server::launch $h $folder $port $directives $how(-file) $how(-binary)
         if {!$how(-wait)} { return $h }
         if {[server::answers $h]} { return $h }
         set log [server_log $h]
@@ -67,7 +67,7 @@ proc server_start {directives args} {
 }
 
 # The pipe is the server's descriptor 3: it ends when the server is dead, and closing it yields the exit status.
-proc server::launch {h folder port directives file} {
+proc server::launch {h folder port directives file {binary ""}} {
     variable data
     set words {}
     dict for {name value} [dict merge {bind 127.0.0.1 save {} enable-debug-command yes} $directives] {
@@ -75,11 +75,13 @@ proc server::launch {h folder port directives file} {
     }
     lappend words --port $port
     set log [file join $folder log]
-    set run [list sh -c {cd "$1" && shift && exec "$@" 3>&1 >>log 2>&1 </dev/null} sh $folder [server_binary]]
+    set run [list sh -c {cd "$1" && shift && exec "$@" 3>&1 >>log 2>&1 </dev/null} sh $folder]
+    lappend run [expr {$binary eq "" ? [server_binary] : $binary}]
     if {$file ne ""} { lappend run $file }
     set pipe [open |[concat $run $words] r]
     fconfigure $pipe -blocking 0
-    array set data [list $h.pipe $pipe $h.pid [pid $pipe] $h.port $port $h.folder $folder $h.status "" $h.client ""]
+    array set data [list $h.pipe $pipe $h.pid [pid $pipe] $h.port $port $h.folder $folder $h.status "" $h.client "" \
+        $h.binary $binary]
 }
 
 proc server::answers {h} {
@@ -90,7 +92,7 @@ proc server::answers {h} {
             set answer [catch {$c PING} reply]
             catch {$c INFO server} info
             $c -close
-            set is_up [expr {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED|MISCONF)} $reply]}]
+            set is_up [expr {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED|MISCONF|MASTERDOWN)} $reply]}]
             if {$is_up} { return [server::is_ours $h $info] }
         }
         after 10
@@ -184,7 +186,8 @@ proc server_restart {directives {signal TERM} {h ""}} {
     upvar ::server::data data
     if {$data($h.client) ne ""} { catch {$data($h.client) -close}; set data($h.client) "" }
     server_kill $h $signal
-    server::launch $h $data($h.folder) [free_port] $directives ""
+    set port [expr {[dict exists $directives port] ? [dict get $directives port] : [free_port]}]
+    server::launch $h $data($h.folder) $port $directives "" $data($h.binary)
     if {![server::answers $h]} { error "the server did not start again: [server::tail [server_log $h]]" }
 }
 
