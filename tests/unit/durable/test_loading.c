@@ -11,6 +11,7 @@
 #include "durable/snapshot.h"
 #include "exec/wave.h"
 #include "net/loop.h"
+#include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
@@ -42,6 +43,10 @@ void wave_run(void) {
     turns++;
     during.len = 0;
     loading_describe(&during);
+}
+int cron_turn(void) {
+    wave_run();
+    return 0;
 }
 void shutdown_turn(void) {
     shutdowns++;
