@@ -58,7 +58,7 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
-void expire_hold(enum expire_reason reason, bool on) {
+void expire_hold(unsigned reason, bool on) {
     expire_holds = on ? expire_holds | reason : expire_holds & ~(unsigned)reason;
 }
 

@@ -47,12 +47,14 @@ enum expire_reason {
     EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
     EXPIRE_LOADING = 1 << 1, /* a log is replayed: what was removed then is removed by its commands */
 };
-void expire_hold(enum expire_reason reason, bool on);
+enum { EXPIRE_REPLICA = 4, EXPIRE_STREAM = 8 };
+static inline size_t expire_tracked_keys(void) { return 0; }
+void expire_hold(unsigned reason, bool on);
 extern unsigned expire_holds; /* the reasons there are, enum expire_reason */
 
 /* Deadlines are not looked at. */
 static inline bool expire_is_ignored(void) {
-    return expire_holds & EXPIRE_LOADING;
+    return expire_holds & (EXPIRE_LOADING | EXPIRE_STREAM);
 }
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
