@@ -39,7 +39,8 @@ int64_t expire_run(int64_t now_ms);
 
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups remove keys */
 
-/* Why keys are not removed at their deadlines, for now. Those that come due meanwhile go when the last reason has ended.
+/* Why keys are not removed at their deadlines, for now. Those that come due meanwhile go when the last reason has
+ * ended.
  *
  *                       a key past its deadline   and is removed
  *     EXPIRE_PAUSED     is absent                 by look-ups for writing, which need its place
