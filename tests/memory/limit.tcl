@@ -279,8 +279,6 @@ with_server {} {
         foreach {name value error} {
             maxmemory -1 "argument must be a memory value"
             maxmemory 10% "argument must be a memory value"
-            maxmemory 99999999999999999999 "argument must be a memory value"
-            maxmemory 99999999999gb "argument must be a memory value"
             maxmemory x "argument must be a memory value"
             maxmemory-policy lru "argument(s) must be one of the following: *"
             maxmemory-samples 0 "argument must be between 1 and 2147483647 inclusive"
@@ -288,6 +286,7 @@ with_server {} {
             maxmemory-eviction-tenacity 101 "argument must be between 0 and 100 inclusive"
             maxmemory-eviction-tenacity -1 "argument must be between 0 and 100 inclusive"
             maxmemory-clients 101% "percentage argument must be less or equal to 100"
+            maxmemory-clients 99999999999gb "percentage argument must be less or equal to 100"
             maxmemory-clients -1 "argument must be a memory or percent value"
             lazyfree-lazy-eviction maybe "argument must be 'yes' or 'no'"
         } {
@@ -296,6 +295,22 @@ with_server {} {
             assert_error "$failed - $error" {r CONFIG SET $name $value}
             assert_equal $before [r CONFIG GET $name]
         }
+    }
+
+    test "A limit beyond all memory is taken, by CONFIG SET and at the start, and never becomes a smaller one" {
+        start_over allkeys-random
+        set most 18446744073709551615
+        # In Redis the last one is 1gb.
+        foreach {value kept} [list 9223372036854775808 9223372036854775808 $most $most 99999999999999999999 $most \
+                17179869185gb $most] {
+            r CONFIG SET maxmemory $value maxmemory-clients 100%
+            assert_equal "maxmemory $kept" [r CONFIG GET maxmemory]
+            assert_equal {OK 0} [list [r SET k v] [r STRLEN nothing]]
+            server_restart [list maxmemory $value maxmemory-policy allkeys-random]
+            assert_equal "maxmemory $kept" [r CONFIG GET maxmemory]
+            assert_equal {OK 0} [list [r SET k v] [evicted]]
+        }
+        server_restart {}
     }
 
     test "The largest number of samples costs no more than it should" {
