@@ -618,3 +618,23 @@ with_server {} {
         }
     }
 }
+
+# --- redis-cli's test -----------------------------------------------------------------------------
+
+with_server {} {
+    test "redis-cli --lru-test finds what it asks for most of the time, while keys are evicted" {
+        start_over allkeys-lru
+        set limit [set_limit 200000]
+        set cli [open |[list stdbuf -oL [file join $::root build oracle redis-cli] -p [server_port] --lru-test 10000 2>@1]]
+        for {set second 0} {$second < 2} {incr second} {
+            while {![regexp {Gets/sec \| Hits: \d+ \((.*)%\) \| Misses: \d+ \(.*%\)} [gets $cli] -> hits]} {
+                if {[eof $cli]} { error "redis-cli ended" }
+            }
+        }
+        r CLIENT KILL TYPE normal
+        catch {close $cli}
+        assert {$hits > 50}
+        assert {[evicted] > 0 && [info_field used_memory] <= $limit + 4096}
+        assert {[info_field keyspace_hits] > [info_field keyspace_misses]}
+    }
+}
