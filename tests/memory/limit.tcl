@@ -333,6 +333,18 @@ with_server {} {
         assert_equal OK [r SET n 1]
     }
 
+    test "A new key counts as used now under LRU, and has a counter of 5 under LFU" {
+        foreach {policy subcommand value} {allkeys-lru IDLETIME 0 allkeys-lfu FREQ 5 volatile-lru IDLETIME 0
+                                           volatile-lfu FREQ 5} {
+            start_over $policy
+            foreach write {{SET k text} {SET k 1} {RPUSH k a} {HSET k f v} {ZADD k 1 m} {SADD k m}} {
+                r {*}$write
+                assert_equal $value [r OBJECT $subcommand k]
+                r DEL k
+            }
+        }
+    }
+
     test "Switching policies at the limit is harmless" {
         start_over
         set limit [set_limit 300000]
@@ -377,6 +389,52 @@ with_server {} {
             assert_equal {200 PONG} [list [llength [r -read]] [r -read]]
         }
         assert_equal 0 [evicted]
+    }
+
+    test "A value nearly as large as what is free is stored, whether it comes by SET or by RESTORE" {
+        foreach policy {noeviction allkeys-lru volatile-lru} {
+            start_over $policy
+            r SET k v
+            set_limit 10000000
+            set value [string repeat x 8000000]
+            for {set i 0} {$i < 3} {incr i} {
+                assert_equal OK [r SET big $value]
+                assert_equal 8000000 [r STRLEN big]
+                set dump [r DUMP big]
+                r DEL big
+                assert_equal OK [r RESTORE big 0 $dump]
+                assert_equal {8000000 v 0} [list [r STRLEN big] [r GET k] [evicted]]
+                r DEL big
+            }
+        }
+    }
+
+    test "Input of requests that do not come to their end costs keys" {
+        start_over allkeys-random
+        fill k 2000 1000
+        set_limit 200000
+        for {set i 0} {$i < 10} {incr i} {
+            set rude($i) [client]
+            $rude($i) -raw "*3\r\n\$3\r\nSET\r\n\$1\r\nn\r\n\$1000000\r\n[string repeat x 100000]"
+        }
+        wait_for {[evicted] > 700}
+        foreach i [array names rude] { $rude($i) -close }
+        wait_for {[info_field connected_clients] == 1}
+        set gone [evicted]
+        fill n 200 1000
+        assert_equal $gone [evicted]
+    }
+
+    test "Messages that no subscriber reads cost keys" {
+        start_over allkeys-random
+        r CONFIG SET client-output-buffer-limit "pubsub 0 0 0"
+        fill k 2000 1000
+        set_limit 200000
+        set deaf [client]
+        $deaf SUBSCRIBE news
+        for {set i 0} {$i < 3000 && [evicted] < 700} {incr i} { r PUBLISH news [string repeat m 10000] }
+        assert {[evicted] >= 700}
+        $deaf -close
     }
 
     # While the worker is at it, a second value would be one too many if the first were still counted.
@@ -615,6 +673,35 @@ with_server {} {
                 assert_equal OK [r SET n 1]
                 r CONFIG SET save "" ;# the snapshot stays as it is
             }
+        }
+    }
+}
+
+# --- a child ------------------------------------------------------------------------------------
+
+with_server {} {
+    foreach policy {allkeys-lru allkeys-lfu allkeys-random volatile-ttl} {
+        test "The limit is kept under $policy while a child saves, which saves what there was" {
+            start_over $policy
+            fill k 3000 100 EX 100000
+            set limit [set_limit 20000]
+            set before [evicted]
+            set keys [r DBSIZE]
+            r CONFIG SET rdb-key-save-delay 300
+            r BGSAVE
+            set saving 0
+            for {set i 0} {$i < 10} {incr i} {
+                fill n:$i 300 100 EX 100000
+                assert {[info_field used_memory] <= $limit + 4096}
+                incr saving [info_field rdb_bgsave_in_progress]
+            }
+            assert {[evicted] > $before + 1000 && $saving > 0}
+            r CONFIG SET rdb-key-save-delay 0
+            wait_for {[info_field rdb_bgsave_in_progress] == 0}
+            assert_equal ok [info_field rdb_last_bgsave_status]
+            r CONFIG SET maxmemory 0 save ""
+            server_restart {maxmemory-policy noeviction} KILL
+            assert_equal $keys [r DBSIZE]
         }
     }
 }
