@@ -183,17 +183,18 @@ static int64_t own_bytes(const struct request *r) {
     return may_go ? (int64_t)conn_input_memory(&r->client->conn) : 0;
 }
 
-/* There is an excess. What has grown since the last check is paid for twice. */
+/* There is an excess. What has grown since the last check is paid for twice. If no key could go then, a request that
+ * needs memory looks again: EXPIRE may have made one a victim. */
 static __attribute__((noinline)) bool must_refuse(const struct request *r, unsigned flags) {
     int64_t over = bytes_over(), grown = over - excess.bytes;
-    bool evicts = over > 0 && may_evict();
+    bool evicts = over > 0 && may_evict(), needs_memory = flags & CMD_DENYOOM;
     if (evicts && !pressure.on) tell_pressure(true);
-    if (evicts && (grown > 0 || excess.stuck)) {
+    if (evicts && (grown > 0 || (excess.stuck && needs_memory))) {
         excess.stuck = !evict_bytes(grown > over / 2 ? over : 2 * grown, check_ticks);
         over = bytes_over();
     }
     note_excess(over);
-    return evicts && excess.stuck && (flags & CMD_DENYOOM) && over > own_bytes(r);
+    return evicts && excess.stuck && needs_memory && over > own_bytes(r);
 }
 
 static bool memory_stops(const struct request *r, unsigned flags) {

@@ -143,6 +143,41 @@ static void turns_evict_in_slices(void **state) {
     assert_true(excess() <= 0);
 }
 
+/* A turn takes its slice while there is an excess, and hardly more. */
+static void tenacity_makes_slices_longer(void **state) {
+    (void)state;
+    static const struct {
+        const char *tenacity;
+        int64_t slice_us;
+    } steps[] = {{"1", 50}, {"10", 500}, {"11", 575}, {"25", 4068}};
+    add_keys(100000);
+    set_limit(-25000000);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        set("maxmemory-eviction-tenacity", steps[i].tenacity);
+        int64_t began_us = clock_mono_us();
+        assert_true(memory_turn());
+        assert_true(clock_mono_us() - began_us >= steps[i].slice_us - 10);
+    }
+}
+
+/* A request that needs no memory does not search where nothing was found, unless memory has grown. */
+static void only_what_needs_memory_looks_again_for_victims(void **state) {
+    (void)state;
+    add_keys(100);
+    set("maxmemory-policy", "noeviction");
+    set_limit(-10000);
+    assert_true(refused(CMD_DENYOOM));
+    set("maxmemory-policy", "allkeys-random"); /* as if a key had become a victim */
+    assert_false(refused(CMD_READONLY));
+    assert_int_equal(db_metrics.evicted, 0);
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(db_metrics.evicted > 0);
+    size_t evicted = db_metrics.evicted;
+    add_keys(10);
+    assert_false(refused(CMD_READONLY));
+    assert_true(db_metrics.evicted > evicted);
+}
+
 static void without_victims_what_needs_memory_is_refused(void **state) {
     (void)state;
     add_keys(100);
@@ -239,6 +274,8 @@ int main(void) {
         cmocka_unit_test_setup(a_request_brings_memory_below_the_limit, setup),
         cmocka_unit_test_setup(a_request_pays_twice_what_was_allocated, setup),
         cmocka_unit_test_setup(turns_evict_in_slices, setup),
+        cmocka_unit_test_setup(tenacity_makes_slices_longer, setup),
+        cmocka_unit_test_setup(only_what_needs_memory_looks_again_for_victims, setup),
         cmocka_unit_test_setup(without_victims_what_needs_memory_is_refused, setup),
         cmocka_unit_test_setup(while_data_stand_still_nothing_goes, setup),
         cmocka_unit_test_setup(arenas_evict_nothing, setup),
