@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/module.h"
 #include "base/rand.h"
+#include "base/worker.h"
 #include "conf/config.h"
 #include "exec/memory.h"
 #include "net/conn.h"
@@ -86,6 +87,30 @@ static void without_a_limit_nothing_is_asked(void **state) {
     set("maxmemory", "0");
     assert_false(gates_may_stop());
     assert_int_equal(keys(), 100);
+}
+
+static void free_block(void *block) {
+    alloc_put(block, 10000000);
+}
+
+/* The main thread's balance is far above the limit then. */
+static void what_the_worker_has_freed_does_not_close_the_gate(void **state) {
+    (void)state;
+    worker_start();
+    worker_submit_free(free_block, alloc_get(10000000), 10000000);
+    worker_drain();
+    set_limit(100000);
+    assert_false(gates_may_stop());
+    add_keys(1000);
+    assert_true(gates_may_stop());
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(keys() < 1000 && !gates_may_stop());
+    worker_submit_free(free_block, alloc_get(10000000), 10000000);
+    worker_drain();
+    assert_true(gates_may_stop()); /* until the figure is asked for */
+    assert_false(refused(CMD_DENYOOM));
+    assert_false(gates_may_stop());
+    worker_stop();
 }
 
 static void a_request_brings_memory_below_the_limit(void **state) {
@@ -239,6 +264,22 @@ static void arenas_evict_nothing(void **state) {
     assert_int_equal(keys(), 1000);
 }
 
+/* Not the next turn: what frees memory and INFO may come at once. */
+static void the_next_request_sees_the_end_of_an_excess(void **state) {
+    (void)state;
+    add_keys(100);
+    set("maxmemory-policy", "noeviction");
+    set_limit(-1000);
+    assert_true(refused(CMD_DENYOOM));
+    while (memory_status().exceeded_us == 0) {
+    }
+    db_empty(db_at(0), false);
+    assert_true(gates_may_stop());
+    assert_false(refused(CMD_DENYOOM));
+    assert_int_equal(memory_status().exceeded_us, 0);
+    assert_false(gates_may_stop());
+}
+
 static void time_above_the_limit_is_counted(void **state) {
     (void)state;
     add_keys(10);
@@ -271,6 +312,7 @@ int main(void) {
     memory_module.start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(without_a_limit_nothing_is_asked, setup),
+        cmocka_unit_test_setup(what_the_worker_has_freed_does_not_close_the_gate, setup),
         cmocka_unit_test_setup(a_request_brings_memory_below_the_limit, setup),
         cmocka_unit_test_setup(a_request_pays_twice_what_was_allocated, setup),
         cmocka_unit_test_setup(turns_evict_in_slices, setup),
@@ -279,6 +321,7 @@ int main(void) {
         cmocka_unit_test_setup(without_victims_what_needs_memory_is_refused, setup),
         cmocka_unit_test_setup(while_data_stand_still_nothing_goes, setup),
         cmocka_unit_test_setup(arenas_evict_nothing, setup),
+        cmocka_unit_test_setup(the_next_request_sees_the_end_of_an_excess, setup),
         cmocka_unit_test_setup(time_above_the_limit_is_counted, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
