@@ -5,8 +5,8 @@
  *   - what grows by evicting: the buffer of the append-only file, and messages to clients about the victims of this
  *     turn. Messages that are still unsent in the next turn count, as all unsent output does;
  *   - what the arenas of this turn have grown: a reply must not evict keys while it is on its way.
- * Everything but the worker's share is known to the main thread, and so is that (base/worker.h). So the figure is exact,
- * and below the limit a check is one comparison: of the main thread's balance with what it may reach.
+ * Everything but the worker's share is known to the main thread, and so is that (base/worker.h). The figure is exact;
+ * and below the limit a check is one comparison, of the main thread's balance with what it may reach.
  *
  * Invariants: the gate is closed exactly while there is a limit. It asks from the limit on, or always if there is an
  * excess, so that its end is seen. `excess` tells what the last check has left. */

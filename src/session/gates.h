@@ -1,9 +1,9 @@
 /* Gates: conditions under which requests are refused or postponed, whatever their command does.
  *
  * A module closes its gate by setting a row, and opens it with NULL. While all gates are open, a request pays one
- * branch; and so it does while the only closed gate is that of the memory limit and memory is below the limit. A closed gate still lets two kinds of requests pass: those whose command has one of the flags in `passes`,
- * and those for which `holds` is false. The enum is the order in which gates are asked: the first that stops a request
- * gives the error. */
+ * branch; the same is true while only the memory limit's gate is closed, and memory is below the limit. A closed gate
+ * still lets two kinds of requests pass: those whose command has one of the flags in `passes`, and those for which
+ * `holds` is false. The enum is the order in which gates are asked: the first that stops a request gives the error. */
 #pragma once
 #include "base/alloc.h"
 #include <stdbool.h>

@@ -712,7 +712,8 @@ with_server {} {
     test "redis-cli --lru-test finds what it asks for most of the time, while keys are evicted" {
         start_over allkeys-lru
         set limit [set_limit 200000]
-        set cli [open |[list stdbuf -oL [file join $::root build oracle redis-cli] -p [server_port] --lru-test 10000 2>@1]]
+        set program [file join $::root build oracle redis-cli]
+        set cli [open |[list stdbuf -oL $program -p [server_port] --lru-test 10000 2>@1]]
         for {set second 0} {$second < 2} {incr second} {
             while {![regexp {Gets/sec \| Hits: \d+ \((.*)%\) \| Misses: \d+ \(.*%\)} [gets $cli] -> hits]} {
                 if {[eof $cli]} { error "redis-cli ended" }

@@ -294,7 +294,7 @@ static void memory_sizes(void **state) {
         {"17179869184gb", UINT64_MAX},
         {"17179869185gb", UINT64_MAX},
     };
-    static const char *const bad[] = {"-1",   "1tb", "1 kb", "1.5mb", "18446744073709551616x", "1kbb", "+1"};
+    static const char *const bad[] = {"-1", "1tb", "1 kb", "1.5mb", "18446744073709551616x", "1kbb", "+1"};
     uint64_t bytes;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(num_parse_memory(slice_cstr(good[i].text), &bytes));
