@@ -144,6 +144,18 @@ static void a_request_pays_twice_what_was_allocated(void **state) {
     }
 }
 
+/* What one request has brought may take longer to free: the next ones and the turns go on. */
+static void a_request_pays_for_a_millisecond_at_most(void **state) {
+    (void)state;
+    set_limit(10000);
+    add_keys(100000);
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(excess() > 0 && keys() < 100000);
+    while (memory_turn()) {
+    }
+    assert_true(excess() <= 0);
+}
+
 static void turns_evict_in_slices(void **state) {
     (void)state;
     add_keys(100000);
@@ -315,6 +327,7 @@ int main(void) {
         cmocka_unit_test_setup(what_the_worker_has_freed_does_not_close_the_gate, setup),
         cmocka_unit_test_setup(a_request_brings_memory_below_the_limit, setup),
         cmocka_unit_test_setup(a_request_pays_twice_what_was_allocated, setup),
+        cmocka_unit_test_setup(a_request_pays_for_a_millisecond_at_most, setup),
         cmocka_unit_test_setup(turns_evict_in_slices, setup),
         cmocka_unit_test_setup(tenacity_makes_slices_longer, setup),
         cmocka_unit_test_setup(only_what_needs_memory_looks_again_for_victims, setup),
