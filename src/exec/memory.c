@@ -242,9 +242,14 @@ static bool apply_tenacity(const char **error) {
     return true;
 }
 
+/* The option has 64 bits: more than any memory is as good as the most that can be counted. */
+static int64_t known_limit(void) {
+    return memory_options.limit < INT64_MAX ? (int64_t)memory_options.limit : INT64_MAX;
+}
+
 static size_t clients_limit(void) {
     int64_t bytes = memory_options.clients;
-    if (bytes < 0) bytes = limit_bytes / 100 * -bytes;
+    if (bytes < 0) bytes = known_limit() / 100 * -bytes;
     if (bytes == 0) return 0;
     return bytes < CLIENTS_MIN ? CLIENTS_MIN : (size_t)bytes;
 }
@@ -264,9 +269,8 @@ static void warn_of_excess(void) {
 
 /* An excess that comes from a lower limit is for the turns of the loop. */
 static bool apply_limit(const char **error) {
-    bool is_on = memory_options.limit > 0 && !ignored;
-    limit_bytes = memory_options.limit < INT64_MAX ? (int64_t)memory_options.limit : INT64_MAX;
-    if (ignored) limit_bytes = 0;
+    limit_bytes = ignored ? 0 : known_limit();
+    bool is_on = limit_bytes > 0;
     turn.arena_bytes = conn_arena_bytes();
     int64_t over = is_on ? bytes_over() : 0;
     note_excess(over);
