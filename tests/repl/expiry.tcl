@@ -164,7 +164,7 @@ test "a deadline that the primary sets is its own" {
 
 # --- Clocks that differ --------------------------------------------------------------------------
 
-# A node whose wall clock is as many seconds back as the file says, while that is there: tests/tools/preload/clock_back.c.
+# A node whose wall clock is as many seconds back as the file says, while that is there: tools/preload/clock_back.c.
 proc clock_node {file directives} {
     set wrapper $file.sh
     set out [open $wrapper w]
