@@ -183,7 +183,8 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc) {
         emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
 }
 
-void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+static __attribute__((noinline)) void settle_kept(struct db *db, const struct slice *argv, int argc, struct slice raw,
+                                                  bool changed) {
     if (propagate_wanted || replacements.count) {
         bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
         enum propagate_target target = propagate_call.message ? PROPAGATE_STREAM : PROPAGATE_BOTH;
@@ -197,6 +198,24 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
         replacements.count = 0;
     }
     leave_call();
+}
+
+/* A request by itself, and nothing that was kept or has been sent before. */
+static inline bool is_usual(void) {
+    const struct propagate_call *call = &propagate_call;
+    return call->depth == 1 && !(call->pending | call->replaced | call->message | call->always);
+}
+
+void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+    if (likely(is_usual())) { /* and somebody wants it */
+        propagate_call.depth = 0;
+        propagate_call.apart = false;
+        if (!changed) return;
+        send_command(PROPAGATE_BOTH, db->id, argv, argc, raw);
+        end_unit();
+        return;
+    }
+    settle_kept(db, argv, argc, raw, changed);
 }
 
 /* --- Keys that no command removed ------------------------------------------------------------ */
