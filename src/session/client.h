@@ -102,6 +102,7 @@ struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
 struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events));
+#define client_new_outgoing client_new
 /* Close it, from whatever state, and let every part forget it. The struct stays until client_reap(), so that holders of
  * the pointer can test CLIENT_CLOSE_NOW. Idempotent. */
 void client_close(struct client *c);
