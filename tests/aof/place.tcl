@@ -1,5 +1,5 @@
-# "#R:<id> <offset> <database>": the place in the history of the data up to which the log goes. It is told where a replica
-# knows of the history, and it is right whatever is in the stream and not in the file, or the other way round.
+# "#R:<id> <offset> <database>": the place in the history of the data up to which the log goes. It is told where a
+# replica knows of the history, and it is right whatever is in the stream and not in the file, or the other way round.
 
 proc log_bytes {h {pattern *.incr.aof}} {
     set bytes ""
