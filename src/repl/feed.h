@@ -106,8 +106,8 @@ extern void (*feed_acked)(void);
 
 /* --- The stream ------------------------------------------------------------------------------ */
 
-/* Give each replica what the log has for it. Wave listener WAVE_REPLICAS; not called without replicas. Closes clients
- * whose sockets break. */
+/* Give each replica what the log has for it. Wave listener WAVE_REPLICAS. Without replicas it trims the backlog, and
+ * without that it is one branch. Closes clients whose sockets break. */
 void feed_send_all(void);
 bool feed_is_unsettled(void); /* some replica could have been sent more */
 extern bool feed_is_quiet;    /* set while a failover or a shutdown waits for replicas: no PING goes to them */
