@@ -82,7 +82,7 @@ bool expire_note_local(struct db *db, struct entry *e) {
     return local;
 }
 
-size_t expire_local_keys(void) {
+size_t expire_tracked_keys(void) {
     size_t keys = 0;
     for (size_t i = 0; i < n_waiting; i++)
         keys += waiting[i]->local;

@@ -81,7 +81,7 @@ static inline void expire_forget_deadline(struct db *db, struct entry *e) {
     e->flags &= (uint8_t)~ENTRY_LOCAL;
     db->local--;
 }
-size_t expire_local_keys(void); /* those that a replica removes itself. O(databases with deadlines) */
+size_t expire_tracked_keys(void); /* those that a replica removes itself. O(databases with deadlines) */
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */

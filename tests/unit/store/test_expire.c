@@ -351,7 +351,7 @@ static void only_the_primary_removes_its_keys(void **state) {
         run(START_MS + ms);
     assert_int_equal(db_size(db), 1000);
     assert_int_equal(db_metrics.expired + events, 0);
-    assert_int_equal(expire_local_keys(), 0);
+    assert_int_equal(expire_tracked_keys(), 0);
     assert_seen(0, 1, false);
     expire_hold(EXPIRE_STREAM, true);
     struct key key = key_n(1);
@@ -400,21 +400,21 @@ static void a_replica_removes_what_its_clients_wrote(void **state) {
     char name[] = "new name";
     struct key new_name = key_of(slice_cstr(name));
     db_attach(db, &new_name, db_detach(db, &six, db_write(db, &six)));
-    assert_int_equal(expire_local_keys(), 3); /* 2, 3 and the new name */
+    assert_int_equal(expire_tracked_keys(), 3); /* 2, 3 and the new name */
     run(START_MS + 11);
     assert_false(exists(0, 2));
     assert_true(exists(0, 1) && exists(0, 3) && exists(0, 4) && exists(0, 5));
-    assert_int_equal(expire_local_keys(), 1);
+    assert_int_equal(expire_tracked_keys(), 1);
     run(START_MS + 100);
     assert_false(exists(0, 3));
     assert_true(exists(0, 1) && exists(0, 4));
     assert_int_equal(events, 3);
-    assert_int_equal(expire_local_keys(), 0);
+    assert_int_equal(expire_tracked_keys(), 0);
     set(1, 1, START_MS + 1000);
     db_swap(1, 2);
-    assert_int_equal(expire_local_keys(), 1);
+    assert_int_equal(expire_tracked_keys(), 1);
     db_empty(db_at(2), false);
-    assert_int_equal(expire_local_keys(), 0);
+    assert_int_equal(expire_tracked_keys(), 0);
     expire_hold(EXPIRE_REPLICA, false);
 }
 
@@ -426,10 +426,10 @@ static void after_a_promotion_nothing_is_local(void **state) {
         set(0, i, FAR_MS);
     set(0, 100, START_MS + 10);
     set_by_stream(0, 101, START_MS + 10);
-    assert_int_equal(expire_local_keys(), 101);
+    assert_int_equal(expire_tracked_keys(), 101);
     expire_hold(EXPIRE_REPLICA, false);
     run(START_MS + 1);
-    assert_int_equal(expire_local_keys(), 0);
+    assert_int_equal(expire_tracked_keys(), 0);
     run(START_MS + 11);
     assert_false(exists(0, 100) || exists(0, 101));
     expire_hold(EXPIRE_REPLICA, true);
@@ -474,7 +474,7 @@ static void only_the_first_databases_are_looked_after(void **state) {
     expire_hold(EXPIRE_REPLICA, true);
     set(EXPIRE_LOCAL_DBS - 1, 1, START_MS);
     set(EXPIRE_LOCAL_DBS, 1, START_MS);
-    assert_int_equal(expire_local_keys(), 1);
+    assert_int_equal(expire_tracked_keys(), 1);
     run(START_MS + 1);
     assert_false(exists(EXPIRE_LOCAL_DBS - 1, 1));
     assert_true(exists(EXPIRE_LOCAL_DBS, 1));
@@ -500,7 +500,7 @@ static void random_writes_on_a_replica(void **state) {
             assert_int_equal(exists(0, i), model[i].exists);
             local += model[i].local;
         }
-        assert_int_equal(expire_local_keys(), local);
+        assert_int_equal(expire_tracked_keys(), local);
         for (int writes = 0; writes < 3; writes++) {
             int i = (int)rand_below(n);
             bool stream = rand_below(2);
