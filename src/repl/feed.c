@@ -301,8 +301,8 @@ static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) 
 void feed_take_ack(struct feed *feed, int64_t offset, int64_t aof_offset) {
     feed->acked_ms = clock_steady_ms();
     if (feed->state == FEED_WAITS_ACK) feed->state = FEED_ONLINE;
-    if (feed->flags & FEED_HOLDS) feed->flags |= FEED_ACKED;
     if (feed->state == FEED_STREAMS && feed->other == NULL) feed_go_online(feed, FEED_ONLINE);
+    if ((feed->flags & FEED_HOLDS) || feed->other) feed->flags |= FEED_ACKED;
     if (feed->cursor.block) take_offsets(feed, offset, aof_offset);
     if ((feed->flags & FEED_FRESH) && feed->state == FEED_ONLINE) note_level(feed);
     if (feed_acked) feed_acked();

@@ -172,8 +172,8 @@ static void end_channel(struct feed *feed) {
     struct feed *main = feed->other;
     feed->other = main->other = NULL;
     main->acked_ms = clock_steady_ms();
-    feed_metrics.last_full_ms = clock_steady_ms() - main->asked_ms;
     client_close(feed->client);
+    if (main->flags & FEED_ACKED) feed_go_online(main, FEED_ONLINE);
 }
 
 static void finish_held(struct feed *feed) {

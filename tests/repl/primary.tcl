@@ -349,7 +349,7 @@ with_server {repl-diskless-sync-delay 0} {
     }
 
     test "Setting repl-backlog-size leaves the decision to that size" {
-        r CONFIG SET repl-backlog-size 1mb
+        r CONFIG SET repl-backlog-size 1100kb
         set c [replica capa eof capa psync2 listening-port 7001]
         lassign [online $c] id offset
         cut $c
