@@ -51,11 +51,12 @@ static struct {
     struct dial *dial;
     int fd;                       /* the first connection; -1: none, or streaming owns it */
     int second_fd;                /* the second one; -1: none */
+    struct loop_source served;    /* the second one, when it has served; -1: none */
     struct handshake_answer sync; /* what the snapshot is of */
     int64_t sync_began_ms, up_since_ms;
     int64_t broken_at; /* the offset at which the stream was broken last; -1: it was not */
     struct loop_timer retry, tick;
-} tie = {.fd = -1, .second_fd = -1, .broken_at = -1};
+} tie = {.fd = -1, .served.fd = -1, .second_fd = -1, .broken_at = -1};
 
 static const char *const state_names[] = {"", "connect", "connecting", "handshake", "sync", "connected"};
 
@@ -78,13 +79,39 @@ static void close_fd(int *fd) {
     *fd = -1;
 }
 
+/* The primary hangs up when it knows that all has arrived; before, it would take a hang-up for a failure. */
+static void served_ready(struct loop_source *source, uint32_t events) {
+    char unused[256];
+    (void)events;
+    ssize_t n = recv(source->fd, unused, sizeof unused, 0);
+    if (n > 0 || (n < 0 && errno == EAGAIN)) return;
+    loop_remove(source);
+    close_fd(&source->fd);
+}
+
+static void drop_served(void) {
+    if (tie.served.fd < 0) return;
+    loop_remove(&tie.served);
+    close_fd(&tie.served.fd);
+}
+
+/* The snapshot has arrived. */
+static void keep_served(void) {
+    drop_served();
+    if (tie.second_fd < 0) return;
+    tie.served = (struct loop_source){.fd = tie.second_fd, .ready = served_ready};
+    tie.second_fd = -1;
+    if (!loop_add(&tie.served, LOOP_READ)) close_fd(&tie.served.fd);
+}
+
 /* No connection is left, and nothing that would tell of one. */
 static void drop_connections(const char *why) {
-    dial_cancel(tie.dial);
+    if (tie.dial) dial_cancel(tie.dial);
     tie.dial = NULL;
     handshake_cancel();
     intake_cancel(why);
     streaming_stop();
+    drop_served();
     close_fd(&tie.second_fd);
     close_fd(&tie.fd);
 }
@@ -163,13 +190,13 @@ static void settle_history(bool ok) {
 }
 
 static void intake_ended(const struct intake_end *end) {
-    close_fd(&tie.second_fd);
     if (end->ok || end->gave_up_data) settle_history(end->ok);
     if (link_status.state != LINK_SYNCS) return; /* link_end() came meanwhile */
     if (!end->ok) {
         give_up(end->why);
         return;
     }
+    keep_served();
     tie.broken_at = -1;
     link_metrics.last_sync_ms = clock_steady_ms() - tie.sync_began_ms;
     log_notice("MASTER <-> REPLICA sync: Finished with success");

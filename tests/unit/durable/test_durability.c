@@ -187,6 +187,9 @@ void loading_start_up(bool from_aof) {
     assert_true(shutdown_before_end(SHUTDOWN_SAVE)); /* half a dataset is not saved */
     aof_changed();                                   /* nor is anything else done about it */
 }
+bool loading_is_active(void) {
+    return false;
+}
 bool loading_again(void) {
     wanted_while_loading = propagate_wanted;
     tick(); /* does nothing meanwhile */

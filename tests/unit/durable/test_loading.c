@@ -13,6 +13,7 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "oplog/oplog.h"
+#include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
@@ -44,6 +45,10 @@ void wave_run(void) {
     turns++;
     during.len = 0;
     loading_describe(&during);
+}
+int cron_turn(void) {
+    wave_run();
+    return 0;
 }
 void shutdown_turn(void) {
     shutdowns++;
