@@ -24,7 +24,7 @@ struct place {
 static struct {
     int64_t size; /* repl-backlog-size */
     int64_t ttl_s;
-    bool is_fixed;         /* the size was set, so it alone decides */
+    bool is_fixed;          /* the size was set, so it alone decides */
     int64_t alone_since_ms; /* clock_steady_ms() since when there is no replica; 0: there is one */
     struct place *places;
     size_t count, memory;

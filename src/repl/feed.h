@@ -138,8 +138,8 @@ void feed_begin(struct feed *feed, enum feed_state state);
 void feed_place(struct feed *feed);
 /* Let it go on behind this offset. False: the log has that no more. */
 bool feed_continue(struct feed *feed, int64_t offset);
-/* It has its snapshot: the stream begins now (FEED_ONLINE), or with its first ACK (FEED_WAITS_ACK). A replica that wants
- * nothing else is closed. */
+/* It has its snapshot: the stream begins now (FEED_ONLINE), or with its first ACK (FEED_WAITS_ACK). A replica that
+ * wants nothing else is closed. */
 void feed_go_online(struct feed *feed, enum feed_state state);
 /* It gets this file, which the feed owns, then the stream. */
 void feed_send_file(struct feed *feed, int file, int64_t bytes);

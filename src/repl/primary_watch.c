@@ -16,7 +16,7 @@
 static int ping_period_s; /* repl-ping-replica-period */
 
 static struct {
-    int64_t due_ms; /* clock_steady_ms() at which the next look is due */
+    int64_t due_ms;  /* clock_steady_ms() at which the next look is due */
     int64_t ping_ms; /* clock_steady_ms() since when the log has not grown */
     int64_t log_end; /* its end then */
 } watch;

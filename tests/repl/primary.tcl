@@ -1,5 +1,5 @@
-# A primary, as its replicas see it. The replicas are connections of this test, which speak the protocol by hand: so each
-# byte that they get is known, and they can misbehave.
+# A primary, as its replicas see it. The replicas are connections of this test, which speak the protocol by hand: so
+# each byte that they get is known, and they can misbehave.
 
 # --- a replica by hand ---------------------------------------------------------------------------
 
@@ -76,7 +76,8 @@ proc read_snapshot_fast {c} {
     set bytes ""
     while {[string first $mark $bytes [expr {max(0, [string length $bytes] - 100040)}]] < 0} {
         set chunk [$c -bytes 1]
-        append bytes $chunk[$c -bytes [expr {min(100000, [string length $::resp::state($c.in)] - $::resp::state($c.at))}]]
+        set there [expr {[string length $::resp::state($c.in)] - $::resp::state($c.at)}]
+        append bytes $chunk[$c -bytes [expr {min(100000, $there)}]]
     }
     return $bytes
 }
@@ -501,7 +502,8 @@ with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 3mb 
     test "CLIENT LIST shows what waits, and the memory of it" {
         set c [stop_reading 7008]
         write_bytes 5000000
-        wait_for {[regexp { oll=([1-9]\d*) omem=([1-9]\d*) tot-mem=(\d+)} [r CLIENT LIST TYPE replica] -> blocks bytes all]}
+        set pattern { oll=([1-9]\d*) omem=([1-9]\d*) tot-mem=(\d+)}
+        wait_for {[regexp $pattern [r CLIENT LIST TYPE replica] -> blocks bytes all]}
         assert {$all > $bytes}
         $c -close
         r FLUSHALL

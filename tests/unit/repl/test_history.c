@@ -1,5 +1,5 @@
-/* Who may go on with the log: by the ids of both histories, the offset up to which they agree, and what the log has. The
- * log is a fake. */
+/* Who may go on with the log: by the ids of both histories, the offset up to which they agree, and what the log has.
+ * The log is a fake. */
 #include "oplog/oplog.h"
 #include "repl/history.h"
 #include <setjmp.h>
