@@ -1,6 +1,6 @@
 /* What replicas say: REPLCONF, by which a client tells what it is before it asks for data, then PSYNC or SYNC. From
- * then on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one is
- * disconnected (client_keep_replies()).
+ * then on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one
+ * is disconnected (client_keep_replies()).
  *
  * PSYNC answers straight to the socket, before the reply of any later command. */
 #include "base/alloc.h"

@@ -1,8 +1,8 @@
 /* See sync.h. transfer.c is the child that writes to sockets; BGSAVE (durable/bgsave) makes files.
  *
  * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some:
- * not while a child is running, whatever for. All that are due and want the same get the same snapshot; a second connection
- * (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
+ * not while a child is running, whatever for. All that are due and want the same get the same snapshot; a second
+ * connection (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
 #include "repl/sync.h"
 #include "aof/aof.h"
 #include "base/clock.h"
