@@ -1,7 +1,7 @@
-/* See durability.h. Invariant: changes are propagated to the file exactly while it collects commands, one gate is closed
- * exactly while a write might not survive, and another one while a write has to wait for the next file. All may change
- * whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is set;
- * each of these calls fit_target() or fit_gates() at once, since the next request must find them right. */
+/* See durability.h. Invariant: changes go to the file exactly while it collects commands, one gate is closed exactly
+ * while a write might not survive, and another one while a write has to wait for the next file. All may change whenever
+ * a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is set; each of
+ * these calls fit_target() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "aof/aof.h"
 #include "aof/aof_write.h"

@@ -215,7 +215,7 @@ size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count
     struct request requests[PREFETCH_MAX];
     struct prefetch ahead;
     (void)ctx;
-    recalled.known = false;
+    if (count) recalled.known = false;
     for (size_t done = 0; done < count;) {
         size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
         size_t known = prepare_commands(requests, commands + done, some, &ahead);
@@ -239,8 +239,14 @@ static bool read_snapshot(struct rdb_read *job, const char *name) {
 
 /* --- The history ----------------------------------------------------------------------------- */
 
+/* A snapshot may come from anywhere. */
+static bool is_place(const char *id, int64_t offset, int db) {
+    return strlen(id) == sizeof recalled.place.id - 1 && strspn(id, "0123456789abcdef") == strlen(id) && offset >= 0 &&
+           db >= -1 && db < db_count();
+}
+
 static void recall(const char *id, int64_t offset, int db, bool from_aof) {
-    recalled.known = id[0] != '\0';
+    recalled.known = is_place(id, offset, db);
     recalled.place = (struct loading_place){.offset = offset, .db = db, .from_aof = from_aof};
     snprintf(recalled.place.id, sizeof recalled.place.id, "%s", id);
 }
@@ -382,6 +388,7 @@ static void start_from_snapshot(void) {
 
 void loading_start_up(bool from_aof) {
     loading.starts = loading.serving = true;
+    recalled.known = recalled.lost = false;
     if (from_aof)
         start_from_aof();
     else

@@ -114,7 +114,7 @@ static void note_excess(int64_t over) {
 /* --- evicting -------------------------------------------------------------------------------- */
 
 static bool may_evict(void) {
-    return !expire_holds && !call_is_nested;
+    return !(expire_holds & ~(unsigned)EXPIRE_REPLICA) && !call_is_nested;
 }
 
 /* Evict until so many bytes are free, or the time is over. False: no key may be evicted any more. */

@@ -63,6 +63,7 @@ static void drop_socket(struct dial *d) {
 }
 
 void dial_cancel(struct dial *d) {
+    if (!d) return;
     drop_socket(d);
     loop_timer_stop(&d->timer);
     d->done = NULL;

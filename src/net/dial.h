@@ -12,5 +12,5 @@ struct dial;
  * "": any. All calls are for the main thread. */
 struct dial *dial_begin(const char *host, int port, const char *source, int64_t timeout_ms,
                         void (*done)(void *ctx, int fd, const char *error), void *ctx);
-/* Give up: `done` is not called. Not from inside of it. */
+/* Give up: `done` is not called. Not from inside of it. dial may be NULL. */
 void dial_cancel(struct dial *dial);

@@ -1,4 +1,4 @@
-/* See feed.h. feed_stream.c sends; feed_watch.c looks after replicas that are slow or silent.
+/* See feed.h. feed_stream.c sends, feed_limits.c knows how much may wait for a replica.
  *
  * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. The gate is closed and the
  * wave is listened to exactly while the list is not empty. acked never exceeds what the replica was sent. */
@@ -151,17 +151,23 @@ static void unlink_feed(struct feed *feed) {
     fit_hooks();
 }
 
-/* A replica and its second connection end together. */
+/* A replica and its second connection end together. But a replica may close the second one because it has all of the
+ * snapshot, before the end of the child that has sent it is known here: its ACK will tell. */
 static void end_other(struct feed *feed) {
     struct feed *other = feed->other;
     if (other == NULL) return;
     feed->other = other->other = NULL;
-    feed_drop(other);
+    if ((feed->flags & FEED_IS_CHANNEL) && (feed->flags & FEED_HOLDS))
+        other->acked_ms = clock_steady_ms();
+    else
+        feed_drop(other);
 }
 
 static void lose_replica(struct feed *feed) {
     char name[FEED_IP_MAX];
-    log_warning("Connection with replica %s lost.", feed_name(feed, name));
+    bool is_done = (feed->flags & FEED_IS_CHANNEL) && feed->other == NULL;
+    feed_name(feed, name);
+    if (!is_done) log_warning("Connection with replica %s lost.", name);
     unlink_feed(feed);
     if (feed->place.block) backlog_keep_place(name, &feed->place);
     end_other(feed);
@@ -298,6 +304,7 @@ static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) 
 void feed_take_ack(struct feed *feed, int64_t offset, int64_t aof_offset) {
     feed->acked_ms = clock_steady_ms();
     if (feed->state == FEED_WAITS_ACK) feed->state = FEED_ONLINE;
+    if (feed->flags & FEED_HOLDS) feed->flags |= FEED_ACKED;
     if (feed->state == FEED_STREAMS && feed->other == NULL) feed_go_online(feed, FEED_ONLINE);
     if (feed->cursor.block) take_offsets(feed, offset, aof_offset);
     if (feed_acked) feed_acked();

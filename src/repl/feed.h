@@ -42,6 +42,7 @@ enum feed_flag {
     FEED_OLD = 1 << 7,          /* came by SYNC: it does not acknowledge */
     FEED_HOLDS = 1 << 8,        /* its socket is in the hands of the child that sends the snapshot */
     FEED_FRESH = 1 << 9,        /* has not been level since its full sync */
+    FEED_ACKED = 1 << 10,       /* acknowledged its snapshot before the end of the child that sent it was known */
 };
 
 /* A feed lives as long as its client. */
@@ -128,7 +129,7 @@ struct feed_metrics {
 extern struct feed_metrics feed_metrics;
 size_t feed_memory(void); /* what all replicas take, their part of the log (feed_behind()) included. O(replicas) */
 
-/* --- For repl/sync, repl/feed_watch and repl/primary_commands -------------------------------- */
+/* --- For repl/sync, repl/primary_watch and repl/primary_commands ----------------------------- */
 
 struct feed *feed_of(struct client *c); /* its feed, made on first use */
 /* The client is a replica from now on: its socket belongs to the feed. */

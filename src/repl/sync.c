@@ -183,11 +183,12 @@ static void finish_held(struct feed *feed) {
         end_channel(feed);
         return;
     }
-    if (!(feed->flags & FEED_RDB_ONLY))
+    bool is_acked = feed->flags & FEED_ACKED;
+    if (!(feed->flags & FEED_RDB_ONLY) && !is_acked)
         log_notice("Streamed replica with replica %s (socket). Waiting for REPLCONF ACK from replica to enable "
                    "streaming",
                    feed_name(feed, name));
-    feed_go_online(feed, FEED_WAITS_ACK);
+    feed_go_online(feed, is_acked ? FEED_ONLINE : FEED_WAITS_ACK);
 }
 
 static void end_held(struct feed *feed, void *ok) {
@@ -328,7 +329,10 @@ void sync_start_due(void) {
     count_waiting();
 }
 
+/* A second connection that closes by itself may have had everything: the child knows. */
 static void forget_child(struct feed *feed) {
+    bool may_be_done = (feed->flags & FEED_IS_CHANNEL) && feed->other;
+    if (may_be_done) return;
     feed->flags &= ~(unsigned)FEED_HOLDS;
     if (!sync_status.sends || any(is_held)) return;
     log_warning("Diskless rdb transfer, last replica dropped, killing fork child.");
@@ -345,7 +349,7 @@ static void sync_forget(struct client *c) {
     struct feed *feed = c->feed;
     if (feed == NULL || !(c->flags & CLIENT_REPLICA)) return;
     enum feed_state state = feed->state;
-    feed->state = FEED_ANNOUNCES;
+    feed->state = FEED_ANNOUNCES; /* it counts no more */
     if (feed->flags & FEED_HOLDS)
         forget_child(feed);
     else if (state == FEED_WAITS_END)

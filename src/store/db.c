@@ -88,7 +88,7 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
 /* The one door for an entry that is due: whatever meets one brings it here, and it goes if nothing speaks against it.
  * Only a look-up for writing does not ask, as it needs the place. */
 static void retire(struct db *db, struct entry *e, uint64_t hash) {
-    if (!expire_holds) remove_expired(db, e, hash);
+    if (expire_may_remove(e)) remove_expired(db, e, hash);
 }
 
 static inline struct entry *find_live(struct db *db, const struct key *key) {
@@ -202,18 +202,20 @@ static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct e
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
-        db->expiring--;
+        expire_forget_deadline(db, e);
         return;
     }
     memcpy(e->body, &deadline_ms, sizeof deadline_ms);
     if (old_ms == ENTRY_NO_TTL) db->expiring++;
-    if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
+    bool now_local = expire_note_deadline(db, e);
+    if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms || now_local) expire_mark(db, e, hash);
 }
 
 static void insert_entry(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
+        expire_note_deadline(db, e);
         expire_mark(db, e, key->hash);
     }
 }
@@ -307,7 +309,7 @@ struct entry *db_detach(struct db *db, const struct key *key, struct entry *e) {
     bool found = table_remove(&db->keys, key->hash, e);
     assert(found);
     (void)found;
-    if (entry_has_ttl(e)) db->expiring--;
+    if (entry_has_ttl(e)) expire_forget_deadline(db, e);
     return e;
 }
 

@@ -257,6 +257,137 @@ static void detaching_inside_a_unit(void **state) {
     expect_log("3: SET k v; ");
 }
 
+/* --- Targets --------------------------------------------------------------------------------- */
+
+static int file;
+
+/* The file, too. Its bytes are compared, without frames. */
+static void begin_file(void) {
+    aof_write_options.checksums = false;
+    file = memfd_create("file", MFD_CLOEXEC);
+    aof_write_begin(dup(file), 0);
+    propagate_want(PROPAGATE_FILE, true);
+}
+
+static void expect_file(const char *expected) {
+    static char bytes[4096];
+    assert_true(aof_write_flush(false));
+    off_t n = lseek(file, 0, SEEK_END);
+    assert_true(n < (off_t)sizeof bytes && pread(file, bytes, (size_t)n, 0) == n);
+    bytes[n] = '\0';
+    assert_string_equal(bytes, expected);
+}
+
+static void end_file(void) {
+    propagate_want(PROPAGATE_FILE, false);
+    aof_write_end();
+    worker_drain();
+    close(file);
+    file = -1;
+}
+
+#define SELECT "*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC "*1\r\n$4\r\nEXEC\r\n"
+
+static void say(void) {
+    propagate_begin();
+    propagate_message();
+    propagate_end(&db, (struct slice[]){SLICE("PUBLISH"), SLICE("c"), SLICE("m")}, 3, slice_of(NULL, 0), false);
+}
+
+static void messages_are_not_for_the_file(void **state) {
+    (void)state;
+    struct slice ping = SLICE("PING");
+    begin_file();
+    propagate_begin();
+    end(true);
+    say();
+    propagate_to_replicas(&ping, 1);
+    propagate_begin();
+    end(true);
+    propagate_begin(); /* EXEC */
+    propagate_begin();
+    end(true);
+    say();
+    propagate_nothing();
+    end(true);
+    expect_log("3: SET k v; 3: PUBLISH c m; 3: PING; 3: SET k v; 3: MULTI; 3: SET k v; 3: PUBLISH c m; 3: EXEC; ");
+    expect_file(SELECT RAW RAW MULTI RAW EXEC);
+    assert_int_equal(oplog_unit_end(), oplog_end());
+    end_file();
+}
+
+/* Without replicas a message is nothing at all. */
+static void messages_need_somebody_who_listens(void **state) {
+    (void)state;
+    struct slice ping = SLICE("PING");
+    begin_file();
+    log_reader_end();
+    propagate_want(PROPAGATE_STREAM, false);
+    say();
+    propagate_to_replicas(&ping, 1);
+    propagate_begin();
+    end(true);
+    say();
+    expect_file(SELECT RAW);
+    end_file();
+    assert_false(propagate_wanted);
+    say();
+    begin_log();
+}
+
+static void a_replica_writes_to_its_file_only(void **state) {
+    (void)state;
+    struct slice ping = SLICE("PING");
+    begin_file();
+    propagate_local_only(true);
+    propagate_begin();
+    end(true);
+    say();
+    propagate_to_replicas(&ping, 1);
+    propagate_begin();
+    as("DEL", "a");
+    as("DEL", "b");
+    end(true);
+    propagate_pass_on(SLICE("*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n" RAW), 7, PROPAGATE_BOTH);
+    propagate_pass_on(SLICE("*1\r\n$4\r\nPING\r\n"), 7, PROPAGATE_STREAM);
+    propagate_pass_on(SLICE(MULTI RAW EXEC), 7, PROPAGATE_BOTH);
+    propagate_begin();
+    end(true);
+    propagate_pass_on(SLICE(RAW), 7, PROPAGATE_BOTH);
+    expect_log("7: SET k v; 7: PING; 7: MULTI; 7: SET k v; 7: EXEC; 7: SET k v; ");
+    expect_file(SELECT RAW MULTI "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n" EXEC
+                                 "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n" RAW MULTI RAW EXEC SELECT RAW
+                                 "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n" RAW);
+    end_file();
+    assert_false(propagate_wanted); /* a write costs nothing */
+    propagate_pass_on(SLICE(RAW), 7, PROPAGATE_BOTH);
+    expect_log("7: SET k v; ");
+    propagate_local_only(false);
+    assert_true(propagate_wanted);
+}
+
+static void a_client_knows_where_its_writes_end(void **state) {
+    (void)state;
+    struct client c = {.written = 0};
+    client_current = &c;
+    propagate_begin();
+    end(false);
+    assert_int_equal(c.written, 0);
+    propagate_begin();
+    propagate_begin();
+    end(true);
+    propagate_nothing();
+    end(false);
+    assert_int_equal(c.written, oplog_end());
+    client_current = NULL;
+    propagate_begin();
+    end(true);
+    assert_true(c.written > 0 && c.written < oplog_end());
+    expect_log("3: SET k v; 3: SET k v; ");
+}
+
 static void nobody_listens(void **state) {
     (void)state;
     size_t used = alloc_used();
@@ -281,6 +412,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(keys_that_time_or_memory_removed, attach, detach),
         cmocka_unit_test_setup_teardown(detaching_inside_a_unit, attach, detach),
         cmocka_unit_test_setup_teardown(what_expires_apart_is_no_unit, attach, detach),
+        cmocka_unit_test_setup_teardown(messages_are_not_for_the_file, attach, detach),
+        cmocka_unit_test_setup_teardown(messages_need_somebody_who_listens, attach, detach),
+        cmocka_unit_test_setup_teardown(a_replica_writes_to_its_file_only, attach, detach),
+        cmocka_unit_test_setup_teardown(a_client_knows_where_its_writes_end, attach, detach),
         cmocka_unit_test(nobody_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,15 @@
 /* Replicas that are slow or silent, once a second: what has to be said to them, and when they are given up. */
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
-#include "disk/child.h"
 #include "exec/propagate.h"
 #include "process/cron.h"
 #include "repl/backlog.h"
-#include "repl/backoff.h"
 #include "repl/feed.h"
 #include "repl/link.h"
 #include "repl/sync.h"
 #include "session/client.h"
-#include "session/server_metrics.h"
 
 #define TICK_MS 1000
 
@@ -25,50 +21,7 @@ static struct {
     int64_t log_end; /* its end then */
 } watch;
 
-/* --- Limits ---------------------------------------------------------------------------------- */
-
-static bool is_over_limit(struct feed *feed) {
-    struct backlog_limits limits = backlog_limits();
-    int64_t behind = (int64_t)feed_behind(feed), now_ms = clock_steady_ms();
-    if (limits.hard && behind > limits.hard) return true;
-    if (limits.soft == 0 || behind <= limits.soft) {
-        feed->soft_since_ms = 0;
-        return false;
-    }
-    if (feed->soft_since_ms == 0) feed->soft_since_ms = now_ms;
-    return now_ms - feed->soft_since_ms > limits.soft_ms;
-}
-
-/* What would have waited at the end of the snapshot, as far as can be told. */
-static size_t expected_behind(const struct feed *feed) {
-    size_t behind = feed_behind(feed), done = child_metrics.keys_done, total = child_metrics.keys_total;
-    if (done == 0 || total < done) return behind * 2;
-    return (size_t)((double)behind * (double)total / (double)done);
-}
-
-/* A full sync was in vain. The line tells how to get out of that. */
-static void report_lost_sync(const struct feed *feed) {
-    char name[FEED_IP_MAX];
-    int wait_s = backoff_fail(feed_name(feed, name));
-    log_warning("Replica %s could not keep up with its full sync: %lld s after it had asked for it, %zu bytes of the "
-                "stream waited for it. About %zu bytes would have been enough, set them by "
-                "'client-output-buffer-limit replica'. Its next full sync begins in %d s at the earliest.",
-                name, (long long)(clock_steady_ms() - feed->asked_ms) / 1000, feed_behind(feed),
-                expected_behind(feed), wait_s);
-}
-
-bool feed_drop_if_over_limit(struct feed *feed) {
-    struct buf line = {0};
-    if (!is_over_limit(feed)) return false;
-    client_describe(feed->client, (struct client_executing){0}, &line);
-    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
-                line.data);
-    buf_free(&line);
-    server_metrics.output_limit_disconnects++;
-    if (feed->flags & FEED_FRESH) report_lost_sync(feed);
-    feed_drop(feed);
-    return true;
-}
+/* --- Limits and time-outs ---------------------------------------------------------------------- */
 
 /* A replica that takes everything, but acknowledges little, keeps no more than a slow one may. */
 static void fit_place(struct feed *feed) {
@@ -77,8 +30,6 @@ static void fit_place(struct feed *feed) {
     bool is_too_old = feed->place.block && most && (int64_t)oplog_behind(&feed->place) > most;
     if (is_too_old || !backlog_keeps_places()) oplog_leave(&feed->place);
 }
-
-/* --- Time-outs ------------------------------------------------------------------------------- */
 
 /* clock_steady_ms() since when the replica owes a sign of life; 0: it owes none. */
 static int64_t silent_since_ms(const struct feed *feed) {
@@ -140,10 +91,10 @@ static void watch_start(void) {
     cron_add(watch_tick);
 }
 
-static const struct option feed_watch_rows[] = {
+static const struct option primary_watch_rows[] = {
     {"repl-ping-replica-period", .alias = "repl-ping-slave-period", .type = OPTION_INT, .address = &ping_period_s,
      .initial = "10", .min = 1},
     {NULL},
 };
 
-const struct module feed_watch_module = {.options = feed_watch_rows, .start = watch_start};
+const struct module primary_watch_module = {.options = primary_watch_rows, .start = watch_start};
