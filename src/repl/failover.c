@@ -26,8 +26,6 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-static bool (*shutdown_is_ready)(bool);
-static void (*shutdown_waited)(bool);
 #include <stdio.h>
 #include <string.h>
 
