@@ -22,6 +22,7 @@
 #include "process/listen.h"
 #include "process/process.h"
 #include "process/shutdown.h"
+#include "repl/role.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -164,6 +165,7 @@ int main(int argc, char **argv) {
     config_started();
     log_notice("Server initialized");
     durability_start();
+    role_start();
     listen_announce();
     process_notify("STATUS=Ready to accept connections\nREADY=1\n");
     loop_run(cron_turn);

@@ -1,10 +1,16 @@
-/* See client_kind.h. No client is a replica or a primary yet: replication will make them. */
+/* See client_kind.h. */
 #include "admin/client_kind.h"
 #include "session/client.h"
 #include "session/reply.h"
 
+static enum client_kind kind_of(const struct client *c) {
+    if (c->flags & CLIENT_PRIMARY) return KIND_PRIMARY;
+    if (c->flags & CLIENT_REPLICA) return KIND_REPLICA;
+    return c->subscriber ? KIND_PUBSUB : KIND_NORMAL;
+}
+
 bool client_kind_fits(const struct client *c, enum client_kind kind) {
-    return kind == KIND_ANY || kind == (c->subscriber ? KIND_PUBSUB : KIND_NORMAL);
+    return kind == KIND_ANY || kind == kind_of(c);
 }
 
 bool client_kind_parse(struct client *c, struct slice name, enum client_kind *kind) {

@@ -8,6 +8,8 @@
 #include "exec/block.h"
 #include "exec/pause.h"
 #include "publish/tracking.h"
+#include "repl/acks.h"
+#include "repl/role.h"
 #include "session/client.h"
 #include "session/reply.h"
 
@@ -92,12 +94,12 @@ static void client_pause(struct request *r) {
         }
     }
     if (!args_timeout_ms(c, r->argv[2], &duration_ms)) return;
-    pause_begin(mode, duration_ms);
+    pause_begin(PAUSE_OF_CLIENT, mode, duration_ms);
     reply_ok(c);
 }
 
 static void client_unpause(struct request *r) {
-    pause_end();
+    pause_end(PAUSE_OF_CLIENT);
     reply_ok(r->client);
 }
 
@@ -105,6 +107,8 @@ static void client_help(struct request *r) {
     static const char *const lines[] = {
         "CACHING (YES|NO)",
         "    Say whether the keys of the next command are tracked, in OPTIN or OPTOUT mode.",
+        "CAPA <capability> [<capability> ...]",
+        "    Say what this client can do. Known: redirect, to follow -REDIRECT to the primary.",
         "GETNAME",
         "    Read the name of this connection.",
         "GETREDIR",
@@ -149,6 +153,8 @@ static void client_help(struct request *r) {
         "    Name the client's library or its version.",
         "SETNAME <name>",
         "    Name the current connection.",
+        "TOKEN",
+        "    Name the place behind all that this connection has written or read, for WAITOFFSET.",
         "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
         "    Ask to be told when keys change that were read, or that have these prefixes.",
         "TRACKINGINFO",
@@ -165,6 +171,8 @@ static void client_help(struct request *r) {
 static const struct command client_subcommands[] = {
     {"caching", tracking_command_caching, 3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "6.0.0", .summary = "Have the keys of the next command tracked, or not.", .syntax = "mode:(YES | NO)"},
+    {"capa", role_command_capa, -3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
+     .since = "7.2.0", .summary = "Tell the server what this client can do.", .syntax = "capability..."},
     {"getname", client_labels_getname, 2, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "2.6.9", .summary = "Read the name of this connection."},
     {"getredir", tracking_command_getredir, 2, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
@@ -219,6 +227,8 @@ static const struct command client_subcommands[] = {
     {"setname", client_labels_setname, 3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "2.6.9", .summary = "Give this connection a name.", .syntax = "connection-name",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
+    {"token", acks_command_token, 2, .flags = CMD_NOSCRIPT | CMD_STALE | CMD_NO_MULTI, .group = GROUP_CONNECTION,
+     .since = "7.2.0", .summary = "Name the place in the log behind all that this connection has written or read."},
     {"tracking", tracking_command, -3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "6.0.0", .summary = "Begin or end being told when keys change.",
      .complexity = "O(1), O(n) with n prefixes",

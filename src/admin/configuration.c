@@ -11,6 +11,7 @@
 #include "durable/loading.h"
 #include "exec/memory.h"
 #include "net/socket.h"
+#include "repl/repl_info.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -98,6 +99,7 @@ static void config_rewrite_command(struct request *r) {
 static void config_resetstat(struct request *r) {
     server_metrics_reset();
     memory_reset_metrics();
+    repl_info_reset_metrics();
     reply_ok(r->client);
 }
 

@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/version.h"
 #include "catalog/command_row.h"
+#include "repl/role.h"
 #include "session/auth.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -33,6 +34,10 @@ static void quit(struct request *r) {
 }
 
 static void reset(struct request *r) {
+    if (r->client->flags & (CLIENT_REPLICA | CLIENT_PRIMARY)) {
+        reply_error(r->client, "ERR can only reset normal client connections");
+        return;
+    }
     client_reset(r->client);
     reply_status(r->client, "RESET");
 }
@@ -114,7 +119,7 @@ static void hello_describe(struct client *c) {
     reply_bulk_cstr(c, "mode");
     reply_bulk_cstr(c, "standalone");
     reply_bulk_cstr(c, "role");
-    reply_bulk_cstr(c, "master");
+    reply_bulk_cstr(c, role_is_replica() ? "replica" : "master");
     reply_bulk_cstr(c, "modules");
     reply_array(c, 0);
 }

@@ -1,6 +1,7 @@
 /* DEBUG: tools for tests and developers. The option enable-debug-command permits them; DEBUG asks it before each
  * run. */
 #include "admin/debug_process.h"
+#include "admin/debug_repl.h"
 #include "admin/debug_values.h"
 #include "aof/aof_write.h"
 #include "base/clock.h"
@@ -16,6 +17,7 @@
 #include "conf/permit.h"
 #include "ds/quicklist.h"
 #include "durable/bgsave.h"
+#include "durable/children.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
 #include "exec/propagate.h"
@@ -175,6 +177,13 @@ static void debug_sleep(struct request *r) {
     reply_ok(r->client);
 }
 
+/* SLEEP-AFTER-FORK seconds: this process does so after each fork; 0: no more. */
+static void debug_sleep_after_fork(struct request *r) {
+    double seconds = lenient_double(r->argv[2]);
+    children_sleep_us = seconds > 0 && seconds < 1e6 ? (int64_t)(seconds * 1e6) : 0;
+    reply_ok(r->client);
+}
+
 static void debug_set_active_expire(struct request *r) {
     expire_enable(lenient_double(r->argv[2]) != 0);
     reply_ok(r->client);
@@ -289,6 +298,8 @@ static void debug_help(struct request *r) {
         "    Sleep for so long before each write to the append-only file.",
         "ASSERT",
         "    Abort the server as a failed assertion does.",
+        "CHANGE-REPL-ID",
+        "    Begin a new history: no replica can continue in the present one.",
         "CONFIG-REWRITE-FORCE-ALL",
         "    CONFIG REWRITE with all options, those that have their defaults too.",
         "CRASH-AND-RECOVER [<milliseconds>]",
@@ -337,6 +348,8 @@ static void debug_help(struct request *r) {
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save the databases, empty them and load them again. NOSAVE: load what was saved",
         "    before; NOFLUSH: do not empty them; MERGE: keys may be there already.",
+        "REPLICATE <command> [<argument> ...]",
+        "    Send <command> to the replicas. It is not executed here.",
         "RESTART [<milliseconds>]",
         "    Save configuration and data, and start the server anew after a delay.",
         "SEGFAULT",
@@ -347,6 +360,8 @@ static void debug_help(struct request *r) {
         "    1: the checksums of RDB files and of RESTORE's payloads are not looked at.",
         "SLEEP <seconds>",
         "    Stop the server for so long. Decimals are allowed.",
+        "SLEEP-AFTER-FORK <seconds>",
+        "    Stop the server for so long whenever it has forked; 0: no more.",
         "STRINGMATCH-LEN <pattern> <string>",
         "    Reply 1 if the glob pattern matches the string.",
         NULL,
@@ -361,6 +376,7 @@ static const struct debug_action {
 } actions[] = {
     {"aof-flush-sleep", 3, 3, debug_aof_flush_sleep},
     {"assert", 2, 2, debug_process_assert},
+    {"change-repl-id", 2, 2, debug_repl_change_id},
     {"config-rewrite-force-all", 2, 2, debug_config_rewrite_all},
     {"crash-and-recover", 2, 3, debug_process_crash_and_recover},
     {"error", 3, 3, debug_error},
@@ -386,9 +402,12 @@ static const struct debug_action {
     {"listpack", 3, 3, debug_values_listpack},
     {"loadaof", 2, 2, debug_loadaof},
     {"reload", 2, 5, debug_reload},
+    {"replicate", 3, INT_MAX, debug_repl_replicate},
     {"sdslen", 3, 3, debug_values_sdslen},
     {"set-skip-checksum-validation", 3, 3, debug_skip_checksums},
     {"sleep", 3, 3, debug_sleep},
+    {"sleep-after-fork", 3, 3, debug_sleep_after_fork},
+    {"sleep-after-fork-seconds", 3, 3, debug_sleep_after_fork},
     {"stringmatch-len", 4, 4, debug_stringmatch},
 };
 

@@ -15,6 +15,7 @@
 #include "process/listen.h"
 #include "process/process.h"
 #include "publish/tracking.h"
+#include "repl/repl_info.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -95,7 +96,7 @@ static void write_server(struct buf *out) {
 
 static void write_clients(struct buf *out) {
     struct server_peaks peaks = server_metrics_peaks();
-    report_int(out, "connected_clients", (int64_t)client_count());
+    report_int(out, "connected_clients", (int64_t)(client_count() - repl_info_connections()));
     report_int(out, "cluster_connections", 0);
     report_int(out, "maxclients", limits_options.max_clients);
     report_int(out, "client_recent_max_input_buffer", (int64_t)peaks.input);
@@ -105,16 +106,6 @@ static void write_clients(struct buf *out) {
     report_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);
     report_int(out, "total_blocking_keys", (int64_t)block_metrics.keys);
     report_int(out, "total_blocking_keys_on_nokey", 0);
-}
-
-/* --- replication: until its module brings its own -------------------------------------------- */
-
-static void write_replication(struct buf *out) {
-    buf_append_cstr(out, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n");
-    report_text(out, "master_replid", this_run());
-    buf_append_cstr(out, "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:0\r\n"
-                         "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:1048576\r\n"
-                         "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
 }
 
 /* --- cpu, modules, cluster, keyspace --------------------------------------------------------- */
@@ -168,7 +159,7 @@ static const struct info_section sections[] = {
     {"Memory", "memory", true, info_memory_write},
     {"Persistence", "persistence", true, durability_write_info},
     {"Stats", "stats", true, info_counters_stats},
-    {"Replication", "replication", true, write_replication},
+    {"Replication", "replication", true, repl_info_write},
     {"CPU", "cpu", true, write_cpu},
     {"Modules", "modules", true, write_modules},
     {"Commandstats", "commandstats", false, info_counters_commands},

@@ -13,6 +13,8 @@
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
+#include "repl/feed.h"
+#include "repl/link.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
@@ -146,12 +148,16 @@ static void write_traffic(struct buf *out) {
     report_int(out, "instantaneous_ops_per_sec", (int64_t)server_metrics_rate(RATE_COMMANDS));
     report_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
     report_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
-    buf_append_cstr(out, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
+    report_int(out, "total_net_repl_input_bytes", (int64_t)link_metrics.bytes_in);
+    report_int(out, "total_net_repl_output_bytes", (int64_t)feed_metrics.bytes_out);
     write_kbps(out, "instantaneous_input_kbps", server_metrics_rate(RATE_BYTES_IN));
     write_kbps(out, "instantaneous_output_kbps", server_metrics_rate(RATE_BYTES_OUT));
-    buf_append_cstr(out, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
+    write_kbps(out, "instantaneous_input_repl_kbps", server_metrics_rate(RATE_REPL_IN));
+    write_kbps(out, "instantaneous_output_repl_kbps", server_metrics_rate(RATE_REPL_OUT));
     report_int(out, "rejected_connections", (int64_t)server_metrics.connections_rejected);
-    buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
+    report_int(out, "sync_full", (int64_t)feed_metrics.sync_full);
+    report_int(out, "sync_partial_ok", (int64_t)feed_metrics.sync_partial_ok);
+    report_int(out, "sync_partial_err", (int64_t)feed_metrics.sync_partial_err);
 }
 
 static void write_eviction(struct buf *out) {
@@ -176,7 +182,8 @@ static void write_keys(struct buf *out) {
     report_int(out, "latest_fork_usec", child_metrics.fork_us);
     report_int(out, "total_forks", (int64_t)child_metrics.forks);
     report_int(out, "migrate_cached_sockets", (int64_t)links_count());
-    buf_append_cstr(out, "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
+    report_int(out, "slave_expires_tracked_keys", (int64_t)expire_tracked_keys());
+    buf_append_cstr(out, "active_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
                          "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
                          "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
     report_int(out, "tracking_total_keys", (int64_t)tracking_keys());

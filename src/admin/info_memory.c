@@ -11,6 +11,7 @@
 #include "ds/wheel.h"
 #include "exec/memory.h"
 #include "publish/pubsub.h"
+#include "repl/repl_info.h"
 #include "session/client.h"
 #include "store/db.h"
 #include <fcntl.h>
@@ -158,7 +159,10 @@ void info_memory_write(struct buf *out) {
     write_limit(out);
     write_waste(out, &m);
     report_int(out, "mem_not_counted_for_evict", (int64_t)m.uncounted);
-    buf_append_cstr(out, "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
+    struct repl_info_memory repl = repl_info_memory();
+    report_int(out, "mem_replication_backlog", (int64_t)repl.backlog);
+    report_int(out, "mem_total_replication_buffers", (int64_t)repl.buffers);
+    report_int(out, "mem_clients_slaves", (int64_t)repl.of_feeds);
     report_int(out, "mem_clients_normal", (int64_t)m.clients);
     report_int(out, "mem_cluster_links", 0);
     report_int(out, "mem_aof_buffer", (int64_t)m.log);

@@ -125,6 +125,7 @@ static void report_progress(void *ctx, uint64_t keys, uint64_t bytes) {
 static bool write_dataset(int fd) {
     if (!aof_options.base_is_rdb) return aof_rewrite_commands(fd, aof_options.incremental_sync);
     struct rdb_write write = {.fd = fd, .flags = RDB_AOF_BASE, .progress = report_progress};
+    rdb_write_place(&write);
     bool ok = rdb_write(&write);
     errno = write.error;
     return ok;
@@ -640,6 +641,8 @@ void aof_end(void) {
     if (!aof_collects()) return;
     log_notice("Calling fsync() on the AOF file.");
     aof_write_release();
+    aof_write_flush(true);
+    aof_write_tell_place();
     aof_write_flush(true);
     if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s.", strerror(errno));
 }

@@ -4,7 +4,6 @@
 #include "base/crc64.h"
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,13 +23,24 @@ struct searched {
 
 /* --- The annotation -------------------------------------------------------------------------- */
 
+static char *put_hex(char *p, uint64_t n, int digits) {
+    for (int i = digits - 1; i >= 0; i--)
+        *p++ = "0123456789abcdef"[n >> (4 * i) & 15];
+    return p;
+}
+
+void aof_frame_print_sum(char *line, uint64_t crc, size_t len) {
+    memcpy(line, MARK, MARK_LEN);
+    char *p = put_hex(line + MARK_LEN, crc, 16);
+    *p++ = ' ';
+    p = put_hex(p, len, 10);
+    *p++ = '\r';
+    *p++ = '\n';
+    assert(p == line + AOF_FRAME_LINE);
+}
+
 void aof_frame_print(char *line, const char *payload, size_t len) {
-    char text[AOF_FRAME_LINE + 1];
-    int n = snprintf(text, sizeof text, MARK "%016llx %010llx\r\n", (unsigned long long)crc64(0, payload, len),
-                     (unsigned long long)len);
-    assert(n == AOF_FRAME_LINE);
-    (void)n;
-    memcpy(line, text, AOF_FRAME_LINE);
+    aof_frame_print_sum(line, crc64(0, payload, len), len);
 }
 
 static bool parse_hex(const char *p, int digits, uint64_t *out) {

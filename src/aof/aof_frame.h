@@ -7,7 +7,7 @@
  *     (1) the annotation has this form, with lower-case digits and a length that is not 0,
  *     (2) the file has as many bytes behind it,
  *     (3) their CRC-64 is the one in the annotation, and
- *     (4) they are complete commands.
+ *     (4) they are complete commands, and annotations (aof/aof_place.h).
  * So a reader finds a write that did not reach the disk as a whole, and every bit that has changed since, before it
  * applies anything of the frame; and all frames before are proved sound. A frame that satisfies (1) to (3) is called
  * sound: nothing but a writer of frames makes one. */
@@ -20,6 +20,8 @@
 
 /* Fill in the annotation of a frame with this payload: AOF_FRAME_LINE bytes at `line`. */
 void aof_frame_print(char *line, const char *payload, size_t len);
+/* The same where the payload is not in one place. */
+void aof_frame_print_sum(char *line, uint64_t crc, size_t len);
 /* False: these AOF_FRAME_LINE bytes are not an annotation as in (1). */
 bool aof_frame_parse(const char *line, uint64_t *crc, uint64_t *len);
 

@@ -2,7 +2,7 @@
  * manifests are saved in the order in which they were made. */
 #pragma once
 #include "aof/manifest.h"
-#include "disk/background.h"
+#include "net/background.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -159,6 +159,15 @@ static enum aof_read_result read_stamp(struct reading *r, const char *line, size
     return r->hooks->stamp(r->hooks->ctx, seconds, offset_of(r)) ? AOF_READ_OK : AOF_READ_STOPPED;
 }
 
+static void read_place(const struct reading *r, const char *line, size_t len) {
+    struct aof_place place;
+    if (r->hooks->place == NULL || len < 4 || memcmp(line, "#R:", 3) != 0) return;
+    if (len + 1 == strlen(AOF_PLACE_LOST) && memcmp(line, AOF_PLACE_LOST, len) == 0)
+        r->hooks->place(r->hooks->ctx, NULL);
+    else if (r->frame_end && aof_place_parse(line, len, &place))
+        r->hooks->place(r->hooks->ctx, &place);
+}
+
 static enum aof_read_result read_annotation(struct reading *r) {
     want_bytes(r, LINE_MAX_BYTES);
     size_t have = r->len - r->at, most = have < LINE_MAX_BYTES ? have : LINE_MAX_BYTES;
@@ -168,8 +177,10 @@ static enum aof_read_result read_annotation(struct reading *r) {
     if (lf == NULL)
         return have < LINE_MAX_BYTES ? report_torn(r, "the annotation", 0) : report_rotten(r, "a line without end");
     enum aof_read_result result = read_stamp(r, line, (size_t)(lf - line));
-    if (result == AOF_READ_OK) r->at += (size_t)(lf + 1 - line);
-    return result;
+    if (result != AOF_READ_OK) return result;
+    read_place(r, line, (size_t)(lf - line));
+    r->at += (size_t)(lf + 1 - line);
+    return AOF_READ_OK;
 }
 
 /* --- Commands -------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
  * The file is never changed: the caller decides about a bad end. */
 #pragma once
 #include "aof/aof_frame.h"
+#include "aof/aof_place.h"
 #include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,9 @@ struct aof_reader_hooks {
     void (*progress)(void *ctx, uint64_t bytes);
     /* There is a line "#TS:<seconds>" at this offset. False: stop before it. May be NULL. */
     bool (*stamp)(void *ctx, int64_t seconds, uint64_t offset);
+    /* All commands so far are applied, and this is their place in a history; it stands in a verified frame. NULL: the
+     * log has lost commands, so no place of it is right. May be NULL. */
+    void (*place)(void *ctx, const struct aof_place *place);
     void *ctx;
 };
 

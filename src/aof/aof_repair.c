@@ -1,6 +1,7 @@
 /* A file is cut in place, but only a copy that replaces it can lose a part of its middle. */
 #include "aof/aof_repair.h"
 #include "aof/aof_frame.h"
+#include "aof/aof_place.h"
 #include "base/alloc.h"
 #include "base/num.h"
 #include "disk/files.h"
@@ -107,8 +108,13 @@ static bool write_select(int fd, int db) {
     return files_write_all(fd, frame, AOF_FRAME_LINE + (size_t)n);
 }
 
+/* Commands are missing from here on, so what follows, in this file and in later ones, is of no history. */
+static bool write_loss(int fd) {
+    return files_write_all(fd, AOF_PLACE_LOST, strlen(AOF_PLACE_LOST));
+}
+
 static bool write_rest(int from, uint64_t good, uint64_t behind, int db, int to) {
-    return copy_range(from, 0, good, to) && (db < 0 || write_select(to, db)) &&
+    return copy_range(from, 0, good, to) && write_loss(to) && (db < 0 || write_select(to, db)) &&
            copy_range(from, behind, UINT64_MAX, to) && fsync(to) == 0;
 }
 

@@ -10,7 +10,7 @@
  * none. False (errno): nothing is lost, and the file is as it was or cut already. */
 bool aof_repair_cut(const char *dir, const char *name, uint64_t good, char aside[AOF_REPAIR_NAME]);
 /* Take the bytes from `good` up to `from` out of dir/name. What follows was written for the database that is selected
- * there: if the removed bytes select one, then so does a frame in their place, and *db is its number, else -1. False
- * (errno): the file is as it was. */
+ * there: if the removed bytes select one, then so does a frame in their place, and *db is its number, else -1. A line
+ * in their place tells that the log has lost commands (aof/aof_place.h). False (errno): the file is as it was. */
 bool aof_repair_cut_out(const char *dir, const char *name, uint64_t good, uint64_t from, char aside[AOF_REPAIR_NAME],
                         int *db);

@@ -3,6 +3,7 @@
  * off. */
 #include "aof/aof_rewrite.h"
 #include "aof/aof_frame.h"
+#include "aof/aof_place.h"
 #include "aof/aof_write.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "disk/files.h"
 #include "ds/quicklist.h"
 #include "net/resp.h"
+#include "oplog/oplog.h"
 #include "store/db.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
@@ -168,12 +170,20 @@ static void write_stamp(struct rewriting *w) {
     if (!files_write_all(w->fd, line, (size_t)n)) w->error = errno;
 }
 
+/* The data are those at the end of the log, since this is a child, or no command runs. */
+static void write_place(struct rewriting *w) {
+    if (!aof_write_options.checksums || oplog_unit_end() != oplog_end()) return;
+    char *line = buf_reserve(&w->out, AOF_PLACE_MAX);
+    w->out.len += aof_place_print(line, oplog_end(), oplog_db());
+}
+
 bool aof_rewrite_commands(int fd, bool incremental_sync) {
     struct rewriting w = {.fd = fd, .incremental_sync = incremental_sync};
     if (aof_write_options.timestamps) write_stamp(&w);
     begin_block(&w);
     for (int i = 0; i < db_count() && !w.error; i++)
         write_db(&w, db_at(i));
+    write_place(&w);
     write_block(&w);
     buf_free(&w.out);
     buf_free(&w.items);

@@ -38,6 +38,7 @@ enum command_flag {
     CMD_TOUCHES_ALWAYS = 1 << 27,   /* moves access times even after CLIENT NO-TOUCH ON */
     CMD_IN_LOG = 1 << 28,           /* changes nothing, and yet the log has it and replays it: SELECT */
     CMD_KEEPS_CACHING = 1 << 29,    /* of a container (CLIENT): its subcommands leave CLIENT CACHING in force */
+    CMD_OUTWARD = 1 << 30,          /* talks to another server (MIGRATE): no log has it */
 };
 
 /* Categories that permit commands to users. Today COMMAND INFO shows them and COMMAND LIST filters by them. A row names

@@ -32,7 +32,9 @@ static struct {
     const char *name, *shown; /* shown: in messages about what is in it; those about failures show the path */
     char path[2 * PATH_MAX];
     bool is_last;
-    uint64_t stamp_at; /* offset of the last stamp read */
+    uint64_t stamp_at;      /* offset of the last stamp read */
+    struct aof_place place; /* the last one read */
+    bool lost;              /* it has lost commands, so no place of it is right */
     int64_t size;
 } check;
 
@@ -73,6 +75,14 @@ static bool look_at_stamp(void *ctx, int64_t seconds, uint64_t offset) {
     (void)ctx;
     check.stamp_at = offset;
     return check.until_s == 0 || seconds <= check.until_s;
+}
+
+static void look_at_place(void *ctx, const struct aof_place *place) {
+    (void)ctx;
+    if (place)
+        check.place = *place;
+    else
+        check.lost = true;
 }
 
 /* --- One file -------------------------------------------------------------------------------- */
@@ -171,6 +181,10 @@ static void tell_analysis(const struct aof_finding *found) {
            (unsigned long long)(found->size - found->good));
     printf("[info] %llu commands, %llu writes with a checksum\n", (unsigned long long)found->commands,
            (unsigned long long)found->frames);
+    if (check.lost)
+        printf("[info] the log has lost commands: replication cannot continue behind it\n");
+    else if (check.place.id[0])
+        printf("[info] replication continues at offset %lld of %s\n", (long long)check.place.offset, check.place.id);
 }
 
 static enum verdict judge(enum aof_read_result result, const struct aof_finding *found) {
@@ -197,8 +211,11 @@ static enum verdict judge(enum aof_read_result result, const struct aof_finding 
 
 /* Where bytes were taken out, there may be more to take out behind them. */
 static enum verdict check_one_file(const char *name, bool is_last) {
-    static const struct aof_reader_hooks hooks = {
-        .read_base = check_base, .progress = check_bar, .stamp = look_at_stamp, .ctx = &check.size};
+    static const struct aof_reader_hooks hooks = {.read_base = check_base,
+                                                  .progress = check_bar,
+                                                  .stamp = look_at_stamp,
+                                                  .place = look_at_place,
+                                                  .ctx = &check.size};
     struct aof_finding found;
     enum verdict verdict, worst = VALID;
     snprintf(check.path, sizeof check.path, "%s%s%s", check.dir, check.dir[0] ? "/" : "", name);
@@ -208,6 +225,8 @@ static enum verdict check_one_file(const char *name, bool is_last) {
     do {
         check.size = files_size(check.dir, name);
         check.stamp_at = 0;
+        check.place.id[0] = '\0';
+        check.lost = false;
         verdict = judge(aof_read(check.dir, name, &hooks, &found), &found);
         if (verdict == CUT_OUT) worst = verdict;
     } while (verdict == CUT_OUT);

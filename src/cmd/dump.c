@@ -10,6 +10,7 @@
 #include "exec/propagate.h"
 #include "rdb/rdb.h"
 #include "store/evict.h"
+#include "store/expire.h"
 #include <errno.h>
 
 static void dump(struct request *r) {
@@ -119,7 +120,7 @@ static void restore(struct request *r) {
     if (!parse_ttl(c, r->argv[2], &ttl_ms) || !decode_payload(c, r->argv[3], &value)) return;
     int64_t deadline_ms = ttl_ms;
     if (ttl_ms && !o.absolute && !num_add_i64(ttl_ms, clock_now_ms(), &deadline_ms)) deadline_ms = INT64_MAX;
-    if (deadline_ms && deadline_ms <= clock_now_ms()) {
+    if (deadline_ms && deadline_ms <= clock_now_ms() && !expire_is_ignored()) {
         rdb_value_drop(&value);
         restore_nothing(r, old);
         return;

@@ -2,51 +2,13 @@
  * marks those whose absence an operator would notice: the log warns of them. The others tune a feature that is absent,
  * or ask for what kura always does. */
 #include "conf/planned.h"
-#include "base/buf.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "base/option.h"
 #include "conf/permit.h"
-#include <string.h>
-#include <strings.h>
-
-/* --- replicaof: "host port", or "no one" ----------------------------------------------------- */
-
-static struct {
-    char host[256]; /* "": none */
-    int port;
-} primary;
-
-static bool set_replicaof(const char *const *words, int count, const char **error) {
-    int64_t port;
-    *error = "wrong number of arguments";
-    if (count != 2) return false;
-    if (strcasecmp(words[0], "no") == 0 && strcasecmp(words[1], "one") == 0) {
-        primary.host[0] = '\0';
-        return true;
-    }
-    *error = "Invalid master port";
-    if (!num_parse_i64(slice_cstr(words[1]), &port) || port < 0 || port > 65535) return false;
-    *error = "Invalid master host";
-    if (strlen(words[0]) >= sizeof primary.host) return false;
-    strcpy(primary.host, words[0]);
-    primary.port = (int)port;
-    return true;
-}
-
-static void get_replicaof(struct buf *out) {
-    if (primary.host[0]) buf_printf(out, "%s %d", primary.host, primary.port);
-}
-
-static void write_replicaof_line(struct buf *out) {
-    if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
-}
+#include <stddef.h>
 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
-static const struct option_name propagation_errors[] = {
-    {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
-static const struct option_name diskless_load[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
 static const struct option_name endpoints[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
 static const struct option_name sanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL, 0}};
 static const struct option_name auth_clients[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
@@ -74,44 +36,6 @@ static const struct option planned_rows[] = {
 
     /* persistence */
     {"sanitize-dump-payload", .type = OPTION_ENUM, .flags = OPTION_HARMLESS, .initial = "no", .names = sanitize},
-    {"rdb-del-sync-files", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
-    {"propagation-error-behavior", .type = OPTION_ENUM, .flags = OPTION_MISSING, .initial = "ignore",
-     .names = propagation_errors},
-
-    /* replication */
-    {"replicaof", .alias = "slaveof", .type = OPTION_CUSTOM,
-     .flags = OPTION_PROTECTIVE | OPTION_MULTI | OPTION_IMMUTABLE, .initial = "no one", .set = set_replicaof,
-     .get = get_replicaof, .lines = write_replicaof_line},
-    {"masteruser", .type = OPTION_STRING, .flags = OPTION_MISSING, .initial = ""},
-    {"masterauth", .type = OPTION_BYTES, .flags = OPTION_PROTECTIVE | OPTION_SENSITIVE, .initial = ""},
-    {"replica-read-only", .alias = "slave-read-only", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "yes"},
-    {"replica-serve-stale-data", .alias = "slave-serve-stale-data", .type = OPTION_BOOL, .flags = OPTION_MISSING,
-     .initial = "yes"},
-    {"replica-ignore-maxmemory", .alias = "slave-ignore-maxmemory", .type = OPTION_BOOL, .flags = OPTION_MISSING,
-     .initial = "yes"},
-    {"replica-lazy-flush", .alias = "slave-lazy-flush", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
-    {"replica-announced", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "yes"},
-    {"replica-ignore-disk-write-errors", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
-    {"replica-priority", .alias = "slave-priority", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "100"},
-    {"replica-announce-ip", .alias = "slave-announce-ip", .type = OPTION_STRING, .flags = OPTION_MISSING,
-     .initial = ""},
-    {"replica-announce-port", .alias = "slave-announce-port", .type = OPTION_INT, .flags = OPTION_MISSING,
-     .initial = "0", .max = 65535},
-    {"repl-diskless-sync", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "yes"},
-    {"repl-diskless-sync-delay", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "5"},
-    {"repl-diskless-sync-max-replicas", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "0"},
-    {"repl-diskless-load", .type = OPTION_ENUM, .flags = OPTION_MISSING | OPTION_DENY_LOADING, .initial = "disabled",
-     .names = diskless_load},
-    {"repl-disable-tcp-nodelay", .type = OPTION_BOOL, .flags = OPTION_MISSING, .initial = "no"},
-    {"repl-timeout", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "60", .min = 1},
-    {"repl-ping-replica-period", .alias = "repl-ping-slave-period", .type = OPTION_INT, .flags = OPTION_MISSING,
-     .initial = "10", .min = 1},
-    {"repl-backlog-size", .type = OPTION_MEMORY, .flags = OPTION_MISSING, .initial = "1048576", .min = 1},
-    {"repl-backlog-ttl", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "3600"},
-    {"min-replicas-to-write", .alias = "min-slaves-to-write", .type = OPTION_INT, .flags = OPTION_PROTECTIVE,
-     .initial = "0"},
-    {"min-replicas-max-lag", .alias = "min-slaves-max-lag", .type = OPTION_INT, .flags = OPTION_MISSING,
-     .initial = "10"},
 
     /* cluster */
     {"cluster-enabled", .type = OPTION_BOOL, .flags = OPTION_PROTECTIVE | OPTION_IMMUTABLE, .initial = "no"},
@@ -179,7 +103,6 @@ static const struct option planned_rows[] = {
     {"io-threads-do-reads", .type = OPTION_BOOL, .flags = OPTION_HARMLESS | OPTION_IMMUTABLE, .initial = "no"},
     {"server_cpulist", .type = OPTION_STRING, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = ""},
     {"bio_cpulist", .type = OPTION_STRING, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = ""},
-    {"bind-source-addr", .type = OPTION_STRING, .flags = OPTION_MISSING, .initial = ""},
     {"socket-mark-id", .type = OPTION_I64, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = "0",
      .max = UINT32_MAX},
     {"enable-module-command", .type = OPTION_ENUM, .flags = OPTION_MISSING | OPTION_IMMUTABLE, .initial = "no",

@@ -1,4 +1,4 @@
-/* The child closes all descriptors except the pipe's and the standard ones. A socket that it held would keep a port in
+/* The child closes all descriptors except the pipe's, the standard ones and those that its job names. A socket that it held would keep a port in
  * use, or a connection open, after the parent has ended. The child is killed when the parent ends, since nobody else
  * can use what it writes. */
 #include "disk/child.h"
@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,9 +92,23 @@ void child_report(size_t keys_done) {
     tell_parent(false);
 }
 
-static void keep_only(int fd) {
-    if (fd > 3) close_range(3, (unsigned)fd - 1, 0);
-    close_range((unsigned)fd + 1, ~0u, 0);
+/* The first descriptor from `from` on that the child keeps; UINT_MAX: none. */
+static unsigned next_kept(const struct child_job *job, int fd, unsigned from) {
+    unsigned next = (unsigned)fd >= from ? (unsigned)fd : UINT_MAX;
+    for (int i = 0; i < job->keep_count; i++) {
+        unsigned kept = (unsigned)job->keep[i];
+        if (kept >= from && kept < next) next = kept;
+    }
+    return next;
+}
+
+static void close_others(const struct child_job *job, int fd) {
+    for (unsigned from = STDERR_FILENO + 1;;) {
+        unsigned next = next_kept(job, fd, from);
+        if (next > from) close_range(from, next - 1, 0);
+        if (next == UINT_MAX) return;
+        from = next + 1;
+    }
 }
 
 static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent_pid) {
@@ -103,7 +118,7 @@ static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the parent decides */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent_pid) _exit(1);
-    keep_only(fd);
+    close_others(job, fd);
     child.fd = fd;
     log_set_role('C');
     if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0) errno = 0; /* optional */

@@ -27,6 +27,9 @@ struct child_job {
                  const struct child_end *end); /* called in the parent, after the child ended or was killed */
     void *ctx;
     size_t keys; /* that run() will report in the end */
+    /* Descriptors that the child keeps open besides the standard ones; read in the child only. */
+    const int *keep;
+    int keep_count;
 };
 
 struct child_metrics {

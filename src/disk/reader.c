@@ -8,14 +8,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void reader_from_fd(struct reader *r, int fd, uint64_t offset, bool checksum) {
-    struct stat st;
+static void begin_reading(struct reader *r, int fd, uint64_t offset, bool checksum) {
     *r = (struct reader){.fd = fd, .start = offset, .size = UINT64_MAX, .checksum = checksum, .room = READER_BLOCK};
     r->block = alloc_get(r->room);
     r->at = r->end = r->summed = r->block;
+}
+
+void reader_from_fd(struct reader *r, int fd, uint64_t offset, bool checksum) {
+    struct stat st;
+    begin_reading(r, fd, offset, checksum);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return;
     off_t position = lseek(fd, 0, SEEK_CUR);
     r->size = offset + (position >= 0 && st.st_size > position ? (uint64_t)(st.st_size - position) : 0);
+}
+
+void reader_from_source(struct reader *r, reader_source_fn source, void *ctx, uint64_t size, bool checksum) {
+    begin_reading(r, -1, 0, checksum);
+    r->source = source;
+    r->source_ctx = ctx;
+    r->size = size;
 }
 
 void reader_from_memory(struct reader *r, struct slice bytes, bool checksum) {
@@ -33,6 +44,14 @@ static void fail_reading(struct reader *r, int error) {
     r->failed = true;
     if (!r->error) r->error = error;
     r->summed = r->at = r->end; /* no bytes are left */
+}
+
+void reader_stop(struct reader *r, int error) {
+    fail_reading(r, error);
+}
+
+struct slice reader_rest(const struct reader *r) {
+    return slice_of((const char *)r->at, r->block ? (size_t)(r->end - r->at) : 0);
 }
 
 uint64_t reader_crc(struct reader *r) {
@@ -56,12 +75,25 @@ uint64_t reader_left(const struct reader *r) {
     return r->size > offset ? r->size - offset : 0;
 }
 
-/* One read(2) of at most n bytes. 0: the end, or an error (noted). */
+uint64_t reader_foreseen(const struct reader *r) {
+    uint64_t left = reader_left(r);
+    return left == UINT64_MAX ? READER_BLOCK : left;
+}
+
+/* Bytes of a source that were not asked for yet. */
+static size_t unasked(const struct reader *r, const uint8_t *end, size_t most) {
+    if (r->size == UINT64_MAX) return most;
+    uint64_t left = r->size - r->start - (uint64_t)(end - r->block);
+    return left < most ? (size_t)left : most;
+}
+
+/* Read at most n bytes, once. 0: the end, or an error (noted). */
 static size_t read_some(struct reader *r, void *to, size_t n) {
     for (;;) {
-        ssize_t got = read(r->fd, to, n);
+        ssize_t got = n == 0 ? 0 : r->source ? r->source(r->source_ctx, to, n) : read(r->fd, to, n);
+        if (r->failed) return 0;
         if (got >= 0) return (size_t)got;
-        if (errno == EINTR) continue;
+        if (errno == EINTR && !r->source) continue;
         fail_reading(r, errno);
         return 0;
     }
@@ -84,7 +116,8 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     r->at = r->summed = r->block;
     r->end = r->block + unread;
     while (unread < n) {
-        size_t got = read_some(r, r->block + unread, r->room - unread);
+        size_t room = r->room - unread;
+        size_t got = read_some(r, r->block + unread, r->source ? unasked(r, r->end, room) : room);
         if (got == 0) {
             fail_reading(r, 0);
             return NULL;
@@ -93,6 +126,7 @@ const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
         r->end += got;
     }
     tell_progress(r);
+    if (r->failed) return NULL;
     r->at += n;
     return r->block;
 }
@@ -102,8 +136,9 @@ static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
     reader_crc(r);
     r->start = reader_offset(r);
     r->at = r->end = r->summed = r->block;
-    while (n > 0) {
-        size_t got = read_some(r, to, n < READER_BLOCK ? n : READER_BLOCK);
+    while (n > 0 && !r->failed) {
+        size_t most = n < READER_BLOCK ? n : READER_BLOCK;
+        size_t got = read_some(r, to, r->source ? unasked(r, r->block, most) : most);
         if (got == 0) {
             fail_reading(r, 0);
             return false;
@@ -114,7 +149,7 @@ static bool get_direct(struct reader *r, uint8_t *to, size_t n) {
         n -= got;
         tell_progress(r);
     }
-    return true;
+    return !r->failed;
 }
 
 bool reader_get(struct reader *r, void *to, size_t n) {

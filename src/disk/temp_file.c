@@ -20,6 +20,7 @@ static const struct {
     [TEMP_SNAPSHOT] = {"temp-", ".rdb"},
     [TEMP_BGSAVE] = {"temp-", ".rdb"},
     [TEMP_AOF_BASE] = {"temp-rewriteaof-bg-", ".aof"},
+    [TEMP_SYNC] = {"temp-", ".rdb"},
 };
 
 static struct {

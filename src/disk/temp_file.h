@@ -11,6 +11,7 @@ enum temp_file {
     TEMP_SNAPSHOT, /* by the server itself */
     TEMP_BGSAVE,   /* by a child */
     TEMP_AOF_BASE, /* by a child */
+    TEMP_SYNC,     /* the primary's snapshot */
     TEMP_FILES
 };
 

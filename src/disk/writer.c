@@ -9,6 +9,10 @@
 
 #define MEMORY_ROOM 512 /* bytes at first */
 
+static bool in_memory(const struct writer *w) {
+    return w->fd < 0 && !w->sink;
+}
+
 static void begin_writing(struct writer *w, int fd, size_t room, bool checksum) {
     *w = (struct writer){.fd = fd, .room = room, .checksum = checksum, .block = alloc_get(room)};
     w->at = w->summed = w->block;
@@ -18,6 +22,12 @@ static void begin_writing(struct writer *w, int fd, size_t room, bool checksum) 
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync) {
     begin_writing(w, fd, WRITER_BLOCK, checksum);
     w->sync_step = incremental_sync ? WRITER_SYNC_STEP : 0;
+}
+
+void writer_to_sink(struct writer *w, writer_sink_fn sink, void *ctx, bool checksum) {
+    begin_writing(w, -1, WRITER_BLOCK, checksum);
+    w->sink = sink;
+    w->sink_ctx = ctx;
 }
 
 void writer_to_memory(struct writer *w, bool checksum) {
@@ -58,6 +68,10 @@ static void sync_step(struct writer *w) {
 
 static void send_out(struct writer *w, const uint8_t *p, size_t n) {
     w->passed += n;
+    if (w->sink) {
+        if (n > 0 && !w->error) w->error = w->sink(w->sink_ctx, p, n);
+        return;
+    }
     while (n > 0 && !w->error) {
         ssize_t written = write(w->fd, p, n);
         if (written < 0 && errno == EINTR) continue;
@@ -109,9 +123,9 @@ static void enlarge_some(struct writer *w, size_t n) {
 }
 
 void writer_make_room(struct writer *w, size_t n) {
-    if (w->fd < 0 && w->may_fail) {
+    if (in_memory(w) && w->may_fail) {
         enlarge_some(w, n);
-    } else if (w->fd < 0) {
+    } else if (in_memory(w)) {
         enlarge_block(w, n);
     } else {
         assert(n <= WRITER_BLOCK);
@@ -120,7 +134,7 @@ void writer_make_room(struct writer *w, size_t n) {
 }
 
 void writer_put_long(struct writer *w, const void *bytes, size_t n) {
-    if (w->fd >= 0 && n >= WRITER_BLOCK) {
+    if (!in_memory(w) && n >= WRITER_BLOCK) {
         empty_block(w);
         if (w->checksum) w->crc = crc64(w->crc, bytes, n);
         send_out(w, bytes, n);
@@ -133,11 +147,11 @@ void writer_put_long(struct writer *w, const void *bytes, size_t n) {
 }
 
 bool writer_flush(struct writer *w) {
-    if (w->fd >= 0) empty_block(w);
+    if (!in_memory(w)) empty_block(w);
     return w->error == 0;
 }
 
 bool writer_sync(struct writer *w) {
-    if (writer_flush(w) && fsync(w->fd) != 0) w->error = errno;
+    if (writer_flush(w) && !w->sink && fsync(w->fd) != 0) w->error = errno;
     return w->error == 0;
 }

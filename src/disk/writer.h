@@ -1,4 +1,4 @@
-/* Writes bytes to a file descriptor or into memory. Blocks of 1 MB take one system call and one pass of the checksum
+/* Writes bytes to a file descriptor, to a function (a sink), or into memory. Blocks of 1 MB take one system call and one pass of the checksum
  * each.
  *
  * After an error nothing more is written; callers that put bytes need not check, writer_flush() reports it in the end.
@@ -12,6 +12,9 @@
 #define WRITER_BLOCK ((size_t)1 << 20) /* bytes */
 #define WRITER_SYNC_STEP (4 << 20)     /* bytes between two syncs, as in Redis */
 
+/* Take all n bytes: a block, or more. Returns 0, or the errno why it did not. */
+typedef int (*writer_sink_fn)(void *ctx, const void *bytes, size_t n);
+
 struct writer {
     uint8_t *at, *end; /* the place of the next byte, and the end of the block */
     uint8_t *block;
@@ -19,7 +22,9 @@ struct writer {
     size_t room;     /* bytes of the block */
     bool may_fail;   /* memory that ends is an error, and more than `most` bytes are one */
     size_t most;
-    int fd;          /* -1: the block is the memory written to, and grows */
+    int fd;              /* -1 without a sink: the block is the memory written to, and grows */
+    writer_sink_fn sink; /* NULL: fd is written to */
+    void *sink_ctx;
     int error;       /* errno of the first failure, or 0 */
     uint64_t passed; /* bytes written from the block */
     uint64_t crc;
@@ -30,6 +35,7 @@ struct writer {
 
 /* The caller keeps the descriptor. `checksum`: compute one, for writer_crc(). */
 void writer_to_fd(struct writer *w, int fd, bool checksum, bool incremental_sync);
+void writer_to_sink(struct writer *w, writer_sink_fn sink, void *ctx, bool checksum);
 void writer_to_memory(struct writer *w, bool checksum);
 /* The same, for a size that comes from outside: more than `most` bytes are the error EFBIG, and more than there is
  * memory for is ENOMEM. */
@@ -64,7 +70,7 @@ static inline uint64_t writer_bytes(const struct writer *w) {
 }
 uint64_t writer_crc(struct writer *w); /* of all bytes so far; 0 without `checksum` */
 bool writer_flush(struct writer *w);   /* false: w->error, of this or an earlier call */
-bool writer_sync(struct writer *w);    /* flush, then fsync */
+bool writer_sync(struct writer *w);    /* flush, then fsync; for a sink just flush */
 
 /* The bytes written into memory; valid until the next one is written. */
 static inline struct slice writer_slice(const struct writer *w) {

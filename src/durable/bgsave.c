@@ -24,6 +24,7 @@
 
 struct bgsave_status bgsave_status = {.took_s = -1};
 void (*bgsave_ended)(void);
+void (*bgsave_done)(bool ok);
 
 static struct {
     int64_t seconds[SAVE_POINTS];
@@ -68,6 +69,7 @@ static void save_done(void *ctx, const struct child_end *end) {
     bgsave_status.took_s = (clock_steady_ms() - bgsave_status.began_ms) / 1000;
     bgsave_status.began_ms = 0;
     if (bgsave_ended) bgsave_ended();
+    if (bgsave_done) bgsave_done(!end->signal && !end->status);
 }
 
 static size_t count_keys(void) {

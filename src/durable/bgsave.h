@@ -13,6 +13,8 @@ struct bgsave_status {
 extern struct bgsave_status bgsave_status;
 /* Hook: a save has succeeded or failed, so bgsave_stops_writes() may have changed. NULL: not used. */
 extern void (*bgsave_ended)(void);
+/* Hook: a save of bgsave_start() has ended; ok: the file is the snapshot's. NULL: not used. */
+extern void (*bgsave_done)(bool ok);
 
 bool bgsave_has_points(void); /* at least one save point is set */
 /* Writes must be refused: save points are set, the last save failed, and stop-writes-on-bgsave-error is set. */

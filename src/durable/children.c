@@ -11,12 +11,14 @@
 #include "process/process.h"
 #include "store/evict.h"
 #include <stddef.h>
+#include <unistd.h>
 
 static char *rewrite_cpus, *bgsave_cpus; /* aof_rewrite_cpulist, bgsave_cpulist */
 static void (*on_change)(void);
+int64_t children_sleep_us;
 
 static void child_begins(enum child_kind kind) {
-    propagate_attach(NULL, NULL);
+    propagate_stop();
     if (kind == CHILD_AOF)
         process_become_child("kura-aof-rewrite", rewrite_cpus);
     else
@@ -27,6 +29,7 @@ static void child_comes_or_goes(bool lives) {
     table_set_resizing(!lives);
     evict_freeze(lives);
     on_change();
+    if (lives && children_sleep_us) usleep((useconds_t)children_sleep_us);
 }
 
 void children_watch(void (*changed)(void)) {

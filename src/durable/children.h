@@ -2,9 +2,12 @@
  * one lives, and their end at a shutdown. disk/child starts and reaps them. */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Watch children from now on. `changed` is called in the parent after a child was born and after it has died. */
 void children_watch(void (*changed)(void));
+/* DEBUG SLEEP-AFTER-FORK: the parent sleeps for so long after each fork; 0: it does not. */
+extern int64_t children_sleep_us;
 /* At a shutdown: kill the child. False, unless forced: it may not be killed, since it writes the only copy of the data;
  * logged. */
 bool children_end(bool force);

@@ -1,13 +1,15 @@
-/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, one gate is
- * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
- * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
- * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
+/* See durability.h. Invariant: changes go to the file exactly while it collects commands, one gate is closed exactly
+ * while a write might not survive, and another one while a write has to wait for the next file. All may change whenever
+ * a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option is set; each of
+ * these calls fit_target() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
 #include "aof/aof.h"
 #include "aof/aof_write.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/child.h"
 #include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
@@ -28,26 +30,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define RETRY_MS 1000 /* between two attempts to begin the log anew */
 #define SYNCED_WAVE 8 /* with appendfsync always, this many times the usual number of requests share a sync */
 
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded, so options take effect at once */
+static struct {
+    bool is_stopped;  /* a snapshot of the primary comes in */
+    int64_t retry_ms; /* clock_steady_ms(): the log could not be begun behind it; 0: it could */
+} resync;
 
-/* --- The sink -------------------------------------------------------------------------------- */
+/* --- The log --------------------------------------------------------------------------------- */
 
-static void append_to_log(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
-    (void)ctx;
-    aof_write_append(db_id, argv, argc, raw);
-}
-
-/* Without a sink, commands are not even formatted. */
-static void fit_sink(void) {
+/* Commands that nobody wants are not even formatted. */
+static void fit_target(void) {
     static bool attached;
     bool collects = started && aof_collects();
     wave_width = collects && aof_write_options.fsync == AOF_FSYNC_ALWAYS ? SYNCED_WAVE : 1;
     if (collects == attached) return;
     attached = collects;
-    propagate_attach(collects ? append_to_log : NULL, NULL);
+    propagate_want(PROPAGATE_FILE, collects);
 }
 
 /* --- The gate -------------------------------------------------------------------------------- */
@@ -108,26 +110,27 @@ static void durability_before_send(void) {
 }
 
 static void durability_tick(void) {
-    if (!started) return;
+    if (!started || loading_is_active()) return;
+    if (resync.retry_ms && clock_steady_ms() >= resync.retry_ms) durability_restart_log();
     durability_before_send(); /* bytes may still wait for their sync */
     if (!shutdown_is_requested()) {
         aof_tick();
         bgsave_tick();
     }
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
 /* A rewrite begins a file that collects from the next command on, and after a failed save the next write is refused. */
 static void child_changed_state(void) {
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
 /* Requests may have waited for this: writes, and BGREWRITEAOF. */
 static void aof_changed_state(void) {
     if (!started) return;
-    fit_sink();
+    fit_target();
     fit_gates();
     if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
 }
@@ -136,7 +139,7 @@ static void aof_changed_state(void) {
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
-    if (!started) return true; /* a dataset that is half loaded must not replace the whole one */
+    if (!started || loading_is_active()) return true; /* data that are half loaded must not replace the whole */
     if (!children_end(force)) return false;
     aof_end();
     if (!(flags & SHUTDOWN_SAVE) && ((flags & SHUTDOWN_NOSAVE) || !bgsave_has_points())) return true;
@@ -188,7 +191,7 @@ void durability_start(void) {
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(durability_tick);
     started = true;
-    fit_sink();
+    fit_target();
     fit_gates();
 }
 
@@ -196,12 +199,43 @@ void durability_start(void) {
 bool durability_reload(void) {
     aof_write_flush(true);
     started = false;
-    fit_sink();
+    fit_target();
     bool ok = loading_again();
     started = true;
-    fit_sink();
+    fit_target();
     fit_gates();
     return ok;
+}
+
+/* --- The data of a primary replace ours ------------------------------------------------------ */
+
+static void end_saving_child(void) {
+    if (child_running() != CHILD_RDB && child_running() != CHILD_TRANSFER) return;
+    log_notice("Replica is about to load the RDB file received from the master, but there is a pending RDB child "
+               "running. Killing process %ld and removing its temp file to avoid any race",
+               (long)child_pid());
+    child_kill();
+}
+
+void durability_stop_log(void) {
+    end_saving_child();
+    resync.is_stopped = true;
+    resync.retry_ms = 0;
+    aof_stop();
+    fit_target();
+    fit_gates();
+}
+
+void durability_restart_log(void) {
+    resync.is_stopped = false;
+    resync.retry_ms = 0;
+    if (!wanted) return;
+    if (!aof_start(false)) {
+        log_warning("Failed enabling the AOF after successful master synchronization! Trying it again in one second.");
+        resync.retry_ms = clock_steady_ms() + RETRY_MS;
+    }
+    fit_target();
+    fit_gates();
 }
 
 /* --- Options --------------------------------------------------------------------------------- */
@@ -209,12 +243,13 @@ bool durability_reload(void) {
 static bool apply_appendonly(const char **error) {
     bool ok = true;
     *error = "Unable to turn on AOF. Check server logs.";
-    if (!started) return true;
+    if (!started || resync.is_stopped) return true;
+    resync.retry_ms = 0;
     if (wanted)
         ok = aof_start(call_is_nested);
     else
         aof_stop();
-    fit_sink();
+    fit_target();
     fit_gates();
     return ok;
 }
@@ -223,7 +258,7 @@ static bool apply_appendonly(const char **error) {
 static bool apply_appendfsync(const char **error) {
     (void)error;
     if (started) durability_before_send();
-    fit_sink();
+    fit_target();
     return true;
 }
 

@@ -13,7 +13,7 @@
 static void write_children(struct buf *out) {
     const struct child_metrics *m = &child_metrics;
     report_int(out, "loading", loading_is_active());
-    report_int(out, "async_loading", 0);
+    report_int(out, "async_loading", loading_is_aside());
     report_int(out, "current_cow_peak", (int64_t)m->cow_peak);
     report_int(out, "current_cow_size", (int64_t)m->cow_bytes);
     report_int(out, "current_cow_size_age", m->cow_bytes ? (clock_mono_us() - m->cow_us) / 1000000 : 0);

@@ -10,8 +10,11 @@
 #include "disk/files.h"
 #include "durable/snapshot.h"
 #include "exec/call.h"
+#include "exec/propagate.h"
+#include "exec/replay.h"
 #include "exec/wave.h"
 #include "net/loop.h"
+#include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
@@ -32,7 +35,9 @@
 
 static struct {
     bool active;
-    bool serving;       /* at start-up: the loop is not running yet, so it may be turned here */
+    bool aside;         /* the data are loaded beside those that are served */
+    bool starts;        /* at start-up */
+    bool serving;       /* the loop may be turned here: at start-up it does not run yet, later only if so told */
     int64_t started_s;  /* wall clock */
     int64_t started_us; /* monotonic, as the next two */
     int64_t turned_us, told_us;
@@ -40,17 +45,40 @@ static struct {
     uint64_t total_bytes, files_bytes, file_bytes; /* of all files; of those that are done; of the current one so far */
 } loading;
 
-static const struct gate loading_gate = {.passes = CMD_LOADING,
-                                         .error = "LOADING Redis is loading the dataset in memory"};
+#define LOADING_ERROR "LOADING Redis is loading the dataset in memory"
+
+static const struct gate loading_gate = {.passes = CMD_LOADING, .error = LOADING_ERROR};
+
+/* Beside the data, only what changes the roles of servers or needs memory for all of them is kept out. */
+static bool disturbs(const struct request *r, unsigned flags) {
+    (void)r;
+    return flags & CMD_NO_ASYNC_LOADING;
+}
+static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
+
+void (*loading_recalled)(const struct loading_place *place);
+bool loading_keeps_expired;
+
+/* What the files tell about the history. */
+static struct {
+    struct loading_place place;
+    bool known;         /* this is the place of all that has been applied so far */
+    bool lost;          /* no place is right */
+    struct buf expired; /* keys that were left out: database, length, name */
+} recalled;
 
 bool loading_is_active(void) {
-    return loading.active;
+    return loading.active && !loading.aside;
+}
+
+bool loading_is_aside(void) {
+    return loading.active && loading.aside;
 }
 
 /* --- During loading -------------------------------------------------------------------------- */
 
 /* Like cron_turn(), but nothing expires. */
-static int loading_turn(void) {
+static int turn_without_data(void) {
     clock_update();
     wave_run();
     shutdown_turn();
@@ -72,31 +100,56 @@ static void tell_progress(int64_t now_us) {
     process_notify(status);
 }
 
-void loading_progress(void *ctx, uint64_t bytes) {
-    (void)ctx;
-    loading.file_bytes = bytes;
-    int64_t now_us = clock_mono_us();
-    if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
-    tell_progress(now_us);
-    loop_poll(loading_turn);
+void loading_wait(int wait_ms) {
+    loop_wait(wait_ms, loading.aside ? cron_turn : turn_without_data);
     loading.turned_us = clock_mono_us();
-    if (!shutdown_is_requested()) return;
+    if (!loading.starts || !shutdown_is_requested()) return;
     shutdown_finish();
     _exit(0);
 }
 
-void loading_begin(uint64_t total_bytes) {
+void loading_breathe(void) {
+    int64_t now_us = clock_mono_us();
+    if (!loading.serving || now_us - loading.turned_us < TURN_EVERY_US) return;
+    if (loading.starts) tell_progress(now_us);
+    loading_wait(0);
+}
+
+void loading_progress(void *ctx, uint64_t bytes) {
+    (void)ctx;
+    loading.file_bytes = bytes;
+    loading_breathe();
+}
+
+static void count_from_here(uint64_t total_bytes) {
     loading.active = true;
     loading.started_s = clock_wall_us() / 1000000;
     loading.started_us = clock_mono_us();
     loading.total_bytes = total_bytes;
     loading.files_bytes = loading.file_bytes = 0;
+}
+
+void loading_begin(uint64_t total_bytes) {
+    count_from_here(total_bytes);
     gates_set(GATES_LOADING, &loading_gate);
     expire_hold(EXPIRE_LOADING, true);
 }
 
+void loading_begin_aside(uint64_t total_bytes) {
+    count_from_here(total_bytes);
+    loading.aside = true;
+    gates_set(GATES_LOADING, &aside_gate);
+}
+
+void loading_serve(const struct rdb_read *rdb) {
+    loading.serving = true;
+    loading.rdb = rdb;
+}
+
 void loading_end(void) {
-    loading.active = false;
+    loading.active = loading.aside = false;
+    loading.serving = loading.starts;
+    loading.rdb = NULL;
     gates_set(GATES_LOADING, NULL);
     expire_hold(EXPIRE_LOADING, false);
     clock_update();
@@ -130,11 +183,6 @@ static struct client *replayer(void) {
     return &c;
 }
 
-/* A log has only commands that can change something, and SELECT. Others could do harm: their clients do not exist. */
-static bool belongs_in_log(const struct command *command) {
-    return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG));
-}
-
 /* Prepare up to count requests and begin to prefetch their keys. Returns the number of those before the first one that
  * does not belong in a log. */
 static size_t prepare_commands(struct request *requests, const struct aof_command *commands, size_t count,
@@ -144,9 +192,7 @@ static size_t prepare_commands(struct request *requests, const struct aof_comman
     for (size_t i = 0; i < count; i++) {
         struct request *r = &requests[i];
         *r = (struct request){.client = c, .argv = commands[i].argv, .argc = commands[i].argc};
-        request_prepare(r);
-        if (!belongs_in_log(r->command)) return i;
-        if (r->key.name.ptr) prefetch_key(ahead, c->db, r->key.hash);
+        if (!replay_prepare(r, ahead)) return i;
     }
     return count;
 }
@@ -159,23 +205,23 @@ static void delay_load(size_t commands) {
 
 /* Commands of a log have succeeded once. If one fails now, the log is not of this dataset: the administrator should
  * hear of it, but what else is there is worth having. */
-static bool replay(struct request *r) {
+static void replay(struct request *r) {
     client_clear(r->client, CLIENT_FAILED);
-    if (!call_replay(r)) return false;
+    call_replay(r);
     if (unlikely(r->client->flags & CLIENT_FAILED)) server_metrics.unexpected_errors++;
-    return true;
 }
 
 size_t loading_apply(void *ctx, const struct aof_command *commands, size_t count) {
     struct request requests[PREFETCH_MAX];
     struct prefetch ahead;
     (void)ctx;
+    if (count) recalled.known = false;
     for (size_t done = 0; done < count;) {
         size_t some = count - done < PREFETCH_MAX ? count - done : PREFETCH_MAX;
         size_t known = prepare_commands(requests, commands + done, some, &ahead);
         prefetch_records(&ahead);
         for (size_t i = 0; i < known; i++) {
-            if (!replay(&requests[i])) return done + i;
+            replay(&requests[i]);
             if (rdb_options.key_load_delay_us) delay_load(done + i);
         }
         done += known;
@@ -191,6 +237,56 @@ static bool read_snapshot(struct rdb_read *job, const char *name) {
     return ok;
 }
 
+/* --- The history ----------------------------------------------------------------------------- */
+
+/* A snapshot may come from anywhere. */
+static bool is_place(const char *id, int64_t offset, int db) {
+    return strlen(id) == sizeof recalled.place.id - 1 && strspn(id, "0123456789abcdef") == strlen(id) && offset >= 0 &&
+           db >= -1 && db < db_count();
+}
+
+static void recall(const char *id, int64_t offset, int db, bool from_aof) {
+    recalled.known = is_place(id, offset, db);
+    recalled.place = (struct loading_place){.offset = offset, .db = db, .from_aof = from_aof};
+    snprintf(recalled.place.id, sizeof recalled.place.id, "%s", id);
+}
+
+static void aof_place(void *ctx, const struct aof_place *place) {
+    (void)ctx;
+    if (place)
+        recall(place->id, place->offset, place->db, true);
+    else
+        recalled.lost = true;
+}
+
+static void keep_left_out(void *ctx, int db_id, struct slice key) {
+    (void)ctx;
+    buf_append(&recalled.expired, &db_id, sizeof db_id);
+    buf_append(&recalled.expired, &key.len, sizeof key.len);
+    buf_append_slice(&recalled.expired, key);
+}
+
+static void delete_left_out(void) {
+    const char *at = recalled.expired.data, *end = at + recalled.expired.len;
+    int db_id;
+    struct slice argv[] = {SLICE("DEL"), {NULL, 0}};
+    while (at < end) {
+        memcpy(&db_id, at, sizeof db_id);
+        memcpy(&argv[1].len, at + sizeof db_id, sizeof argv[1].len);
+        argv[1].ptr = at + sizeof db_id + sizeof argv[1].len;
+        propagate_extra(db_at(db_id), argv, 2);
+        at = argv[1].ptr + argv[1].len;
+    }
+}
+
+static void tell_recalled(void) {
+    if (recalled.known && !recalled.lost && loading_recalled) {
+        loading_recalled(&recalled.place);
+        delete_left_out();
+    }
+    buf_free(&recalled.expired);
+}
+
 /* --- The append-only file -------------------------------------------------------------------- */
 
 static bool read_base(void *ctx, int fd, uint64_t *end) {
@@ -199,10 +295,11 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     log_notice("Reading RDB base file on AOF loading...");
     if (lseek(fd, 0, SEEK_SET) != 0) return false;
     if (!read_snapshot(&job, "the base")) {
-        if (loading.serving) log_warning("Terminating server after rdb file reading failure.");
+        if (loading.starts) log_warning("Terminating server after rdb file reading failure.");
         return false;
     }
     *end = job.end;
+    recall(job.repl_id, job.repl_offset, job.repl_db, true);
     return true;
 }
 
@@ -221,7 +318,7 @@ static void aof_file_begun(void *ctx, const char *name) {
 
 static enum aof_load load_aof(void) {
     static const struct aof_load_hooks hooks = {
-        .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress},
+        .reader = {.apply = loading_apply, .read_base = read_base, .progress = loading_progress, .place = aof_place},
         .sized = aof_sized,
         .begun = aof_file_begun,
     };
@@ -246,6 +343,8 @@ enum loading_result loading_snapshot(bool merge) {
     struct rdb_read job = {.flags = merge ? RDB_ALLOW_TWICE : 0, .progress = loading_progress};
     int64_t began_us = clock_mono_us();
     const char *name = snapshot_name();
+    if (loading.serving && loading_keeps_expired) job.flags |= RDB_KEEP_EXPIRED;
+    if (loading.serving && loading_recalled) job.left_out = keep_left_out;
     job.fd = open(name, O_RDONLY | O_CLOEXEC);
     if (job.fd < 0) {
         if (errno == ENOENT) return LOADING_ABSENT;
@@ -258,6 +357,7 @@ enum loading_result loading_snapshot(bool merge) {
     loading_end();
     close(job.fd);
     if (!ok) return LOADING_BROKEN;
+    recall(job.repl_id, job.repl_offset, job.repl_db, false);
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return LOADING_DONE;
 }
@@ -277,15 +377,22 @@ static void start_from_aof(void) {
         if (result == LOADING_DONE)
             log_notice("There is no append-only file yet: it begins with the data of %s", snapshot_name());
     }
+    tell_recalled();
     aof_open();
 }
 
+static void start_from_snapshot(void) {
+    if (loading_snapshot(false) == LOADING_BROKEN) end_at_start();
+    tell_recalled();
+}
+
 void loading_start_up(bool from_aof) {
-    loading.serving = true;
+    loading.starts = loading.serving = true;
+    recalled.known = recalled.lost = false;
     if (from_aof)
         start_from_aof();
-    else if (loading_snapshot(false) == LOADING_BROKEN)
-        end_at_start();
+    else
+        start_from_snapshot();
     db_metrics.dirty = 0;
-    loading.serving = false;
+    loading.starts = loading.serving = false;
 }

@@ -40,6 +40,7 @@ const char *snapshot_name(void) {
 
 bool snapshot_write(const char *temporary) {
     struct rdb_write job = {.fd = -1, .progress = report_progress};
+    rdb_write_place(&job);
     bool ok = rdb_write_file(&job, temporary, file_name);
     if (ok)
         log_notice("DB saved on disk");

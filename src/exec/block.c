@@ -61,6 +61,8 @@ struct waiter {
     struct waiter *prev, *next;        /* in the list of the postponed */
     struct loop_timer timer;
     block_reply_fn timed_out;
+    const struct block_event *event; /* what it waits for, with `context`; NULL: for keys, or nothing */
+    void *context;
     enum entry_type type;
     enum { IDLE, WAITING, POSTPONED } state;
     int wait_count, wait_room;
@@ -85,6 +87,12 @@ static struct again {
     struct client *client;
     int64_t due_us; /* monotonic */
 } again;
+
+/* The client that is being answered, and the context of its event. */
+static struct answered {
+    const struct client *client;
+    void *context;
+} answered;
 
 /* --- Held requests --------------------------------------------------------------------------- */
 
@@ -292,14 +300,29 @@ static void stop_waiting(struct waiter *w) {
     client_clear(w->client, CLIENT_WAITS);
 }
 
+/* An event is over: reply, then its owner forgets it. The client may be closed meanwhile. */
+static void end_event(struct client *c, const struct block_event *event, void *context, block_reply_fn reply,
+                      struct request *r) {
+    struct answered outer = answered;
+    answered = (struct answered){c, context};
+    if (r)
+        call_end(r, reply);
+    else
+        reply(c);
+    answered = outer;
+    if (event) event->ended(c, context);
+}
+
 /* End the wait with a reply, without running the request again. */
 static void finish_wait(struct client *c, block_reply_fn reply) {
     struct waiter *w = c->waiter;
+    const struct block_event *event = w->event;
+    w->event = NULL;
     stop_waiting(w);
     struct held_request *held = take_first_held(w);
     struct conn_range range;
     client_open_replies(c, &range);
-    call_end(&held->request, reply);
+    end_event(c, event, w->context, reply, &held->request);
     client_push_replies(c, &range);
     block_release(held);
     resume_client(c);
@@ -335,23 +358,52 @@ static void start_timer(struct waiter *w, int64_t timeout_ms) {
     block_metrics.deadlines++;
 }
 
-void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
-              block_reply_fn timed_out) {
+/* The request waits from now on; what for is the caller's. */
+static struct waiter *begin_to_wait(struct request *r, int64_t timeout_ms, block_reply_fn timed_out) {
     struct client *c = r->client;
-    if (call_is_nested) {
-        timed_out(c);
-        return;
-    }
     struct waiter *w = waiter_of(c);
-    assert(w->state == IDLE && n > 0);
+    assert(w->state == IDLE);
     prepend_held(w, hold_request(r));
     w->state = WAITING;
     c->flags |= CLIENT_WAITS;
-    w->type = type;
     w->timed_out = timed_out;
-    wait_for_keys(w, c->db, keys, n);
     start_timer(w, timeout_ms);
     block_metrics.clients++;
+    return w;
+}
+
+void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
+              block_reply_fn timed_out) {
+    if (call_is_nested) {
+        timed_out(r->client);
+        return;
+    }
+    assert(n > 0);
+    struct waiter *w = begin_to_wait(r, timeout_ms, timed_out);
+    w->type = type;
+    wait_for_keys(w, r->client->db, keys, n);
+}
+
+void block_wait(struct request *r, const struct block_event *event, void *ctx, int64_t timeout_ms,
+                block_reply_fn timed_out) {
+    if (call_is_nested) {
+        end_event(r->client, event, ctx, timed_out, NULL);
+        return;
+    }
+    struct waiter *w = begin_to_wait(r, timeout_ms, timed_out);
+    w->event = event;
+    w->context = ctx;
+}
+
+void *block_context(const struct client *c) {
+    if (answered.client == c) return answered.context;
+    return c->waiter && c->waiter->event ? c->waiter->context : NULL;
+}
+
+bool block_finish(struct client *c, block_reply_fn reply) {
+    if (!c->waiter || !c->waiter->event) return false;
+    finish_wait(c, reply);
+    return true;
 }
 
 bool block_end(struct client *c, block_reply_fn error) {
@@ -360,10 +412,28 @@ bool block_end(struct client *c, block_reply_fn error) {
     return true;
 }
 
+static bool ends_with_the_role(const struct waiter *w) {
+    return w && w->state == WAITING && !(w->event && w->event->stays);
+}
+
+/* A client that wants no replies is not sent anything, so nothing would close it later. */
+void block_end_all(block_reply_fn error) {
+    for (struct client *c = client_first, *next; c; c = next) {
+        next = c->next;
+        if (!ends_with_the_role(c->waiter)) continue;
+        c->flags |= CLIENT_CLOSE_AFTER_REPLY;
+        finish_wait(c, error);
+        if (conn_unsent(&c->conn) == 0) client_close(c);
+    }
+}
+
 static void waiter_forget(struct client *c) {
     struct waiter *w = c->waiter;
     if (!w) return;
+    const struct block_event *event = w->event;
+    w->event = NULL;
     stop_waiting(w);
+    if (event) event->ended(c, w->context);
     while (w->first)
         block_release(take_first_held(w));
     drop_idle_waiter(c);

@@ -1,4 +1,4 @@
-/* Clients that wait: for a key (BLPOP and others), or for a pause to end.
+/* Clients that wait: for a key (BLPOP and others), for an event that a module owns (WAIT), or for a pause to end.
  *
  * A body that finds nothing calls block_on(). From then on the client has a waiter, which owns a copy of that request
  * and of all requests that were parsed behind it. While the client waits, CLIENT_WAITS is set, nothing is read from it,
@@ -28,9 +28,29 @@ void block_postpone(struct request *r);
 void block_resume_all(void);
 /* Answer a postponed request with this reply instead of running it again. False: the client has no such request. */
 bool block_answer(struct client *c, block_reply_fn reply);
-/* CLIENT UNBLOCK: end the wait for keys with this reply, or with that of a timeout if it is NULL. False: the client
- * does not wait for keys. */
+/* CLIENT UNBLOCK: end the wait for keys or an event with this reply, or with that of a timeout if it is NULL. False: the
+ * client does not wait for these. */
 bool block_end(struct client *c, block_reply_fn error);
+/* This server has become a replica, whose primary knows nothing of the clients here: end all these waits with this
+ * reply, and close the clients behind it. Postponed requests wait on. O(clients). */
+void block_end_all(block_reply_fn error);
+
+/* --- Waits for an event that a module owns --------------------------------------------------- */
+
+struct block_event {
+    /* The wait is over: called once, behind the reply, or without one if the client is closed. ctx may be freed. */
+    void (*ended)(struct client *c, void *ctx);
+    bool stays; /* it makes sense whatever this server is: block_end_all() leaves it alone */
+};
+/* For a body that has replied nothing: wait until block_finish(), or until timeout_ms are over; then `timed_out`
+ * replies. Where nothing may wait (call_is_nested), all of that happens at once. Nothing looks at such a wait until its
+ * module finishes it. O(1), O(log waits) with a timeout. */
+void block_wait(struct request *r, const struct block_event *event, void *ctx, int64_t timeout_ms,
+                block_reply_fn timed_out);
+/* For reply functions: the ctx of the wait that ends. NULL: the client does not wait for an event. */
+void *block_context(const struct client *c);
+/* End the wait for an event with this reply; the request is not run again. False: there is no such wait. */
+bool block_finish(struct client *c, block_reply_fn reply);
 
 /* Keys became ready: run the requests that wait for them, first come first served, until no key is ready. To be called
  * after the outermost command, so that the client that made a key ready gets its reply first. Does nothing when called
@@ -55,9 +75,9 @@ void block_release(struct held_request *held);
 /* --- Metrics --------------------------------------------------------------------------------- */
 
 struct block_metrics {
-    size_t clients;   /* that wait for keys */
+    size_t clients;   /* that wait for keys or an event */
     size_t postponed; /* clients that wait for the end of a pause */
-    size_t deadlines; /* waits for keys that end by themselves */
+    size_t deadlines; /* of these: waits that end by themselves */
     size_t keys;      /* with at least one client that waits for them */
 };
 extern struct block_metrics block_metrics;

@@ -43,12 +43,9 @@ static void catch_up(uint64_t spent) {
     if (unlikely(spent > long_ticks)) clock_update();
 }
 
-static inline void call_body(struct request *r) {
+/* What follows when a call has been propagated. */
+static inline void finish_call(struct request *r) {
     struct client *c = r->client;
-    int64_t dirty = db_metrics.dirty;
-    propagate_begin();
-    r->command->body(r);
-    propagate_end(c->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
     uint64_t now = clock_ticks(), spent = now - began;
     began = now;
     if (unlikely(any_listener)) began = tell_listeners(r, spent);
@@ -56,6 +53,14 @@ static inline void call_body(struct request *r) {
     command_metrics_add(r->metrics, spent, c->flags & CLIENT_FAILED);
     server_metrics.commands++;
     catch_up(spent);
+}
+
+static inline void call_body(struct request *r) {
+    int64_t dirty = db_metrics.dirty;
+    propagate_begin();
+    r->command->body(r);
+    propagate_end(r->client->db, r->argv, r->argc, r->raw, db_metrics.dirty > dirty);
+    finish_call(r);
 }
 
 /* CLIENT NO-TOUCH: the command leaves the access clocks of its keys alone, unless it is TOUCH. */
@@ -73,16 +78,31 @@ void call(struct request *r) {
     }
 }
 
-bool call_replay(struct request *r) {
-    int arity = r->command->arity;
-    if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
-    struct conn_range range;
-    conn_open(&range, CONN_NO_LIMIT);
+/* The log that the command comes from has it already. */
+static inline void call_unpropagated(struct request *r) {
     propagate_begin();
     r->command->body(r);
+    propagate_call.always = false;
     propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
+}
+
+void call_replay(struct request *r) {
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
+    call_unpropagated(r);
     conn_take_back(&range);
-    return true;
+}
+
+void call_stream(struct request *r) {
+    client_clear(r->client, CLIENT_FAILED);
+    r->client->last_command = r->command;
+    call_unpropagated(r);
+    finish_call(r);
+}
+
+void call_noted(struct request *r) {
+    client_clear(r->client, CLIENT_FAILED);
+    finish_call(r);
 }
 
 void call_mute(const struct client *c, size_t mark) {

@@ -17,9 +17,12 @@
 
 /* Call the body of an admitted request. O(its body). */
 void call(struct request *r);
-/* Call the body and nothing else, for a log that is replayed: no gates, no reply, no propagation. False, with nothing
- * done, if the command cannot have this number of arguments. */
-bool call_replay(struct request *r);
+/* Call the body and nothing else, for a log that is replayed (replay_prepare()): no gates, no reply, no propagation. */
+void call_replay(struct request *r);
+/* The same for the stream of a primary: it is counted and told to the listeners as by call(), and its reply is at the
+ * tail of the output arena, to be dropped. CLIENT_FAILED tells that it was an error. */
+void call_stream(struct request *r);
+void call_noted(struct request *r); /* it was carried out elsewhere (MULTI of a stream): count it, tell the listeners */
 /* The end of a request that waited and is answered without being called again: `reply` replies, and it is counted. */
 void call_end(struct request *r, void (*reply)(struct client *c));
 

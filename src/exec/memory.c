@@ -2,13 +2,13 @@
  *
  * What counts is the memory in use, less
  *   - what the worker has been given to free: a big value that was dropped must not cost a second one;
- *   - what grows by evicting: the buffer of the append-only file, and messages to clients about the victims of this
+ *   - what grows by evicting: the log of changes beyond the backlog, and messages to clients about the victims of this
  *     turn. Messages that are still unsent in the next turn count, as all unsent output does;
  *   - what the arenas of this turn have grown: a reply must not evict keys while it is on its way.
  * Everything but the worker's share is known to the main thread, and so is that (base/worker.h): a check is three loads
  * and a comparison, and the figure is exact.
  *
- * Invariant: the gate is closed exactly while there is a limit. `excess` tells what the last check has left. */
+ * Invariant: the gate is closed exactly while there is a limit that is not ignored. `excess` tells what the last check has left. */
 #include "exec/memory.h"
 #include "aof/aof_write.h"
 #include "base/alloc.h"
@@ -21,6 +21,7 @@
 #include "conf/config.h"
 #include "exec/call.h"
 #include "net/conn.h"
+#include "oplog/oplog.h"
 #include "session/client.h"
 #include "session/client_evict.h"
 #include "session/gates.h"
@@ -37,6 +38,8 @@
 #define CLIENTS_MIN (128 << 10)
 
 struct memory_options memory_options;
+
+static bool ignored; /* the limit: memory_ignore_limit() */
 
 static uint64_t check_ticks, slice_ticks; /* the most time that a command, and a turn, evicts */
 
@@ -63,9 +66,15 @@ static size_t unsent_messages(void) {
     return conn_metrics.output_bytes + push_kept_bytes;
 }
 
+/* What the file or replicas have not got yet. The backlog itself counts, as far as it has its configured size. */
+static size_t unwritten_log(void) {
+    size_t file = aof_write_metrics().memory;
+    return oplog_is_kept & OPLOG_BACKLOG ? file + oplog_metrics().excess : file;
+}
+
 /* What is left out, apart from the worker's share. */
 static size_t left_out(void) {
-    size_t bytes = aof_write_metrics().memory, arenas = conn_arena_bytes(), unsent = unsent_messages();
+    size_t bytes = unwritten_log(), arenas = conn_arena_bytes(), unsent = unsent_messages();
     if (memory_options.limit == 0) return bytes;
     if (arenas > turn.arena_bytes) bytes += arenas - turn.arena_bytes;
     return bytes + (turn.messages < unsent ? turn.messages : unsent);
@@ -105,7 +114,7 @@ static void note_excess(int64_t over) {
 /* --- evicting -------------------------------------------------------------------------------- */
 
 static bool may_evict(void) {
-    return !expire_holds && !call_is_nested;
+    return !(expire_holds & ~(unsigned)EXPIRE_REPLICA) && !call_is_nested;
 }
 
 /* Evict until so many bytes are free, or the time is over. False: no key may be evicted any more. */
@@ -147,7 +156,7 @@ static void begin_turn(void) {
 }
 
 bool memory_turn(void) {
-    if (likely(memory_options.limit == 0)) return false;
+    if (likely(memory_options.limit == 0 || ignored)) return false;
     begin_turn();
     int64_t over = bytes_over();
     fit_pressure(over);
@@ -243,7 +252,7 @@ static void warn_of_excess(void) {
 
 /* An excess that comes from a lower limit is for the turns of the loop. */
 static bool apply_limit(const char **error) {
-    bool is_on = memory_options.limit > 0;
+    bool is_on = memory_options.limit > 0 && !ignored;
     gates_set(GATES_MEMORY, is_on ? &memory_gate : NULL);
     turn.arena_bytes = conn_arena_bytes();
     int64_t over = is_on ? bytes_over() : 0;
@@ -252,6 +261,13 @@ static bool apply_limit(const char **error) {
     if (over > 0 && !config_is_starting()) warn_of_excess();
     if (!is_on) tell_pressure(false);
     return apply_clients(error);
+}
+
+void memory_ignore_limit(bool is_ignored) {
+    const char *error;
+    if (ignored == is_ignored) return;
+    ignored = is_ignored;
+    apply_limit(&error);
 }
 
 static void memory_start(void) {

@@ -32,6 +32,9 @@ struct memory_status {
 struct memory_status memory_status(void);
 void memory_reset_metrics(void);
 
+/* The limit is ignored while this is a replica that keeps what its primary keeps: nothing is evicted or refused. */
+void memory_ignore_limit(bool ignored);
+
 /* Once in a turn of the loop, when the wave has run and its replies are sent: evict for a slice of time. True: there is
  * an excess left, so the loop should not sleep. */
 bool memory_turn(void);

@@ -2,14 +2,20 @@
  * it is known whether anything changed.
  *
  * Whether a unit needs MULTI is known when its second command comes. So the first one is held, as a copy, and all
- * others go to the sink at once. The usual unit, one request without anything else, is never copied.
+ * others go to the log at once. The usual unit, one request without anything else, is copied once: into the log.
+ *
+ * What is for both targets is written to the log, which the file follows as long as nothing else comes in between
+ * (aof/aof_write.h). What is for the file only is not in the log, but in the file's own memory.
  *
  * Invariant: while no call is open, no command is kept or held. */
 #include "exec/propagate.h"
+#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/likely.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "oplog/oplog.h"
+#include "session/client.h"
 #include "session/request.h"
 #include "store/changes.h"
 #include <assert.h>
@@ -17,8 +23,8 @@
 bool propagate_wanted;
 struct propagate_call propagate_call;
 
-static propagate_sink_fn sink;
-static void *sink_ctx;
+static unsigned wanting; /* enum propagate_target: who wants what changes */
+static bool local_only;  /* the stream is a primary's */
 /* Keys that no command removed are propagated as UNLINK, not as DEL: lazyfree-lazy-expire, lazyfree-lazy-eviction. */
 static bool unlink_expired, unlink_evicted;
 
@@ -29,6 +35,7 @@ struct copied {
     struct slice raw; /* in the same allocation, or empty */
     int argc;
     int db_id;
+    enum propagate_target target;
 };
 
 /* The commands that replace the request of the current call. */
@@ -57,26 +64,54 @@ static void drop_copy(struct copied *c) {
     *c = (struct copied){.argv = NULL};
 }
 
-static void send_command(int db_id, const struct slice *argv, int argc, struct slice raw) {
-    if (sink) sink(sink_ctx, db_id, argv, argc, raw);
+/* --- The log and the file -------------------------------------------------------------------- */
+
+/* A command that is not for both, or not on this server. */
+static __attribute__((noinline)) void send_apart(enum propagate_target target, int db_id, const struct slice *argv,
+                                                 int argc, struct slice raw) {
+    if (local_only) {
+        if (target & wanting & PROPAGATE_FILE) aof_write_own(db_id, argv, argc, raw);
+    } else if (wanting & PROPAGATE_STREAM) {
+        aof_write_skip();
+        oplog_append(db_id, argv, argc, raw);
+    }
+}
+
+static void send_command(enum propagate_target target, int db_id, const struct slice *argv, int argc,
+                         struct slice raw) {
+    if (unlikely(target != PROPAGATE_BOTH || local_only)) {
+        send_apart(target, db_id, argv, argc, raw);
+        return;
+    }
+    aof_write_take(db_id);
+    oplog_append(db_id, argv, argc, raw);
+}
+
+/* WAIT asks whether replicas have what its client wrote. */
+static void end_unit(void) {
+    oplog_end_unit();
+    aof_write_end_unit();
+    if (client_current) client_current->written = oplog_end();
 }
 
 /* --- Units ----------------------------------------------------------------------------------- */
 
 static void send_word(int db_id, struct slice word, struct slice raw) {
-    send_command(db_id, &word, 1, raw);
+    send_command(PROPAGATE_BOTH, db_id, &word, 1, raw);
 }
 
 static void send_held(void) {
     const struct copied *c = &unit.held;
-    send_command(c->db_id, c->argv, c->argc, c->raw);
+    send_command(c->target, c->db_id, c->argv, c->argc, c->raw);
     drop_copy(&unit.held);
 }
 
 /* Give the unit a command. `last`: no other can follow in this unit. */
-static void emit_command(int db_id, const struct slice *argv, int argc, struct slice raw, bool last) {
+static void emit_command(enum propagate_target target, int db_id, const struct slice *argv, int argc, struct slice raw,
+                         bool last) {
     if (propagate_call.apart || (unit.count == 0 && last)) {
-        send_command(db_id, argv, argc, raw);
+        send_command(target, db_id, argv, argc, raw);
+        end_unit();
         return;
     }
     unit.count++;
@@ -84,13 +119,14 @@ static void emit_command(int db_id, const struct slice *argv, int argc, struct s
     unit.last_db = db_id;
     if (unit.count == 1) {
         unit.held = copy_command(db_id, argv, argc, raw);
+        unit.held.target = target;
         return;
     }
     if (unit.count == 2) {
         send_word(unit.held.db_id, SLICE("MULTI"), SLICE("*1\r\n$5\r\nMULTI\r\n"));
         send_held();
     }
-    send_command(db_id, argv, argc, raw);
+    send_command(target, db_id, argv, argc, raw);
 }
 
 /* Close a call; the outermost sends what the unit still lacks. */
@@ -99,12 +135,18 @@ static void leave_call(void) {
     if (--propagate_call.depth > 0) return;
     propagate_call.apart = propagate_call.pending = false;
     if (likely(unit.count == 0)) return;
+    if (!propagate_wanted) { /* not any more, since a command of the unit */
+        if (unit.count == 1) drop_copy(&unit.held);
+        unit.count = 0;
+        return;
+    }
     if (unit.count == 1) {
         send_held();
     } else {
         send_word(unit.last_db, SLICE("EXEC"), SLICE("*1\r\n$4\r\nEXEC\r\n"));
     }
     unit.count = 0;
+    end_unit();
 }
 
 /* --- Calls ----------------------------------------------------------------------------------- */
@@ -115,6 +157,12 @@ void propagate_nothing(void) {
 
 void propagate_always(void) {
     propagate_call.always = true;
+}
+
+/* As long as there are no replicas, it is as if nothing had happened. */
+void propagate_message(void) {
+    propagate_call.message = true;
+    propagate_call.always = wanting & PROPAGATE_STREAM && !local_only;
 }
 
 void propagate_apart(void) {
@@ -131,16 +179,19 @@ void propagate_as(const struct slice *argv, int argc) {
 }
 
 void propagate_extra(struct db *db, const struct slice *argv, int argc) {
-    if (propagate_wanted) emit_command(db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
+    if (propagate_wanted)
+        emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
 }
 
 void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
     if (propagate_wanted || replacements.count) {
         bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
-        if (wanted && !propagate_call.replaced) emit_command(db->id, argv, argc, raw, outermost);
+        enum propagate_target target = propagate_call.message ? PROPAGATE_STREAM : PROPAGATE_BOTH;
+        if (wanted && !propagate_call.replaced) emit_command(target, db->id, argv, argc, raw, outermost);
         for (size_t i = 0; i < replacements.count; i++) {
             struct copied *c = &replacements.items[i];
-            if (wanted) emit_command(db->id, c->argv, c->argc, c->raw, outermost && i + 1 == replacements.count);
+            bool last = outermost && i + 1 == replacements.count;
+            if (wanted) emit_command(target, db->id, c->argv, c->argc, c->raw, last);
             drop_copy(c);
         }
         replacements.count = 0;
@@ -165,11 +216,48 @@ static void propagate_evicted(struct db *db, const struct key *key) {
 
 static const struct db_hooks hooks = {.expired = propagate_expired, .evicted = propagate_evicted};
 
-void propagate_attach(propagate_sink_fn fn, void *ctx) {
-    sink = fn;
-    sink_ctx = ctx;
-    propagate_wanted = fn != NULL;
-    changes_listen(CHANGES_PROPAGATE, fn ? &hooks : NULL);
+/* --- Targets --------------------------------------------------------------------------------- */
+
+static void fit_wanted(void) {
+    unsigned targets = local_only ? wanting & PROPAGATE_FILE : wanting;
+    if (propagate_wanted == (targets != 0)) return;
+    propagate_wanted = targets != 0;
+    changes_listen(CHANGES_PROPAGATE, propagate_wanted ? &hooks : NULL);
+}
+
+void propagate_want(enum propagate_target target, bool wanted) {
+    wanting = wanted ? wanting | target : wanting & ~(unsigned)target;
+    if (target & PROPAGATE_STREAM) oplog_want(OPLOG_BACKLOG, wanted);
+    fit_wanted();
+}
+
+void propagate_local_only(bool on) {
+    local_only = on;
+    fit_wanted();
+}
+
+void propagate_stop(void) {
+    wanting = 0;
+    fit_wanted();
+}
+
+/* --- Streams --------------------------------------------------------------------------------- */
+
+void propagate_to_replicas(const struct slice *argv, int argc) {
+    assert(propagate_call.depth == 0);
+    if (local_only || !(wanting & PROPAGATE_STREAM)) return;
+    send_apart(PROPAGATE_STREAM, -1, argv, argc, slice_of(NULL, 0));
+    oplog_end_unit();
+}
+
+void propagate_pass_on(struct slice bytes, int db_id, enum propagate_target target) {
+    if (target & wanting & PROPAGATE_FILE)
+        aof_write_take(oplog_db());
+    else
+        aof_write_skip();
+    oplog_pass_on(bytes, db_id);
+    oplog_end_unit();
+    aof_write_end_unit();
 }
 
 static const struct option propagate_rows[] = {

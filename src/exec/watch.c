@@ -208,11 +208,16 @@ static void watch_swapped(struct db *one, struct db *other) {
     replace_all(other, one);
 }
 
+static void watch_replaced(struct db *db, const struct db *by) {
+    replace_all(db, by);
+}
+
 static const struct db_hooks hooks = {.changed = watch_changed,
                                       .expired = watch_expired,
                                       .evicted = watch_evicted,
                                       .flushed = watch_flushed,
-                                      .swapped = watch_swapped};
+                                      .swapped = watch_swapped,
+                                      .replaced = watch_replaced};
 
 static void arm_hooks(void) {
     if (armed) return;

@@ -28,8 +28,9 @@ extern int wave_width;
 
 /* --- Listeners ------------------------------------------------------------------------------- */
 
-/* The order in which listeners are asked: messages are written before the log is, and the log before replies leave. */
-enum wave_listener { WAVE_TRACKING, WAVE_DURABILITY, WAVE_LISTENERS };
+/* The order in which listeners are asked: messages are written before the log is, and the log before replies leave: to
+ * the file, then to replicas. */
+enum wave_listener { WAVE_TRACKING, WAVE_DURABILITY, WAVE_REPLICAS, WAVE_LISTENERS };
 
 /* Each member may be NULL. */
 struct wave_hooks {

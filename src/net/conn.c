@@ -349,6 +349,7 @@ void conn_close(struct conn *c) {
     conn_drop_output(c);
     if (c->source.fd < 0) return;
     loop_remove(&c->source);
+    if (c->flags & CONN_SHARED) shutdown(c->source.fd, SHUT_RDWR);
     close(c->source.fd);
     c->source.fd = -1;
     c->flags |= CONN_BROKEN;

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #define CONN_READ_MAX 65536 /* the most bytes read from one connection in one turn */
 
@@ -28,6 +30,7 @@ enum conn_flag {
     CONN_QUEUED = 1 << 0,      /* in the list of connections with something to send */
     CONN_WAITS_WRITE = 1 << 1, /* the socket is full: the loop waits for EPOLLOUT */
     CONN_BROKEN = 1 << 2,      /* reading or sending has failed, or the peer has closed */
+    CONN_SHARED = 1 << 3,      /* a child has the socket too: conn_close() ends the connection for it as well */
 };
 
 struct conn {
@@ -107,6 +110,7 @@ static inline void conn_write(const void *bytes, size_t n) {
 size_t conn_room(void);
 void conn_refuse(enum conn_refusal why); /* the open range takes nothing from here on */
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
+size_t conn_range_written(void);         /* bytes in the open range. O(1) */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
 /* Drops what was written since, and what was refused: the range takes bytes again. */
 void conn_truncate(size_t mark);
@@ -129,6 +133,22 @@ size_t conn_unsent(const struct conn *c); /* unsent bytes: range and chunks; O(1
 /* Bytes of the large values to which the range refers; conn_unsent() leaves them out. O(their number). */
 size_t conn_unsent_referred(const struct conn *c);
 void conn_writable(struct conn *c); /* to be called at EPOLLOUT: continues to send */
+
+/* --- Output that lies elsewhere -------------------------------------------------------------- */
+
+#define CONN_PIECES_MAX 64
+
+/* The connection takes nothing now: its socket is full, it is broken, or other output is to be sent first. */
+static inline bool conn_is_busy(const struct conn *c) {
+    return (c->flags & (CONN_WAITS_WRITE | CONN_BROKEN)) || c->range_len || c->out_first;
+}
+/* Write pieces, at most CONN_PIECES_MAX, straight to the socket with one system call. Returns the bytes taken. If these
+ * are fewer than were offered, the connection is busy until conn_writable(), which the loop's LOOP_WRITE brings. 0: it
+ * is busy, or an error has broken it. */
+size_t conn_send_pieces(struct conn *c, const struct iovec *pieces, int n);
+/* The same for n bytes of a file from *offset on, which moves on: they are not copied. The connection breaks if the
+ * file has none there. */
+size_t conn_send_file(struct conn *c, int fd, off_t *offset, size_t n);
 
 /* --- Input ----------------------------------------------------------------------------------- */
 

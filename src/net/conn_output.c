@@ -14,6 +14,7 @@
 #include "net/conn_private.h"
 #include <assert.h>
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -148,6 +149,10 @@ static size_t first_ref(size_t at) {
             high = middle;
     }
     return low;
+}
+
+size_t conn_range_written(void) {
+    return innermost ? conn_arena.len - innermost->start : 0;
 }
 
 size_t conn_mark(void) {
@@ -477,16 +482,42 @@ static bool send_chunks(struct conn *c) {
     return sent == offered;
 }
 
+/* The socket is full, or it is not any more. */
+static void set_full(struct conn *c, bool full) {
+    if (full == !!(c->flags & CONN_WAITS_WRITE)) return;
+    c->flags ^= CONN_WAITS_WRITE;
+    uint32_t events = c->source.events & ~(uint32_t)LOOP_WRITE;
+    loop_set_events(&c->source, full ? events | LOOP_WRITE : events);
+}
+
 static void send_some(struct conn *c) {
     uint64_t before = conn_metrics.bytes_out;
     while (c->out_first && !(c->flags & CONN_BROKEN)) {
         if (!send_chunks(c) || conn_metrics.bytes_out - before >= SEND_TURN_MAX) break;
     }
-    bool waits = c->out_first && !(c->flags & CONN_BROKEN);
-    if (waits == !!(c->flags & CONN_WAITS_WRITE)) return;
-    c->flags ^= CONN_WAITS_WRITE;
-    uint32_t events = c->source.events & ~(uint32_t)LOOP_WRITE;
-    loop_set_events(&c->source, waits ? events | LOOP_WRITE : events);
+    set_full(c, c->out_first && !(c->flags & CONN_BROKEN));
+}
+
+size_t conn_send_pieces(struct conn *c, const struct iovec *pieces, int n) {
+    struct iovec vectors[CONN_PIECES_MAX];
+    size_t offered = 0;
+    assert(n <= CONN_PIECES_MAX);
+    if (conn_is_busy(c)) return 0;
+    for (int i = 0; i < n; i++)
+        offered += (vectors[i] = pieces[i]).iov_len;
+    if (offered == 0) return 0;
+    size_t sent = send_vectors(c, vectors, (size_t)n);
+    set_full(c, sent < offered && !(c->flags & CONN_BROKEN));
+    return sent;
+}
+
+size_t conn_send_file(struct conn *c, int fd, off_t *offset, size_t n) {
+    if (conn_is_busy(c) || n == 0) return 0;
+    ssize_t result = sendfile(c->source.fd, fd, offset, n);
+    size_t sent = sent_bytes(c, result);
+    if (result == 0) c->flags |= CONN_BROKEN;
+    set_full(c, sent < n && !(c->flags & CONN_BROKEN));
+    return sent;
 }
 
 void conn_writable(struct conn *c) {

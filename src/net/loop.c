@@ -172,6 +172,14 @@ void loop_poll(int (*turn)(void)) {
     take_turn(0, turn);
 }
 
+void loop_wait(int wait_ms, int (*turn)(void)) {
+    take_turn(sleep_limit_ms(wait_ms), turn);
+}
+
+bool loop_is_stopping(void) {
+    return atomic_load_explicit(&stopping, memory_order_relaxed);
+}
+
 void loop_stop(void) {
     atomic_store(&stopping, true);
 }

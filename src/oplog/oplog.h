@@ -20,7 +20,13 @@ enum oplog_keeper {
     OPLOG_BACKLOG = 1 << 1, /* replicas may ask for what was written: repl/history.h */
 };
 extern unsigned oplog_is_kept; /* enum oplog_keeper; 0: nobody */
+/* Whoever wants commands to be appended besides calls propagate_want() (exec/propagate.h), which calls this one. When
+ * the last keeper goes, all that was kept is dropped; no cursor may be placed then. */
 void oplog_want(enum oplog_keeper keeper, bool wanted);
+
+/* The id of the history that the log continues: 40 hex digits. NULL: no replica has ever known of this history, so it
+ * is not worth a place in files. Set from above (repl/history.h). */
+extern const char *oplog_id;
 
 /* --- Writing --------------------------------------------------------------------------------- */
 
@@ -34,6 +40,7 @@ void oplog_end_unit(void);
 int64_t oplog_end(void);      /* the offset of the end. O(1) */
 int64_t oplog_unit_end(void); /* the offset at the last oplog_end_unit() */
 int oplog_db(void);           /* the selected database; -1: the next command selects one */
+int oplog_unit_db(void);      /* the same at oplog_unit_end() */
 void oplog_forget_db(void);   /* a reader begins that knows of no selected database */
 /* Continue at this offset, which the data correspond to now; all that was kept is dropped. No cursor may be placed. */
 void oplog_restart(int64_t offset, int db_id);
@@ -66,7 +73,9 @@ int64_t oplog_first(void);     /* the offset of the first byte that is kept */
 void oplog_trim(void);
 
 struct oplog_metrics {
-    size_t bytes;  /* kept, from oplog_first() to oplog_end() */
-    size_t memory; /* that these take, blocks and referred blobs */
+    size_t bytes;    /* kept, from oplog_first() to oplog_end() */
+    size_t memory;   /* that these take in blocks, and spare blocks */
+    size_t referred; /* bytes of blobs to which the log refers; the dataset may hold them, too */
+    size_t excess;   /* of `memory`, what goes beyond the bytes of oplog_keep() */
 };
-extern struct oplog_metrics oplog_metrics;
+struct oplog_metrics oplog_metrics(void); /* O(1) */

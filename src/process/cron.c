@@ -5,6 +5,7 @@
 #include "process/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -35,16 +36,17 @@ static int64_t logged_ms; /* clock_steady_ms() when log_load() wrote last */
 #define TICKS_MAX 8
 static void (*ticks[TICKS_MAX])(void);
 static size_t tick_count;
+static void (*later)(void); /* work for the end of this turn; usually NULL */
 
 void cron_add(void (*fn)(void)) {
     assert(tick_count < TICKS_MAX);
     ticks[tick_count++] = fn;
 }
 
-/* Subscribers and waiting clients may be idle for ever. */
+/* Subscribers and waiting clients may be idle for ever; replicas and the primary have a limit of their own. */
 static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
-    return limits_options.timeout_s && !c->subscriber && !(c->flags & CLIENT_WAITS) &&
-           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+    return limits_options.timeout_s && !c->subscriber &&
+           !(c->flags & (CLIENT_WAITS | CLIENT_REPLICA | CLIENT_PRIMARY)) && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
 /* True if a soft limit is set for a class that has clients. */
@@ -119,6 +121,17 @@ int cron_hz(void) {
     return hz;
 }
 
+void cron_later(void (*work)(void)) {
+    assert(!later || later == work);
+    later = work;
+}
+
+static void work_long(void) {
+    void (*work)(void) = later;
+    later = NULL;
+    work();
+}
+
 int cron_turn(void) {
     uint64_t began = clock_ticks();
     clock_update();
@@ -130,6 +143,10 @@ int cron_turn(void) {
     client_reap();
     server_metrics.turns++;
     server_metrics.turn_ticks += clock_ticks() - began;
+    if (unlikely(later != NULL)) {
+        work_long();
+        return 0;
+    }
     if (is_over || wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();

@@ -4,6 +4,9 @@
 
 /* Call `tick` hz times a second, in the order in which ticks were added. At most 8. */
 void cron_add(void (*tick)(void));
+/* Call `work` once at the end of this turn, where no event and no request is being handled: it may take its time, and
+ * turn the loop meanwhile. At most one such work waits. */
+void cron_later(void (*work)(void));
 /* One turn of the loop: run the wave, expire and evict keys, carry out a shutdown, free closed clients. Returns for how
  * many ms the loop may sleep; 0: not at all; -1: until something happens. */
 int cron_turn(void);

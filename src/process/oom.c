@@ -23,6 +23,7 @@ static struct {
     int values[3]; /* oom-score-adj-values, by enum oom_role */
     int initial;   /* the score before the option was turned on */
     bool changed;  /* the score may differ from that */
+    enum oom_role role;
 } oom;
 
 #define OOM_FILE "/proc/self/oom_score_adj"
@@ -57,7 +58,7 @@ static bool apply_oom(const char **error) {
     if (oom.mode == OOM_NO && !oom.changed) return true;
     if (!oom.changed) oom.initial = read_oom_score();
     oom.changed = oom.mode != OOM_NO;
-    return write_oom_score(oom_score(oom.values[OOM_OF_PRIMARY]));
+    return write_oom_score(oom_score(oom.values[oom.role]));
 }
 
 static bool set_oom_values(const char *const *words, int count, const char **error) {
@@ -81,6 +82,12 @@ static bool set_oom_values(const char *const *words, int count, const char **err
 
 static void get_oom_values(struct buf *out) {
     buf_printf(out, "%d %d %d", oom.values[0], oom.values[1], oom.values[2]);
+}
+
+void oom_set_replica(bool is_replica) {
+    const char *error; /* logged */
+    oom.role = is_replica ? OOM_OF_REPLICA : OOM_OF_PRIMARY;
+    if (oom.mode != OOM_NO) apply_oom(&error);
 }
 
 void oom_become_child(void) {

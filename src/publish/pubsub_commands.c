@@ -4,6 +4,7 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "exec/call.h"
+#include "exec/propagate.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "session/push.h"
@@ -107,11 +108,12 @@ static void sunsubscribe(struct request *r) {
 
 /* --- Publishing ------------------------------------------------------------------------------ */
 
-/* The append-only file does not need messages. Replicas, which have subscribers of their own, will. */
+/* The append-only file does not need messages. Replicas do: they have subscribers of their own. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {
     struct blob *blob = request_take_blob(r, 2);
     int64_t receivers = pubsub_publish(kind, r->argv[1], r->argv[2], blob);
     if (blob) blob_drop(blob);
+    propagate_message();
     reply_int(r->client, receivers);
 }
 

@@ -29,10 +29,13 @@ void rdb_load_delay(uint64_t keys); /* sleep as key-load-delay says, after this 
 enum rdb_write_flag {
     RDB_AOF_BASE = 1 << 0, /* the base of an append-only file: sets the aof-base field */
     RDB_NO_SYNC = 1 << 1,  /* no fsync: the descriptor is a socket or a pipe */
+    RDB_NO_KEYS = 1 << 2,  /* the databases are left out */
 };
 
 struct rdb_write {
     int fd;
+    writer_sink_fn sink; /* gets the bytes instead of fd, and implies RDB_NO_SYNC; NULL: none */
+    void *sink_ctx;
     unsigned flags;
     /* The position in the replication stream, to resume after a restart. repl_id NULL: none. */
     const char *repl_id;
@@ -45,8 +48,11 @@ struct rdb_write {
     uint64_t keys, bytes;
     int error; /* errno */
 };
-/* Write all databases at the position of the descriptor, and sync them. False: job->error. The keyspace must not change
- * meanwhile: call this in a forked child, or from a command. */
+/* Before the next one: the data are those of the history that the log continues, at the log's end (oplog/oplog.h). This
+ * fills in repl_id, repl_offset and repl_db, if there is such a history, and no unit is half done. */
+void rdb_write_place(struct rdb_write *job);
+/* Write all databases at the position of the descriptor, and sync them, or pass them on. False: job->error. The
+ * keyspace must not change meanwhile: call this in a forked child, or from a command. */
 bool rdb_write(struct rdb_write *job);
 /* The same into a file. A new file `temporary` in the same folder (disk/temp_file.h) gets the name `path` when all
  * of it is on disk; after an error `path` is unchanged and `temporary` is gone. job->fd is not used. */
@@ -59,7 +65,7 @@ enum rdb_read_flag {
 
 enum rdb_result {
     RDB_OK,
-    RDB_CUT,         /* the input ended too early, or reading failed (job->error is errno) */
+    RDB_CUT,         /* the input ended too early, or reading failed or was stopped (job->error is errno) */
     RDB_FOREIGN,     /* not an RDB file */
     RDB_VERSION,     /* a version that kura cannot read */
     RDB_CORRUPT,     /* some part is not valid */
@@ -69,10 +75,18 @@ enum rdb_result {
 
 struct rdb_read {
     int fd;
-    uint64_t offset; /* the descriptor's position in its file, for messages and progress */
+    uint64_t offset;         /* the descriptor's position in its file, for messages and progress */
+    reader_source_fn source; /* is read instead of fd (disk/reader.h); NULL: none */
+    void *source_ctx;
+    uint64_t size;   /* of the source's bytes; 0: unknown */
+    struct db *into; /* a spare set of databases (db_spare_new()); NULL: the live ones */
     unsigned flags;
     reader_progress_fn progress; /* after every block of up to 1 MB; may be NULL */
     void *ctx;
+    void (*left_out)(void *ctx, int db_id, struct slice key); /* a key past its deadline; may be NULL */
+    /* Set while progress() or the source runs: reading ends with RDB_CUT, and `error` is ECANCELED. */
+    bool stop;
+    struct buf *rest; /* gets what was read of a source behind the snapshot, if that is sound; NULL: not wanted */
     /* Results. */
     uint64_t keys, expired, empty; /* keys loaded; left out as past their deadline; left out as without elements */
     uint64_t end;                  /* offset behind the snapshot, where the commands of a log may follow */

@@ -62,7 +62,7 @@ static void add_set_record(struct build *b, struct slice member) {
 
 static void set_to_table(struct build *b, const uint8_t *lp) {
     char scratch[NUM_I64_MAX];
-    uint64_t bound = reader_left(b->in->reader) / TABLE_BYTES + listpack_count(lp);
+    uint64_t bound = reader_foreseen(b->in->reader) / TABLE_BYTES + listpack_count(lp);
     b->table = value_table_new(&set_record_table, b->expected < bound ? b->expected : bound);
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_member_records);
@@ -193,7 +193,7 @@ static void add_field(struct build *b, struct slice name, struct slice value) {
 
 static void hash_to_table(struct build *b, const uint8_t *lp) {
     char name[NUM_I64_MAX], value[NUM_I64_MAX];
-    uint64_t bound = reader_left(b->in->reader) / TABLE_BYTES + listpack_count(lp) / 2;
+    uint64_t bound = reader_foreseen(b->in->reader) / TABLE_BYTES + listpack_count(lp) / 2;
     b->table = value_table_new(&fieldmap_table, b->expected < bound ? b->expected : bound);
     b->count = 0;
     rdb_gather_begin(&b->gather, b->table, &rdb_field_records);

@@ -10,6 +10,7 @@
 #include "rdb/rdb_decode.h"
 #include "rdb/rdb_format.h"
 #include "store/evict.h"
+#include <errno.h>
 #include <stdio.h>
 
 #define AHEAD 16     /* entries of a batch */
@@ -30,6 +31,10 @@ struct load {
     } waiting[AHEAD]; /* to be inserted into `db` */
     unsigned n_waiting;
 };
+
+static struct db *database(const struct rdb_read *job, int id) {
+    return job->into ? &job->into[id] : db_at(id);
+}
 
 /* --- Keys ------------------------------------------------------------------------------------ */
 
@@ -76,10 +81,17 @@ static bool add_key(struct load *l, struct slice name, const struct rdb_value *v
     return l->n_waiting < AHEAD || insert_waiting(l);
 }
 
+/* A reader_progress_fn. */
+static void tell_progress(void *ctx, uint64_t bytes) {
+    struct load *l = ctx;
+    if (l->job->progress) l->job->progress(l->job->ctx, bytes);
+    if (l->job->stop) reader_stop(&l->reader, ECANCELED);
+}
+
 /* For tests that need a slow load. */
-static void delay_load(const struct load *l) {
+static void delay_load(struct load *l) {
     rdb_load_delay(l->job->keys + l->n_waiting);
-    if (l->job->progress) l->job->progress(l->job->ctx, reader_offset(l->in.reader));
+    tell_progress(l, reader_offset(&l->reader));
 }
 
 /* Add the key to the message. Always false. */
@@ -108,6 +120,7 @@ static bool read_key(struct load *l, unsigned type) {
     } else if (due) {
         rdb_value_drop(&v);
         l->job->expired++;
+        if (l->job->left_out) l->job->left_out(l->job->ctx, l->db->id, name);
     } else {
         ok = add_key(l, name, &v);
     }
@@ -145,14 +158,14 @@ static bool read_select(struct load *l) {
         return rdb_refuse(&l->in, RDB_CORRUPT, "database %llu, where the configuration has %d", (unsigned long long)id,
                           db_count());
     }
-    l->db = db_at((int)id);
+    l->db = database(l->job, (int)id);
     return true;
 }
 
 static bool read_sizes(struct load *l) {
     uint64_t keys, expiring;
     if (!rdb_get_length(&l->in, &keys) || !rdb_get_length(&l->in, &expiring)) return false;
-    uint64_t left = reader_left(&l->reader), bound = left == UINT64_MAX ? READER_BLOCK : left / KEY_BYTES;
+    uint64_t bound = reader_foreseen(&l->reader) / KEY_BYTES;
     if (db_size(l->db) == 0 && keys > 0) table_reserve(&l->db->keys, keys < bound ? keys : bound);
     return true;
 }
@@ -249,21 +262,31 @@ static bool read_all(struct load *l) {
     }
 }
 
+static void begin_reading(struct load *l) {
+    const struct rdb_read *job = l->job;
+    if (job->source)
+        reader_from_source(&l->reader, job->source, job->source_ctx, job->size ? job->size : UINT64_MAX,
+                           rdb_options.checksum);
+    else
+        reader_from_fd(&l->reader, job->fd, job->offset, rdb_options.checksum);
+    l->reader.progress = tell_progress;
+    l->reader.progress_ctx = l;
+}
+
 enum rdb_result rdb_read(struct rdb_read *job) {
-    struct load l = {.job = job, .db = db_at(0), .now_ms = clock_wall_us() / 1000, .deadline_ms = ENTRY_NO_TTL};
+    struct load l = {.job = job, .db = database(job, 0), .now_ms = clock_wall_us() / 1000, .deadline_ms = ENTRY_NO_TTL};
     l.idle_s = l.frequency = -1;
     l.in.reader = &l.reader;
     job->keys = job->expired = job->empty = 0;
     job->message[0] = job->repl_id[0] = '\0';
     job->repl_db = -1;
-    reader_from_fd(&l.reader, job->fd, job->offset, rdb_options.checksum);
-    l.reader.progress = job->progress;
-    l.reader.progress_ctx = job->ctx;
+    begin_reading(&l);
     bool ok = read_all(&l);
     insert_waiting(&l); /* keys before the failure count */
     job->end = reader_offset(&l.reader);
     job->failed_at = job->end;
     job->error = l.reader.error;
+    if (ok && job->rest) buf_append_slice(job->rest, reader_rest(&l.reader));
     if (!ok && !job->message[0]) snprintf(job->message, sizeof job->message, "%s", l.in.message);
     reader_free(&l.reader);
     rdb_in_free(&l.in);

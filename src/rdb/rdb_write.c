@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "disk/files.h"
 #include "disk/temp_file.h"
+#include "oplog/oplog.h"
 #include "rdb/rdb.h"
 #include "rdb/rdb_encode.h"
 #include "rdb/rdb_format.h"
@@ -102,14 +103,24 @@ static void put_db(struct rdb_out *out, struct rdb_write *job, const struct db *
     }
 }
 
+void rdb_write_place(struct rdb_write *job) {
+    if (oplog_unit_end() != oplog_end()) return;
+    job->repl_id = oplog_id;
+    job->repl_offset = oplog_end();
+    job->repl_db = oplog_db();
+}
+
 bool rdb_write(struct rdb_write *job) {
     struct writer w;
-    bool sync = !(job->flags & RDB_NO_SYNC);
-    writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
+    bool sync = !(job->flags & RDB_NO_SYNC) && !job->sink;
+    if (job->sink)
+        writer_to_sink(&w, job->sink, job->sink_ctx, rdb_options.checksum);
+    else
+        writer_to_fd(&w, job->fd, rdb_options.checksum, sync && rdb_options.incremental_sync);
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
-    for (int i = 0; i < db_count(); i++) {
+    for (int i = 0; i < db_count() && !(job->flags & RDB_NO_KEYS); i++) {
         if (db_size(db_at(i)) > 0) put_db(&out, job, db_at(i));
     }
     writer_byte(&w, RDB_OP_END);

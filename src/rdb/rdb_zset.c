@@ -19,7 +19,7 @@ struct members {
 };
 
 static void begin_members(struct members *m, struct rdb_in *in, uint64_t expected) {
-    uint64_t bound = reader_left(in->reader) / MEMBER_BYTES;
+    uint64_t bound = reader_foreseen(in->reader) / MEMBER_BYTES;
     *m = (struct members){.in = in, .z = zset_new()};
     table_reserve(&m->z->members, expected < bound ? expected : bound);
     rdb_gather_begin(&m->gather, &m->z->members, &rdb_zset_records);

@@ -161,6 +161,7 @@ void client_reap(void) {
 
 /* Clients whose output no request of theirs bounds are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
+    if (c->flags & CLIENT_REPLICA) return LIMITS_REPLICA;
     return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
 }
 
@@ -239,7 +240,22 @@ static void report_refusal(struct client *c, enum conn_refusal refusal) {
         log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
 }
 
+/* A reply would end up within the stream that a replica gets. */
+static void refuse_reply_to_replica(struct client *c, struct conn_range *range) {
+    struct buf line = {0};
+    client_describe(c, (struct client_executing){0}, &line);
+    log_warning("Replica generated a reply to command '%s', disconnecting it: %.*s",
+                c->last_command ? catalog_full_name(c->last_command) : "<unknown>", (int)line.len, line.data);
+    buf_free(&line);
+    conn_take_back(range);
+    client_close(c);
+}
+
 void client_keep_replies(struct client *c, struct conn_range *range) {
+    if (unlikely(c->flags & CLIENT_REPLICA) && conn_range_written()) {
+        refuse_reply_to_replica(c, range);
+        return;
+    }
     if (unlikely(range->refusal)) {
         report_refusal(c, range->refusal);
         conn_take_back(range);
@@ -251,6 +267,10 @@ void client_keep_replies(struct client *c, struct conn_range *range) {
 }
 
 void client_push_replies(struct client *c, struct conn_range *range) {
+    if (unlikely(c->flags & CLIENT_REPLICA) && conn_range_written()) {
+        refuse_reply_to_replica(c, range);
+        return;
+    }
     report_refusal(c, range->refusal);
     conn_push(&c->conn, range);
 }
@@ -326,7 +346,7 @@ size_t client_memory(const struct client *c) {
 }
 
 /* The letters of flags=, in the order in which Redis prints them. */
-static const char letters_in_order[] = "OPxbtRBdcUeT";
+static const char letters_in_order[] = "OSMPxbtRBdcUeT";
 
 static struct client_line line_of(const struct client *c) {
     struct client_line line = {.queued = -1, .redirect = -1};
@@ -334,6 +354,8 @@ static struct client_line line_of(const struct client *c) {
     if (c->flags & CLIENT_UNIX_SOCKET) client_line_flag(&line, 'U');
     if (c->flags & CLIENT_NO_EVICT) client_line_flag(&line, 'e');
     if (c->flags & CLIENT_NO_TOUCH) client_line_flag(&line, 'T');
+    if (c->flags & CLIENT_REPLICA) client_line_flag(&line, 'S');
+    if (c->flags & CLIENT_PRIMARY) client_line_flag(&line, 'M');
     for (size_t i = 0; i < part_count; i++)
         if (parts[i]->describe) parts[i]->describe(c, &line);
     return line;
@@ -379,8 +401,8 @@ static char *put_memory(char *to, const struct client *c, const struct client_li
     to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
     to = put_int(to, SLICE(" multi-mem="), (int64_t)line->queue_bytes);
     to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
-    to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
-    to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
+    to = put_int(to, SLICE(" oll="), (int64_t)(c->conn.out_chunks + line->log_blocks));
+    to = put_int(to, SLICE(" omem="), (int64_t)(c->conn.out_bytes + line->log_bytes));
     to = put_int(to, SLICE(" tot-mem="), (int64_t)client_memory(c));
     to = put(to, SLICE(" events="));
     if (c->conn.source.events & (LOOP_READ | LOOP_HANGUP)) *to++ = 'r';

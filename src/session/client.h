@@ -24,12 +24,17 @@ enum client_flag {
     CLIENT_CACHING = 1 << 15,   /* CLIENT CACHING holds for the next command */
     CLIENT_ENDING = 1 << 16,    /* its SHUTDOWN waits until the process ends or fails to */
     CLIENT_WAITS = 1 << 17,     /* for a key or for the end of a pause: exec/block.h */
+    CLIENT_REPLICA = 1 << 18,   /* a replica of this server: repl/feed.h */
+    CLIENT_PRIMARY = 1 << 19,   /* the primary of this server: repl/link.h */
+    CLIENT_REDIRECTS = 1 << 20, /* CLIENT CAPA redirect: it goes where -REDIRECT says */
+    CLIENT_READS_HERE = 1 << 21, /* the same after READONLY: it reads from replicas */
 };
 
 struct buf;
 struct client_weight;
 struct command;
 struct db;
+struct feed;
 struct subscriber;
 struct tracker;
 struct tx;
@@ -50,11 +55,13 @@ struct client {
     struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
     struct waiter *waiter;              /* block.c: NULL while it has no request that waits or is held */
     struct tracker *tracker;            /* tracking.c: NULL if it never tracked */
+    struct feed *feed;                  /* repl/feed.h: NULL unless it is a replica, or has said that it will be one */
     struct client_weight *weight;       /* client_evict.c: NULL while there is no limit */
     struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;                        /* unique, growing */
     int64_t created_ms;                 /* clock_steady_ms(), as the next two */
     int64_t active_ms;                  /* the client sent or received something */
+    int64_t written;                    /* offset in the log behind what it wrote last; 0: nothing */
     int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
     uint8_t resp;                       /* its protocol: 2 or 3 */
@@ -95,6 +102,7 @@ struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
 struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events));
+#define client_new_outgoing client_new
 /* Close it, from whatever state, and let every part forget it. The struct stays until client_reap(), so that holders of
  * the pointer can test CLIENT_CLOSE_NOW. Idempotent. */
 void client_close(struct client *c);
@@ -138,6 +146,7 @@ struct client_line {
     int queued;                                /* requests since MULTI; -1: no MULTI */
     size_t queue_bytes;                        /* memory of its transaction */
     size_t held_bytes;                         /* memory of requests that wait to be executed */
+    size_t log_blocks, log_bytes;              /* of the log of changes, that wait to be sent to a replica */
     int64_t redirect; /* id of the client that gets its invalidations; 0: itself; -1: it does not track */
 };
 

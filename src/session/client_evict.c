@@ -32,7 +32,7 @@ static struct client_weight *lists[LISTS];
 /* --- lists ----------------------------------------------------------------------------------- */
 
 static int list_for(const struct client *c, size_t bytes) {
-    if (c->flags & CLIENT_NO_EVICT) return NO_LIST;
+    if (c->flags & (CLIENT_NO_EVICT | CLIENT_REPLICA | CLIENT_PRIMARY)) return NO_LIST;
     if (bytes >> LISTED_FROM == 0) return 0;
     int list = 64 - __builtin_clzl(bytes >> LISTED_FROM);
     return list < LISTS ? list : LISTS - 1;

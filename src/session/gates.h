@@ -11,11 +11,16 @@ struct request;
 
 enum gates_place {
     GATES_AUTH,       /* a password is set */
+    GATES_REDIRECT,   /* this is a replica, and clients follow redirections */
     GATES_MEMORY,     /* there is a limit on memory */
-    GATES_SUBSCRIBED, /* there are subscribers */
     GATES_DISK,       /* writes might not survive */
-    GATES_MONITOR,    /* there are monitors */
+    GATES_REPLICAS,   /* too few replicas are level */
+    GATES_READONLY,   /* this is a replica */
+    GATES_SUBSCRIBED, /* there are subscribers */
+    GATES_STALE,      /* this is a replica without its primary */
     GATES_LOADING,    /* the dataset is being loaded */
+    GATES_MONITOR,    /* there are monitors */
+    GATES_FEEDS,      /* there are replicas: they may not use keys */
     /* Requests wait at these. They are the last ones, so that a request that would fail does not wait first. */
     GATES_LOG,   /* the append-only file goes on in another file */
     GATES_PAUSE, /* CLIENT PAUSE */

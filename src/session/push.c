@@ -46,7 +46,7 @@ static void keep_copy(struct client *to, size_t start, size_t end) {
 }
 
 void push_copy(struct client *to, size_t start, size_t end) {
-    if (unlikely(client_is_leaving(to))) return;
+    if (unlikely(client_is_leaving(to) || (to->flags & CLIENT_REPLICA))) return;
     if (unlikely(conn_arena.refuses)) {
         conn_break(&to->conn); /* the message is incomplete, and its receiver must not believe that there was none */
         return;

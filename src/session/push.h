@@ -14,7 +14,8 @@ extern size_t push_kept_bytes; /* memory of all kept messages */
 
 /* Send the bytes from start to end, which are places in the arena, to a client, whatever CLIENT REPLY says. Closes no
  * client, so that the caller may walk lists of clients: one that exceeds a limit by the message gets no further one,
- * and is closed when the wave's output is sent. A client that is leaving gets nothing. O(bytes). */
+ * and is closed when the wave's output is sent. A client that is leaving gets nothing, and so does a
+ * replica, which gets the log only. O(bytes). */
 void push_copy(struct client *to, size_t start, size_t end);
 /* The client's reply is complete, and its range is the one at the arena's tail: write what was kept for it. */
 void push_settle(struct client *c);

@@ -57,6 +57,7 @@ void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count) {
 
 /* --- Rates ----------------------------------------------------------------------------------- */
 
+const uint64_t *server_metrics_sources[RATES];
 static struct {
     uint64_t last[RATES]; /* the totals at the last sample */
     uint64_t samples[RATES][RATE_SAMPLES];
@@ -103,6 +104,7 @@ void server_metrics_sample(void) {
                            server_metrics.turn_ticks};
     int64_t now_us = clock_mono_us(), passed_us = now_us - rates.last_us;
     for (int i = 0; i < RATES; i++) {
+        if (server_metrics_sources[i]) now[i] = *server_metrics_sources[i];
         uint64_t delta = now[i] >= rates.last[i] ? now[i] - rates.last[i] : now[i];
         if (rates.last_us && passed_us > 0) rates.samples[i][rates.next] = delta * 1000000 / (uint64_t)passed_us;
         rates.last[i] = now[i];

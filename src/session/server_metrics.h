@@ -26,7 +26,18 @@ size_t server_metrics_error_codes(void); /* how many codes were seen */
 void server_metrics_error_at(size_t i, struct slice *code, uint64_t *count);
 
 /* Rates per second: the mean of the last 16 samples, which the cron takes. */
-enum server_rate { RATE_COMMANDS, RATE_BYTES_IN, RATE_BYTES_OUT, RATE_TURNS, RATE_TURN_TICKS, RATES };
+enum server_rate {
+    RATE_COMMANDS,
+    RATE_BYTES_IN,
+    RATE_BYTES_OUT,
+    RATE_TURNS,
+    RATE_TURN_TICKS,
+    RATE_REPL_IN,
+    RATE_REPL_OUT,
+    RATES
+};
+/* Totals that others count. NULL: nothing is counted. */
+extern const uint64_t *server_metrics_sources[RATES];
 void server_metrics_sample(void);
 uint64_t server_metrics_rate(enum server_rate rate);
 

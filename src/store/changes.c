@@ -41,6 +41,16 @@ static void changes_swapped(struct db *one, struct db *other) {
     }
 }
 
+static void changes_replaced(struct db *db, const struct db *by) {
+    for (int i = 0; i < CHANGES_LISTENERS; i++) {
+        const struct db_hooks *l = listeners[i];
+        if (l && l->replaced)
+            l->replaced(db, by);
+        else if (l && l->flushed)
+            l->flushed(db);
+    }
+}
+
 void changes_listen(enum changes_listener listener, const struct db_hooks *hooks) {
     listeners[listener] = hooks;
     db_hooks = (struct db_hooks){0};
@@ -53,5 +63,6 @@ void changes_listen(enum changes_listener listener, const struct db_hooks *hooks
         if (l->flushed) db_hooks.flushed = changes_flushed;
         if (l->emptied) db_hooks.emptied = changes_emptied;
         if (l->flushed || l->swapped) db_hooks.swapped = changes_swapped;
+        if (l->flushed || l->replaced) db_hooks.replaced = changes_replaced;
     }
 }

@@ -20,6 +20,7 @@ enum changes_listener {
 #define CHANGES_NONE (DB_MISS | DB_NEW)
 
 /* Register the hooks of a listener, or remove them with NULL. The hooks must stay valid while they are registered. Do
- * not call this from inside a hook. A listener without `swapped` gets SWAPDB as two calls of `flushed`.
+ * not call this from inside a hook. A listener without `swapped` gets SWAPDB as two calls of `flushed`, and one without
+ * `replaced` gets `flushed`.
  * O(listeners). */
 void changes_listen(enum changes_listener listener, const struct db_hooks *hooks);

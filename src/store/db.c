@@ -88,7 +88,7 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
 /* The one door for an entry that is due: whatever meets one brings it here, and it goes if nothing speaks against it.
  * Only a look-up for writing does not ask, as it needs the place. */
 static void retire(struct db *db, struct entry *e, uint64_t hash) {
-    if (!expire_holds) remove_expired(db, e, hash);
+    if (expire_may_remove(e)) remove_expired(db, e, hash);
 }
 
 static inline struct entry *find_live(struct db *db, const struct key *key) {
@@ -202,18 +202,20 @@ static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct e
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
-        db->expiring--;
+        expire_forget_deadline(db, e);
         return;
     }
     memcpy(e->body, &deadline_ms, sizeof deadline_ms);
     if (old_ms == ENTRY_NO_TTL) db->expiring++;
-    if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms) expire_mark(db, e, hash);
+    bool now_local = expire_note_deadline(db, e);
+    if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms || now_local) expire_mark(db, e, hash);
 }
 
 static void insert_entry(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
+        expire_note_deadline(db, e);
         expire_mark(db, e, key->hash);
     }
 }
@@ -307,7 +309,7 @@ struct entry *db_detach(struct db *db, const struct key *key, struct entry *e) {
     bool found = table_remove(&db->keys, key->hash, e);
     assert(found);
     (void)found;
-    if (entry_has_ttl(e)) db->expiring--;
+    if (entry_has_ttl(e)) expire_forget_deadline(db, e);
     return e;
 }
 
@@ -353,22 +355,12 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 
 /* --- Whole databases ------------------------------------------------------------------------- */
 
-void db_init(int databases) {
-    assert(!dbs && databases > 0);
-    expire_init(retire);
-    n_dbs = databases;
-    dbs = alloc_zero((size_t)databases * sizeof *dbs);
-    for (int i = 0; i < databases; i++) {
-        table_init(&dbs[i].keys, &keyspace);
-        dbs[i].id = i;
-    }
-}
-
 /* The contents of a flushed database, to be freed. */
 struct remains {
     struct table keys;
     struct wheel *wheel;
     size_t keys_announced; /* to entry_lazyfree_begins() */
+    struct remains *next;
 };
 
 static void free_entry(void *ctx, void *record) {
@@ -376,13 +368,17 @@ static void free_entry(void *ctx, void *record) {
     entry_free_now(record);
 }
 
-static void free_remains(void *arg) {
-    struct remains *r = arg;
+static void end_remains(struct remains *r) {
     size_t keys = r->keys_announced;
-    table_clear(&r->keys, free_entry, NULL);
     wheel_free(r->wheel);
     alloc_put(r, sizeof *r);
     entry_lazyfree_done(keys);
+}
+
+static void free_remains(void *arg) {
+    struct remains *r = arg;
+    table_clear(&r->keys, free_entry, NULL);
+    end_remains(r);
 }
 
 /* Estimated from some keys. */
@@ -394,18 +390,32 @@ static size_t remains_bytes(const struct remains *r) {
     return sizeof *r + table_memory(&r->keys) + (r->wheel ? wheel_memory(r->wheel) : 0) + bytes;
 }
 
-static void empty_db(struct db *db, bool in_background) {
-    if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
-    struct remains *r = alloc_get(sizeof *r);
-    *r = (struct remains){db->keys, db->wheel, in_background ? db_size(db) : 0};
-    *db = (struct db){.id = db->id};
+static void begin_empty(struct db *db, int id, bool spare) {
+    *db = (struct db){.id = id, .spare = spare};
     table_init(&db->keys, &keyspace);
-    if (in_background) {
-        entry_lazyfree_begins(r->keys_announced);
-        worker_submit_free(free_remains, r, remains_bytes(r));
-    } else {
+}
+
+/* Empty the database. Returns what was in it, or NULL: with `databases 100000` nearly all are empty. */
+static struct remains *take_remains(struct db *db) {
+    if (table_memory(&db->keys) == 0 && !db->wheel) return NULL;
+    struct remains *r = alloc_get(sizeof *r);
+    *r = (struct remains){.keys = db->keys, .wheel = db->wheel};
+    begin_empty(db, db->id, db->spare);
+    return r;
+}
+
+static void free_in_background(struct remains *r) {
+    r->keys_announced = r->keys.count;
+    entry_lazyfree_begins(r->keys_announced);
+    worker_submit_free(free_remains, r, remains_bytes(r));
+}
+
+static void empty_db(struct db *db, bool in_background) {
+    struct remains *r = take_remains(db);
+    if (r && in_background)
+        free_in_background(r);
+    else if (r)
         free_remains(r);
-    }
 }
 
 void db_empty(struct db *db, bool in_background) {
@@ -413,16 +423,111 @@ void db_empty(struct db *db, bool in_background) {
     empty_db(db, in_background);
 }
 
+/* --- All databases --------------------------------------------------------------------------- */
+
+#define CLEARING_US 1000  /* between two calls of `meanwhile` */
+#define CLEARING_KEYS 128 /* between two looks at the clock */
+
+struct clearing {
+    void (*meanwhile)(void);
+    int64_t told_us;
+    size_t keys;
+};
+
+/* A large value goes to the worker, as it alone may take longer than the time between two calls. */
+static void clear_entry(void *ctx, void *record) {
+    struct clearing *c = ctx;
+    entry_free(record);
+    if (++c->keys % CLEARING_KEYS != 0) return;
+    int64_t now_us = clock_mono_us();
+    if (now_us - c->told_us < CLEARING_US) return;
+    c->meanwhile();
+    c->told_us = clock_mono_us();
+}
+
+static void free_list(struct remains *list, bool in_background, void (*meanwhile)(void)) {
+    struct clearing clearing = {.meanwhile = meanwhile, .told_us = clock_mono_us()};
+    for (struct remains *r = list, *next; r; r = next) {
+        next = r->next;
+        if (in_background) {
+            free_in_background(r);
+        } else if (meanwhile) {
+            table_clear(&r->keys, clear_entry, &clearing);
+            end_remains(r);
+        } else {
+            free_remains(r);
+        }
+    }
+}
+
+static void empty_set(struct db *set, bool in_background, void (*meanwhile)(void)) {
+    struct remains *list = NULL, **end = &list;
+    for (int i = 0; i < n_dbs; i++) {
+        struct remains *r = take_remains(&set[i]);
+        if (!r) continue;
+        *end = r;
+        end = &r->next;
+    }
+    free_list(list, in_background, meanwhile);
+}
+
+void db_empty_all(bool in_background, void (*meanwhile)(void)) {
+    for (int i = 0; db_hooks.flushed && i < n_dbs; i++)
+        db_hooks.flushed(&dbs[i]);
+    empty_set(dbs, in_background, meanwhile);
+}
+
+static struct db *set_new(int n, bool spare) {
+    struct db *set = alloc_get((size_t)n * sizeof *set);
+    for (int i = 0; i < n; i++)
+        begin_empty(&set[i], i, spare);
+    return set;
+}
+
+struct db *db_spare_new(void) {
+    return set_new(n_dbs, true);
+}
+
+static void drop_spare(struct db *spare, bool in_background, void (*meanwhile)(void)) {
+    empty_set(spare, in_background, meanwhile);
+    alloc_put(spare, (size_t)n_dbs * sizeof *spare);
+}
+
+void db_spare_drop(struct db *spare, bool in_background) {
+    drop_spare(spare, in_background, NULL);
+}
+
+static void swap_contents(struct db *one, struct db *other) {
+    struct db saved = *one;
+    *one = *other;
+    one->id = saved.id;
+    one->spare = saved.spare;
+    saved.id = other->id;
+    saved.spare = other->spare;
+    *other = saved;
+    if (one->wheel && !one->spare) expire_adopt(one);
+    if (other->wheel && !other->spare) expire_adopt(other);
+}
+
+void db_spare_use(struct db *spare, bool in_background, void (*meanwhile)(void)) {
+    for (int i = 0; i < n_dbs; i++) {
+        if (db_hooks.replaced) db_hooks.replaced(&dbs[i], &spare[i]);
+        swap_contents(&dbs[i], &spare[i]);
+    }
+    drop_spare(spare, in_background, meanwhile);
+}
+
 void db_swap(int a, int b) {
     if (a == b) return;
-    struct db *one = db_at(a), *other = db_at(b), saved = *one;
-    if (db_hooks.swapped) db_hooks.swapped(one, other);
-    *one = *other;
-    one->id = a;
-    *other = saved;
-    other->id = b;
-    if (one->wheel) expire_adopt(one);
-    if (other->wheel) expire_adopt(other);
+    if (db_hooks.swapped) db_hooks.swapped(db_at(a), db_at(b));
+    swap_contents(db_at(a), db_at(b));
+}
+
+void db_init(int databases) {
+    assert(!dbs && databases > 0);
+    expire_init(retire);
+    n_dbs = databases;
+    dbs = set_new(databases, false);
 }
 
 void db_shutdown(void) {

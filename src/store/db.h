@@ -51,6 +51,8 @@ struct db_hooks {
     void (*flushed)(struct db *db);                    /* about to be emptied: all its keys change */
     void (*emptied)(void);                             /* all databases have been emptied by one command */
     void (*swapped)(struct db *one, struct db *other); /* about to swap their contents */
+    /* About to get the contents of a spare one. */
+    void (*replaced)(struct db *db, const struct db *by);
 };
 extern struct db_hooks db_hooks;
 
@@ -132,6 +134,17 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 
 /* FLUSHDB. O(keys), or O(1) if in_background: the worker frees them. The caller counts the change. */
 void db_empty(struct db *db, bool in_background);
+/* Empty all databases. They are empty at once. If not in_background, their keys are freed before this returns; then
+ * `meanwhile` is called about each millisecond. It may turn the loop; NULL: not called. */
+void db_empty_all(bool in_background, void (*meanwhile)(void));
+
+/* A spare set: as many empty databases as there are live ones, in an array. A snapshot is read into them
+ * (db_insert_new()) while the live ones serve. Nothing expires in them, and no hook hears of them. */
+struct db *db_spare_new(void);
+void db_spare_drop(struct db *spare, bool in_background);
+/* The live databases get the contents of the spare ones, all at once. Their former contents are freed as by
+ * db_empty_all(), and the set is gone. The hook `replaced` hears of each database. */
+void db_spare_use(struct db *spare, bool in_background, void (*meanwhile)(void));
 /* SWAPDB: the databases swap their contents and keep their numbers. O(1). The caller counts the change. */
 void db_swap(int a, int b);
 size_t db_size(const struct db *db); /* keys, those past their deadline included */

@@ -13,6 +13,8 @@
 #define STALE_MIN 1000     /* marks: fewer stale ones are not worth a sweep */
 #define STALE_CHECK_MS 100 /* how often to look for stale marks, since deletions do not report them */
 #define TTL_SAMPLES 64
+#define RETRY_MS \
+    1000 /* when to look again at an entry that is due and stays: the primary should have removed it by then */
 static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once");
 
 struct expire_metrics expire_metrics;
@@ -58,8 +60,33 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
+/* A primary-to-be sweeps all marks: those of entries that were due have been put off, and no deadline is local. */
+static void sweep_all(void) {
+    for (size_t i = 0; i < n_waiting; i++)
+        waiting[i]->resweep = true;
+    next_ms = INT64_MIN;
+}
+
 void expire_hold(enum expire_reason reason, bool on) {
+    unsigned before = expire_holds;
     expire_holds = on ? expire_holds | reason : expire_holds & ~(unsigned)reason;
+    if ((before & ~expire_holds) & EXPIRE_REPLICA) sweep_all();
+}
+
+/* The mark of an entry that was the primary's may have been put off. */
+bool expire_note_local(struct db *db, struct entry *e) {
+    bool local = (expire_holds & EXPIRE_REPLICA) && !expire_is_ignored() && db->id < EXPIRE_LOCAL_DBS && !db->spare;
+    if (local == !!(e->flags & ENTRY_LOCAL)) return false;
+    e->flags ^= ENTRY_LOCAL;
+    db->local += local ? 1 : -(size_t)1;
+    return local;
+}
+
+size_t expire_tracked_keys(void) {
+    size_t keys = 0;
+    for (size_t i = 0; i < n_waiting; i++)
+        keys += waiting[i]->local;
+    return keys;
 }
 
 void expire_enable(bool active) {
@@ -82,7 +109,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
     e->flags = (uint8_t)((e->flags & ~ENTRY_SEQUENCE) | sequence << ENTRY_SEQUENCE_SHIFT);
     if (!db->wheel) {
         db->wheel = wheel_new(clock_now_ms());
-        expire_adopt(db);
+        if (!db->spare) expire_adopt(db);
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
@@ -92,13 +119,22 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
 /* --- The entries of a mark ------------------------------------------------------------------- */
 
 struct search {
+    struct db *db;
     uint64_t mark;
     int64_t now_ms;
-    int64_t earliest_ms; /* deadline among the entries that are not due */
-    struct entry *due;   /* the first entry that is due */
+    int64_t earliest_ms; /* deadline among the entries that stay */
+    struct entry *due;   /* the first entry that goes */
     uint64_t hash;       /* of `due` */
-    bool pending, more;  /* some entry is not due; more than one is due */
+    bool pending, more;  /* some entry stays; more than one goes */
 };
+
+/* The time before which an entry need not be looked at again. One that is due and must stay, since the primary will
+ * remove it, is looked at ever more rarely. */
+static int64_t rest_ms(const struct entry *e, int64_t now_ms) {
+    int64_t deadline_ms = entry_deadline_ms(e), overdue_ms = now_ms - deadline_ms;
+    if (overdue_ms <= 0 || expire_may_remove(e)) return deadline_ms;
+    return now_ms + (overdue_ms > RETRY_MS ? overdue_ms : RETRY_MS);
+}
 
 static void search_entry(void *ctx, void *record) {
     struct search *s = ctx;
@@ -107,9 +143,10 @@ static void search_entry(void *ctx, void *record) {
     if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT)) return;
     uint64_t hash = entry_hash(e);
     if (mark_of(hash, sequence) != s->mark) return;
-    int64_t deadline_ms = entry_deadline_ms(e);
-    if (deadline_ms >= s->now_ms) {
-        if (!s->pending || deadline_ms < s->earliest_ms) s->earliest_ms = deadline_ms;
+    if (!expire_holds) expire_note_deadline(s->db, e); /* after a promotion, no deadline is local */
+    int64_t until_ms = rest_ms(e, s->now_ms);
+    if (until_ms >= s->now_ms) {
+        if (!s->pending || until_ms < s->earliest_ms) s->earliest_ms = until_ms;
         s->pending = true;
     } else if (!s->due) {
         s->due = e;
@@ -127,7 +164,7 @@ static uint64_t prefix_of(uint64_t mark) {
 static int64_t resolve_one(struct db *db, uint64_t mark, int64_t now_ms) {
     struct search s;
     do {
-        s = (struct search){.mark = mark, .now_ms = now_ms};
+        s = (struct search){.db = db, .mark = mark, .now_ms = now_ms};
         table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, search_entry, &s);
         if (s.due) remove_entry(db, s.due, s.hash);
     } while (s.more);
@@ -162,12 +199,14 @@ static void resolve_marks(void *ctx, const uint64_t *marks, size_t n, int64_t *d
  * sweep, so the next sweep begins only when the number of stale marks has doubled. */
 static bool sweep_marks(struct db *db, int64_t now_ms, uint64_t until_ticks) {
     size_t stale = expire_stale_marks(db);
-    if (!db->sweeping && (stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above)) return false;
+    bool few = stale <= wheel_marks(db->wheel) / 2 + STALE_MIN || stale <= db->sweep_above;
+    if (!db->sweeping && few && !db->resweep) return false;
+    if (!db->sweeping) db->resweep = false;
     db->sweeping = true;
     if (!wheel_sweep(db->wheel, until_ticks, resolve_marks, &(struct pass){db, now_ms})) return true;
     db->sweeping = false;
     db->sweep_above = 2 * expire_stale_marks(db);
-    return false;
+    return db->resweep; /* it was wanted while this one was under way */
 }
 
 /* Expire the keys of one database for a while. Returns when it has work again. */
@@ -179,7 +218,7 @@ static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 }
 
 int64_t expire_run(int64_t now_ms) {
-    if (disabled || expire_holds) return INT64_MAX;
+    if (disabled || expire_holds & ~(unsigned)EXPIRE_REPLICA) return INT64_MAX;
     if (now_ms < next_ms) return next_ms;
     uint64_t began = clock_ticks(), until_ticks = began + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
     int64_t earliest_ms = INT64_MAX;

@@ -14,6 +14,7 @@
  * stands for all entries that it fits. It removes those that are due, and comes back at the earliest deadline of the
  * others. */
 #pragma once
+#include "base/likely.h"
 #include "store/entry.h"
 #include "store/keyspace.h"
 #include <stdint.h>
@@ -38,22 +39,49 @@ int64_t expire_run(int64_t now_ms);
 
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups remove keys */
 
-/* Why no key is removed at its deadline, for now. Keys that come due meanwhile go when the last reason has ended.
+/* Why keys are not removed at their deadlines, for now. Those that come due meanwhile go when the last reason has ended.
  *
  *                       a key past its deadline   and is removed
  *     EXPIRE_PAUSED     is absent                 by look-ups for writing, which need its place
- *     EXPIRE_LOADING    exists                    by the log's own command, if there is one */
+ *     EXPIRE_LOADING    exists                    by the log's own command, if there is one
+ *     EXPIRE_REPLICA    is absent                 by the primary's command, and by look-ups for writing
+ *     EXPIRE_STREAM     exists                    by this very command, perhaps
+ *
+ * What a client of a replica gives a deadline, the replica removes itself, as the primary knows nothing of it: such an
+ * entry has the flag ENTRY_LOCAL, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS
+ * only, as in Redis. Which clock is right does not matter to the data of the primary: a replica whose clock is ahead
+ * hides them, and one that is behind shows them. */
 enum expire_reason {
     EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
     EXPIRE_LOADING = 1 << 1, /* a log is replayed: what was removed then is removed by its commands */
+    EXPIRE_REPLICA = 1 << 2, /* this server follows a primary, which removes keys */
+    EXPIRE_STREAM = 1 << 3,  /* a command of the primary runs */
 };
+#define EXPIRE_LOCAL_DBS 64
 void expire_hold(enum expire_reason reason, bool on);
 extern unsigned expire_holds; /* the reasons there are, enum expire_reason */
 
 /* Deadlines are not looked at. */
 static inline bool expire_is_ignored(void) {
-    return expire_holds & EXPIRE_LOADING;
+    return expire_holds & (EXPIRE_LOADING | EXPIRE_STREAM);
 }
+/* May this entry be removed once it is due? */
+static inline bool expire_may_remove(const struct entry *e) {
+    return expire_holds == 0 || (expire_holds == EXPIRE_REPLICA && (e->flags & ENTRY_LOCAL));
+}
+/* For db.c: the entry got another deadline. True: it needs a mark, even if the deadline is later than before. */
+bool expire_note_local(struct db *db, struct entry *e);
+static inline bool expire_note_deadline(struct db *db, struct entry *e) {
+    return unlikely(expire_holds || (e->flags & ENTRY_LOCAL)) && expire_note_local(db, e);
+}
+/* For db.c: the entry has no deadline any more, or is leaving. */
+static inline void expire_forget_deadline(struct db *db, struct entry *e) {
+    db->expiring--;
+    if (likely(!(e->flags & ENTRY_LOCAL))) return;
+    e->flags &= (uint8_t)~ENTRY_LOCAL;
+    db->local--;
+}
+size_t expire_tracked_keys(void); /* those that a replica removes itself. O(databases with deadlines) */
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */

@@ -14,8 +14,11 @@ struct db {
     struct table keys;
     struct wheel *wheel; /* NULL until a key has a TTL */
     size_t expiring;     /* keys with a TTL; marks of the wheel beyond this number are stale */
+    size_t local;        /* of these: entries with ENTRY_LOCAL */
     size_t sweep_above;  /* the next sweep begins when more marks than this are stale */
     int64_t ttl_sum_ms;  /* mean remaining time in ms, estimated from samples: avg_ttl of INFO */
     int id;
     bool sweeping; /* a sweep of the wheel is under way */
+    bool resweep;  /* another one is due */
+    bool spare;    /* it is none of the live ones: nothing expires in it */
 };

@@ -217,9 +217,9 @@ static void a_list_survives_pauses(void **state) {
     say(&asker, "CLIENT LIST\r\n");
     loop_poll(turn);
     loop_poll(turn);
-    pause_begin(PAUSE_ALL, 1000000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 1000000);
     loop_poll(turn);
-    pause_end(); /* the request runs again */
+    pause_end(PAUSE_OF_CLIENT); /* the request runs again */
     list_turns(&asker, NULL, &text, &len);
     assert_int_equal(read_ids(text, len, listed), CLIENTS + 1);
     hear(&asker);

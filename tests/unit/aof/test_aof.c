@@ -2,6 +2,7 @@
  * off. */
 #include "aof/aof.h"
 #include "aof/aof_write.h"
+#include "aof/log_lab.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/worker.h"
@@ -39,7 +40,7 @@ static enum aof_load load(void) {
 
 static void append_one(void) {
     struct slice argv[] = {SLICE("DEL"), SLICE("a")};
-    aof_write_append(0, argv, 2, slice_of(NULL, 0));
+    lab_append(0, argv, 2);
     assert_true(aof_write_flush(false));
 }
 
@@ -202,7 +203,7 @@ static void what_comes_during_the_switch_is_in_the_next_file(void **state) {
     while (!aof_holds_writes())
         loop_poll(no_turn);
     struct slice argv[] = {SLICE("DEL"), SLICE("b")};
-    aof_write_append(0, argv, 2, slice_of(NULL, 0));
+    lab_append(0, argv, 2);
     assert_false(aof_write_flush(false)); /* not yet */
     loop_run(until_forked);
     assert_false(aof_holds_writes());

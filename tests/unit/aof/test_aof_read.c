@@ -5,6 +5,7 @@
 #include "aof/aof_frame.h"
 #include "aof/aof_read.h"
 #include "aof/aof_write.h"
+#include "aof/log_lab.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -35,6 +36,8 @@ static struct {
     struct {
         uint64_t digest; /* of all commands to the end of this unit, without MULTI and EXEC */
         uint64_t end;    /* offset of the end of its frame */
+        /* Where the data are those after this unit: offsets of the log. */
+        int64_t place, place_end;
     } units[UNITS_MAX + 1];
     size_t count;
     char bytes[LOG_MAX];
@@ -64,7 +67,7 @@ static void append(int db_id, const struct slice *argv, int argc) {
         struct slice change[] = {SLICE("SELECT"), slice_of(digits, (size_t)num_print_i64(digits, db_id))};
         digest = mix_command(digest, change, 2);
     }
-    aof_write_append(db_id, argv, argc, slice_of(NULL, 0));
+    lab_append(db_id, argv, argc);
     digest = mix_command(digest, argv, argc);
 }
 
@@ -81,10 +84,21 @@ static void append_random(int db_id) {
 
 static void append_bracket(const char *word) {
     struct slice name = slice_cstr(word);
-    aof_write_append(selected, &name, 1, slice_of(NULL, 0));
+    lab_append(selected, &name, 1);
 }
 
-/* A log as the server writes it: several units in a write, several commands in a unit. */
+#define ID "0123456789abcdef0123456789abcdef01234567"
+
+/* What replicas get, and the file does not. */
+static void append_message(void) {
+    struct slice ping = SLICE("PING");
+    aof_write_skip();
+    oplog_append(-1, &ping, 1, slice_of(NULL, 0));
+    oplog_end_unit();
+    aof_write_end_unit();
+}
+
+/* A log as the server writes it: several units in a write, several commands in a unit. Perhaps with places. */
 static void write_log(void) {
     int fd = memfd_create("log", MFD_CLOEXEC);
     uint64_t end = 0;
@@ -92,24 +106,33 @@ static void write_log(void) {
     digest = 0;
     selected = -1;
     aof_write_options.timestamps = rand_below(2);
+    oplog_id = rand_below(2) ? ID : NULL;
+    written.units[0].place = oplog_end();
     aof_write_begin(dup(fd), 0);
     while (written.count < UNITS_MAX && end < LOG_MAX / 2) {
         size_t first = written.count;
         for (uint64_t n = 1 + rand_below(4); n > 0 && written.count < UNITS_MAX; n--) {
             int db_id = (int)rand_below(2);
             bool brackets = selected >= 0 && rand_below(3) == 0;
+            if (rand_below(4) == 0) append_message();
+            written.units[written.count].place_end = oplog_end();
             if (brackets) append_bracket("MULTI");
             for (uint64_t commands = brackets ? 2 + rand_below(100) : 1; commands > 0; commands--)
                 append_random(brackets ? selected : db_id);
             if (brackets) append_bracket("EXEC");
             written.units[++written.count].digest = digest;
+            written.units[written.count].place = oplog_end();
         }
+        if (rand_below(4) == 0) append_message();
+        written.units[written.count].place_end = oplog_end();
+        if (rand_below(4) == 0) aof_write_tell_place();
         assert_true(aof_write_flush(true));
         end = (uint64_t)lseek(fd, 0, SEEK_END);
         for (size_t i = first + 1; i <= written.count; i++)
             written.units[i].end = end;
     }
     aof_write_end();
+    oplog_id = NULL;
     worker_drain();
     written.len = (size_t)end;
     assert_true(end <= LOG_MAX && pread(fd, written.bytes, written.len, 0) == (ssize_t)written.len);
@@ -121,6 +144,8 @@ static void write_log(void) {
 static struct {
     uint64_t digest, commands;
     size_t before, size;
+    bool has_place; /* the last thing that was read is a place */
+    struct aof_place place;
 } reading;
 
 static void assert_memory(void) {
@@ -132,6 +157,7 @@ static void assert_memory(void) {
 static size_t apply(void *ctx, const struct aof_command *commands, size_t count) {
     (void)ctx;
     assert_true(count > 0);
+    reading.has_place = false;
     for (size_t i = 0; i < count; i++) {
         assert_true(commands[i].argc > 0);
         reading.digest = mix_command(reading.digest, commands[i].argv, commands[i].argc);
@@ -147,6 +173,12 @@ static void progress(void *ctx, uint64_t bytes) {
     assert_memory();
 }
 
+static void place(void *ctx, const struct aof_place *told) {
+    (void)ctx;
+    reading.has_place = told != NULL;
+    if (told) reading.place = *told;
+}
+
 static bool stamp(void *ctx, int64_t seconds, uint64_t offset) {
     (void)ctx;
     assert_true(seconds >= 0 && offset < reading.size);
@@ -154,12 +186,13 @@ static bool stamp(void *ctx, int64_t seconds, uint64_t offset) {
 }
 
 static enum aof_read_result read_log(const char *bytes, size_t n, struct aof_finding *found) {
-    static const struct aof_reader_hooks hooks = {.apply = apply, .progress = progress, .stamp = stamp};
+    static const struct aof_reader_hooks hooks = {.apply = apply, .progress = progress, .place = place, .stamp = stamp};
     char name[16];
     int fd = memfd_create("log", MFD_CLOEXEC);
     if (write(fd, bytes, n) != (ssize_t)n) abort();
     snprintf(name, sizeof name, "%d", fd);
     reading.digest = reading.commands = 0;
+    reading.has_place = false;
     reading.before = alloc_used();
     reading.size = n;
     enum aof_read_result result = aof_read("/proc/self/fd", name, &hooks, found);
@@ -180,6 +213,13 @@ static size_t units_applied(void) {
     return 0;
 }
 
+/* If the log tells a place, it is the one of what was applied. */
+static void assert_place(size_t units) {
+    if (!reading.has_place) return;
+    assert_string_equal(reading.place.id, ID);
+    assert_in_range(reading.place.offset, written.units[units].place, written.units[units].place_end);
+}
+
 static size_t units_within(uint64_t end) {
     size_t units = 0;
     while (units < written.count && written.units[units + 1].end <= end)
@@ -190,14 +230,18 @@ static size_t units_within(uint64_t end) {
 /* --- Tests ----------------------------------------------------------------------------------- */
 
 static void a_log_reads_back(void **state) {
+    int places = 0;
     (void)state;
     for (int i = 0; i < 200; i++) {
         struct aof_finding found;
         write_log();
         assert_int_equal(read_log(written.bytes, written.len, &found), AOF_READ_OK);
         assert_int_equal(units_applied(), written.count);
+        assert_place(written.count);
+        places += reading.has_place;
         assert_true(found.frames > 0);
     }
+    assert_in_range(places, 50, 150); /* half of the logs have them */
 }
 
 static void a_cut_leaves_the_writes_before_it(void **state) {
@@ -208,6 +252,7 @@ static void a_cut_leaves_the_writes_before_it(void **state) {
             struct aof_finding found;
             enum aof_read_result result = read_log(written.bytes, n, &found);
             assert_int_equal(units_applied(), units_within(n));
+            assert_place(units_within(n));
             assert_true(result == AOF_READ_TORN || found.good == n);
         }
     }
@@ -241,8 +286,10 @@ static void damage_is_found(void **state) {
         enum aof_read_result result = read_log(copy, written.len, &found);
         if (result == AOF_READ_OK) {
             assert_int_equal(units_applied(), written.count);
+            if (run == 1) assert_place(written.count);
         } else {
             assert_true(units_applied() >= units_within(at));
+            if (run == 1) assert_place(units_applied());
             if (run == 1) assert_int_equal(found.behind.frames, frames_from(at + 1));
             if (found.behind.frames) assert_int_equal(result, AOF_READ_ROTTEN);
         }
@@ -269,6 +316,8 @@ static size_t damage(char *p, size_t n) {
         "SET a b\r\n",
         "*0\r\n",
         "REDIS0011",
+        "#R:lost\r\n",
+        "#R:" ID " 5 0\r\n",
     };
     for (uint64_t changes = 1 + rand_below(4); changes > 0 && n > 0; changes--) {
         size_t at = rand_below(n), len = rand_below(n - at < 64 ? n - at : 64);

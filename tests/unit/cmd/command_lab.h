@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "catalog/catalog.h"
 #include "exec/exec.h"
+#include "exec/log_reader.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -60,13 +61,15 @@ static inline int lab_setup(void **state) {
     db_init(16);
     limits_options.max_bulk = STRING_MAX_DEFAULT;
     lab_client = (struct client){.db = db_at(0), .resp = 2, .flags = CLIENT_AUTHENTICATED};
-    propagate_attach(lab_on_propagated, NULL);
+    propagate_want(PROPAGATE_STREAM, true);
+    log_reader_begin();
     return 0;
 }
 
 static inline int lab_teardown(void **state) {
     (void)state;
-    propagate_attach(NULL, NULL);
+    log_reader_end();
+    propagate_want(PROPAGATE_STREAM, false);
     db_shutdown();
     buf_free(&lab_reply);
     buf_free(&lab_propagated);
@@ -93,6 +96,7 @@ static inline struct slice lab_call(const struct slice *words, int argc) {
     assert_non_null(r.command);
     size_t mark = conn_mark();
     exec_run(&r);
+    log_reader_run(lab_on_propagated, NULL);
     alloc_put(r.argv, bytes);
     return lab_take_reply(mark);
 }

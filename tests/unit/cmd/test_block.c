@@ -9,6 +9,7 @@
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/exec.h"
+#include "exec/log_reader.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/reply.h"
@@ -83,6 +84,7 @@ static void expect(const char *command, const char *expected_events, const char 
     run(DRIVER, command);
     sent_to(DRIVER);
     buf_append(&events, "", 1);
+    log_reader_run(on_propagated, NULL);
     buf_append(&propagated, "", 1);
     assert_string_equal(events.data, expected_events);
     assert_string_equal(propagated.data, expected_propagated);
@@ -167,13 +169,15 @@ static int setup(void **state) {
         ends[i] = fds[1];
     }
     changes_listen(CHANGES_NOTIFY, &hooks);
-    propagate_attach(on_propagated, NULL);
+    propagate_want(PROPAGATE_STREAM, true);
+    log_reader_begin();
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    propagate_attach(NULL, NULL);
+    log_reader_end();
+    propagate_want(PROPAGATE_STREAM, false);
     changes_listen(CHANGES_NOTIFY, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         conn_flush(NULL);

@@ -11,6 +11,7 @@
 #include "catalog/catalog.h"
 #include "exec/call.h"
 #include "exec/exec.h"
+#include "exec/log_reader.h"
 #include "exec/propagate.h"
 #include "session/client.h"
 #include "session/limits.h"
@@ -478,6 +479,7 @@ static struct row observe(const char *command) {
     struct db_metrics before = db_metrics;
     events.len = propagated.len = 0;
     run(command);
+    log_reader_run(on_propagated, NULL);
     return (struct row){.command = command,
                         .changes = db_metrics.dirty - before.dirty,
                         .hits = (int64_t)(db_metrics.hits - before.hits),
@@ -516,7 +518,8 @@ static void effects_are_those_of_redis(void **state) {
 /* While nobody listens, the same changes are counted. */
 static void changes_are_the_same_without_listeners(void **state) {
     (void)state;
-    propagate_attach(NULL, NULL);
+    log_reader_end();
+    propagate_want(PROPAGATE_STREAM, false);
     changes_listen(CHANGES_NOTIFY, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t before = db_metrics.dirty;
@@ -555,7 +558,6 @@ static void arguments_outlive_the_values_they_became(void **state) {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
     conn_init(&client.conn, fds[0], ignore);
-    propagate_attach(keep_arguments, NULL);
     static char value[2][SIZE];
     memset(value[0], 'a', SIZE);
     memset(value[1], 'b', SIZE);
@@ -587,6 +589,7 @@ static void arguments_outlive_the_values_they_became(void **state) {
                                      slice_of(value[1], SIZE)};
     for (int i = 0; i < 5; i++)
         hash = hash * 31 + hash_bytes(expected[i].ptr, expected[i].len);
+    log_reader_run(keep_arguments, NULL);
     assert_int_equal(last_count, 5);
     assert_int_equal(last_hash, hash);
     conn_close(&client.conn);
@@ -600,7 +603,8 @@ static int setup(void **state) {
     db_init(16);
     limits_options.max_bulk = STRING_MAX_DEFAULT;
     client = (struct client){.db = db_at(0), .resp = 2, .flags = CLIENT_AUTHENTICATED};
-    propagate_attach(on_propagated, NULL);
+    propagate_want(PROPAGATE_STREAM, true);
+    log_reader_begin();
     static const struct db_hooks hooks = {.changed = on_changed};
     changes_listen(CHANGES_NOTIFY, &hooks);
     return 0;
@@ -608,7 +612,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    propagate_attach(NULL, NULL);
+    log_reader_end();
+    propagate_want(PROPAGATE_STREAM, false);
     changes_listen(CHANGES_NOTIFY, NULL);
     db_shutdown();
     buf_free(&events);

@@ -227,8 +227,39 @@ static int finish(void **state) {
     return 0;
 }
 
+enum { MANY = 40 };
+static int many[MANY];
+
+/* The child has every third one, and no other that is not its own. */
+static int has_what_it_keeps(void *ctx) {
+    (void)ctx;
+    for (int i = 0; i < MANY; i++)
+        if ((fcntl(many[i], F_GETFD) >= 0) != (i % 3 == 0)) return 1 + i;
+    return fcntl(open_fd, F_GETFD) < 0 ? 0 : 100;
+}
+
+static void a_child_keeps_what_its_job_names(void **state) {
+    int keep[MANY], n = 0;
+    (void)state;
+    open_fd = open("/dev/null", O_RDONLY);
+    for (int i = 0; i < MANY; i++)
+        many[i] = open("/dev/null", O_RDONLY);
+    for (int i = MANY - 1; i >= 0; i--) /* in any order */
+        if (i % 3 == 0) keep[n++] = many[i];
+    struct child_job job = job_of(has_what_it_keeps, NULL);
+    job.keep = keep;
+    job.keep_count = n;
+    assert_true(child_start(&job));
+    loop_run(until_reaped);
+    assert_int_equal(end.status, 0);
+    close(open_fd);
+    for (int i = 0; i < MANY; i++)
+        close(many[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_child_keeps_what_its_job_names),
         cmocka_unit_test(the_exit_status_arrives),
         cmocka_unit_test(a_signal_arrives),
         cmocka_unit_test(a_child_ends_by_usr1),

@@ -208,6 +208,162 @@ static void errors_are_kept(void **state) {
     reader_free(&r);
 }
 
+/* --- Sinks and sources ----------------------------------------------------------------------- */
+
+static size_t passed; /* bytes that went through the sink or the source */
+
+static int take_some(void *ctx, const void *bytes, size_t n) {
+    size_t most = *(size_t *)ctx;
+    if (n > most - passed) return ECONNRESET;
+    assert_memory_equal(bytes, data + passed, n);
+    passed += n;
+    return 0;
+}
+
+static void a_sink_takes_all(void **state) {
+    size_t most = BYTES;
+    struct writer w;
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        passed = 0;
+        writer_to_sink(&w, take_some, &most, true);
+        put_all(&w);
+        assert_true(writer_sync(&w)); /* there is nothing to be synced */
+        assert_int_equal(passed, BYTES);
+        assert_true(writer_crc(&w) == crc64(0, data, BYTES));
+        writer_free(&w);
+    }
+}
+
+static void a_sink_that_fails_is_not_called_again(void **state) {
+    size_t most = BYTES / 2;
+    struct writer w;
+    (void)state;
+    passed = 0;
+    writer_to_sink(&w, take_some, &most, true);
+    put_all(&w);
+    assert_false(writer_flush(&w));
+    assert_int_equal(w.error, ECONNRESET);
+    most = SIZE_MAX;
+    size_t before = passed;
+    assert_false(writer_flush(&w));
+    assert_int_equal(passed, before);
+    writer_free(&w);
+}
+
+static struct reader reading;
+static enum { GIVES, ENDS, FAILS, STOPS } at_end; /* what the source does behind all bytes, or behind `given` */
+static size_t given;
+
+/* As a socket: sometimes little, sometimes all that was asked for. */
+static ssize_t give_some(void *ctx, void *to, size_t n) {
+    assert_ptr_equal(ctx, &given);
+    assert_true(n > 0);
+    size_t left = given - passed;
+    if (left == 0) {
+        assert_int_not_equal(at_end, GIVES);
+        if (at_end == STOPS) reader_stop(&reading, ECANCELED);
+        errno = ETIMEDOUT;
+        return at_end == FAILS ? -1 : at_end == STOPS ? 1 : 0;
+    }
+    if (rand_below(2) && n > 1) n = 1 + rand_below(n);
+    if (n > left) n = left;
+    memcpy(to, data + passed, n);
+    passed += n;
+    return (ssize_t)n;
+}
+
+static void begin_source(size_t bytes, uint64_t size) {
+    passed = 0;
+    given = bytes;
+    reader_from_source(&reading, give_some, &given, size, true);
+}
+
+static void a_source_is_read(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        at_end = i % 2 ? GIVES : ENDS; /* of a known size, nothing beyond is asked for */
+        begin_source(BYTES, i % 2 ? BYTES : UINT64_MAX);
+        assert_true(reader_left(&reading) == (i % 2 ? BYTES : UINT64_MAX));
+        get_all(&reading);
+        reader_free(&reading);
+    }
+}
+
+static void a_source_of_known_size_is_not_asked_for_more(void **state) {
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        size_t size = 1 + rand_below(3000000);
+        uint8_t *copy = malloc(size);
+        begin_source(BYTES, size);
+        at_end = GIVES;
+        assert_true(rand_below(2) ? reader_get(&reading, copy, size) : reader_skip(&reading, size));
+        assert_int_equal(passed, size);
+        assert_int_equal(reader_left(&reading), 0);
+        assert_int_equal(reader_rest(&reading).len, 0);
+        assert_null(reader_take(&reading, 1));
+        assert_int_equal(passed, size);
+        reader_free(&reading);
+        free(copy);
+    }
+}
+
+static void what_was_read_too_early_is_given_back(void **state) {
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        size_t used = 1 + rand_below(2000000);
+        begin_source(BYTES, UINT64_MAX);
+        assert_true(reader_skip(&reading, used));
+        struct slice rest = reader_rest(&reading);
+        assert_int_equal(used + rest.len, passed);
+        assert_memory_equal(rest.ptr, data + used, rest.len);
+        reader_free(&reading);
+    }
+}
+
+static void a_source_that_fails_or_is_stopped(void **state) {
+    static const int errors[] = {[ENDS] = 0, [FAILS] = ETIMEDOUT, [STOPS] = ECANCELED};
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        uint8_t *copy = malloc(BYTES);
+        at_end = ENDS + i % 3;
+        begin_source(i < 6 ? 1000 : BYTES - 1000, UINT64_MAX);
+        assert_false(i % 2 ? reader_get(&reading, copy, BYTES) : reader_skip(&reading, BYTES));
+        assert_true(reading.failed);
+        assert_int_equal(reading.error, errors[at_end]);
+        assert_null(reader_take(&reading, 1));
+        assert_int_equal(reader_left(&reading), 0);
+        assert_int_equal(reader_rest(&reading).len, 0);
+        reader_free(&reading);
+        free(copy);
+    }
+}
+
+static void stop_in_progress(void *ctx, uint64_t bytes) {
+    (void)ctx;
+    if (bytes > BYTES / 4) reader_stop(&reading, ECANCELED);
+}
+
+static void progress_may_stop_it(void **state) {
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        uint8_t *copy = malloc(BYTES);
+        begin_source(BYTES, i % 2 ? BYTES : UINT64_MAX);
+        reading.progress = stop_in_progress;
+        if (i < 3) {
+            assert_false(reader_get(&reading, copy, BYTES));
+        } else {
+            size_t taken = 0;
+            while (reader_take(&reading, 1000))
+                taken += 1000;
+            assert_true(taken > BYTES / 8 && taken < BYTES / 2);
+        }
+        assert_int_equal(reading.error, ECANCELED);
+        reader_free(&reading);
+        free(copy);
+    }
+}
+
 int main(void) {
     uint64_t seed = (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
@@ -216,9 +372,19 @@ int main(void) {
     for (size_t i = 0; i < BYTES; i++)
         data[i] = (uint8_t)rand_u64();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back_by_file),   cmocka_unit_test(there_and_back_in_memory),
-        cmocka_unit_test(a_reader_begins_anywhere), cmocka_unit_test(a_pipe_has_no_size),
-        cmocka_unit_test(errors_are_kept),          cmocka_unit_test(memory_with_a_limit),
+        cmocka_unit_test(there_and_back_by_file),
+        cmocka_unit_test(there_and_back_in_memory),
+        cmocka_unit_test(a_reader_begins_anywhere),
+        cmocka_unit_test(a_pipe_has_no_size),
+        cmocka_unit_test(errors_are_kept),
+        cmocka_unit_test(memory_with_a_limit),
+        cmocka_unit_test(a_sink_takes_all),
+        cmocka_unit_test(a_sink_that_fails_is_not_called_again),
+        cmocka_unit_test(a_source_is_read),
+        cmocka_unit_test(a_source_of_known_size_is_not_asked_for_more),
+        cmocka_unit_test(what_was_read_too_early_is_given_back),
+        cmocka_unit_test(a_source_that_fails_or_is_stopped),
+        cmocka_unit_test(progress_may_stop_it),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(data);

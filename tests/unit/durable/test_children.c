@@ -50,10 +50,6 @@ static void note_change(void) {
     changes++;
 }
 
-static void sink(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
-    (void)ctx, (void)db_id, (void)argv, (void)argc, (void)raw;
-}
-
 static void set(const char *name, const char *value) {
     const char *error;
     struct words w;
@@ -66,7 +62,7 @@ static void a_child_takes_its_name_and_processors(void **state) {
     (void)state;
     set("aof_rewrite_cpulist", "1,3");
     set("bgsave_cpulist", "0-2");
-    propagate_attach(sink, NULL);
+    propagate_want(PROPAGATE_STREAM, true);
     child_inside(CHILD_AOF);
     assert_false(propagate_wanted); /* it must not write to the parent's file */
     child_inside(CHILD_RDB);

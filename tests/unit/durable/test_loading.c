@@ -9,8 +9,11 @@
 #include "catalog/catalog.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "exec/propagate.h"
 #include "exec/wave.h"
 #include "net/loop.h"
+#include "oplog/oplog.h"
+#include "process/cron.h"
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
@@ -43,6 +46,10 @@ void wave_run(void) {
     during.len = 0;
     loading_describe(&during);
 }
+int cron_turn(void) {
+    wave_run();
+    return 0;
+}
 void shutdown_turn(void) {
     shutdowns++;
     assert_true(loading_is_active());
@@ -65,6 +72,7 @@ struct snapshot_metrics snapshot_metrics;
 static const char *snapshot_file = "absent";
 static bool snapshot_is_broken, snapshot_base;
 static struct rdb_read snapshot_job;
+static const char *snapshot_id = ""; /* its place: offset 500, database 1 */
 
 const char *snapshot_name(void) {
     return snapshot_file;
@@ -75,11 +83,22 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
     db_metrics.dirty += 3;
     assert_true(loading_is_active() && gates_any_closed);
     job->end = 99;
+    snprintf(job->repl_id, sizeof job->repl_id, "%s", snapshot_id);
+    job->repl_offset = 500;
+    job->repl_db = 1;
+    if (job->left_out) {
+        job->left_out(job->ctx, 1, SLICE("a"));
+        job->left_out(job->ctx, 0, SLICE(""));
+    }
     return !snapshot_is_broken;
 }
 
 /* The append-only file of a test: commands as words, "|" between them. */
 static const char *aof_text = "";
+static struct {
+    const char *id;
+    int64_t offset;
+} aof_place; /* behind the commands. NULL: none, "lost": they are not whole */
 static enum aof_load aof_result = AOF_LOAD_OK;
 static size_t aof_applied;
 static bool aof_is_there = true;
@@ -119,6 +138,13 @@ enum aof_load aof_load(const struct aof_load_hooks *hooks) {
     hooks->begun(NULL, "incr");
     hooks->reader.progress(NULL, 100);
     aof_applied = apply(hooks->reader.apply, aof_text);
+    if (aof_place.id && strcmp(aof_place.id, "lost") == 0) {
+        hooks->reader.place(NULL, NULL);
+    } else if (aof_place.id) {
+        struct aof_place place = {.offset = aof_place.offset, .db = 0};
+        snprintf(place.id, sizeof place.id, "%s", aof_place.id);
+        hooks->reader.place(NULL, &place);
+    }
     return aof_result;
 }
 bool aof_exists(void) {
@@ -353,6 +379,107 @@ static void the_first_log_begins_with_the_snapshot(void **state) {
     unlink(path);
 }
 
+/* --- The history ----------------------------------------------------------------------------- */
+
+#define ID "0123456789abcdef0123456789abcdef01234567"
+#define OTHER_ID "fedcba9876543210fedcba9876543210fedcba98"
+
+static struct buf recalled; /* "id offset db file " */
+
+static void note_place(const struct loading_place *place) {
+    buf_printf(&recalled, "%.4s %lld %d %s ", place->id, (long long)place->offset, place->db,
+               place->from_aof ? "log" : "snapshot");
+}
+
+static void expect_recalled(bool from_aof, const char *expected) {
+    loading_recalled = note_place;
+    loading_start_up(from_aof);
+    loading_recalled = NULL;
+    buf_append(&recalled, "", 1);
+    assert_string_equal(recalled.data, expected);
+    buf_free(&recalled);
+}
+
+static void the_snapshot_tells_its_place(void **state) {
+    (void)state;
+    char path[] = "/tmp/kura-loading-XXXXXX";
+    close(mkstemp(path));
+    snapshot_file = path;
+    expect_recalled(false, "");
+    snapshot_id = ID;
+    expect_recalled(false, "0123 500 1 snapshot ");
+    snapshot_id = "0123456789ABCDEF0123456789abcdef0123456x";
+    expect_recalled(false, "");
+    snapshot_id = ID;
+    aof_is_there = false; /* the first log begins with it */
+    expect_recalled(true, "0123 500 1 snapshot ");
+    assert_int_equal(loading_snapshot(false), LOADING_DONE); /* DEBUG RELOAD is no start */
+    loading_keeps_expired = true;
+    expect_recalled(false, "0123 500 1 snapshot ");
+    assert_true(snapshot_job.flags & RDB_KEEP_EXPIRED);
+    loading_keeps_expired = false;
+    aof_is_there = true;
+    unlink(path);
+    snapshot_file = "absent";
+    snapshot_id = "";
+}
+
+static void the_last_place_of_a_log_counts(void **state) {
+    (void)state;
+    FILE *file = tmpfile();
+    base_fd = fileno(file);
+    snapshot_base = true;
+    snapshot_id = ID;
+    aof_text = "";
+    expect_recalled(true, "0123 500 1 log ");
+    aof_place.id = OTHER_ID;
+    aof_place.offset = 700;
+    expect_recalled(true, "fedc 700 0 log ");
+    aof_text = "set k 1";
+    expect_recalled(true, "fedc 700 0 log ");
+    aof_place.id = NULL; /* commands without a place behind them */
+    expect_recalled(true, "");
+    aof_text = "";
+    aof_place.id = "lost";
+    expect_recalled(true, "");
+    aof_place.id = NULL;
+    snapshot_base = false;
+    snapshot_id = "";
+    buf_free(&ran);
+    fclose(file);
+}
+
+static void begin_log(const struct loading_place *place) {
+    oplog_restart(place->offset, place->db);
+    propagate_want(PROPAGATE_STREAM, true);
+    oplog_keep(1000);
+}
+
+/* Whoever has the same data has the keys, too. */
+static void keys_that_expired_are_deleted_elsewhere(void **state) {
+    (void)state;
+    char path[] = "/tmp/kura-loading-XXXXXX", text[200];
+    static const char expected[] = "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+                                   "*2\r\n$3\r\nDEL\r\n$0\r\n\r\n";
+    struct oplog_cursor cursor = {0};
+    struct iovec piece;
+    close(mkstemp(path));
+    snapshot_file = path;
+    snapshot_id = ID;
+    loading_recalled = begin_log;
+    loading_start_up(false);
+    loading_recalled = NULL;
+    assert_true(oplog_seek(&cursor, 500));
+    assert_int_equal(oplog_peek(&cursor, &piece, 1, sizeof text - 1), 1);
+    snprintf(text, sizeof text, "%.*s", (int)piece.iov_len, (char *)piece.iov_base);
+    assert_string_equal(text, expected);
+    oplog_leave(&cursor);
+    propagate_want(PROPAGATE_STREAM, false);
+    unlink(path);
+    snapshot_file = "absent";
+    snapshot_id = "";
+}
+
 static int status_of(void (*act)(void)) {
     int status;
     fflush(NULL);
@@ -422,6 +549,9 @@ int main(void) {
         cmocka_unit_test(the_log_replaces_the_dataset),
         cmocka_unit_test(at_start_up_clients_are_served_meanwhile),
         cmocka_unit_test(the_first_log_begins_with_the_snapshot),
+        cmocka_unit_test(the_snapshot_tells_its_place),
+        cmocka_unit_test(the_last_place_of_a_log_counts),
+        cmocka_unit_test(keys_that_expired_are_deleted_elsewhere),
         cmocka_unit_test(a_start_without_the_dataset_ends_the_process),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -42,6 +42,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
 
 static int64_t timeout_ms;
 static enum entry_type awaited_type;
+static struct buf events; /* "0:7 " for each event of client 0 with context 7 that has ended */
 static struct buf runs; /* "1 " for each time that client 1's request is run again */
 static void (*during_run)(int who);
 
@@ -151,6 +152,7 @@ static int teardown(void **state) {
         close(ends[i]);
     }
     client_reap();
+    buf_free(&events);
     if (block_ready) block_serve(run_again); /* forgets keys that are still in the ready list */
     assert_true(block_metrics.clients == 0 && block_metrics.postponed == 0 && block_metrics.deadlines == 0);
     assert_int_equal(block_metrics.keys, 0);
@@ -692,6 +694,150 @@ static void postponed_clients_are_ready_in_order(void **state) {
     block_resume_all(); /* none is left */
 }
 
+/* --- Events ---------------------------------------------------------------------------------- */
+
+
+static void event_ended(struct client *c, void *ctx) {
+    buf_printf(&events, "%d:%d ", index_of(c), *(int *)ctx);
+    assert_false(c->flags & CLIENT_WAITS);
+}
+
+static void expect_ended(const char *expected) {
+    buf_append(&events, "", 1);
+    assert_string_equal(events.data, expected);
+    buf_free(&events);
+}
+
+static void replies_context(struct client *c) {
+    reply_int(c, *(int *)block_context(c));
+}
+
+static const struct block_event event = {.ended = event_ended}, lasting = {.ended = event_ended, .stays = true};
+
+static void await_event(int who, const struct block_event *what, int *ctx) {
+    struct request r = lab_request(clients[who], "take place");
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
+    block_wait(&r, what, ctx, timeout_ms, replies_context);
+    conn_push(&clients[who]->conn, &range);
+}
+
+static void an_event_is_finished_by_its_module(void **state) {
+    int seven = 7, nine = 9;
+    (void)state;
+    await_event(0, &event, &seven);
+    await_event(1, &event, &nine);
+    hold(0, "take behind");
+    assert_true(waits(0) && waits(1));
+    assert_int_equal(block_metrics.clients, 2);
+    assert_int_equal(block_metrics.keys, 0);
+    assert_ptr_equal(block_context(clients[0]), &seven);
+    set_key(0, "place"); /* keys are nothing to it */
+    expect_runs("");
+    block_resume_all();
+    assert_true(waits(0));
+    assert_true(block_finish(clients[0], replies_context));
+    assert_false(block_finish(clients[0], replies_context));
+    assert_null(block_context(clients[0]));
+    assert_string_equal(sent_to(0), ":7\r\n");
+    assert_string_equal(sent_to(1), "");
+    expect_ended("0:7 ");
+    assert_ptr_equal(ready_take(), clients[0]);
+    expect_held(0, "behind");
+}
+
+static void waits_for_keys_are_no_events(void **state) {
+    (void)state;
+    run(0, "take k");
+    postpone(1, "take k");
+    assert_null(block_context(clients[0]));
+    assert_false(block_finish(clients[0], replies_context));
+    assert_false(block_finish(clients[1], replies_context));
+    assert_false(block_finish(clients[2], replies_context));
+}
+
+static void an_event_has_a_deadline(void **state) {
+    int seven = 7;
+    (void)state;
+    timeout_ms = 5;
+    await_event(0, &event, &seven);
+    assert_int_equal(block_metrics.deadlines, 1);
+    while (waits(0))
+        loop_poll(no_turn);
+    assert_string_equal(sent_to(0), ":7\r\n");
+    expect_ended("0:7 ");
+}
+
+static void an_event_can_be_ended_from_outside(void **state) {
+    int seven = 7;
+    (void)state;
+    await_event(0, &event, &seven);
+    await_event(1, &lasting, &seven);
+    assert_true(block_end(clients[0], unblocks));
+    assert_true(block_end(clients[1], NULL));
+    assert_string_equal(sent_to(0), "-UNBLOCKED\r\n");
+    assert_string_equal(sent_to(1), ":7\r\n");
+    expect_ended("0:7 1:7 ");
+    await_event(2, &event, &seven);
+    client_close(clients[2]);
+    expect_ended("2:7 ");
+}
+
+static void where_nothing_may_wait_an_event_is_over_at_once(void **state) {
+    int seven = 7;
+    (void)state;
+    call_is_nested = true;
+    await_event(0, &event, &seven);
+    assert_false(waits(0));
+    assert_null(block_context(clients[0]));
+    assert_string_equal(sent_to(0), ":7\r\n");
+    expect_ended("0:7 ");
+}
+
+static void closes_itself(struct client *c) {
+    reply_status(c, "gone");
+    client_close(c);
+}
+
+static void a_client_may_be_closed_by_its_answer(void **state) {
+    int seven = 7;
+    (void)state;
+    await_event(0, &event, &seven);
+    assert_true(block_finish(clients[0], closes_itself));
+    buf_append(&events, "", 1);
+    assert_string_equal(events.data, "0:7 ");
+    buf_free(&events);
+}
+
+static void a_change_of_role_ends_waits(void **state) {
+    int seven = 7;
+    (void)state;
+    run(0, "take k");
+    await_event(1, &event, &seven);
+    await_event(2, &lasting, &seven);
+    postpone(3, "take k");
+    block_end_all(unblocks);
+    assert_string_equal(sent_to(0), "-UNBLOCKED\r\n");
+    assert_string_equal(sent_to(1), "-UNBLOCKED\r\n");
+    assert_true(clients[0]->flags & clients[1]->flags & CLIENT_CLOSE_AFTER_REPLY);
+    assert_true(waits(2) && waits(3));
+    expect_ended("1:7 ");
+    block_finish(clients[2], replies_context);
+    assert_false(client_is_leaving(clients[2]) || client_is_leaving(clients[3]));
+    expect_ended("2:7 ");
+}
+
+static void says_nothing(struct client *c) {
+    (void)c;
+}
+
+static void a_client_without_replies_is_closed_too(void **state) {
+    (void)state;
+    run(0, "take k");
+    block_end_all(says_nothing); /* as with CLIENT REPLY OFF */
+    assert_true(clients[0]->flags & CLIENT_CLOSE_NOW);
+}
+
 static void a_line_shows_that_it_waits(void **state) {
     (void)state;
     struct client_line line = {0};
@@ -742,6 +888,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(input_stays_until_the_wait_is_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hangup_closes, setup, teardown),
         cmocka_unit_test_setup_teardown(postponed_clients_are_ready_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_event_is_finished_by_its_module, setup, teardown),
+        cmocka_unit_test_setup_teardown(waits_for_keys_are_no_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_event_has_a_deadline, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_event_can_be_ended_from_outside, setup, teardown),
+        cmocka_unit_test_setup_teardown(where_nothing_may_wait_an_event_is_over_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_may_be_closed_by_its_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_of_role_ends_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_without_replies_is_closed_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_shows_that_it_waits, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

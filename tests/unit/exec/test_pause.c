@@ -5,6 +5,7 @@
 #include "exec/block.h"
 #include "exec/pause.h"
 #include "net/loop.h"
+#include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
 #include "store/db.h"
@@ -49,7 +50,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pause_end();
+    for (int i = 0; i < PAUSE_PURPOSES; i++)
+        pause_end((enum pause_purpose)i);
     assert_false(gates_any_closed);
     return 0;
 }
@@ -57,13 +59,13 @@ static int teardown(void **state) {
 static void it_stops_writes_or_all(void **state) {
     (void)state;
     assert_false(stopped(CMD_WRITE));
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_WRITES, 60000);
     assert_true(stopped(CMD_WRITE | CMD_FAST));
     assert_true(stopped(CMD_MAY_REPLICATE));
     assert_false(stopped(CMD_READONLY));
-    pause_end();
+    pause_end(PAUSE_OF_CLIENT);
     assert_false(stopped(CMD_WRITE));
-    pause_begin(PAUSE_ALL, 60000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 60000);
     assert_true(stopped(CMD_WRITE));
     assert_true(stopped(CMD_READONLY));
     assert_true(stopped(0));
@@ -71,44 +73,44 @@ static void it_stops_writes_or_all(void **state) {
 
 static void the_stricter_mode_holds(void **state) {
     (void)state;
-    pause_begin(PAUSE_WRITES, 60000);
-    pause_begin(PAUSE_ALL, 1);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 1);
     assert_true(stopped(CMD_READONLY));
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_WRITES, 60000);
     assert_true(stopped(CMD_READONLY));
-    pause_end();
-    pause_begin(PAUSE_WRITES, 60000); /* a new pause knows nothing of the one before */
+    pause_end(PAUSE_OF_CLIENT);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_WRITES, 60000); /* a new pause knows nothing of the one before */
     assert_false(stopped(CMD_READONLY));
 }
 
 static void it_ends_by_itself(void **state) {
     (void)state;
     int64_t start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 5);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 5);
     await_end();
     assert_true(clock_mono_us() - start_us >= 5000);
     assert_false(stopped(CMD_WRITE));
-    pause_end(); /* it is over */
+    pause_end(PAUSE_OF_CLIENT); /* it is over */
     assert_int_equal(resumed, 1);
 }
 
 static void the_later_end_holds(void **state) {
     (void)state;
     int64_t start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 20);
-    pause_begin(PAUSE_ALL, 0);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 20);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 0);
     await_end();
     assert_true(clock_mono_us() - start_us >= 20000);
     start_us = clock_mono_us();
-    pause_begin(PAUSE_ALL, 1);
-    pause_begin(PAUSE_ALL, 20);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 1);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 20);
     await_end();
     assert_true(clock_mono_us() - start_us >= 20000);
 }
 
 static void any_length_is_a_length(void **state) {
     (void)state;
-    pause_begin(PAUSE_ALL, INT64_MAX);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, INT64_MAX);
     for (int i = 0; i < 3; i++)
         loop_poll(no_turn);
     assert_true(stopped(0));
@@ -117,10 +119,10 @@ static void any_length_is_a_length(void **state) {
 
 static void unpause_resumes_at_once(void **state) {
     (void)state;
-    pause_end(); /* without a pause */
+    pause_end(PAUSE_OF_CLIENT); /* without a pause */
     assert_int_equal(resumed, 0);
-    pause_begin(PAUSE_ALL, 1);
-    pause_end();
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 1);
+    pause_end(PAUSE_OF_CLIENT);
     assert_int_equal(resumed, 1);
     int64_t start_us = clock_mono_us();
     while (clock_mono_us() - start_us < 3000)
@@ -132,9 +134,9 @@ static void unpause_resumes_at_once(void **state) {
 static void the_wall_clock_is_not_asked(void **state) {
     (void)state;
     resumed = 0;
-    pause_begin(PAUSE_ALL, 5);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 5);
     clock_cached_ms -= 3600000;
-    pause_begin(PAUSE_ALL, 1);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 1);
     int64_t start_us = clock_mono_us();
     while (resumed == 0 && clock_mono_us() - start_us < 10000000)
         loop_poll(no_turn);
@@ -142,15 +144,43 @@ static void the_wall_clock_is_not_asked(void **state) {
     assert_int_equal(resumed, 1);
 }
 
+/* An operator, a failover and a shutdown do not know of each other. */
+static void each_purpose_has_a_pause_of_its_own(void **state) {
+    (void)state;
+    pause_begin(PAUSE_OF_FAILOVER, PAUSE_WRITES, PAUSE_FOR_EVER);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 60000);
+    assert_true(stopped(CMD_READONLY));
+    pause_end(PAUSE_OF_CLIENT); /* CLIENT UNPAUSE */
+    assert_int_equal(resumed, 1);
+    assert_false(stopped(CMD_READONLY));
+    assert_true(stopped(CMD_WRITE));
+    assert_true(pause_is_on(PAUSE_WRITES));
+    assert_false(pause_is_on(PAUSE_ALL));
+    pause_begin(PAUSE_OF_SHUTDOWN, PAUSE_WRITES, 1);
+    await_end();
+    assert_true(stopped(CMD_WRITE));
+    pause_end(PAUSE_OF_FAILOVER);
+    assert_false(stopped(CMD_WRITE));
+    assert_false(pause_is_on(PAUSE_WRITES));
+}
+
+static void a_replica_goes_on_acknowledging(void **state) {
+    (void)state;
+    static struct client replica = {.flags = CLIENT_REPLICA};
+    struct request r = {.client = &replica};
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_ALL, 60000);
+    assert_null(gates_find_closed(&r, 0));
+}
+
 static void nothing_expires_meanwhile(void **state) {
     (void)state;
     struct key key = key_of(SLICE("k"));
     db_set_string(db_at(0), &key, db_write(db_at(0), &key), SLICE("v"), clock_now_ms() + 10);
-    pause_begin(PAUSE_WRITES, 60000);
+    pause_begin(PAUSE_OF_CLIENT, PAUSE_WRITES, 60000);
     clock_cached_ms += 20;
     assert_null(db_read(db_at(0), &key));     /* it cannot be seen any more, */
     assert_non_null(db_find(db_at(0), &key)); /* but it is there */
-    pause_end();
+    pause_end(PAUSE_OF_CLIENT);
     assert_null(db_read(db_at(0), &key));
     assert_null(db_find(db_at(0), &key));
 }
@@ -168,6 +198,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(any_length_is_a_length, setup, teardown),
         cmocka_unit_test_setup_teardown(unpause_resumes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(the_wall_clock_is_not_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_purpose_has_a_pause_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replica_goes_on_acknowledging, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_expires_meanwhile, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,32 @@ static void a_swap_touches_keys_of_either_database(void **state) {
         watch_drop_all(all[i]);
 }
 
+static void a_replacement_touches_keys_of_either(void **state) {
+    (void)state;
+    struct watching before = {0}, after = {0}, both = {0}, neither = {0}, due = {0};
+    struct db *spare = db_spare_new();
+    set(0, "before", ENTRY_NO_TTL);
+    set(0, "both", ENTRY_NO_TTL);
+    static const char *const names[] = {"after", "both", "due"};
+    for (int i = 0; i < 3; i++) {
+        struct key key = key_of(slice_cstr(names[i]));
+        db_insert_new(&spare[0], &key, entry_new(key.name, ENTRY_STRING, STRING_RAW, 0, i < 2 ? -1 : START_MS - 1));
+    }
+    watch(&before, 0, "before");
+    watch(&after, 0, "after");
+    watch(&both, 0, "both");
+    watch(&neither, 0, "neither");
+    watch(&due, 0, "due");
+    db_spare_use(spare, false, NULL);
+    assert_true(before.touched && after.touched && both.touched);
+    assert_false(neither.touched || due.touched);
+    look(0, "due"); /* removes it, which is no touch */
+    assert_false(due.touched);
+    struct watching *all[] = {&before, &after, &both, &neither, &due};
+    for (size_t i = 0; i < 5; i++)
+        watch_drop_all(all[i]);
+}
+
 /* A key that is past its deadline is as good as absent, on both sides of a swap. */
 static void a_swap_with_keys_that_are_due(void **state) {
     (void)state;
@@ -285,6 +311,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_flush_touches_keys_that_exist, setup, teardown),
         cmocka_unit_test_setup_teardown(a_swap_touches_keys_of_either_database, setup, teardown),
         cmocka_unit_test_setup_teardown(a_swap_with_keys_that_are_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replacement_touches_keys_of_either, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_is_that_of_the_watches, setup, teardown),
         cmocka_unit_test_setup_teardown(a_random_history, setup, teardown),
     };

@@ -712,6 +712,117 @@ static int close_loop(void **state) {
     return 0;
 }
 
+/* --- Output that lies elsewhere -------------------------------------------------------------- */
+
+/* Read what there is at the peer; returns the number of bytes that continue the pattern i * 7 from `at` on. */
+static size_t read_pattern(struct pair *p, size_t at) {
+    unsigned char bytes[8192];
+    size_t got = 0;
+    for (ssize_t n; (n = read(p->peer, bytes, sizeof bytes)) > 0; got += (size_t)n)
+        for (ssize_t i = 0; i < n; i++)
+            assert_int_equal(bytes[i], (unsigned char)((at + got + (size_t)i) * 7));
+    return got;
+}
+
+enum { PATTERN = 3 << 20 };
+
+static unsigned char *make_pattern(void) {
+    unsigned char *bytes = alloc_get(PATTERN);
+    for (size_t i = 0; i < PATTERN; i++)
+        bytes[i] = (unsigned char)(i * 7);
+    return bytes;
+}
+
+/* Up to four pieces of random lengths from `from` on. */
+static size_t offer_pieces(struct conn *c, const unsigned char *bytes, size_t from) {
+    struct iovec pieces[4];
+    int n = 0;
+    for (size_t at = from; n < 4 && at < PATTERN; n++) {
+        size_t len = 1 + rand_below(200000);
+        if (len > PATTERN - at) len = PATTERN - at;
+        pieces[n] = (struct iovec){(void *)(bytes + at), len};
+        at += len;
+    }
+    return conn_send_pieces(c, pieces, n);
+}
+
+static void pieces_go_to_the_socket_as_it_takes_them(void **state) {
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    unsigned char *bytes = make_pattern();
+    uint64_t before = conn_metrics.bytes_out;
+    size_t sent = 0, got = 0, full = 0;
+    while (got < PATTERN) {
+        sent += offer_pieces(&p.conn, bytes, sent);
+        assert_int_equal(conn_metrics.bytes_out - before, sent);
+        if (p.conn.flags & CONN_WAITS_WRITE) {
+            full++;
+            assert_true(p.conn.source.events & LOOP_WRITE);
+            assert_int_equal(offer_pieces(&p.conn, bytes, sent), 0); /* it is busy, whatever the socket would take */
+            got += read_pattern(&p, got);
+            assert_int_equal(offer_pieces(&p.conn, bytes, sent), 0);
+            conn_writable(&p.conn);
+            assert_false(p.conn.source.events & LOOP_WRITE);
+        }
+        got += read_pattern(&p, got);
+    }
+    assert_int_equal(sent, PATTERN);
+    assert_true(full > 0);
+    assert_int_equal(conn_send_pieces(&p.conn, NULL, 0), 0);
+    assert_false(conn_is_busy(&p.conn));
+    alloc_put(bytes, PATTERN);
+    pair_close(&p);
+}
+
+static void a_file_goes_to_the_socket_as_it_takes_it(void **state) {
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    unsigned char *bytes = make_pattern();
+    FILE *file = tmpfile();
+    assert_int_equal(fwrite(bytes, 1, PATTERN, file), PATTERN);
+    assert_int_equal(fflush(file), 0);
+    off_t offset = 0;
+    size_t sent = 0, got = 0;
+    while (got < PATTERN) {
+        sent += conn_send_file(&p.conn, fileno(file), &offset, PATTERN - sent);
+        assert_int_equal(offset, sent);
+        got += read_pattern(&p, got);
+        if (p.conn.flags & CONN_WAITS_WRITE) conn_writable(&p.conn);
+    }
+    assert_false(conn_is_busy(&p.conn));
+    assert_int_equal(conn_send_file(&p.conn, fileno(file), &offset, 1), 0); /* it has no further byte */
+    assert_true(p.conn.flags & CONN_BROKEN);
+    fclose(file);
+    alloc_put(bytes, PATTERN);
+    pair_close(&p);
+}
+
+static void pieces_do_not_overtake_other_output(void **state) {
+    (void)state;
+    struct pair p;
+    struct conn_range range;
+    struct iovec piece = {"late", 4};
+    pair_open(&p);
+    conn_open(&range, CONN_NO_LIMIT);
+    say("first");
+    conn_keep(&p.conn, &range);
+    assert_int_equal(conn_send_pieces(&p.conn, &piece, 1), 0);
+    conn_open(&range, CONN_NO_LIMIT);
+    say(" then");
+    conn_push(&p.conn, &range);
+    assert_int_equal(conn_send_pieces(&p.conn, &piece, 1), 0);
+    conn_flush(NULL);
+    assert_int_equal(conn_send_pieces(&p.conn, &piece, 1), 4);
+    expect_peer(&p, "first thenlate");
+    close(p.peer);
+    assert_int_equal(conn_send_pieces(&p.conn, &piece, 1), 0);
+    assert_true(p.conn.flags & CONN_BROKEN);
+    assert_false(p.conn.flags & CONN_WAITS_WRITE);
+    conn_close(&p.conn);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_anywhere),
@@ -732,6 +843,9 @@ int main(void) {
         cmocka_unit_test(memory_that_ends_while_bytes_move),
         cmocka_unit_test(a_peer_that_has_gone),
         cmocka_unit_test(closed_while_queued),
+        cmocka_unit_test(pieces_go_to_the_socket_as_it_takes_them),
+        cmocka_unit_test(a_file_goes_to_the_socket_as_it_takes_it),
+        cmocka_unit_test(pieces_do_not_overtake_other_output),
     };
     return cmocka_run_group_tests(tests, open_loop, close_loop);
 }

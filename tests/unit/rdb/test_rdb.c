@@ -1,5 +1,6 @@
 /* Snapshots: round trips, everything that older servers wrote, and impossible files. The test builds the latter two
  * byte by byte, since no server of today writes them. */
+#include "base/buf.h"
 #include "rdb/rdb_format.h"
 #include "rdb_lab.h"
 #include <errno.h>
@@ -467,6 +468,162 @@ static void a_file_is_replaced_or_stays(void **state) {
     assert_int_equal(rmdir(folder), 0); /* the folder is empty */
 }
 
+/* --- Sinks and sources ----------------------------------------------------------------------- */
+
+static int collect(void *ctx, const void *p, size_t n) {
+    buf_append(ctx, p, n);
+    return 0;
+}
+
+static int refuse_bytes(void *ctx, const void *p, size_t n) {
+    (void)ctx;
+    (void)p;
+    (void)n;
+    return EPIPE;
+}
+
+static void a_snapshot_goes_to_a_sink(void **state) {
+    (void)state;
+    lab_empty();
+    lab_fill(200);
+    struct buf out = {0};
+    struct rdb_write job = {.fd = -1, .sink = collect, .sink_ctx = &out};
+    assert_true(rdb_write(&job));
+    assert_int_equal(job.bytes, out.len);
+    uint64_t digest = lab_digest();
+    lab_empty();
+    assert_int_equal(lab_load(buf_slice(&out), 0), RDB_OK);
+    assert_true(lab_digest() == digest);
+    buf_free(&out);
+    job.sink = refuse_bytes;
+    assert_false(rdb_write(&job));
+    assert_int_equal(job.error, EPIPE);
+}
+
+/* A socket that brings a snapshot and more. */
+static struct arriving {
+    struct slice bytes;
+    size_t at, stop_at;
+    struct rdb_read *job;
+} arriving;
+
+static ssize_t arrive(void *ctx, void *to, size_t n) {
+    assert_ptr_equal(ctx, &arriving);
+    size_t left = arriving.bytes.len - arriving.at, some = 1 + rand_below(100000);
+    if (arriving.at >= arriving.stop_at) arriving.job->stop = true;
+    if (some > n) some = n;
+    if (some > left) some = left;
+    memcpy(to, arriving.bytes.ptr + arriving.at, some);
+    arriving.at += some;
+    return (ssize_t)some;
+}
+
+static enum rdb_result receive(struct rdb_read *job, struct slice bytes) {
+    arriving = (struct arriving){.bytes = bytes, .stop_at = SIZE_MAX, .job = job};
+    job->fd = -1;
+    job->source = arrive;
+    job->source_ctx = &arriving;
+    return rdb_read(job);
+}
+
+static struct buf snapshot_and_more(size_t *len, uint64_t *digest) {
+    struct buf all = {0};
+    lab_empty();
+    lab_fill(200);
+    *digest = lab_digest();
+    struct slice bytes = lab_save(0);
+    buf_append_slice(&all, bytes);
+    buf_append_cstr(&all, "what follows on the same socket");
+    *len = bytes.len;
+    free((char *)bytes.ptr);
+    lab_empty();
+    return all;
+}
+
+static void a_snapshot_comes_from_a_source(void **state) {
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        size_t len;
+        uint64_t digest;
+        struct buf all = snapshot_and_more(&len, &digest), rest = {0};
+        struct rdb_read job = {.size = known ? len : 0, .rest = &rest};
+        assert_int_equal(receive(&job, buf_slice(&all)), RDB_OK);
+        assert_true(lab_digest() == digest);
+        assert_int_equal(job.end, len);
+        if (known) assert_int_equal(arriving.at, len);
+        assert_int_equal(len + rest.len, arriving.at);
+        if (rest.len > 0) assert_memory_equal(rest.data, all.data + len, rest.len);
+        buf_free(&rest);
+        lab_empty();
+        job = (struct rdb_read){.size = 0};
+        assert_int_equal(receive(&job, slice_of(all.data, len - 1)), RDB_CUT);
+        buf_free(&all);
+    }
+}
+
+static void reading_can_be_stopped(void **state) {
+    (void)state;
+    size_t len;
+    uint64_t digest;
+    struct buf all = snapshot_and_more(&len, &digest), rest = {0};
+    struct rdb_read job = {.rest = &rest};
+    arriving = (struct arriving){.bytes = buf_slice(&all), .stop_at = len / 2, .job = &job};
+    job.fd = -1;
+    job.source = arrive;
+    job.source_ctx = &arriving;
+    assert_int_equal(rdb_read(&job), RDB_CUT);
+    assert_int_equal(job.error, ECANCELED);
+    assert_true(arriving.at < len);
+    assert_int_equal(rest.len, 0);
+    buf_free(&rest);
+    buf_free(&all);
+}
+
+/* What a length announces is not believed before the bytes are there. */
+static void a_source_that_lies_costs_little(void **state) {
+    static const unsigned types[] = {2, 3, 4, 5, 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        lab_empty();
+        begin("REDIS0010");
+        byte(0xfe);
+        byte(0);
+        byte(types[i]);
+        byte(1);
+        text("k");
+        byte(0x81); /* a count in 64 bits */
+        for (int b = 0; b < 8; b++)
+            byte(b < 3 ? 0 : 0xff);
+        struct rdb_read job = {.fd = -1};
+        size_t before = alloc_used();
+        alloc_sample_peak();
+        assert_int_not_equal(receive(&job, writer_slice(&out)), RDB_OK);
+        alloc_sample_peak();
+        assert_true(alloc_peak() < before + (64 << 20));
+        writer_free(&out);
+    }
+}
+
+static void a_snapshot_is_read_beside_the_live_data(void **state) {
+    (void)state;
+    size_t len;
+    uint64_t digest;
+    struct buf all = snapshot_and_more(&len, &digest);
+    lab_fill(100);
+    uint64_t before = lab_digest();
+    struct db *spare = db_spare_new();
+    struct rdb_read job = {.into = spare};
+    assert_int_equal(receive(&job, slice_of(all.data, len / 2)), RDB_CUT);
+    assert_true(lab_digest() == before);
+    db_spare_drop(spare, false);
+    job = (struct rdb_read){.into = spare = db_spare_new()};
+    assert_int_equal(receive(&job, buf_slice(&all)), RDB_OK);
+    assert_true(lab_digest() == before);
+    db_spare_use(spare, false, NULL);
+    assert_true(lab_digest() == digest);
+    buf_free(&all);
+}
+
 int main(void) {
     uint64_t seed = (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
@@ -486,6 +643,11 @@ int main(void) {
         cmocka_unit_test(payloads_round_trip),
         cmocka_unit_test(encodings_follow_the_options),
         cmocka_unit_test(a_file_is_replaced_or_stays),
+        cmocka_unit_test(a_snapshot_goes_to_a_sink),
+        cmocka_unit_test(a_snapshot_comes_from_a_source),
+        cmocka_unit_test(reading_can_be_stopped),
+        cmocka_unit_test(a_source_that_lies_costs_little),
+        cmocka_unit_test(a_snapshot_is_read_beside_the_live_data),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     db_shutdown();

@@ -1,5 +1,5 @@
 /* Listeners are called in their fixed order, in whatever order they registered. Without listeners the store has no
- * hooks. A listener without a hook for swaps gets two flushes. */
+ * hooks. A listener without a hook for swaps gets two flushes, one without a hook for replacements one. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -32,9 +32,13 @@ static void tracking_swapped(struct db *one, struct db *other) {
     note("tracking", "swapped", one->id * 10 + other->id);
 }
 
+static void tracking_replaced(struct db *db, const struct db *by) {
+    note("tracking", "replaced", db->id * 10 + by->id);
+}
+
 static const struct db_hooks block_hooks = {.changed = blocked_changed};
 static const struct db_hooks tx_hooks = {.changed = tx_changed, .flushed = tx_flushed};
-static const struct db_hooks tracking_hooks = {.swapped = tracking_swapped};
+static const struct db_hooks tracking_hooks = {.swapped = tracking_swapped, .replaced = tracking_replaced};
 
 static void assert_heard(const char *text) {
     buf_append(&heard, "", 1);
@@ -61,6 +65,7 @@ static void without_listeners_there_are_no_hooks(void **state) {
     assert_non_null(db_hooks.changed);
     assert_null(db_hooks.flushed);
     assert_null(db_hooks.swapped);
+    assert_null(db_hooks.replaced);
     changes_listen(CHANGES_BLOCK, NULL);
     assert_null(db_hooks.changed);
     change();
@@ -87,6 +92,15 @@ static void a_swap_is_two_flushes(void **state) {
     assert_heard("tx:flushed0 tx:flushed2 tracking:swapped2 ");
 }
 
+static void a_replacement_is_a_flush(void **state) {
+    (void)state;
+    changes_listen(CHANGES_TX, &tx_hooks);
+    changes_listen(CHANGES_TRACKING, &tracking_hooks);
+    changes_listen(CHANGES_BLOCK, &block_hooks);
+    db_hooks.replaced(db_at(1), db_at(2));
+    assert_heard("tx:flushed1 tracking:replaced12 ");
+}
+
 int main(void) {
     clock_init();
     hash_init();
@@ -95,6 +109,7 @@ int main(void) {
         cmocka_unit_test_teardown(without_listeners_there_are_no_hooks, silence),
         cmocka_unit_test_teardown(listeners_keep_their_order, silence),
         cmocka_unit_test_teardown(a_swap_is_two_flushes, silence),
+        cmocka_unit_test_teardown(a_replacement_is_a_flush, silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,6 +435,122 @@ static void memory_returns_after_empty(void **state) {
     worker_stop();
 }
 
+/* --- Sets of databases ----------------------------------------------------------------------- */
+
+static struct entry *put(struct db *db, const char *name, const char *value, int64_t deadline_ms) {
+    struct key key = key_of(slice_cstr(name));
+    struct entry *e = entry_new(key.name, ENTRY_STRING, STRING_RAW, strlen(value), deadline_ms);
+    memcpy(entry_value(e), value, strlen(value));
+    assert_null(db_insert_new(db, &key, e));
+    return e;
+}
+
+static bool holds(struct db *db, const char *name, const char *value) {
+    struct key key = key_of(slice_cstr(name));
+    const struct entry *e = db_look(db, &key);
+    char scratch[NUM_I64_MAX];
+    return value ? e && slice_eq(string_bytes(e, scratch), slice_cstr(value)) : e == NULL;
+}
+
+static char replaced_dbs[32];
+
+static void on_replaced(struct db *db, const struct db *by) {
+    assert_ptr_equal(db, db_at(db->id));
+    assert_int_equal(by->id, db->id);
+    assert_true(db_size(by) != db_size(db));
+    snprintf(replaced_dbs + strlen(replaced_dbs), 8, "%d:%zu ", db->id, db_size(by));
+}
+
+static void a_spare_set_takes_over(void **state) {
+    (void)state;
+    db_hooks.replaced = on_replaced;
+    replaced_dbs[0] = '\0';
+    put(db_at(0), "old", "1", ENTRY_NO_TTL);
+    put(db_at(0), "k", "1", START_MS + 10);
+    put(db_at(2), "k", "1", ENTRY_NO_TTL);
+    struct db *spare = db_spare_new();
+    put(&spare[0], "k", "2", ENTRY_NO_TTL);
+    put(&spare[1], "new", "2", START_MS + 5);
+    put(&spare[1], "due", "2", START_MS - 5);
+    expire_run(START_MS + 1);
+    assert_int_equal(db_size(&spare[1]), 2); /* nothing expires there */
+    assert_true(holds(db_at(0), "k", "1") && holds(db_at(1), "new", NULL));
+    db_spare_use(spare, false, NULL);
+    assert_string_equal(replaced_dbs, "0:1 1:2 2:0 ");
+    assert_true(holds(db_at(0), "old", NULL) && holds(db_at(0), "k", "2") && holds(db_at(2), "k", NULL));
+    assert_true(holds(db_at(1), "new", "2"));
+    assert_int_equal(db_at(1)->id, 1);
+    assert_int_equal(expired_calls, 0);
+    expire_run(START_MS + 1); /* it is a live one now */
+    assert_int_equal(expired_calls, 1);
+    clock_cached_ms = START_MS + 100;
+    expire_run(clock_cached_ms);
+    assert_int_equal(db_size(db_at(1)), 0);
+    db_swap(0, 1);
+    assert_true(holds(db_at(1), "k", "2"));
+}
+
+static void a_spare_set_is_dropped(void **state) {
+    (void)state;
+    size_t before = alloc_used();
+    worker_start();
+    for (int background = 0; background < 2; background++) {
+        struct db *spare = db_spare_new();
+        for (int i = 0; i < 3000; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "key:%d", i);
+            put(&spare[i % DATABASES], name, "value", i % 2 ? START_MS + i : ENTRY_NO_TTL);
+        }
+        db_spare_drop(spare, background);
+    }
+    worker_drain();
+    worker_stop();
+    assert_int_equal(alloc_used(), before);
+}
+
+static int meanwhiles;
+static size_t used_last;
+
+static void look_meanwhile(void) {
+    size_t used = alloc_used();
+    meanwhiles++;
+    for (int d = 0; d < DATABASES; d++)
+        assert_int_equal(db_size(db_at(d)), 0); /* all are empty, whatever is still to be freed */
+    assert_true(used < used_last);
+    used_last = used;
+}
+
+static void fill_all(int count) {
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "key:%d", i);
+        put(db_at(i % DATABASES), name, "some value that takes some bytes", i % 2 ? START_MS * 2 : ENTRY_NO_TTL);
+    }
+}
+
+static void all_are_emptied_in_slices(void **state) {
+    (void)state;
+    size_t before = alloc_used();
+    fill_all(600000); /* about 10 ms */
+    meanwhiles = 0;
+    used_last = alloc_used();
+    db_empty_all(false, look_meanwhile);
+    assert_true(meanwhiles > 1);
+    fill_all(2);
+    db_empty_all(false, NULL);
+    for (int d = 0; d < DATABASES; d++)
+        assert_int_equal(db_size(db_at(d)) + db_at(d)->expiring, 0);
+    worker_start();
+    fill_all(3000);
+    uint64_t lazyfreed = entry_lazyfreed();
+    db_empty_all(true, look_meanwhile); /* which has nothing to be told */
+    worker_drain();
+    assert_int_equal(entry_lazyfreed() - lazyfreed, 3000);
+    worker_stop();
+    expire_run(clock_cached_ms);
+    assert_in_range(alloc_used(), before, before + 512);
+}
+
 /* --- Frame ----------------------------------------------------------------------------------- */
 
 static void on_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
@@ -509,6 +625,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(random_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(random_finds_the_one_that_lives, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_returns_after_empty, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_spare_set_takes_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_spare_set_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_are_emptied_in_slices, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int k = 0; k < KEYS; k++)

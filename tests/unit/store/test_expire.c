@@ -333,6 +333,189 @@ static void can_be_held(void **state) {
     assert_int_equal(events, 2);
 }
 
+/* --- A replica ------------------------------------------------------------------------------- */
+
+static void set_by_stream(int d, int n, int64_t deadline_ms) {
+    expire_hold(EXPIRE_STREAM, true);
+    set(d, n, deadline_ms);
+    expire_hold(EXPIRE_STREAM, false);
+}
+
+static void only_the_primary_removes_its_keys(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    expire_hold(EXPIRE_REPLICA, true);
+    for (int i = 0; i < 1000; i++)
+        set_by_stream(0, i, START_MS + i);
+    for (int64_t ms = 0; ms < 10000000; ms += ms < 3000 ? 1 : 50000)
+        run(START_MS + ms);
+    assert_int_equal(db_size(db), 1000);
+    assert_int_equal(db_metrics.expired + events, 0);
+    assert_int_equal(expire_tracked_keys(), 0);
+    assert_seen(0, 1, false);
+    expire_hold(EXPIRE_STREAM, true);
+    struct key key = key_n(1);
+    assert_seen(0, 1, true);
+    db_remove(db, &key, db_write(db, &key));
+    expire_hold(EXPIRE_STREAM, false);
+    key = key_n(2);
+    assert_null(db_write(db, &key)); /* a writable replica needs its place */
+    assert_int_equal(db_size(db), 998);
+    assert_int_equal(events, 1);
+    expire_hold(EXPIRE_REPLICA, false);
+    run(clock_cached_ms); /* however long ago they were due */
+    assert_int_equal(db_size(db), 0);
+}
+
+static void waiting_for_the_primary_costs_little(void **state) {
+    (void)state;
+    expire_hold(EXPIRE_REPLICA, true);
+    set_by_stream(0, 1, START_MS);
+    int turns = 0;
+    for (int64_t now_ms = START_MS + 1, next_ms; now_ms < START_MS + 3600000; now_ms = next_ms, turns++) {
+        clock_cached_ms = now_ms;
+        next_ms = expire_run(now_ms);
+        if (next_ms <= now_ms) next_ms = now_ms + 1;
+    }
+    assert_int_equal(wheel_marks(db_at(0)->wheel), 1);
+    assert_true(turns < 40000); /* nearly all for other reasons: STALE_CHECK_MS */
+    assert_true(exists(0, 1));
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
+static void a_replica_removes_what_its_clients_wrote(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    expire_hold(EXPIRE_REPLICA, true);
+    set_by_stream(0, 1, START_MS + 10);
+    set(0, 2, START_MS + 10);
+    set_by_stream(0, 3, START_MS + 10);
+    set(0, 3, START_MS + 20); /* taken over */
+    set(0, 4, START_MS + 10);
+    set_by_stream(0, 4, START_MS + 20); /* taken back */
+    set(0, 5, START_MS + 10);
+    set(0, 5, ENTRY_NO_TTL);
+    set(0, 6, START_MS + 10);
+    struct key six = key_n(6);
+    char name[] = "new name";
+    struct key new_name = key_of(slice_cstr(name));
+    db_attach(db, &new_name, db_detach(db, &six, db_write(db, &six)));
+    assert_int_equal(expire_tracked_keys(), 3); /* 2, 3 and the new name */
+    run(START_MS + 11);
+    assert_false(exists(0, 2));
+    assert_true(exists(0, 1) && exists(0, 3) && exists(0, 4) && exists(0, 5));
+    assert_int_equal(expire_tracked_keys(), 1);
+    run(START_MS + 100);
+    assert_false(exists(0, 3));
+    assert_true(exists(0, 1) && exists(0, 4));
+    assert_int_equal(events, 3);
+    assert_int_equal(expire_tracked_keys(), 0);
+    set(1, 1, START_MS + 1000);
+    db_swap(1, 2);
+    assert_int_equal(expire_tracked_keys(), 1);
+    db_empty(db_at(2), false);
+    assert_int_equal(expire_tracked_keys(), 0);
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
+/* What was local before a promotion belongs to the history since, also on the replica that this server becomes. */
+static void after_a_promotion_nothing_is_local(void **state) {
+    (void)state;
+    expire_hold(EXPIRE_REPLICA, true);
+    for (int i = 0; i < 100; i++)
+        set(0, i, FAR_MS);
+    set(0, 100, START_MS + 10);
+    set_by_stream(0, 101, START_MS + 10);
+    assert_int_equal(expire_tracked_keys(), 101);
+    expire_hold(EXPIRE_REPLICA, false);
+    run(START_MS + 1);
+    assert_int_equal(expire_tracked_keys(), 0);
+    run(START_MS + 11);
+    assert_false(exists(0, 100) || exists(0, 101));
+    expire_hold(EXPIRE_REPLICA, true);
+    run(FAR_MS + 10);
+    assert_int_equal(db_size(db_at(0)), 100);
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
+static void a_pause_holds_local_keys_too(void **state) {
+    (void)state;
+    expire_hold(EXPIRE_REPLICA, true);
+    set(0, 1, START_MS);
+    expire_hold(EXPIRE_PAUSED, true);
+    clock_cached_ms = START_MS + 1;
+    assert_int_equal(expire_run(START_MS + 1), INT64_MAX);
+    assert_seen(0, 1, false);
+    assert_true(exists(0, 1));
+    expire_hold(EXPIRE_PAUSED, false);
+    run(START_MS + 1);
+    assert_false(exists(0, 1));
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
+static void stale_marks_are_bounded_on_a_replica(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    expire_hold(EXPIRE_REPLICA, true);
+    for (int i = 0; i < 100000; i++) {
+        set_by_stream(0, 1, FAR_MS + i);
+        struct key key = key_n(1);
+        db_remove(db, &key, db_find(db, &key));
+        if (i % 50 == 0) expire_run(++clock_cached_ms);
+    }
+    assert_in_range(expire_stale_marks(db), 0, 20000);
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
+static void only_the_first_databases_are_looked_after(void **state) {
+    (void)state;
+    db_shutdown();
+    db_init(EXPIRE_LOCAL_DBS + 1);
+    expire_hold(EXPIRE_REPLICA, true);
+    set(EXPIRE_LOCAL_DBS - 1, 1, START_MS);
+    set(EXPIRE_LOCAL_DBS, 1, START_MS);
+    assert_int_equal(expire_tracked_keys(), 1);
+    run(START_MS + 1);
+    assert_false(exists(EXPIRE_LOCAL_DBS - 1, 1));
+    assert_true(exists(EXPIRE_LOCAL_DBS, 1));
+    expire_hold(EXPIRE_REPLICA, false);
+    run(START_MS + 1);
+    assert_false(exists(EXPIRE_LOCAL_DBS, 1));
+}
+
+/* Random writes of clients and of the primary: what goes by itself is exactly what clients gave its deadline. */
+static void random_writes_on_a_replica(void **state) {
+    enum { n = 300 };
+    struct {
+        int64_t deadline_ms;
+        bool exists, local;
+    } model[n] = {0};
+    (void)state;
+    expire_hold(EXPIRE_REPLICA, true);
+    for (int64_t now_ms = START_MS; now_ms < START_MS + 4000; now_ms++) {
+        run(now_ms);
+        size_t local = 0;
+        for (int i = 0; i < n; i++) {
+            if (model[i].local && model[i].deadline_ms < now_ms) model[i].exists = model[i].local = false;
+            assert_int_equal(exists(0, i), model[i].exists);
+            local += model[i].local;
+        }
+        assert_int_equal(expire_tracked_keys(), local);
+        for (int writes = 0; writes < 3; writes++) {
+            int i = (int)rand_below(n);
+            bool stream = rand_below(2);
+            int64_t deadline_ms = rand_below(4) ? now_ms + (int64_t)rand_below(500) : ENTRY_NO_TTL;
+            bool same = model[i].exists && model[i].deadline_ms == deadline_ms && deadline_ms != ENTRY_NO_TTL;
+            if (same) continue;
+            stream ? set_by_stream(0, i, deadline_ms) : (void)set(0, i, deadline_ms);
+            model[i].exists = true;
+            model[i].deadline_ms = deadline_ms;
+            model[i].local = !stream && deadline_ms != ENTRY_NO_TTL;
+        }
+    }
+    expire_hold(EXPIRE_REPLICA, false);
+}
+
 static int setup(void **state) {
     *state = (void *)alloc_used();
     clock_cached_ms = START_MS;
@@ -369,6 +552,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(can_be_held, setup, teardown),
         cmocka_unit_test_setup_teardown(says_when_to_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(mean_ttl, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_the_primary_removes_its_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(waiting_for_the_primary_costs_little, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replica_removes_what_its_clients_wrote, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_a_promotion_nothing_is_local, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pause_holds_local_keys_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(stale_marks_are_bounded_on_a_replica, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_the_first_databases_are_looked_after, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_writes_on_a_replica, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

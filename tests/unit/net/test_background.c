@@ -1,7 +1,7 @@
 /* Jobs in the background: they run in order on the worker, and each end is told once, in the loop. */
 #include "base/clock.h"
 #include "base/worker.h"
-#include "disk/background.h"
+#include "net/background.h"
 #include "net/loop.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -32,10 +32,16 @@ static void run(struct background_job *job) {
     run_count++;
 }
 
+static void wait_for_all(struct background_job *job) {
+    while (__atomic_load_n(&done_count, __ATOMIC_ACQUIRE) < JOBS - 1)
+        usleep(1000);
+    ((struct numbered *)job)->runs++;
+}
+
 static void done(struct background_job *job) {
     struct numbered *n = (struct numbered *)job;
     assert_int_equal(n->number, done_count);
-    done_count++;
+    __atomic_store_n(&done_count, done_count + 1, __ATOMIC_RELEASE);
 }
 
 static void run_again(struct background_job *job) {
@@ -90,6 +96,20 @@ static void without_a_worker_jobs_run_at_once(void **state) {
     worker_start();
 }
 
+/* Those in a row wait for each other; this one waits for nobody, and nobody for it. */
+static void a_job_apart_does_not_hold_up_the_worker(void **state) {
+    struct numbered apart = {.job = {.run = wait_for_all, .done = done}, .number = JOBS - 1};
+    (void)state;
+    run_count = done_count = 0;
+    background_run_apart(&apart.job);
+    for (int i = 0; i < JOBS - 1; i++) {
+        jobs[i] = (struct numbered){.job = {.run = run, .done = done}, .number = i};
+        background_run(&jobs[i].job);
+    }
+    loop_run(until_done);
+    assert_int_equal(apart.runs, 1);
+}
+
 int main(void) {
     clock_init();
     clock_update();
@@ -99,6 +119,7 @@ int main(void) {
         cmocka_unit_test(ends_are_told_in_order),
         cmocka_unit_test(a_job_may_run_again),
         cmocka_unit_test(without_a_worker_jobs_run_at_once),
+        cmocka_unit_test(a_job_apart_does_not_hold_up_the_worker),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     worker_stop();

@@ -1,8 +1,9 @@
-/* The worker queues what it has done and writes to an eventfd, which wakes the loop. */
-#include "disk/background.h"
+/* A thread queues what it has done and writes to an eventfd, which wakes the loop. */
+#include "net/background.h"
 #include "base/worker.h"
 #include "net/loop.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,4 +53,23 @@ static void begin_to_hear(void) {
 void background_run(struct background_job *job) {
     if (wakeup.fd < 0) begin_to_hear();
     worker_submit(run_and_tell, job);
+}
+
+static void *run_apart(void *arg) {
+    run_and_tell(arg);
+    return NULL;
+}
+
+void background_run_apart(struct background_job *job) {
+    pthread_t thread;
+    sigset_t all, before;
+    if (wakeup.fd < 0) begin_to_hear();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it: signals are for the main thread */
+    int failed = pthread_create(&thread, NULL, run_apart, job);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        worker_submit(run_and_tell, job);
+    else
+        pthread_detach(thread);
 }

@@ -1,0 +1,24 @@
+/* See replay.h. */
+#include "exec/replay.h"
+#include "session/client.h"
+#include "session/client.h"
+#include "session/request.h"
+#include "store/prefetch.h"
+
+/* A log has only commands that can change something, and SELECT. What waits, or talks to another server, stands there
+ * as what came of it. */
+static bool belongs_in_log(const struct command *command) {
+    return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG)) &&
+           !(command->flags & (CMD_BLOCKING | CMD_OUTWARD));
+}
+
+static bool takes_arguments(const struct command *command, int argc) {
+    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
+}
+
+bool replay_prepare(struct request *r, struct prefetch *ahead) {
+    request_prepare(r);
+    if (!belongs_in_log(r->command) || !takes_arguments(r->command, r->argc)) return false;
+    if (r->key.name.ptr) prefetch_key(ahead, r->client->db, r->key.hash);
+    return true;
+}

@@ -1,0 +1,55 @@
+/* How much of the log may wait for a replica: the limits of class replica. One that exceeds them in its full sync, or
+ * before it was level, would do so in the next one; so that one has to wait (repl/backoff), and the log tells the operator
+ * the numbers. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "disk/child.h"
+#include "repl/backlog.h"
+#include "repl/backoff.h"
+#include "repl/feed.h"
+#include "session/client.h"
+#include "session/server_metrics.h"
+
+static bool is_over_limit(struct feed *feed) {
+    struct backlog_limits limits = backlog_limits();
+    int64_t behind = (int64_t)feed_behind(feed), now_ms = clock_steady_ms();
+    if (limits.hard && behind > limits.hard) return true;
+    if (limits.soft == 0 || behind <= limits.soft) {
+        feed->soft_since_ms = 0;
+        return false;
+    }
+    if (feed->soft_since_ms == 0) feed->soft_since_ms = now_ms;
+    return now_ms - feed->soft_since_ms > limits.soft_ms;
+}
+
+/* What would have waited at the end of the snapshot, as far as can be told. */
+static size_t expected_behind(const struct feed *feed) {
+    size_t behind = feed_behind(feed), done = child_metrics.keys_done, total = child_metrics.keys_total;
+    if (done == 0 || total < done) return behind * 2;
+    return (size_t)((double)behind * (double)total / (double)done);
+}
+
+/* A full sync was in vain. The line tells how to get out of that. */
+static void report_lost_sync(const struct feed *feed) {
+    char name[FEED_IP_MAX];
+    int wait_s = backoff_fail(feed_name(feed, name));
+    log_warning("Replica %s could not keep up with its full sync: %lld s after it had asked for it, %zu bytes of the "
+                "stream waited for it. About %zu bytes would have been enough, set them by "
+                "'client-output-buffer-limit replica'. Its next full sync begins in %d s at the earliest.",
+                name, (long long)(clock_steady_ms() - feed->asked_ms) / 1000, feed_behind(feed),
+                expected_behind(feed), wait_s);
+}
+
+bool feed_drop_if_over_limit(struct feed *feed) {
+    struct buf line = {0};
+    if (!is_over_limit(feed)) return false;
+    client_describe(feed->client, (struct client_executing){0}, &line);
+    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
+                line.data);
+    buf_free(&line);
+    server_metrics.output_limit_disconnects++;
+    if (feed->flags & FEED_FRESH) report_lost_sync(feed);
+    feed_drop(feed);
+    return true;
+}
