@@ -5,7 +5,7 @@
 #   fake_stream_begin $h          all of that at once: {connection id offset}
 #   fake_snapshot $c              reads newlines and the snapshot; returns {how bytes}, how being "mark" or "length"
 #   fake_command $c               the next command of the stream as a list, PING and REPLCONF too
-#   fake_stream $c last           the raw bytes of the stream up to this command (a list), PINGs left out
+#   fake_commands $c last         the commands of the stream up to this one, PINGs left out;  fake_stream: their bytes
 #
 #   fake_primary                  listens; returns a name for the following
 #   fake_port $l                  fake_accept $l ?ms?    the connection of a replica that connects
@@ -71,14 +71,17 @@ proc fake_command {c} {
     return $words
 }
 
-proc fake_stream {c last} {
-    set bytes ""
+proc fake_commands {c last} {
+    set all {}
     while 1 {
         set words [fake_command $c]
-        if {[string toupper $words] eq "PING"} { continue }
-        append bytes [resp_encode {*}$words]
-        if {$words eq $last} { return $bytes }
+        if {[string toupper $words] ne "PING"} { lappend all $words }
+        if {$words eq $last} { return $all }
     }
+}
+
+proc fake_stream {c last} {
+    return [join [lmap words [fake_commands $c $last] { resp_encode {*}$words }] ""]
 }
 
 proc fake_primary {} {
