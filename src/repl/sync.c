@@ -77,15 +77,13 @@ static bool is_in(const struct batch *batch, const struct feed *feed) {
     return is_waiting(feed) && kind_of(feed) == batch->kind;
 }
 
-/* The batch of the first that may be served now. False: there is none. */
-static bool next_batch(struct batch *batch) {
-    *batch = (struct batch){0};
+static struct batch gather(unsigned kind) {
+    struct batch batch = {.kind = kind};
     for (const struct feed *feed = feed_first; feed; feed = feed->next) {
-        if (!is_waiting(feed)) continue;
-        if (batch->count == 0) *batch = (struct batch){.kind = kind_of(feed), .oldest_ms = feed->asked_ms};
-        if (is_in(batch, feed)) batch->count++;
+        if (!is_in(&batch, feed)) continue;
+        if (batch.count++ == 0) batch.oldest_ms = feed->asked_ms;
     }
-    return batch->count > 0;
+    return batch;
 }
 
 /* Diskless, nobody can join later, so the first one waits a while for others. */
@@ -93,6 +91,23 @@ static bool is_due(const struct batch *batch) {
     if (!is_diskless(batch)) return true;
     if (sync_options.max_replicas > 0 && batch->count >= sync_options.max_replicas) return true;
     return clock_steady_ms() - batch->oldest_ms >= (int64_t)sync_options.delay_s * 1000;
+}
+
+static const struct feed *first_waiting(void) {
+    const struct feed *feed = feed_first;
+    while (feed && !is_waiting(feed))
+        feed = feed->next;
+    return feed;
+}
+
+/* The batch of the first that waits; or, while that one waits for others, those that take a file. */
+static bool next_due(struct batch *batch) {
+    const struct feed *first = first_waiting();
+    if (first == NULL) return false;
+    *batch = gather(kind_of(first));
+    if (is_due(batch)) return true;
+    *batch = gather(0);
+    return batch->count > 0;
 }
 
 /* --- The beginning of a snapshot ------------------------------------------------------------- */
@@ -321,7 +336,7 @@ void sync_join(struct feed *feed) {
 void sync_start_due(void) {
     struct batch batch;
     if (child_running() != CHILD_NONE || loading_is_active()) return;
-    if (!next_batch(&batch) || !is_due(&batch)) return;
+    if (!next_due(&batch)) return;
     if (is_diskless(&batch))
         start_transfer(&batch);
     else
