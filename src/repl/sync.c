@@ -13,6 +13,7 @@
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "repl/backlog.h"
 #include "repl/backoff.h"
 #include "repl/feed.h"
 #include "repl/history.h"
@@ -200,8 +201,8 @@ static void finish_held(struct feed *feed) {
     }
     bool is_acked = feed->flags & FEED_ACKED;
     if (!(feed->flags & FEED_RDB_ONLY) && !is_acked)
-        log_notice("Streamed replica with replica %s (socket). Waiting for REPLCONF ACK from replica to enable "
-                   "streaming",
+        log_notice("Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK from replica to "
+                   "enable streaming",
                    feed_name(feed, name));
     feed_go_online(feed, is_acked ? FEED_ONLINE : FEED_WAITS_ACK);
 }
@@ -303,7 +304,7 @@ static void remove_file(void) {
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         if (feed->state == FEED_SENDS) return;
     file_of_saves = 0;
-    log_notice("Removing the RDB file %s used to feed replicas in a persistence-less instance", snapshot_name());
+    log_notice("Removing the RDB file used to feed replicas in a persistence-less instance");
     unlink(snapshot_name());
 }
 
@@ -327,6 +328,7 @@ void sync_join(struct feed *feed) {
     if (sync_options.disables_nodelay)
         setsockopt(feed->client->conn.source.fd, IPPROTO_TCP, TCP_NODELAY, &no, sizeof no);
     feed->not_before_ms = backoff_until_ms(feed_name(feed, name));
+    if (!(feed->flags & FEED_RDB_ONLY)) backlog_drop_place(name); /* it has no data that could go on there */
     if (join_save(feed)) return;
     feed->state = FEED_WAITS_START;
     log_wait(feed);
