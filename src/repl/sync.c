@@ -1,8 +1,8 @@
 /* See sync.h. transfer.c is the child that writes to sockets; BGSAVE (durable/bgsave) makes files.
  *
- * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some: not
- * while a child is running, whatever for. All that are due and want the same get the same snapshot; a second connection
- * (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
+ * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some:
+ * not while a child is running, whatever for. All that are due and want the same get the same snapshot; a second
+ * connection (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
 #include "repl/sync.h"
 #include "aof/aof.h"
 #include "base/clock.h"
@@ -15,8 +15,8 @@
 #include "durable/snapshot.h"
 #include "repl/backoff.h"
 #include "repl/feed.h"
-#include "repl/intake.h"
 #include "repl/history.h"
+#include "repl/intake.h"
 #include "repl/transfer.h"
 #include "session/client.h"
 #include <errno.h>
@@ -172,8 +172,8 @@ static void end_channel(struct feed *feed) {
     struct feed *main = feed->other;
     feed->other = main->other = NULL;
     main->acked_ms = clock_steady_ms();
-    feed_metrics.last_full_ms = clock_steady_ms() - main->asked_ms;
     client_close(feed->client);
+    if (main->flags & FEED_ACKED) feed_go_online(main, FEED_ONLINE);
 }
 
 static void finish_held(struct feed *feed) {
@@ -366,8 +366,7 @@ static const struct client_part part = {.forget = sync_forget};
 static void say_newlines(void) {
     struct iovec newline = {(void *)"\n", 1};
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
-        if (feed->state == FEED_WAITS_START || waits_for_file(feed))
-            conn_send_pieces(&feed->client->conn, &newline, 1);
+        if (feed->state == FEED_WAITS_START || waits_for_file(feed)) conn_send_pieces(&feed->client->conn, &newline, 1);
 }
 
 void sync_tick(void) {
