@@ -1,13 +1,15 @@
-# The wall clock is set back an hour while the server runs: what lasts, waits or is repeated goes on as before.
+# The wall clock is set back or on while the server runs: what lasts, waits or is repeated goes on as before.
 
-# `before` runs before the clock is set back, `after` afterwards.
-proc clock_server {directives before after} {
+# `before` runs before the clock is set back by so many seconds, `after` afterwards.
+proc clock_server {directives before after {back 3600}} {
     set switch [string trim [exec mktemp -u]]
     set line "export CLOCK_BACK=$switch LD_PRELOAD=$::root/build/tools/clock_back.so"
     with_wrapped_server $line $directives {
         uplevel 1 $before
-        close [open $switch w]
-        wait_for {[lindex [r TIME] 0] < [clock seconds] - 3000}
+        set file [open $switch w]
+        puts -nonewline $file $back
+        close $file
+        wait_for {abs([lindex [r TIME] 0] - ([clock seconds] - $back)) < 600}
         uplevel 1 $after
     }
     file delete $switch
@@ -106,5 +108,38 @@ test "A save and a rewrite during which the clock is set back took no negative t
             wait_for {[info_field $running] == 0}
             assert {[is_short [info_field $took]]}
         }
+    }
+}
+
+set year [expr {365 * 24 * 3600}]
+
+foreach {way back} [list "back by three years" [expr {3 * $year}] "on by three years" [expr {-3 * $year}]] {
+    test "The limit on memory is kept, and the time above it is right, after the clock was set $way" {
+        need_preload
+        clock_server {} {
+            r SET k v
+            r CONFIG SET maxmemory 1
+            wait_for {[info_field current_eviction_exceeded_time] >= 20}
+        } {
+            set current [info_field current_eviction_exceeded_time]
+            assert {$current >= 20 && [is_short [expr {$current / 1000}]]}
+            set total [info_field total_eviction_exceeded_time]
+            assert {$total >= $current && [is_short [expr {$total / 1000}]]}
+            assert_error "OOM *" {r SET n 1}
+            foreach policy {allkeys-lru allkeys-lfu volatile-ttl} {
+                r CONFIG SET maxmemory 0 maxmemory-policy $policy
+                set limit [expr {[info_field used_memory] + 100000}]
+                r CONFIG SET maxmemory $limit
+                for {set i 0} {$i < 2000} {incr i} { r SET $policy:$i [string repeat x 100] EX 1000 }
+                assert {[info_field used_memory] <= $limit + 4096}
+                # A lower limit is for the turns of the loop.
+                incr limit -50000
+                r CONFIG SET maxmemory $limit
+                wait_for {[info_field used_memory] <= $limit}
+            }
+            assert {[info_field evicted_keys] > 3000}
+            assert_equal 0 [info_field current_eviction_exceeded_time]
+            assert {[is_short [expr {[info_field total_eviction_exceeded_time] / 1000}]]}
+        } $back
     }
 }

@@ -25,7 +25,7 @@ void client_labels_setname(struct request *r) {
         reply_error(c, CLIENT_LABELS_BAD_NAME);
         return;
     }
-    client_set_label(&client_labels(c)->name, r->argv[2]);
+    client_set_label(c, &client_labels(c)->name, r->argv[2]);
     reply_ok(c);
 }
 
@@ -43,6 +43,6 @@ void client_labels_setinfo(struct request *r) {
         return;
     }
     struct client_labels *labels = client_labels(c);
-    client_set_label(is_name ? &labels->lib_name : &labels->lib_version, r->argv[3]);
+    client_set_label(c, is_name ? &labels->lib_name : &labels->lib_version, r->argv[3]);
     reply_ok(c);
 }

@@ -140,7 +140,7 @@ static void hello(struct request *r) {
                "at the same time");
         return;
     }
-    if (asked.name.ptr) client_set_label(&client_labels(c)->name, asked.name);
+    if (asked.name.ptr) client_set_label(c, &client_labels(c)->name, asked.name);
     if (asked.protocol) c->resp = (uint8_t)asked.protocol;
     hello_describe(c);
 }

@@ -43,20 +43,14 @@
 
 /* --- The count ------------------------------------------------------------------------------- */
 
-struct cell {
-    int64_t live; /* bytes; written by the owner, read by all threads */
-    int taken;    /* a running thread owns it */
-    struct cell *next;
-} __attribute__((aligned(LINE)));
-
-static struct cell first_cell;
-static struct cell *cells = &first_cell; /* newest first; never shrinks */
-static __thread struct cell *my_cell __attribute__((tls_model("initial-exec")));
+struct alloc_cell alloc_first_cell;
+static struct alloc_cell *cells = &alloc_first_cell; /* newest first; never shrinks */
+static __thread struct alloc_cell *my_cell __attribute__((tls_model("initial-exec")));
 static pthread_key_t end_key; /* its destructor runs when a thread ends */
 static pthread_once_t end_once = PTHREAD_ONCE_INIT;
 
 static void cell_give_back(void *arg) {
-    struct cell *cell = arg;
+    struct alloc_cell *cell = arg;
     my_cell = NULL;
     __atomic_store_n(&cell->taken, 0, __ATOMIC_RELEASE);
 }
@@ -69,8 +63,8 @@ static void *lines_raw(size_t n);
 static void out_of_memory(size_t n) __attribute__((noreturn, cold));
 
 /* A cell for this thread: one that an ended thread gave back, or a new one. */
-static __attribute__((noinline, cold)) struct cell *cell_take(void) {
-    struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE);
+static __attribute__((noinline, cold)) struct alloc_cell *cell_take(void) {
+    struct alloc_cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE);
     for (; cell; cell = cell->next) {
         int free_cell = 0;
         if (__atomic_compare_exchange_n(&cell->taken, &free_cell, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) break;
@@ -78,7 +72,7 @@ static __attribute__((noinline, cold)) struct cell *cell_take(void) {
     if (!cell) {
         cell = lines_raw(sizeof *cell);
         if (!cell) out_of_memory(sizeof *cell);
-        *cell = (struct cell){.taken = 1, .next = __atomic_load_n(&cells, __ATOMIC_RELAXED)};
+        *cell = (struct alloc_cell){.taken = 1, .next = __atomic_load_n(&cells, __ATOMIC_RELAXED)};
         while (!__atomic_compare_exchange_n(&cells, &cell->next, cell, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         }
     }
@@ -89,7 +83,7 @@ static __attribute__((noinline, cold)) struct cell *cell_take(void) {
 }
 
 static inline void count_bytes(int64_t delta) {
-    struct cell *cell = my_cell;
+    struct alloc_cell *cell = my_cell;
     if (unlikely(!cell)) cell = cell_take();
     /* A load and a store, not an atomic add: no other thread writes here. */
     __atomic_store_n(&cell->live, __atomic_load_n(&cell->live, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
@@ -97,13 +91,13 @@ static inline void count_bytes(int64_t delta) {
 
 size_t alloc_used(void) {
     int64_t sum = 0;
-    for (struct cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE); cell; cell = cell->next)
+    for (struct alloc_cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE); cell; cell = cell->next)
         sum += __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
     return sum > 0 ? (size_t)sum : 0; /* below 0: a free was seen before its allocation */
 }
 
 int64_t alloc_balance(void) {
-    struct cell *cell = my_cell;
+    struct alloc_cell *cell = my_cell;
     if (unlikely(!cell)) cell = cell_take(); /* it may have a balance already */
     return __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
 }

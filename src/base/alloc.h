@@ -43,6 +43,19 @@ void alloc_sample_peak(void);
  * the balance of an ended thread. O(1). */
 int64_t alloc_balance(void);
 
+/* Where a thread counts its bytes. */
+struct alloc_cell {
+    int64_t live; /* written by the owner, read by all threads */
+    int taken;    /* a running thread owns it */
+    struct alloc_cell *next;
+} __attribute__((aligned(64)));
+extern struct alloc_cell alloc_first_cell; /* of the first thread that allocated: the main thread */
+
+/* alloc_balance() of the main thread. Any thread may call. */
+static inline int64_t alloc_main_balance(void) {
+    return __atomic_load_n(&alloc_first_cell.live, __ATOMIC_RELAXED);
+}
+
 /* The allocator's own figures, in bytes; zeros under libc. O(arenas). */
 struct alloc_metrics {
     size_t allocated, active, resident, retained, muzzy;

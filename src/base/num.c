@@ -286,6 +286,17 @@ int num_print_ld(char *to, long double value) {
 
 /* --- Memory sizes ---------------------------------------------------------------------------- */
 
+static uint64_t mul_at_most(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t add_at_most(uint64_t a, uint64_t b) {
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Redis keeps the largest number for digits that exceed it, and takes a product modulo 2^64: a limit of 17179869185gb
+ * is one of 1gb there. */
 bool num_parse_memory(struct slice s, uint64_t *bytes) {
     static const struct {
         const char *name;
@@ -297,13 +308,13 @@ bool num_parse_memory(struct slice s, uint64_t *bytes) {
     uint64_t value = 0;
     size_t i = 0;
     for (; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++)
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value))
-            return false;
+        value = add_at_most(mul_at_most(value, 10), (uint64_t)(s.ptr[i] - '0'));
     /* No digits count as 0 ("kb", ""), as in Redis: files may rely on it. */
     for (size_t u = 0; u < sizeof units / sizeof *units; u++)
-        if (slice_is(slice_of(s.ptr + i, s.len - i), units[u].name))
-            return !__builtin_mul_overflow(value, units[u].factor, bytes);
+        if (slice_is(slice_of(s.ptr + i, s.len - i), units[u].name)) {
+            *bytes = mul_at_most(value, units[u].factor);
+            return true;
+        }
     return false;
 }
 

@@ -19,7 +19,8 @@ bool num_parse_u64(struct slice s, uint64_t *out);
 bool num_parse_f64(struct slice s, double *out);
 /* The same for long double; text of NUM_LD_MAX bytes or more is refused. */
 bool num_parse_ld(struct slice s, long double *out);
-/* "100mb" and the like: b, k, kb, m, mb, g, gb without regard to case; k = 1000, kb = 1024. */
+/* "100mb" and the like: b, k, kb, m, mb, g, gb without regard to case; k = 1000, kb = 1024. More than 64 bits hold
+ * are UINT64_MAX. */
 bool num_parse_memory(struct slice s, uint64_t *bytes);
 
 int num_print_i64(char *to, int64_t value);

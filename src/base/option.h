@@ -31,6 +31,7 @@ enum option_flag {
     OPTION_HARMLESS = 1 << 7,   /* kura does what it asks for anyway, or needs nothing of the kind: silent */
     OPTION_MISSING = 1 << 8,    /* an operator would miss it: the log says so once */
     OPTION_PROTECTIVE = 1 << 9, /* without it the server would be open, or lose or leak data: refused */
+    OPTION_UNSIGNED = 1 << 10,  /* OPTION_MEMORY takes 64 bits: the address is that of a uint64_t */
 };
 
 struct buf;

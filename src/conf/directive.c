@@ -61,13 +61,17 @@ static bool read_octal(const struct option *o, const char *word, const char **er
     return end != word && *end == '\0' && isdigit((unsigned char)*word) && store_integer(o, n, error);
 }
 
+static bool fail_percent(const char **error) {
+    *error = "percentage argument must be less or equal to 100";
+    return false;
+}
+
 /* "5%" is stored as -5. */
 static bool read_percent(const struct option *o, const char *word, size_t len, const char **error) {
     int64_t n;
     *error = "argument must be a memory or percent value";
     if (!num_parse_i64(slice_of(word, len), &n) || n < 0) return false;
-    *error = "percentage argument must be less or equal to 100";
-    if (n > 100) return false;
+    if (n > 100) return fail_percent(error);
     *(int64_t *)o->address = -n;
     return true;
 }
@@ -79,7 +83,11 @@ static bool read_memory(const struct option *o, const char *word, const char **e
     if (percent && len > 1 && word[len - 1] == '%') return read_percent(o, word, len - 1, error);
     *error = percent ? "argument must be a memory or percent value" : "argument must be a memory value";
     if (!num_parse_memory(slice_of(word, len), &n)) return false;
-    if (n > INT64_MAX) return fail_bounds(o, error);
+    if (o->flags & OPTION_UNSIGNED) {
+        *(uint64_t *)o->address = n;
+        return true;
+    }
+    if (n > INT64_MAX) return percent ? fail_percent(error) : fail_bounds(o, error);
     return store_integer(o, (int64_t)n, error);
 }
 
@@ -187,6 +195,10 @@ static void print_enum(const struct option *o, int value, struct buf *out) {
     }
 }
 
+static bool is_percent(const struct option *o) {
+    return (o->flags & OPTION_PERCENT) && *(int64_t *)o->address < 0;
+}
+
 void directive_print(const struct option *o, struct buf *out) {
     switch (o->type) {
     case OPTION_BOOL: buf_append_cstr(out, *(bool *)o->address ? "yes" : "no"); return;
@@ -194,11 +206,11 @@ void directive_print(const struct option *o, struct buf *out) {
     case OPTION_I64: buf_append_i64(out, *(int64_t *)o->address); return;
     case OPTION_OCTAL: buf_printf(out, "%o", (unsigned)*(int *)o->address); return;
     case OPTION_MEMORY: {
-        int64_t n = *(int64_t *)o->address;
-        if (n < 0 && (o->flags & OPTION_PERCENT))
-            buf_printf(out, "%lld%%", (long long)-n);
+        uint64_t n = *(uint64_t *)o->address;
+        if (is_percent(o))
+            buf_printf(out, "%lld%%", -(long long)n);
         else
-            buf_append_i64(out, n);
+            buf_printf(out, "%llu", (unsigned long long)n);
         return;
     }
     case OPTION_ENUM: print_enum(o, *(int *)o->address, out); return;
@@ -209,24 +221,24 @@ void directive_print(const struct option *o, struct buf *out) {
     }
 }
 
-void directive_print_memory(int64_t n, struct buf *out) {
+void directive_print_memory(uint64_t n, struct buf *out) {
     static const struct {
         int shift;
         const char *name;
     } units[] = {{30, "gb"}, {20, "mb"}, {10, "kb"}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        int64_t unit = (int64_t)1 << units[i].shift;
+        uint64_t unit = (uint64_t)1 << units[i].shift;
         if (n == 0 || n % unit != 0) continue;
-        buf_printf(out, "%lld%s", (long long)(n / unit), units[i].name);
+        buf_printf(out, "%llu%s", (unsigned long long)(n / unit), units[i].name);
         return;
     }
-    buf_append_i64(out, n);
+    buf_printf(out, "%llu", (unsigned long long)n);
 }
 
 void directive_print_file(const struct option *o, struct buf *out) {
     bool quoted = o->type == OPTION_STRING || o->type == OPTION_BYTES;
-    if (o->type == OPTION_MEMORY && *(int64_t *)o->address >= 0) {
-        directive_print_memory(*(int64_t *)o->address, out);
+    if (o->type == OPTION_MEMORY && !is_percent(o)) {
+        directive_print_memory(*(uint64_t *)o->address, out);
         return;
     }
     struct buf plain = {0};

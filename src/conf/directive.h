@@ -16,7 +16,7 @@ void directive_print(const struct option *o, struct buf *out);
 void directive_print_file(const struct option *o, struct buf *out);
 
 /* Bytes in the form of the file: with the largest unit that loses nothing, "64mb". */
-void directive_print_memory(int64_t n, struct buf *out);
+void directive_print_memory(uint64_t n, struct buf *out);
 
 /* The value equals the default. A row without a default: false. */
 bool directive_is_initial(const struct option *o);

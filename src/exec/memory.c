@@ -5,10 +5,11 @@
  *   - what grows by evicting: the log of changes beyond the backlog, and messages to clients about the victims of this
  *     turn. Messages that are still unsent in the next turn count, as all unsent output does;
  *   - what the arenas of this turn have grown: a reply must not evict keys while it is on its way.
- * Everything but the worker's share is known to the main thread, and so is that (base/worker.h): a check is three loads
- * and a comparison, and the figure is exact.
+ * Everything but the worker's share is known to the main thread, and so is that (base/worker.h). The figure is exact;
+ * and below the limit a check is one comparison, of the main thread's balance with what it may reach.
  *
- * Invariant: the gate is closed exactly while there is a limit that is not ignored. `excess` tells what the last check has left. */
+ * Invariants: the gate is closed exactly while there is a limit that is not ignored. It asks from the limit on, or always
+ * if there is an excess, so that its end is seen. `excess` tells what the last check has left. */
 #include "exec/memory.h"
 #include "aof/aof_write.h"
 #include "base/alloc.h"
@@ -38,6 +39,7 @@
 #define CLIENTS_MIN (128 << 10)
 
 struct memory_options memory_options;
+static int64_t limit_bytes; /* memory_options.limit, as far as it can be reached; 0: none */
 
 static bool ignored; /* the limit: memory_ignore_limit() */
 
@@ -75,40 +77,52 @@ static size_t unwritten_log(void) {
 /* What is left out, apart from the worker's share. */
 static size_t left_out(void) {
     size_t bytes = unwritten_log(), arenas = conn_arena_bytes(), unsent = unsent_messages();
-    if (memory_options.limit == 0) return bytes;
+    if (limit_bytes == 0) return bytes;
     if (arenas > turn.arena_bytes) bytes += arenas - turn.arena_bytes;
     return bytes + (turn.messages < unsent ? turn.messages : unsent);
 }
 
 /* Memory in use when the worker is done. */
 static inline int64_t used_bytes(void) {
-    return alloc_balance() - worker_freed();
+    return alloc_main_balance() - worker_freed();
 }
 
 static int64_t counted_bytes(void) {
     return used_bytes() - (int64_t)left_out();
 }
 
+static bool memory_stops(const struct request *r, unsigned flags);
+static const struct gate memory_gate = {.holds = memory_stops,
+                                        .error = "OOM command not allowed when used memory > 'maxmemory'."};
+
 /* --- the excess ------------------------------------------------------------------------------ */
 
-static __attribute__((noinline)) void end_excess(void) {
+static void end_excess(void) {
     excess.total_us += clock_mono_us() - excess.since_us;
     excess.bytes = excess.since_us = 0;
     excess.stuck = false;
 }
 
 static int64_t bytes_over(void) {
-    return counted_bytes() - memory_options.limit;
+    return counted_bytes() - limit_bytes;
+}
+
+/* The worker's share is that of now: should it change before the next check, its change counts from then on. */
+static void fit_gate(void) {
+    int64_t balance = INT64_MIN;
+    if (excess.since_us == 0 && __builtin_add_overflow(limit_bytes, worker_freed(), &balance)) balance = INT64_MAX;
+    gates_set_above(GATES_MEMORY, limit_bytes > 0 ? &memory_gate : NULL, balance);
 }
 
 /* A check ends with so many bytes above the limit. */
 static void note_excess(int64_t over) {
-    if (over <= 0) {
-        if (excess.since_us) end_excess();
-        return;
+    if (over > 0) {
+        if (excess.since_us == 0) excess.since_us = clock_mono_us();
+        excess.bytes = over;
+    } else if (excess.since_us) {
+        end_excess();
     }
-    if (excess.since_us == 0) excess.since_us = clock_mono_us();
-    excess.bytes = over;
+    fit_gate();
 }
 
 /* --- evicting -------------------------------------------------------------------------------- */
@@ -141,7 +155,7 @@ static void tell_pressure(bool on) {
 
 /* The limit counts as near from 95 % on. */
 static void fit_pressure(int64_t over) {
-    bool on = over > -memory_options.limit / 20;
+    bool on = over > -limit_bytes / 20;
     int64_t age_ms = clock_now_ms() - pressure.told_ms;
     if (on != pressure.on || age_ms >= PRESSURE_EVERY_MS || age_ms < 0) tell_pressure(on);
 }
@@ -156,7 +170,7 @@ static void begin_turn(void) {
 }
 
 bool memory_turn(void) {
-    if (likely(memory_options.limit == 0 || ignored)) return false;
+    if (likely(limit_bytes == 0)) return false;
     begin_turn();
     int64_t over = bytes_over();
     fit_pressure(over);
@@ -178,27 +192,25 @@ static int64_t own_bytes(const struct request *r) {
     return may_go ? (int64_t)conn_input_memory(&r->client->conn) : 0;
 }
 
-/* There is an excess. What has grown since the last check is paid for twice. */
+/* There is an excess. What has grown since the last check is paid for twice. If no key could go then, a request that
+ * needs memory looks again: EXPIRE may have made one a victim. */
 static __attribute__((noinline)) bool must_refuse(const struct request *r, unsigned flags) {
     int64_t over = bytes_over(), grown = over - excess.bytes;
-    bool evicts = over > 0 && may_evict();
+    bool evicts = over > 0 && may_evict(), needs_memory = flags & CMD_DENYOOM;
     if (evicts && !pressure.on) tell_pressure(true);
-    if (evicts && (grown > 0 || excess.stuck)) {
+    if (evicts && (grown > 0 || (excess.stuck && needs_memory))) {
         excess.stuck = !evict_bytes(grown > over / 2 ? over : 2 * grown, check_ticks);
         over = bytes_over();
     }
     note_excess(over);
-    return evicts && excess.stuck && (flags & CMD_DENYOOM) && over > own_bytes(r);
+    return evicts && excess.stuck && needs_memory && over > own_bytes(r);
 }
 
 static bool memory_stops(const struct request *r, unsigned flags) {
-    if (unlikely(used_bytes() > memory_options.limit)) return must_refuse(r, flags);
-    if (unlikely(excess.since_us)) end_excess();
+    if (unlikely(used_bytes() > limit_bytes)) return must_refuse(r, flags);
+    note_excess(0);
     return false;
 }
-
-static const struct gate memory_gate = {.holds = memory_stops,
-                                        .error = "OOM command not allowed when used memory > 'maxmemory'."};
 
 /* --- metrics --------------------------------------------------------------------------------- */
 
@@ -230,9 +242,14 @@ static bool apply_tenacity(const char **error) {
     return true;
 }
 
+/* The option has 64 bits: more than any memory is as good as the most that can be counted. */
+static int64_t known_limit(void) {
+    return memory_options.limit < INT64_MAX ? (int64_t)memory_options.limit : INT64_MAX;
+}
+
 static size_t clients_limit(void) {
     int64_t bytes = memory_options.clients;
-    if (bytes < 0) bytes = (int64_t)((double)memory_options.limit * (double)-bytes / 100);
+    if (bytes < 0) bytes = known_limit() / 100 * -bytes;
     if (bytes == 0) return 0;
     return bytes < CLIENTS_MIN ? CLIENTS_MIN : (size_t)bytes;
 }
@@ -244,16 +261,16 @@ static bool apply_clients(const char **error) {
 }
 
 static void warn_of_excess(void) {
-    log_warning("WARNING: the new maxmemory value set via CONFIG SET (%lld) is smaller than the current memory usage "
+    log_warning("WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than the current memory usage "
                 "(%lld). This will result in key eviction and/or the inability to accept new write commands depending "
                 "on the maxmemory-policy.",
-                (long long)memory_options.limit, (long long)counted_bytes());
+                (unsigned long long)memory_options.limit, (long long)counted_bytes());
 }
 
 /* An excess that comes from a lower limit is for the turns of the loop. */
 static bool apply_limit(const char **error) {
-    bool is_on = memory_options.limit > 0 && !ignored;
-    gates_set(GATES_MEMORY, is_on ? &memory_gate : NULL);
+    limit_bytes = ignored ? 0 : known_limit();
+    bool is_on = limit_bytes > 0;
     turn.arena_bytes = conn_arena_bytes();
     int64_t over = is_on ? bytes_over() : 0;
     note_excess(over);
@@ -274,13 +291,14 @@ static void memory_start(void) {
     check_ticks = clock_ns_to_ticks(CHECK_US * 1000);
     slice_ticks = ticks_for(memory_options.tenacity);
     if (memory_options.limit > 0 && memory_options.limit < 1 << 20)
-        log_warning("WARNING: You specified a maxmemory value that is less than 1MB (current value is %lld bytes). Are "
+        log_warning("WARNING: You specified a maxmemory value that is less than 1MB (current value is %llu bytes). Are "
                     "you sure this is what you really want?",
-                    (long long)memory_options.limit);
+                    (unsigned long long)memory_options.limit);
 }
 
 static const struct option memory_rows[] = {
-    {"maxmemory", .type = OPTION_MEMORY, .address = &memory_options.limit, .initial = "0", .apply = apply_limit},
+    {"maxmemory", .type = OPTION_MEMORY, .flags = OPTION_UNSIGNED, .address = &memory_options.limit, .initial = "0",
+     .apply = apply_limit},
     {"maxmemory-clients", .type = OPTION_MEMORY, .flags = OPTION_PERCENT, .address = &memory_options.clients,
      .initial = "0", .min = -100, .apply = apply_clients},
     {"maxmemory-eviction-tenacity", .type = OPTION_INT, .address = &memory_options.tenacity, .initial = "10",

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 struct memory_options {
-    int64_t limit;   /* maxmemory, in bytes; 0: none */
+    uint64_t limit;  /* maxmemory, in bytes; 0: none */
     int64_t clients; /* maxmemory-clients: bytes, or per cent of the limit if negative; 0: none */
     int tenacity;    /* maxmemory-eviction-tenacity: 0 to 100 */
 };

@@ -1,6 +1,6 @@
-/* What replicas say: REPLCONF, by which a client tells what it is before it asks for data, then PSYNC or SYNC. From then
- * on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one is
- * disconnected (client_keep_replies()).
+/* What replicas say: REPLCONF, by which a client tells what it is before it asks for data, then PSYNC or SYNC. From
+ * then on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one
+ * is disconnected (client_keep_replies()).
  *
  * PSYNC answers straight to the socket, before the reply of any later command. */
 #include "base/alloc.h"
@@ -20,7 +20,6 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-
 
 #include <stdio.h>
 #include <strings.h>
@@ -54,8 +53,7 @@ static bool has_pending_output(const struct client *c) {
 static bool may_sync(struct request *r) {
     struct client *c = r->client;
     const struct feed *feed = feed_of(c);
-    if (failover_state() != FAILOVER_NONE)
-        return args_refuse(c, "NOMASTERLINK Can't SYNC while failing over");
+    if (failover_state() != FAILOVER_NONE) return args_refuse(c, "NOMASTERLINK Can't SYNC while failing over");
     if (role_is_replica() && link_status.state != LINK_UP)
         return args_refuse(c, "NOMASTERLINK Can't SYNC while not connected with my master");
     if (has_pending_output(c)) return args_refuse(c, "ERR SYNC and PSYNC are invalid with pending output");
@@ -295,8 +293,8 @@ static const struct {
     const char *name;
     bool (*read)(struct feed *feed, struct slice value); /* false: replied */
 } options[] = {
-    {"listening-port", read_port}, {"ip-address", read_address},   {"capa", read_capability},
-    {"rdb-only", read_rdb_only},   {"rdb-filter-only", read_filter}, {"rdb-channel", read_channel},
+    {"listening-port", read_port}, {"ip-address", read_address},        {"capa", read_capability},
+    {"rdb-only", read_rdb_only},   {"rdb-filter-only", read_filter},    {"rdb-channel", read_channel},
     {"version", read_version},     {"main-ch-client-id", read_main_id},
 };
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ACK_DELAY_US 1000     /* behind a batch: so a stream that flows is not acknowledged piece by piece */
+#define ACK_DELAY_US 10000    /* behind a batch: so a stream that flows is not acknowledged piece by piece */
 #define ACK_UNSENT_MAX 4096   /* a primary that does not read gets no further acknowledgement */
 #define DRAIN_BYTES (1 << 20) /* of those put aside, applied in one turn */
 

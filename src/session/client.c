@@ -111,7 +111,7 @@ static void free_labels(struct client *c) {
     if (c->labels == NULL) return;
     char **texts[] = {&c->labels->name, &c->labels->lib_name, &c->labels->lib_version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        client_set_label(texts[i], slice_of("", 0));
+        client_set_label(c, texts[i], slice_of("", 0));
     alloc_put(c->labels, sizeof *c->labels);
     c->labels = NULL;
 }
@@ -148,7 +148,7 @@ void client_reset(struct client *c) {
     for (size_t i = 0; i < part_count; i++)
         if (parts[i]->reset) parts[i]->reset(c);
     reset_session(c);
-    if (c->labels) client_set_label(&c->labels->name, slice_of("", 0));
+    if (c->labels) client_set_label(c, &c->labels->name, slice_of("", 0));
 }
 
 void client_reap(void) {
@@ -313,9 +313,11 @@ struct client_labels *client_labels(struct client *c) {
     return c->labels;
 }
 
-void client_set_label(char **label, struct slice value) {
+void client_set_label(struct client *c, char **label, struct slice value) {
+    if (*label) c->labels->bytes -= alloc_class(strlen(*label) + 1);
     alloc_put_string(*label);
     *label = value.len ? alloc_copy_text(value.ptr, value.len) : NULL;
+    if (*label) c->labels->bytes += alloc_class(value.len + 1);
 }
 
 struct client *client_by_id(uint64_t id) {
@@ -349,7 +351,7 @@ struct slice client_local(struct client *c) {
 
 size_t client_memory(const struct client *c) {
     size_t bytes = alloc_class(sizeof *c) + conn_input_memory(&c->conn) + conn_unsent(&c->conn);
-    if (c->labels) bytes += sizeof *c->labels;
+    if (c->labels) bytes += sizeof *c->labels + c->labels->bytes;
     if (c->addresses) bytes += addresses_size(c->addresses);
     for (size_t i = 0; i < part_count; i++)
         if (parts[i]->memory) bytes += parts[i]->memory(c);
@@ -428,7 +430,7 @@ static struct slice label_of(const char *label) {
 }
 
 void client_describe(struct client *c, struct client_executing executing, struct buf *out) {
-    const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
+    const struct client_labels none = {0}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);
     struct slice library = label_of(labels->lib_name), version = label_of(labels->lib_version);

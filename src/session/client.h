@@ -43,6 +43,7 @@ struct waiter;
 /* Names that a client may give itself: CLIENT SETNAME, SETINFO. Most have none. */
 struct client_labels {
     char *name, *lib_name, *lib_version; /* owned C strings or NULL */
+    size_t bytes;                        /* of all of them */
 };
 
 struct client {
@@ -170,7 +171,8 @@ void client_register(const struct client_part *part);
 
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);
-void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
+/* Set one of the client's labels to a copy of the value, which has no NUL; an empty one removes the label. */
+void client_set_label(struct client *c, char **label, struct slice value);
 /* The request that asks for a line of CLIENT LIST, if it is this client's; else zeros. */
 struct client_executing {
     size_t raw_bytes, args_bytes;

@@ -115,8 +115,8 @@ void client_evict_now(void) {
     for (int list = LISTS - 1; list >= 0; list--) {
         while (lists[list] && sum > limit_bytes) {
             struct client *c = lists[list]->client;
-            client_evict_note(c); /* it may have shrunk meanwhile */
-            if (c->weight->list == list) evict_client(c);
+            client_evict_note(c); /* it may have shrunk meanwhile, or be leaving */
+            if (c->weight && c->weight->list == list) evict_client(c);
         }
     }
 }

@@ -1,22 +1,31 @@
-/* See gates.h. While there is a limit on memory, each request asks; so the closed gates lie together, and the others
- * cost nothing.
+/* See gates.h. The closed gates lie together, so that the others cost nothing.
  *
  * Invariant: `closed` has the rows of the gates that are closed, in the order of their places, and NULL behind them;
- * gates_any_closed is true exactly while there is one. */
+ * gates_open_to is the least of their balances. */
 #include "session/gates.h"
 #include "base/likely.h"
 #include <stddef.h>
 
-bool gates_any_closed;
+int64_t gates_open_to = INT64_MAX;
 static const struct gate *gates[GATES_PLACES], *closed[GATES_PLACES + 1];
+static int64_t balances[GATES_PLACES]; /* up to which the gate stops no request */
+
+void gates_set_above(enum gates_place place, const struct gate *gate, int64_t balance) {
+    size_t count = 0;
+    if (gates[place] == gate && balances[place] == balance) return;
+    gates[place] = gate;
+    balances[place] = balance;
+    gates_open_to = INT64_MAX;
+    for (int i = 0; i < GATES_PLACES; i++) {
+        if (!gates[i]) continue;
+        closed[count++] = gates[i];
+        if (balances[i] < gates_open_to) gates_open_to = balances[i];
+    }
+    closed[count] = NULL;
+}
 
 void gates_set(enum gates_place place, const struct gate *gate) {
-    size_t count = 0;
-    gates[place] = gate;
-    for (int i = 0; i < GATES_PLACES; i++)
-        if (gates[i]) closed[count++] = gates[i];
-    closed[count] = NULL;
-    gates_any_closed = count > 0;
+    gates_set_above(place, gate, INT64_MIN);
 }
 
 const struct gate *gates_find_closed(const struct request *r, unsigned flags) {

@@ -1,11 +1,13 @@
 /* Gates: conditions under which requests are refused or postponed, whatever their command does.
  *
  * A module closes its gate by setting a row, and opens it with NULL. While all gates are open, a request pays one
- * branch. A closed gate still lets two kinds of requests pass: those whose command has one of the flags in `passes`,
- * and those for which `holds` is false. The enum is the order in which gates are asked: the first that stops a request
- * gives the error. */
+ * branch; the same is true while only the memory limit's gate is closed, and memory is below the limit. A closed gate
+ * still lets two kinds of requests pass: those whose command has one of the flags in `passes`, and those for which
+ * `holds` is false. The enum is the order in which gates are asked: the first that stops a request gives the error. */
 #pragma once
+#include "base/alloc.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 struct request;
 
@@ -35,8 +37,15 @@ struct gate {
     const char *error; /* with its code; "%s" is the command's name. NULL: the request waits */
 };
 
-extern bool gates_any_closed; /* false: gates_find_closed() finds none */
 /* Close the gate with this row, which must live on, or open it with NULL. */
 void gates_set(enum gates_place place, const struct gate *gate);
+/* The same for a gate that stops no request while alloc_main_balance() is at most this. O(places). */
+void gates_set_above(enum gates_place place, const struct gate *gate, int64_t balance);
+
+extern int64_t gates_open_to; /* no gate stops a request while alloc_main_balance() is at most this */
+/* False: gates_find_closed() finds none. */
+static inline bool gates_may_stop(void) {
+    return alloc_main_balance() > gates_open_to;
+}
 /* The first gate that stops a request with these flags (see holds), or NULL. O(gates). */
 const struct gate *gates_find_closed(const struct request *r, unsigned flags);

@@ -151,9 +151,9 @@ static void write_output_limit_lines(struct buf *out) {
         const struct limits_output *l = &limits_options.output_limit[i];
         if (l->hard == initial[i].hard && l->soft == initial[i].soft && l->soft_s == initial[i].soft_s) continue;
         buf_printf(out, "client-output-buffer-limit %s ", class_names[i].written);
-        directive_print_memory(l->hard, out);
+        directive_print_memory((uint64_t)l->hard, out);
         buf_append_cstr(out, " ");
-        directive_print_memory(l->soft, out);
+        directive_print_memory((uint64_t)l->soft, out);
         buf_printf(out, " %d\n", l->soft_s);
     }
 }

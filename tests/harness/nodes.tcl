@@ -88,6 +88,7 @@ proc nodes::close_client {h} {
 
 proc with_nodes {spec body} {
     set before $nodes::started
+    set others $server::opened
     set code [catch {
         foreach {name program directives} $spec {
             uplevel 1 [list set $name [node_start $program $directives]]
@@ -95,12 +96,13 @@ proc with_nodes {spec body} {
         uplevel 1 $body
     } result options]
     set logs ""
+    # A node that ends waits for its replicas, which may be such clients.
+    foreach c $server::opened { if {$c ni $others} { $c -close } }
     foreach h [lrange $nodes::started [llength $before] end] {
         if {$code && $code != 2} { append logs "\n---- $h, which is [file tail $::server::data($h.binary)]\n[nodes::tail $h]" }
         catch {send_signal CONT [server_pid $h]}
         nodes::close_client $h
-        set is_wrong [catch {server_stop $h} problem]
-        if {$is_wrong && [nodes::is_kura $h] && ![dict exists $nodes::ended $h]} {
+        if {[nodes::is_kura $h] && ![dict exists $nodes::ended $h] && [catch {server_stop $h} problem]} {
             append result "\nend of $h: $problem"
             if {!$code} { set code 1; set options {-code 1 -level 0 -errorcode NONE} }
         }

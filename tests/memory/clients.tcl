@@ -58,6 +58,23 @@ set ways {
         for {set i 0} {$i < 20000} {incr i} { lappend words PREFIX prefix:$i: }
         $c -raw [resp_encode HELLO 3][resp_encode CLIENT TRACKING ON BCAST {*}$words]
     }
+    "channels of shards" {
+        set channels {}
+        for {set i 0} {$i < 20000} {incr i} { lappend channels channel:$i }
+        $c -raw [resp_encode SSUBSCRIBE {*}$channels]
+        catch {$c -bytes 500000}
+    }
+    "redirected invalidations" {
+        set id [$c CLIENT ID]
+        $c SUBSCRIBE __redis__:invalidate
+        set tracks [client]
+        $tracks CLIENT TRACKING ON BCAST REDIRECT $id
+        for {set i 0} {$i < 1500} {incr i} { r SET [string repeat k 10000]:$i v }
+    }
+    "its name" {
+        $c -raw [resp_encode CLIENT SETNAME large[string repeat e 500000]]
+        $c -read
+    }
     "unread replies" { $c -raw [string repeat [resp_encode GET big] 200] }
     "a long wait" {
         set keys {}
@@ -89,8 +106,8 @@ with_server {client-output-buffer-limit {normal 0 0 0 pubsub 0 0 0}} {
             $c CLIENT SETNAME large
             catch $take
             wait_for {[evicted] == 1}
-            assert {"large" ni [names_left]}
-            assert_match "*Evicting client: id=* name=large *" [server_log]
+            assert {[lsearch [names_left] large*] < 0}
+            assert_match "*Evicting client: id=* name=large*" [server_log]
             catch {$c -rest}
             assert [$c -closed]
             r PING
@@ -104,9 +121,9 @@ with_server {client-output-buffer-limit {normal 0 0 0 pubsub 0 0 0}} {
             $c CLIENT SETNAME large
             assert_equal OK [$c CLIENT NO-EVICT on]
             eval $take
-            wait_for {[regexp {name=large .*tot-mem=(\d+)} [r CLIENT LIST] -> bytes] && $bytes > 400000}
-            assert_match "*name=large *flags=*e*" [r CLIENT LIST]
-            assert_equal large [names_left]
+            wait_for {[regexp {name=large\S* .*tot-mem=(\d+)} [r CLIENT LIST] -> bytes] && $bytes > 400000}
+            assert_match "*name=large* flags=*e*" [r CLIENT LIST]
+            assert_match large* [names_left]
         }
     }
 
@@ -154,6 +171,20 @@ with_server {client-output-buffer-limit {normal 0 0 0 pubsub 0 0 0}} {
         r CONFIG SET maxmemory-clients [expr {[clients_memory] - 1000 * (320 + 50)}]
         wait_for {[evicted] == $gone + 2}
         assert_equal {size20 size40} [names_left]
+    }
+
+    test "A client that is closed for its output costs no other client" {
+        start_over
+        r SET big [string repeat x 100000]
+        r CONFIG SET client-output-buffer-limit "normal 400kb 0 0"
+        set spared [large_client 500000 spared]
+        r CONFIG SET maxmemory-clients [expr {[clients_memory] + 300000}]
+        set deaf [client]
+        catch {$deaf -raw [string repeat [resp_encode GET big] 200]}
+        wait_for {[info_field client_output_buffer_limit_disconnections] == 1}
+        r PING
+        assert_equal {0 spared} [list [evicted] [names_left]]
+        r CONFIG SET client-output-buffer-limit "normal 0 0 0"
     }
 
     test "Many small clients together are too much as well" {

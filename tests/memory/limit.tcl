@@ -279,8 +279,6 @@ with_server {} {
         foreach {name value error} {
             maxmemory -1 "argument must be a memory value"
             maxmemory 10% "argument must be a memory value"
-            maxmemory 99999999999999999999 "argument must be a memory value"
-            maxmemory 99999999999gb "argument must be a memory value"
             maxmemory x "argument must be a memory value"
             maxmemory-policy lru "argument(s) must be one of the following: *"
             maxmemory-samples 0 "argument must be between 1 and 2147483647 inclusive"
@@ -288,6 +286,7 @@ with_server {} {
             maxmemory-eviction-tenacity 101 "argument must be between 0 and 100 inclusive"
             maxmemory-eviction-tenacity -1 "argument must be between 0 and 100 inclusive"
             maxmemory-clients 101% "percentage argument must be less or equal to 100"
+            maxmemory-clients 99999999999gb "percentage argument must be less or equal to 100"
             maxmemory-clients -1 "argument must be a memory or percent value"
             lazyfree-lazy-eviction maybe "argument must be 'yes' or 'no'"
         } {
@@ -296,6 +295,22 @@ with_server {} {
             assert_error "$failed - $error" {r CONFIG SET $name $value}
             assert_equal $before [r CONFIG GET $name]
         }
+    }
+
+    test "A limit beyond all memory is taken, by CONFIG SET and at the start, and never becomes a smaller one" {
+        start_over allkeys-random
+        set most 18446744073709551615
+        # In Redis the last one is 1gb.
+        foreach {value kept} [list 9223372036854775808 9223372036854775808 $most $most 99999999999999999999 $most \
+                17179869185gb $most] {
+            r CONFIG SET maxmemory $value maxmemory-clients 100%
+            assert_equal "maxmemory $kept" [r CONFIG GET maxmemory]
+            assert_equal {OK 0} [list [r SET k v] [r STRLEN nothing]]
+            server_restart [list maxmemory $value maxmemory-policy allkeys-random]
+            assert_equal "maxmemory $kept" [r CONFIG GET maxmemory]
+            assert_equal {OK 0} [list [r SET k v] [evicted]]
+        }
+        server_restart {}
     }
 
     test "The largest number of samples costs no more than it should" {
@@ -316,6 +331,18 @@ with_server {} {
         assert_equal 101 [evicted]
         wait_for {[info_field used_memory] <= $limit + 4096}
         assert_equal OK [r SET n 1]
+    }
+
+    test "A new key counts as used now under LRU, and has a counter of 5 under LFU" {
+        foreach {policy subcommand value} {allkeys-lru IDLETIME 0 allkeys-lfu FREQ 5 volatile-lru IDLETIME 0
+                                           volatile-lfu FREQ 5} {
+            start_over $policy
+            foreach write {{SET k text} {SET k 1} {RPUSH k a} {HSET k f v} {ZADD k 1 m} {SADD k m}} {
+                r {*}$write
+                assert_equal $value [r OBJECT $subcommand k]
+                r DEL k
+            }
+        }
     }
 
     test "Switching policies at the limit is harmless" {
@@ -362,6 +389,52 @@ with_server {} {
             assert_equal {200 PONG} [list [llength [r -read]] [r -read]]
         }
         assert_equal 0 [evicted]
+    }
+
+    test "A value nearly as large as what is free is stored, whether it comes by SET or by RESTORE" {
+        foreach policy {noeviction allkeys-lru volatile-lru} {
+            start_over $policy
+            r SET k v
+            set_limit 10000000
+            set value [string repeat x 8000000]
+            for {set i 0} {$i < 3} {incr i} {
+                assert_equal OK [r SET big $value]
+                assert_equal 8000000 [r STRLEN big]
+                set dump [r DUMP big]
+                r DEL big
+                assert_equal OK [r RESTORE big 0 $dump]
+                assert_equal {8000000 v 0} [list [r STRLEN big] [r GET k] [evicted]]
+                r DEL big
+            }
+        }
+    }
+
+    test "Input of requests that do not come to their end costs keys" {
+        start_over allkeys-random
+        fill k 2000 1000
+        set_limit 200000
+        for {set i 0} {$i < 10} {incr i} {
+            set rude($i) [client]
+            $rude($i) -raw "*3\r\n\$3\r\nSET\r\n\$1\r\nn\r\n\$1000000\r\n[string repeat x 100000]"
+        }
+        wait_for {[evicted] > 700}
+        foreach i [array names rude] { $rude($i) -close }
+        wait_for {[info_field connected_clients] == 1}
+        set gone [evicted]
+        fill n 200 1000
+        assert_equal $gone [evicted]
+    }
+
+    test "Messages that no subscriber reads cost keys" {
+        start_over allkeys-random
+        r CONFIG SET client-output-buffer-limit "pubsub 0 0 0"
+        fill k 2000 1000
+        set_limit 200000
+        set deaf [client]
+        $deaf SUBSCRIBE news
+        for {set i 0} {$i < 3000 && [evicted] < 700} {incr i} { r PUBLISH news [string repeat m 10000] }
+        assert {[evicted] >= 700}
+        $deaf -close
     }
 
     # While the worker is at it, a second value would be one too many if the first were still counted.
@@ -601,5 +674,55 @@ with_server {} {
                 r CONFIG SET save "" ;# the snapshot stays as it is
             }
         }
+    }
+}
+
+# --- a child ------------------------------------------------------------------------------------
+
+with_server {} {
+    foreach policy {allkeys-lru allkeys-lfu allkeys-random volatile-ttl} {
+        test "The limit is kept under $policy while a child saves, which saves what there was" {
+            start_over $policy
+            fill k 3000 100 EX 100000
+            set limit [set_limit 20000]
+            set before [evicted]
+            set keys [r DBSIZE]
+            r CONFIG SET rdb-key-save-delay 300
+            r BGSAVE
+            set saving 0
+            for {set i 0} {$i < 10} {incr i} {
+                fill n:$i 300 100 EX 100000
+                assert {[info_field used_memory] <= $limit + 4096}
+                incr saving [info_field rdb_bgsave_in_progress]
+            }
+            assert {[evicted] > $before + 1000 && $saving > 0}
+            r CONFIG SET rdb-key-save-delay 0
+            wait_for {[info_field rdb_bgsave_in_progress] == 0}
+            assert_equal ok [info_field rdb_last_bgsave_status]
+            r CONFIG SET maxmemory 0 save ""
+            server_restart {maxmemory-policy noeviction} KILL
+            assert_equal $keys [r DBSIZE]
+        }
+    }
+}
+
+# --- redis-cli's test -----------------------------------------------------------------------------
+
+with_server {} {
+    test "redis-cli --lru-test finds what it asks for most of the time, while keys are evicted" {
+        start_over allkeys-lru
+        set limit [set_limit 200000]
+        set program [file join $::root build oracle redis-cli]
+        set cli [open |[list stdbuf -oL $program -p [server_port] --lru-test 10000 2>@1]]
+        for {set second 0} {$second < 2} {incr second} {
+            while {![regexp {Gets/sec \| Hits: \d+ \((.*)%\) \| Misses: \d+ \(.*%\)} [gets $cli] -> hits]} {
+                if {[eof $cli]} { error "redis-cli ended" }
+            }
+        }
+        r CLIENT KILL TYPE normal
+        catch {close $cli}
+        assert {$hits > 50}
+        assert {[evicted] > 0 && [info_field used_memory] <= $limit + 4096}
+        assert {[info_field keyspace_hits] > [info_field keyspace_misses]}
     }
 }

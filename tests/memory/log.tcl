@@ -73,6 +73,19 @@ with_server [concat $start {maxmemory-policy volatile-random}] {
         assert_equal {MULTI SETRANGE SETRANGE EXEC DEL DEL MULTI INCR INCR EXEC} $names
     }
 
+    test "A limit that is set inside a transaction evicts behind it" {
+        r CONFIG SET maxmemory 0
+        r FLUSHALL
+        r SET x 10 EX 1000
+        r MULTI
+        r INCR x
+        r CONFIG SET maxmemory 1
+        r INCR x
+        assert_equal {11 OK 12} [r EXEC]
+        wait_for {[r DBSIZE] == 0}
+        assert_equal {MULTI {INCR x} {INCR x} EXEC {DEL x}} [lrange [logged] end-4 end]
+    }
+
     test "Victims of a lower limit are logged when nothing else is" {
         r CONFIG SET maxmemory 0
         r FLUSHALL

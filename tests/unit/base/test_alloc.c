@@ -170,16 +170,20 @@ static void threads_that_end_stay_counted(void **state) {
     (void)state;
     static void *blocks[8][1000];
     size_t before = alloc_used();
+    int64_t balance = alloc_balance();
     pthread_t threads[8];
     for (int i = 0; i < 8; i++)
         pthread_create(&threads[i], NULL, allocate_many, blocks[i]);
     for (int i = 0; i < 8; i++)
         pthread_join(threads[i], NULL);
     assert_int_equal(alloc_used() - before, 8 * 1000 * 112);
+    assert_int_equal(alloc_balance(), balance); /* theirs is not this thread's */
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 1000; j++)
             alloc_put(blocks[i][j], 100); /* another thread frees it */
     assert_int_equal(alloc_used(), before);
+    assert_int_equal(alloc_balance(), balance - 8 * 1000 * 112);
+    assert_int_equal(alloc_main_balance(), alloc_balance());
 }
 
 static void peak_is_what_was_sampled(void **state) {

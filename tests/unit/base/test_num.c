@@ -288,9 +288,13 @@ static void memory_sizes(void **state) {
         {"", 0},
         {"kb", 0},
         {"18446744073709551615", UINT64_MAX},
+        {"18446744073709551616", UINT64_MAX},
+        {"18446744073709551609999999999999kb", UINT64_MAX},
+        {"17179869183gb", (uint64_t)17179869183 << 30},
+        {"17179869184gb", UINT64_MAX},
+        {"17179869185gb", UINT64_MAX},
     };
-    static const char *const bad[] = {"-1",   "1tb", "1 kb", "1.5mb", "18446744073709551616", "17179869184gb",
-                                      "1kbb", "+1"};
+    static const char *const bad[] = {"-1", "1tb", "1 kb", "1.5mb", "18446744073709551616x", "1kbb", "+1"};
     uint64_t bytes;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(num_parse_memory(slice_cstr(good[i].text), &bytes));

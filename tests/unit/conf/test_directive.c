@@ -13,6 +13,7 @@ static struct {
     bool yes;
     int small, unbounded, octal, mode, flags;
     int64_t big, size, share;
+    uint64_t any_size;
     char *text;
     struct slice bytes;
     int pair[2];
@@ -39,6 +40,7 @@ static const struct option rows[] = {
     {.name = "i64", .type = OPTION_I64, .address = &values.big, .initial = "0", .min = INT64_MIN},
     {.name = "octal", .type = OPTION_OCTAL, .address = &values.octal, .initial = "0", .max = 0777},
     {.name = "size", .type = OPTION_MEMORY, .address = &values.size, .initial = "0"},
+    {.name = "any-size", .type = OPTION_MEMORY, .flags = OPTION_UNSIGNED, .address = &values.any_size, .initial = "0"},
     {.name = "share",
      .type = OPTION_MEMORY,
      .flags = OPTION_PERCENT,
@@ -96,7 +98,12 @@ static void every_type_is_read_shown_and_written(void **state) {
     takes("size", "1536MB", "1610612736", "1536mb");
     takes("size", "3g", "3000000000", "3000000000");
     takes("size", "0", "0", "0");
+    takes("size", "9223372036854775807", "9223372036854775807", "9223372036854775807");
+    takes("any-size", "8gb", "8589934592", "8gb");
+    takes("any-size", "9223372036854775808", "9223372036854775808", "8589934592gb");
+    takes("any-size", "17179869185gb", "18446744073709551615", "18446744073709551615");
     takes("share", "5%", "5%", "5%");
+    takes("share", "9223372036854775807", "9223372036854775807", "9223372036854775807");
     takes("share", "2kb", "2048", "2kb");
     takes("mode", "One", "one", "one");
     takes("mode", "zwei", "two", "two");
@@ -131,6 +138,10 @@ static void a_bad_value_is_refused_and_changes_nothing(void **state) {
     refuses("octal", "8", "argument couldn't be parsed as an octal number");
     refuses("octal", "1000", "argument must be between 0 and 777 inclusive");
     refuses("size", "9223372036854775808", "argument must be between 0 and 9223372036854775807 inclusive");
+    refuses("size", "99999999999999999999", "argument must be between 0 and 9223372036854775807 inclusive");
+    refuses("any-size", "-1", "argument must be a memory value");
+    refuses("any-size", "5%", "argument must be a memory value");
+    refuses("share", "99999999999gb", "percentage argument must be less or equal to 100");
     refuses("size", "5%", "argument must be a memory value");
     refuses("share", "x", "argument must be a memory or percent value");
     refuses("share", "101%", "percentage argument must be less or equal to 100");

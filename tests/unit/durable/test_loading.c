@@ -53,7 +53,7 @@ int cron_turn(void) {
 void shutdown_turn(void) {
     shutdowns++;
     assert_true(loading_is_active());
-    assert_true(gates_any_closed);
+    assert_true(gates_may_stop());
 }
 bool shutdown_is_requested(void) {
     return end_requested;
@@ -81,7 +81,7 @@ bool snapshot_read(struct rdb_read *job, const char *name) {
     snapshot_job = *job;
     assert_string_equal(name, snapshot_base ? "the base" : snapshot_file);
     db_metrics.dirty += 3;
-    assert_true(loading_is_active() && gates_any_closed);
+    assert_true(loading_is_active() && gates_may_stop());
     job->end = 99;
     snprintf(job->repl_id, sizeof job->repl_id, "%s", snapshot_id);
     job->repl_offset = 500;
@@ -227,7 +227,7 @@ static void clients_are_kept_out_meanwhile(void **state) {
     struct request r = {.client = &c, .command = &get};
     struct buf text = {0};
     loading_describe(&text);
-    assert_false(loading_is_active() || gates_any_closed || text.len);
+    assert_false(loading_is_active() || gates_may_stop() || text.len);
     loading_begin(1000);
     assert_true(loading_is_active());
     assert_string_equal(gates_find_closed(&r, get.flags)->error, "LOADING Redis is loading the dataset in memory");
@@ -239,7 +239,7 @@ static void clients_are_kept_out_meanwhile(void **state) {
     assert_non_null(strstr(text.data, "loading_loaded_bytes:250\r\nloading_loaded_perc:25.00\r\n"));
     assert_int_equal(turns, 0); /* after start-up the loop is turned by others */
     loading_end();
-    assert_false(loading_is_active() || gates_any_closed);
+    assert_false(loading_is_active() || gates_may_stop());
     buf_free(&text);
 }
 
@@ -272,7 +272,7 @@ static void the_snapshot_may_be_absent_or_broken(void **state) {
     assert_true(snapshot_job.flags & RDB_ALLOW_TWICE);
     snapshot_is_broken = true;
     assert_int_equal(loading_snapshot(true), LOADING_BROKEN);
-    assert_false(loading_is_active() || gates_any_closed);
+    assert_false(loading_is_active() || gates_may_stop());
     snapshot_is_broken = false;
     snapshot_file = "absent";
     unlink(path);

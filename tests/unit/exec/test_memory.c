@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/module.h"
 #include "base/rand.h"
+#include "base/worker.h"
 #include "conf/config.h"
 #include "exec/memory.h"
 #include "net/conn.h"
@@ -53,7 +54,7 @@ static size_t keys(void) {
 }
 
 static int64_t excess(void) {
-    return (int64_t)alloc_used() - memory_options.limit;
+    return (int64_t)alloc_used() - (int64_t)memory_options.limit;
 }
 
 /* Would a request with these flags be refused? Its check evicts. */
@@ -77,15 +78,39 @@ static int setup(void **state) {
 static void without_a_limit_nothing_is_asked(void **state) {
     (void)state;
     add_keys(100);
-    assert_false(gates_any_closed);
+    assert_false(gates_may_stop());
     assert_false(memory_turn());
     set_limit(1000000);
-    assert_true(gates_any_closed);
+    assert_false(gates_may_stop()); /* below the limit neither */
     assert_false(refused(CMD_DENYOOM));
     assert_false(memory_turn());
     set("maxmemory", "0");
-    assert_false(gates_any_closed);
+    assert_false(gates_may_stop());
     assert_int_equal(keys(), 100);
+}
+
+static void free_block(void *block) {
+    alloc_put(block, 10000000);
+}
+
+/* The main thread's balance is far above the limit then. */
+static void what_the_worker_has_freed_does_not_close_the_gate(void **state) {
+    (void)state;
+    worker_start();
+    worker_submit_free(free_block, alloc_get(10000000), 10000000);
+    worker_drain();
+    set_limit(100000);
+    assert_false(gates_may_stop());
+    add_keys(1000);
+    assert_true(gates_may_stop());
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(keys() < 1000 && !gates_may_stop());
+    worker_submit_free(free_block, alloc_get(10000000), 10000000);
+    worker_drain();
+    assert_true(gates_may_stop()); /* until the figure is asked for */
+    assert_false(refused(CMD_DENYOOM));
+    assert_false(gates_may_stop());
+    worker_stop();
 }
 
 static void a_request_brings_memory_below_the_limit(void **state) {
@@ -119,6 +144,18 @@ static void a_request_pays_twice_what_was_allocated(void **state) {
     }
 }
 
+/* What one request has brought may take longer to free: the next ones and the turns go on. */
+static void a_request_pays_for_a_millisecond_at_most(void **state) {
+    (void)state;
+    set_limit(10000);
+    add_keys(100000);
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(excess() > 0 && keys() < 100000);
+    while (memory_turn()) {
+    }
+    assert_true(excess() <= 0);
+}
+
 static void turns_evict_in_slices(void **state) {
     (void)state;
     add_keys(100000);
@@ -141,6 +178,41 @@ static void turns_evict_in_slices(void **state) {
     set_limit(-5000000);
     assert_false(memory_turn());
     assert_true(excess() <= 0);
+}
+
+/* A turn takes its slice while there is an excess, and hardly more. */
+static void tenacity_makes_slices_longer(void **state) {
+    (void)state;
+    static const struct {
+        const char *tenacity;
+        int64_t slice_us;
+    } steps[] = {{"1", 50}, {"10", 500}, {"11", 575}, {"25", 4068}};
+    add_keys(100000);
+    set_limit(-25000000);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        set("maxmemory-eviction-tenacity", steps[i].tenacity);
+        int64_t began_us = clock_mono_us();
+        assert_true(memory_turn());
+        assert_true(clock_mono_us() - began_us >= steps[i].slice_us - 10);
+    }
+}
+
+/* A request that needs no memory does not search where nothing was found, unless memory has grown. */
+static void only_what_needs_memory_looks_again_for_victims(void **state) {
+    (void)state;
+    add_keys(100);
+    set("maxmemory-policy", "noeviction");
+    set_limit(-10000);
+    assert_true(refused(CMD_DENYOOM));
+    set("maxmemory-policy", "allkeys-random"); /* as if a key had become a victim */
+    assert_false(refused(CMD_READONLY));
+    assert_int_equal(db_metrics.evicted, 0);
+    assert_false(refused(CMD_DENYOOM));
+    assert_true(db_metrics.evicted > 0);
+    size_t evicted = db_metrics.evicted;
+    add_keys(10);
+    assert_false(refused(CMD_READONLY));
+    assert_true(db_metrics.evicted > evicted);
 }
 
 static void without_victims_what_needs_memory_is_refused(void **state) {
@@ -204,6 +276,22 @@ static void arenas_evict_nothing(void **state) {
     assert_int_equal(keys(), 1000);
 }
 
+/* Not the next turn: what frees memory and INFO may come at once. */
+static void the_next_request_sees_the_end_of_an_excess(void **state) {
+    (void)state;
+    add_keys(100);
+    set("maxmemory-policy", "noeviction");
+    set_limit(-1000);
+    assert_true(refused(CMD_DENYOOM));
+    while (memory_status().exceeded_us == 0) {
+    }
+    db_empty(db_at(0), false);
+    assert_true(gates_may_stop());
+    assert_false(refused(CMD_DENYOOM));
+    assert_int_equal(memory_status().exceeded_us, 0);
+    assert_false(gates_may_stop());
+}
+
 static void time_above_the_limit_is_counted(void **state) {
     (void)state;
     add_keys(10);
@@ -236,12 +324,17 @@ int main(void) {
     memory_module.start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(without_a_limit_nothing_is_asked, setup),
+        cmocka_unit_test_setup(what_the_worker_has_freed_does_not_close_the_gate, setup),
         cmocka_unit_test_setup(a_request_brings_memory_below_the_limit, setup),
         cmocka_unit_test_setup(a_request_pays_twice_what_was_allocated, setup),
+        cmocka_unit_test_setup(a_request_pays_for_a_millisecond_at_most, setup),
         cmocka_unit_test_setup(turns_evict_in_slices, setup),
+        cmocka_unit_test_setup(tenacity_makes_slices_longer, setup),
+        cmocka_unit_test_setup(only_what_needs_memory_looks_again_for_victims, setup),
         cmocka_unit_test_setup(without_victims_what_needs_memory_is_refused, setup),
         cmocka_unit_test_setup(while_data_stand_still_nothing_goes, setup),
         cmocka_unit_test_setup(arenas_evict_nothing, setup),
+        cmocka_unit_test_setup(the_next_request_sees_the_end_of_an_excess, setup),
         cmocka_unit_test_setup(time_above_the_limit_is_counted, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

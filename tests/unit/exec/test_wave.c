@@ -12,6 +12,7 @@
 #include "exec/exec_lab.h"
 #include "exec/tx.h"
 #include "exec/wave.h"
+#include "session/client_evict.h"
 #include "session/client_lab.h"
 #include "session/limits.h"
 #include "session/push.h"
@@ -803,6 +804,23 @@ static void what_was_unsent_goes_on(void **state) {
     assert_int_equal(conn_unsent(&clients[0]->conn), 0);
 }
 
+/* Else another client would go for output that is not there any more. */
+static void what_was_sent_weighs_no_more(void **state) {
+    (void)state;
+    quiet = true;
+    lab_say(ends[0], "*2\r\n$3\r\nbig\r\n$7\r\n4000000\r\n");
+    run_wave();
+    size_t unsent = conn_unsent(&clients[0]->conn), sent = 4000000 - unsent;
+    assert_true(unsent > 1000000);
+    client_evict_set_limit(12000000 - sent + unsent / 2);
+    heard_bytes(0);
+    lab_say(ends[1], "*2\r\n$3\r\nbig\r\n$8\r\n12000000\r\n");
+    run_wave();
+    assert_true(conn_unsent(&clients[1]->conn) > 2 * unsent);
+    assert_true(!is_closed(0) && !is_closed(1));
+    client_evict_set_limit(0);
+}
+
 static void a_slow_reader_that_leaves(void **state) {
     (void)state;
     quiet = true;
@@ -932,6 +950,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_protocol_error_waits_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_that_waits_is_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_unsent_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_weighs_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_reader_that_leaves, setup, teardown),
         cmocka_unit_test_setup_teardown(writing_is_not_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(reading_is_activity, setup, teardown),

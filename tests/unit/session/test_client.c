@@ -198,7 +198,7 @@ static void closing_takes_it_apart_and_reaping_frees_it(void **state) {
     (void)state;
     size_t used = alloc_used();
     struct client *a = connect_client(0), *b = connect_client(1), *c = connect_client(2);
-    client_set_label(&client_labels(b)->name, SLICE("name"));
+    client_set_label(b, &client_labels(b)->name, SLICE("name"));
     client_cursor = b;
     char expected[64];
     snprintf(expected, sizeof expected, "first.forget %d; last.forget %d; ", (int)b->id, (int)b->id);
@@ -250,8 +250,8 @@ static void reset_is_a_new_session_of_the_same_connection(void **state) {
     c->resp = 3;
     unsigned kept = CLIENT_UNIX_SOCKET | CLIENT_CLOSE_AFTER_REPLY | CLIENT_REPLY_SKIP | CLIENT_UNPARSED;
     c->flags = kept | CLIENT_REPLY_OFF | CLIENT_NO_EVICT | CLIENT_NO_TOUCH;
-    client_set_label(&client_labels(c)->name, SLICE("name"));
-    client_set_label(&client_labels(c)->lib_name, SLICE("library"));
+    client_set_label(c, &client_labels(c)->name, SLICE("name"));
+    client_set_label(c, &client_labels(c)->lib_name, SLICE("library"));
     client_reset(c);
     snprintf(expected, sizeof expected, "first.reset %d; last.reset %d; ", (int)id, (int)id);
     expect_calls(expected);
@@ -523,10 +523,10 @@ static bool line_has(struct client *c, const char *field) {
 static void a_line_has_what_the_client_says(void **state) {
     (void)state;
     struct client *c = connect_client(0);
-    client_set_label(&client_labels(c)->name, SLICE("some name"));
-    client_set_label(&client_labels(c)->name, SLICE("other"));
-    client_set_label(&client_labels(c)->lib_name, SLICE("library"));
-    client_set_label(&client_labels(c)->lib_version, SLICE("1.2"));
+    client_set_label(c, &client_labels(c)->name, SLICE("some name"));
+    client_set_label(c, &client_labels(c)->name, SLICE("other"));
+    client_set_label(c, &client_labels(c)->lib_name, SLICE("library"));
+    client_set_label(c, &client_labels(c)->lib_version, SLICE("1.2"));
     c->db = db_at(1);
     c->resp = 3;
     leave_unsent(c, 1000);
@@ -536,7 +536,9 @@ static void a_line_has_what_the_client_says(void **state) {
     assert_true(line_has(c, " omem=1000 "));
     assert_true(line_has(c, " events=rw "));
     assert_true(line_has(c, " resp=3 lib-name=library lib-ver=1.2 "));
-    client_set_label(&c->labels->name, SLICE(""));
+    assert_int_equal(c->labels->bytes, 8 + 8 + 8); /* "other", "library", "1.2", each with its NUL */
+    client_set_label(c, &c->labels->name, SLICE(""));
+    assert_int_equal(c->labels->bytes, 8 + 8);
     assert_null(c->labels->name);
     assert_true(line_has(c, " name= age=0 "));
     c->flags |= CLIENT_NO_EVICT | CLIENT_NO_TOUCH;

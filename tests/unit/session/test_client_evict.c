@@ -177,6 +177,19 @@ static void clients_that_leave_do_not_count(void **state) {
     close_clients();
 }
 
+static void a_client_that_began_to_leave_since_it_was_weighed_is_let_go(void **state) {
+    (void)state;
+    open_clients(2, 0);
+    client_evict_set_limit(1000 * KB);
+    weigh(0, 3000 * KB);
+    weigh(1, 900 * KB);
+    clients[0]->flags |= CLIENT_CLOSE_AFTER_REPLY;
+    client_evict_run();
+    assert_int_equal(gone(2), 0);
+    assert_int_equal(server_metrics.evicted_clients, 0);
+    close_clients();
+}
+
 static void nobody_goes_during_a_command(void **state) {
     (void)state;
     open_clients(1, 2000 * KB);
@@ -242,6 +255,7 @@ int main(void) {
         cmocka_unit_test(at_the_limit_nobody_goes),
         cmocka_unit_test(spared_clients_count_but_stay),
         cmocka_unit_test(clients_that_leave_do_not_count),
+        cmocka_unit_test(a_client_that_began_to_leave_since_it_was_weighed_is_let_go),
         cmocka_unit_test(nobody_goes_during_a_command),
         cmocka_unit_test(random_weights_keep_the_limit),
     };

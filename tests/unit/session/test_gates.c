@@ -28,23 +28,48 @@ static int open_all(void **state) {
 
 static void open_gates_stop_nothing(void **state) {
     (void)state;
-    assert_false(gates_any_closed);
+    assert_false(gates_may_stop());
     assert_null(gates_find_closed(&request, 0));
 }
 
-static void any_closed_follows_every_gate(void **state) {
+static void a_request_asks_while_any_gate_is_closed(void **state) {
     (void)state;
     for (int i = 0; i < GATES_PLACES; i++) {
         gates_set((enum gates_place)i, &every);
-        assert_true(gates_any_closed);
+        assert_true(gates_may_stop());
         assert_ptr_equal(gates_find_closed(&request, 0), &every);
         gates_set((enum gates_place)i, NULL);
-        assert_false(gates_any_closed);
+        assert_false(gates_may_stop());
     }
     gates_set(GATES_AUTH, &every);
     gates_set(GATES_PAUSE, &every);
     gates_set(GATES_AUTH, NULL);
-    assert_true(gates_any_closed);
+    assert_true(gates_may_stop());
+}
+
+/* One that stops requests from a balance on is not asked below it, unless another gate is closed. */
+static void a_gate_may_be_asked_above_a_balance_only(void **state) {
+    (void)state;
+    int64_t balance = alloc_main_balance();
+    gates_set_above(GATES_MEMORY, &every, balance);
+    assert_false(gates_may_stop());
+    void *block = alloc_get(100);
+    assert_true(gates_may_stop());
+    gates_set_above(GATES_MEMORY, &every, balance + 1000);
+    assert_false(gates_may_stop());
+    static const enum gates_place others[] = {GATES_AUTH, GATES_PAUSE}; /* before it and behind it */
+    for (int i = 0; i < 2; i++) {
+        gates_set(others[i], &every);
+        assert_true(gates_may_stop());
+        gates_set(others[i], NULL);
+        assert_false(gates_may_stop());
+    }
+    gates_set_above(GATES_MEMORY, &every, balance);
+    assert_true(gates_may_stop());
+    alloc_put(block, 100);
+    assert_false(gates_may_stop());
+    gates_set_above(GATES_MEMORY, NULL, INT64_MIN);
+    assert_false(gates_may_stop());
 }
 
 static void one_of_the_flags_passes(void **state) {
@@ -76,7 +101,8 @@ static void the_first_in_order_answers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(open_gates_stop_nothing, open_all),
-        cmocka_unit_test_setup(any_closed_follows_every_gate, open_all),
+        cmocka_unit_test_setup(a_request_asks_while_any_gate_is_closed, open_all),
+        cmocka_unit_test_setup(a_gate_may_be_asked_above_a_balance_only, open_all),
         cmocka_unit_test_setup(one_of_the_flags_passes, open_all),
         cmocka_unit_test_setup(a_gate_holds_for_some_requests, open_all),
         cmocka_unit_test_setup(the_first_in_order_answers, open_all),
