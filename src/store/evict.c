@@ -1,107 +1,323 @@
-/* The access clock: three bytes in an entry, whose meaning depends on the policy.
- *
- * LRU: the low 24 bits of the time in seconds, which wrap after 194 days. The clock skips 0, because evict_clock == 0
- * tells the inline touch that it must ask: the policy is LFU, or accesses leave no traces now.
- *
- * LFU, as in Redis: the upper 16 bits are the minute of the last decay, the lower 8 a counter. A hit increments the
- * counter with probability 1 / ((counter - 5) * factor + 1), so with factor 10 a million hits fill it. Each period of
- * lfu_decay_min minutes since the last decay takes one off. A new key starts at 5, or it would be the first victim. */
+/* See evict.h. evict_clock is the current stamp only where the clock makes the ticks and the policy is not LFU: then an
+ * entry that was used in this second needs nothing. In all other cases it is a number that no stamp can be. */
 #include "store/evict.h"
 #include "base/clock.h"
 #include "base/module.h"
 #include "base/option.h"
 #include "base/rand.h"
+#include "store/ghosts.h"
+#include "store/rank.h"
+#include "store/ticks.h"
+#include <math.h>
 
-#define LRU_MASK 0xffffffu
-#define LFU_INITIAL 5
-#define LFU_MAX 255
+#define ASK ((uint32_t)1 << 24) /* as evict_clock: no stamp */
+#define SECOND_MS 1000
+#define MINUTE_MS 60000
+
+#define TURNOVER 256        /* ticks in which as many look-ups pass as there are keys */
+#define LEARN_TURNOVERS 2   /* the part of a turnover between two lessons: a half */
+#define LEARN_LOOK_UPS 500  /* at least */
+#define IDLE_TICKS_MAX 8192 /* ticks by look-ups without an eviction; the clock makes those that follow */
+
+#define USES_MAX 7
+#define USES_SURE 3   /* every use counts up to here, then one of 2, 4, 8, 16 */
+#define COUNTER_NEW 5 /* or a new key would be the first victim */
+#define CODE(counter) ((unsigned)(counter) << 3)
+#define CODE_MAX CODE(255)
+#define FADE (0.05f / TURNOVER) /* doublings that a count loses in a tick by look-ups */
 
 struct evict_options evict_options = {
     .policy = EVICT_NOEVICTION, .samples = 5, .lfu_log_factor = 10, .lfu_decay_min = 1};
-uint32_t evict_clock = 1;
+uint32_t evict_clock = ASK;
 
-static uint32_t lru_clock = 1;
-static uint16_t lfu_minute;
-static bool held, frozen;
+static bool held, frozen, pressed;
+static bool learning;          /* look-ups make the ticks and teach the rank */
+static int64_t now_ms;         /* of the last tick */
+static uint64_t recent_tick;   /* since this tick no period of lfu-decay-time has ended */
+static size_t step = 1;        /* look-ups a tick */
+static size_t look_ups_left;   /* until the next tick */
+static size_t ticks_to_lesson; /* until the next rank_learn() */
+static unsigned idle_ticks;    /* since the last eviction */
 
-static void set_clock(void) {
-    evict_clock = held || frozen || evict_uses_lfu() ? 0 : lru_clock;
-}
-
-void evict_tick(int64_t now_ms) {
-    uint64_t seconds = (uint64_t)now_ms / 1000;
-    lru_clock = (uint32_t)seconds & LRU_MASK;
-    if (lru_clock == 0) lru_clock = 1;
-    lfu_minute = (uint16_t)(seconds / 60);
-    set_clock();
-}
-
-void evict_hold(bool hold) {
-    held = hold;
-    set_clock();
-}
-
-void evict_freeze(bool freeze) {
-    frozen = freeze;
-    set_clock();
-}
+/* What a code stands for, as a number of hits and as a class of the rank. */
+static float hits_of[CODE_MAX + 2];
+static uint8_t class_of[CODE_MAX + 1];
+static int codes_factor = -1; /* the lfu-log-factor of the tables */
 
 bool evict_uses_lfu(void) {
     return evict_options.policy == EVICT_ALLKEYS_LFU || evict_options.policy == EVICT_VOLATILE_LFU;
+}
+
+/* --- Codes ------------------------------------------------------------------------------------- */
+
+/* Hits that lead to a counter. Below 5 it has lost by decay, and the hits are parts of one. */
+static double hits_to(int counter, int factor) {
+    if (counter < COUNTER_NEW) return exp2(counter - COUNTER_NEW);
+    double steps = counter - COUNTER_NEW;
+    return 1 + steps + (double)factor * steps * (steps - 1) / 2;
+}
+
+static void make_codes(void) {
+    int factor = evict_options.lfu_log_factor;
+    if (factor == codes_factor) return;
+    codes_factor = factor;
+    for (unsigned code = 0; code <= CODE_MAX + 1; code++) {
+        double low = hits_to((int)(code >> 3), factor), high = hits_to((int)(code >> 3) + 1, factor);
+        hits_of[code] = (float)(low * pow(high / low, (code & 7) / 8.0));
+    }
+    for (unsigned code = 0; code <= CODE_MAX; code++) {
+        long class = lround(2 * log2(hits_of[code]));
+        class_of[code] = (uint8_t)(class < 0 ? 0 : class < RANK_CLASSES ? class : RANK_CLASSES - 1);
+    }
+}
+
+/* The code after `hits` more. Luck in [0, 1) decides where they are a part of a step. */
+static unsigned code_plus(unsigned code, float hits, double luck) {
+    if (code < CODE(COUNTER_NEW)) return code + CODE(1);
+    float step_hits = 1;
+    while (code < CODE_MAX && (step_hits = hits_of[code + 1] - hits_of[code]) <= hits) {
+        hits -= step_hits;
+        code++;
+    }
+    return code < CODE_MAX && luck * (double)step_hits < (double)hits ? code + 1 : code;
+}
+
+/* The code for a number of hits that is at most that of `code`. */
+static unsigned code_for(float hits, unsigned code, double luck) {
+    unsigned low = 0, high = code;
+    while (low < high) { /* hits_of[low] <= hits, unless low is 0 */
+        unsigned middle = (low + high + 1) / 2;
+        if (hits_of[middle] <= hits) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    if (low == code) return code;
+    return low + (luck * (double)(hits_of[low + 1] - hits_of[low]) < (double)(hits - hits_of[low]));
+}
+
+/* --- Traces: what an entry remembers ----------------------------------------------------------- */
+
+struct trace {
+    uint32_t age;  /* ticks */
+    unsigned uses; /* LFU: the code */
+    bool foreign;  /* written under a policy of another kind: as a new entry */
+};
+
+static uint32_t stamp_mask(bool lfu) {
+    return lfu ? UINT16_MAX : ASK - 1;
 }
 
 static uint32_t access_load(const struct entry *e) {
     return (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
 }
 
-static void access_store(struct entry *e, uint32_t value) {
-    e->access[0] = (uint8_t)value;
-    e->access[1] = (uint8_t)(value >> 8);
-    e->access[2] = (uint8_t)(value >> 16);
+static struct trace trace_load(const struct entry *e) {
+    bool lfu = evict_uses_lfu();
+    unsigned uses = (e->flags & ENTRY_USES) >> ENTRY_USES_SHIFT;
+    if (lfu != ((e->flags & ENTRY_COUNTED) != 0)) return (struct trace){0, lfu ? CODE(COUNTER_NEW) : 0, true};
+    uint32_t access = access_load(e), stamp = lfu ? access >> 8 : access;
+    return (struct trace){((uint32_t)ticks_now - stamp) & stamp_mask(lfu), lfu ? CODE(access & 255) | uses : uses,
+                          false};
 }
 
-void evict_init_access(struct entry *e) {
-    access_store(e, evict_uses_lfu() ? (uint32_t)lfu_minute << 8 | LFU_INITIAL : lru_clock);
+static void trace_store(struct entry *e, struct trace t) {
+    bool lfu = evict_uses_lfu();
+    uint32_t stamp = ((uint32_t)ticks_now - t.age) & stamp_mask(lfu), access = lfu ? stamp << 8 | t.uses >> 3 : stamp;
+    unsigned flags = (t.uses & 7) << ENTRY_USES_SHIFT | (lfu ? ENTRY_COUNTED : 0u);
+    e->access[0] = (uint8_t)access;
+    e->access[1] = (uint8_t)(access >> 8);
+    e->access[2] = (uint8_t)(access >> 16);
+    e->flags = (uint8_t)((e->flags & ~(ENTRY_USES | ENTRY_COUNTED)) | flags);
 }
 
-unsigned evict_frequency(const struct entry *e) {
-    uint32_t access = access_load(e);
-    unsigned counter = access & 255;
-    if (evict_options.lfu_decay_min <= 0) return counter;
-    uint16_t idle_min = (uint16_t)(lfu_minute - (uint16_t)(access >> 8)); /* the minutes wrap after 45 days */
-    unsigned decay = idle_min / (unsigned)evict_options.lfu_decay_min;
-    return decay > counter ? 0 : counter - decay;
+static unsigned class_of_trace(struct trace t) {
+    return evict_uses_lfu() ? class_of[t.uses] : t.uses;
+}
+
+/* Ended periods of lfu-decay-time since a tick. As in Redis the minutes of the clock are counted. */
+static unsigned ended_periods(uint64_t tick) {
+    if (tick >= recent_tick) return 0;
+    int64_t minutes = now_ms / MINUTE_MS - ticks_began_ms(tick) / MINUTE_MS;
+    return minutes > 0 ? (unsigned)(minutes / evict_options.lfu_decay_min) : 0;
+}
+
+/* The code after its decay: by the clock, or by turnovers if that takes off more. */
+static unsigned decayed(struct trace t, double luck) {
+    if (t.age == 0 || evict_options.lfu_decay_min <= 0) return t.uses;
+    unsigned loss = ended_periods(ticks_now - t.age);
+    unsigned by_clock = loss < t.uses >> 3 ? t.uses - CODE(loss) : loss ? 0 : t.uses;
+    if (!learning) return by_clock;
+    float hits = hits_of[t.uses] * exp2f(-FADE * (float)t.age);
+    return hits < hits_of[by_clock] ? code_for(hits, by_clock, luck) : by_clock;
+}
+
+/* --- Time -------------------------------------------------------------------------------------- */
+
+static void set_mode(void) {
+    static bool was_lfu;
+    bool lfu = evict_uses_lfu();
+    if (lfu != was_lfu) { /* what was learned has no meaning now */
+        rank_reset();
+        ghosts_resize(0);
+        was_lfu = lfu;
+    }
+    make_codes();
+    learning = pressed && !frozen && evict_is_ranked();
+    evict_clock = held || frozen || learning || lfu ? ASK : (uint32_t)ticks_now & stamp_mask(false);
+}
+
+void evict_tick(int64_t ms) {
+    now_ms = ms;
+    if (!learning || idle_ticks >= IDLE_TICKS_MAX) ticks_follow_clock(ms, evict_uses_lfu() ? MINUTE_MS : SECOND_MS);
+    int64_t decay_ms = (int64_t)evict_options.lfu_decay_min * MINUTE_MS;
+    recent_tick = decay_ms > 0 ? ticks_at(ms - ms % MINUTE_MS + MINUTE_MS - decay_ms) : 0;
+    set_mode();
+}
+
+void evict_hold(bool hold) {
+    held = hold;
+    set_mode();
+}
+
+void evict_freeze(bool freeze) {
+    frozen = freeze;
+    set_mode();
+}
+
+void evict_learn(bool on, size_t keys) {
+    pressed = on;
+    step = keys / TURNOVER + 1;
+    set_mode();
+    ghosts_resize(pressed && evict_is_ranked() ? keys : 0);
+}
+
+static void next_tick(void) {
+    look_ups_left = step;
+    if (idle_ticks < IDLE_TICKS_MAX) {
+        idle_ticks++;
+        now_ms = clock_now_ms();
+        ticks_next(now_ms);
+    }
+    if (ticks_to_lesson > 0 && --ticks_to_lesson > 0) return;
+    ticks_to_lesson =
+        step >= LEARN_LOOK_UPS * LEARN_TURNOVERS / TURNOVER ? TURNOVER / LEARN_TURNOVERS : LEARN_LOOK_UPS / step;
+    rank_learn(evict_uses_lfu());
+}
+
+static inline void count_look_up(void) {
+    if (look_ups_left == 0 || --look_ups_left == 0) next_tick();
+}
+
+/* --- Use --------------------------------------------------------------------------------------- */
+
+static bool teaches(const struct entry *e) {
+    return learning && (!evict_is_volatile() || entry_has_ttl(e));
+}
+
+static unsigned one_more(unsigned uses) {
+    if (uses == USES_MAX) return uses;
+    return uses + (uses < USES_SURE || !(rand_u64() & ((1u << (uses - USES_SURE + 1)) - 1)));
 }
 
 void evict_touch_slowly(struct entry *e) {
     if (held || frozen) return;
-    unsigned counter = evict_frequency(e);
-    if (counter < LFU_MAX) {
-        double above = counter > LFU_INITIAL ? counter - LFU_INITIAL : 0;
-        if (rand_unit() < 1.0 / (above * evict_options.lfu_log_factor + 1)) counter++;
+    bool lesson = teaches(e), lfu = evict_uses_lfu();
+    if (lesson) count_look_up();
+    struct trace t = trace_load(e), now = {.uses = t.uses};
+    if (t.age == 0 && !lfu && !t.foreign) return;
+    if (lesson && t.age > 0) rank_hit(class_of_trace(t), t.age);
+    if (lfu) {
+        now.uses = code_plus(decayed(t, rand_unit()), 1, rand_unit());
+    } else if (!t.foreign) {
+        now.uses = one_more(t.uses);
     }
-    access_store(e, (uint32_t)lfu_minute << 8 | counter);
+    trace_store(e, now);
+}
+
+void evict_init_access(struct entry *e) {
+    trace_store(e, (struct trace){.uses = evict_uses_lfu() ? CODE(COUNTER_NEW) : 0});
+}
+
+/* A ghost under LFU is the logarithm of its hits: 4 bits. */
+void evict_admit(struct entry *e, uint64_t hash) {
+    evict_init_access(e);
+    if (likely(!teaches(e))) return;
+    count_look_up();
+    int ghost = ghosts_take(hash);
+    if (ghost < 0) return;
+    struct trace t = {.uses = (unsigned)ghost < USES_MAX ? (unsigned)ghost + 1 : USES_MAX};
+    if (evict_uses_lfu()) {
+        float hits = ghost ? exp2f((float)ghost + 0.5f) : 1;
+        t.uses = code_plus(code_for(hits, CODE_MAX, rand_unit()), 1, rand_unit());
+    }
+    trace_store(e, t);
+}
+
+void evict_copy_access(struct entry *to, const struct entry *from) {
+    const unsigned ours = ENTRY_USES | ENTRY_COUNTED;
+    memcpy(to->access, from->access, sizeof to->access);
+    to->flags = (uint8_t)((to->flags & ~ours) | (from->flags & ours));
 }
 
 uint64_t evict_idle_s(const struct entry *e) {
-    uint32_t access = access_load(e);
-    return lru_clock >= access ? lru_clock - access : lru_clock + (LRU_MASK - access);
+    struct trace t = trace_load(e);
+    int64_t idle_ms = t.foreign ? 0 : now_ms - ticks_began_ms(ticks_now - t.age);
+    return idle_ms > 0 ? (uint64_t)idle_ms / SECOND_MS : 0;
 }
 
 void evict_set_idle(struct entry *e, uint64_t idle_s) {
     if (evict_uses_lfu()) return;
-    uint64_t idle = idle_s < LRU_MASK ? idle_s : LRU_MASK - 1;
-    access_store(e, (uint32_t)(lru_clock > idle ? lru_clock - idle : lru_clock + (LRU_MASK - idle)));
+    int64_t idle_ms = idle_s < ASK ? (int64_t)idle_s * SECOND_MS : (int64_t)ASK * SECOND_MS;
+    uint64_t age = ticks_now - ticks_at(now_ms - idle_ms);
+    trace_store(e, (struct trace){.age = age < ASK ? (uint32_t)age : ASK - 1});
+}
+
+unsigned evict_frequency(const struct entry *e) {
+    return decayed(trace_load(e), 0) >> 3;
 }
 
 void evict_set_frequency(struct entry *e, unsigned counter) {
-    if (evict_uses_lfu()) access_store(e, (uint32_t)lfu_minute << 8 | counter);
+    if (evict_uses_lfu()) trace_store(e, (struct trace){.uses = CODE(counter)});
+}
+
+/* --- Eviction ---------------------------------------------------------------------------------- */
+
+uint64_t evict_order(struct entry *e) {
+    struct trace t = trace_load(e);
+    uint32_t half = stamp_mask(evict_uses_lfu()) / 2;
+    if ((t.age > half || t.foreign) && !frozen) {
+        if (t.age > half) t.age = half;
+        trace_store(e, t);
+    }
+    float rank = rank_of(class_of_trace(t), t.age);
+    uint32_t bits;
+    memcpy(&bits, &rank, sizeof bits); /* positive numbers are in the order of their bits */
+    return (uint64_t)bits << 32 | (UINT32_MAX - t.age);
+}
+
+uint32_t evict_trace(const struct entry *e) {
+    return access_load(e);
+}
+
+void evict_forget(const struct entry *e, uint64_t hash) {
+    idle_ticks = 0;
+    if (!learning) return;
+    struct trace t = trace_load(e);
+    rank_eviction(class_of_trace(t), t.age);
+    unsigned what = t.uses;
+    if (evict_uses_lfu()) {
+        float doublings = log2f(hits_of[t.uses]) - FADE * (float)t.age;
+        what = doublings < 0.5f ? 0 : doublings < 15 ? (unsigned)doublings : 15;
+    }
+    ghosts_put(hash, what);
 }
 
 /* --- Options --------------------------------------------------------------------------------- */
 
-/* The clock must follow a new policy at once: a touch stores evict_clock in the entry. */
-static bool apply_policy(const char **error) {
+/* The clock must follow a new policy at once, and the codes a new factor. */
+static bool apply(const char **error) {
     (void)error;
     evict_tick(clock_now_ms());
     return true;
@@ -119,10 +335,10 @@ static const struct option_name policies[] = {{"volatile-lru", EVICT_VOLATILE_LR
 
 static const struct option evict_rows[] = {
     {"maxmemory-policy", .type = OPTION_ENUM, .address = &evict_options.policy, .initial = "noeviction",
-     .names = policies, .apply = apply_policy},
+     .names = policies, .apply = apply},
     {"maxmemory-samples", .type = OPTION_INT, .address = &evict_options.samples, .initial = "5", .min = 1},
-    {"lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10"},
-    {"lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1"},
+    {"lfu-log-factor", .type = OPTION_INT, .address = &evict_options.lfu_log_factor, .initial = "10", .apply = apply},
+    {"lfu-decay-time", .type = OPTION_INT, .address = &evict_options.lfu_decay_min, .initial = "1", .apply = apply},
     {NULL},
 };
 

@@ -1,6 +1,19 @@
-/* The access clock of entries: when or how often an entry was used.
+/* What an entry remembers of its use, and what that is worth.
  *
- * An entry holds 24 bits: under an LFU policy the counter of accesses, else the time of the last access in seconds. */
+ * Four bytes of an entry, the flags and the access field, hold:
+ *
+ *           bits 31..24        23..16         15..8        7         6..4             3..0
+ *     LRU   stamp of the last access (24)                  0         uses             of others
+ *     LFU   stamp (16)                        counter      1         eighths          of others
+ *
+ * The stamp is the number of a tick: ticks.h. Uses tells how often an entry was used since it came, in 0 to 7. The
+ * counter is that of Redis: a new key has 5, a hit adds one with probability 1 / ((counter - 5) * lfu-log-factor + 1),
+ * a period of lfu-decay-time without a hit takes one off. Counter and eighths together are a code, which stands for a
+ * number of hits: how many it takes to get there on average. So the steps are finer, and mean the same.
+ *
+ * While memory is short (evict_learn()) a tick passes with every look-up of 1/256 of the keys, so that ages are measured
+ * in turnovers, whatever the speed; and each hit and each eviction teaches the rank (rank.h), by which victims are
+ * chosen. A key that comes back is recognised (ghosts.h). */
 #pragma once
 #include "base/likely.h"
 #include "store/entry.h"
@@ -21,14 +34,14 @@ struct evict_options {
     int policy;         /* enum evict_policy */
     int samples;        /* 5: entries looked at for a victim */
     int lfu_log_factor; /* 10 */
-    int lfu_decay_min;  /* 1: an idle counter loses one for each period of this many minutes */
+    int lfu_decay_min;  /* 1: an idle counter loses one for each period of this many minutes; 0: none */
 };
 extern struct evict_options evict_options;
-extern uint32_t evict_clock; /* the time that evict_touch() stores; 0: call evict_touch_slowly() instead */
+extern uint32_t evict_clock; /* the stamp that evict_touch() finds where there is nothing to do; else no stamp at all */
 
 void evict_tick(int64_t now_ms); /* call at least once a second */
 void evict_hold(bool held);      /* while held, touching does nothing: CLIENT NO-TOUCH */
-void evict_freeze(bool freeze);  /* the same while a forked child shares the pages */
+void evict_freeze(bool freeze);  /* the same while a forked child shares the pages; nothing is learned then */
 bool evict_uses_lfu(void);
 static inline bool evict_policy_evicts(void) {
     return evict_options.policy != EVICT_NOEVICTION;
@@ -37,8 +50,15 @@ static inline bool evict_policy_evicts(void) {
 static inline bool evict_is_volatile(void) {
     return evict_options.policy <= EVICT_VOLATILE_TTL;
 }
-void evict_touch_slowly(struct entry *e); /* for evict_touch() */
-void evict_init_access(struct entry *e);  /* of a new entry: used now */
+/* The victims are chosen by rank: LRU and LFU. */
+static inline bool evict_is_ranked(void) {
+    return evict_uses_lfu() || evict_options.policy == EVICT_ALLKEYS_LRU || evict_options.policy == EVICT_VOLATILE_LRU;
+}
+
+void evict_touch_slowly(struct entry *e);         /* for evict_touch() */
+void evict_init_access(struct entry *e);          /* of a new entry: used now */
+void evict_admit(struct entry *e, uint64_t hash); /* the same, if it was looked up in vain before */
+void evict_copy_access(struct entry *to, const struct entry *from);
 uint64_t evict_idle_s(const struct entry *e);
 unsigned evict_frequency(const struct entry *e); /* the LFU counter, 0 to 255, after its decay */
 
@@ -47,15 +67,18 @@ unsigned evict_frequency(const struct entry *e); /* the LFU counter, 0 to 255, a
 void evict_set_idle(struct entry *e, uint64_t idle_s);
 void evict_set_frequency(struct entry *e, unsigned counter);
 
-/* Note an access. Writes memory only if the clock has advanced since the last one. */
+/* Note an access. Writes memory only if a tick has passed since the last one. */
 static inline void evict_touch(struct entry *e) {
-    if (unlikely(evict_clock == 0)) {
-        evict_touch_slowly(e);
-        return;
-    }
-    uint32_t stored = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
-    if (stored == evict_clock) return;
-    e->access[0] = (uint8_t)evict_clock;
-    e->access[1] = (uint8_t)(evict_clock >> 8);
-    e->access[2] = (uint8_t)(evict_clock >> 16);
+    uint32_t stamp = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
+    if (unlikely(stamp != evict_clock)) evict_touch_slowly(e);
 }
+
+/* --- For evict_pool.c -------------------------------------------------------------------------- */
+
+/* Memory is short or not; how many keys may be evicted. Takes effect only under a policy that ranks. */
+void evict_learn(bool on, size_t keys);
+/* The order in which entries should go: the lowest first. Lower for a lower rank, then for an older entry. Valid until
+ * the entry is used. An entry of an age that its stamp can hardly tell, or of another policy, gets a new stamp. */
+uint64_t evict_order(struct entry *e);
+uint32_t evict_trace(const struct entry *e);             /* changes when the entry is used */
+void evict_forget(const struct entry *e, uint64_t hash); /* it is about to be evicted */

@@ -47,6 +47,11 @@ void expire_hold(bool held);
 void expire_suspend(bool suspended);
 extern bool expire_held, expire_suspended;
 
+/* The entry to which a mark of the wheel belongs, the one with the earliest deadline if there are several; NULL if the
+ * mark is stale. And a hash that begins like the entry's, to fetch it ahead. O(1). */
+struct entry *expire_find(const struct db *db, uint64_t mark);
+uint64_t expire_hash_of(uint64_t mark);
+
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */
 void expire_adopt(struct db *db);

@@ -1,0 +1,94 @@
+/* See ticks.h. The last point is the current tick and moves with it; the line from the point before it is the current
+ * pace. Once a second the pace since `check`, where the line was looked at last, is compared with the pace before. */
+#include "store/ticks.h"
+#include <stdbool.h>
+
+#define POINTS 64
+#define FIRST ((uint64_t)1 << 24) /* a snapshot may tell of accesses before the first tick */
+#define JUMP_MAX (1 << 14)        /* ticks: far less than a stamp holds */
+#define CHECK_MS 1000
+
+struct point {
+    uint64_t tick;
+    int64_t ms;
+};
+
+uint64_t ticks_now = FIRST;
+static struct point points[POINTS], check;
+static int n_points;
+
+static double ms_per_tick(struct point a, struct point b) {
+    return b.tick == a.tick ? 0 : (double)(b.ms - a.ms) / (double)(b.tick - a.tick);
+}
+
+/* Make room: of the older half every second point goes. */
+static void thin_points(void) {
+    int kept = 1;
+    for (int i = 1; i < n_points; i++) {
+        if (i > POINTS / 2 || i % 2 == 0) points[kept++] = points[i];
+    }
+    n_points = kept;
+}
+
+static void advance(uint64_t n, int64_t ms) {
+    ticks_now += n;
+    struct point now = {ticks_now, ms};
+    if (ms - check.ms >= CHECK_MS) {
+        double before = ms_per_tick(points[n_points - 2], check), after = ms_per_tick(check, now);
+        if (after < before * 0.75 || after > before * 1.25) {
+            if (n_points == POINTS) thin_points();
+            points[n_points - 1] = check;
+            n_points++;
+        }
+        check = now;
+    }
+    points[n_points - 1] = now;
+}
+
+/* See to it that the last point is not in the future. */
+static void follow(int64_t now_ms, int64_t unit_ms) {
+    if (n_points == 0) {
+        check = (struct point){FIRST, now_ms - now_ms % unit_ms};
+        points[0] = (struct point){0, check.ms - (int64_t)FIRST * unit_ms};
+        points[1] = check;
+        n_points = 2;
+    }
+    int64_t back_ms = points[n_points - 1].ms - now_ms;
+    if (back_ms <= 0) return;
+    for (int i = 0; i < n_points; i++)
+        points[i].ms -= back_ms;
+    check.ms -= back_ms;
+}
+
+void ticks_follow_clock(int64_t now_ms, int64_t unit_ms) {
+    follow(now_ms, unit_ms);
+    int64_t began_ms = now_ms - now_ms % unit_ms, passed_ms = began_ms - points[n_points - 1].ms;
+    if (passed_ms <= 0) return;
+    int64_t n = (passed_ms + unit_ms - 1) / unit_ms;
+    advance(n < JUMP_MAX ? (uint64_t)n : JUMP_MAX, began_ms);
+}
+
+void ticks_next(int64_t now_ms) {
+    follow(now_ms, CHECK_MS);
+    advance(1, now_ms);
+}
+
+int64_t ticks_began_ms(uint64_t tick) {
+    int i = n_points - 2;
+    if (i < 0) return 0;
+    while (i > 0 && points[i].tick > tick)
+        i--;
+    double ticks = (double)(int64_t)(tick - points[i].tick);
+    return points[i].ms + (int64_t)(ticks * ms_per_tick(points[i], points[i + 1]));
+}
+
+uint64_t ticks_at(int64_t ms) {
+    int i = n_points - 2;
+    if (i < 0 || ms >= points[i + 1].ms) return ticks_now;
+    while (i > 0 && points[i].ms > ms)
+        i--;
+    double pace = ms_per_tick(points[i], points[i + 1]);
+    if (pace <= 0) return points[i].tick;
+    double ticks = (double)(ms - points[i].ms) / pace; /* below 0: before the first point */
+    return points[i].tick + (uint64_t)(int64_t)(ticks < 0 ? ticks - 1 : ticks);
+}
