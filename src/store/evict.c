@@ -16,7 +16,7 @@
 
 #define TURNOVER 256        /* ticks in which as many look-ups pass as there are keys */
 #define LEARN_TURNOVERS 2   /* the part of a turnover between two lessons: a half */
-#define LEARN_LOOK_UPS 500  /* at least */
+#define LEARN_LOOK_UPS 500  /* and so many more, for small keyspaces */
 #define IDLE_TICKS_MAX 8192 /* ticks by look-ups without an eviction; the clock makes those that follow */
 
 #define USES_MAX 7
@@ -24,7 +24,7 @@
 #define COUNTER_NEW 5 /* or a new key would be the first victim */
 #define CODE(counter) ((unsigned)(counter) << 3)
 #define CODE_MAX CODE(255)
-#define FADE (0.05f / TURNOVER) /* doublings that a count loses in a tick by look-ups */
+#define FADE (0.03f / TURNOVER) /* doublings that a count loses in a tick by look-ups */
 
 struct evict_options evict_options = {
     .policy = EVICT_NOEVICTION, .samples = 5, .lfu_log_factor = 10, .lfu_decay_min = 1};
@@ -201,8 +201,7 @@ static void next_tick(void) {
         ticks_next(now_ms);
     }
     if (ticks_to_lesson > 0 && --ticks_to_lesson > 0) return;
-    ticks_to_lesson =
-        step >= LEARN_LOOK_UPS * LEARN_TURNOVERS / TURNOVER ? TURNOVER / LEARN_TURNOVERS : LEARN_LOOK_UPS / step;
+    ticks_to_lesson = TURNOVER / LEARN_TURNOVERS + LEARN_LOOK_UPS / step;
     rank_learn(evict_uses_lfu());
 }
 

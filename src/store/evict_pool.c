@@ -140,7 +140,6 @@ static struct place draw_mark(void) {
 static struct place pipeline[AHEAD];
 static unsigned turn; /* the oldest draw is pipeline[turn % AHEAD] */
 static bool filled;
-static int owed; /* samples still to be looked at */
 
 static struct place draw_place(void) {
     struct db *db = draw_db();
@@ -208,7 +207,7 @@ static bool is_candidate(const void *record, const void *key) {
 }
 
 static void look_around(void) {
-    owed += evict_options.samples < SAMPLES_MAX ? evict_options.samples : SAMPLES_MAX;
+    int owed = evict_options.samples < SAMPLES_MAX ? evict_options.samples : SAMPLES_MAX;
     for (int tries = TRIES; tries > 0 && (owed > 0 || n_pool == 0); tries--) {
         void *records[TABLE_LINE];
         struct place place = next_place();
@@ -218,7 +217,6 @@ static void look_around(void) {
             owed--;
         }
     }
-    if (owed > 0) owed = 0;
 }
 
 static bool evict_lowest(void) {

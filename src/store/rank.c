@@ -3,11 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#define MEMORY 0.95f            /* what is left of the counts by the next rank_learn() */
+#define MEMORY 0.93f            /* what is left of the counts by the next rank_learn() */
 #define PRIOR 50                /* events of all classes that are mixed into each, for classes that have few */
 #define NEIGHBOUR 0.3f          /* share of its neighbours' events that a class gets */
 #define COUNT_POWER 0.3f        /* a rank by count is raised by N^0.3 ... */
-#define COUNT_FADE (0.8f / 256) /* ... where N fades by this many doublings a tick: 0.8 a turnover */
+#define COUNT_FADE (0.5f / 256) /* ... where N fades by this many doublings a tick: 0.5 a turnover */
 
 typedef float table[RANK_BUCKETS][RANK_CLASSES];
 static table hits, evictions, ranks;
