@@ -14,6 +14,7 @@
 #include "conf/config.h"
 #include "conf/config_file.h"
 #include "durable/durability.h"
+#include "net/conn.h"
 #include "net/loop.h"
 #include "process/banner.h"
 #include "process/crash.h"
@@ -23,7 +24,7 @@
 #include "process/shutdown.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <errno.h>
 #include <locale.h>
@@ -52,10 +53,10 @@ static const struct module *const modules[] = {
 
 #define COUNT(list) (sizeof list / sizeof list[0])
 
-/* In Redis's form: tools that start a server read its version here, as "v=" or as the first number. */
+/* In Redis's form behind our name: tools that start a server read its version as "v=" or as the first number. */
 static int print_version(void) {
-    printf("Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS, alloc_library(),
-           VERSION_KURA);
+    printf("kura, as Redis server v=%s sha=00000000:0 malloc=%s bits=64 build=kura-%s\n", VERSION_REDIS,
+           alloc_library(), VERSION_KURA);
     return 0;
 }
 
@@ -141,8 +142,10 @@ static void start_server(void) {
         exit(1);
     }
     clock_update();
-    stats.started_ms = clock_now_ms();
+    server_metrics.started_s = clock_now_ms() / 1000;
+    server_metrics.started_ms = clock_steady_ms();
     db_init(databases);
+    conn_prepare();
     for (size_t i = 0; i < COUNT(modules); i++)
         if (modules[i]->start) modules[i]->start();
 }

@@ -246,40 +246,40 @@ test "A .c without a header is not free of the circles that its structure is in"
 
 test "A circle that check-layers lists is none, a larger one is" {
     with_house {
-        house_file src/layers { persist files }
+        house_file src/layers { rdb snapshots }
         foreach folder {low mid top} { file delete -force [file join $house::root src $folder] }
         house_file src/main.c { int main(void) { return 0; } }
-        house_file src/persist/rdb.h {
+        house_file src/rdb/rdb.h {
             #pragma once
             int rdb(void);
         }
-        house_file src/persist/rdb_read.c {
-            #include "persist/rdb.h"
-            #include "persist/rdb_decode.h"
+        house_file src/rdb/rdb_read.c {
+            #include "rdb/rdb.h"
+            #include "rdb/rdb_decode.h"
             int rdb(void) { return rdb_decode(); }
         }
-        house_file src/persist/rdb_decode.h {
+        house_file src/rdb/rdb_decode.h {
             #pragma once
             int rdb_decode(void);
         }
-        house_file src/persist/rdb_decode.c {
-            #include "persist/rdb_decode.h"
-            #include "persist/rdb.h"
+        house_file src/rdb/rdb_decode.c {
+            #include "rdb/rdb_decode.h"
+            #include "rdb/rdb.h"
             int rdb_decode(void) { return rdb(); }
         }
         assert_house {}
-        house_file src/persist/reader.h {
+        house_file src/rdb/reader.h {
             #pragma once
-            #include "persist/rdb.h"
+            #include "rdb/rdb.h"
             static inline int reader(void) { return rdb(); }
         }
-        house_file src/persist/rdb_skip.c {
-            #include "persist/reader.h"
+        house_file src/rdb/rdb_skip.c {
+            #include "rdb/reader.h"
             int rdb_skip(void) { return reader(); }
         }
-        assert_house {{src/persist/rdb_read.c:2: a circle of 3 modules\
-            (persist/rdb, persist/rdb_decode, persist/reader), such as persist/rdb -> persist/rdb_decode ->\
-            persist/rdb}}
+        assert_house {{src/rdb/rdb_read.c:2: a circle of 3 modules\
+            (rdb/rdb, rdb/rdb_decode, rdb/reader), such as rdb/rdb -> rdb/rdb_decode ->\
+            rdb/rdb}}
     }
 }
 

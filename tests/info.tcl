@@ -216,6 +216,21 @@ with_server {} {
         assert_equal 3 [info_field total_error_replies]
     }
 
+    test "errorstats has no code that would end its field" {
+        catch { r DEBUG ERROR "A:B#C\r\nD rest" }
+        assert_equal count=1 [info_field errorstat_A_B_C__D]
+    }
+
+    test "acl_access_denied_auth counts failed logins, and CONFIG RESETSTAT keeps it" {
+        set before [info_field acl_access_denied_auth]
+        catch { r AUTH nobody x }
+        catch { r HELLO 3 AUTH nobody x }
+        r AUTH default x
+        assert_equal [expr {$before + 2}] [info_field acl_access_denied_auth]
+        r CONFIG RESETSTAT
+        assert_equal [expr {$before + 2}] [info_field acl_access_denied_auth]
+    }
+
     test "latencystats shows the configured percentiles" {
         r CONFIG RESETSTAT
         for {set i 0} {$i < 100} {incr i} { r GET nothing }
@@ -239,5 +254,64 @@ with_server {} {
         assert {abs($seconds - [clock seconds]) < 5}
         assert {$microseconds >= 0 && $microseconds < 1000000}
         assert_error "ERR wrong number of arguments for 'time' command" { r TIME x }
+    }
+}
+
+with_server {} {
+    test "The largest input and output of the last seconds are known, while they last and for some time" {
+        assert {[info_field client_recent_max_input_buffer] < 1000000}
+        set c [client]
+        $c -raw "*3\r\n\$3\r\nSET\r\n\$3\r\nbig\r\n\$3000000\r\n[string repeat x 2000000]"
+        wait_for {[info_field client_recent_max_input_buffer] >= 2000000}
+        assert {[info_field client_recent_max_output_buffer] < 1000000}
+        $c -raw "[string repeat x 1000000]\r\n"
+        assert_equal OK [$c -read]
+        for {set i 0} {$i < 5} {incr i} { $c -send GET big }
+        wait_for {[info_field client_recent_max_output_buffer] >= 3000000}
+        after 1100 ;# a second that saw nothing new
+        assert {[info_field client_recent_max_output_buffer] >= 3000000}
+        $c -close
+        wait_for {[info_field client_recent_max_input_buffer] < 1000000} 15000
+        wait_for {[info_field client_recent_max_output_buffer] < 1000000} 15000
+        r DEL big
+    }
+}
+
+with_server {} {
+    test "Without data hardly anything is in use beyond used_memory_startup" {
+        set more [expr {[info_field used_memory] - [info_field used_memory_startup]}]
+        assert {$more >= 0 && $more < 100000}
+        set more [expr {[info_field used_memory_overhead] - [info_field used_memory_startup]}]
+        assert {$more >= 0 && $more < 100000}
+    }
+}
+
+with_server {supervised systemd} {
+    test "process_supervised names the service manager" {
+        assert_equal systemd [info_field process_supervised]
+    }
+}
+
+test "mem_aof_buffer is the memory of what waits to be written" {
+    with_wrapped_server "ulimit -f 64" {appendonly yes appendfsync everysec logfile ""} {
+        assert {[info_field mem_aof_buffer] < 100000}
+        catch { r SET k [string repeat v 200000] }
+        wait_for {[info_field mem_aof_buffer] >= 200000}
+        assert_equal [info_field mem_aof_buffer] [info_field mem_not_counted_for_evict]
+        assert {[dict get [r MEMORY STATS] aof.buffer] >= 200000}
+    }
+}
+
+test "unexpected_error_replies counts commands of the log that fail" {
+    with_server {appendonly yes} {
+        r SET k text
+        set incr [lindex [glob [file join [server_folder] appendonlydir *.incr.aof]] 0]
+        set file [open $incr ab]
+        puts -nonewline $file [resp_encode INCR k][resp_encode SET l 1]
+        close $file
+        assert_equal 0 [info_field unexpected_error_replies]
+        server_restart {appendonly yes} KILL
+        assert_equal 1 [r GET l]
+        assert_equal 1 [info_field unexpected_error_replies]
     }
 }

@@ -83,7 +83,8 @@ with_server {} {
     }
 }
 
-with_server {client-output-buffer-limit {normal 100000 0 0}} {
+# A monitor is of the class pubsub: without the option it has the limits of a subscriber, 32 MB.
+with_server {client-output-buffer-limit {pubsub 100000 0 0}} {
     test "A monitor that does not read is closed at its limit, and others do not notice" {
         set deaf [monitor]
         set m [monitor]
@@ -94,5 +95,16 @@ with_server {client-output-buffer-limit {normal 100000 0 0}} {
         }
         assert_equal 1 [llength [regexp -all -inline flags=O [r CLIENT LIST]]]
         assert_equal 1 [info_field client_output_buffer_limit_disconnections]
+    }
+
+    test "The soft limit closes a monitor that does not read, although nothing happens any more" {
+        r CONFIG SET client-output-buffer-limit "pubsub 0 100000 1"
+        set deaf [monitor]
+        set big [string repeat x 100000]
+        for {set i 0} {$i < 200} {incr i} { r ECHO $big }
+        assert_match "*flags=O*" [r CLIENT LIST]
+        # The server is not asked meanwhile: each request would be one more line.
+        after 3000
+        assert {![string match "*flags=O*" [r CLIENT LIST]]}
     }
 }

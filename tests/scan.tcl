@@ -45,6 +45,22 @@ with_server {enable-debug-command yes} {
         foreach type {list hash nosuch} { assert_equal {} [scan_all "TYPE $type COUNT 1000"] }
     }
 
+    test "SCAN with TYPE removes a key past its deadline, whatever its type" {
+        r FLUSHALL
+        r DEBUG SET-ACTIVE-EXPIRE 0
+        r SET due v PX 1
+        r SET other v PX 1
+        r RPUSH list v
+        wait_for {[r KEYS *] eq "list"}
+        assert_equal {0 list} [r SCAN 0 MATCH ?i* TYPE list]
+        assert_equal 3 [r DBSIZE]
+        assert_equal {0 {}} [r SCAN 0 MATCH d* TYPE list]
+        assert_equal 2 [r DBSIZE]
+        assert_equal {0 list} [r SCAN 0 TYPE list]
+        assert_equal 1 [r DBSIZE]
+        r DEBUG SET-ACTIVE-EXPIRE 1
+    }
+
     test "SCAN keeps its promise while the table grows" {
         r FLUSHALL
         for {set i 0} {$i < 500} {incr i} { r SET stay:$i v }

@@ -19,7 +19,7 @@ struct kill_filter {
 static bool kill_fits(const struct kill_filter *filter, struct client *c) {
     if (c == filter->spared) return false;
     if (filter->id && c->id != (uint64_t)filter->id) return false;
-    if (filter->age_s && (clock_now_ms() - c->created_ms) / 1000 < filter->age_s) return false;
+    if (filter->age_s && (clock_steady_ms() - c->created_ms) / 1000 < filter->age_s) return false;
     if (!client_kind_fits(c, filter->kind)) return false;
     if (filter->address.ptr && !slice_eq(filter->address, client_peer(c))) return false;
     return !filter->local.ptr || slice_eq(filter->local, client_local(c));

@@ -1,4 +1,4 @@
-/* See client_labels.h. */
+/* See client_labels.h. Invariant: a label, once set, is valid and not empty: an empty one removes the label. */
 #include "admin/client_labels.h"
 #include "session/client.h"
 #include "session/reply.h"

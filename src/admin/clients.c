@@ -11,7 +11,7 @@
 #include "session/client.h"
 #include "session/reply.h"
 
-/* --- this connection ------------------------------------------------------------------------- */
+/* --- This connection ------------------------------------------------------------------------- */
 
 static void client_id(struct request *r) {
     reply_int(r->client, (int64_t)r->client->id);
@@ -52,7 +52,7 @@ static void client_no_touch(struct request *r) {
     set_mode(r, CLIENT_NO_TOUCH);
 }
 
-/* --- other connections ----------------------------------------------------------------------- */
+/* --- Other connections ----------------------------------------------------------------------- */
 
 static void reply_unblocked(struct client *c) {
     reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
@@ -180,9 +180,9 @@ static const struct command client_subcommands[] = {
      .group = GROUP_CONNECTION, .since = "2.4.0",
      .summary = "Close connections: the one with an address, or all that fit some filters.",
      .complexity = "O(n) for n clients",
-     .syntax = "filter:(ip:port:string!2.8.12 | new-format:([ID client-id:integer@2.8.12] | [TYPE "
-               "normal_master_slave_pubsub:(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB)@2.8.12] | [USER "
-               "username] | [ADDR ip:port:string] | [LADDR ip:port:string@6.2.0] | [SKIPME yes/no])...)",
+     .syntax = "filter:(old-format<ip:port>!2.8.12 | new-format:([ID client-id:integer@2.8.12] | [TYPE "
+               "client-type:(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB)@2.8.12] | [USER username] | [ADDR "
+               "addr<ip:port>] | [LADDR laddr<ip:port>@6.2.0] | [SKIPME skipme:(YES | NO)])...)",
      .history = "2.8.12|New: filters, each a name and a value.\n"
                 "2.8.12|New: `ID`.\n"
                 "3.2.0|New: `TYPE MASTER`.\n"
@@ -191,8 +191,7 @@ static const struct command client_subcommands[] = {
     {"list", client_list_command, -2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION, .since = "2.4.0", .summary = "Describe all connections, or some, in a line each.",
      .complexity = "O(n) for n clients",
-     .syntax = "[TYPE normal_master_replica_pubsub:(NORMAL | MASTER | REPLICA | PUBSUB)@5.0.0] [ID "
-               "id:(client-id:integer...)@6.2.0]",
+     .syntax = "[TYPE client-type:(NORMAL | MASTER | REPLICA | PUBSUB)@5.0.0] [ID client-id:integer...@6.2.0]",
      .tips = "nondeterministic_output",
      .history = "2.8.12|New: `id`.\n"
                 "5.0.0|New: `TYPE`.\n"
@@ -212,13 +211,14 @@ static const struct command client_subcommands[] = {
      .syntax = "timeout:integer [mode:(WRITE | ALL)@6.2.0]", .history = "6.2.0|New: `WRITE`, `ALL`."},
     {"reply", client_reply, 3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "3.2.0", .summary = "Turn the replies to this connection off or on, or skip one.",
-     .syntax = "on_off_skip:(ON | OFF | SKIP)"},
+     .syntax = "action:(ON | OFF | SKIP)"},
     {"setinfo", client_labels_setinfo, 4, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "7.2.0", .summary = "Tell the server which library this client uses, or its version.",
      .syntax = "attr:(LIB-NAME libname | LIB-VER libver)",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
     {"setname", client_labels_setname, 3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
-     .since = "2.6.9", .summary = "Give this connection a name.", .syntax = "connection-name"},
+     .since = "2.6.9", .summary = "Give this connection a name.", .syntax = "connection-name",
+     .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
     {"tracking", tracking_command, -3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "6.0.0", .summary = "Begin or end being told when keys change.",
      .complexity = "O(1), O(n) with n prefixes",
@@ -229,7 +229,7 @@ static const struct command client_subcommands[] = {
     {"unblock", client_unblock, -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION, .since = "5.0.0", .summary = "End the wait of another client.",
      .complexity = "O(n) for n clients that came later",
-     .syntax = "client-id:integer [timeout_error:(TIMEOUT | ERROR)]"},
+     .syntax = "client-id:integer [unblock-type:(TIMEOUT | ERROR)]"},
     {"unpause", client_unpause, 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_CONNECTION, .since = "6.2.0", .summary = "End CLIENT PAUSE.",
      .complexity = "O(n) for n clients that wait"},

@@ -42,9 +42,9 @@ static struct slice next_part(struct slice *text, char end) {
     return part;
 }
 
-static size_t count_parts(const char *text, char end) {
+static size_t count_parts(struct slice text, char end) {
     size_t count = 0;
-    for (struct slice rest = slice_cstr(text); rest.len; count++)
+    for (struct slice rest = text; rest.len; count++)
         next_part(&rest, end);
     return count;
 }
@@ -57,14 +57,14 @@ static void reply_names(struct client *c, const char *const *names, size_t count
         reply_status(c, names[i]);
 }
 
-static void reply_words(struct client *c, const char *words) {
+static void reply_words(struct client *c, struct slice words) {
     reply_set(c, count_parts(words, ' '));
-    for (struct slice rest = slice_cstr(words); rest.len;)
+    for (struct slice rest = words; rest.len;)
         reply_status_slice(c, next_part(&rest, ' '));
 }
 
 static void reply_tips(struct client *c, const char *tips) {
-    reply_set(c, count_parts(tips, ','));
+    reply_set(c, count_parts(slice_cstr(tips), ','));
     for (struct slice rest = slice_cstr(tips); rest.len;)
         reply_bulk(c, next_part(&rest, ','));
 }
@@ -123,7 +123,7 @@ static void reply_key_specs(struct client *c, const struct command *command) {
         reply_map(c, specs[i].notes ? 4 : 3);
         if (specs[i].notes) reply_field(c, "notes", specs[i].notes);
         reply_bulk_cstr(c, "flags");
-        reply_words(c, specs[i].flags);
+        reply_words(c, slice_cstr(specs[i].flags));
         reply_bulk_cstr(c, "begin_search");
         reply_begin_search(c, &specs[i]);
         reply_bulk_cstr(c, "find_keys");
@@ -169,7 +169,7 @@ static void command_info(struct request *r) {
         return;
     }
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found)
             reply_info(r->client, found);
@@ -254,7 +254,7 @@ static void reply_syntax(struct client *c, const char *syntax) {
 
 static void reply_history(struct client *c, const char *history) {
     reply_bulk_cstr(c, "history");
-    reply_set(c, count_parts(history, '\n'));
+    reply_set(c, count_parts(slice_cstr(history), '\n'));
     for (struct slice rest = slice_cstr(history); rest.len;) {
         struct slice change = next_part(&rest, '\n');
         reply_array(c, 2);
@@ -283,7 +283,7 @@ static void reply_docs(struct client *c, const struct command *command) {
     if (complexity) reply_field(c, "complexity", complexity);
     if (syscmd || deprecated) {
         reply_bulk_cstr(c, "doc_flags");
-        reply_words(c, syscmd && deprecated ? "deprecated syscmd" : syscmd ? "syscmd" : "deprecated");
+        reply_words(c, slice_cstr(syscmd && deprecated ? "deprecated syscmd" : syscmd ? "syscmd" : "deprecated"));
     }
     if (deprecated) reply_deprecated(c, command->deprecated);
     if (command->history) reply_history(c, command->history);
@@ -305,7 +305,7 @@ static void command_docs(struct request *r) {
         return;
     }
     size_t place = reply_hold(c), count = 0;
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(c); i++) {
         const struct command *found = catalog_find_full(r->argv[i]);
         if (found == NULL) continue;
         reply_docs(c, found);
@@ -410,6 +410,12 @@ static struct command_info_key *find_keys(struct request *r, int *count, size_t 
     return NULL;
 }
 
+/* What is done to a key: the flags of its spec without "incomplete", which is about the spec. */
+static void reply_key_flags(struct client *c, const char *flags) {
+    const char *end = strstr(flags, " incomplete");
+    reply_words(c, slice_of(flags, end ? (size_t)(end - flags) : strlen(flags)));
+}
+
 static void reply_found_keys(struct request *r, bool with_flags) {
     int count;
     size_t bytes;
@@ -419,7 +425,7 @@ static void reply_found_keys(struct request *r, bool with_flags) {
     for (int i = 0; i < count; i++) {
         if (with_flags) reply_array(r->client, 2);
         reply_bulk(r->client, r->argv[2 + keys[i].position]);
-        if (with_flags) reply_words(r->client, keys[i].flags);
+        if (with_flags) reply_key_flags(r->client, keys[i].flags);
     }
     alloc_put(keys, bytes);
 }
@@ -459,11 +465,12 @@ static const struct command command_subcommands[] = {
     {"docs", command_docs, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
      .since = "7.0.0", .summary = "Describe commands for people: purpose, arguments, history.",
      .complexity = "O(n) for n commands", .syntax = "[command-name...]", .tips = "nondeterministic_output_order"},
-    {"getkeys", command_getkeys, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
-     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments"},
-    {"getkeysandflags", command_getkeysandflags, -4, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
+    {"getkeys", command_getkeys, -3, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
+     .since = "2.8.13", .summary = "Find the keys in a request.", .complexity = "O(n) for n arguments",
+     .syntax = "command [arg...]"},
+    {"getkeysandflags", command_getkeysandflags, -3, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION,
      .group = GROUP_SERVER, .since = "7.0.0", .summary = "Find the keys in a request, and what it does to them.",
-     .complexity = "O(n) for n arguments"},
+     .complexity = "O(n) for n arguments", .syntax = "command [arg...]"},
     {"help", command_help, 2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,
      .since = "5.0.0", .summary = "Describe the subcommands."},
     {"info", command_info, -2, .flags = CMD_LOADING | CMD_STALE, .acl = ACL_CONNECTION, .group = GROUP_SERVER,

@@ -9,11 +9,12 @@
 #include "conf/config_rewrite.h"
 #include "conf/directive.h"
 #include "durable/loading.h"
+#include "exec/memory.h"
 #include "net/socket.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -95,7 +96,8 @@ static void config_rewrite_command(struct request *r) {
 }
 
 static void config_resetstat(struct request *r) {
-    stats_reset();
+    server_metrics_reset();
+    memory_reset_metrics();
     reply_ok(r->client);
 }
 
@@ -117,19 +119,19 @@ static void config_help(struct request *r) {
 static const struct command config_subcommands[] = {
     {"get", config_get, -3, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_SERVER,
      .since = "2.0.0", .summary = "Read options, by names or patterns.",
-     .complexity = "O(n * m) for n options and m patterns", .syntax = "parameter:(parameter)...",
+     .complexity = "O(n * m) for n options and m patterns", .syntax = "parameter...",
      .history = "7.0.0|Takes several patterns."},
     {"help", config_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SERVER, .since = "5.0.0",
      .summary = "Describe the subcommands."},
     {"resetstat", config_resetstat, 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER, .since = "2.0.0", .summary = "Set the counters that INFO shows to zero.",
-     .complexity = "O(n) for n commands"},
+     .complexity = "O(n) for n commands", .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
     {"rewrite", config_rewrite_command, 2, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .group = GROUP_SERVER, .since = "2.8.0", .summary = "Write the options as they are now to the configuration file.",
-     .complexity = "O(n) for n lines"},
+     .complexity = "O(n) for n lines", .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
     {"set", config_set_command, -4, .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_SERVER,
      .since = "2.0.0", .summary = "Change options: all of them or, after an error, none.",
-     .complexity = "O(n) for n options", .syntax = "parameter_value:(parameter value)...",
+     .complexity = "O(n) for n options", .syntax = "data:(parameter value)...",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded", .history = "7.0.0|Takes several options."},
     {NULL},
 };

@@ -149,7 +149,7 @@ static const struct command connection_commands[] = {
     {"hello", hello, -1, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
      .group = GROUP_CONNECTION, .since = "6.0.0",
      .summary = "Choose the protocol, log in and name the connection, all in one request.",
-     .syntax = "[arguments:(protover:integer [AUTH username_password:(username password)] [SETNAME clientname])]",
+     .syntax = "[arguments:(protover:integer [AUTH auth:(username password)] [SETNAME clientname])]",
      .history = "6.2.0|The version may be left out."},
     {"ping", ping, -1, .flags = CMD_FAST | CMD_WHILE_SUBSCRIBED | CMD_PROBE, .group = GROUP_CONNECTION,
      .since = "1.0.0", .summary = "Ask whether the server is there.", .syntax = "[message]",
@@ -157,7 +157,8 @@ static const struct command connection_commands[] = {
     {"quit", quit, -1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,
-     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Let the server close the connection."},
+     .group = GROUP_CONNECTION, .since = "1.0.0", .summary = "Let the server close the connection.",
+     .deprecated = "7.2.0|closing the connection"},
     {"reset", reset, 1,
      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNQUEUED |
               CMD_WHILE_SUBSCRIBED,

@@ -1,6 +1,8 @@
 /* DEBUG: tools for tests and developers. The option enable-debug-command permits them; DEBUG asks it before each
  * run. */
+#include "admin/debug_process.h"
 #include "admin/debug_values.h"
+#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/glob.h"
 #include "base/log.h"
@@ -9,21 +11,24 @@
 #include "base/option.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
+#include "conf/config.h"
+#include "conf/config_rewrite.h"
 #include "conf/permit.h"
 #include "ds/quicklist.h"
+#include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
-#include "durable/snapshot.h"
 #include "exec/propagate.h"
 #include "net/socket.h"
-#include "persist/rdb.h"
+#include "process/cron.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/expire.h"
 #include "store/string.h"
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -147,7 +152,7 @@ static void debug_populate(struct request *r) {
     reply_ok(c);
 }
 
-/* --- small ones ------------------------------------------------------------------------------ */
+/* --- Small subcommands ----------------------------------------------------------------------- */
 
 /* The number at the beginning of the argument; 0 if there is none. Redis reads these arguments as leniently. */
 static double lenient_double(struct slice s) {
@@ -200,18 +205,26 @@ static void debug_error(struct request *r) {
     reply_errorf(r->client, "%.*s", (int)r->argv[2].len, r->argv[2].ptr);
 }
 
-static void debug_segfault(struct request *r) {
-    (void)r;
-    raise(SIGSEGV);
+static void debug_aof_flush_sleep(struct request *r) {
+    aof_write_options.sleep_us = (int64_t)lenient_double(r->argv[2]);
+    reply_ok(r->client);
 }
 
-static void debug_panic(struct request *r) {
-    (void)r;
-    log_warning("DEBUG PANIC was called");
-    abort();
+static void debug_pause_cron(struct request *r) {
+    cron_pause(lenient_double(r->argv[2]) != 0);
+    reply_ok(r->client);
 }
 
-/* --- RELOAD ------------------------------------------------------------------------------------ */
+static void debug_config_rewrite_all(struct request *r) {
+    errno = EFAULT; /* without a file Redis fails by this one */
+    if (config_path()[0] != '\0' && config_rewrite_all()) {
+        reply_ok(r->client);
+    } else {
+        reply_errorf(r->client, "ERR CONFIG-REWRITE-FORCE-ALL failed: %s", strerror(errno));
+    }
+}
+
+/* --- RELOAD ---------------------------------------------------------------------------------- */
 
 static void empty_databases(void) {
     for (int i = 0; i < db_count(); i++)
@@ -241,7 +254,7 @@ static void debug_reload(struct request *r) {
         }
     }
     if (!debug_may_load(c)) return;
-    if (save && !snapshot_save()) {
+    if (save && !bgsave_now()) {
         reply_error(c, "ERR");
         return;
     }
@@ -272,6 +285,14 @@ static void debug_skip_checksums(struct request *r) {
 
 static void debug_help(struct request *r) {
     static const char *const lines[] = {
+        "AOF-FLUSH-SLEEP <microsec>",
+        "    Sleep for so long before each write to the append-only file.",
+        "ASSERT",
+        "    Abort the server as a failed assertion does.",
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    CONFIG REWRITE with all options, those that have their defaults too.",
+        "CRASH-AND-RECOVER [<milliseconds>]",
+        "    Start the server anew after a delay; nothing is saved before.",
         "DIGEST",
         "    Reply a signature of all data: servers with the same data reply the same.",
         "DIGEST-VALUE <key> [<key> ...]",
@@ -282,22 +303,32 @@ static void debug_help(struct request *r) {
         "    Show how full the lines of the table of a database are.",
         "HTSTATS-KEY <key> [FULL]",
         "    The same for a value that is a hash table.",
+        "LEAK <string>",
+        "    Lose the memory of a copy of <string>.",
         "LISTPACK <key>",
         "    Write the elements of a value that is a listpack to the log.",
         "LOADAOF",
         "    Write what waits, empty the databases and load the append-only file.",
         "LOG <message>",
         "    Write <message> to the server's log.",
+        "MALLCTL <name> [<value>]",
+        "    Show a number among the allocator's settings, and change it.",
         "OBJECT <key>",
         "    Show where and how the value of <key> is kept.",
+        "OOM",
+        "    Abort the server as running out of memory does.",
         "PANIC",
         "    Abort the server, leaving a stack trace in its log.",
+        "PAUSE-CRON <0|1>",
+        "    1: the work that is done `hz` times a second stops.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Create <count> string keys named key:<num>, or <prefix>:<num>, with values",
         "    of <size> bytes. Keys that exist are left alone; nothing is propagated.",
         "PROTOCOL <type>",
         "    Reply a test value of this type: string, integer, double, bignum, null,",
         "    array, set, map, attrib, push, verbatim, true, false.",
+        "QUICKLIST <key> [<0|1>]",
+        "    Write the nodes of a long list to the log; 1: their elements too.",
         "QUICKLIST-PACKED-THRESHOLD <size>",
         "    Elements of lists get nodes of their own from <size> bytes on. 0 restores the",
         "    default: those that exceed the limit of a node.",
@@ -306,6 +337,8 @@ static void debug_help(struct request *r) {
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save the databases, empty them and load them again. NOSAVE: load what was saved",
         "    before; NOFLUSH: do not empty them; MERGE: keys may be there already.",
+        "RESTART [<milliseconds>]",
+        "    Save configuration and data, and start the server anew after a delay.",
         "SEGFAULT",
         "    Crash the server by SIGSEGV.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -326,15 +359,25 @@ static const struct debug_action {
     int min_args, max_args; /* DEBUG and the name count too */
     void (*run)(struct request *r);
 } actions[] = {
+    {"aof-flush-sleep", 3, 3, debug_aof_flush_sleep},
+    {"assert", 2, 2, debug_process_assert},
+    {"config-rewrite-force-all", 2, 2, debug_config_rewrite_all},
+    {"crash-and-recover", 2, 3, debug_process_crash_and_recover},
     {"error", 3, 3, debug_error},
     {"help", 2, 2, debug_help},
+    {"leak", 3, 3, debug_process_leak},
     {"log", 3, 3, debug_log},
+    {"mallctl", 3, 4, debug_process_mallctl},
     {"object", 3, 3, debug_values_object},
-    {"panic", 2, 2, debug_panic},
+    {"oom", 2, 2, debug_process_oom},
+    {"panic", 2, 2, debug_process_panic},
+    {"pause-cron", 3, 3, debug_pause_cron},
     {"populate", 3, 5, debug_populate},
     {"protocol", 3, 3, debug_protocol},
+    {"quicklist", 3, 4, debug_values_quicklist},
     {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
-    {"segfault", 2, 2, debug_segfault},
+    {"restart", 2, 3, debug_process_restart},
+    {"segfault", 2, 2, debug_process_segfault},
     {"set-active-expire", 3, 3, debug_set_active_expire},
     {"digest", 2, 2, debug_values_digest},
     {"digest-value", 2, INT_MAX, debug_values_digest_value},

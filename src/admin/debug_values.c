@@ -9,7 +9,7 @@
 #include "base/num.h"
 #include "cmd/args.h"
 #include "ds/pack.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/evict.h"
@@ -43,7 +43,7 @@ void debug_values_digest(struct request *r) {
 
 void debug_values_digest_value(struct request *r) {
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++) {
         struct key key = key_of(r->argv[i]);
         struct digest d = digest_value(db_look(r->client->db, &key));
         reply_digest(r->client, &d);
@@ -148,6 +148,29 @@ void debug_values_listpack(struct request *r) {
         return;
     }
     reply_status(r->client, "Listpack structure printed on stdout");
+}
+
+static void log_node(const struct quicknode *n, size_t index, bool elements) {
+    log_notice("quicklist: node %zu: %u elements, %zu bytes%s%s", index, n->count, quicknode_bytes(n),
+               n->plain ? ", plain" : "", n->compressed ? ", compressed" : "");
+    if (!elements || n->plain) return;
+    struct quicknode_scratch scratch = {0};
+    log_listpack(n->compressed ? quicknode_read(n, &scratch) : quicknode_listpack(n));
+    quicknode_scratch_free(&scratch);
+}
+
+void debug_values_quicklist(struct request *r) {
+    struct entry *e = debug_entry(r);
+    if (!e) return;
+    if (entry_type(e) != ENTRY_LIST || entry_encoding(e) != LIST_QUICKLIST) {
+        reply_error(r->client, "ERR Not a quicklist encoded object.");
+        return;
+    }
+    const struct quicklist *q = entry_pointer(e);
+    log_notice("quicklist: %zu elements, %u nodes", q->count, q->used);
+    for (size_t i = 0; i < q->used; i++)
+        log_node(quicklist_node(q, i), i, r->argc > 3 && slice_is(r->argv[3], "1"));
+    reply_status(r->client, "Quicklist structure printed on stdout");
 }
 
 /* --- HTSTATS --------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 #include "publish/tracking.h"
 #include "session/client.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 #include <assert.h>
@@ -27,16 +27,16 @@
 
 #define TEXT_MAX 8192 /* usual bytes of the whole text */
 
-static char run_id[41];
-
-const char *info_run_id(void) {
-    if (!run_id[0]) rand_hex(run_id, 40);
-    return run_id;
+/* 40 hex digits that name this run of the server. */
+static const char *this_run(void) {
+    static char id[41];
+    if (!id[0]) rand_hex(id, 40);
+    return id;
 }
 
 static void info_start(void) {
     info_memory_start();
-    info_run_id();
+    this_run();
 }
 
 /* --- server, clients ------------------------------------------------------------------------- */
@@ -50,13 +50,13 @@ static void write_build(struct buf *out) {
                VERSION_REDIS, VERSION_KURA, os.sysname, os.release, os.machine, sizeof(void *) * 8);
     buf_printf(out,
                "monotonic_clock:%s\r\nmultiplexing_api:epoll\r\natomicvar_api:c11-builtin\r\n"
-               "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:no\r\nrun_id:%s\r\n",
+               "gcc_version:%d.%d.%d\r\nprocess_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\n",
 #if defined(__x86_64__)
                "X86 TSC",
 #else
                "POSIX clock_gettime",
 #endif
-               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), info_run_id());
+               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), process_supervisor(), this_run());
 }
 
 static void write_listeners(struct buf *out) {
@@ -77,7 +77,8 @@ static void write_listeners(struct buf *out) {
 static void write_server(struct buf *out) {
     static struct buf build; /* never changes */
     if (build.len == 0) write_build(&build);
-    int64_t now_us = clock_wall_us(), uptime_s = (now_us / 1000 - stats.started_ms) / 1000;
+    int64_t now_us = clock_wall_us(), now_ms = clock_steady_ms();
+    int64_t uptime_s = (now_ms - server_metrics.started_ms) / 1000;
     buf_append_slice(out, buf_slice(&build));
     report_int(out, "tcp_port", listen_port());
     report_int(out, "server_time_usec", now_us);
@@ -85,7 +86,7 @@ static void write_server(struct buf *out) {
     report_int(out, "uptime_in_days", uptime_s / 86400);
     report_int(out, "hz", cron_hz());
     report_int(out, "configured_hz", cron_hz());
-    report_int(out, "lru_clock", now_us / 1000000 & 0xffffff);
+    report_int(out, "lru_clock", now_ms / 1000 & 0xffffff);
     report_text(out, "executable", process_executable());
     report_text(out, "config_file", config_path());
     report_int(out, "io_threads_active", 0);
@@ -93,10 +94,12 @@ static void write_server(struct buf *out) {
 }
 
 static void write_clients(struct buf *out) {
+    struct server_peaks peaks = server_metrics_peaks();
     report_int(out, "connected_clients", (int64_t)client_count());
     report_int(out, "cluster_connections", 0);
     report_int(out, "maxclients", limits_options.max_clients);
-    buf_append_cstr(out, "client_recent_max_input_buffer:0\r\nclient_recent_max_output_buffer:0\r\n");
+    report_int(out, "client_recent_max_input_buffer", (int64_t)peaks.input);
+    report_int(out, "client_recent_max_output_buffer", (int64_t)peaks.output);
     report_int(out, "blocked_clients", (int64_t)(block_metrics.clients + block_metrics.postponed));
     report_int(out, "tracking_clients", (int64_t)tracking_metrics.clients);
     report_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);
@@ -104,11 +107,11 @@ static void write_clients(struct buf *out) {
     report_int(out, "total_blocking_keys_on_nokey", 0);
 }
 
-/* --- replication: until its module brings its own ---------------------------------------------- */
+/* --- replication: until its module brings its own -------------------------------------------- */
 
 static void write_replication(struct buf *out) {
     buf_append_cstr(out, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n");
-    report_text(out, "master_replid", info_run_id());
+    report_text(out, "master_replid", this_run());
     buf_append_cstr(out, "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:0\r\n"
                          "second_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:1048576\r\n"
                          "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
@@ -150,7 +153,7 @@ static void write_keyspace(struct buf *out) {
     }
 }
 
-/* --- the sections ---------------------------------------------------------------------------- */
+/* --- The sections ---------------------------------------------------------------------------- */
 
 struct info_section {
     const char *title;              /* "Server"; requests name it in any case */

@@ -8,6 +8,3 @@ struct buf;
 /* Append the text of these sections, each once and in INFO's order; none means the default ones. Unknown names are
  * ignored. O(fields). */
 void info_write(const struct slice *names, int count, struct buf *out);
-
-/* 40 hex digits that name this run of the server. Constant. */
-const char *info_run_id(void);

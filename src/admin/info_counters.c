@@ -6,17 +6,18 @@
 #include "base/option.h"
 #include "base/report.h"
 #include "catalog/catalog.h"
+#include "disk/child.h"
+#include "exec/memory.h"
 #include "net/conn.h"
 #include "net/links.h"
-#include "persist/child.h"
 #include "publish/broadcast.h"
 #include "publish/pubsub.h"
 #include "publish/tracking.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 #define PERCENTILES_MAX 16
 
@@ -64,13 +65,13 @@ static const struct option info_counters_rows[] = {
 
 /* --- commandstats, latencystats -------------------------------------------------------------- */
 
-static void each_command(void (*write)(const char *name, const struct command_stats *s, struct buf *out),
+static void each_command(void (*write)(const char *name, const struct command_metrics *s, struct buf *out),
                          struct buf *out) {
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct command *command = catalog_at(i);
-        write(catalog_full_name(command), catalog_stats(command), out);
+        write(catalog_full_name(command), catalog_metrics(command), out);
         for (const struct command *sub = command->subcommands; sub && sub->name; sub++)
-            write(catalog_full_name(sub), catalog_stats(sub), out);
+            write(catalog_full_name(sub), catalog_metrics(sub), out);
     }
 }
 
@@ -83,7 +84,7 @@ static void put_fixed(struct buf *out, uint64_t value, int decimals) {
     out->len += (size_t)num_print_fixed(buf_reserve(out, 2 * NUM_I64_MAX), value, decimals);
 }
 
-static void write_calls(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_calls(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!(s->calls | s->rejected | s->failed)) return;
     uint64_t ns = clock_ticks_to_ns(s->ticks);
     buf_append_cstr(out, "cmdstat_");
@@ -101,7 +102,7 @@ void info_counters_commands(struct buf *out) {
     each_command(write_calls, out);
 }
 
-static void write_latencies(const char *name, const struct command_stats *s, struct buf *out) {
+static void write_latencies(const char *name, const struct command_metrics *s, struct buf *out) {
     if (!s->calls) return;
     buf_append_cstr(out, "latency_percentiles_usec_");
     buf_append_cstr(out, name);
@@ -110,7 +111,7 @@ static void write_latencies(const char *name, const struct command_stats *s, str
         buf_append_cstr(out, i ? ",p" : "p");
         print_percentile(i, out);
         buf_append(out, "=", 1);
-        put_fixed(out, clock_ticks_to_ns(command_stats_percentile(s, percentiles[i])), 3);
+        put_fixed(out, clock_ticks_to_ns(command_metrics_percentile(s, percentiles[i])), 3);
     }
     buf_append(out, "\r\n", 2);
 }
@@ -122,10 +123,10 @@ void info_counters_latencies(struct buf *out) {
 /* --- errorstats ------------------------------------------------------------------------------ */
 
 void info_counters_errors(struct buf *out) {
-    for (size_t i = 0; i < stats_error_count(); i++) {
+    for (size_t i = 0; i < server_metrics_error_codes(); i++) {
         struct slice code;
         uint64_t count;
-        stats_error_at(i, &code, &count);
+        server_metrics_error_at(i, &code, &count);
         buf_append_cstr(out, "errorstat_");
         buf_append_slice(out, code);
         put_int(out, ":count=", count);
@@ -140,17 +141,25 @@ static void write_kbps(struct buf *out, const char *name, uint64_t bytes_a_secon
 }
 
 static void write_traffic(struct buf *out) {
-    report_int(out, "total_connections_received", (int64_t)stats.connections_received);
-    report_int(out, "total_commands_processed", (int64_t)stats.commands);
-    report_int(out, "instantaneous_ops_per_sec", (int64_t)stats_rate(STATS_COMMANDS));
+    report_int(out, "total_connections_received", (int64_t)server_metrics.connections_received);
+    report_int(out, "total_commands_processed", (int64_t)server_metrics.commands);
+    report_int(out, "instantaneous_ops_per_sec", (int64_t)server_metrics_rate(RATE_COMMANDS));
     report_int(out, "total_net_input_bytes", (int64_t)conn_metrics.bytes_in);
     report_int(out, "total_net_output_bytes", (int64_t)conn_metrics.bytes_out);
     buf_append_cstr(out, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
-    write_kbps(out, "instantaneous_input_kbps", stats_rate(STATS_BYTES_IN));
-    write_kbps(out, "instantaneous_output_kbps", stats_rate(STATS_BYTES_OUT));
+    write_kbps(out, "instantaneous_input_kbps", server_metrics_rate(RATE_BYTES_IN));
+    write_kbps(out, "instantaneous_output_kbps", server_metrics_rate(RATE_BYTES_OUT));
     buf_append_cstr(out, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
-    report_int(out, "rejected_connections", (int64_t)stats.connections_rejected);
+    report_int(out, "rejected_connections", (int64_t)server_metrics.connections_rejected);
     buf_append_cstr(out, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
+}
+
+static void write_eviction(struct buf *out) {
+    struct memory_status memory = memory_status();
+    report_int(out, "evicted_keys", (int64_t)db_metrics.evicted);
+    report_int(out, "evicted_clients", (int64_t)server_metrics.evicted_clients);
+    report_int(out, "total_eviction_exceeded_time", memory.exceeded_us_in_total / 1000);
+    report_int(out, "current_eviction_exceeded_time", memory.exceeded_us / 1000);
 }
 
 static void write_keys(struct buf *out) {
@@ -158,8 +167,7 @@ static void write_keys(struct buf *out) {
     report_fixed(out, "expired_stale_perc", (uint64_t)db_metrics.expired_stale_permille * 10, 2, "");
     report_int(out, "expired_time_cap_reached_count", (int64_t)expire_metrics.capped);
     report_int(out, "expire_cycle_cpu_milliseconds", (int64_t)(clock_ticks_to_ns(expire_metrics.ticks) / 1000000));
-    buf_append_cstr(out, "evicted_keys:0\r\nevicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
-                         "current_eviction_exceeded_time:0\r\n");
+    write_eviction(out);
     report_int(out, "keyspace_hits", (int64_t)db_metrics.hits);
     report_int(out, "keyspace_misses", (int64_t)db_metrics.misses);
     report_int(out, "pubsub_channels", (int64_t)pubsub_topics(PUBSUB_CHANNEL));
@@ -174,13 +182,13 @@ static void write_keys(struct buf *out) {
     report_int(out, "tracking_total_keys", (int64_t)tracking_keys());
     report_int(out, "tracking_total_items", (int64_t)tracking_items());
     report_int(out, "tracking_total_prefixes", (int64_t)broadcast_prefixes());
-    report_int(out, "unexpected_error_replies", 0);
+    report_int(out, "unexpected_error_replies", (int64_t)server_metrics.unexpected_errors);
 }
 
 static void write_loop(struct buf *out) {
-    uint64_t turns = stats_rate(STATS_TURNS), ticks = stats_rate(STATS_TURN_TICKS);
-    report_int(out, "eventloop_cycles", (int64_t)stats.turns);
-    report_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(stats.turn_ticks) / 1000));
+    uint64_t turns = server_metrics_rate(RATE_TURNS), ticks = server_metrics_rate(RATE_TURN_TICKS);
+    report_int(out, "eventloop_cycles", (int64_t)server_metrics.turns);
+    report_int(out, "eventloop_duration_sum", (int64_t)(clock_ticks_to_ns(server_metrics.turn_ticks) / 1000));
     report_int(out, "eventloop_duration_cmd_sum", (int64_t)(clock_ticks_to_ns(catalog_ticks()) / 1000));
     report_int(out, "instantaneous_eventloop_cycles_per_sec", (int64_t)turns);
     report_int(out, "instantaneous_eventloop_duration_usec",
@@ -190,17 +198,17 @@ static void write_loop(struct buf *out) {
 void info_counters_stats(struct buf *out) {
     write_traffic(out);
     write_keys(out);
-    report_int(out, "total_error_replies", (int64_t)stats.errors);
+    report_int(out, "total_error_replies", (int64_t)server_metrics.errors);
     report_int(out, "dump_payload_sanitizations", 0);
     report_int(out, "total_reads_processed", (int64_t)conn_metrics.reads);
     report_int(out, "total_writes_processed", (int64_t)conn_metrics.writes);
     buf_append_cstr(out, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
                          "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
-    report_int(out, "client_query_buffer_limit_disconnections", (int64_t)stats.query_limit_disconnects);
-    report_int(out, "client_output_buffer_limit_disconnections", (int64_t)stats.output_limit_disconnects);
+    report_int(out, "client_query_buffer_limit_disconnections", (int64_t)server_metrics.query_limit_disconnects);
+    report_int(out, "client_output_buffer_limit_disconnections", (int64_t)server_metrics.output_limit_disconnects);
     write_loop(out);
-    buf_append_cstr(out, "acl_access_denied_auth:0\r\nacl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\n"
-                         "acl_access_denied_channel:0\r\n");
+    report_int(out, "acl_access_denied_auth", (int64_t)server_metrics.logins_failed);
+    buf_append_cstr(out, "acl_access_denied_cmd:0\r\nacl_access_denied_key:0\r\nacl_access_denied_channel:0\r\n");
 }
 
 const struct module info_counters_module = {.options = info_counters_rows};

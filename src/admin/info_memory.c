@@ -1,14 +1,15 @@
 /* See info_memory.h. The kernel's and the allocator's figures take longer to get than all of INFO: they are read at
  * most once in SAMPLE_MS, as Redis reads them in its cron. */
 #include "admin/info_memory.h"
+#include "aof/aof_write.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/report.h"
-#include "base/worker.h"
 #include "conf/config.h"
 #include "conf/directive.h"
 #include "ds/wheel.h"
+#include "exec/memory.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
 #include "store/db.h"
@@ -18,19 +19,21 @@
 
 #define SAMPLE_MS 100
 
-static size_t startup_bytes; /* memory in use before there was any data */
+static size_t startup_bytes;  /* memory in use before there was any data */
+static size_t startup_arenas; /* of these, the arenas of connections */
 
 static struct {
     int64_t taken_ms; /* monotonic; 0: never */
     size_t resident;  /* bytes of this process */
-    struct alloc_stats heap;
+    struct alloc_metrics heap;
 } sample;
 
 void info_memory_start(void) {
     startup_bytes = alloc_used();
+    startup_arenas = conn_arena_bytes();
 }
 
-/* --- samples --------------------------------------------------------------------------------- */
+/* --- Samples --------------------------------------------------------------------------------- */
 
 /* The second field of statm, in pages. */
 static size_t resident_bytes(void) {
@@ -51,7 +54,7 @@ static void take_sample(void) {
     if (sample.taken_ms && now_ms - sample.taken_ms < SAMPLE_MS) return;
     sample.taken_ms = now_ms;
     sample.resident = resident_bytes();
-    alloc_read_stats(&sample.heap);
+    alloc_read_metrics(&sample.heap);
 }
 
 static size_t system_bytes(void) {
@@ -66,7 +69,8 @@ static size_t clients_bytes(void) {
 
 /* Memory that is neither a key nor a value: tables, wheels, clients, and what was in use at the start. */
 static size_t overhead_bytes(void) {
-    size_t total = startup_bytes + clients_bytes() + conn_arena_bytes() + pubsub_memory();
+    size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
+    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -75,7 +79,24 @@ static size_t overhead_bytes(void) {
     return total;
 }
 
-/* --- lines ----------------------------------------------------------------------------------- */
+void info_memory_read(struct info_memory *out, size_t own) {
+    take_sample();
+    alloc_sample_peak();
+    *out = (struct info_memory){
+        .used = alloc_used() - own,
+        .peak = alloc_peak(),
+        .startup = startup_bytes,
+        .uncounted = memory_status().uncounted,
+        .clients = clients_bytes(),
+        .log = aof_write_metrics().memory,
+        .overhead = overhead_bytes(),
+        .resident = sample.resident,
+        .heap = sample.heap,
+    };
+    out->data = out->used > out->overhead ? out->used - out->overhead : 0;
+}
+
+/* --- Lines ----------------------------------------------------------------------------------- */
 
 /* "name:1536" and "name_human:1.50K" */
 static void write_bytes(struct buf *out, const char *name, size_t bytes) {
@@ -92,53 +113,42 @@ static void write_excess(struct buf *out, const char *ratio, const char *bytes, 
     report_int(out, bytes, (int64_t)more - (int64_t)less);
 }
 
-static void write_used(struct buf *out, size_t used) {
-    size_t peak = alloc_peak(), overhead = overhead_bytes(), data = used > overhead ? used - overhead : 0;
-    size_t grown = used > startup_bytes ? used - startup_bytes : 0;
-    write_bytes(out, "used_memory", used);
-    write_bytes(out, "used_memory_rss", sample.resident);
-    write_bytes(out, "used_memory_peak", peak);
-    report_ratio(out, "used_memory_peak_perc", (double)used * 100, (double)peak, "%");
-    report_int(out, "used_memory_overhead", (int64_t)overhead);
-    report_int(out, "used_memory_startup", (int64_t)startup_bytes);
-    report_int(out, "used_memory_dataset", (int64_t)data);
-    report_ratio(out, "used_memory_dataset_perc", (double)data * 100, (double)grown, "%");
+static void write_used(struct buf *out, const struct info_memory *m) {
+    size_t grown = m->used > m->startup ? m->used - m->startup : 0;
+    write_bytes(out, "used_memory", m->used);
+    write_bytes(out, "used_memory_rss", m->resident);
+    write_bytes(out, "used_memory_peak", m->peak);
+    report_ratio(out, "used_memory_peak_perc", (double)m->used * 100, (double)m->peak, "%");
+    report_int(out, "used_memory_overhead", (int64_t)m->overhead);
+    report_int(out, "used_memory_startup", (int64_t)m->startup);
+    report_int(out, "used_memory_dataset", (int64_t)m->data);
+    report_ratio(out, "used_memory_dataset_perc", (double)m->data * 100, (double)grown, "%");
 }
 
-/* The values of maxmemory and of its policy. Nothing obeys them yet. */
 static void write_limit(struct buf *out) {
-    static const struct option *maxmemory, *policy;
-    if (!maxmemory) {
-        maxmemory = config_find(SLICE("maxmemory"));
-        policy = config_find(SLICE("maxmemory-policy"));
-    }
-    struct buf text = {0};
-    uint64_t bytes = 0;
-    directive_print(maxmemory, &text);
-    num_parse_u64(buf_slice(&text), &bytes);
-    buf_free(&text);
-    write_bytes(out, "maxmemory", bytes);
+    static const struct option *policy;
+    if (!policy) policy = config_find(SLICE("maxmemory-policy"));
+    write_bytes(out, "maxmemory", (size_t)memory_options.limit);
     buf_append_cstr(out, "maxmemory_policy:");
     directive_print(policy, out);
     buf_append(out, "\r\n", 2);
 }
 
-static void write_waste(struct buf *out, size_t used) {
-    const struct alloc_stats *heap = &sample.heap;
+static void write_waste(struct buf *out, const struct info_memory *m) {
+    const struct alloc_metrics *heap = &m->heap;
     write_excess(out, "allocator_frag_ratio", "allocator_frag_bytes", heap->active, heap->allocated);
     write_excess(out, "allocator_rss_ratio", "allocator_rss_bytes", heap->resident, heap->active);
-    write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", sample.resident, heap->resident);
-    write_excess(out, "mem_fragmentation_ratio", "mem_fragmentation_bytes", sample.resident, used);
+    write_excess(out, "rss_overhead_ratio", "rss_overhead_bytes", m->resident, heap->resident);
+    write_excess(out, "mem_fragmentation_ratio", "mem_fragmentation_bytes", m->resident, m->used);
 }
 
 void info_memory_write(struct buf *out) {
-    take_sample();
-    alloc_sample_peak();
-    size_t used = alloc_used();
-    write_used(out, used);
-    report_int(out, "allocator_allocated", (int64_t)sample.heap.allocated);
-    report_int(out, "allocator_active", (int64_t)sample.heap.active);
-    report_int(out, "allocator_resident", (int64_t)sample.heap.resident);
+    struct info_memory m;
+    info_memory_read(&m, alloc_class(out->cap));
+    write_used(out, &m);
+    report_int(out, "allocator_allocated", (int64_t)m.heap.allocated);
+    report_int(out, "allocator_active", (int64_t)m.heap.active);
+    report_int(out, "allocator_resident", (int64_t)m.heap.resident);
     write_bytes(out, "total_system_memory", system_bytes());
     buf_append_cstr(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
                          "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
@@ -146,13 +156,14 @@ void info_memory_write(struct buf *out) {
                          "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
                          "used_memory_scripts_human:0B\r\n");
     write_limit(out);
-    write_waste(out, used);
-    buf_append_cstr(out, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
-                         "mem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
-    report_int(out, "mem_clients_normal", (int64_t)clients_bytes());
-    buf_append_cstr(out, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\n");
+    write_waste(out, &m);
+    report_int(out, "mem_not_counted_for_evict", (int64_t)m.uncounted);
+    buf_append_cstr(out, "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
+    report_int(out, "mem_clients_normal", (int64_t)m.clients);
+    report_int(out, "mem_cluster_links", 0);
+    report_int(out, "mem_aof_buffer", (int64_t)m.log);
     report_text(out, "mem_allocator", alloc_library());
     report_int(out, "active_defrag_running", 0);
-    report_int(out, "lazyfree_pending_objects", (int64_t)worker_pending());
-    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed);
+    report_int(out, "lazyfree_pending_objects", (int64_t)entry_lazyfree_pending());
+    report_int(out, "lazyfreed_objects", (int64_t)entry_lazyfreed());
 }

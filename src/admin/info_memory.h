@@ -1,7 +1,23 @@
-/* INFO memory: what is used, and for what. */
+/* What memory is used, and for what: the section of INFO, and the figures of MEMORY STATS. */
 #pragma once
+#include "base/alloc.h"
 
 struct buf;
+
+/* In bytes. */
+struct info_memory {
+    size_t used, peak, startup; /* startup: in use before there was any data */
+    size_t uncounted;           /* not held against maxmemory */
+    size_t clients;
+    size_t log;                /* buffer of the append-only file */
+    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, startup */
+    size_t data;               /* the rest of used */
+    size_t resident;           /* of the process, up to 100 ms old */
+    struct alloc_metrics heap; /* up to 100 ms old */
+};
+/* `own` are the bytes of the report that is being written: they are gone when it is sent, and do not count as used.
+ * O(databases). */
+void info_memory_read(struct info_memory *out, size_t own);
 
 /* At the end of the start: memory in use until now is no data. */
 void info_memory_start(void);

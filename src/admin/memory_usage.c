@@ -1,4 +1,5 @@
-/* MEMORY USAGE: how many bytes a key takes. INFO memory is about the process as a whole. */
+/* MEMORY: the rows, and USAGE: how many bytes a key takes. memory_stats.h and INFO memory are about the process. */
+#include "admin/memory_stats.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -37,6 +38,14 @@ static void memory_usage(struct request *r) {
 
 static void memory_help(struct request *r) {
     static const char *const lines[] = {
+        "DOCTOR",
+        "    Look for what is wrong with the memory, and advise.",
+        "MALLOC-STATS",
+        "    The allocator's own report.",
+        "PURGE",
+        "    Let the allocator give unused pages back to the kernel.",
+        "STATS",
+        "    What memory is used for, in bytes, and how well it is used.",
         "USAGE <key> [SAMPLES <count>]",
         "    Estimate how many bytes <key> takes with its value, by looking at <count>",
         "    elements of a collection: 5 if nothing is said, all for 0.",
@@ -46,8 +55,20 @@ static void memory_help(struct request *r) {
 }
 
 static const struct command memory_subcommands[] = {
+    {"doctor", memory_stats_doctor, 2, .group = GROUP_SERVER, .since = "4.0.0",
+     .summary = "Look for what is wrong with the memory, and advise.",
+     .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special"},
     {"help", memory_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Describe the subcommands."},
+    {"malloc-stats", memory_stats_malloc, 2, .group = GROUP_SERVER, .since = "4.0.0",
+     .summary = "Print the allocator's own report.", .complexity = "O(n) for n arenas and size classes",
+     .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special"},
+    {"purge", memory_stats_purge, 2, .group = GROUP_SERVER, .since = "4.0.0",
+     .summary = "Let the allocator give unused pages back to the kernel.", .complexity = "O(n) for n unused pages",
+     .tips = "request_policy:all_shards,response_policy:all_succeeded"},
+    {"stats", memory_stats_command, 2, .group = GROUP_SERVER, .since = "4.0.0",
+     .summary = "Tell what memory is used for, and how well.", .complexity = "O(n) for n databases",
+     .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special"},
     {"usage", memory_usage, -3, .flags = CMD_READONLY, .first_key = 2, .group = GROUP_SERVER, .since = "4.0.0",
      .summary = "Estimate how many bytes a key takes with its value.",
      .complexity = "O(n) for n samples, or blocks of a list", .syntax = "key:key [SAMPLES count:integer]",

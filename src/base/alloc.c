@@ -11,17 +11,23 @@
  * Sizes are counted in jemalloc's classes, which alloc_class() computes without asking jemalloc;
  * tests/unit/base/test_alloc.c compares the two.
  *
+ * What is larger than MAPPED_ABOVE has pages of its own, without jemalloc: where such an allocation grows, the kernel
+ * moves its pages, and no byte is copied. So a value, a reply or a table that doubles holds the main thread for a
+ * millisecond or two, however large it is. jemalloc gains nothing here, since it returns what is that large at once.
+ *
  * Under a sanitizer, or with -DKURA_LIBC_ALLOC, libc's malloc is used instead. It is asked for the whole class, since
  * callers may use the slack. */
 #include "base/alloc.h"
 #include "base/likely.h"
 #include "base/log.h"
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -96,6 +102,12 @@ size_t alloc_used(void) {
     return sum > 0 ? (size_t)sum : 0; /* below 0: a free was seen before its allocation */
 }
 
+int64_t alloc_balance(void) {
+    struct cell *cell = my_cell;
+    if (unlikely(!cell)) cell = cell_take(); /* it may have a balance already */
+    return __atomic_load_n(&cell->live, __ATOMIC_RELAXED);
+}
+
 static size_t peak_bytes;
 
 void alloc_sample_peak(void) {
@@ -125,7 +137,8 @@ static void *lines_raw(size_t n) {
     return n <= LIBC_LIMIT ? aligned_alloc(LINE, alloc_class(n)) : NULL;
 }
 
-static void *resize_raw(void *p, size_t n) {
+static void *resize_raw(void *p, size_t old, size_t n) {
+    (void)old;
     return n <= LIBC_LIMIT ? realloc(p, alloc_class(n)) : NULL;
 }
 
@@ -134,12 +147,30 @@ static void put_raw(void *p, size_t n) {
     free(p);
 }
 
-void alloc_read_stats(struct alloc_stats *out) {
-    *out = (struct alloc_stats){0};
+void alloc_read_metrics(struct alloc_metrics *out) {
+    *out = (struct alloc_metrics){0};
 }
 
 const char *alloc_library(void) {
     return "libc";
+}
+
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
+    (void)write;
+    (void)ctx;
+    return false;
+}
+
+int alloc_get_setting(const char *name, int64_t *value) {
+    (void)name;
+    (void)value;
+    return ENOENT;
+}
+
+int alloc_set_setting(const char *name, int64_t value) {
+    (void)name;
+    (void)value;
+    return ENOENT;
 }
 
 void alloc_purge(void) {}
@@ -179,25 +210,66 @@ static inline void *launder(void *p) {
     return p;
 }
 
+/* The largest class that jemalloc serves: n and alloc_class(n) are on the same side of it. */
+#define MAPPED_ABOVE ((size_t)7 << 20)
+#define UNMAP_SLICE ((size_t)8 << 20)
+
+static size_t mapped_bytes; /* of all that is larger */
+
+static __attribute__((noinline)) void *map_pages(size_t n) {
+    size_t size = alloc_class(n);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    __atomic_fetch_add(&mapped_bytes, size, __ATOMIC_RELAXED);
+    return p;
+}
+
+/* The pages go in slices: munmap(2) of all would take 0.1 ms per megabyte, and for that long no other thread could map
+ * anything. */
+static __attribute__((noinline)) void unmap_pages(void *p, size_t n) {
+    size_t size = alloc_class(n);
+    for (size_t at = 0; at < size; at += UNMAP_SLICE)
+        madvise((char *)p + at, at + UNMAP_SLICE < size ? UNMAP_SLICE : size - at, MADV_DONTNEED);
+    munmap(p, size); /* may fail if there are too many mappings, and one would be split: only addresses are lost */
+    __atomic_fetch_sub(&mapped_bytes, size, __ATOMIC_RELAXED);
+}
+
+static void *remap_pages(void *p, size_t old, size_t n) {
+    size_t before = alloc_class(old), after = alloc_class(n);
+    void *moved = mremap(p, before, after, MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED) return NULL;
+    __atomic_fetch_add(&mapped_bytes, after - before, __ATOMIC_RELAXED);
+    return moved;
+}
+
 /* malloc and calloc, not mallocx: only those two have jemalloc's short path without flags. */
 static inline void *get_raw(size_t n) {
-    return launder(malloc(n));
+    return unlikely(n > MAPPED_ABOVE) ? map_pages(n) : launder(malloc(n));
 }
 
 static inline void *zero_raw(size_t n) {
-    return launder(calloc(1, n));
+    return unlikely(n > MAPPED_ABOVE) ? map_pages(n) : launder(calloc(1, n));
 }
 
 static void *lines_raw(size_t n) {
-    return mallocx(n, MALLOCX_ALIGN(LINE));
-}
-
-static inline void *resize_raw(void *p, size_t n) {
-    return launder(realloc(p, n));
+    return n > MAPPED_ABOVE ? map_pages(n) : mallocx(n, MALLOCX_ALIGN(LINE));
 }
 
 static inline void put_raw(void *p, size_t n) {
-    sdallocx(p, n, 0);
+    if (unlikely(n > MAPPED_ABOVE))
+        unmap_pages(p, n);
+    else
+        sdallocx(p, n, 0);
+}
+
+static void *resize_raw(void *p, size_t old, size_t n) {
+    if (old <= MAPPED_ABOVE && n <= MAPPED_ABOVE) return launder(realloc(p, n));
+    if (old > MAPPED_ABOVE && n > MAPPED_ABOVE) return remap_pages(p, old, n);
+    void *moved = get_raw(n);
+    if (moved == NULL) return NULL;
+    memcpy(moved, p, old < n ? old : n);
+    put_raw(p, old);
+    return moved;
 }
 
 static size_t read_size(const char *name) {
@@ -205,13 +277,14 @@ static size_t read_size(const char *name) {
     return mallctl(name, &value, &len, NULL, 0) == 0 ? value : 0;
 }
 
-void alloc_read_stats(struct alloc_stats *out) {
+void alloc_read_metrics(struct alloc_metrics *out) {
     uint64_t epoch = 1; /* any write refreshes the numbers */
     mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
-    *out = (struct alloc_stats){
-        .allocated = read_size("stats.allocated"),
-        .active = read_size("stats.active"),
-        .resident = read_size("stats.resident"),
+    size_t mapped = __atomic_load_n(&mapped_bytes, __ATOMIC_RELAXED);
+    *out = (struct alloc_metrics){
+        .allocated = read_size("stats.allocated") + mapped,
+        .active = read_size("stats.active") + mapped,
+        .resident = read_size("stats.resident") + mapped,
         .retained = read_size("stats.retained"),
         .muzzy = read_size("stats.arenas." ALL_ARENAS ".pmuzzy") * read_size("arenas.page"),
     };
@@ -222,6 +295,28 @@ void alloc_read_stats(struct alloc_stats *out) {
 
 const char *alloc_library(void) {
     return VERSION(JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR, JEMALLOC_VERSION_BUGFIX);
+}
+
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx) {
+    malloc_stats_print(write, ctx, NULL);
+    return true;
+}
+
+/* Settings have 8, 4 or 1 bytes: jemalloc refuses a wrong size with EINVAL. Their bytes are little-endian. */
+int alloc_get_setting(const char *name, int64_t *value) {
+    int error = EINVAL;
+    for (size_t bytes = sizeof *value; bytes > 0 && error == EINVAL; bytes /= 2) {
+        *value = 0;
+        error = mallctl(name, value, &(size_t){bytes}, NULL, 0);
+    }
+    return error;
+}
+
+int alloc_set_setting(const char *name, int64_t value) {
+    int error = EINVAL;
+    for (size_t bytes = sizeof value; bytes > 0 && error == EINVAL; bytes /= 2)
+        error = mallctl(name, NULL, NULL, &value, bytes);
+    return error;
 }
 
 void alloc_purge(void) {
@@ -277,13 +372,19 @@ void *alloc_lines(size_t n) {
     return p;
 }
 
-void *alloc_resize(void *p, size_t old, size_t n) {
+void *alloc_try_resize(void *p, size_t old, size_t n) {
     assert(n > 0);
-    if (!p) return alloc_get(n);
-    if (n <= PTRDIFF_MAX && alloc_class(old) == alloc_class(n)) return p;
-    void *moved = resize_raw(p, n);
+    if (!p) return alloc_try(n);
+    if (n > PTRDIFF_MAX) return NULL;
+    if (alloc_class(old) == alloc_class(n)) return p;
+    void *moved = resize_raw(p, old, n);
+    if (moved) count_bytes((int64_t)alloc_class(n) - (int64_t)alloc_class(old));
+    return moved;
+}
+
+void *alloc_resize(void *p, size_t old, size_t n) {
+    void *moved = alloc_try_resize(p, old, n);
     if (unlikely(!moved)) out_of_memory(n);
-    count_bytes((int64_t)alloc_class(n) - (int64_t)alloc_class(old));
     return moved;
 }
 

@@ -4,7 +4,9 @@
  * The live bytes are counted in size classes, per thread; their sum is used_memory in INFO. Running out of memory is
  * fatal: the process logs and aborts. All calls are O(1) unless they say otherwise. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The bytes that an allocation of n takes: 8, then steps of 16 up to 128, then four steps per doubling. n and
  * alloc_class(n) are interchangeable in every call below. */
@@ -19,9 +21,11 @@ void *alloc_get(size_t n);   /* uninitialised; never NULL; n > 0 */
 void *alloc_zero(size_t n);  /* zeroed */
 void *alloc_try(size_t n);   /* NULL if there is no memory: for sizes that come from outside */
 void *alloc_lines(size_t n); /* aligned to 64 bytes; n is a multiple of 64; freed with alloc_put */
-/* Grow or shrink; old is the size it was allocated with. p may be NULL if old is 0. O(n) if it moves. */
+/* Grow or shrink; old is the size it was allocated with. p may be NULL if old is 0. O(n) if it moves, but from 8 MB on
+ * only page-table entries move. */
 void *alloc_resize(void *p, size_t old, size_t n);
-void alloc_put(void *p, size_t n); /* p may be NULL */
+void *alloc_try_resize(void *p, size_t old, size_t n); /* NULL if there is no memory: p stays as it is */
+void alloc_put(void *p, size_t n);                     /* p may be NULL */
 /* Double the room of a full array, or make room for `first` items if it has none. Returns where it is now; sets
  * *cap. */
 void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first);
@@ -35,14 +39,22 @@ void alloc_put_string(char *s); /* for a copy that holds no NUL; s may be NULL *
 size_t alloc_used(void);
 size_t alloc_peak(void); /* the largest alloc_used() that alloc_sample_peak() has seen */
 void alloc_sample_peak(void);
+/* What this thread has allocated less what it has freed, in bytes; below 0 if it frees for others. It continues from
+ * the balance of an ended thread. O(1). */
+int64_t alloc_balance(void);
 
 /* The allocator's own figures, in bytes; zeros under libc. O(arenas). */
-struct alloc_stats {
+struct alloc_metrics {
     size_t allocated, active, resident, retained, muzzy;
 };
-void alloc_read_stats(struct alloc_stats *out);
+void alloc_read_metrics(struct alloc_metrics *out);
 const char *alloc_library(void); /* "jemalloc-5.3.0" or "libc" */
-void alloc_purge(void);          /* give unused pages back to the kernel */
-void alloc_decay(void);          /* the same for pages unused for a second; call it some times per second */
+/* The allocator's own report, written part by part. False: libc has none. It walks all arenas: milliseconds. */
+bool alloc_report(void (*write)(void *ctx, const char *text), void *ctx);
+/* A number among jemalloc's settings, by the name that its manual gives it. 0, or an errno value; ENOENT under libc. */
+int alloc_get_setting(const char *name, int64_t *value);
+int alloc_set_setting(const char *name, int64_t value);
+void alloc_purge(void); /* give unused pages back to the kernel */
+void alloc_decay(void); /* the same for pages unused for a second; call it some times per second */
 /* Let a background thread of jemalloc return pages too: the option jemalloc-bg-thread. */
 void alloc_background(int enabled);

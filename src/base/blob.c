@@ -39,13 +39,12 @@ struct blob *blob_from(struct slice bytes) {
     return b;
 }
 
-struct blob *blob_resize(struct blob *b, size_t cap) {
+struct blob *blob_try_resize(struct blob *b, size_t cap) {
     assert(b->holders == 1 && cap >= b->len);
     size_t size = size_for(cap);
-    if (!size) abort();
-    b = alloc_resize(b, blob_size(b), size);
-    b->cap = size - sizeof(struct blob);
-    return b;
+    struct blob *moved = size ? alloc_try_resize(b, blob_size(b), size) : NULL;
+    if (moved) moved->cap = size - sizeof(struct blob);
+    return moved;
 }
 
 struct blob *blob_share(struct blob *b) {
@@ -65,7 +64,7 @@ void blob_drop(struct blob *b) {
     assert(before > 0);
     if (before > 1) return;
     if (b->cap >= BLOB_FREE_ASYNC)
-        worker_submit(blob_free, b);
+        worker_submit_free(blob_free, b, blob_size(b));
     else
         blob_free(b);
 }

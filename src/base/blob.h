@@ -16,13 +16,14 @@ struct blob {
     char data[];
 };
 
-struct blob *blob_new(size_t cap);                    /* one holder, len 0 */
-struct blob *blob_try_new(size_t cap);                /* NULL if there is no memory */
-struct blob *blob_from(struct slice bytes);           /* one holder, a copy */
-struct blob *blob_resize(struct blob *b, size_t cap); /* for the only holder; may move; cap >= len. O(n) */
-struct blob *blob_share(struct blob *b);              /* one holder more; returns b */
-void blob_drop(struct blob *b);                       /* one holder less; frees it with the last one */
-size_t blob_size(const struct blob *b);               /* bytes of memory it takes */
+struct blob *blob_new(size_t cap);          /* one holder, len 0 */
+struct blob *blob_try_new(size_t cap);      /* NULL if there is no memory */
+struct blob *blob_from(struct slice bytes); /* one holder, a copy */
+/* For the only holder; may move; cap >= len. NULL if there is no memory: b stays. O(n). */
+struct blob *blob_try_resize(struct blob *b, size_t cap);
+struct blob *blob_share(struct blob *b); /* one holder more; returns b */
+void blob_drop(struct blob *b);          /* one holder less; frees it with the last one */
+size_t blob_size(const struct blob *b);  /* bytes of memory it takes */
 
 static inline struct slice blob_slice(const struct blob *b) {
     return slice_of(b->data, b->len);

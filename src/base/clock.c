@@ -11,7 +11,7 @@
 #define REFINE_UNTIL_NS (64 * INT64_C(1000000000))
 
 int64_t clock_cached_ms;
-int64_t clock_cached_us;
+int64_t clock_cached_steady_ms;
 
 /* 32.32 fixed point. Other threads may convert while the main thread refines the rate. */
 static uint64_t ns_per_tick = (uint64_t)1 << 32;
@@ -81,8 +81,8 @@ static __attribute__((noinline, cold)) void clock_refine(void) {
 }
 
 void clock_update(void) {
-    clock_cached_us = clock_wall_us();
-    clock_cached_ms = clock_cached_us / 1000;
+    clock_cached_ms = clock_wall_us() / 1000;
+    clock_cached_steady_ms = read_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + 1; /* coarse: it costs a quarter */
     if (unlikely(refine_at_ticks && clock_ticks() > refine_at_ticks)) clock_refine();
 }
 

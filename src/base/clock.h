@@ -1,23 +1,27 @@
-/* Time. The wall clock is read once per wave and cached (clock_now_ms). Durations come from the time stamp counter,
- * calibrated against the monotonic clock, since two system calls per command would cost more than the command. On
- * machines without a usable counter CLOCK_MONOTONIC is read instead.
+/* Time. The wall clock is read once per wave and cached (clock_now_ms): it tells points in time, and may be set back at
+ * any moment. Durations of seconds are measured by a clock that never goes back, cached as well (clock_steady_ms).
+ * Those of commands come from the time stamp counter, calibrated against the monotonic clock, since two system calls
+ * per command would cost more than the command. On machines without a usable counter CLOCK_MONOTONIC is read instead.
  *
  * The main thread calls clock_init() and clock_update(); any thread may call the rest. */
 #pragma once
 #include <stdint.h>
 
 void clock_init(void);   /* calibrates for 2 ms */
-void clock_update(void); /* refreshes the cached times */
+void clock_update(void); /* refreshes the cached time */
 
-extern int64_t clock_cached_ms; /* read through clock_now_ms(); set by clock_update() */
-extern int64_t clock_cached_us;
+extern int64_t clock_cached_ms;        /* read through clock_now_ms(); set by clock_update() */
+extern int64_t clock_cached_steady_ms; /* read through clock_steady_ms() */
 
 /* Wall time since 1970 at the last clock_update(). */
 static inline int64_t clock_now_ms(void) {
     return clock_cached_ms;
 }
-static inline int64_t clock_now_us(void) {
-    return clock_cached_us;
+
+/* Time since some point before the start, at the last clock_update(): never 0, exact to some milliseconds. For ages and
+ * for what is due after a while. */
+static inline int64_t clock_steady_ms(void) {
+    return clock_cached_steady_ms;
 }
 
 int64_t clock_wall_us(void); /* wall time, read now */

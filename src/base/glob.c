@@ -12,8 +12,7 @@
  *   - inside a class an escaped byte is compared exactly, even if case is ignored;
  *   - a backslash at the end of the pattern stands for itself;
  *   - a match that needs more than STARS_MAX stars, not counting one at the end of the pattern, fails: Redis 7.2.6
- *     bounds the
- * cost of a hostile pattern in this way. */
+ *     bounds the cost of a hostile pattern in this way. */
 #include "base/glob.h"
 
 #define STARS_MAX 1000

@@ -6,7 +6,7 @@
 #include "base/slice.h"
 #include <stdint.h>
 
-/* --- Slices: for callers that cut many lines and keep the memory between them ------------------ */
+/* --- Slices: for callers that cut many lines and keep the memory between them ---------------- */
 
 /* Cut a line, which ends at its first NUL if it has one. The words go to *list (*cap items, allocated), their bytes to
  * *storage (*storage_cap bytes, allocated); both grow as needed and belong to the caller, who starts with NULL and 0.
@@ -14,7 +14,7 @@
  * O(bytes). */
 int words_cut(struct slice line, struct slice **list, uint32_t *cap, char **storage, size_t *storage_cap);
 
-/* --- C strings: for options, which are mostly text -------------------------------------------- */
+/* --- C strings: for options, which are mostly text ------------------------------------------- */
 
 struct words {
     char **at; /* count C strings, then NULL; a word may hold NULs itself: see words_slice() */

@@ -12,6 +12,7 @@
 struct job {
     void (*run)(void *);
     void *arg;
+    size_t bytes; /* that it is expected to free, itself included */
     struct job *next;
 };
 
@@ -21,6 +22,9 @@ static pthread_cond_t idle = PTHREAD_COND_INITIALIZER; /* pending fell to 0 */
 static struct job *first, **last = &first;             /* guarded by the mutex */
 static size_t pending;                                 /* guarded by the mutex */
 static bool stopping;                                  /* guarded by the mutex */
+
+static int64_t expected; /* to be freed by all jobs so far: only the main thread knows it */
+static int64_t surplus;  /* that jobs have freed beyond that: atomic, written by the thread */
 
 static bool running; /* changes only while there is no thread */
 static pthread_t thread;
@@ -44,6 +48,13 @@ static void worker_after_fork_parent(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+static void run_job(struct job *job) {
+    int64_t before = alloc_balance(), bytes = (int64_t)job->bytes;
+    job->run(job->arg);
+    alloc_put(job, sizeof *job);
+    __atomic_fetch_add(&surplus, before - alloc_balance() - bytes, __ATOMIC_RELAXED);
+}
+
 static void *worker_main(void *unused) {
     (void)unused;
     prctl(PR_SET_NAME, "kura-worker");
@@ -56,8 +67,7 @@ static void *worker_main(void *unused) {
         first = job->next;
         if (!first) last = &first;
         pthread_mutex_unlock(&mutex);
-        job->run(job->arg);
-        alloc_put(job, sizeof *job);
+        run_job(job);
         pthread_mutex_lock(&mutex);
         if (--pending == 0) pthread_cond_broadcast(&idle);
     }
@@ -91,18 +101,27 @@ void worker_stop(void) {
 }
 
 void worker_submit(void (*run)(void *), void *arg) {
+    worker_submit_free(run, arg, 0);
+}
+
+void worker_submit_free(void (*run)(void *), void *arg, size_t bytes) {
     if (!running) {
         run(arg);
         return;
     }
     struct job *job = alloc_get(sizeof *job);
-    *job = (struct job){.run = run, .arg = arg};
+    *job = (struct job){.run = run, .arg = arg, .bytes = bytes + alloc_class(sizeof *job)};
+    expected += (int64_t)job->bytes;
     pthread_mutex_lock(&mutex);
     *last = job;
     last = &job->next;
     pending++;
     pthread_mutex_unlock(&mutex);
     pthread_cond_signal(&wake);
+}
+
+int64_t worker_freed(void) {
+    return expected + __atomic_load_n(&surplus, __ATOMIC_RELAXED);
 }
 
 size_t worker_pending(void) {

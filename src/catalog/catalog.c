@@ -18,7 +18,7 @@ struct catalog_entry {
     const struct command *command, *container; /* container: NULL for a top-level row */
     struct catalog_entry *subcommands;
     char *full_name; /* "config|get" */
-    struct command_stats stats;
+    struct command_metrics metrics;
 };
 
 struct lookup_slot {
@@ -40,7 +40,7 @@ static inline size_t slot_of(uint64_t key) {
 }
 static_assert(LOOKUP_SIZE == 1 << 10, "slot_of yields ten bits");
 
-/* --- by name --------------------------------------------------------------------------------- */
+/* --- By name --------------------------------------------------------------------------------- */
 
 /* The first bytes of a name with bit 5 set in each, which is lower case for letters. Loads overlap where there are
  * fewer than eight bytes. */
@@ -86,7 +86,7 @@ static struct catalog_entry *find_sub(struct catalog_entry *container, struct sl
     return NULL;
 }
 
-/* --- by row ---------------------------------------------------------------------------------- */
+/* --- By row ---------------------------------------------------------------------------------- */
 
 static void add_by_row(struct catalog_entry *e) {
     size_t i = slot_of((uintptr_t)e->command);
@@ -102,7 +102,7 @@ static struct catalog_entry *entry_of(const struct command *row) {
     }
 }
 
-/* --- boot ------------------------------------------------------------------------------------ */
+/* --- Boot ------------------------------------------------------------------------------------ */
 
 void catalog_register(const struct command *rows) {
     assert(family_count < FAMILIES_MAX && entries == NULL);
@@ -166,12 +166,12 @@ void catalog_ready(void) {
     }
 }
 
-/* --- questions ------------------------------------------------------------------------------- */
+/* --- Look-ups -------------------------------------------------------------------------------- */
 
 struct catalog_found catalog_resolve(const struct slice *argv, int argc) {
     struct catalog_entry *e = find_entry(argv[0]);
     if (e && e->subcommands && argc > 1) e = find_sub(e, argv[1]);
-    return e ? (struct catalog_found){e->command, &e->stats} : (struct catalog_found){NULL, NULL};
+    return e ? (struct catalog_found){e->command, &e->metrics} : (struct catalog_found){NULL, NULL};
 }
 
 const struct command *catalog_find(struct slice name) {
@@ -218,18 +218,18 @@ int catalog_find_keys(const struct command *command, const struct slice *argv, i
     return count;
 }
 
-struct command_stats *catalog_stats(const struct command *command) {
-    return &entry_of(command)->stats;
+struct command_metrics *catalog_metrics(const struct command *command) {
+    return &entry_of(command)->metrics;
 }
 
 uint64_t catalog_ticks(void) {
     uint64_t ticks = 0;
     for (size_t i = 0; i < entry_count; i++)
-        ticks += entries[i].stats.ticks;
+        ticks += entries[i].metrics.ticks;
     return ticks;
 }
 
-void catalog_reset_stats(void) {
+void catalog_reset_metrics(void) {
     for (size_t i = 0; i < entry_count; i++)
-        command_stats_reset(&entries[i].stats);
+        command_metrics_reset(&entries[i].metrics);
 }

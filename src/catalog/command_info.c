@@ -79,7 +79,7 @@ static const char *const group_names[] = {
     [GROUP_BITMAP] = "bitmap",
 };
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- Names ----------------------------------------------------------------------------------- */
 
 static size_t names_of(unsigned bits, const struct bit_name *table, const char *names[COMMAND_INFO_NAMES]) {
     size_t count = 0;
@@ -138,7 +138,7 @@ const char *command_info_group(enum command_group group) {
     return group_names[group];
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 const struct command_keys *command_info_keys(const struct command *command, struct command_keys derived[2]) {
     if (command->keys) return command->keys;
@@ -156,12 +156,21 @@ const struct command_keys *command_info_keys(const struct command *command, stru
     return derived;
 }
 
-bool command_info_has_keys(const struct command *command) {
-    return command->first_key || command->keys || command->find_keys;
-}
-
 static bool has_word(const char *words, const char *word) {
     return strstr(words, word) != NULL;
+}
+
+/* The spec tells where to send the request in a cluster, but what is there is no key: a shard channel. */
+static bool is_not_key(const struct command_keys *spec) {
+    return has_word(spec->flags, "not_key");
+}
+
+bool command_info_has_keys(const struct command *command) {
+    struct command_keys derived[2];
+    const struct command_keys *spec = command_info_keys(command, derived);
+    while (spec->flags && is_not_key(spec))
+        spec++;
+    return spec->flags || command->find_keys;
 }
 
 /* The index at which a spec begins in these arguments; 0: its keyword is not there, or is the last argument. */
@@ -203,14 +212,15 @@ static void add_key(struct found_keys *found, int position, const char *flags) {
     found->count++;
 }
 
-static bool find_by_spec(const struct command_keys *spec, const struct slice *argv, int argc,
+/* A range that ends before it begins, or beyond the arguments, is a mistake; but a number of 0 keys is fine if
+ * `may_be_empty`. */
+static bool find_by_spec(const struct command_keys *spec, bool may_be_empty, const struct slice *argv, int argc,
                          struct found_keys *found) {
     int last, first = first_position(spec, argv, argc);
     if (first == 0) return true;
     if (!spec_range(spec, argv, argc, &first, &last)) return false;
-    /* A number of 0 keys is fine. A range that ends before it begins, or beyond the arguments, is a mistake. */
-    if (first >= argc && spec->keynum_at < 0) return false;
-    if (last >= argc || (last < first && spec->keynum_at < 0)) return false;
+    may_be_empty = may_be_empty && spec->keynum_at >= 0;
+    if (last >= argc || (last < first && !may_be_empty)) return false;
     const char *flags = spec->vary ? spec->vary(argv, argc) : spec->flags;
     for (int i = first; i <= last; i += spec->step)
         add_key(found, i, flags);
@@ -240,9 +250,11 @@ int command_info_find(const struct command *command, const struct slice *argv, i
                       int max) {
     struct found_keys found = {keys, 0, max};
     if (command->find_keys) return find_by_command(command, argv, argc, &found);
+    bool may_be_empty = command->flags & CMD_NO_MANDATORY_KEYS;
     struct command_keys derived[2];
     for (const struct command_keys *spec = command_info_keys(command, derived); spec->flags; spec++) {
-        if (!find_by_spec(spec, argv, argc, &found) && !has_word(spec->flags, "incomplete")) return -1;
+        if (is_not_key(spec)) continue;
+        if (!find_by_spec(spec, may_be_empty, argv, argc, &found) && !has_word(spec->flags, "incomplete")) return -1;
     }
     return found.count;
 }

@@ -27,7 +27,7 @@ enum command_flag {
     CMD_NO_MULTI = 1 << 16,          /* refused between MULTI and EXEC */
     CMD_MOVABLE_KEYS = 1 << 17,      /* find_keys or key specs find its keys: first_key and the like do not suffice */
     CMD_ALLOW_BUSY = 1 << 18,        /* shown only: runs while a script takes too long */
-    CMD_NO_MANDATORY_KEYS = 1 << 19, /* shown only: takes keys, but does not need any */
+    CMD_NO_MANDATORY_KEYS = 1 << 19, /* takes keys, but a count of 0 is fine too */
     CMD_PROTECTED = 1 << 20,         /* not shown: its body asks an option whether it may run (DEBUG) */
     CMD_SENTINEL = 1 << 21,          /* for sentinel only: no row has it */
     CMD_SYSCMD = 1 << 22,            /* COMMAND DOCS: meant for the server itself, not for its users */

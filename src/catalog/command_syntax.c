@@ -1,9 +1,8 @@
+/* A recursive descent over the notation: one function for each rule of the grammar in command_syntax.h. Rows are our
+ * own text, so an error is a programmer's mistake: the parser gives its place and stops at the first one. */
 #include "catalog/command_syntax.h"
 #include "base/alloc.h"
 #include <string.h>
-
-/* A recursive descent over the notation: one function for each rule of the grammar in command_syntax.h. Rows are our
- * own text, so an error is a programmer's mistake: the parser gives its place and stops at the first one. */
 
 #define DEPTH_MAX 16
 

@@ -12,9 +12,9 @@
  *                TOKEN                                               a token by itself; its name is its lower case
  *                name "=" TOKEN                                      a token with another name; '' is an empty token
  *
- * [ ] marks an optional argument, "..." one that may be given several times; "..." behind the bracket: with its
- * token each time. "@" gives the version that brought the argument, "!" the version that deprecated it. <> is its
- * name in usage texts, where that differs. "#" is the index of its key spec; without it, a key belongs to spec 0.
+ * [ ] marks an optional argument, "..." one that may be given several times; "..." behind the bracket: with its token
+ * each time. "@" gives the version that brought the argument, "!" the version that deprecated it. <> is its name in
+ * usage texts, where that differs. "#" is the index of its key spec; without it, a key belongs to spec 0.
  *
  * Types are key, string, integer, double, pattern and unix-time. The type stands behind the last colon, since a name
  * may contain colons. A TOKEN begins with an upper-case letter; before an argument it introduces that argument,

@@ -8,8 +8,8 @@
 #include "base/rand.h"
 #include "base/version.h"
 #include "check/check_bar.h"
-#include "persist/rdb_decode.h"
-#include "persist/rdb_format.h"
+#include "rdb/rdb_decode.h"
+#include "rdb/rdb_format.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -95,7 +95,7 @@ static void print_name(struct slice name) {
     buf_free(&text);
 }
 
-/* --- Keys -------------------------------------------------------------------------------------- */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 static void count_key(unsigned type, uint64_t bytes) {
     check.keys++;
@@ -144,7 +144,7 @@ static bool check_key(unsigned type) {
     return true;
 }
 
-/* --- Opcodes ----------------------------------------------------------------------------------- */
+/* --- Opcodes --------------------------------------------------------------------------------- */
 
 static bool check_aux(void) {
     struct slice name, value;
@@ -225,7 +225,7 @@ static bool check_opcode(unsigned opcode) {
     }
 }
 
-/* --- The frame --------------------------------------------------------------------------------- */
+/* --- The frame ------------------------------------------------------------------------------- */
 
 static bool check_head(void) {
     char head[RDB_HEAD + 1] = "";
@@ -269,7 +269,7 @@ static bool check_all(void) {
     }
 }
 
-/* --- The report -------------------------------------------------------------------------------- */
+/* --- The report ------------------------------------------------------------------------------ */
 
 static void tell_summary(void) {
     printf("[info] %llu keys read\n", (unsigned long long)check.keys);

@@ -1,3 +1,5 @@
+/* See args.h. What a number, a timeout, a cursor or an index may look like is Redis's choice, down to the blanks; where
+ * that is odd, a comment says so. */
 #include "cmd/args.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -87,7 +89,7 @@ bool args_db(struct client *c, struct slice arg, struct db **out) {
     return true;
 }
 
-/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+/* --- SCAN, and members drawn at random ------------------------------------------------------- */
 
 /* Redis reads cursors by strtoul(): a sign may come first (a minus wraps around), and the empty text is 0. */
 static bool parse_cursor(struct slice s, uint64_t *out) {
@@ -133,8 +135,4 @@ bool args_draw_options(struct client *c, const struct slice *argv, int argc, con
     if (argc > 2 || !slice_is(argv[1], word)) return args_syntax_error(c);
     if (*count >= -INT64_MAX / 2 && *count <= INT64_MAX / 2) return true;
     return args_refuse(c, "ERR value is out of range");
-}
-
-bool args_draws(struct client *c, int64_t count) {
-    return count >= -ARGS_DRAWS_MAX || args_refuse(c, "ERR value is out of range");
 }

@@ -25,7 +25,7 @@ bool args_signed(struct client *c, struct slice arg, int64_t *out);
 /* An integer of at least min. Any other argument, a number or not, gets this error. */
 bool args_at_least(struct client *c, struct slice arg, int64_t min, const char *error, int64_t *out);
 bool args_count(struct client *c, struct slice arg, int64_t *out); /* 0 or more */
-/* The timeout of a blocking command: seconds, with a fraction perhaps; 0 means for ever. Given in milliseconds. */
+/* The timeout of a blocking command, in seconds that may have a fraction; 0 means for ever. */
 bool args_timeout(struct client *c, struct slice arg, int64_t *timeout_ms);
 bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms); /* whole milliseconds */
 /* All of the text as strtod() reads it: blanks may come first, and the empty text is 0. False: other text, or NaN.
@@ -47,15 +47,12 @@ static inline bool args_clip(int64_t *first, int64_t *last, int64_t length) {
     return *first <= *last;
 }
 
-/* --- SCAN, and members drawn at random --------------------------------------------------------- */
+/* --- SCAN, and members drawn at random ------------------------------------------------------- */
 
 bool args_cursor(struct client *c, struct slice arg, uint64_t *out); /* of SCAN, HSCAN, SSCAN and ZSCAN */
 /* The options behind the cursor: COUNT, MATCH, and TYPE unless `type` is NULL. The output keeps its value where an
  * option is missing. A pattern that matches everything is given as one whose ptr is NULL. */
 bool args_scan(struct client *c, const struct slice *argv, int argc, struct slice *pattern, int64_t *count,
                struct slice *type);
-/* What HRANDFIELD and ZRANDMEMBER take: a count, and this word perhaps behind it. */
+/* The arguments of HRANDFIELD and ZRANDMEMBER behind the key: a count, and optionally this word. */
 bool args_draw_options(struct client *c, const struct slice *argv, int argc, const char *word, int64_t *count);
-/* Draws with repetition (a negative count) that one command may reply; Redis would go on until memory ends. */
-#define ARGS_DRAWS_MAX (1 << 24)
-bool args_draws(struct client *c, int64_t count);

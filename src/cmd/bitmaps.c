@@ -1,7 +1,7 @@
 /* Strings as bitmaps: single bits, ranges of bits, whole bitmaps combined, and integers of any width.
  *
- * As in Redis 7.2, and unlike 7.0, all arguments are checked before the key is looked up: an absent key hides no
- * mistake. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
+ * BITCOUNT and BITPOS look for the key before they look at the range, as Redis 7.2 does: an absent key hides a mistake
+ * there. A write that changes neither a bit nor the length is no change: it publishes and propagates nothing. */
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/module.h"
@@ -58,7 +58,10 @@ static void setbit(struct request *r) {
     size_t at = (size_t)(offset / 8);
     bool grows = !e || string_length(e) <= at;
     char *bytes;
-    string_make_mutable(c->db, &r->key, e, at + 1, &bytes);
+    if (!string_make_mutable(c->db, &r->key, e, at + 1, &bytes)) {
+        reply_no_memory(c);
+        return;
+    }
     unsigned shift = 7 - (unsigned)(offset % 8), on = bit.ptr[0] == '1', byte = (uint8_t)bytes[at];
     unsigned was = byte >> shift & 1;
     bytes[at] = (char)(uint8_t)((byte & ~(1u << shift)) | on << shift);
@@ -91,21 +94,28 @@ static bool clip_to_bits(struct range *range, size_t bytes) {
     return true;
 }
 
+/* Whether both ends count from the end of the string and stand in the wrong order. */
+static bool is_reversed(const struct range *range) {
+    return range->first < 0 && range->last < 0 && range->first > range->last;
+}
+
+/* [start end [BIT | BYTE]] from argument 2 on. The unit of a reversed range is not looked at. */
+static bool parse_extent(struct request *r, struct range *range) {
+    struct client *c = r->client;
+    if (r->argc == 2) return true;
+    if (r->argc == 3 || r->argc > 5) return args_syntax_error(c);
+    if (!args_i64(c, r->argv[2], &range->first) || !args_i64(c, r->argv[3], &range->last)) return false;
+    return r->argc == 4 || is_reversed(range) || parse_unit(r, r->argv[4], &range->in_bits);
+}
+
 static void bitcount(struct request *r) {
     struct client *c = r->client;
     struct range range = {0, -1, false};
-    if (r->argc == 3 || r->argc > 5) {
-        reply_syntax_error(c);
-        return;
-    }
-    if (r->argc > 3 && (!args_i64(c, r->argv[2], &range.first) || !args_i64(c, r->argv[3], &range.last))) return;
-    if (r->argc == 5 && !parse_unit(r, r->argv[4], &range.in_bits)) return;
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!read_bytes(r, &e, &s, digits)) return;
-    bool reversed = range.first < 0 && range.last < 0 && range.first > range.last;
-    if (reversed || !clip_to_bits(&range, s.len)) {
+    if (!read_bytes(r, &e, &s, digits) || (e && !parse_extent(r, &range))) return;
+    if (!e || is_reversed(&range) || !clip_to_bits(&range, s.len)) {
         reply_int(c, 0);
     } else {
         reply_int(c, (int64_t)bitmap_count_bits(s.ptr, (uint64_t)range.first, (uint64_t)range.last));
@@ -133,7 +143,7 @@ static void bitpos(struct request *r) {
     struct entry *e;
     struct slice s;
     char digits[NUM_I64_MAX];
-    if (!parse_bitpos(r, &range) || !read_bytes(r, &e, &s, digits)) return;
+    if (!read_bytes(r, &e, &s, digits) || (e && !parse_bitpos(r, &range))) return;
     if (!e || !clip_to_bits(&range, s.len)) {
         reply_int(c, e || bit ? -1 : 0); /* an absent key counts as zeros without end */
         return;
@@ -169,7 +179,7 @@ struct sources {
 };
 
 /* False: a key has another type, and the error was replied. */
-static bool find_sources(struct request *r, struct sources *s) {
+static bool find_bitmaps(struct request *r, struct sources *s) {
     struct key keys[LOOKUP_AHEAD];
     struct db *db = r->client->db;
     for (int i = 3, n; i < r->argc; i += n) {
@@ -231,7 +241,7 @@ static void bitop(struct request *r) {
         s.bytes = alloc_get(s.count * sizeof *s.bytes);
         s.digits = alloc_get(s.count * sizeof *s.digits);
     }
-    if (find_sources(r, &s)) {
+    if (find_bitmaps(r, &s)) {
         store_combined(r, op, &s);
         reply_int(r->client, (int64_t)s.longest);
     }
@@ -241,7 +251,7 @@ static void bitop(struct request *r) {
     }
 }
 
-/* --- Integers in a bitmap: BITFIELD is a list of steps ----------------------------------------- */
+/* --- Integers in a bitmap: BITFIELD is a list of steps --------------------------------------- */
 
 struct step {
     struct bitmap_field field;
@@ -352,7 +362,10 @@ static void run_steps(struct request *r, const struct step *steps, int count, si
     bool changed = len < size; /* to grow is a change, even by zeros */
     if (changed) len = size;
     char *bytes;
-    string_make_mutable(c->db, &r->key, e, len, &bytes);
+    if (!string_make_mutable(c->db, &r->key, e, len, &bytes)) {
+        reply_no_memory(c);
+        return;
+    }
     reply_array(c, (size_t)count);
     for (int i = 0; i < count; i++)
         changed |= run_step(c, &steps[i], bytes, len);
@@ -386,7 +399,7 @@ static void bitfield_ro(struct request *r) {
     run_bitfield(r, false);
 }
 
-/* Only with SET or INCRBY is the key written. What is no step may be anything. */
+/* Only SET and INCRBY write the key. Words that are no step are passed over. */
 static const char *bitfield_key_flags(const struct slice *argv, int argc) {
     for (int i = 2, taken; i < argc; i += 1 + taken) {
         taken = step_arguments(argv, argc, i);
@@ -414,25 +427,25 @@ static const struct command_keys bitop_keys[] = {
 static const struct command bitmaps_commands[] = {
     {"bitcount", bitcount, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_BITMAP, .since = "2.6.0",
      .summary = "Count the bits that are 1 in a string or in a range of it.", .complexity = "O(n) for n bytes",
-     .syntax = "key:key [index:(start:integer end:integer [index_unit:(BYTE | BIT)@7.0.0])]",
+     .syntax = "key:key [range:(start:integer end:integer [unit:(BYTE | BIT)@7.0.0])]",
      .history = "7.0.0|New: `BYTE`, `BIT`."},
     {"bitfield", bitfield, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_BITMAP,
      .since = "3.2.0", .summary = "Read and change integers of any width at any bit of a string.",
      .complexity = "O(n) for n operations",
-     .syntax = "key:key [operation:(GET encoding_offset:(encoding offset:integer) | write:([OVERFLOW "
-               "wrap_sat_fail:(WRAP | SAT | FAIL)] write_operation:(SET encoding_offset_value:(encoding offset:integer "
-               "value:integer) | INCRBY encoding_offset_increment:(encoding offset:integer increment:integer))))...]",
+     .syntax = "key:key [operation:(GET get-block:(encoding offset:integer) | write:([OVERFLOW overflow-block:(WRAP | "
+               "SAT | FAIL)] write-operation:(SET set-block:(encoding offset:integer value:integer) | INCRBY "
+               "incrby-block:(encoding offset:integer increment:integer))))...]",
      .keys = bitfield_keys},
     {"bitfield_ro", bitfield_ro, -2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_BITMAP,
      .since = "6.0.0", .summary = "Read integers of any width at any bit of a string.",
-     .complexity = "O(n) for n operations", .syntax = "key:key [GET encoding_offset:(encoding offset:integer)]..."},
+     .complexity = "O(n) for n operations", .syntax = "key:key [GET get-block:(encoding offset:integer)]..."},
     {"bitop", bitop, -4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 2, .last_key = -1, .group = GROUP_BITMAP,
      .since = "2.6.0", .summary = "Combine strings bit by bit and store the result.",
-     .complexity = "O(n) for n bytes of all strings", .syntax = "operation destkey:key key:key#1...",
-     .keys = bitop_keys},
+     .complexity = "O(n) for n bytes of all strings",
+     .syntax = "operation:(AND | OR | XOR | NOT) destkey:key key:key#1...", .keys = bitop_keys},
     {"bitpos", bitpos, -3, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_BITMAP, .since = "2.8.7",
      .summary = "Find the first bit of a string that is 0, or that is 1.", .complexity = "O(n) for n bytes looked at",
-     .syntax = "key:key bit:integer [index:(start:integer [end_index:(end:integer [index_unit:(BYTE | BIT)@7.0.0])])]",
+     .syntax = "key:key bit:integer [range:(start:integer [end-unit-block:(end:integer [unit:(BYTE | BIT)@7.0.0])])]",
      .history = "7.0.0|New: `BYTE`, `BIT`."},
     {"getbit", getbit, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_BITMAP, .since = "2.2.0",
      .summary = "Read one bit of a string.", .syntax = "key:key offset:integer"},

@@ -74,12 +74,14 @@ static const struct command databases_commands[] = {
      .tips = "request_policy:all_shards,response_policy:agg_sum"},
     {"flushdb", flushdb, -1, .flags = CMD_WRITE, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .group = GROUP_SERVER,
      .since = "1.0.0", .summary = "Empty this database.", .complexity = "O(1), O(n) for n keys with SYNC",
-     .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]", .tips = "request_policy:all_shards,response_policy:all_succeeded",
+     .syntax = "[flush-type:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .tips = "request_policy:all_shards,response_policy:all_succeeded",
      .history = "4.0.0|New: `ASYNC`.\n"
                 "6.2.0|New: `SYNC`."},
     {"flushall", flushall, -1, .flags = CMD_WRITE, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .group = GROUP_SERVER,
      .since = "1.0.0", .summary = "Empty all databases.",
-     .complexity = "O(1) for each database, O(n) for n keys with SYNC", .syntax = "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
+     .complexity = "O(1) for each database, O(n) for n keys with SYNC",
+     .syntax = "[flush-type:(ASYNC@4.0.0 | SYNC@6.2.0)]",
      .tips = "request_policy:all_shards,response_policy:all_succeeded",
      .history = "4.0.0|New: `ASYNC`.\n"
                 "6.2.0|New: `SYNC`."},

@@ -8,8 +8,9 @@
 #include "cmd/keys.h"
 #include "cmd/lookup.h"
 #include "exec/propagate.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "store/evict.h"
+#include <errno.h>
 
 static void dump(struct request *r) {
     struct entry *e = lookup_untouched(r->client->db, &r->key);
@@ -18,13 +19,16 @@ static void dump(struct request *r) {
         return;
     }
     struct writer w;
-    writer_to_memory(&w, true);
+    writer_to_some_memory(&w, true, conn_room());
     rdb_dump(&w, e);
-    reply_bulk(r->client, writer_slice(&w));
+    if (writer_flush(&w))
+        reply_bulk(r->client, writer_slice(&w));
+    else
+        conn_refuse(w.error == EFBIG ? CONN_OVER_LIMIT : CONN_NO_MEMORY);
     writer_free(&w);
 }
 
-/* --- RESTORE ----------------------------------------------------------------------------------- */
+/* --- RESTORE --------------------------------------------------------------------------------- */
 
 struct restore_options {
     bool replace, absolute;    /* ABSTTL: the TTL is a deadline */
@@ -45,7 +49,7 @@ static bool parse_access(struct client *c, struct slice name, struct slice value
     return args_syntax_error(c);
 }
 
-static bool parse_options(struct request *r, struct restore_options *o) {
+static bool parse_restore_options(struct request *r, struct restore_options *o) {
     for (int i = 4; i < r->argc; i++) {
         if (slice_is(r->argv[i], "replace")) {
             o->replace = true;
@@ -106,7 +110,7 @@ static void restore(struct request *r) {
     struct restore_options o = {.idle_s = -1, .frequency = -1};
     struct rdb_value value;
     int64_t ttl_ms;
-    if (!parse_options(r, &o)) return;
+    if (!parse_restore_options(r, &o)) return;
     struct entry *old = db_write(c->db, &r->key);
     if (old && !o.replace) {
         reply_error(c, "BUSYKEY Target key name already exists.");

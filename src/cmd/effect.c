@@ -1,3 +1,5 @@
+/* See effect.h. Invariant: every argument is text that any server reads in the same way: a deadline is absolute, in
+ * milliseconds, and a number is the one that was replied. */
 #include "cmd/effect.h"
 #include "base/num.h"
 #include "exec/propagate.h"

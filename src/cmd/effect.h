@@ -1,5 +1,5 @@
 /* Commands that are propagated in place of a request whose outcome depends on the time at which it runs, on chance, or
- * on rounding. They do nothing while nobody listens. The arguments are copied or written at once. */
+ * on rounding. They do nothing while no sink is attached. The arguments are copied or written at once. */
 #pragma once
 #include "base/slice.h"
 #include <stdint.h>

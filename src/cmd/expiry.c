@@ -67,7 +67,7 @@ static void set_deadline(struct request *r, int64_t unit_ms, int64_t base_ms) {
         reply_int(c, 0);
         return;
     }
-    if (unlikely(ms <= clock_now_ms() && !expire_suspended)) {
+    if (unlikely(ms <= clock_now_ms() && !expire_is_ignored())) {
         keys_delete(c->db, &r->key, e);
         effect_delete(r->key.name);
     } else {

@@ -67,7 +67,7 @@ struct addition {
     int first;    /* argument of the first longitude */
 };
 
-static bool parse_addition(struct request *r, struct addition *a) {
+static bool parse_geoadd(struct request *r, struct addition *a) {
     for (a->first = 2; a->first < r->argc; a->first++) {
         struct slice word = r->argv[a->first];
         if (slice_is(word, "nx")) {
@@ -124,7 +124,7 @@ static void add_places(struct request *r, const struct addition *a, const double
 static void geoadd(struct request *r) {
     struct addition a = {0, false, 0};
     struct geohash_point p;
-    if (!parse_addition(r, &a)) return;
+    if (!parse_geoadd(r, &a)) return;
     size_t n = 0, bytes = (size_t)(r->argc - a.first) / 3 * sizeof(double);
     double *scores = alloc_get(bytes);
     int i = a.first;
@@ -175,18 +175,18 @@ static const struct command geo_commands[] = {
     {"geoadd", geoadd, -5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Put places, by longitude and latitude, into a sorted set.",
      .complexity = "O(m log n) for m places, put into n",
-     .syntax = "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] longitude_latitude_member:(longitude:double "
-               "latitude:double member)...",
+     .syntax =
+         "key:key [condition:(NX | XX)@6.2.0] [change=CH@6.2.0] data:(longitude:double latitude:double member)...",
      .history = "6.2.0|New: `CH`, `NX`, `XX`."},
     {"geodist", geodist, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Measure the distance between two places.",
      .syntax = "key:key member1 member2 [unit:(M | KM | FT | MI)]"},
     {"geohash", geohash, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as geohash text.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {"geopos", geopos, -2, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "3.2.0",
      .summary = "Read places as longitude and latitude.", .complexity = "O(n) for n places asked for",
-     .syntax = "key:key member..."},
+     .syntax = "key:key [member...]"},
     {NULL},
 };
 

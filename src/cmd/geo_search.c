@@ -36,7 +36,7 @@ struct search {
     struct key destination;
 };
 
-/* --- Arguments: each parser replies the error if it fails -------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails ------------------------------------ */
 
 static bool parse_number(struct client *c, struct slice word, double *number, const char *error) {
     return num_parse_f64(word, number) || args_refuse(c, error);
@@ -96,7 +96,7 @@ static bool parse_flag(struct slice word, struct search *s) {
 }
 
 /* Read the option at argv, where `left` arguments are left. Returns how many it takes; 0: the error was replied. */
-static int parse_option(struct client *c, const struct slice *argv, int left, struct search *s) {
+static int parse_search_option(struct client *c, const struct slice *argv, int left, struct search *s) {
     struct slice word = argv[0];
     bool searches = s->form >= SEARCH;
     if (parse_flag(word, s)) return 1;
@@ -164,7 +164,7 @@ static int parse_fixed(struct request *r, struct search *s) {
 static bool parse_search(struct request *r, struct search *s) {
     int i = parse_fixed(r, s);
     for (int n = i; n && i < r->argc; i += n) {
-        n = parse_option(r->client, r->argv + i, r->argc - i, s);
+        n = parse_search_option(r->client, r->argv + i, r->argc - i, s);
         if (n == 0) return false;
     }
     return i && check_options(r, s);
@@ -184,6 +184,8 @@ struct hit {
 struct hits {
     struct hit *list;
     size_t n, room;
+    struct client *reader; /* all hits are replied to it, in reply_bytes or more; NULL: not all of them, or stored */
+    size_t reply_bytes;
 };
 
 static struct slice member_of(const struct hit *h) {
@@ -206,11 +208,13 @@ static void find_in_range(const struct search *s, const struct geohash_range *ra
     if (span.n == 0) return;
     zset_walk_from(&w, s->source, span.first);
     for (size_t i = 0; i < span.n && hits->n < limit && zset_walk_next(&w); i++) {
+        if (hits->reader && reply_would_be_pointless(hits->reader, hits->reply_bytes)) return;
         struct hit *h = next_hit(hits);
         h->point = geohash_decode(w.score);
         if (!geohash_within(&s->shape, h->point, &h->distance)) continue;
         h->score = w.score;
         h->number = hits->n++;
+        hits->reply_bytes += w.member.len;
         h->member = w.member;
         if (w.member.ptr != w.digits) continue;
         memcpy(h->digits, w.digits, w.member.len);
@@ -232,8 +236,8 @@ static int compare_farthest_first(const void *a, const void *b) {
 }
 
 /* All hits to reply, in their order. The caller frees the list. */
-static struct hits find_hits(const struct search *s) {
-    struct hits hits = {NULL, 0, 0};
+static struct hits find_hits(struct client *c, const struct search *s) {
+    struct hits hits = {.reader = s->stores || s->count ? NULL : c};
     struct geohash_range ranges[GEOHASH_RANGES];
     size_t count = s->count ? (size_t)s->count : SIZE_MAX, limit = s->any ? count : SIZE_MAX;
     int n = geohash_cover(&s->shape, ranges);
@@ -259,7 +263,7 @@ static int64_t hash_of_score(double score) {
 static void reply_hits(struct client *c, const struct search *s, const struct hits *hits) {
     size_t with = (size_t)s->with_distance + s->with_hash + s->with_point;
     reply_array(c, hits->n);
-    for (size_t i = 0; i < hits->n; i++) {
+    for (size_t i = 0; i < hits->n && !reply_is_pointless(c); i++) {
         const struct hit *h = &hits->list[i];
         if (with) reply_array(c, with + 1);
         reply_bulk(c, member_of(h));
@@ -286,8 +290,8 @@ static void run_search(struct request *r, enum form form, bool may_store) {
     struct key source = form == SEARCH_STORE ? key_of(r->argv[2]) : r->key;
     s.source = db_read(c->db, &source);
     if (!lookup_is(c, s.source, ENTRY_ZSET) || !parse_search(r, &s)) return;
-    struct hits hits = {NULL, 0, 0};
-    if (s.source) hits = find_hits(&s);
+    struct hits hits = {.list = NULL};
+    if (s.source) hits = find_hits(c, &s);
     if (s.stores) {
         store_hits(c, &s, &hits);
     } else {
@@ -345,8 +349,8 @@ static const struct command geo_search_commands[] = {
      .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around a point.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
-               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST "
-               "key:key#2]",
+               "[WITHHASH] [count-block:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)] [store:(STORE "
+               "storekey<key>:key#1 | STOREDIST storedistkey<key>:key#2)]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.\n"
                 "7.0.0|Units may be in upper case.",
      .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`", .keys = georadius_keys},
@@ -354,36 +358,37 @@ static const struct command geo_search_commands[] = {
      .summary = "Find the places within a circle around a point, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
      .syntax = "key:key longitude:double latitude:double radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] "
-               "[WITHHASH] [count:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
+               "[WITHHASH] [count-block:(COUNT count:integer [ANY@6.2.0])] [order:(ASC | DESC)]",
      .history = "6.2.0|New: `ANY`, with `COUNT`.", .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`"},
     {"georadiusbymember", georadiusbymember, -5, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS, .first_key = 1,
      .group = GROUP_GEO, .since = "3.2.0", .summary = "Find the places within a circle around one of them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
-     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
-               "count:integer [ANY])] [order:(ASC | DESC)] [STORE key:key#1] [STOREDIST key:key#2]",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+               "[count-block:(COUNT count:integer [ANY])] [order:(ASC | DESC)] [store:(STORE storekey<key>:key#1 | "
+               "STOREDIST storedistkey<key>:key#2)]",
      .history = "7.0.0|Units may be in upper case.",
      .deprecated = "6.2.0|`GEOSEARCH`, `GEOSEARCHSTORE`: `BYRADIUS`, `FROMMEMBER`", .keys = georadiusbymember_keys},
     {"georadiusbymember_ro", georadiusbymember_ro, -5, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO,
      .since = "3.2.10", .summary = "Find the places within a circle around one of them, without storing them.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the circle; O(k log k) to sort k hits",
-     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count:(COUNT "
-               "count:integer [ANY])] [order:(ASC | DESC)]",
+     .syntax = "key:key member radius:double unit:(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+               "[count-block:(COUNT count:integer [ANY])] [order:(ASC | DESC)]",
      .deprecated = "6.2.0|`GEOSEARCH`: `BYRADIUS`, `FROMMEMBER`"},
     {"geosearch", geosearch, -7, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_GEO, .since = "6.2.0",
      .summary = "Find the places within a circle or a box.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to sort k hits",
-     .syntax =
-         "key:key from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double latitude:double)) "
-         "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double unit:(M "
-         "| KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [WITHCOORD] [WITHDIST] [WITHHASH]",
+     .syntax = "key:key from:(FROMMEMBER member | FROMLONLAT fromlonlat:(longitude:double latitude:double)) "
+               "by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double height:double "
+               "unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count-block:(COUNT count:integer [ANY])] [WITHCOORD] "
+               "[WITHDIST] [WITHHASH]",
      .history = "7.0.0|Units may be in upper case."},
     {"geosearchstore", geosearchstore, -8, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
      .group = GROUP_GEO, .since = "6.2.0", .summary = "Store the places within a circle or a box as a sorted set.",
      .complexity = "O(log n + m) for n places, m in the cells that cover the shape; O(k log k) to store k hits",
-     .syntax =
-         "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT longitude_latitude:(longitude:double "
-         "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX width:double "
-         "height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count:(COUNT count:integer [ANY])] [STOREDIST]",
+     .syntax = "destination:key source:key#1 from:(FROMMEMBER member | FROMLONLAT fromlonlat:(longitude:double "
+               "latitude:double)) by:(circle:(BYRADIUS radius:double unit:(M | KM | FT | MI)) | box:(BYBOX "
+               "width:double height:double unit:(M | KM | FT | MI))) [order:(ASC | DESC)] [count-block:(COUNT "
+               "count:integer [ANY])] [STOREDIST]",
      .history = "7.0.0|Units may be in upper case.", .keys = geosearchstore_keys},
     {NULL},
 };

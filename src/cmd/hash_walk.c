@@ -20,13 +20,27 @@ static void reply_drawn_field(void *ctx, const struct field_pair *pair) {
     if (d->with_values) reply_bulk(d->client, pair->value);
 }
 
-/* As many different fields as the count says, or with a negative count that many draws, each from all fields. */
+#define DRAWS 1024 /* between two looks at whether the reply is still wanted */
+
+/* Each field is drawn from all. */
+static void draw_repeated(const struct entry *e, size_t n, struct drawing *d) {
+    for (size_t some; n > 0 && !reply_is_pointless(d->client); n -= some) {
+        some = n < DRAWS ? n : DRAWS;
+        fieldmap_draw(e, some, reply_drawn_field, d);
+    }
+}
+
+/* A positive count asks for that many different fields, a negative one for that many draws, each from all fields. */
 static void draw_fields(struct client *c, const struct entry *e, int64_t count, bool with_values) {
     size_t all = fieldmap_count(e), n = count < 0 ? (size_t)-count : (size_t)count;
     if (count > 0 && n > all) n = all;
     struct drawing d = {c, with_values};
     reply_array(c, with_values && c->resp == 2 ? 2 * n : n);
-    (count < 0 ? fieldmap_draw : fieldmap_sample)(e, n, reply_drawn_field, &d);
+    if (count < 0) {
+        draw_repeated(e, n, &d);
+    } else {
+        fieldmap_sample(e, n, reply_drawn_field, &d);
+    }
 }
 
 static void hrandfield(struct request *r) {
@@ -42,7 +56,7 @@ static void hrandfield(struct request *r) {
         reply_null(c);
     } else if (!e || count == 0) {
         reply_array(c, 0);
-    } else if (args_draws(c, count)) {
+    } else {
         draw_fields(c, e, count, r->argc == 4);
     }
 }

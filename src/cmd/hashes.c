@@ -1,5 +1,5 @@
-/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is
- * something else there. */
+/* Hashes: fields by name, whole hashes, and fields as numbers. The store calls the type fieldmap, since a hash is a
+ * number there. */
 #include "base/module.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
@@ -72,7 +72,7 @@ static void hmget(struct request *r) {
     struct entry *e;
     if (!lookup_read(r, ENTRY_HASH, &e)) return;
     reply_array(r->client, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++)
+    for (int i = 2; i < r->argc && !reply_is_pointless(r->client); i++)
         reply_field(r->client, e, r->argv[i]);
 }
 
@@ -122,7 +122,7 @@ static void hgetall(struct request *r) {
     reply_map(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
-    while (fieldmap_iter_next(&it, &pair)) {
+    while (fieldmap_iter_next(&it, &pair) && !reply_is_pointless(c)) {
         reply_bulk(c, pair.name);
         reply_bulk(c, pair.value);
     }
@@ -137,7 +137,7 @@ static void reply_names_or_values(struct request *r, bool values) {
     reply_array(c, e ? fieldmap_count(e) : 0);
     if (!e) return;
     fieldmap_iter_init(&it, e);
-    while (fieldmap_iter_next(&it, &pair))
+    while (fieldmap_iter_next(&it, &pair) && !reply_is_pointless(c))
         reply_bulk(c, values ? pair.value : pair.name);
 }
 
@@ -149,7 +149,7 @@ static void hvals(struct request *r) {
     reply_names_or_values(r, true);
 }
 
-/* --- Fields as numbers: one that does not exist counts from 0 ---------------------------------- */
+/* --- Fields as numbers: one that does not exist counts from 0 -------------------------------- */
 
 static void hincrby(struct request *r) {
     struct client *c = r->client;
@@ -210,13 +210,13 @@ static void hincrbyfloat(struct request *r) {
 static const struct command hashes_commands[] = {
     {"hset", hset, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
      .since = "2.0.0", .summary = "Write fields of a hash.", .complexity = "O(n) for n fields written",
-     .syntax = "key:key field_value:(field value)...", .history = "4.0.0|Takes several fields."},
+     .syntax = "key:key data:(field value)...", .history = "4.0.0|Takes several fields."},
     {"hsetnx", hsetnx, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
      .since = "2.0.0", .summary = "Write a field that the hash does not have yet.", .syntax = "key:key field value",
      .key_flags = "RW insert"},
     {"hmset", hmset, -4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
      .since = "2.0.0", .summary = "Write fields of a hash, and reply OK.", .complexity = "O(n) for n fields written",
-     .syntax = "key:key field_value:(field value)...", .deprecated = "4.0.0|`HSET`: several fields"},
+     .syntax = "key:key data:(field value)...", .deprecated = "4.0.0|`HSET`: several fields"},
     {"hget", hget, 3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_HASH,
      .since = "2.0.0", .summary = "Read a field of a hash.", .syntax = "key:key field"},
     {"hmget", hmget, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .group = GROUP_HASH, .since = "2.0.0",

@@ -34,7 +34,12 @@ static bool read_hll(struct client *c, const struct entry *e, struct slice *byte
 static bool own_hll(struct request *r, struct entry **e, struct slice *bytes) {
     char *own;
     if (!read_hll(r->client, *e, bytes)) return false;
-    *e = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    struct entry *owned = string_make_mutable(r->client->db, &r->key, *e, 0, &own);
+    if (!owned) {
+        reply_no_memory(r->client);
+        return false;
+    }
+    *e = owned;
     bytes->ptr = own;
     return true;
 }
@@ -248,7 +253,7 @@ static void pfdebug(struct request *r) {
 /* --- PFSELFTEST ------------------------------------------------------------------------------ */
 
 #define SELFTEST_ROUNDS 100
-#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since nobody else is served meanwhile */
+#define SELFTEST_ELEMENTS 1000000 /* a tenth of Redis's, since no other client is served meanwhile */
 #define SELFTEST_SPARSE 1000      /* stop testing the sparse form here: larger ones take seconds */
 
 /* Does the dense form keep random registers? False: the error was replied. */
@@ -326,7 +331,7 @@ static const struct command hyperloglog_commands[] = {
      .since = "2.8.9", .summary = "Show elements to a HyperLogLog, which counts the distinct ones.",
      .complexity = "O(n) for n elements, O(n * m) while it is sparse and m bytes long",
      .syntax = "key:key [element...]", .key_flags = "RW insert"},
-    {"pfcount", pfcount, -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it keeps what it counted in the key */
+    {"pfcount", pfcount, -2, .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* it writes its estimate into the value */
      .first_key = 1, .last_key = -1, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Estimate how many distinct elements HyperLogLogs were shown.", .complexity = "O(1), O(n) for n keys",
      .syntax = "key:key...", .keys = pfcount_keys},
@@ -335,7 +340,7 @@ static const struct command hyperloglog_commands[] = {
      .syntax = "subcommand key:key", .key_flags = "RW access"},
     {"pfmerge", pfmerge, -2, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1,
      .group = GROUP_HYPERLOGLOG, .since = "2.8.9", .summary = "Make one HyperLogLog of several.",
-     .complexity = "O(n) for n keys", .syntax = "destkey:key sourcekey:key#1...", .keys = pfmerge_keys},
+     .complexity = "O(n) for n keys", .syntax = "destkey:key [sourcekey:key#1...]", .keys = pfmerge_keys},
     {"pfselftest", pfselftest, 1, .flags = CMD_ADMIN | CMD_SYSCMD, .group = GROUP_HYPERLOGLOG, .since = "2.8.9",
      .summary = "Check HyperLogLog's arithmetic against exact counts."},
     {NULL},

@@ -28,7 +28,7 @@ static void del(struct request *r) {
     reply_int(r->client, removed);
 }
 
-static void count_keys(struct request *r, bool touch) {
+static void count_existing(struct request *r, bool touch) {
     struct db *db = r->client->db;
     struct key keys[LOOKUP_AHEAD];
     int64_t found = 0;
@@ -41,11 +41,11 @@ static void count_keys(struct request *r, bool touch) {
 }
 
 static void exists(struct request *r) {
-    count_keys(r, false);
+    count_existing(r, false);
 }
 
 static void touch(struct request *r) {
-    count_keys(r, true);
+    count_existing(r, true);
 }
 
 static void type(struct request *r) {
@@ -70,7 +70,7 @@ static void keys(struct request *r) {
     struct table_iter it;
     const struct entry *e;
     table_iter_init(&it, &r->client->db->keys);
-    while ((e = table_iter_next(&it))) {
+    while ((e = table_iter_next(&it)) && !reply_is_pointless(r->client)) {
         struct slice name = entry_key(e);
         if ((!all && !glob_match(pattern, name)) || db_is_due(e)) continue;
         reply_bulk(r->client, name);
@@ -99,7 +99,7 @@ static void rename_key(struct request *r, bool replace) {
     }
     if (!same && make_way(db, &to, replace)) {
         db_attach(db, &to, db_detach(db, &r->key, db_peek(db, &r->key)));
-        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* one change, two events */
+        db_notify(db, &r->key, DB_GENERIC, "rename_from"); /* two events, but one change */
         db_changed(db, &to, DB_GENERIC, "rename_to");
         done = true;
     }
@@ -136,7 +136,7 @@ static void move(struct request *r) {
         return;
     }
     db_attach(to, &r->key, db_detach(from, &r->key, e));
-    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* one change, two events */
+    db_notify(from, &r->key, DB_GENERIC, "move_from"); /* two events, but one change */
     db_changed(to, &r->key, DB_GENERIC, "move_to");
     reply_int(c, 1);
 }
@@ -212,7 +212,7 @@ static const struct command keys_commands[] = {
     {"type", type, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .since = "1.0.0",
      .summary = "Tell the type of a value.", .syntax = "key:key", .key_flags = "RO"},
     {"randomkey", randomkey, 1, .flags = CMD_READONLY, .since = "1.0.0", .summary = "Draw a key at random.",
-     .tips = "request_policy:all_shards,nondeterministic_output"},
+     .tips = "request_policy:all_shards,response_policy:special,nondeterministic_output"},
     {"keys", keys, 2, .flags = CMD_READONLY, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .since = "1.0.0",
      .summary = "List the keys that match a pattern.", .complexity = "O(n) for n keys in the database",
      .syntax = "pattern:pattern", .tips = "request_policy:all_shards,nondeterministic_output_order"},

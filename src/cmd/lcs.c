@@ -15,7 +15,7 @@
 
 struct lcs {
     struct slice a, b;
-    size_t rows;       /* a.len + 1; for LEN 2, which take turns */
+    size_t rows;       /* a.len + 1; for LEN only 2, which take turns */
     uint32_t *lengths; /* the rows, of b.len + 1 cells each */
     size_t bytes;      /* of them */
 };
@@ -25,7 +25,7 @@ struct lcs_options {
     int64_t shortest;                          /* MINMATCHLEN: shorter matches are left out */
 };
 
-static bool parse_options(struct request *r, struct lcs_options *o) {
+static bool parse_lcs_options(struct request *r, struct lcs_options *o) {
     struct client *c = r->client;
     *o = (struct lcs_options){0};
     for (int i = 3; i < r->argc; i++) {
@@ -45,8 +45,8 @@ static bool parse_options(struct request *r, struct lcs_options *o) {
     return args_refuse(c, "ERR If you want both the length and indexes, please just use IDX.");
 }
 
-/* Allocate the rows. False: that is too much memory, and the error was replied. The limit is for all rows, even where
- * two are enough: so it is in Redis. */
+/* Allocate the rows. False: that is too much memory, and the error was replied. As in Redis, the limit applies to all
+ * rows, even where two are enough. */
 static bool alloc_rows(struct client *c, struct lcs *l, bool only_length) {
     static const char failed[] = "ERR Insufficient memory, failed allocating transient memory for LCS";
     size_t width = l->b.len + 1, cells, all;
@@ -84,7 +84,7 @@ static uint32_t fill_rows(struct lcs *l) {
     return row(l, l->a.len)[l->b.len];
 }
 
-/* Walk back from cell (i, j) to the next common byte, whose cell that is, or to an edge. */
+/* Walk back from cell (i, j) to that of the next common byte, or to an edge. */
 static void walk_back(const struct lcs *l, size_t *i, size_t *j) {
     while (*i > 0 && *j > 0 && l->a.ptr[*i - 1] != l->b.ptr[*j - 1]) {
         if (row(l, *i - 1)[*j] > row(l, *i)[*j - 1]) {
@@ -121,7 +121,7 @@ static void reply_matches(struct client *c, const struct lcs *l, uint32_t length
     reply_map(c, 2);
     reply_bulk_cstr(c, "matches");
     size_t place = reply_hold(c), matches = 0, i = l->a.len, j = l->b.len;
-    for (;;) {
+    while (!reply_is_pointless(c)) {
         walk_back(l, &i, &j);
         if (i == 0 || j == 0) break;
         size_t run = 0;
@@ -149,7 +149,7 @@ static void lcs(struct request *r) {
         return;
     }
     struct lcs_options o;
-    if (!parse_options(r, &o)) return;
+    if (!parse_lcs_options(r, &o)) return;
     char digits[2][NUM_I64_MAX];
     struct lcs l = {.a = a ? string_bytes(a, digits[0]) : SLICE(""), .b = b ? string_bytes(b, digits[1]) : SLICE("")};
     if (!alloc_rows(c, &l, o.only_length)) return;
@@ -168,7 +168,7 @@ static const struct command lcs_commands[] = {
     {"lcs", lcs, -3, .flags = CMD_READONLY, .first_key = 1, .last_key = 2, .group = GROUP_STRING, .since = "7.0.0",
      .summary = "Find the longest common subsequence of two strings.",
      .complexity = "O(n * m) for strings of n and m bytes",
-     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN len:integer] [WITHMATCHLEN]"},
+     .syntax = "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]"},
     {NULL},
 };
 

@@ -1,5 +1,5 @@
-/* Lists: the commands that wait until there is an element. Then they do what those of list_pop.c do, and are propagated
- * as these. */
+/* Lists: the commands that wait until there is an element. Then they do what the commands of list_pop.c do, and are
+ * propagated as those. */
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -22,8 +22,8 @@ static void blmpop(struct request *r) {
     multi_pop_many(r, &list_pop_type, true);
 }
 
-/* Move an element if there is one, else wait. False: nothing has been moved. When the time is over, the reply is the
- * null of an array, but where nothing may block it is a plain null: so it is in Redis. */
+/* Move an element if there is one, else wait. False: nothing was moved. As in Redis, a wait that has timed out replies
+ * the null of an array, but where nothing may block the reply is a plain null. */
 static bool move_or_wait(struct request *r, enum quicklist_end from, enum quicklist_end to, int64_t timeout_ms) {
     struct entry *source = db_write(r->client->db, &r->key);
     if (source) return list_pop_move(r, source, from, to);
@@ -63,17 +63,15 @@ static const struct command_keys blmpop_keys[] = {
 };
 
 static const struct command list_block_commands[] = {
-    {"blpop", blpop, -3, .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING, .first_key = 1, .last_key = -2,
-     .group = GROUP_LIST, .since = "2.0.0",
-     .summary = "Take the first element of the first list that has any, or wait for one.",
+    {"blpop", blpop, -3, .flags = CMD_WRITE | CMD_BLOCKING, .first_key = 1, .last_key = -2, .group = GROUP_LIST,
+     .since = "2.0.0", .summary = "Take the first element of the first list that has any, or wait for one.",
      .complexity = "O(n) for n keys", .syntax = "key:key... timeout:double",
      .history = "6.0.0|The timeout may be a fraction.", .key_flags = "RW access delete"},
-    {"brpop", brpop, -3, .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING, .first_key = 1, .last_key = -2,
-     .group = GROUP_LIST, .since = "2.0.0",
-     .summary = "Take the last element of the first list that has any, or wait for one.",
+    {"brpop", brpop, -3, .flags = CMD_WRITE | CMD_BLOCKING, .first_key = 1, .last_key = -2, .group = GROUP_LIST,
+     .since = "2.0.0", .summary = "Take the last element of the first list that has any, or wait for one.",
      .complexity = "O(n) for n keys", .syntax = "key:key... timeout:double",
      .history = "6.0.0|The timeout may be a fraction.", .key_flags = "RW access delete"},
-    {"blmove", blmove, 6, .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING, .first_key = 1, .last_key = 2,
+    {"blmove", blmove, 6, .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLOCKING, .first_key = 1, .last_key = 2,
      .group = GROUP_LIST, .since = "6.2.0",
      .summary = "Move an element between the ends of two lists, or wait for one.",
      .syntax = "source:key destination:key#1 wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT) timeout:double",
@@ -83,8 +81,8 @@ static const struct command list_block_commands[] = {
      .complexity = "O(n + m) for n keys and m elements taken",
      .syntax = "timeout:double numkeys:integer key:key... where:(LEFT | RIGHT) [COUNT count:integer]",
      .keys = blmpop_keys},
-    {"brpoplpush", brpoplpush, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_NOSCRIPT | CMD_BLOCKING, .first_key = 1,
-     .last_key = 2, .group = GROUP_LIST, .since = "2.2.0",
+    {"brpoplpush", brpoplpush, 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLOCKING, .first_key = 1, .last_key = 2,
+     .group = GROUP_LIST, .since = "2.2.0",
      .summary = "Move the last element of a list to the front of another, or wait for one.",
      .syntax = "source:key destination:key#1 timeout:double", .history = "6.0.0|The timeout may be a fraction.",
      .deprecated = "6.2.0|`BLMOVE`: `RIGHT`, `LEFT`", .keys = move_keys},

@@ -1,4 +1,4 @@
-/* Lists: popping and moving. list_block.c has the commands that wait before they do the same.
+/* Lists: popping and moving elements. The commands that may wait for an element are in list_block.c.
  *
  * What is popped is replied from the list itself, before it is removed; only LMOVE carries an element in memory of its
  * own, since it may push to the list that it pops from. */
@@ -53,7 +53,7 @@ const struct multi_pop list_pop_type = {
     .many = pop_elements,
 };
 
-static void pop_from_key(struct request *r, bool last) {
+static void pop_from_list(struct request *r, bool last) {
     struct client *c = r->client;
     struct entry *e;
     int64_t n = -1;
@@ -77,11 +77,11 @@ static void pop_from_key(struct request *r, bool last) {
 }
 
 static void lpop(struct request *r) {
-    pop_from_key(r, false);
+    pop_from_list(r, false);
 }
 
 static void rpop(struct request *r) {
-    pop_from_key(r, true);
+    pop_from_list(r, true);
 }
 
 static void lmpop(struct request *r) {

@@ -17,7 +17,7 @@ void lists_reply_elements(struct client *c, const struct quicklist *q, size_t in
     struct quicklist_iter it;
     reply_array(c, n);
     quicklist_start(&it, q, (int64_t)index);
-    while (n-- > 0) {
+    while (n-- > 0 && !reply_is_pointless(c)) {
         lookup_reply(c, quicklist_get(&it));
         if (from == QUICKLIST_HEAD) {
             quicklist_next(&it);
@@ -120,7 +120,7 @@ static size_t reply_indexes(struct client *c, const struct quicklist *q, struct 
     size_t skip = (size_t)(o->rank < 0 ? -o->rank : o->rank) - 1, matches = 0, n = 0;
     size_t compared = o->maxlen > 0 && (size_t)o->maxlen < q->count ? (size_t)o->maxlen : q->count;
     quicklist_start(&it, q, o->rank < 0 ? -1 : 0);
-    for (size_t i = 0; i < compared && n < max; i++) {
+    for (size_t i = 0; i < compared && n < max && !reply_is_pointless(c); i++) {
         if (quicklist_equal(&it, &needle) && matches++ >= skip) {
             reply_int(c, (int64_t)(o->rank < 0 ? q->count - 1 - i : i));
             n++;
@@ -250,12 +250,9 @@ static void ltrim(struct request *r) {
         return;
     }
     size_t n = (size_t)(last - first) + 1;
+    if (n == length) return; /* nothing is removed, and no event is published, unlike in Redis 7.2 */
     list_trim(c->db, e, (size_t)first, n);
-    if (n < length) {
-        list_changed(c->db, &r->key, "ltrim", length - n);
-    } else {
-        db_notify(c->db, &r->key, DB_LIST, "ltrim");
-    }
+    list_changed(c->db, &r->key, "ltrim", length - n);
 }
 
 static const struct command lists_commands[] = {

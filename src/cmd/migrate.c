@@ -14,7 +14,7 @@
 #include "exec/propagate.h"
 #include "net/links.h"
 #include "net/resp.h"
-#include "persist/rdb.h"
+#include "rdb/rdb.h"
 #include "session/client.h"
 #include "session/request.h"
 #include <errno.h>
@@ -37,12 +37,12 @@ struct migration {
 
 enum outcome {
     DONE,        /* every request was answered, by an error perhaps */
-    RETRY,       /* the connection failed before the target can have taken a key */
-    NOT_WRITTEN, /* it failed, or the time was over, before all requests were written */
-    NOT_READ,    /* the same before all answers were read */
+    RETRY,       /* the connection failed before the first key was answered */
+    NOT_WRITTEN, /* the connection failed, or the time was over, before all requests were written */
+    NOT_READ,    /* the same, before all answers were read */
 };
 
-/* --- Arguments: each parser replies the error if it fails ---------------------------------------- */
+/* --- Arguments: each parser replies the error if it fails ------------------------------------ */
 
 static bool parse_keys(struct migration *m, int i) {
     struct request *r = m->request;
@@ -67,7 +67,7 @@ static int parse_credentials(struct migration *m, int i) {
     return n;
 }
 
-static bool parse_options(struct migration *m) {
+static bool parse_migrate_options(struct migration *m) {
     struct request *r = m->request;
     for (int i = 6; i < r->argc; i++) {
         struct slice word = r->argv[i];
@@ -91,7 +91,7 @@ static bool parse_arguments(struct migration *m) {
     struct request *r = m->request;
     m->names = r->argv + 3;
     m->n_names = 1;
-    if (!parse_options(m)) return false;
+    if (!parse_migrate_options(m)) return false;
     if (!args_i64(r->client, r->argv[5], &m->timeout_ms) || !args_i64(r->client, r->argv[4], &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;
@@ -104,7 +104,7 @@ static void find_existing(struct migration *m) {
     }
 }
 
-/* --- Requests to the target -------------------------------------------------------------------- */
+/* --- Requests to the target ------------------------------------------------------------------ */
 
 /* AUTH and SELECT, as far as the connection needs them. */
 static void put_introduction(struct buf *out, const struct migration *m, const struct peer_link *link) {
@@ -137,7 +137,7 @@ static void put_restore(struct buf *out, const struct migration *m, const struct
     writer_free(&w);
 }
 
-/* --- Answers of the target --------------------------------------------------------------------- */
+/* --- Answers of the target ------------------------------------------------------------------- */
 
 /* False: the connection failed. The text of the first error is kept. */
 static bool read_answer(struct migration *m, struct peer_link *link, bool *ok) {
@@ -160,7 +160,7 @@ static void remove_sent_key(struct migration *m, const struct key *key) {
     m->gone[m->n_gone++] = key->name;
 }
 
-/* If AUTH or SELECT fails, all keys stay, although the target may have taken them: so it is in Redis. */
+/* As in Redis, all keys stay if AUTH or SELECT fails, although the target may have taken them. */
 static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     int introductions = (m->password.ptr != NULL) + (link->db != m->db);
     bool introduced = true, ok;
@@ -176,7 +176,7 @@ static enum outcome read_answers(struct migration *m, struct peer_link *link) {
     return DONE;
 }
 
-/* --- The command ------------------------------------------------------------------------------- */
+/* --- The command ----------------------------------------------------------------------------- */
 
 static enum outcome talk_to_target(struct migration *m, struct peer_link *link) {
     struct buf out = {0};
@@ -237,17 +237,19 @@ static void migrate(struct request *r) {
     alloc_put(m.gone, room * sizeof *m.gone);
 }
 
-/* --- Rows -------------------------------------------------------------------------------------- */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
-/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". */
+/* The key behind host and port, or the keys behind KEYS. A password may be the word "keys". KEYS beside a key is a
+ * mistake; as the last word it is looked over. */
 static int find_migrate_keys(const struct slice *argv, int argc, int *positions, int max) {
     int first = 3, count = 1;
-    for (int i = 6; i < argc && argv[3].len == 0; i++) {
+    for (int i = 6; i < argc - 1; i++) {
         if (slice_is(argv[i], "auth")) {
             i++;
         } else if (slice_is(argv[i], "auth2")) {
             i += 2;
         } else if (slice_is(argv[i], "keys")) {
+            if (argv[3].len > 0) return -1;
             first = i + 1;
             count = argc - first;
             break;
@@ -268,9 +270,9 @@ static const struct command migrate_commands[] = {
     {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 3,
      .since = "2.6.0", .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
-     .syntax = "host port:integer key_or_empty_string:(key:key | empty_string='') destination-db:integer "
-               "timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] [authentication:([AUTH password@4.0.7] | [AUTH2 "
-               "username_password:(username password)@6.0.0])] [KEYS key:key#1...@3.0.6]",
+     .syntax = "host port:integer key-selector:(key:key | empty-string='') destination-db:integer timeout:integer "
+               "[COPY@3.0.0] [REPLACE@3.0.0] [authentication:(AUTH auth<password>@4.0.7 | AUTH2 auth2:(username "
+               "password)@6.0.0)] [KEYS keys<key>:key#1...@3.0.6]",
      .tips = "nondeterministic_output",
      .history = "3.0.0|New: `COPY`, `REPLACE`.\n"
                 "3.0.6|New: `KEYS`.\n"

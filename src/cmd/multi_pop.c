@@ -1,3 +1,5 @@
+/* See multi_pop.h. A request is read as a whole before a key is looked up, so one that is refused changes nothing and
+ * waits for nothing. */
 #include "cmd/multi_pop.h"
 #include "cmd/args.h"
 #include "cmd/lookup.h"

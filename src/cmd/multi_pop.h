@@ -1,7 +1,7 @@
 /* Popping from the first of several keys that exists: (B)LMPOP, BLPOP, BRPOP, (B)ZMPOP, BZPOPMIN and BZPOPMAX.
  *
- * If no key exists, a command that may wait does so (exec/block.h), and runs again from the start when one may have
- * come. The pop is propagated as that of the key which it took from, as LPOP or ZPOPMIN: replicas need not search. */
+ * If no key exists, a command that may wait does so (exec/block.h), and runs again from the start when a key may have
+ * come. Such a command is propagated as the pop of a single key, LPOP or ZPOPMIN, so that replicas need not search. */
 #pragma once
 #include "session/request.h"
 #include "store/entry.h"
@@ -11,7 +11,7 @@ struct multi_pop {
     enum entry_type type;
     const char *first, *last;                 /* the words for the ends in LMPOP and ZMPOP, in lower case */
     struct slice first_command, last_command; /* the commands that pop there */
-    size_t parts; /* of the reply of BLPOP and the others: the key, and what `one` replies */
+    size_t parts;                             /* of the reply of BLPOP: the key, and what `one` replies */
     /* Reply one element, bare, and remove it. The value is not empty, and its key goes with the last element. */
     void (*one)(struct request *r, const struct key *key, struct entry *e, bool last);
     /* Reply n elements as an array, or all if there are fewer, and remove them. Returns how many they are. n >= 1. */

@@ -19,7 +19,10 @@ static void append(struct request *r) {
     if (!lookup_write(r, ENTRY_STRING, &e)) return;
     size_t len = e ? string_length(e) : 0;
     if (e && !check_size(c, len, r->argv[2].len)) return;
-    string_append(c->db, &r->key, e, r->argv[2]);
+    if (!string_append(c->db, &r->key, e, r->argv[2])) {
+        reply_no_memory(c);
+        return;
+    }
     db_changed(c->db, &r->key, DB_STRING, "append");
     reply_int(c, (int64_t)(len + r->argv[2].len));
 }
@@ -61,7 +64,10 @@ static void setrange(struct request *r) {
     size_t len = e ? string_length(e) : 0, end = (size_t)offset + bytes.len;
     if (bytes.len > 0) {
         if (!check_size(c, (size_t)offset, bytes.len)) return;
-        string_set_range(c->db, &r->key, e, (size_t)offset, bytes);
+        if (!string_set_range(c->db, &r->key, e, (size_t)offset, bytes)) {
+            reply_no_memory(c);
+            return;
+        }
         db_changed(c->db, &r->key, DB_STRING, "setrange");
         if (end > len) len = end;
     }

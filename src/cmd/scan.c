@@ -1,4 +1,5 @@
 /* SCAN: the keys of a database, some at each call (cmd/scan_step.h). */
+#include "base/buf.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
@@ -23,7 +24,7 @@ static int type_named(struct slice name) {
     return type;
 }
 
-static bool parse_options(struct request *r, struct scan *s) {
+static bool parse_scan_options(struct request *r, struct scan *s) {
     struct slice type = {NULL, 0};
     if (!args_scan(r->client, r->argv + 2, r->argc - 2, &s->step.pattern, &s->step.count, &type)) return false;
     if (type.ptr) s->type = type_named(type);
@@ -33,10 +34,10 @@ static bool parse_options(struct request *r, struct scan *s) {
 static void visit_key(void *ctx, void *record) {
     struct scan *s = ctx;
     struct entry *e = record;
-    if (!scan_step_wants(&s->step, entry_key(e)) || (s->type != ANY_TYPE && (int)entry_type(e) != s->type)) return;
+    if (!scan_step_wants(&s->step, entry_key(e))) return;
     if (db_is_due(e)) {
         buf_append(&s->due, &e, sizeof e);
-    } else {
+    } else if (s->type == ANY_TYPE || (int)entry_type(e) == s->type) {
         scan_step_add(&s->step, entry_key(e));
     }
 }
@@ -61,11 +62,10 @@ static void remove_due(struct db *db, const struct buf *due) {
 
 static void scan(struct request *r) {
     struct client *c = r->client;
-    struct scan s = {.step.count = SCAN_STEP_COUNT, .db = c->db, .type = ANY_TYPE};
+    struct scan s = {.step = {.client = c, .count = SCAN_STEP_COUNT}, .db = c->db, .type = ANY_TYPE};
     uint64_t cursor;
-    if (!args_cursor(c, r->argv[1], &cursor) || !parse_options(r, &s)) return;
-    cursor = scan_step_run(&s.step, &s, cursor, visit_keys);
-    scan_step_reply(&s.step, c, cursor);
+    if (!args_cursor(c, r->argv[1], &cursor) || !parse_scan_options(r, &s)) return;
+    scan_step_run(&s.step, &s, cursor, visit_keys);
     propagate_apart();
     remove_due(c->db, &s.due);
     buf_free(&s.due);
@@ -76,7 +76,7 @@ static const struct command scan_commands[] = {
      .summary = "Go through the keys of this database, some at each call.",
      .complexity = "O(1) a step, O(n) for all of n keys",
      .syntax = "cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type@6.0.0]",
-     .tips = "nondeterministic_output,request_policy:special", .history = "6.0.0|New: `TYPE`."},
+     .tips = "nondeterministic_output,request_policy:special,response_policy:special", .history = "6.0.0|New: `TYPE`."},
     {NULL},
 };
 

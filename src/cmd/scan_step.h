@@ -5,17 +5,17 @@
  * see ds/table.h. A call visits COUNT records or more, if there are so many, but at most ten lines of the table, full
  * or empty, for each of them. A value that is no table is visited as a whole. */
 #pragma once
-#include "base/buf.h"
+#include "base/slice.h"
 #include "store/entry.h"
 
 struct client;
 struct request;
 
 struct scan_step {
+    struct client *client;
     struct slice pattern;   /* MATCH; ptr NULL matches everything */
     int64_t count, visited; /* COUNT, and the records visited until now */
-    size_t elements;        /* in `reply` */
-    struct buf reply;       /* the elements: the cursor, which is known later, goes before them */
+    size_t elements;        /* that were replied */
 };
 #define SCAN_STEP_COUNT 10 /* the COUNT of a request without one */
 
@@ -24,11 +24,11 @@ typedef uint64_t (*scan_step_fn)(struct scan_step *s, void *subject, uint64_t cu
 
 /* For the visitor of a record: count it. Returns whether the pattern matches. */
 bool scan_step_wants(struct scan_step *s, struct slice name);
-void scan_step_add(struct scan_step *s, struct slice element); /* to the reply; the bytes are copied */
+void scan_step_add(struct scan_step *s, struct slice element); /* to the reply */
 
-/* Visit until the call has done its share. Returns the cursor for the next call. */
+/* Visit until the call has done its share, and reply the elements behind the cursor for the next call, which is
+ * returned. If `subject` is NULL, there is nothing to visit. */
 uint64_t scan_step_run(struct scan_step *s, void *subject, uint64_t cursor, scan_step_fn visit);
-void scan_step_reply(struct scan_step *s, struct client *c, uint64_t cursor); /* frees the reply's memory too */
 
 /* The whole body of HSCAN, SSCAN and ZSCAN: `subject` is the entry of the request's key, which has this type. */
 void scan_step_value(struct request *r, enum entry_type type, scan_step_fn visit);

@@ -1,9 +1,9 @@
 /* Intersection, union and difference of sets.
  *
- * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger.
- * A difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
- * the cache misses of large sets overlap, and neither keeps anything but the result. A union is put together in a
- * draft, since it has to know the members that it has seen. */
+ * An intersection walks over the smallest set and looks its members up in the others, from the smaller to the larger. A
+ * difference walks over the first set and looks up in all others. Both look up a batch of members at a time, so that
+ * the cache misses of large sets overlap, and neither keeps anything but the result. A union needs a draft, since it
+ * has to know the members that it has seen. */
 #include "base/alloc.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -53,12 +53,13 @@ static bool operands_read(struct client *c, const struct slice *names, int n, st
     return true;
 }
 
-/* Add a member to the result. False: the limit is reached. */
+/* Add a member to the result. False: no more is wanted, since the limit is reached or nobody will read the reply. */
 static bool result_add(struct result *to, struct slice member) {
     if (to->draft) {
         set_draft_add(to->draft, member);
     } else if (to->client) {
         reply_bulk(to->client, member);
+        if (reply_is_pointless(to->client)) return false;
     }
     return ++to->count != to->limit;
 }
@@ -94,19 +95,19 @@ static void filter_first(const struct operands *o, bool wanted, struct result *t
     }
 }
 
-static int compare_counts(const void *a, const void *b) {
+static int compare_set_counts(const void *a, const void *b) {
     size_t one = set_count(*(const struct entry *const *)a), other = set_count(*(const struct entry *const *)b);
     return (one > other) - (one < other);
 }
 
 static void intersect_sets(struct operands *o, struct result *to) {
     if (o->missing) return;
-    qsort(o->sets, (size_t)o->n, sizeof *o->sets, compare_counts);
+    qsort(o->sets, (size_t)o->n, sizeof *o->sets, compare_set_counts);
     filter_first(o, true, to);
 }
 
-/* The difference where the first set is the largest: look up the few members of the others in it, rather than its many
- * members in the others. */
+/* The difference if the first set has more members than all others together: look their members up in the first set,
+ * rather than its members in all others. */
 static void subtract_few(const struct operands *o, struct result *to) {
     struct set_draft gone;
     struct set_iter it;
@@ -122,7 +123,7 @@ static void subtract_few(const struct operands *o, struct result *to) {
     set_iter_init(&it, o->sets[0]);
     while (set_iter_next(&it, &value)) {
         struct slice member = listpack_value_text(value, digits);
-        if (!set_draft_has(&gone, member)) result_add(to, member);
+        if (!set_draft_has(&gone, member) && !result_add(to, member)) break;
     }
     set_draft_drop(&gone);
 }
@@ -152,17 +153,27 @@ static void subtract_sets(struct operands *o, struct result *to) {
     }
 }
 
-/* Needs a draft; the result counts nothing. */
-static void unite_sets(struct operands *o, struct result *to) {
+/* Add the members that the draft has not seen. False: no more is wanted. */
+static bool add_unseen(const struct entry *e, struct set_draft *seen, struct result *to) {
     struct set_iter it;
     struct listpack_value value;
     char digits[NUM_I64_MAX];
-    for (int i = 0; i < o->n; i++) {
-        if (!o->sets[i]) continue;
-        set_iter_init(&it, o->sets[i]);
-        while (set_iter_next(&it, &value))
-            set_draft_add(to->draft, listpack_value_text(value, digits));
+    set_iter_init(&it, e);
+    while (set_iter_next(&it, &value)) {
+        struct slice member = listpack_value_text(value, digits);
+        if (set_draft_add(seen, member) && to->client && !result_add(to, member)) return false;
     }
+    return true;
+}
+
+/* The draft remembers what was seen; it is the result itself where that is not replied. */
+static void unite_sets(struct operands *o, struct result *to) {
+    struct set_draft seen;
+    struct set_draft *draft = to->draft ? to->draft : &seen;
+    if (draft == &seen) set_draft_init(&seen);
+    for (int i = 0; i < o->n; i++)
+        if (o->sets[i] && !add_unseen(o->sets[i], draft, to)) break;
+    if (draft == &seen) set_draft_drop(&seen);
 }
 
 typedef void (*operation_fn)(struct operands *o, struct result *to);
@@ -212,21 +223,8 @@ static void sdiffstore(struct request *r) {
     store_result(r, subtract_sets, "sdiffstore");
 }
 
-static void reply_member(void *client, struct listpack_value member) {
-    reply_bulk(client, slice_of(member.ptr, member.len));
-}
-
 static void sunion(struct request *r) {
-    struct client *c = r->client;
-    struct operands o;
-    struct set_draft draft;
-    if (!operands_read(c, r->argv + 1, r->argc - 1, &o)) return;
-    set_draft_init(&draft);
-    unite_sets(&o, &(struct result){.draft = &draft});
-    reply_set(c, draft.members.count);
-    set_draft_each(&draft, reply_member, c);
-    set_draft_drop(&draft);
-    operands_free(&o, r->argc - 1);
+    reply_result(r, unite_sets);
 }
 
 static void sunionstore(struct request *r) {
@@ -269,7 +267,7 @@ static const struct command_keys sinterstore_keys[] = {
     {.flags = NULL},
 };
 
-/* Of SUNIONSTORE and SDIFFSTORE. */
+/* The keys of SUNIONSTORE and SDIFFSTORE. */
 static const struct command_keys store_keys[] = {
     {.flags = "OW update", .begin = 1, .step = 1, .keynum_at = -1},
     {.flags = "RO access", .begin = 2, .last = -1, .step = 1, .keynum_at = -1},

@@ -19,7 +19,7 @@ static void reply_members(struct client *c, const struct entry *e) {
     struct set_iter it;
     struct listpack_value member;
     set_iter_init(&it, e);
-    while (set_iter_next(&it, &member))
+    while (set_iter_next(&it, &member) && !reply_is_pointless(c))
         lookup_reply(c, member);
 }
 
@@ -128,11 +128,11 @@ static void spop(struct request *r) {
 
 /* --- SRANDMEMBER ----------------------------------------------------------------------------- */
 
-/* As many different members as the count says, or with a negative count that many draws, each from all members. */
-static void draw_members(struct client *c, const struct entry *e, int64_t count) {
+/* A positive count asks for that many different members, a negative one for that many draws, each from all members. */
+static void draw_from_set(struct client *c, const struct entry *e, int64_t count) {
     if (count < 0) {
         reply_array(c, (size_t)-count);
-        while (count++ < 0)
+        while (count++ < 0 && !reply_is_pointless(c))
             lookup_reply(c, set_random(e).member);
     } else if ((uint64_t)count >= set_count(e)) {
         reply_array(c, set_count(e));
@@ -159,25 +159,25 @@ static void srandmember(struct request *r) {
         reply_null(c);
     } else if (!e) {
         reply_array(c, 0);
-    } else if (args_draws(c, count)) {
-        draw_members(c, e, count);
+    } else {
+        draw_from_set(c, e, count);
     }
 }
 
 /* --- SSCAN ----------------------------------------------------------------------------------- */
 
-static void visit_member(void *scan_step, struct listpack_value member) {
+static void visit_set_member(void *scan_step, struct listpack_value member) {
     char digits[NUM_I64_MAX];
     struct slice text = listpack_value_text(member, digits);
     if (scan_step_wants(scan_step, text)) scan_step_add(scan_step, text);
 }
 
-static uint64_t visit_members(struct scan_step *s, void *set, uint64_t cursor) {
-    return set_scan(set, cursor, visit_member, s);
+static uint64_t visit_set(struct scan_step *s, void *set, uint64_t cursor) {
+    return set_scan(set, cursor, visit_set_member, s);
 }
 
 static void sscan(struct request *r) {
-    scan_step_value(r, ENTRY_SET, visit_members);
+    scan_step_value(r, ENTRY_SET, visit_set);
 }
 
 static const struct command set_walk_commands[] = {

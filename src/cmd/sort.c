@@ -80,7 +80,7 @@ static void sort_end(struct sort *s) {
 
 /* Read the option at argument i, which has arguments. Returns how many it takes with its name; 0: the error was
  * replied. */
-static int parse_option(struct sort *s, struct request *r, int i, bool may_store) {
+static int parse_sort_option(struct sort *s, struct request *r, int i, bool may_store) {
     struct slice word = r->argv[i];
     int left = r->argc - i - 1;
     if (slice_is(word, "limit") && left >= 2) {
@@ -116,7 +116,7 @@ static bool parse_sort(struct sort *s, struct request *r, bool may_store) {
             s->descending = true;
         } else if (slice_is(r->argv[i], "alpha")) {
             s->alpha = true;
-        } else if ((taken = parse_option(s, r, i, may_store)) == 0) {
+        } else if ((taken = parse_sort_option(s, r, i, may_store)) == 0) {
             return false;
         }
     }
@@ -129,6 +129,10 @@ static size_t count_elements(const struct entry *e) {
     if (!e) return 0;
     if (entry_type(e) == ENTRY_LIST) return list_length(e);
     return entry_type(e) == ENTRY_SET ? set_count(e) : zset_count(e);
+}
+
+static size_t result_texts(const struct sort *s) {
+    return s->wanted * (s->n_gets ? s->n_gets : 1);
 }
 
 /* Apply LIMIT to n elements: sets `first` and `wanted`. */
@@ -196,6 +200,18 @@ static void load_elements(struct sort *s, const struct entry *e) {
         load_zset(s, e, first, count, ranged && s->descending);
     }
     if (ranged) s->first = 0;
+}
+
+#define NULL_BYTES 3 /* of the shortest text of a reply: a null in RESP3 */
+#define BULK_BYTES 6 /* of the shortest bulk */
+
+/* A lower bound for the bytes of the reply: exact lengths are known if all elements are what is replied. */
+static size_t least_reply_bytes(const struct sort *s) {
+    if (s->n_gets || s->wanted < s->n) return result_texts(s) * NULL_BYTES;
+    size_t bytes = s->n * BULK_BYTES;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->elements[i].ptr) bytes += s->elements[i].len;
+    return bytes;
 }
 
 /* --- Weights --------------------------------------------------------------------------------- */
@@ -332,6 +348,10 @@ static struct listpack_value sorted_element(const struct sort *s, size_t i) {
 
 /* --- The result ------------------------------------------------------------------------------ */
 
+static bool is_pointless(const struct sort *s) {
+    return !s->store.ptr && reply_is_pointless(s->client);
+}
+
 /* Reply a text of the result, or add it to what is stored. ptr NULL: GET found nothing. */
 static void emit_text(struct sort *s, struct slice text) {
     if (s->store.ptr) {
@@ -347,7 +367,7 @@ static void emit_text(struct sort *s, struct slice text) {
 
 static void emit_elements(struct sort *s) {
     char digits[NUM_I64_MAX];
-    for (size_t i = s->first; i < s->first + s->wanted; i++)
+    for (size_t i = s->first; i < s->first + s->wanted && !is_pointless(s); i++)
         emit_text(s, listpack_value_text(sorted_element(s, i), digits));
 }
 
@@ -361,7 +381,7 @@ static void emit_found(struct sort *s, struct sort_batch *batch) {
 static void emit_gets(struct sort *s) {
     struct sort_batch batch = {.db = s->client->db};
     for (size_t i = s->first; i < s->first + s->wanted; i++) {
-        for (size_t g = 0; g < s->n_gets; g++) {
+        for (size_t g = 0; g < s->n_gets && !is_pointless(s); g++) {
             sort_batch_add(&batch, &s->gets[g], sorted_element(s, i));
             if (batch.count == LOOKUP_AHEAD) emit_found(s, &batch);
         }
@@ -384,7 +404,7 @@ static void store_list(struct sort *s, const struct key *key, struct entry *old)
 }
 
 /* The destination may be the source, or a key that BY or GET named: the sort needs none of them any more. */
-static void store_result(struct sort *s) {
+static void store_sorted(struct sort *s) {
     struct db *db = s->client->db;
     struct key key = key_of(s->store);
     struct entry *old = db_write(db, &key);
@@ -399,13 +419,13 @@ static void store_result(struct sort *s) {
 }
 
 static void give_result(struct sort *s) {
-    if (!s->store.ptr) reply_array(s->client, s->wanted * (s->n_gets ? s->n_gets : 1));
+    if (!s->store.ptr) reply_array(s->client, result_texts(s));
     if (s->n_gets) {
         emit_gets(s);
     } else {
         emit_elements(s);
     }
-    if (s->store.ptr) store_result(s);
+    if (s->store.ptr) store_sorted(s);
 }
 
 static void run_sort(struct sort *s, struct request *r) {
@@ -418,6 +438,7 @@ static void run_sort(struct sort *s, struct request *r) {
     const char *locale = setlocale(LC_COLLATE, NULL);
     s->collate = s->alpha && !s->store.ptr && strcmp(locale, "C") != 0 && strcmp(locale, "POSIX") != 0;
     load_elements(s, e);
+    if (!s->store.ptr && reply_would_be_pointless(s->client, least_reply_bytes(s))) return;
     if (!s->nosort && !put_in_order(s)) {
         reply_error(s->client, "ERR One or more scores can't be converted into double");
         return;
@@ -481,15 +502,15 @@ static const struct command sort_commands[] = {
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "1.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply or store them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]",
      .keys = sort_keys, .find_keys = find_sort_keys},
     {"sort_ro", sort_ro, -2, .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
      .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .first_key = 1, .since = "7.0.0",
      .summary = "Sort the elements of a list, set or sorted set, and reply them.",
      .complexity = "O(n log m) for n elements, m of which are wanted",
-     .syntax = "key:key [BY pattern:pattern#1] [LIMIT offset_count:(offset:integer count:integer)] [GET "
-               "pattern:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
+     .syntax = "key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)] [GET "
+               "get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]",
      .keys = sort_ro_keys, .find_keys = find_sort_ro_keys},
     {NULL},
 };

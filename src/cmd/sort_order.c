@@ -26,7 +26,7 @@ static inline bool is_before(const struct order *o, const struct sort_item *a, c
     return tie < 0 || (tie == 0 && a->index < b->index);
 }
 
-/* --- Picking: a heap whose top is the last of the items wanted until now ----------------------- */
+/* --- Picking: a heap whose top is the last of the items wanted until now --------------------- */
 
 static void sift_down(const struct order *o, struct sort_item *heap, size_t n, size_t at) {
     struct sort_item item = heap[at];

@@ -1,3 +1,5 @@
+/* See sort_pattern.h. Invariant: the names of a batch lie in one buffer, which moves while it grows. So a slot notes
+ * the place of its name, and keys are made of the names only when the batch is complete. */
 #include "cmd/sort_pattern.h"
 #include "base/num.h"
 #include "store/fieldmap.h"

@@ -50,7 +50,7 @@ static unsigned option_named(struct slice word) {
 
 /* Read the options from argument i on. NX excludes XX, and each lifetime excludes the others; otherwise an option may
  * be repeated, and the last time counts. *time is the argument of a time option. False: the error was replied. */
-static bool parse_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
+static bool parse_set_options(struct request *r, int i, unsigned allowed, unsigned *flags, struct slice *time) {
     *flags = 0;
     for (; i < r->argc; i++) {
         unsigned option = option_named(r->argv[i]) & allowed;
@@ -145,7 +145,7 @@ static void set(struct request *r) {
     unsigned flags = 0;
     if (unlikely(r->argc > 3)) {
         struct slice time;
-        if (!parse_options(r, 3, SET_OPTIONS, &flags, &time)) return;
+        if (!parse_set_options(r, 3, SET_OPTIONS, &flags, &time)) return;
         if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
         if ((flags & GET) && !reply_string(r)) return;
     }
@@ -203,14 +203,14 @@ static void getex(struct request *r) {
     struct db *db = r->client->db;
     unsigned flags;
     struct slice time;
-    if (!parse_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
+    if (!parse_set_options(r, 2, GETEX_OPTIONS, &flags, &time)) return;
     struct entry *e;
     int64_t deadline_ms = ENTRY_NO_TTL;
     /* A time that is wrong is an error only if there is a string for it. */
     if (!read_string(r, &e) || !e) return;
     if ((flags & TIMES) && !parse_deadline(r, flags, time, &deadline_ms)) return;
     reply_value(r->client, e);
-    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_suspended) {
+    if ((flags & (EXAT | PXAT)) && deadline_ms <= clock_now_ms() && !expire_is_ignored()) {
         delete_string(r, e);
     } else if (flags & TIMES) {
         db_set_deadline(db, e, r->key.hash, deadline_ms);
@@ -227,7 +227,7 @@ static void mget(struct request *r) {
     struct client *c = r->client;
     struct key keys[LOOKUP_AHEAD];
     reply_array(c, (size_t)r->argc - 1);
-    for (int i = 1, n; i < r->argc; i += n) {
+    for (int i = 1, n; i < r->argc && !reply_is_pointless(c); i += n) {
         n = lookup_ahead(c->db, r->argv + i, r->argc - i, 1, keys);
         for (int k = 0; k < n; k++) {
             struct entry *e = db_read(c->db, &keys[k]);
@@ -320,13 +320,13 @@ static const struct command strings_commands[] = {
      .keys = set_keys},
     {"setnx", setnx, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
      .since = "1.0.0", .summary = "Write a string, if the key is free.", .syntax = "key:key value",
-     .key_flags = "OW insert"},
+     .deprecated = "2.6.12|`SET`: `NX`", .key_flags = "OW insert"},
     {"setex", setex, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_STRING, .since = "2.0.0",
      .summary = "Write a string that expires after some seconds.", .syntax = "key:key seconds:integer value",
-     .key_flags = "OW update"},
+     .deprecated = "2.6.12|`SET`: `EX`", .key_flags = "OW update"},
     {"psetex", psetex, 4, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .group = GROUP_STRING, .since = "2.6.0",
      .summary = "Write a string that expires after some milliseconds.", .syntax = "key:key milliseconds:integer value",
-     .key_flags = "OW update"},
+     .deprecated = "2.6.12|`SET`: `PX`", .key_flags = "OW update"},
     {"getset", getset, 3, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .first_key = 1, .group = GROUP_STRING,
      .since = "1.0.0", .summary = "Write a string, and read what was there before.", .syntax = "key:key value",
      .deprecated = "6.2.0|`SET`: `GET`", .key_flags = "RW access update"},
@@ -342,12 +342,11 @@ static const struct command strings_commands[] = {
      .tips = "request_policy:multi_shard"},
     {"mset", mset, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1, .key_step = 2,
      .group = GROUP_STRING, .since = "1.0.1", .summary = "Write several strings.", .complexity = "O(n) for n keys",
-     .syntax = "key_value:(key:key value)...", .tips = "request_policy:multi_shard,response_policy:all_succeeded",
+     .syntax = "data:(key:key value)...", .tips = "request_policy:multi_shard,response_policy:all_succeeded",
      .key_flags = "OW update"},
     {"msetnx", msetnx, -3, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = -1, .key_step = 2,
      .group = GROUP_STRING, .since = "1.0.1", .summary = "Write several strings, if all keys are free.",
-     .complexity = "O(n) for n keys", .syntax = "key_value:(key:key value)...",
-     .tips = "request_policy:multi_shard,response_policy:agg_min", .key_flags = "OW insert"},
+     .complexity = "O(n) for n keys", .syntax = "data:(key:key value)...", .key_flags = "OW insert"},
     {NULL},
 };
 

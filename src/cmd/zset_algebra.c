@@ -20,14 +20,18 @@ struct source {
     double weight;
 };
 
+#define BULK_BYTES 6 /* of a bulk of one byte or none, the bytes left out */
+
 /* A request. */
 struct algebra {
+    struct client *client;
     struct source *sources;
     size_t n; /* of them */
     enum operation operation;
     enum aggregate aggregate;
     bool store, with_scores, count_only;
-    int64_t limit; /* where count_only; 0: none */
+    int64_t limit;      /* where count_only; 0: none */
+    size_t reply_bytes; /* the reply will have no fewer */
 };
 
 /* --- The members of a source, of either type ------------------------------------------------- */
@@ -96,7 +100,14 @@ static double combine(enum aggregate how, double a, double b) {
     return isnan(sum) ? 0 : sum; /* inf - inf */
 }
 
-static void unite_sources(const struct algebra *a, struct zset *z) {
+/* Add a member to the result. False: it is a reply that nobody will read. */
+static bool result_add(struct algebra *a, struct zset *z, struct slice member, double score) {
+    zset_insert(z, member, score);
+    a->reply_bytes += member.len + BULK_BYTES;
+    return a->store || !reply_would_be_pointless(a->client, a->reply_bytes);
+}
+
+static void unite_sources(struct algebra *a, struct zset *z) {
     struct members m;
     for (size_t i = 0; i < a->n; i++) {
         members_init(&m, &a->sources[i]);
@@ -104,15 +115,15 @@ static void unite_sources(const struct algebra *a, struct zset *z) {
             struct member *old = zset_find(z, m.member);
             if (old) {
                 zset_set_score(z, old, combine(a->aggregate, member_score(old), m.score));
-            } else {
-                zset_insert(z, m.member, m.score);
+            } else if (!result_add(a, z, m.member, m.score)) {
+                return;
             }
         }
     }
 }
 
 /* Returns the number of members, which stops at the limit. If z is NULL, they are only counted. */
-static int64_t intersect_sources(const struct algebra *a, struct zset *z) {
+static int64_t intersect_sources(struct algebra *a, struct zset *z) {
     struct members m;
     int64_t count = 0;
     members_init(&m, &a->sources[0]);
@@ -122,13 +133,13 @@ static int64_t intersect_sources(const struct algebra *a, struct zset *z) {
         for (; i < a->n && source_score(&a->sources[i], m.member, &other); i++)
             score = combine(a->aggregate, score, other);
         if (i < a->n) continue;
-        if (z) zset_insert(z, m.member, score);
+        if (z && !result_add(a, z, m.member, score)) break;
         if (++count == a->limit) break;
     }
     return count;
 }
 
-static void subtract_sources(const struct algebra *a, struct zset *z) {
+static void subtract_sources(struct algebra *a, struct zset *z) {
     struct members m;
     double other;
     members_init(&m, &a->sources[0]);
@@ -136,7 +147,7 @@ static void subtract_sources(const struct algebra *a, struct zset *z) {
         size_t i = 1;
         while (i < a->n && !source_score(&a->sources[i], m.member, &other))
             i++;
-        if (i == a->n) zset_insert(z, m.member, m.score);
+        if (i == a->n && !result_add(a, z, m.member, m.score)) return;
     }
 }
 
@@ -184,7 +195,7 @@ static bool parse_aggregate(struct client *c, struct slice word, enum aggregate 
 }
 
 /* False: the error was replied. */
-static bool parse_options(struct request *r, int i, struct algebra *a) {
+static bool parse_algebra_options(struct request *r, int i, struct algebra *a) {
     struct client *c = r->client;
     bool combines = a->operation != DIFF && !a->count_only;
     while (i < r->argc) {
@@ -209,11 +220,11 @@ static bool parse_options(struct request *r, int i, struct algebra *a) {
     return true;
 }
 
-static void reply_members(struct client *c, const struct zset *z, bool with_scores) {
+static void reply_zset(struct client *c, const struct zset *z, bool with_scores) {
     struct skiplist_place p = skiplist_at(&z->order, 0);
     struct member *m;
     zsets_reply_array(c, z->order.count, with_scores);
-    while ((m = skiplist_next(&p)))
+    while ((m = skiplist_next(&p)) && !reply_is_pointless(c))
         zsets_reply_member(c, member_slice(m), member_score(m), with_scores);
 }
 
@@ -234,7 +245,7 @@ static void compute(struct request *r, struct algebra *a, const char *event) {
     }
     bool empty = z->order.count == 0;
     if (!a->store) {
-        reply_members(r->client, z, a->with_scores);
+        reply_zset(r->client, z, a->with_scores);
     } else {
         zsets_store(r->client, &r->key, empty ? NULL : z, event);
     }
@@ -244,8 +255,9 @@ static void compute(struct request *r, struct algebra *a, const char *event) {
 /* Every command of this file. With an event the result is stored, else it is the reply. */
 static void run_algebra(struct request *r, struct algebra a, const char *event) {
     int at = event ? 2 : 1;
+    a.client = r->client;
     a.store = event;
-    if (find_sources(r, at, &a) && parse_options(r, at + 1 + (int)a.n, &a)) compute(r, &a, event);
+    if (find_sources(r, at, &a) && parse_algebra_options(r, at + 1 + (int)a.n, &a)) compute(r, &a, event);
     if (a.sources) alloc_put(a.sources, a.n * sizeof *a.sources);
 }
 

@@ -21,13 +21,13 @@ static const struct command_keys bzmpop_keys[] = {
 };
 
 static const struct command zset_block_commands[] = {
-    {"bzpopmax", bzpopmax, -3, .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST, .first_key = 1,
-     .last_key = -2, .group = GROUP_SORTED_SET, .since = "5.0.0",
+    {"bzpopmax", bzpopmax, -3, .flags = CMD_WRITE | CMD_BLOCKING | CMD_FAST, .first_key = 1, .last_key = -2,
+     .group = GROUP_SORTED_SET, .since = "5.0.0",
      .summary = "Take the member with the highest score of the first sorted set that has any, or wait for one.",
      .complexity = "O(k + log n) for k keys and n members", .syntax = "key:key... timeout:double",
      .history = "6.0.0|The timeout may be a fraction.", .key_flags = "RW access delete"},
-    {"bzpopmin", bzpopmin, -3, .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_BLOCKING | CMD_FAST, .first_key = 1,
-     .last_key = -2, .group = GROUP_SORTED_SET, .since = "5.0.0",
+    {"bzpopmin", bzpopmin, -3, .flags = CMD_WRITE | CMD_BLOCKING | CMD_FAST, .first_key = 1, .last_key = -2,
+     .group = GROUP_SORTED_SET, .since = "5.0.0",
      .summary = "Take the member with the lowest score of the first sorted set that has any, or wait for one.",
      .complexity = "O(k + log n) for k keys and n members", .syntax = "key:key... timeout:double",
      .history = "6.0.0|The timeout may be a fraction.", .key_flags = "RW access delete"},

@@ -25,7 +25,7 @@ struct range {
 static bool parse_score_end(struct slice s, double *score, bool *open) {
     *open = s.len > 0 && s.ptr[0] == '(';
     if (*open) s = slice_of(s.ptr + 1, s.len - 1);
-    return num_parse_f64(s, score) || args_strtod(s, score); /* Redis asks strtod(), which is laxer, and slower */
+    return num_parse_f64(s, score) || args_strtod(s, score); /* strtod(), which Redis asks, is laxer and slower */
 }
 
 static bool parse_lex_end(struct slice s, struct slice *member, bool *open, int8_t *infinite) {
@@ -57,7 +57,7 @@ static bool parse_range(struct client *c, struct slice min, struct slice max, st
     }
 }
 
-/* In reverse the ranks count from the end, and so does the span. */
+/* In reverse, the ranks of the range count from the end. Those of a span never do. */
 static struct zset_span span_by_rank(const struct entry *e, const struct range *range, bool reverse) {
     int64_t count = (int64_t)zset_count(e), first = range->first, last = range->last;
     if (!args_clip(&first, &last, count)) return (struct zset_span){0, 0};
@@ -79,7 +79,7 @@ struct selection {
 };
 
 /* Read the option at argument i. Returns how many arguments it takes; 0: the error was replied. */
-static int parse_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
+static int parse_range_option(struct request *r, int i, bool may_reverse, bool may_choose, struct selection *s) {
     struct slice word = r->argv[i];
     if (!s->store && slice_is(word, "withscores")) {
         s->with_scores = true;
@@ -105,7 +105,7 @@ static int parse_option(struct request *r, int i, bool may_reverse, bool may_cho
 static bool parse_selection(struct request *r, int at, struct selection *s) {
     bool choose = s->range.kind == BY_AUTO;
     for (int i = at + 2, n; i < r->argc; i += n) {
-        n = parse_option(r, i, choose, choose, s);
+        n = parse_range_option(r, i, choose, choose, s);
         if (n == 0) return false;
     }
     if (s->range.kind == BY_AUTO) s->range.kind = BY_RANK;
@@ -133,8 +133,10 @@ static void reply_span(struct client *c, const struct entry *e, struct zset_span
     zsets_reply_array(c, span.n, s->with_scores);
     if (span.n == 0) return;
     zset_walk_from(&w, e, s->reverse ? span.first + span.n : span.first);
-    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++)
+    for (size_t i = 0; i < span.n && (s->reverse ? zset_walk_prev(&w) : zset_walk_next(&w)); i++) {
+        if (reply_is_pointless(c)) return;
         zsets_reply_member(c, w.member, w.score, s->with_scores);
+    }
 }
 
 static void reply_range(struct request *r, enum range_kind kind, bool reverse) {
@@ -254,23 +256,22 @@ static const struct command zset_range_commands[] = {
     {"zrange", zrange, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "1.2.0",
      .summary = "Read members in order, between two ranks, scores or strings.",
      .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key start stop [sortby:(BYSCORE | BYLEX)@6.2.0] [REV@6.2.0] [LIMIT offset_count:(offset:integer "
+     .syntax = "key:key start stop [sortby:(BYSCORE | BYLEX)@6.2.0] [REV@6.2.0] [LIMIT limit:(offset:integer "
                "count:integer)@6.2.0] [WITHSCORES]",
      .history = "6.2.0|New: `REV`, `BYSCORE`, `BYLEX`, `LIMIT`."},
     {"zrangebylex", zrangebylex, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET, .since = "2.8.9",
      .summary = "Read the members between two strings.", .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key min max [LIMIT offset_count:(offset:integer count:integer)]",
-     .deprecated = "6.2.0|`ZRANGE`: `BYLEX`"},
+     .syntax = "key:key min max [LIMIT limit:(offset:integer count:integer)]", .deprecated = "6.2.0|`ZRANGE`: `BYLEX`"},
     {"zrangebyscore", zrangebyscore, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
      .since = "1.0.5", .summary = "Read the members between two scores.",
      .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key min:double max:double [WITHSCORES@2.0.0] [LIMIT offset_count:(offset:integer count:integer)]",
+     .syntax = "key:key min:double max:double [WITHSCORES@2.0.0] [LIMIT limit:(offset:integer count:integer)]",
      .history = "2.0.0|New: `WITHSCORES`.", .deprecated = "6.2.0|`ZRANGE`: `BYSCORE`"},
     {"zrangestore", zrangestore, -5, .flags = CMD_WRITE | CMD_DENYOOM, .first_key = 1, .last_key = 2,
      .group = GROUP_SORTED_SET, .since = "6.2.0", .summary = "Store the members between two ranks, scores or strings.",
      .complexity = "O(log n + m log m) for n members, m of them stored",
-     .syntax = "dst:key src:key#1 min max [sortby:(BYSCORE | BYLEX)] [REV] [LIMIT offset_count:(offset:integer "
-               "count:integer)]",
+     .syntax =
+         "dst:key src:key#1 min max [sortby:(BYSCORE | BYLEX)] [REV] [LIMIT limit:(offset:integer count:integer)]",
      .keys = zrangestore_keys},
     {"zremrangebylex", zremrangebylex, 4, .flags = CMD_WRITE, .first_key = 1, .group = GROUP_SORTED_SET,
      .since = "2.8.9", .summary = "Take out the members between two strings.",
@@ -291,12 +292,12 @@ static const struct command zset_range_commands[] = {
     {"zrevrangebylex", zrevrangebylex, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
      .since = "2.8.9", .summary = "Read the members between two strings, backwards.",
      .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key max min [LIMIT offset_count:(offset:integer count:integer)]",
+     .syntax = "key:key max min [LIMIT limit:(offset:integer count:integer)]",
      .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYLEX`"},
     {"zrevrangebyscore", zrevrangebyscore, -4, .flags = CMD_READONLY, .first_key = 1, .group = GROUP_SORTED_SET,
      .since = "2.2.0", .summary = "Read the members between two scores, backwards.",
      .complexity = "O(log n + m) for n members, m of them read",
-     .syntax = "key:key max:double min:double [WITHSCORES] [LIMIT offset_count:(offset:integer count:integer)]",
+     .syntax = "key:key max:double min:double [WITHSCORES] [LIMIT limit:(offset:integer count:integer)]",
      .history = "2.1.6|Either end may be left out of the range.", .deprecated = "6.2.0|`ZRANGE`: `REV`, `BYSCORE`"},
     {NULL},
 };

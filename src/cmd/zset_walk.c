@@ -17,15 +17,11 @@ static void reply_at_rank(struct client *c, const struct entry *e, size_t rank, 
     if (zset_walk_next(&w)) zsets_reply_member(c, w.member, w.score, with_scores);
 }
 
-/* Each member is drawn from all. Stops when the client is over its output limits, however many were asked for. */
+/* Each member is drawn from all. */
 static void draw_repeated(struct client *c, const struct entry *e, uint64_t n, bool with_scores) {
     size_t count = zset_count(e);
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n && !reply_is_pointless(c); i++)
         reply_at_rank(c, e, rand_below(count), with_scores);
-        if (i % 1024 != 1023) continue;
-        client_limit_replies(c);
-        if (c->flags & CLIENT_CLOSE_NOW) return;
-    }
 }
 
 static int compare_ranks(const void *a, const void *b) {
@@ -38,7 +34,7 @@ static int compare_ranks(const void *a, const void *b) {
 static void draw_many(struct client *c, const struct entry *e, size_t n, bool with_scores) {
     struct zset_walk w;
     zset_walk_from(&w, e, 0);
-    for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w); left--) {
+    for (size_t left = zset_count(e); n > 0 && zset_walk_next(&w) && !reply_is_pointless(c); left--) {
         if (rand_below(left) >= n) continue;
         zsets_reply_member(c, w.member, w.score, with_scores);
         n--;
@@ -57,13 +53,13 @@ static void draw_few(struct client *c, const struct entry *e, size_t n, bool wit
             if (ranks[i] != ranks[have - 1]) ranks[have++] = ranks[i];
         }
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !reply_is_pointless(c); i++)
         reply_at_rank(c, e, ranks[i], with_scores);
     alloc_put(ranks, n * sizeof *ranks);
 }
 
-/* As many different members as `wanted` says, or with a negative number that many draws, each from all members. */
-static void draw_members(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
+/* A positive number asks for that many different members, a negative one for that many draws, each from all members. */
+static void draw_from_zset(struct client *c, const struct entry *e, int64_t wanted, bool with_scores) {
     size_t count = zset_count(e);
     uint64_t n = wanted < 0 ? (uint64_t)-wanted : (uint64_t)wanted;
     if (wanted > 0 && n > count) n = count;
@@ -90,26 +86,26 @@ static void zrandmember(struct request *r) {
         reply_null(c);
     } else if (!e) {
         reply_array(c, 0);
-    } else if (args_draws(c, n)) {
-        draw_members(c, e, n, r->argc == 4);
+    } else {
+        draw_from_zset(c, e, n, r->argc == 4);
     }
 }
 
 /* --- ZSCAN ----------------------------------------------------------------------------------- */
 
-static void visit_member(void *scan_step, struct slice member, double score) {
+static void visit_zset_member(void *scan_step, struct slice member, double score) {
     char text[NUM_F64_MAX];
     if (!scan_step_wants(scan_step, member)) return;
     scan_step_add(scan_step, member);
     scan_step_add(scan_step, slice_of(text, (size_t)num_print_f64(text, score)));
 }
 
-static uint64_t visit_members(struct scan_step *s, void *zset, uint64_t cursor) {
-    return zset_scan(zset, cursor, visit_member, s);
+static uint64_t visit_zset(struct scan_step *s, void *zset, uint64_t cursor) {
+    return zset_scan(zset, cursor, visit_zset_member, s);
 }
 
 static void zscan(struct request *r) {
-    scan_step_value(r, ENTRY_ZSET, visit_members);
+    scan_step_value(r, ENTRY_ZSET, visit_zset);
 }
 
 static const struct command zset_walk_commands[] = {

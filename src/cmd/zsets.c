@@ -18,7 +18,7 @@ struct addition {
     int first;           /* argument of the first score */
 };
 
-static bool parse_addition(struct request *r, struct addition *a) {
+static bool parse_zadd(struct request *r, struct addition *a) {
     struct client *c = r->client;
     for (a->first = 2; a->first < r->argc; a->first++) {
         struct slice word = r->argv[a->first];
@@ -97,7 +97,7 @@ static void add_to_zset(struct request *r, const struct addition *a) {
 
 static void zadd(struct request *r) {
     struct addition a = {0, false, 0};
-    if (parse_addition(r, &a)) add_to_zset(r, &a);
+    if (parse_zadd(r, &a)) add_to_zset(r, &a);
 }
 
 static void zincrby(struct request *r) {
@@ -130,7 +130,7 @@ void zsets_reply_each(struct request *r, void (*found)(struct client *c, double 
     double score;
     if (!lookup_read(r, ENTRY_ZSET, &e)) return;
     reply_array(c, (size_t)r->argc - 2);
-    for (int i = 2; i < r->argc; i++) {
+    for (int i = 2; i < r->argc && !reply_is_pointless(c); i++) {
         if (e && (i - 2) % AHEAD == 0) zset_prefetch(e, r->argv + i, r->argc - i, 1);
         if (e && zset_score(e, r->argv[i], &score)) {
             found(c, score);
@@ -260,7 +260,7 @@ const struct multi_pop zsets_pop_type = {
     .many = pop_nested,
 };
 
-static void pop_from_key(struct request *r, bool last) {
+static void pop_from_zset(struct request *r, bool last) {
     struct client *c = r->client;
     struct entry *e;
     int64_t n = 1;
@@ -282,11 +282,11 @@ static void pop_from_key(struct request *r, bool last) {
 }
 
 static void zpopmin(struct request *r) {
-    pop_from_key(r, false);
+    pop_from_zset(r, false);
 }
 
 static void zpopmax(struct request *r) {
-    pop_from_key(r, true);
+    pop_from_zset(r, true);
 }
 
 static void zmpop(struct request *r) {
@@ -304,7 +304,7 @@ static const struct command zsets_commands[] = {
      .summary = "Put members with scores into a sorted set, or change their scores.",
      .complexity = "O(m log n) for m members, put into n",
      .syntax = "key:key [condition:(NX | XX)@3.0.2] [comparison:(GT | LT)@6.2.0] [change=CH@3.0.2] "
-               "[increment=INCR@3.0.2] score_member:(score:double member)...",
+               "[increment=INCR@3.0.2] data:(score:double member)...",
      .history = "2.4.0|Takes several members.\n"
                 "3.0.2|New: `XX`, `NX`, `CH`, `INCR`.\n"
                 "6.2.0|New: `GT`, `LT`."},
@@ -337,11 +337,11 @@ static const struct command zsets_commands[] = {
      .since = "1.2.0", .summary = "Read the score of a member.", .syntax = "key:key member"},
     {"zrank", zrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
      .since = "2.0.0", .summary = "Count the members that stand before this one in a sorted set.",
-     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [WITHSCORE]",
      .history = "7.2.0|New: `WITHSCORE`."},
     {"zrevrank", zrevrank, -3, .flags = CMD_READONLY | CMD_FAST, .first_key = 1, .member = 2, .group = GROUP_SORTED_SET,
      .since = "2.0.0", .summary = "Count the members that stand behind this one in a sorted set.",
-     .complexity = "O(log n) for n members", .syntax = "key:key member [withscore=WITHSCORE@7.2.0]",
+     .complexity = "O(log n) for n members", .syntax = "key:key member [WITHSCORE]",
      .history = "7.2.0|New: `WITHSCORE`."},
     {NULL},
 };

@@ -1,5 +1,5 @@
-/* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of main's list,
- * which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
+/* See config.h. The rows stay where their modules have them; the register holds pointers, in the order of
+ * src/modules.def, which is the order of CONFIG GET * and of what CONFIG REWRITE appends. */
 #include "conf/config.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -27,7 +27,7 @@ static size_t row_count;
 static bool starting = true;
 static char *path;
 
-/* --- the register ---------------------------------------------------------------------------- */
+/* --- The register ---------------------------------------------------------------------------- */
 
 static bool is_name(const char *name, struct slice given) {
     return name && strlen(name) == given.len && strncasecmp(name, given.ptr, given.len) == 0;
@@ -50,7 +50,7 @@ static void check_row(const struct option *o) {
 }
 
 /* A row without an address gets a place for its value: the register's copy of the row points there. */
-static const struct option *place(const struct option *o) {
+static const struct option *place_value(const struct option *o) {
     struct kept {
         struct option row;
         union {
@@ -72,7 +72,7 @@ void config_register(const struct option *list) {
     for (; list->name; list++) {
         assert(row_count < ROWS_MAX);
         check_row(list);
-        rows[row_count] = place(list);
+        rows[row_count] = place_value(list);
         directive_reset(rows[row_count++]);
     }
 }
@@ -92,14 +92,14 @@ size_t config_index(const struct option *o) {
     return i;
 }
 
-/* --- options without effect ------------------------------------------------------------------ */
+/* --- Options without effect ------------------------------------------------------------------ */
 
 const char config_refused[] =
     "this version of kura cannot do what the directive asks for, and to ignore it would leave the "
     "server open or lose data";
 
 /* The value asks for something: neither the default nor an empty one. */
-static bool asks(const struct option *o) {
+static bool wants_effect(const struct option *o) {
     struct buf value = {0};
     directive_print(o, &value);
     bool empty = value.len == 0;
@@ -108,10 +108,10 @@ static bool asks(const struct option *o) {
 }
 
 static bool is_refused(const struct option *o) {
-    return (o->flags & OPTION_PROTECTIVE) && asks(o);
+    return (o->flags & OPTION_PROTECTIVE) && wants_effect(o);
 }
 
-/* --- start-up -------------------------------------------------------------------------------- */
+/* --- Start-up -------------------------------------------------------------------------------- */
 
 bool config_is_starting(void) {
     return starting;
@@ -124,7 +124,7 @@ bool config_set_at_start(const struct option *o, const char *const *words, int c
 }
 
 static void warn_missing(size_t i) {
-    if (warned[i] || !(rows[i]->flags & OPTION_MISSING) || !asks(rows[i])) return;
+    if (warned[i] || !(rows[i]->flags & OPTION_MISSING) || !wants_effect(rows[i])) return;
     warned[i] = true;
     log_warning("WARNING: the option '%s' is accepted, but has no effect in this version of kura", rows[i]->name);
 }
@@ -148,7 +148,7 @@ void config_set_path(const char *to) {
 
 /* --- CONFIG SET ------------------------------------------------------------------------------ */
 
-struct change {
+struct config_change {
     const struct option *row;
     struct slice name, value;
     struct buf before; /* the former value, printed by directive_print() */
@@ -160,7 +160,7 @@ static bool same_name(struct slice a, struct slice b) {
 }
 
 /* The reason why this client must not set option i of the list; NULL if it may. */
-static const char *why_forbidden(const struct change *list, int i, bool local) {
+static const char *why_forbidden(const struct config_change *list, int i, bool local) {
     unsigned flags = list[i].row->flags;
     if (flags & OPTION_IMMUTABLE) return "can't set immutable config";
     if ((flags & OPTION_PROTECTED) && !permit_allows(protected_permit, local)) return "can't set protected config";
@@ -170,7 +170,7 @@ static const char *why_forbidden(const struct change *list, int i, bool local) {
     return NULL;
 }
 
-static bool check(struct change *list, int count, bool local, struct config_error *error) {
+static bool check_changes(struct config_change *list, int count, bool local, struct config_error *error) {
     for (int i = 0; i < count; i++) {
         error->argument = list[i].name;
         list[i].row = config_find(list[i].name);
@@ -185,12 +185,12 @@ static bool check(struct change *list, int count, bool local, struct config_erro
 static bool read_value(const struct option *o, struct slice value, const char **error) {
     struct words w;
     (directive_takes_words(o) ? words_split_blanks : words_single)(&w, value);
-    bool fine = directive_read(o, (const char *const *)w.at, w.count, error);
+    bool ok = directive_read(o, (const char *const *)w.at, w.count, error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
-static bool read_all(struct change *list, int count, struct config_error *error) {
+static bool read_all(struct config_change *list, int count, struct config_error *error) {
     for (int i = 0; i < count; i++) {
         error->argument = list[i].name;
         directive_print(list[i].row, &list[i].before);
@@ -206,7 +206,7 @@ static bool read_all(struct change *list, int count, struct config_error *error)
 }
 
 /* Options may share an apply(): it runs once, after the last of them was written. */
-static bool apply_all(struct change *list, int count, struct config_error *error) {
+static bool apply_all(struct config_change *list, int count, struct config_error *error) {
     for (int i = 0; i < count; i++) {
         bool wanted = list[i].changed && list[i].row->apply;
         for (int earlier = 0; wanted && earlier < i; earlier++) {
@@ -224,7 +224,7 @@ static bool apply_all(struct change *list, int count, struct config_error *error
 }
 
 /* In reverse order: an option may have been set under both of its names, and its first `before` is the former value. */
-static void restore(struct change *list, int count, bool apply) {
+static void restore_values(struct config_change *list, int count, bool apply) {
     const char *error;
     for (int i = count - 1; i >= 0; i--) {
         if (list[i].changed && !read_value(list[i].row, buf_slice(&list[i].before), &error))
@@ -236,30 +236,30 @@ static void restore(struct change *list, int count, bool apply) {
 }
 
 bool config_set(const struct slice *pairs, int count, bool local, struct config_error *error) {
-    size_t bytes = (size_t)count * sizeof(struct change);
-    struct change *list = alloc_zero(bytes);
+    size_t bytes = (size_t)count * sizeof(struct config_change);
+    struct config_change *list = alloc_zero(bytes);
     for (int i = 0; i < count; i++) {
         list[i].name = pairs[2 * i];
         list[i].value = pairs[2 * i + 1];
     }
-    bool fine = check(list, count, local, error);
-    if (fine && !read_all(list, count, error)) {
-        fine = false;
-        restore(list, count, false);
+    bool ok = check_changes(list, count, local, error);
+    if (ok && !read_all(list, count, error)) {
+        ok = false;
+        restore_values(list, count, false);
     }
-    if (fine && !apply_all(list, count, error)) {
+    if (ok && !apply_all(list, count, error)) {
         static char kept[256]; /* applying the former values may overwrite the text */
         strncpy(kept, error->text, sizeof kept - 1);
         error->text = kept;
-        fine = false;
-        restore(list, count, true);
+        ok = false;
+        restore_values(list, count, true);
     }
     for (int i = 0; i < count; i++) {
-        if (fine && list[i].changed) warn_missing(config_index(list[i].row));
+        if (ok && list[i].changed) warn_missing(config_index(list[i].row));
         buf_free(&list[i].before);
     }
     alloc_put(list, bytes);
-    return fine;
+    return ok;
 }
 
 const struct module config_module = {.options = config_rows};

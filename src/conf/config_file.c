@@ -59,7 +59,7 @@ static void read_file(const char *file, struct buf *text) {
     close(fd);
 }
 
-/* --- one line -------------------------------------------------------------------------------- */
+/* --- One line -------------------------------------------------------------------------------- */
 
 static struct slice trim(struct slice s) {
     while (s.len && strchr(" \t\r\n", s.ptr[0]))
@@ -147,9 +147,9 @@ static const char *load_words(const struct words *w) {
         values = (const char *const *)parts.at;
         count = parts.count;
     }
-    bool fine = config_set_at_start(o, values, count, &error);
+    bool ok = config_set_at_start(o, values, count, &error);
     words_free(&parts);
-    return fine ? NULL : error;
+    return ok ? NULL : error;
 }
 
 static void load_line(int number, struct slice line) {
@@ -173,7 +173,7 @@ static void load_text(struct slice text) {
     }
 }
 
-/* --- the sources ----------------------------------------------------------------------------- */
+/* --- The sources ----------------------------------------------------------------------------- */
 
 static bool is_option(const char *word) {
     return word[0] == '-' && word[1] == '-';

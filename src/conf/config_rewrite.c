@@ -30,8 +30,8 @@ struct pending {
     bool force;       /* append them even if the old file does not name the option */
 };
 
-static void collect(const struct option *o, struct pending *p) {
-    p->force = !directive_is_initial(o);
+static void collect_lines(const struct option *o, bool all, struct pending *p) {
+    p->force = all || !directive_is_initial(o);
     if (o->lines) {
         o->lines(&p->lines);
         return;
@@ -78,7 +78,7 @@ static void put_old(struct slice line, struct buf *out) {
     buf_append_cstr(out, "\n");
 }
 
-static void compose(struct slice old, struct pending *all, struct buf *out) {
+static void compose_file(struct slice old, struct pending *all, struct buf *out) {
     bool is_signed = false, broken;
     while (old.len > 0) {
         struct slice line = next_line(&old);
@@ -100,7 +100,7 @@ static void compose(struct slice old, struct pending *all, struct buf *out) {
     }
 }
 
-/* --- files ----------------------------------------------------------------------------------- */
+/* --- Files ----------------------------------------------------------------------------------- */
 
 static bool read_old(const char *path, struct buf *text, mode_t *mode) {
     struct stat about;
@@ -146,12 +146,12 @@ static bool replace_file(const char *path, mode_t mode, struct slice bytes) {
     }
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) return false;
-    bool fine = write_all(fd, bytes) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    bool ok = write_all(fd, bytes) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
     int reason = errno;
     close(fd);
     errno = reason;
-    fine = fine && rename(temporary, path) == 0;
-    if (fine) {
+    ok = ok && rename(temporary, path) == 0;
+    if (ok) {
         sync_folder(path);
         return true;
     }
@@ -161,7 +161,7 @@ static bool replace_file(const char *path, mode_t mode, struct slice bytes) {
     return false;
 }
 
-bool config_rewrite(void) {
+static bool rewrite_file(bool all_options) {
     struct buf old = {0}, new = {0};
     mode_t mode = 0644;
     if (!read_old(config_path(), &old, &mode)) {
@@ -171,10 +171,10 @@ bool config_rewrite(void) {
     size_t bytes = config_count() * sizeof(struct pending);
     struct pending *all = alloc_zero(bytes);
     for (size_t i = 0; i < config_count(); i++) {
-        collect(config_at(i), &all[i]);
+        collect_lines(config_at(i), all_options, &all[i]);
     }
-    compose(buf_slice(&old), all, &new);
-    bool fine = replace_file(config_path(), mode, buf_slice(&new));
+    compose_file(buf_slice(&old), all, &new);
+    bool ok = replace_file(config_path(), mode, buf_slice(&new));
     int reason = errno;
     for (size_t i = 0; i < config_count(); i++) {
         buf_free(&all[i].lines);
@@ -183,5 +183,13 @@ bool config_rewrite(void) {
     buf_free(&old);
     buf_free(&new);
     errno = reason;
-    return fine;
+    return ok;
+}
+
+bool config_rewrite(void) {
+    return rewrite_file(false);
+}
+
+bool config_rewrite_all(void) {
+    return rewrite_file(true);
 }

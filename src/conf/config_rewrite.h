@@ -4,3 +4,5 @@
 
 /* Rewrite the file of config_path(). False (errno): the old file is untouched. */
 bool config_rewrite(void);
+/* The same, but with all options, those that have their defaults included: DEBUG CONFIG-REWRITE-FORCE-ALL. */
+bool config_rewrite_all(void);

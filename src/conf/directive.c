@@ -29,7 +29,7 @@ static bool fail_bounds(const struct option *o, const char **error) {
     return false;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static bool read_bool(const struct option *o, const char *word, const char **error) {
     bool yes = strcasecmp(word, "yes") == 0;
@@ -161,13 +161,13 @@ void directive_reset(const struct option *o) {
     struct slice initial = slice_cstr(o->initial);
     const char *error;
     (directive_takes_words(o) ? words_split_blanks : words_single)(&w, initial);
-    bool fine = directive_read(o, (const char *const *)w.at, w.count, &error);
-    assert(fine && "an option's initial value is not valid");
-    (void)fine;
+    bool ok = directive_read(o, (const char *const *)w.at, w.count, &error);
+    assert(ok && "an option's initial value is not valid");
+    (void)ok;
     words_free(&w);
 }
 
-/* --- printing -------------------------------------------------------------------------------- */
+/* --- Printing -------------------------------------------------------------------------------- */
 
 static void print_flags(const struct option *o, int value, struct buf *out) {
     bool first = true;

@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "base/option.h"
 
-/* Read words into the row's address; apply() is not called. The words come from words_split() and its kin, since a word
- * knows its length. False with *error, valid until the next call: nothing has changed. */
+/* Read words into the row's address; apply() is not called. The words come from the functions of base/words.h, since a
+ * word of these knows its length. False with *error, valid until the next call: nothing has changed. */
 bool directive_read(const struct option *o, const char *const *words, int count, const char **error);
 /* Set the row to its default, if it has one. Asserts that the default is valid. */
 void directive_reset(const struct option *o);

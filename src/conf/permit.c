@@ -1,4 +1,4 @@
-/* See permit.h. */
+/* The names of the values, in the order in which an error lists them. */
 #include "conf/permit.h"
 #include <stddef.h>
 

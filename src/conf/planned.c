@@ -42,7 +42,7 @@ static void write_replicaof_line(struct buf *out) {
     if (primary.host[0]) buf_printf(out, "replicaof %s %d\n", primary.host, primary.port);
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name propagation_errors[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
@@ -54,10 +54,6 @@ static const struct option_name pubsub_default[] = {{"allchannels", 1}, {"resetc
 
 static const struct option planned_rows[] = {
     /* memory */
-    {"maxmemory", .type = OPTION_MEMORY, .flags = OPTION_MISSING, .initial = "0"},
-    {"maxmemory-clients", .type = OPTION_MEMORY, .flags = OPTION_MISSING | OPTION_PERCENT, .initial = "0", .min = -100},
-    {"maxmemory-eviction-tenacity", .type = OPTION_INT, .flags = OPTION_HARMLESS, .initial = "10", .max = 100},
-    {"lazyfree-lazy-eviction", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-server-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-flush", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},

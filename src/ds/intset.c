@@ -1,7 +1,6 @@
 /* See intset.h for the format. A search halves the range without a branch that depends on the numbers: a predictor
  * would be wrong every second time. */
 #include "ds/intset.h"
-#include "base/rand.h"
 #include <assert.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied as they lie in memory");
@@ -102,10 +101,6 @@ bool intset_remove(uint8_t *set, int64_t number) {
     if (!intset_find(set, number, &index)) return false;
     intset_remove_at(set, index, 1);
     return true;
-}
-
-int64_t intset_random(const uint8_t *set) {
-    return intset_get(set, rand_below(intset_count(set)));
 }
 
 bool intset_check(const uint8_t *set, size_t bytes) {

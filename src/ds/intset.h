@@ -51,7 +51,6 @@ size_t intset_bytes_with(const uint8_t *set, int64_t number);
 bool intset_insert(uint8_t *set, int64_t number);
 bool intset_remove(uint8_t *set, int64_t number);            /* false if it is not there; O(n) */
 void intset_remove_at(uint8_t *set, size_t index, size_t n); /* n numbers from index on; O(n) */
-int64_t intset_random(const uint8_t *set);                   /* uniform; the set must not be empty */
 
 /* True if these bytes, which may be anything, are an intset; it may be empty. O(n). */
 bool intset_check(const uint8_t *set, size_t bytes);

@@ -301,14 +301,6 @@ void listpack_join(uint8_t *lp, const uint8_t *other) {
     count_joined(lp, other);
 }
 
-void listpack_join_front(uint8_t *lp, const uint8_t *other) {
-    size_t bytes = listpack_bytes(lp), added = listpack_bytes(other) - LISTPACK_EMPTY;
-    memmove(lp + LISTPACK_HEAD + added, lp + LISTPACK_HEAD, bytes - LISTPACK_HEAD);
-    memcpy(lp + LISTPACK_HEAD, other + LISTPACK_HEAD, added);
-    put_bytes(lp, bytes + added);
-    count_joined(lp, other);
-}
-
 void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to) {
     size_t left = 0, count = listpack_count(lp), behind = listpack_bytes(lp) - (size_t)(at - lp);
     for (const uint8_t *p = listpack_first(lp); p != at; p = listpack_next(p))

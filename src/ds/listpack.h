@@ -157,9 +157,8 @@ uint8_t *listpack_remove(uint8_t *lp, uint8_t *at, size_t n); /* at most n entri
 /* Remove entries equal to the item, in order, but keep the first `skip` of them and remove at most `max`. Returns the
  * number removed. O(bytes), in one pass. */
 size_t listpack_remove_equal(uint8_t *lp, const struct listpack_item *item, size_t skip, size_t max);
-void listpack_join(uint8_t *lp, const uint8_t *other);       /* other's entries behind; adds its bytes - 7 */
-void listpack_join_front(uint8_t *lp, const uint8_t *other); /* other's entries in front */
-void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to);  /* the entries from `at` on become the listpack `to` */
+void listpack_join(uint8_t *lp, const uint8_t *other);      /* other's entries behind; adds its bytes - 7 */
+void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to); /* the entries from `at` on become the listpack `to` */
 
 /* To write a listpack entry by entry: put_backlen() writes the backlen behind a head and data of n bytes, and returns
  * the place behind it; close() writes the header and the end byte when all entries are there. */

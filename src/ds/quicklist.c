@@ -1,9 +1,9 @@
 /* See quicklist.h. Invariants, which quicklist_check() asserts:
  *   - no node is empty, and `count` is the sum of their counts;
  *   - a packed node obeys the limits, unless it has a single element;
- *   - with a depth, the outermost `depth` nodes at either end are not compressed, and all others are, or are
- *     incompressible,
- * or too small. settle() ensures this after every change of the row of nodes. */
+ *   - with a depth, the outermost `depth` nodes at either end are not compressed, and all others are, or are too small
+ *     or incompressible.
+ * settle() ensures this after every change of the row of nodes. */
 #include "ds/quicklist.h"
 #include "base/alloc.h"
 #include "base/likely.h"
@@ -58,11 +58,13 @@ struct quicklist *quicklist_copy(const struct quicklist *q) {
     return copy;
 }
 
-size_t quicklist_memory(const struct quicklist *q) {
+size_t quicklist_memory(const struct quicklist *q, size_t samples) {
     size_t bytes = alloc_class(sizeof *q) + (q->room > 0 ? alloc_class(q->room * sizeof *q->nodes) : 0);
-    for (size_t i = 0; i < q->used; i++)
-        bytes += quicknode_memory(quicklist_node(q, i));
-    return bytes;
+    size_t nodes = 0, n = samples && samples < q->used ? samples : q->used;
+    for (size_t i = 0; i < n; i++)
+        nodes += quicknode_memory(quicklist_node(q, i * q->used / n)); /* evenly spread */
+    if (n > 0 && n < q->used) nodes = (size_t)((double)nodes / (double)n * (double)q->used);
+    return bytes + nodes;
 }
 
 /* --- The array of nodes ---------------------------------------------------------------------- */

@@ -28,7 +28,8 @@ struct quicklist {
 struct quicklist *quicklist_new(int fill, int depth);
 void quicklist_free(struct quicklist *q);                    /* any thread may call; O(nodes) */
 struct quicklist *quicklist_copy(const struct quicklist *q); /* O(bytes) */
-size_t quicklist_memory(const struct quicklist *q);          /* bytes of everything; O(nodes) */
+/* Bytes of everything, estimated from this many nodes if it has more; 0: exact. O(samples), or O(nodes). */
+size_t quicklist_memory(const struct quicklist *q, size_t samples);
 
 /* True if a listpack of this size exceeds a node's limits. Redis keeps a list in one listpack until then. */
 bool quicklist_exceeds(int fill, size_t bytes, size_t count);

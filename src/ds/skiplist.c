@@ -1,7 +1,6 @@
 /* See skiplist.h for the layout. The invariants:
- *   - A block's entry in its parent has the key and the record of its first member and the number of its members,
- *     always
- * exact: a removed record is nowhere.
+ *   - A block's entry in its parent has the key and the record of its first member and the number of
+ *     its members, always exact: a removed record is nowhere.
  *   - No block is empty, and the root has more than one child.
  *   - The codes of a leaf follow from its window and the keys, and every key is inside the window.
  *
@@ -499,13 +498,6 @@ void skiplist_update(struct skiplist *s, struct member *m, double score) {
     } else {
         insert_at(s, &to, new.key, m);
     }
-}
-
-void skiplist_replace(struct skiplist *s, const struct member *m, struct member *to) {
-    struct path p;
-    locate_member(s, m, &p, false);
-    p.leaf->slots[p.index] = slot_make(slot_code(p.leaf->slots[p.index]), to);
-    if (p.index == 0) path_set_first(&p, s->height, key_of(to), to);
 }
 
 /* --- Setting up ------------------------------------------------------------------------------ */

@@ -50,8 +50,6 @@ void skiplist_insert(struct skiplist *s, struct member *m); /* its member must n
 void skiplist_remove(struct skiplist *s, struct member *m); /* must be present; is not read afterwards */
 /* Give a record that is present another score, for which member_fits(). If the order allows, it stays in its leaf. */
 void skiplist_update(struct skiplist *s, struct member *m, double score);
-/* The record is about to move in memory: `to` has the same score and member. Both can be read. */
-void skiplist_replace(struct skiplist *s, const struct member *m, struct member *to);
 /* Remove up to n members from rank `first` on. visit (may be NULL) gets each in order, may free it and must leave the
  * skiplist alone. Returns how many. About 3 ns per member, plus visit: the caller slices a long range. */
 size_t skiplist_remove_ranks(struct skiplist *s, size_t first, size_t n, skiplist_visit_fn visit, void *ctx);

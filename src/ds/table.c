@@ -1,8 +1,7 @@
 /* See table.h for the layout. Two invariants matter everywhere:
  *   - A record is in its home line or, if that and the lines between are full, in a later line of the same segment;
- *     each line
- * it was pushed past has counted it. If a removal leaves a hole in a line that has pushed records, one of them fills
- * it, so that churn does not lengthen the searches.
+ *     each line it was pushed past has counted it. If a removal leaves a hole in a line that has pushed records, one of
+ *     them fills it, so that churn does not lengthen the searches.
  *   - The tag and further bits of a slot depend only on the hash and the depth of the segment.
  *
  * A line's counter that has reached 255 means "many" and stays until the segment is rebuilt.

@@ -197,6 +197,3 @@ static inline void table_prefetch_place(struct table_place p) {
         table_fetch(p.segment + 8 * (size_t)(p.line + 1 == p.lines ? 0 : p.line + 1));
     }
 }
-static inline void table_prefetch_record(const struct table *t, uint64_t hash) {
-    table_prefetch_place(table_place(t, hash));
-}

@@ -2,14 +2,11 @@
  * empty, and holds the slots cur to cur + 511, at their number modulo 512. A mark goes to the lowest level whose 512
  * slots reach its deadline. Invariants:
  *   - When an advance has caught up, cur is now >> 8k on all levels, and no mark with a deadline in the future is put
- *     into
- * slot cur of level 1 or above: so near a deadline fits the level below.
+ *     into slot cur of level 1 or above: so near a deadline fits the level below.
  *   - The marks of slot cur + 1 fit the level below from the moment that slot cur begins. So that slot can be drained
- *     ahead of
- * time, and then stays empty: its period is over before it is used again.
+ *     ahead of time, and then stays empty: its period is over before it is used again.
  *   - While an advance lags (its time ran out), cur lags on all levels too, and marks added meanwhile go where they are
- *     seen
- * in time: an advance first works off the slots at or before now, of any level. */
+ *     seen in time: an advance first works off the slots at or before now, of any level. */
 #include "ds/wheel.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -372,7 +369,7 @@ bool wheel_resolve_first(struct wheel *w, unsigned batches, wheel_resolve_fn res
     return begun && !w->sweep.list;
 }
 
-/* The next chunk to read: of the list, else of the next slot that has one, and at last of the sweep. NULL at the end. */
+/* The next chunk to read: of the list, of the next slot that has one, and at last of the sweep. NULL at the end. */
 static const struct chunk *next_chunk(struct wheel *w, struct reading *r) {
     if (r->chunk) return r->chunk;
     for (; r->level < LEVELS; r->level++, r->at = 0) {

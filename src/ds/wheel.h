@@ -61,8 +61,8 @@ struct wheel_span {
     int64_t from_ms, to_ms;
 };
 struct wheel_span wheel_first(const struct wheel *w);
-/* Resolve the marks of wheel_first(), early, in up to this many batches; the next call goes on with those that are left.
- * A sweep that is under way may have a batch of others to finish before. True: all of them have been resolved. */
+/* Resolve the marks of wheel_first(), early, in up to this many batches; the next call goes on with those that are
+ * left. A sweep that is under way may have a batch of others to finish before. True: all of them have been resolved. */
 bool wheel_resolve_first(struct wheel *w, unsigned batches, wheel_resolve_fn resolve, void *ctx);
 /* Read a mark that may be stale, `stride` (at least 1) marks behind the one that was read last, in an order that goes
  * through all of them. False at the end; the next call begins again. O(1) on average where most chunks are full. */

@@ -8,20 +8,19 @@
 #include "base/num.h"
 #include "base/option.h"
 #include "conf/config.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
-#include "persist/child.h"
-#include "persist/files.h"
+#include "durable/snapshot_lock.h"
 #include "store/changes.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define SAVE_INITIAL "3600 1 300 100 60 10000"
 #define SAVE_POINTS 64
-#define RETRY_S 5 /* after a failure */
+#define RETRY_MS 5000 /* after a failure */
 
 struct bgsave_status bgsave_status = {.took_s = -1};
 void (*bgsave_ended)(void);
@@ -33,7 +32,7 @@ static struct {
     bool named; /* a line of the configuration file has set points, so further lines add to them */
 } save;
 static bool stop_writes;
-static int64_t tried_s;      /* when the last child was forked */
+static int64_t tried_ms;     /* clock_steady_ms() when the last child was forked */
 static int64_t dirty_before; /* value of db_metrics.dirty at the fork */
 
 bool bgsave_has_points(void) {
@@ -44,37 +43,30 @@ bool bgsave_stops_writes(void) {
     return stop_writes && save.count > 0 && bgsave_status.failed;
 }
 
-/* --- the child ------------------------------------------------------------------------------- */
+/* --- The child ------------------------------------------------------------------------------- */
 
 static int save_in_child(void *ctx) {
     (void)ctx;
-    return snapshot_save() ? 0 : 1;
-}
-
-static void remove_temp_file(pid_t pid) {
-    char name[64];
-    snprintf(name, sizeof name, "temp-%d.rdb", (int)pid);
-    if (files_exists("", name)) files_remove_later("", name);
+    return snapshot_write(temp_file_name(TEMP_BGSAVE)) ? 0 : 1;
 }
 
 static void save_done(void *ctx, const struct child_end *end) {
     (void)ctx;
-    int64_t now_s = time(NULL);
+    temp_file_drop(TEMP_BGSAVE);
     if (end->signal) {
         log_warning("Background saving terminated by signal %d", end->signal);
-        remove_temp_file(end->pid);
-        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* child_kill() sends SIGUSR1: no failure */
+        if (end->signal != SIGUSR1) bgsave_status.failed = true; /* it was not wanted any more: no failure */
     } else if (end->status) {
         log_warning("Background saving error");
         bgsave_status.failed = true;
     } else {
         log_notice("Background saving terminated with success");
         db_metrics.dirty -= dirty_before;
-        snapshot_metrics.saved_s = now_s;
+        snapshot_saved();
         bgsave_status.failed = false;
     }
-    bgsave_status.took_s = now_s - bgsave_status.began_s;
-    bgsave_status.began_s = 0;
+    bgsave_status.took_s = (clock_steady_ms() - bgsave_status.began_ms) / 1000;
+    bgsave_status.began_ms = 0;
     if (bgsave_ended) bgsave_ended();
 }
 
@@ -85,7 +77,9 @@ static size_t count_keys(void) {
     return keys;
 }
 
+/* A child that saves is killed, since it would put an older snapshot in the place of this one. */
 bool bgsave_now(void) {
+    if (child_running() == CHILD_RDB) child_kill();
     if (!snapshot_save()) return false;
     bgsave_status.failed = false;
     if (bgsave_ended) bgsave_ended();
@@ -96,15 +90,17 @@ bool bgsave_start(void) {
     struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
     if (child_running() != CHILD_NONE) return false;
     snapshot_metrics.saves++;
-    tried_s = time(NULL);
+    tried_ms = clock_steady_ms();
     dirty_before = db_metrics.dirty;
     bgsave_status.scheduled = false;
+    temp_file_choose(TEMP_BGSAVE);
     if (!child_start(&job)) {
         log_warning("Can't save in background: fork: %s", strerror(errno));
+        temp_file_drop(TEMP_BGSAVE);
         bgsave_status.failed = true;
         return false;
     }
-    bgsave_status.began_s = tried_s;
+    bgsave_status.began_ms = tried_ms;
     log_notice("Background saving started by pid %ld", (long)child_pid());
     return true;
 }
@@ -127,11 +123,12 @@ void bgsave_schedule(void) {
     bgsave_status.scheduled = true;
 }
 
-/* --- save points ----------------------------------------------------------------------------- */
+/* --- Save points ----------------------------------------------------------------------------- */
 
-static bool point_reached(int64_t now_s) {
+static bool point_reached(int64_t now_ms) {
+    int64_t passed_s = (now_ms - snapshot_metrics.saved_ms) / 1000;
     for (int i = 0; i < save.count; i++) {
-        if (db_metrics.dirty < save.changes[i] || now_s - snapshot_metrics.saved_s <= save.seconds[i]) continue;
+        if (db_metrics.dirty < save.changes[i] || passed_s <= save.seconds[i]) continue;
         log_notice("%lld changes in %lld seconds. Saving...", (long long)save.changes[i], (long long)save.seconds[i]);
         return true;
     }
@@ -139,12 +136,12 @@ static bool point_reached(int64_t now_s) {
 }
 
 void bgsave_tick(void) {
-    int64_t now_s = clock_now_ms() / 1000;
-    if (child_running() != CHILD_NONE || (bgsave_status.failed && now_s - tried_s <= RETRY_S)) return;
-    if (bgsave_status.scheduled || point_reached(now_s)) bgsave_start();
+    int64_t now_ms = clock_steady_ms();
+    if (child_running() != CHILD_NONE || (bgsave_status.failed && now_ms - tried_ms <= RETRY_MS)) return;
+    if (bgsave_status.scheduled || point_reached(now_ms)) bgsave_start();
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 /* At start-up, the first line replaces the initial points and the next ones add to them; `save ""` removes all points.
  * At run time, the value is the whole list. */
@@ -170,6 +167,10 @@ static bool set_save(const char *const *words, int count, const char **error) {
     return true;
 }
 
+static bool apply_save(const char **error) {
+    return snapshot_lock_points(save.count > 0, error);
+}
+
 static void get_save(struct buf *out) {
     for (int i = 0; i < save.count; i++) {
         buf_printf(out, "%s%lld %lld", i ? " " : "", (long long)save.seconds[i], (long long)save.changes[i]);
@@ -184,8 +185,8 @@ static void write_save_lines(struct buf *out) {
 }
 
 static const struct option bgsave_rows[] = {
-    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .set = set_save, .get = get_save,
-     .lines = write_save_lines},
+    {"save", .type = OPTION_CUSTOM, .flags = OPTION_MULTI, .initial = SAVE_INITIAL, .apply = apply_save,
+     .set = set_save, .get = get_save, .lines = write_save_lines},
     {"stop-writes-on-bgsave-error", .type = OPTION_BOOL, .address = &stop_writes, .initial = "yes"},
     {NULL},
 };

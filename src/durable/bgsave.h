@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 struct bgsave_status {
-    bool failed;     /* the last save failed */
-    bool scheduled;  /* begin a save when the running child has ended */
-    int64_t began_s; /* wall clock of the start of the save that runs; 0: none runs */
-    int64_t took_s;  /* duration of the last save; -1: there was none */
+    bool failed;      /* the last save failed */
+    bool scheduled;   /* begin a save when the running child has ended */
+    int64_t began_ms; /* clock_steady_ms() at the start of the save that runs; 0: none runs */
+    int64_t took_s;   /* duration of the last save; -1: there was none */
 };
 extern struct bgsave_status bgsave_status;
 /* Hook: a save has succeeded or failed, so bgsave_stops_writes() may have changed. NULL: not used. */
@@ -18,7 +18,8 @@ bool bgsave_has_points(void); /* at least one save point is set */
 /* Writes must be refused: save points are set, the last save failed, and stop-writes-on-bgsave-error is set. */
 bool bgsave_stops_writes(void);
 
-/* Save at once, in this process, as SAVE does. False: that failed; logged. O(keys). */
+/* Save at once, in this process, as SAVE does; a save in the background is given up. False: that failed; logged.
+ * O(keys). */
 bool bgsave_now(void);
 /* Fork a child that saves. False: a child is running already (not logged), or the fork failed (logged). */
 bool bgsave_start(void);

@@ -1,13 +1,13 @@
 /* See children.h. While a child lives, every page that the parent writes to is copied. So what only makes the parent
  * faster, tables that change their size and access times, has to wait. */
 #include "durable/children.h"
+#include "aof/aof.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/child.h"
 #include "ds/table.h"
 #include "exec/propagate.h"
-#include "persist/aof.h"
-#include "persist/child.h"
 #include "process/process.h"
 #include "store/evict.h"
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Forked children as processes: their names in ps, the processors that they run on, what the server leaves alone while
- * one lives, and their end at a shutdown. persist/child starts and reaps them. */
+ * one lives, and their end at a shutdown. disk/child starts and reaps them. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,33 +1,39 @@
-/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, and the gate
- * is closed exactly while a write might not survive. Both may change whenever a child is born or dies, a save ends, the
- * file fails to be written, or an option is set; each of these calls fit_sink() or fit_gate() at once, since the next
- * request must find them right. */
+/* See durability.h. Invariant: the sink is attached exactly while the append-only file collects commands, one gate is
+ * closed exactly while a write might not survive, and another one while a write has to wait for the next file. All may
+ * change whenever a child is born or dies, a save ends, a rewrite goes on, the file fails to be written, or an option
+ * is set; each of these calls fit_sink() or fit_gates() at once, since the next request must find them right. */
 #include "durable/durability.h"
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "disk/temp_file.h"
 #include "durable/bgsave.h"
 #include "durable/children.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "durable/snapshot_lock.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
 #include "process/cron.h"
+#include "process/process.h"
 #include "process/shutdown.h"
 #include "session/gates.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SYNCED_WAVE 8 /* with appendfsync always, this many times the usual number of requests share a sync */
 
 static bool wanted;  /* appendonly */
 static bool started; /* the dataset is loaded, so options take effect at once */
 
-/* --- the sink -------------------------------------------------------------------------------- */
+/* --- The sink -------------------------------------------------------------------------------- */
 
 static void append_to_log(void *ctx, int db_id, const struct slice *argv, int argc, struct slice raw) {
     (void)ctx;
@@ -44,7 +50,7 @@ static void fit_sink(void) {
     propagate_attach(collects ? append_to_log : NULL, NULL);
 }
 
-/* --- the gate -------------------------------------------------------------------------------- */
+/* --- The gate -------------------------------------------------------------------------------- */
 
 /* Probes fail too, so that health checks notice; a queued probe does not. */
 static bool is_write_or_probe(const struct request *r, unsigned flags) {
@@ -60,26 +66,45 @@ static const struct gate snapshot_gate = {
 static char aof_error[256];
 static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
 
-static void fit_gate(void) {
-    struct aof_write_metrics m = aof_write_metrics();
+/* A log that is about to go on in another file takes no commands. */
+static bool is_write(const struct request *r, unsigned flags) {
+    (void)r;
+    return flags & CMD_WRITE;
+}
+static const struct gate log_gate = {.holds = is_write};
+
+static void fit_disk_gate(void) {
+    int reason = aof_refusal();
     const struct gate *gate = NULL;
     if (bgsave_stops_writes()) {
         gate = &snapshot_gate;
-    } else if (aof_collects() && aof_write_failing(m)) {
-        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s",
-                 strerror(m.write_errno ? m.write_errno : m.sync_errno));
+    } else if (reason) {
+        snprintf(aof_error, sizeof aof_error, "MISCONF Errors writing to the AOF file: %s", strerror(reason));
         gate = &aof_gate;
     }
     gates_set(GATES_DISK, gate);
 }
 
-/* --- hooks ----------------------------------------------------------------------------------- */
+static void fit_log_gate(void) {
+    static bool closed;
+    bool close = aof_holds_writes();
+    if (close == closed) return;
+    closed = close;
+    gates_set(GATES_LOG, close ? &log_gate : NULL);
+}
+
+static void fit_gates(void) {
+    fit_disk_gate();
+    fit_log_gate();
+}
+
+/* --- Hooks ----------------------------------------------------------------------------------- */
 
 static void durability_before_send(void) {
     if (!propagate_wanted || !aof_collects()) return;
     int before = aof_write_metrics().write_errno;
     aof_write_flush(false);
-    if (aof_write_metrics().write_errno != before) fit_gate();
+    if (aof_write_metrics().write_errno != before) fit_gates();
 }
 
 static void durability_tick(void) {
@@ -90,16 +115,24 @@ static void durability_tick(void) {
         bgsave_tick();
     }
     fit_sink();
-    fit_gate();
+    fit_gates();
 }
 
 /* A rewrite begins a file that collects from the next command on, and after a failed save the next write is refused. */
 static void child_changed_state(void) {
     fit_sink();
-    fit_gate();
+    fit_gates();
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* Requests may have waited for this: writes, and BGREWRITEAOF. */
+static void aof_changed_state(void) {
+    if (!started) return;
+    fit_sink();
+    fit_gates();
+    if (aof_rewrite_begun() != AOF_BEGINS) block_resume_all();
+}
+
+/* --- The end --------------------------------------------------------------------------------- */
 
 static bool save_before_end(unsigned flags) {
     bool force = flags & SHUTDOWN_FORCE;
@@ -113,19 +146,50 @@ static bool save_before_end(unsigned flags) {
     return force;
 }
 
-/* --- starting -------------------------------------------------------------------------------- */
+static bool before_end(unsigned flags) {
+    bool may_end = save_before_end(flags);
+    if (may_end) snapshot_lock_end();
+    return may_end;
+}
+
+/* --- The folder ------------------------------------------------------------------------------ */
+
+/* The files that the manifest names stay where they are. */
+static bool before_dir(const char *path, const char **error) {
+    struct stat here, there;
+    if (stat(path, &there) != 0 || stat(".", &here) != 0) return true; /* chdir() will tell why */
+    *error = "dir can't be changed while the append-only file is on or being rewritten";
+    bool is_same = here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+    return is_same || (aof_status().state == AOF_OFF && !aof_status().is_busy);
+}
+
+/* Nobody else may write the files that are about to be read. What dead processes have left is in nobody's way then. */
+static void claim_files(void) {
+    const char *error; /* logged */
+    bool ok = snapshot_lock_name(snapshot_name(), &error) && snapshot_lock_points(bgsave_has_points(), &error);
+    if (!ok || !snapshot_lock_start()) _exit(1);
+    if (wanted || bgsave_has_points()) temp_file_sweep();
+    process_before_dir = before_dir;
+    process_after_dir = snapshot_lock_fit;
+}
+
+/* --- Starting -------------------------------------------------------------------------------- */
 
 void durability_start(void) {
     static const struct wave_hooks wave = {.before_send = durability_before_send};
     children_watch(child_changed_state);
-    shutdown_before_end = save_before_end;
-    snapshot_metrics.saved_s = stats.started_ms / 1000;
-    bgsave_ended = fit_gate;
+    aof_changed = aof_changed_state;
+    shutdown_before_end = before_end;
+    snapshot_metrics.saved_s = server_metrics.started_s;
+    snapshot_metrics.saved_ms = server_metrics.started_ms;
+    bgsave_ended = fit_gates;
+    claim_files();
     loading_start_up(wanted);
     wave_listen(WAVE_DURABILITY, &wave);
     cron_add(durability_tick);
     started = true;
     fit_sink();
+    fit_gates();
 }
 
 /* Commands that are replayed are in the file already, so they must not be appended again. */
@@ -133,26 +197,26 @@ bool durability_reload(void) {
     aof_write_flush(true);
     started = false;
     fit_sink();
-    bool fine = loading_again();
+    bool ok = loading_again();
     started = true;
     fit_sink();
-    fit_gate();
-    return fine;
+    fit_gates();
+    return ok;
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_appendonly(const char **error) {
-    bool fine = true;
+    bool ok = true;
     *error = "Unable to turn on AOF. Check server logs.";
     if (!started) return true;
     if (wanted)
-        fine = aof_start(call_is_nested);
+        ok = aof_start(call_is_nested);
     else
         aof_stop();
     fit_sink();
-    fit_gate();
-    return fine;
+    fit_gates();
+    return ok;
 }
 
 /* The new policy covers bytes that are buffered already. */

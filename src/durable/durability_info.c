@@ -1,15 +1,14 @@
 /* The fields of INFO persistence, in Redis's order. */
+#include "aof/aof.h"
+#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/report.h"
+#include "disk/child.h"
 #include "durable/bgsave.h"
 #include "durable/durability.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
-#include "persist/aof.h"
-#include "persist/aof_write.h"
-#include "persist/child.h"
 #include "store/db.h"
-#include <time.h>
 
 static void write_children(struct buf *out) {
     const struct child_metrics *m = &child_metrics;
@@ -23,8 +22,8 @@ static void write_children(struct buf *out) {
     report_int(out, "current_save_keys_total", (int64_t)m->keys_total);
 }
 
-static int64_t running_s(int64_t began_s) {
-    return began_s ? time(NULL) - began_s : -1;
+static int64_t running_s(int64_t began_ms) {
+    return began_ms ? (clock_steady_ms() - began_ms) / 1000 : -1;
 }
 
 static void write_snapshots(struct buf *out) {
@@ -35,7 +34,7 @@ static void write_snapshots(struct buf *out) {
     report_int(out, "rdb_last_save_time", f->saved_s);
     report_text(out, "rdb_last_bgsave_status", s->failed ? "err" : "ok");
     report_int(out, "rdb_last_bgsave_time_sec", s->took_s);
-    report_int(out, "rdb_current_bgsave_time_sec", running_s(s->began_s));
+    report_int(out, "rdb_current_bgsave_time_sec", running_s(s->began_ms));
     report_int(out, "rdb_saves", (int64_t)f->saves);
     report_int(out, "rdb_last_cow_size", (int64_t)child_metrics.last_cow_bytes[CHILD_RDB]);
     report_int(out, "rdb_last_load_keys_expired", (int64_t)f->expired);
@@ -58,7 +57,7 @@ static void write_aof(struct buf *out) {
     report_int(out, "aof_rewrite_in_progress", child_running() == CHILD_AOF);
     report_int(out, "aof_rewrite_scheduled", s.rewrite_scheduled);
     report_int(out, "aof_last_rewrite_time_sec", s.rewrite_took_s);
-    report_int(out, "aof_current_rewrite_time_sec", running_s(s.rewrite_began_s));
+    report_int(out, "aof_current_rewrite_time_sec", running_s(s.rewrite_began_ms));
     report_text(out, "aof_last_bgrewrite_status", s.rewrite_failed ? "err" : "ok");
     report_int(out, "aof_rewrites", (int64_t)s.rewrites);
     report_int(out, "aof_rewrites_consecutive_failures", (int64_t)s.failures);

@@ -29,8 +29,8 @@ void loading_describe(struct buf *out);
 /* Around the reading of a file of this size: in between, nothing expires and the gate keeps commands on data out. */
 void loading_begin(uint64_t total_bytes);
 void loading_end(void);
-/* Called by readers: this many bytes of the current file are done. Turns the loop now and then. A reader_progress_fn.
- * */
+/* Called by readers: this many bytes of the current file are done. Turns the loop now and then. A
+ * reader_progress_fn. */
 void loading_progress(void *ctx, uint64_t bytes);
 
 /* Run commands from a log, in order, without gates and replies. Returns the number of commands that were run: if it is

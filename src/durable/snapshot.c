@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
-#include "persist/child.h"
-#include "persist/rdb.h"
+#include "disk/child.h"
+#include "disk/temp_file.h"
+#include "durable/snapshot_lock.h"
+#include "rdb/rdb.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,7 +19,7 @@ static char *file_name;
 
 static bool check_file_name(const char **error) {
     *error = "dbfilename can't be a path, just a filename";
-    return strchr(file_name, '/') == NULL;
+    return strchr(file_name, '/') == NULL && snapshot_lock_name(file_name, error);
 }
 
 static const struct option snapshot_rows[] = {
@@ -36,20 +38,32 @@ const char *snapshot_name(void) {
     return file_name;
 }
 
-bool snapshot_save(void) {
+bool snapshot_write(const char *temporary) {
     struct rdb_write job = {.fd = -1, .progress = report_progress};
-    if (!rdb_write_file(&job, file_name)) {
+    bool ok = rdb_write_file(&job, temporary, file_name);
+    if (ok)
+        log_notice("DB saved on disk");
+    else
         log_warning("Write error saving DB on disk: %s", strerror(job.error));
-        return false;
-    }
-    log_notice("DB saved on disk");
-    db_metrics.dirty = 0;
+    return ok;
+}
+
+void snapshot_saved(void) {
     snapshot_metrics.saved_s = clock_wall_us() / 1000000;
+    snapshot_metrics.saved_ms = clock_steady_ms();
+}
+
+bool snapshot_save(void) {
+    bool ok = snapshot_write(temp_file_choose(TEMP_SNAPSHOT));
+    temp_file_drop(TEMP_SNAPSHOT);
+    if (!ok) return false;
+    db_metrics.dirty = 0;
+    snapshot_saved();
     snapshot_metrics.saves++;
     return true;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- Reading --------------------------------------------------------------------------------- */
 
 static const char *advice_for(enum rdb_result result) {
     switch (result) {

@@ -3,19 +3,21 @@
 #include "exec/admit.h"
 #include "base/buf.h"
 #include "base/likely.h"
-#include "base/log.h"
 #include "catalog/catalog.h"
 #include "exec/block.h"
 #include "exec/tx.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/reply.h"
+#include "session/stranger.h"
 #include <stdio.h>
 
 #define SHOWN_MAX 128 /* bytes of an unknown command, and of its arguments, that its error repeats */
 #define ERROR_MAX 512 /* bytes of a gate's error with the name of a command */
 
-/* --- unknown commands ------------------------------------------------------------------------ */
+/* Refusals are kept out of line, so that admit() saves no registers for them. */
+
+/* --- Unknown commands ------------------------------------------------------------------------ */
 
 /* Words of HTTP: a browser or a proxy was tricked into talking to the server. Redis closes such a client. */
 static bool is_cross_protocol(struct slice name) {
@@ -45,13 +47,9 @@ static void refuse_command(struct request *r) {
     buf_free(&args);
 }
 
-static void refuse_unknown(struct request *r) {
+static __attribute__((noinline)) void refuse_unknown(struct request *r) {
     if (is_cross_protocol(r->argv[0])) {
-        log_warning(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. "
-            "This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your "
-            "Redis instance. Connection aborted.");
-        client_kill(r->client);
+        stranger_refuse(r->client, STRANGER_HTTP);
         return;
     }
     const struct command *container = catalog_find(r->argv[0]);
@@ -62,11 +60,11 @@ static void refuse_unknown(struct request *r) {
     tx_spoil(r->client);
 }
 
-/* --- known commands -------------------------------------------------------------------------- */
+/* --- Known commands -------------------------------------------------------------------------- */
 
-static void refuse_arity(struct request *r) {
+static __attribute__((noinline)) void refuse_arity(struct request *r) {
     const char *name = catalog_full_name(r->command);
-    r->stats->rejected++;
+    r->metrics->rejected++;
     if (!(r->command->flags & CMD_EXEC)) {
         reply_wrong_arity(r->client, name);
         tx_spoil(r->client);
@@ -91,17 +89,21 @@ static unsigned flags_of(const struct request *r) {
     return (flags | any) & ~(lacking & PERMITS);
 }
 
-static bool ask_gates(struct request *r) {
-    const struct gate *gate = gates_find_closed(r, flags_of(r));
-    if (gate == NULL) return true;
+static __attribute__((noinline)) void stop_at_gate(struct request *r, const struct gate *gate) {
     if (gate->error == NULL) {
         block_postpone(r);
-        return false;
+        return;
     }
     char error[ERROR_MAX];
     snprintf(error, sizeof error, gate->error, catalog_full_name(r->command));
-    r->stats->rejected++;
+    r->metrics->rejected++;
     tx_refuse(r, error);
+}
+
+static __attribute__((noinline)) bool ask_gates(struct request *r) {
+    const struct gate *gate = gates_find_closed(r, flags_of(r));
+    if (likely(gate == NULL)) return true;
+    stop_at_gate(r, gate);
     return false;
 }
 

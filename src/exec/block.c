@@ -86,7 +86,7 @@ static struct again {
     int64_t due_us; /* monotonic */
 } again;
 
-/* --- held requests --------------------------------------------------------------------------- */
+/* --- Held requests --------------------------------------------------------------------------- */
 
 static struct held_request *hold_request(const struct request *r) {
     size_t bytes = sizeof(struct held_request) + request_args_size(r->argv, r->argc, r->raw);
@@ -155,7 +155,7 @@ struct held_request *block_next(struct client *c) {
     return held;
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 /* The same name may be awaited in every database: the table needs hashes whose top bits differ. */
 static uint64_t hash_in(const struct db *db, const struct key *key) {
@@ -249,7 +249,7 @@ static void unlink_wait(struct wait *wait) {
     drop_unwanted(a);
 }
 
-/* --- beginning and end of a wait ------------------------------------------------------------- */
+/* --- Beginning and end of a wait ------------------------------------------------------------- */
 
 /* Most clients send nothing while they wait. When one does, the loop is told to report only its hang-up from then
  * on. */
@@ -297,9 +297,10 @@ static void finish_wait(struct client *c, block_reply_fn reply) {
     struct waiter *w = c->waiter;
     stop_waiting(w);
     struct held_request *held = take_first_held(w);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     call_end(&held->request, reply);
-    conn_push(&c->conn, mark);
+    client_push_replies(c, &range);
     block_release(held);
     resume_client(c);
 }
@@ -368,7 +369,7 @@ static void waiter_forget(struct client *c) {
     drop_idle_waiter(c);
 }
 
-/* --- postponing ------------------------------------------------------------------------------ */
+/* --- Postponing ------------------------------------------------------------------------------ */
 
 void block_postpone(struct request *r) {
     struct waiter *w = waiter_of(r->client);
@@ -396,7 +397,7 @@ bool block_answer(struct client *c, block_reply_fn reply) {
     return true;
 }
 
-/* --- serving --------------------------------------------------------------------------------- */
+/* --- Serving --------------------------------------------------------------------------------- */
 
 /* Run the request that waits again. */
 static void serve_waiter(struct waiter *w, void (*run)(struct request *r)) {
@@ -404,11 +405,12 @@ static void serve_waiter(struct waiter *w, void (*run)(struct request *r)) {
     again = (struct again){c, w->timer.due_us};
     stop_waiting(w);
     struct held_request *held = take_first_held(w);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     client_current = c;
     run(&held->request);
     client_current = current;
-    conn_push(&c->conn, mark);
+    client_push_replies(c, &range);
     again.client = NULL;
     block_release(held);
     resume_client(c);
@@ -457,19 +459,23 @@ void block_serve(void (*run)(struct request *r)) {
     serving = block_ready = false;
 }
 
-/* --- a part of the client -------------------------------------------------------------------- */
+/* --- A part of the client -------------------------------------------------------------------- */
 
-static size_t waiter_memory(const struct client *c) {
-    const struct waiter *w = c->waiter;
-    if (!w) return 0;
-    size_t bytes = sizeof *w + (size_t)w->wait_room * sizeof *w->waits;
+static size_t held_memory(const struct waiter *w) {
+    size_t bytes = 0;
     for (const struct held_request *held = w->first; held; held = held->next)
         bytes += held->bytes;
     return bytes;
 }
 
+static size_t waiter_memory(const struct client *c) {
+    const struct waiter *w = c->waiter;
+    return w ? sizeof *w + (size_t)w->wait_room * sizeof *w->waits + held_memory(w) : 0;
+}
+
 static void waiter_describe(const struct client *c, struct client_line *line) {
     if (c->flags & CLIENT_WAITS) client_line_flag(line, 'b');
+    if (c->waiter) line->held_bytes = held_memory(c->waiter);
 }
 
 static const struct client_part block_part = {waiter_forget, NULL, waiter_memory, waiter_describe};

@@ -38,7 +38,7 @@ bool block_end(struct client *c, block_reply_fn error);
 extern bool block_ready; /* false: block_serve() has nothing to do */
 void block_serve(void (*run)(struct request *r));
 
-/* --- for the wave: requests of a client with a waiter go through the waiter ------------------ */
+/* --- For the wave: requests of a client with a waiter go through the waiter ------------------ */
 
 /* The socket of a client that waits has an event other than LOOP_WRITE. Input stays where it is; a hang-up closes the
  * client. */
@@ -52,7 +52,7 @@ struct held_request *block_next(struct client *c);
 struct request *block_request(struct held_request *held); /* valid until block_release() */
 void block_release(struct held_request *held);
 
-/* --- for the others -------------------------------------------------------------------------- */
+/* --- Metrics --------------------------------------------------------------------------------- */
 
 struct block_metrics {
     size_t clients;   /* that wait for keys */

@@ -3,10 +3,10 @@
 #include "exec/call.h"
 #include "base/clock.h"
 #include "base/likely.h"
-#include "catalog/command_stats.h"
+#include "catalog/command_metrics.h"
 #include "exec/propagate.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/evict.h"
 
 bool call_is_nested;
@@ -53,8 +53,8 @@ static inline void call_body(struct request *r) {
     began = now;
     if (unlikely(any_listener)) began = tell_listeners(r, spent);
     if (unlikely(c->flags & CLIENT_WAITS)) return;
-    command_stats_add(r->stats, spent, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    command_metrics_add(r->metrics, spent, c->flags & CLIENT_FAILED);
+    server_metrics.commands++;
     catch_up(spent);
 }
 
@@ -76,17 +76,17 @@ void call(struct request *r) {
 bool call_replay(struct request *r) {
     int arity = r->command->arity;
     if (arity > 0 ? r->argc != arity : r->argc < -arity) return false;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     propagate_begin();
     r->command->body(r);
     propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
-    conn_truncate(mark);
-    conn_keep(&r->client->conn, mark);
+    conn_take_back(&range);
     return true;
 }
 
 void call_mute(const struct client *c, size_t mark) {
-    if (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
+    if (mark != CALL_BROKEN && c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) conn_truncate(mark);
 }
 
 void call_settle_reply(struct client *c, size_t mark) {
@@ -99,15 +99,15 @@ void call_settle_reply(struct client *c, size_t mark) {
 
 void call_end(struct request *r, void (*reply)(struct client *c)) {
     struct client *c = r->client;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     client_clear(c, CLIENT_FAILED);
     reply(c);
-    command_stats_add(r->stats, 0, c->flags & CLIENT_FAILED);
-    stats.commands++;
+    command_metrics_add(r->metrics, 0, c->flags & CLIENT_FAILED);
+    server_metrics.commands++;
     if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, mark);
 }
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 uint64_t call_nest(void) {
     uint64_t outer = began;
@@ -124,7 +124,7 @@ void call_unnest(uint64_t outer) {
 
 void call_nested(struct request *r) {
     struct client *c = r->client;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     call(r);
     client_clear(c, CLIENT_FAILED); /* that the queued command failed does not make EXEC a failed command */
     call_mute(c, mark);

@@ -9,6 +9,7 @@
  *   6. after a long call the cached clock is refreshed
  * The body of a command may call other commands in between: EXEC runs its queue (call_nest()). */
 #pragma once
+#include "net/conn.h"
 #include "session/request.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,12 @@ void call_end(struct request *r, void (*reply)(struct client *c));
 void call_start_clock(void);
 uint64_t call_began(void); /* the start of the current command, in ticks: tells one command from the next */
 
+/* Where a reply begins, for the next two. CALL_BROKEN: the open range has refused bytes of replies before it. That must
+ * not be forgotten, since it closes the client; so nothing is dropped then. */
+#define CALL_BROKEN SIZE_MAX
+static inline size_t call_mark(void) {
+    return conn_arena.refuses ? CALL_BROKEN : conn_mark();
+}
 /* CLIENT REPLY: drop the replies from mark on if the client wants none now. A command with CMD_EXEC does this itself,
  * piece by piece, since one of its commands may be CLIENT REPLY. */
 void call_mute(const struct client *c, size_t mark);
@@ -34,7 +41,7 @@ void call_mute(const struct client *c, size_t mark);
 #define CALL_REPLY_HIDDEN (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 void call_settle_reply(struct client *c, size_t mark);
 
-/* --- calls inside a call --------------------------------------------------------------------- */
+/* --- Calls inside a call --------------------------------------------------------------------- */
 
 extern bool call_is_nested; /* commands run inside EXEC: no client may wait now */
 /* Around such calls. call_unnest() takes the result of call_nest(), so that the outer command is charged for all of its
@@ -44,7 +51,7 @@ void call_unnest(uint64_t outer);
 /* Call a prepared request inside another one. It is not admitted again: that was done when it was queued. */
 void call_nested(struct request *r);
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners hear of a call. */
 enum call_listener { CALL_TRACKING, CALL_MONITOR, CALL_LISTENERS };

@@ -29,13 +29,13 @@ static void call_or_queue(struct request *r) {
 
 void exec_run(struct request *r) {
     struct client *c = r->client;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     client_clear(c, CLIENT_FAILED);
     bool admitted = admit(r);
     if (admitted) call_or_queue(r);
     if (unlikely(c->flags & (CALL_REPLY_HIDDEN | CLIENT_CACHING))) {
         bool muted = admitted && (r->command->flags & CMD_EXEC);
-        if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, muted ? conn_mark() : mark);
+        if (c->flags & CALL_REPLY_HIDDEN) call_settle_reply(c, muted ? call_mark() : mark);
         if (c->flags & CLIENT_CACHING) end_caching(r);
     }
     if (unlikely(push_kept)) push_settle(c);

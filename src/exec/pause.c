@@ -13,7 +13,7 @@
 static struct {
     bool on;
     enum pause_mode mode;
-    int64_t until_ms;
+    int64_t until_ms; /* clock_steady_ms() */
     struct loop_timer timer;
 } pause;
 
@@ -30,7 +30,7 @@ static bool pause_stops(const struct request *r, unsigned flags) {
 static const struct gate pause_gate = {.holds = pause_stops};
 
 void pause_begin(enum pause_mode mode, int64_t duration_ms) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     if (!pause.on) {
         pause.on = true;
         pause.mode = mode;
@@ -42,7 +42,7 @@ void pause_begin(enum pause_mode mode, int64_t duration_ms) {
     if (now_ms + duration_ms > pause.until_ms) pause.until_ms = now_ms + duration_ms;
     loop_timer_start(&pause.timer, (pause.until_ms - now_ms) * 1000);
     gates_set(GATES_PAUSE, &pause_gate);
-    expire_hold(true);
+    expire_hold(EXPIRE_PAUSED, true);
 }
 
 void pause_end(void) {
@@ -50,6 +50,6 @@ void pause_end(void) {
     pause.on = false;
     loop_timer_stop(&pause.timer);
     gates_set(GATES_PAUSE, NULL);
-    expire_hold(false);
+    expire_hold(EXPIRE_PAUSED, false);
     block_resume_all();
 }

@@ -4,7 +4,7 @@
  * Whether a unit needs MULTI is known when its second command comes. So the first one is held, as a copy, and all
  * others go to the sink at once. The usual unit, one request without anything else, is never copied.
  *
- * Invariant: while no unit and no call is open, no command is kept or held. */
+ * Invariant: while no call is open, no command is kept or held. */
 #include "exec/propagate.h"
 #include "base/alloc.h"
 #include "base/likely.h"
@@ -19,7 +19,8 @@ struct propagate_call propagate_call;
 
 static propagate_sink_fn sink;
 static void *sink_ctx;
-static bool unlink_expired; /* lazyfree-lazy-expire: expired keys are propagated as UNLINK, not as DEL */
+/* Keys that no command removed are propagated as UNLINK, not as DEL: lazyfree-lazy-expire, lazyfree-lazy-eviction. */
+static bool unlink_expired, unlink_evicted;
 
 /* A command with a copy of its arguments (request_copy_args()). */
 struct copied {
@@ -37,12 +38,12 @@ static struct {
 } replacements;
 
 static struct {
-    size_t count;       /* commands since the outermost unit or call was opened */
+    size_t count;       /* commands since the outermost call was opened */
     int last_db;        /* database of the last of them */
     struct copied held; /* the first of them, until there is a second */
 } unit;
 
-/* --- copies ---------------------------------------------------------------------------------- */
+/* --- Copies ---------------------------------------------------------------------------------- */
 
 static struct copied copy_command(int db_id, const struct slice *argv, int argc, struct slice raw) {
     size_t bytes = request_args_size(argv, argc, raw);
@@ -60,7 +61,7 @@ static void send_command(int db_id, const struct slice *argv, int argc, struct s
     if (sink) sink(sink_ctx, db_id, argv, argc, raw);
 }
 
-/* --- units ----------------------------------------------------------------------------------- */
+/* --- Units ----------------------------------------------------------------------------------- */
 
 static void send_word(int db_id, struct slice word, struct slice raw) {
     send_command(db_id, &word, 1, raw);
@@ -92,8 +93,8 @@ static void emit_command(int db_id, const struct slice *argv, int argc, struct s
     send_command(db_id, argv, argc, raw);
 }
 
-/* Close a unit or a call; the outermost sends what the unit still lacks. */
-static void leave_unit(void) {
+/* Close a call; the outermost sends what the unit still lacks. */
+static void leave_call(void) {
     assert(propagate_call.depth > 0);
     if (--propagate_call.depth > 0) return;
     propagate_call.apart = propagate_call.pending = false;
@@ -106,19 +107,7 @@ static void leave_unit(void) {
     unit.count = 0;
 }
 
-void propagate_unit_begin(void) {
-    propagate_call.depth++;
-}
-
-void propagate_unit_end(void) {
-    leave_unit();
-}
-
-bool propagate_in_unit(void) {
-    return propagate_call.depth > 0;
-}
-
-/* --- calls ----------------------------------------------------------------------------------- */
+/* --- Calls ----------------------------------------------------------------------------------- */
 
 void propagate_nothing(void) {
     propagate_call.replaced = true;
@@ -156,19 +145,22 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
         }
         replacements.count = 0;
     }
-    leave_unit();
+    leave_call();
 }
 
-/* --- keys that no command removed ------------------------------------------------------------ */
+/* --- Keys that no command removed ------------------------------------------------------------ */
+
+static void propagate_removal(struct db *db, const struct key *key, bool unlink) {
+    struct slice argv[] = {unlink ? SLICE("UNLINK") : SLICE("DEL"), key->name};
+    propagate_extra(db, argv, 2);
+}
 
 static void propagate_expired(struct db *db, const struct key *key) {
-    struct slice argv[] = {unlink_expired ? SLICE("UNLINK") : SLICE("DEL"), key->name};
-    propagate_extra(db, argv, 2);
+    propagate_removal(db, key, unlink_expired);
 }
 
 static void propagate_evicted(struct db *db, const struct key *key) {
-    struct slice argv[] = {SLICE("DEL"), key->name};
-    propagate_extra(db, argv, 2);
+    propagate_removal(db, key, unlink_evicted);
 }
 
 static const struct db_hooks hooks = {.expired = propagate_expired, .evicted = propagate_evicted};
@@ -182,6 +174,7 @@ void propagate_attach(propagate_sink_fn fn, void *ctx) {
 
 static const struct option propagate_rows[] = {
     {"lazyfree-lazy-expire", .type = OPTION_BOOL, .address = &unlink_expired, .initial = "no"},
+    {"lazyfree-lazy-eviction", .type = OPTION_BOOL, .address = &unlink_evicted, .initial = "no"},
     {NULL},
 };
 

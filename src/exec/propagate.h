@@ -7,7 +7,7 @@
  * What must be applied as a whole is a unit: a command with the keys that expired under it, an EXEC with all of its
  * commands, a waiting client that is served. A unit of several commands reaches the sink between MULTI and EXEC, a unit
  * of one command as that command, and a unit that changed nothing not at all. The sink gets the commands of a unit
- * while the unit is open: do not fork while propagate_in_unit() is true. */
+ * while the unit is open: do not fork inside a call. */
 #pragma once
 #include "base/likely.h"
 #include "base/slice.h"
@@ -28,23 +28,19 @@ void propagate_nothing(void);
 /* Called by a body: propagate although the dataset has not changed. */
 void propagate_always(void);
 /* Called by a body that comes across keys at random (SCAN): keys that expire during this call are propagated one by
- * one, without MULTI. Has no effect inside a unit that was open already. */
+ * one, without MULTI. Has no effect inside another call. */
 void propagate_apart(void);
 /* Propagate a command that no client asked for: DEL of an expired or evicted key. */
 void propagate_extra(struct db *db, const struct slice *argv, int argc);
 
-/* Make one unit of all that is propagated in between. Pairs nest: the outermost is the unit. */
-void propagate_unit_begin(void);
-void propagate_unit_end(void);
-bool propagate_in_unit(void); /* a unit or a call is open */
-
-/* For call.c: around each body. While no sink is attached, both are a few instructions. */
+/* For call.c, around each body: propagate_begin(), propagate_end(). Pairs nest; the outermost pair is the unit. While
+ * no sink is attached, both are a few instructions. */
 struct propagate_call {
-    int depth;     /* calls and units that are open */
+    int depth;     /* calls that are open; the outermost is the unit */
     bool replaced; /* the request itself is not propagated */
     bool always;   /* propagate even if nothing changed */
     bool apart;    /* the unit's commands are sent one by one, without MULTI */
-    bool pending;  /* a command was kept or sent since the outermost unit was opened */
+    bool pending;  /* a command was kept or sent since the outermost call was opened */
 };
 extern struct propagate_call propagate_call;
 void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed);

@@ -3,8 +3,8 @@
 #include "exec/tx.h"
 #include "base/alloc.h"
 #include "base/module.h"
+#include "catalog/command_metrics.h"
 #include "catalog/command_row.h"
-#include "catalog/command_stats.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/watch.h"
@@ -18,7 +18,7 @@
 /* A queued request, and the copy of its arguments (request_copy_args()). */
 struct queued {
     const struct command *command;
-    struct command_stats *stats;
+    struct command_metrics *metrics;
     uint64_t hash; /* of the first key */
     size_t size;   /* in the chunk, its arguments included: a multiple of 8 */
     struct slice raw;
@@ -53,7 +53,7 @@ static struct tx *tx_of(struct client *c) {
     return c->tx;
 }
 
-/* --- the queue ------------------------------------------------------------------------------- */
+/* --- The queue ------------------------------------------------------------------------------- */
 
 static struct chunk *chunk_new(size_t cap) {
     struct chunk *chunk = spare;
@@ -99,20 +99,20 @@ static void queue_add(struct queue *q, const struct request *r) {
     struct queued *to = (struct queued *)(q->last->data + q->last->len);
     q->last->len += size;
     q->bytes += size;
-    *to = (struct queued){r->command, r->stats, r->key.hash, size, .argc = r->argc};
+    *to = (struct queued){r->command, r->metrics, r->key.hash, size, .argc = r->argc};
     to->raw = request_copy_args(to->argv, r->argv, r->argc, r->raw);
 }
 
 /* The request as it was before it was queued. Its slices point into the queue. */
 static struct request queue_request(struct client *c, struct queued *q) {
     struct request r = {
-        .client = c, .command = q->command, .stats = q->stats, .argv = q->argv, .argc = q->argc, .raw = q->raw};
+        .client = c, .command = q->command, .metrics = q->metrics, .argv = q->argv, .argc = q->argc, .raw = q->raw};
     int first = q->command->first_key;
     if (first > 0 && first < q->argc) r.key = (struct key){q->argv[first], q->hash};
     return r;
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 /* End the transaction, and watch nothing any more. */
 static void tx_forget(struct client *c) {
@@ -140,13 +140,13 @@ void tx_refuse(struct request *r, const char *error) {
     reply_errorf(r->client, "EXECABORT Transaction discarded because of: %s", error);
 }
 
-/* --- between MULTI and EXEC ------------------------------------------------------------------ */
+/* --- Between MULTI and EXEC ------------------------------------------------------------------ */
 
 void tx_queue(struct request *r) {
     struct client *c = r->client;
     struct tx *tx = c->tx;
     if (r->command->flags & CMD_NO_MULTI) {
-        r->stats->rejected++;
+        r->metrics->rejected++;
         tx_refuse(r, "ERR Command not allowed inside a transaction");
         return;
     }
@@ -195,7 +195,7 @@ static void run_queue(struct client *c) {
     struct queue queue = tx->queue;
     tx->queue = (struct queue){.first = NULL};
     watch_drop_all(&tx->watching);
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     reply_array(c, (size_t)tx->count);
     call_mute(c, mark);
     uint64_t began = call_nest();
@@ -209,7 +209,7 @@ static void run_queue(struct client *c) {
 static void exec(struct request *r) {
     struct client *c = r->client;
     struct tx *tx = c->tx;
-    size_t mark = conn_mark();
+    size_t mark = call_mark();
     if (!(c->flags & CLIENT_MULTI)) {
         reply_error(c, "ERR EXEC without MULTI");
     } else if (tx->spoilt) {
@@ -225,7 +225,7 @@ static void exec(struct request *r) {
     if (c->flags & CLIENT_MULTI) tx_forget(c);
 }
 
-/* --- the other commands ---------------------------------------------------------------------- */
+/* --- The other commands ---------------------------------------------------------------------- */
 
 static void multi(struct request *r) {
     struct client *c = r->client;
@@ -269,7 +269,7 @@ static void unwatch(struct request *r) {
     reply_ok(c);
 }
 
-/* --- a part of the client -------------------------------------------------------------------- */
+/* --- A part of the client -------------------------------------------------------------------- */
 
 static size_t tx_memory(const struct client *c) {
     return c->tx ? sizeof *c->tx + c->tx->queue.memory + watch_memory(&c->tx->watching) : 0;

@@ -35,7 +35,7 @@ static int table_count;      /* the highest id with a watched key, and 1 */
 static size_t total;         /* watches of all watchers */
 static bool armed;
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- The table ------------------------------------------------------------------------------- */
 
 static bool has_name(const void *record, const void *arg) {
     const struct watched *w = record;
@@ -74,7 +74,7 @@ static struct key key_of_watched(const struct watched *w) {
     return (struct key){slice_of(w->name, w->name_len), w->hash};
 }
 
-/* --- watches --------------------------------------------------------------------------------- */
+/* --- Watches --------------------------------------------------------------------------------- */
 
 static void drop_watch(struct watch *watch) {
     struct watched *w = watch->key;
@@ -115,7 +115,7 @@ static bool watches_already(const struct watching *owner, const struct watched *
     return false;
 }
 
-static void arm(void);
+static void arm_hooks(void);
 
 void watch_add(struct watching *owner, struct db *db, const struct key *key) {
     struct watched *w = find_or_add_watched(db, key);
@@ -127,7 +127,7 @@ void watch_add(struct watching *owner, struct db *db, const struct key *key) {
     w->count++;
     owner->count++;
     total++;
-    arm();
+    arm_hooks();
 }
 
 bool watch_any_due(const struct watching *owner) {
@@ -140,7 +140,7 @@ size_t watch_memory(const struct watching *owner) {
     return owner->count * alloc_class(sizeof(struct watch));
 }
 
-/* --- touches --------------------------------------------------------------------------------- */
+/* --- Touches --------------------------------------------------------------------------------- */
 
 /* The last watcher that drops its watches frees the record, so `next` is read before. */
 static void touch_watched(struct watched *w, bool removed_by_time) {
@@ -214,7 +214,7 @@ static const struct db_hooks hooks = {.changed = watch_changed,
                                       .flushed = watch_flushed,
                                       .swapped = watch_swapped};
 
-static void arm(void) {
+static void arm_hooks(void) {
     if (armed) return;
     armed = true;
     changes_listen(CHANGES_TX, &hooks);

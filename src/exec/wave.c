@@ -22,12 +22,14 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
 #include "session/push.h"
 #include "session/ready.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
+#include "session/stranger.h"
 #include "store/prefetch.h"
 #include <assert.h>
 
@@ -52,18 +54,18 @@ static struct {
     struct client *resuming; /* its held requests are being executed; or NULL */
 } wave;
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static const struct wave_hooks *listeners[WAVE_LISTENERS];
-static const struct wave_hooks *prefetcher; /* the listener that has something to prefetch, or NULL */
+static const struct table *listener_keys; /* the table of the listener that has one, or NULL */
 
 void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     listeners[listener] = hooks;
-    prefetcher = NULL;
+    listener_keys = NULL;
     for (int i = 0; i < WAVE_LISTENERS; i++) {
-        if (listeners[i] == NULL || listeners[i]->prefetch_line == NULL) continue;
-        assert(prefetcher == NULL);
-        prefetcher = listeners[i];
+        if (listeners[i] == NULL || listeners[i]->keys == NULL) continue;
+        assert(listener_keys == NULL);
+        listener_keys = listeners[i]->keys;
     }
 }
 
@@ -73,25 +75,31 @@ bool wave_is_unsettled(void) {
     return false;
 }
 
+static void client_was_served(struct conn *conn) {
+    client_sent(conn);
+    client_evict_weigh((struct client *)conn);
+}
+
 void wave_send(void) {
     for (int i = 0; i < WAVE_LISTENERS; i++)
         if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
-    conn_flush(client_sent);
+    conn_flush(client_was_served);
+    client_evict_run();
 }
 
-/* --- a batch --------------------------------------------------------------------------------- */
+/* --- A batch --------------------------------------------------------------------------------- */
 
 /* The client's requests of this batch were executed: its range of replies is complete. */
-static void close_range(struct client *c, size_t mark) {
+static void close_range(struct client *c, struct conn_range *range) {
     if (unlikely(push_kept)) push_settle(c);
-    conn_keep(&c->conn, mark);
-    if (limits_options.output_limit[client_class(c)].hard) client_limit_replies(c);
+    client_keep_replies(c, range);
     if ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && conn_unsent(&c->conn) == 0) client_close(c);
+    client_evict_weigh(c);
 }
 
 static void run_requests(void) {
     struct client *open = NULL; /* the client whose range of replies is open */
-    size_t mark = 0;
+    struct conn_range range;
     call_start_clock();
     for (int i = 0; i < batch.count; i++) {
         struct request *r = &batch.requests[i];
@@ -102,15 +110,15 @@ static void run_requests(void) {
             continue;
         }
         if (c != open) {
-            if (open) close_range(open, mark);
-            mark = conn_open();
+            if (open) close_range(open, &range);
+            client_open_replies(c, &range);
             open = client_writing = c;
         }
         client_current = c;
         exec_run(r);
     }
     client_current = client_writing = NULL;
-    if (open) close_range(open, mark);
+    if (open) close_range(open, &range);
 }
 
 /* Fetch the entries of the keys that the requests name first. */
@@ -126,10 +134,13 @@ static void prefetch_keys(void) {
 
 /* Fetch what a listener has for the same keys. */
 static void prefetch_for_listener(void) {
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_line(batch.requests[i].key.hash);
-    for (int i = 0; i < batch.count; i++)
-        if (batch.requests[i].key.name.ptr) prefetcher->prefetch_key(batch.requests[i].key.hash);
+    struct prefetch ahead;
+    prefetch_begin(&ahead);
+    for (int i = 0; i < batch.count; i++) {
+        const struct request *r = &batch.requests[i];
+        if (r->key.name.ptr) prefetch_member(&ahead, listener_keys, r->key.hash);
+    }
+    prefetch_records(&ahead);
 }
 
 /* Fetch the members that commands will look up in big collections (hget, sismember, zscore). Many requests in a row may
@@ -155,7 +166,7 @@ static void prefetch_members(void) {
 static void run_batch(void) {
     if (batch.count == 0) return;
     prefetch_keys();
-    if (unlikely(prefetcher != NULL)) prefetch_for_listener();
+    if (unlikely(listener_keys != NULL)) prefetch_for_listener();
     if (batch.count > 1) prefetch_members();
     run_requests();
     for (int i = 0; i < batch.count; i++) {
@@ -170,7 +181,10 @@ static void run_batch(void) {
  * the request uses the parser's own memory: that of its many slices, or of the unquoted words of an inline request. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
     bool at_once = parser->argc > ARGS_COPIED || parser->start[0] != '*';
-    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) run_batch();
+    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) {
+        run_batch();
+        if (client_is_leaving(c)) return true; /* its parser may be gone */
+    }
     struct request *r = &batch.requests[batch.count++];
     r->client = c;
     r->argc = (int)parser->argc;
@@ -188,15 +202,16 @@ static bool add_request(struct client *c, const struct resp_parser *parser) {
     return at_once || batch.count == BATCH_REQUESTS;
 }
 
-/* --- a client -------------------------------------------------------------------------------- */
+/* --- A client -------------------------------------------------------------------------------- */
 
 static void refuse_protocol(struct client *c, const struct resp_parser *parser) {
-    stats.protocol_disconnects++;
+    server_metrics.protocol_disconnects++;
     log_verbose("%s from client id=%llu", parser->error, (unsigned long long)c->id);
-    size_t mark = conn_open();
+    struct conn_range range;
+    client_open_replies(c, &range);
     reply_errorf(c, "ERR %s", parser->error);
     c->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    conn_keep(&c->conn, mark);
+    client_keep_replies(c, &range);
 }
 
 /* The client has to wait: its input from `from` on is to be stashed, and parsed when the wait is over. If the parser
@@ -221,6 +236,10 @@ static bool parse_region(struct client *c, struct resp_parser *parser, const cha
             if (c->waiter) return stop_parsing(c, parser, parser->start);
             if (!client_is_leaving(c)) refuse_protocol(c, parser);
             return false;
+        case RESP_TLS:
+            run_batch();
+            stranger_refuse(c, STRANGER_TLS);
+            return false;
         case RESP_REQUEST: break;
         }
         if (parser->argc == 0) continue;
@@ -239,7 +258,7 @@ static void enforce_query_limit(struct client *c) {
     if (c->conn.input == NULL && c->tx == NULL) return;
     if (conn_input_bytes(&c->conn) + tx_queue_bytes(c) <= (size_t)limits_options.query_buffer_limit) return;
     log_warning("Closing client that reached max query buffer length: id=%llu", (unsigned long long)c->id);
-    stats.query_limit_disconnects++;
+    server_metrics.query_limit_disconnects++;
     client_close(c);
 }
 
@@ -285,7 +304,7 @@ static void serve_client(struct client *c) {
         client_close(c);
         return;
     }
-    c->active_ms = clock_now_ms();
+    c->active_ms = clock_steady_ms();
     if (result == CONN_READ_NOTHING) {
         enforce_query_limit(c);
         return;
@@ -303,14 +322,14 @@ static void serve_client(struct client *c) {
     enforce_query_limit(c);
 }
 
-/* --- all clients ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 void wave_ready(struct loop_source *source, uint32_t events) {
     struct client *c = (struct client *)source;
     if (events & LOOP_WRITE) {
-        c->active_ms = clock_now_ms(); /* a slow reader is not idle */
+        c->active_ms = clock_steady_ms(); /* a slow reader is not idle */
         conn_writable(&c->conn);
-        client_sent(&c->conn);
+        client_was_served(&c->conn);
         if (c->flags & CLIENT_CLOSE_NOW) return;
     }
     if (!(events & ~(uint32_t)LOOP_WRITE)) return;
@@ -334,6 +353,7 @@ void wave_run(void) {
         for (; c; c = ready_take()) {
             if (client_is_leaving(c)) continue;
             serve_client(c);
+            client_evict_weigh(c);
             if (wave_is_full()) finish_wave();
         }
         finish_wave();

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct loop_source;
+struct table;
 
 /* Handles the events of a client's socket (client_new()): the client is served in this turn, or closed. */
 void wave_ready(struct loop_source *source, uint32_t events);
@@ -25,17 +26,16 @@ bool wave_is_unsettled(void);
  * that all clients that are ready should share it. */
 extern int wave_width;
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners are asked: messages are written before the log is, and the log before replies leave. */
 enum wave_listener { WAVE_TRACKING, WAVE_DURABILITY, WAVE_LISTENERS };
 
-/* Each function may be NULL. */
+/* Each member may be NULL. */
 struct wave_hooks {
-    /* Bring what the listener has for a key that a request names into the cache, in two steps, as db_prefetch_line()
-     * and db_prefetch_entry(). Both or neither; only one listener may have them. */
-    void (*prefetch_line)(uint64_t hash);
-    void (*prefetch_key)(uint64_t hash);
+    /* Records by the hash of a key: those of the keys that requests name are brought into the cache before the requests
+     * run. Only one listener may have such a table. */
+    const struct table *keys;
     void (*before_send)(void);  /* before replies and messages leave: once for each wave_send() */
     bool (*is_unsettled)(void); /* before_send left something over */
 };

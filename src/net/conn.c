@@ -7,6 +7,7 @@
  * is known, is read directly into a blob. */
 #include "net/conn.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "net/conn_private.h"
 #include <errno.h>
 #include <sys/socket.h>
@@ -130,14 +131,24 @@ static size_t receive_bytes(struct conn *c, char *to, size_t room, enum conn_rea
     return 0;
 }
 
-/* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory. */
-static void bulk_grow(struct conn_input *input) {
+/* The connection ends, since there is no memory for what it sends. */
+static enum conn_read refuse_input(struct conn *c, size_t bytes) {
+    log_warning("Closing a connection: there is no memory for %zu bytes of its input.", bytes);
+    c->flags |= CONN_BROKEN;
+    return CONN_READ_CLOSED;
+}
+
+/* Make room for more of the bulk that is being received. It doubles, so that announcing a length gets nobody memory; if
+ * it is large, no byte is copied (base/alloc.h). False: there is no memory. */
+static bool bulk_grow(struct conn_input *input) {
     struct blob *bulk = input->bulk;
-    if (bulk->len < bulk->cap) return;
-    size_t cap = bulk->cap > input->bulk_target / 2 ? input->bulk_target : bulk->cap * 2;
-    conn_metrics.input_bytes -= bulk->cap;
-    input->bulk = blob_resize(bulk, cap);
-    conn_metrics.input_bytes += input->bulk->cap; /* the blob fills its size class */
+    if (bulk->len < bulk->cap) return true;
+    size_t old = bulk->cap, cap = old > input->bulk_target / 2 ? input->bulk_target : old * 2;
+    bulk = blob_try_resize(bulk, cap);
+    if (bulk == NULL) return false;
+    input->bulk = bulk;
+    conn_metrics.input_bytes += bulk->cap - old; /* the blob fills its size class */
+    return true;
 }
 
 static void bulk_begin(struct conn_input *input, const char *have, size_t len) {
@@ -162,9 +173,20 @@ static void bulk_end(struct conn_input *input) {
     hold_blob(input, bulk);
 }
 
+static void note_input(const struct conn *c) {
+    size_t bytes = conn_input_memory(c);
+    if (bytes > conn_metrics.largest_input) conn_metrics.largest_input = bytes;
+}
+
+void conn_note_size(const struct conn *c) {
+    note_input(c);
+    conn_note_output(c);
+}
+
 static enum conn_read read_bulk(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
-    bulk_grow(input);
+    if (!bulk_grow(input)) return refuse_input(c, input->bulk_target);
+    note_input(c);
     struct blob *bulk = input->bulk;
     size_t room = (bulk->cap < input->bulk_target ? bulk->cap : input->bulk_target) - bulk->len;
     enum conn_read result;
@@ -182,10 +204,12 @@ static enum conn_read read_own(struct conn *c, const char **end) {
     struct conn_input *input = c->input;
     if (input->cap - input->len < CONN_READ_MAX / 2) {
         size_t cap = alloc_class(input->cap * 2 + CONN_READ_MAX);
-        char *data = alloc_get(cap);
-        memcpy(data, input->data, input->len);
-        resp_rebase(&input->parser, data);
-        input_set_data(input, data, input->len, cap);
+        char *data = alloc_try_resize(input->data, input->cap, cap);
+        if (data == NULL) return refuse_input(c, cap);
+        input->data = data;
+        conn_metrics.input_bytes += cap - input->cap;
+        input->cap = cap;
+        resp_rebase(&input->parser, input->data);
     }
     enum conn_read result;
     size_t room = input->cap - input->len;
@@ -265,6 +289,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
         memmove(input->data, from, keep);
         resp_rebase(parser, input->data);
         input->len = keep;
+        note_input(c);
         return;
     }
     size_t cap = alloc_class(keep);
@@ -272,6 +297,7 @@ void conn_stash(struct conn *c, struct resp_parser *parser, const char *end) {
     memcpy(data, from, keep);
     resp_rebase(parser, data);
     input_set_data(input, data, keep, cap);
+    note_input(c);
 }
 
 void conn_release(struct conn *c) {
@@ -282,7 +308,12 @@ void conn_release(struct conn *c) {
 }
 
 size_t conn_arena_bytes(void) {
-    return conn_arena.cap + (in.data ? INPUT_ARENA : 0);
+    return conn_output_arena_bytes() + (in.data ? INPUT_ARENA : 0);
+}
+
+void conn_prepare(void) {
+    if (in.data == NULL) in.data = alloc_get(INPUT_ARENA);
+    conn_prepare_output();
 }
 
 void conn_input_reset(void) {
@@ -299,6 +330,10 @@ struct blob *conn_take_blob(struct conn *c, const char *ptr) {
 size_t conn_input_bytes(const struct conn *c) {
     if (c->input == NULL) return 0;
     return c->input->len + (c->input->bulk ? c->input->bulk->len : 0);
+}
+
+size_t conn_input_args(const struct conn *c) {
+    return c->input ? c->input->held_bytes : 0;
 }
 
 size_t conn_input_memory(const struct conn *c) {

@@ -43,46 +43,84 @@ struct conn {
 struct conn_metrics {
     uint64_t bytes_in, bytes_out, reads, writes;
     size_t input_bytes, output_bytes; /* memory of unfinished input and unsent output of all connections */
+    /* The same of one connection, the largest of those that have grown or were noted since this was set to 0. */
+    size_t largest_input, largest_output;
 };
 extern struct conn_metrics conn_metrics;
 
 void conn_init(struct conn *c, int fd, void (*ready)(struct loop_source *, uint32_t));
+/* Allocate the arenas that all connections share. Without it, they come with the first input and output. */
+void conn_prepare(void);
 void conn_close(struct conn *c); /* drops input and output, closes the fd; c stays the caller's */
 
 /* --- Output ---------------------------------------------------------------------------------- */
 
 struct conn_arena {
     char *data;
-    size_t len, cap;
+    size_t len, cap; /* up to cap, bytes may be written without a question */
+    bool refuses;    /* the open range takes no more */
 };
 extern struct conn_arena conn_arena;
 
-/* Make room for n bytes at the arena's tail: write there, then add the number written to conn_arena.len. Amortised
- * O(1). */
-char *conn_arena_grow(size_t n);
-static inline char *conn_reserve(size_t n) {
-    if (unlikely(conn_arena.cap - conn_arena.len < n)) return conn_arena_grow(n);
+/* Why a range takes no more bytes. What was written before is still there, but incomplete. */
+enum conn_refusal {
+    CONN_REFUSES_NOTHING,
+    CONN_OVER_LIMIT, /* the range would exceed its limit */
+    CONN_NO_MEMORY,  /* the arena cannot grow */
+};
+
+/* An open range: the bytes from `start` to the arena's tail. It is the caller's, and stays where it is until closed. */
+struct conn_range {
+    size_t start;
+    size_t limit;    /* bytes that it may have, those of its blobs included */
+    size_t referred; /* bytes of its blobs */
+    struct conn_range *outer;
+    enum conn_refusal refusal;
+};
+
+#define CONN_NO_LIMIT SIZE_MAX
+
+void conn_open(struct conn_range *range, size_t limit); /* begins a range, inside of the one that is open */
+/* Close a range: it stays in the arena for the flush, or, if older output is unsent, goes the way of conn_push(). A
+ * range that refused bytes is dropped, and its connection breaks. */
+void conn_keep(struct conn *c, struct conn_range *range);
+/* Close a range: it moves to the connection's own chunks, behind all other output. O(bytes). The same for one that
+ * refused bytes. */
+void conn_push(struct conn *c, struct conn_range *range);
+void conn_take_back(struct conn_range *range); /* close a range: nothing of it is sent */
+
+/* Is there room for n bytes at the arena's tail? Then write them there, and add their number to conn_arena.len. If not,
+ * the open range refuses them and all that follows: write nothing. Amortised O(1). */
+bool conn_arena_grow(size_t n);
+static inline bool conn_has_room(size_t n) {
+    return likely(conn_arena.cap - conn_arena.len >= n) || conn_arena_grow(n);
+}
+static inline char *conn_tail(void) {
     return conn_arena.data + conn_arena.len;
 }
 static inline void conn_write(const void *bytes, size_t n) {
-    memcpy(conn_reserve(n), bytes, n);
+    if (!conn_has_room(n)) return;
+    memcpy(conn_tail(), bytes, n);
     conn_arena.len += n;
 }
-void conn_write_blob(struct blob *blob);                    /* by reference: becomes one more holder */
-size_t conn_mark(void);                                     /* the tail's position, for the next two */
-void conn_truncate(size_t mark);                            /* drops what was written since */
+/* Bytes that the open range may still have. */
+size_t conn_room(void);
+void conn_refuse(enum conn_refusal why); /* the open range takes nothing from here on */
+void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
+size_t conn_mark(void);                  /* the tail's position, for the next two */
+/* Drops what was written since, and what was refused: the range takes bytes again. */
+void conn_truncate(size_t mark);
 void conn_insert(size_t mark, const void *bytes, size_t n); /* puts bytes before what was written since */
 
-size_t conn_open(void); /* begins a range; returns its mark */
-/* Close a range: it stays in the arena for the flush, or, if older output is unsent, goes the way of conn_push(). */
-void conn_keep(struct conn *c, size_t mark);
-/* Close a range: it moves to the connection's own chunks, behind all other output. O(bytes). */
-void conn_push(struct conn *c, size_t mark);
 /* Copy a part of an open range to the connection's chunks, as conn_push() does, or to the end of a buffer. So a message
  * for many connections is written once. */
 struct buf;
 void conn_push_copy(struct conn *c, size_t start, size_t end);
 void conn_copy(size_t start, size_t end, struct buf *to);
+size_t conn_range_bytes(size_t start, size_t end); /* of that part, those of blobs included */
+/* What the connection has to be sent is lost: it counts as CONN_BROKEN from now on, and the next flush passes it to
+ * `sent`. */
+void conn_break(struct conn *c);
 /* Send what is queued for all connections and reset the arena; no range may be open. `sent` (may be NULL) is called for
  * each connection that was served, even if the socket did not take everything; it may close connections. */
 void conn_flush(void (*sent)(struct conn *c));
@@ -116,9 +154,12 @@ void conn_release(struct conn *c);
 /* All requests of the wave have been executed: the input arena can be used again. */
 void conn_input_reset(void);
 size_t conn_arena_bytes(void); /* memory of the input and output arenas that all connections share */
+void conn_arena_shrink(void);  /* between waves: what large replies have made of the output arena is freed */
 /* If the argument at `ptr` arrived in a blob of its own: that blob, with one more holder, which is the caller; only
  * once. Else NULL. The bytes at ptr stay until the request is released, even if the caller drops the blob: MSET k big1
  * k big2 drops one at once, and must still be propagated. */
 struct blob *conn_take_blob(struct conn *c, const char *ptr);
 size_t conn_input_memory(const struct conn *c); /* memory for unfinished input */
-size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed */
+void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
+size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */
+size_t conn_input_args(const struct conn *c);   /* bytes of large arguments received for an unfinished request */

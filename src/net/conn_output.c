@@ -2,11 +2,14 @@
  *
  * A range that stays in the arena is sent from there. What the socket does not take, and what must wait behind older
  * output, moves to chunks: copies of bytes, or references to blobs. A reference to a blob takes no bytes of the arena.
+ * The arena is a blob itself: a large part of it is not copied, but referred to, and the arena begins anew after the
+ * flush. Where memory ends, the arena does not grow, or a connection breaks, but the server goes on.
  *
  * Invariants: references are in the order of their places, and each is strictly inside a range, since a bulk has a
  * header before it and a line end behind it. A connection's range is sent before its chunks. */
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include <assert.h>
@@ -14,7 +17,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#define ARENA_FIRST 65536       /* bytes of a new arena */
 #define ARENA_KEEP (4 << 20)    /* an arena larger than this is freed after use */
+#define REFS_KEEP (1 << 16)     /* room for more references than this is freed after use */
+#define ARENA_REFER (1 << 20)   /* from this many bytes on a chunk refers to a part of the arena, if it is ... */
+#define ARENA_REFER_PART 4      /* ... at least a quarter: else a slow reader would keep the output of the others */
 #define CHUNK_BYTES 16384       /* the smallest chunk of copied output behind another one */
 #define CHUNK_SMALL 256         /* the same between references to blobs: it holds only headers */
 #define CHUNK_FIRST 512         /* and the same for the first chunk: 10,000 subscribers may get one message each */
@@ -23,12 +30,14 @@
 
 struct conn_chunk {
     struct conn_chunk *next;
-    struct blob *blob; /* NULL: bytes of its own */
-    size_t start, len, cap;
+    struct blob *blob;      /* holds the bytes; NULL: they are in data */
+    size_t start, len, cap; /* cap: memory for the bytes, of data or of a part of an arena */
     char data[];
 };
 
 struct conn_arena conn_arena;
+static struct blob *arena;           /* where conn_arena.data is; NULL at first, and after a large one */
+static struct conn_range *innermost; /* the open range that is written to */
 
 /* Blobs to which the output arena refers, in the order of their places. */
 static struct {
@@ -46,18 +55,86 @@ static struct {
 
 /* --- The output arena ------------------------------------------------------------------------ */
 
-char *conn_arena_grow(size_t n) {
-    size_t cap = conn_arena.cap ? conn_arena.cap : CHUNK_BYTES * 4;
-    while (cap - conn_arena.len < n)
-        cap *= 2;
-    conn_arena.data = alloc_resize(conn_arena.data, conn_arena.cap, cap);
-    conn_arena.cap = cap;
-    return conn_arena.data + conn_arena.len;
+/* The arena or the open range has changed: how far may writers go? A range without a limit, outside of all others,
+ * changes nothing. */
+static void fit_arena(void) {
+    const struct conn_range *r = innermost;
+    size_t cap = arena ? arena->cap : 0;
+    if (r && r->limit - r->referred < cap - r->start) cap = r->start + (r->limit - r->referred);
+    conn_arena.data = arena ? arena->data : NULL;
+    conn_arena.refuses = r && r->refusal;
+    conn_arena.cap = conn_arena.refuses ? conn_arena.len : cap;
+}
+
+void conn_refuse(enum conn_refusal why) {
+    if (innermost) innermost->refusal = why;
+    fit_arena();
+}
+
+static bool refuse_rest(enum conn_refusal why) {
+    conn_refuse(why);
+    return false;
+}
+
+size_t conn_room(void) {
+    const struct conn_range *r = innermost;
+    return r ? r->limit - r->referred - (conn_arena.len - r->start) : CONN_NO_LIMIT;
+}
+
+/* An arena of this capacity with the bytes of the present one, or NULL. What chunks refer to must not move. */
+static struct blob *larger_arena(size_t cap) {
+    if (arena && arena->holders == 1) return blob_try_resize(arena, cap);
+    struct blob *larger = blob_try_new(cap);
+    if (larger && arena) {
+        memcpy(larger->data, arena->data, conn_arena.len);
+        blob_drop(arena);
+    }
+    return larger;
+}
+
+bool conn_arena_grow(size_t n) {
+    if (conn_arena.refuses) return false;
+    if (n > conn_room()) return refuse_rest(CONN_OVER_LIMIT);
+    size_t size = arena ? blob_size(arena) : ARENA_FIRST;
+    while (size - sizeof *arena - conn_arena.len < n)
+        size *= 2;
+    struct blob *larger = larger_arena(size - sizeof *arena);
+    if (larger == NULL) return refuse_rest(CONN_NO_MEMORY);
+    arena = larger;
+    fit_arena();
+    return true;
+}
+
+void conn_arena_shrink(void) {
+    if (arena == NULL || arena->holders > 1 || conn_arena.len > 0 || blob_size(arena) <= ARENA_FIRST) return;
+    struct blob *smaller = blob_try_resize(arena, ARENA_FIRST - sizeof *arena);
+    if (smaller) arena = smaller;
+    fit_arena();
+}
+
+static bool refs_grow(void) {
+    size_t cap = refs.cap ? refs.cap * 2 : 16;
+    struct arena_ref *items = alloc_try_resize(refs.items, refs.cap * sizeof *items, cap * sizeof *items);
+    if (items == NULL) return false;
+    refs.items = items;
+    refs.cap = cap;
+    return true;
 }
 
 void conn_write_blob(struct blob *blob) {
-    if (refs.count == refs.cap) refs.items = alloc_grow(refs.items, &refs.cap, sizeof *refs.items, 16);
+    if (conn_arena.refuses) return;
+    if (blob->len > conn_room()) {
+        conn_refuse(CONN_OVER_LIMIT);
+        return;
+    }
+    if (refs.count == refs.cap && !refs_grow()) {
+        conn_refuse(CONN_NO_MEMORY);
+        return;
+    }
     refs.items[refs.count++] = (struct arena_ref){.at = conn_arena.len, .blob = blob_share(blob)};
+    if (innermost == NULL) return;
+    innermost->referred += blob->len;
+    fit_arena();
 }
 
 /* Index of the first reference at or behind a place. */
@@ -78,15 +155,21 @@ size_t conn_mark(void) {
 }
 
 void conn_truncate(size_t mark) {
-    assert(mark <= conn_arena.len);
-    while (refs.count && refs.items[refs.count - 1].at >= mark)
-        blob_drop(refs.items[--refs.count].blob);
+    assert(mark <= conn_arena.len && (innermost == NULL || mark >= innermost->start));
+    while (refs.count && refs.items[refs.count - 1].at >= mark) {
+        struct blob *blob = refs.items[--refs.count].blob;
+        if (innermost) innermost->referred -= blob->len;
+        blob_drop(blob);
+    }
     conn_arena.len = mark;
+    if (innermost == NULL) return;
+    innermost->refusal = CONN_REFUSES_NOTHING;
+    fit_arena();
 }
 
 void conn_insert(size_t mark, const void *bytes, size_t n) {
     assert(mark <= conn_arena.len);
-    conn_reserve(n);
+    if (!conn_has_room(n)) return;
     memmove(conn_arena.data + mark + n, conn_arena.data + mark, conn_arena.len - mark);
     memcpy(conn_arena.data + mark, bytes, n);
     conn_arena.len += n;
@@ -94,7 +177,20 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
         refs.items[i - 1].at += n;
 }
 
+void conn_prepare_output(void) {
+    if (arena == NULL) conn_arena_grow(1);
+}
+
+size_t conn_output_arena_bytes(void) {
+    return arena ? blob_size(arena) : 0;
+}
+
 /* --- Chunks ---------------------------------------------------------------------------------- */
+
+void conn_note_output(const struct conn *c) {
+    size_t bytes = c->out_bytes + c->out_chunks * sizeof(struct conn_chunk);
+    if (bytes > conn_metrics.largest_output) conn_metrics.largest_output = bytes;
+}
 
 static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     chunk->next = NULL;
@@ -106,6 +202,7 @@ static void chunk_add(struct conn *c, struct conn_chunk *chunk) {
     c->out_chunks++;
     c->out_bytes += chunk->len;
     conn_metrics.output_bytes += sizeof *chunk + chunk->cap;
+    conn_note_output(c);
 }
 
 static void chunk_drop_first(struct conn *c) {
@@ -114,11 +211,13 @@ static void chunk_drop_first(struct conn *c) {
     if (c->out_first == NULL) c->out_last = NULL;
     c->out_chunks--;
     conn_metrics.output_bytes -= sizeof *chunk + chunk->cap;
+    size_t own = chunk->blob ? 0 : chunk->cap;
     if (chunk->blob) blob_drop(chunk->blob);
-    alloc_put(chunk, sizeof *chunk + chunk->cap);
+    alloc_put(chunk, sizeof *chunk + own);
 }
 
-static void chunk_copy(struct conn *c, const char *bytes, size_t n) {
+/* False: there is no memory for it. */
+static bool chunk_copy(struct conn *c, const char *bytes, size_t n) {
     struct conn_chunk *last = c->out_last;
     if (last && last->blob == NULL) {
         size_t room = last->cap - (last->start + last->len), part = n < room ? n : room;
@@ -128,19 +227,21 @@ static void chunk_copy(struct conn *c, const char *bytes, size_t n) {
         bytes += part;
         n -= part;
     }
-    if (n == 0) return;
+    if (n == 0) return true;
     size_t least = last == NULL ? CHUNK_FIRST : last->blob ? CHUNK_SMALL : CHUNK_BYTES;
     size_t whole = alloc_class(sizeof *last + (n > least ? n : least));
-    struct conn_chunk *chunk = alloc_get(whole);
+    struct conn_chunk *chunk = alloc_try(whole);
+    if (chunk == NULL) return false;
     *chunk = (struct conn_chunk){.len = n, .cap = whole - sizeof *chunk};
     memcpy(chunk->data, bytes, n);
     chunk_add(c, chunk);
+    return true;
 }
 
-/* The chunk becomes the holder instead of the caller. */
-static void chunk_refer(struct conn *c, struct blob *blob, size_t start) {
+/* A chunk of n bytes from `start` on, which becomes one more holder of the blob. */
+static void chunk_refer(struct conn *c, struct blob *blob, size_t start, size_t n) {
     struct conn_chunk *chunk = alloc_get(sizeof *chunk);
-    *chunk = (struct conn_chunk){.blob = blob, .start = start, .len = blob->len - start};
+    *chunk = (struct conn_chunk){.blob = blob_share(blob), .start = start, .len = n, .cap = blob == arena ? n : 0};
     chunk_add(c, chunk);
 }
 
@@ -172,18 +273,35 @@ static bool range_next(struct range_walk *walk, struct piece *piece) {
     return true;
 }
 
+/* May bytes of the arena stay where they are, or will they be overwritten? */
+enum move { MOVE_COPIES, MOVE_REFERS };
+
+/* Put a piece, from `skip` on, behind the connection's chunks. False: there is no memory for it. */
+static bool chunk_put(struct conn *c, const struct piece *piece, size_t skip, enum move how) {
+    const char *bytes = piece->bytes.ptr + skip;
+    size_t n = piece->bytes.len - skip;
+    if (piece->blob)
+        chunk_refer(c, piece->blob, skip, n);
+    else if (how == MOVE_REFERS && n >= ARENA_REFER && n >= conn_arena.len / ARENA_REFER_PART)
+        chunk_refer(c, arena, (size_t)(bytes - arena->data), n);
+    else
+        return chunk_copy(c, bytes, n);
+    return true;
+}
+
 /* Move a range, except its first `skip` bytes, which were sent, to the connection's chunks. */
-static void move_range(struct conn *c, size_t start, size_t end, size_t skip) {
+static void move_range(struct conn *c, size_t start, size_t end, size_t skip, enum move how) {
     struct range_walk walk = range_begin(start, end);
     for (struct piece piece; range_next(&walk, &piece);) {
         if (skip >= piece.bytes.len) {
             skip -= piece.bytes.len;
             continue;
         }
-        if (piece.blob)
-            chunk_refer(c, blob_share(piece.blob), skip);
-        else
-            chunk_copy(c, piece.bytes.ptr + skip, piece.bytes.len - skip);
+        if (!chunk_put(c, &piece, skip, how)) {
+            log_warning("Closing a connection: there is no memory for %zu bytes of its output.", piece.bytes.len);
+            c->flags |= CONN_BROKEN;
+            return;
+        }
         skip = 0;
     }
 }
@@ -197,19 +315,49 @@ static void queue_add(struct conn *c) {
     queue.items[queue.count++] = c;
 }
 
-size_t conn_open(void) {
-    return conn_arena.len;
-}
-
-void conn_push_copy(struct conn *c, size_t start, size_t end) {
-    if (start == end || (c->flags & CONN_BROKEN)) return;
-    move_range(c, start, end, 0);
+void conn_break(struct conn *c) {
+    c->flags |= CONN_BROKEN;
     queue_add(c);
 }
 
-void conn_push(struct conn *c, size_t mark) {
-    conn_push_copy(c, mark, conn_arena.len);
-    conn_truncate(mark);
+void conn_open(struct conn_range *range, size_t limit) {
+    *range = (struct conn_range){.start = conn_arena.len, .limit = limit, .outer = innermost};
+    innermost = range;
+    if (limit != CONN_NO_LIMIT || range->outer) fit_arena();
+}
+
+static void end_range(struct conn_range *range) {
+    assert(innermost == range);
+    innermost = range->outer;
+    if (range->limit != CONN_NO_LIMIT || range->refusal || range->outer) fit_arena();
+}
+
+void conn_take_back(struct conn_range *range) {
+    conn_truncate(range->start);
+    end_range(range);
+}
+
+static void push_range(struct conn *c, size_t start, size_t end, enum move how) {
+    if (start == end || (c->flags & CONN_BROKEN)) return;
+    move_range(c, start, end, 0, how);
+    queue_add(c);
+}
+
+void conn_push_copy(struct conn *c, size_t start, size_t end) {
+    push_range(c, start, end, MOVE_COPIES);
+}
+
+/* If a chunk refers to bytes of the range, they stay, and belong to no range. */
+void conn_push(struct conn *c, struct conn_range *range) {
+    enum move how = range->outer ? MOVE_COPIES : MOVE_REFERS;
+    if (range->refusal)
+        conn_break(c);
+    else
+        push_range(c, range->start, conn_arena.len, how);
+    if (arena && arena->holders > 1 && how == MOVE_REFERS)
+        end_range(range);
+    else
+        conn_take_back(range);
 }
 
 void conn_copy(size_t start, size_t end, struct buf *to) {
@@ -218,17 +366,32 @@ void conn_copy(size_t start, size_t end, struct buf *to) {
         buf_append_slice(to, piece.bytes);
 }
 
-void conn_keep(struct conn *c, size_t mark) {
-    size_t len = conn_arena.len - mark;
-    if (len == 0) return;
-    bool extends = c->range_len && (size_t)c->range_start + c->range_len == mark;
-    if (c->out_first || (c->range_len && !extends) || conn_arena.len > UINT32_MAX || (c->flags & CONN_BROKEN)) {
-        conn_push(c, mark);
+size_t conn_range_bytes(size_t start, size_t end) {
+    size_t bytes = 0;
+    struct range_walk walk = range_begin(start, end);
+    for (struct piece piece; range_next(&walk, &piece);)
+        bytes += piece.bytes.len;
+    return bytes;
+}
+
+static bool can_keep(const struct conn *c, const struct conn_range *range) {
+    bool extends = c->range_len && (size_t)c->range_start + c->range_len == range->start;
+    if (c->out_first || (c->range_len && !extends)) return false;
+    return conn_arena.len <= UINT32_MAX && !(c->flags & CONN_BROKEN) && !range->refusal;
+}
+
+void conn_keep(struct conn *c, struct conn_range *range) {
+    size_t len = conn_arena.len - range->start;
+    if (!can_keep(c, range)) {
+        conn_push(c, range);
         return;
     }
-    if (c->range_len == 0) c->range_start = (uint32_t)mark;
-    c->range_len += (uint32_t)len;
-    queue_add(c);
+    if (len > 0) {
+        if (c->range_len == 0) c->range_start = (uint32_t)range->start;
+        c->range_len += (uint32_t)len;
+        queue_add(c);
+    }
+    end_range(range);
 }
 
 size_t conn_unsent(const struct conn *c) {
@@ -283,7 +446,7 @@ static void send_range(struct conn *c) {
         /* Chunks behind the range (pushes) must stay behind the rest of it. */
         struct conn_chunk *first = c->out_first, *last = c->out_last;
         c->out_first = c->out_last = NULL;
-        move_range(c, start, end, sent);
+        move_range(c, start, end, sent, MOVE_REFERS);
         if (c->out_last)
             c->out_last->next = first;
         else
@@ -331,14 +494,21 @@ void conn_writable(struct conn *c) {
 }
 
 static void arena_reset(void) {
+    assert(innermost == NULL);
     conn_truncate(0);
-    if (conn_arena.cap <= ARENA_KEEP) return;
-    alloc_put(conn_arena.data, conn_arena.cap);
-    conn_arena.data = NULL;
-    conn_arena.cap = 0;
+    if (refs.cap > REFS_KEEP) {
+        alloc_put(refs.items, refs.cap * sizeof *refs.items);
+        refs.items = NULL;
+        refs.cap = 0;
+    }
+    if (arena == NULL || (arena->holders == 1 && blob_size(arena) <= ARENA_KEEP)) return;
+    blob_drop(arena);
+    arena = NULL;
+    fit_arena();
 }
 
 void conn_flush(void (*sent)(struct conn *c)) {
+    if (queue.count == 0 && conn_arena.len == 0) return;
     for (size_t i = 0; i < queue.count; i++) { /* `sent` may close connections */
         struct conn *c = queue.items[i];
         if (c == NULL) continue;

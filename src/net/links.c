@@ -1,5 +1,5 @@
-/* A plain list: migrations go to one server or to a few. While it is not empty, a timer looks for links
- * that have been idle for too long. */
+/* A plain list: migrations go to one server or to a few. While it is not empty, a timer looks for links that have been
+ * idle for too long. */
 #include "net/links.h"
 #include "base/alloc.h"
 #include "base/clock.h"

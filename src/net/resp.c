@@ -48,17 +48,24 @@ static inline void args_add(struct resp_parser *parser, struct slice bytes) {
     parser->argv[parser->argc++] = bytes;
 }
 
+#define NO_LINE_END "invalid CRLF in request"
+#define BULK_WITHOUT_LINE_END (-2)
+
+static inline bool is_line_end(const char *p) {
+    return memcmp(p, "\r\n", 2) == 0; /* one comparison */
+}
+
 /* The fast way for one or two digits between p and "\r\n": nearly all lengths. Returns the place behind the line, or
- * NULL: another form, or not complete. The line feed must have arrived, but is not looked at, as in Redis. */
+ * NULL: another form, or not complete. */
 static inline const char *read_short_length(const char *p, const char *end, int64_t *value) {
     if (end - p < 4) return NULL;
     unsigned tens = (unsigned char)p[0] - '0', ones = (unsigned char)p[1] - '0';
     if (tens > 9) return NULL;
-    if (p[1] == '\r') {
+    if (is_line_end(p + 1)) {
         *value = tens;
         return p + 3;
     }
-    if (tens == 0 || ones > 9 || p[2] != '\r') return NULL;
+    if (tens == 0 || ones > 9 || !is_line_end(p + 2)) return NULL;
     *value = tens * 10 + ones;
     return p + 4;
 }
@@ -70,7 +77,7 @@ static const char *read_length(const char *p, const char *end, int64_t *value) {
     int64_t n = 0;
     for (; p < stop && *p >= '0' && *p <= '9'; p++)
         n = n * 10 + (*p - '0');
-    if (end - p < 2 || *p != '\r') return NULL;
+    if (end - p < 2 || !is_line_end(p)) return NULL;
     *value = n;
     return p + 2;
 }
@@ -83,6 +90,7 @@ static enum resp_status find_length(struct resp_parser *parser, const char *end,
         if (cr == NULL && have > RESP_LINE_MAX) return parse_fail(parser, what);
         return RESP_MORE;
     }
+    if (!is_line_end(cr)) return parse_fail(parser, NO_LINE_END);
     *line = slice_of(parser->next, (size_t)(cr - parser->next));
     parser->next = cr + 2;
     return RESP_REQUEST;
@@ -156,7 +164,12 @@ static enum resp_status parse_bulks(struct resp_parser *parser, const char *end,
         }
         if (argc == parser->argv_cap) args_reserve(&parser->argv, &parser->argv_cap, (uint64_t)argc + 1);
         parser->argv[argc++] = slice_of(p, (size_t)length);
-        p += length + 2; /* the line end is not looked at, as in Redis */
+        p += length;
+        if (unlikely(!is_line_end(p))) {
+            status = parse_fail(parser, NO_LINE_END);
+            break;
+        }
+        p += 2;
     }
     parser->next = p;
     parser->args_left = left;
@@ -180,12 +193,21 @@ static enum resp_status parse_multibulk(struct resp_parser *parser, const char *
     return parse_bulks(parser, end, limits);
 }
 
+/* The first bytes of a TLS record with a handshake. No inline request begins with them. */
+static enum resp_status find_tls(const char *p, size_t have) {
+    if (p[0] != 0x16 || (have > 1 && p[1] != 0x03)) return RESP_REQUEST;
+    return have > 1 ? RESP_TLS : RESP_MORE;
+}
+
 static enum resp_status parse_inline(struct resp_parser *parser, const char *end) {
     size_t have = (size_t)(end - parser->next);
+    enum resp_status tls = find_tls(parser->next, have);
+    if (tls != RESP_REQUEST) return tls;
     const char *lf = memchr(parser->next, '\n', have);
     if (lf == NULL) return have > RESP_LINE_MAX ? parse_fail(parser, "too big inline request") : RESP_MORE;
     struct slice line = slice_of(parser->next, (size_t)(lf - parser->next));
     if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
+    if (memchr(line.ptr, '\0', line.len)) return parse_fail(parser, "NUL byte in inline request");
     int words = words_cut(line, &parser->argv, &parser->argv_cap, &parser->words, &parser->words_cap);
     if (words < 0) return parse_fail(parser, "unbalanced quotes in request");
     parser->next = lf + 1;
@@ -200,6 +222,8 @@ enum resp_status resp_parse(struct resp_parser *parser, const char *end, const s
         parser->argc = 0;
         if (parser->next == end) return RESP_MORE;
         status = *parser->next == '*' ? parse_multibulk(parser, end, limits) : parse_inline(parser, end);
+    } else if (parser->bulk_len == BULK_WITHOUT_LINE_END) {
+        return parse_fail(parser, NO_LINE_END);
     } else {
         status = parse_multibulk(parser, end, limits);
     }
@@ -209,6 +233,10 @@ enum resp_status resp_parse(struct resp_parser *parser, const char *end, const s
 
 void resp_supply_bulk(struct resp_parser *parser, struct slice bytes) {
     assert(parser->args_left > 0 && parser->bulk_len == (int64_t)bytes.len);
+    if (!is_line_end(bytes.ptr + bytes.len)) {
+        parser->bulk_len = BULK_WITHOUT_LINE_END;
+        return;
+    }
     args_add(parser, bytes);
     parser->bulk_len = -1;
     parser->args_left--;

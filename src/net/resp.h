@@ -20,6 +20,7 @@ enum resp_status {
     RESP_REQUEST, /* argv is complete; argc may be 0: an empty line, to be skipped */
     RESP_MORE,    /* the request is not complete */
     RESP_ERROR,   /* protocol error: parser.error is the reply; the connection must be closed */
+    RESP_TLS,     /* a TLS handshake: nothing that is replied would be understood */
 };
 
 struct resp_limits {
@@ -33,7 +34,7 @@ struct resp_parser {
     struct slice *argv; /* grows; kept between requests */
     uint32_t argc, argv_cap;
     int64_t args_left; /* arguments that are missing; -1: between requests */
-    int64_t bulk_len;  /* length of the bulk being received; -1 before its length line */
+    int64_t bulk_len;  /* length of the bulk being received; -1 before its length line; -2: it has no line end */
     char *words;       /* the unquoted words of an inline request, to which argv points */
     size_t words_cap;
     char error[80]; /* "Protocol error: ...", without the error code */
@@ -45,7 +46,8 @@ void resp_free(struct resp_parser *parser);
 void resp_begin(struct resp_parser *parser, const char *from);
 /* Parse one request from parser->next on, but not beyond end. argc and argv are valid until the next call. O(bytes). */
 enum resp_status resp_parse(struct resp_parser *parser, const char *end, const struct resp_limits *limits);
-/* Add an argument that was received elsewhere, in place of the bulk for which the parser waits. */
+/* Add an argument that was received elsewhere, in place of the bulk for which the parser waits. The two bytes behind it
+ * are the line end: if they are something else, resp_parse() says so. */
 void resp_supply_bulk(struct resp_parser *parser, struct slice bytes);
 /* The region has moved: adjust argv, start and next. Slices outside [start, next] (supplied ones) stay. */
 void resp_rebase(struct resp_parser *parser, const char *new_start);

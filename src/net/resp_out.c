@@ -1,3 +1,4 @@
+/* The parts of resp_out.h that are too long, or too rare, to be inline. */
 #include "net/resp_out.h"
 
 void resp_out_blob(struct blob *blob) {
@@ -7,7 +8,8 @@ void resp_out_blob(struct blob *blob) {
 }
 
 void resp_out_line(char type, struct slice text) {
-    char *p = conn_reserve(text.len + 3);
+    if (!conn_has_room(text.len + 3)) return;
+    char *p = conn_tail();
     *p++ = type;
     memcpy(p, text.ptr, text.len);
     p += text.len;

@@ -1,6 +1,7 @@
 /* The reply side of the protocol, as far as it is the same in RESP2 and RESP3: elements are written at the tail of the
  * output arena (net/conn.h), for no client in particular. Messages that many clients get are made of these; replies to
- * one client are those of session/reply.h. All are O(bytes written), and none can fail. */
+ * one client are those of session/reply.h. All are O(bytes written). None can fail: if the open range takes no more,
+ * nothing is written, and the range says so. */
 #pragma once
 #include "base/num.h"
 #include "base/slice.h"
@@ -41,18 +42,20 @@ static inline char *resp_out_put_bytes(char *p, struct slice s) {
     return p + s.len;
 }
 
-/* What was written at conn_reserve() ends here: it is part of the output from now on. */
+/* What was written at conn_tail() ends here: it is part of the output from now on. */
 static inline void resp_out_commit(const char *end) {
     conn_arena.len = (size_t)(end - conn_arena.data);
 }
 
 /* A number by itself (type ':'), or what begins an aggregate or a string: its type and its length. */
 static inline void resp_out_header(char type, int64_t value) {
-    resp_out_commit(resp_out_put_header(conn_reserve(RESP_OUT_HEADER_MAX), type, value));
+    if (!conn_has_room(RESP_OUT_HEADER_MAX)) return;
+    resp_out_commit(resp_out_put_header(conn_tail(), type, value));
 }
 
 static inline void resp_out_bulk(struct slice bytes) {
-    char *p = resp_out_put_header(conn_reserve(bytes.len + RESP_OUT_HEADER_MAX + 2), '$', (int64_t)bytes.len);
+    if (!conn_has_room(bytes.len + RESP_OUT_HEADER_MAX + 2)) return;
+    char *p = resp_out_put_header(conn_tail(), '$', (int64_t)bytes.len);
     p = resp_out_put_bytes(p, bytes);
     *p++ = '\r';
     *p++ = '\n';

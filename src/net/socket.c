@@ -69,9 +69,12 @@ int socket_listen_unix(const char *path, int perm, int backlog, const char **why
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return listen_fail(-1, "socket", why);
     unlink(path);
+    /* The mode must hold from the moment on at which clients can connect. */
+    mode_t before = perm ? umask(0777 & ~(mode_t)perm) : 0;
     fd = listen_on(fd, (struct sockaddr *)&address, sizeof address, backlog, why);
-    if (fd >= 0 && perm) chmod(path, (mode_t)perm);
-    return fd;
+    if (perm) umask(before);
+    if (fd < 0 || !perm || chmod(path, (mode_t)perm) == 0) return fd;
+    return listen_fail(fd, "chmod", why);
 }
 
 int socket_accept(int listener) {
@@ -91,10 +94,20 @@ void socket_keepalive(int fd, int interval_s) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
+/* By hand, since printf would take longer than the system call that got the address. */
+static void print_v4(const struct sockaddr_in *v4, char *to) {
+    const uint8_t *byte = (const uint8_t *)&v4->sin_addr;
+    for (int i = 0; i < 4; i++) {
+        to += num_print_u64(to, byte[i]);
+        *to++ = i < 3 ? '.' : ':';
+    }
+    to[num_print_u64(to, ntohs(v4->sin_port))] = '\0';
+}
+
 static void print_address(const union address *a, char name[SOCKET_NAME_MAX]) {
     char host[INET6_ADDRSTRLEN];
-    if (a->any.sa_family == AF_INET && inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host))
-        snprintf(name, SOCKET_NAME_MAX, "%s:%d", host, ntohs(a->v4.sin_port));
+    if (a->any.sa_family == AF_INET)
+        print_v4(&a->v4, name);
     else if (a->any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host))
         snprintf(name, SOCKET_NAME_MAX, "[%s]:%d", host, ntohs(a->v6.sin6_port));
     else

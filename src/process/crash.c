@@ -22,14 +22,14 @@ static bool watching; /* crash_watch() was called: enabled takes effect at once 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 static char handler_stack[STACK_BYTES];
 
-static void say(int fd, const char *text) {
+static void write_text(int fd, const char *text) {
     if (write(fd, text, strlen(text)) < 0) return; /* nothing can be done about it */
 }
 
 static void say_number(int fd, int64_t n) {
     char digits[NUM_I64_MAX];
     digits[num_print_i64(digits, n)] = '\0';
-    say(fd, digits);
+    write_text(fd, digits);
 }
 
 static void say_hex(int fd, uint64_t n) {
@@ -38,7 +38,7 @@ static void say_hex(int fd, uint64_t n) {
         digits[i] = "0123456789abcdef"[n & 15];
     }
     digits[16] = '\0';
-    say(fd, digits);
+    write_text(fd, digits);
 }
 
 static void say_registers(int fd, const ucontext_t *context) {
@@ -50,38 +50,38 @@ static void say_registers(int fd, const ucontext_t *context) {
                      {"RSI", REG_RSI}, {"RBP", REG_RBP}, {"RSP", REG_RSP}, {"R8", REG_R8},   {"R9", REG_R9},
                      {"R10", REG_R10}, {"R11", REG_R11}, {"R12", REG_R12}, {"R13", REG_R13}, {"R14", REG_R14},
                      {"R15", REG_R15}, {"RIP", REG_RIP}, {"EFL", REG_EFL}};
-    say(fd, "\n------ REGISTERS ------\n");
+    write_text(fd, "\n------ REGISTERS ------\n");
     for (size_t i = 0; i < sizeof registers / sizeof registers[0]; i++) {
-        say(fd, registers[i].name);
-        say(fd, ":");
+        write_text(fd, registers[i].name);
+        write_text(fd, ":");
         say_hex(fd, (uint64_t)context->uc_mcontext.gregs[registers[i].index]);
-        say(fd, i % 4 == 3 ? "\n" : " ");
+        write_text(fd, i % 4 == 3 ? "\n" : " ");
     }
-    say(fd, "\n");
+    write_text(fd, "\n");
 #else
     (void)fd, (void)context;
 #endif
 }
 
-static void report(int fd, int number, const siginfo_t *info, const ucontext_t *context) {
+static void report_crash(int fd, int number, const siginfo_t *info, const ucontext_t *context) {
     void *frames[FRAMES_MAX];
-    say(fd, "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\nRedis " VERSION_REDIS
-            " (kura " VERSION_KURA ") crashed by signal: ");
+    write_text(fd, "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\nRedis " VERSION_REDIS
+                   " (kura " VERSION_KURA ") crashed by signal: ");
     say_number(fd, number);
-    say(fd, ", si_code: ");
+    write_text(fd, ", si_code: ");
     say_number(fd, info->si_code);
     if (number == SIGSEGV || number == SIGBUS) {
-        say(fd, "\nAccessing address: 0x");
+        write_text(fd, "\nAccessing address: 0x");
         say_hex(fd, (uint64_t)(uintptr_t)info->si_addr);
     }
-    say(fd, "\n\n------ STACK TRACE ------\n");
+    write_text(fd, "\n\n------ STACK TRACE ------\n");
     backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), fd);
     say_registers(fd, context);
-    say(fd, "\n------ INFO ------\nprocess_id:");
+    write_text(fd, "\n------ INFO ------\nprocess_id:");
     say_number(fd, getpid());
-    say(fd, "\nused_memory:");
+    write_text(fd, "\nused_memory:");
     say_number(fd, (int64_t)alloc_used());
-    say(fd, "\n\n=== REDIS BUG REPORT END. ===\n");
+    write_text(fd, "\n\n=== REDIS BUG REPORT END. ===\n");
 }
 
 /* Write the report once, then die by the same signal: so the core file and the exit status are those of the crash. */
@@ -90,7 +90,7 @@ static void crash_arrived(int number, siginfo_t *info, void *context) {
     if (!reporting) {
         reporting = 1;
         int fd = log_crash_fd();
-        if (fd >= 0) report(fd, number, info, context);
+        if (fd >= 0) report_crash(fd, number, info, context);
     }
     signal(number, SIG_DFL);
     raise(number);

@@ -1,5 +1,5 @@
-/* The report of a crash: registers, stack and memory of the dying process, written to the log by the signal's handler.
- * */
+/* The report of a crash: registers, stack and memory of the dying process, written to the log by the signal's
+ * handler. */
 #pragma once
 
 /* Catch SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT from now on, while crash-log-enabled is set. */

@@ -1,20 +1,22 @@
-/* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout` and the soft
- * limits on output need to look at clients that do nothing: while one of them is set, each tick looks at a bounded
- * number of clients and the next one goes on from there. So a tick takes some tens of microseconds at most, and a
- * client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
+/* See cron.h. Invariant: the cost of a tick does not grow with the number of idle clients. Only `timeout`, the soft
+ * limits on output, and buffers that are in use need a look at clients that do nothing: while there is one of these,
+ * each tick looks at a bounded number of clients and the next one goes on from there. So a tick takes some tens of
+ * microseconds at most, and a client may be closed late by the time of a round (10,000 clients at hz 10: 5 seconds). */
 #include "process/cron.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "exec/memory.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
@@ -27,7 +29,8 @@
 
 static int hz;
 static struct loop_timer timer;
-static int64_t logged_ms; /* when log_load() wrote last */
+static bool paused;
+static int64_t logged_ms; /* clock_steady_ms() when log_load() wrote last */
 
 #define TICKS_MAX 8
 static void (*ticks[TICKS_MAX])(void);
@@ -50,17 +53,24 @@ static bool has_soft_limits(void) {
     return limits_options.output_limit[LIMITS_PUBSUB].soft && pubsub_any();
 }
 
+/* Input and output that last are noted again and again, for the peaks of INFO. */
+static bool has_buffers(void) {
+    return conn_metrics.input_bytes || conn_metrics.output_bytes;
+}
+
 static void inspect_clients(int64_t now_ms) {
-    if (limits_options.timeout_s == 0 && !has_soft_limits()) return;
+    if (limits_options.timeout_s == 0 && !has_soft_limits() && !has_buffers() && !client_evict_is_on) return;
     for (int i = 0; i < CLIENTS_A_TICK; i++) {
         struct client *c = client_cursor ? client_cursor : client_first;
         if (!c) return;
         client_cursor = c->next;
+        conn_note_size(&c->conn);
         if (is_idle_too_long(c, now_ms)) {
             log_verbose("Closing idle client");
             client_close(c);
         } else {
             client_limit_output(c);
+            client_evict_weigh(c);
         }
         if (!client_cursor) return; /* one round at most */
     }
@@ -77,10 +87,9 @@ static void log_load(int64_t now_ms) {
     log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
 }
 
-static void cron_tick(struct loop_timer *self) {
-    clock_update();
-    int64_t now_ms = clock_now_ms();
-    stats_sample();
+static void cron_work(void) {
+    int64_t now_ms = clock_steady_ms();
+    server_metrics_sample();
     evict_tick(now_ms);
     alloc_sample_peak();
     alloc_decay();
@@ -88,11 +97,20 @@ static void cron_tick(struct loop_timer *self) {
     log_load(now_ms);
     for (size_t i = 0; i < tick_count; i++)
         ticks[i]();
+}
+
+static void cron_tick(struct loop_timer *self) {
+    clock_update();
+    if (!paused) cron_work();
     loop_timer_start(self, 1000000 / hz);
 }
 
+void cron_pause(bool pause) {
+    paused = pause;
+}
+
 static void cron_start(void) {
-    evict_tick(clock_now_ms()); /* set the clock before the first request */
+    evict_tick(clock_steady_ms()); /* set the clock before the first request */
     loop_timer_init(&timer, cron_tick);
     loop_timer_start(&timer, 1000000 / hz);
 }
@@ -106,12 +124,13 @@ int cron_turn(void) {
     clock_update();
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
-    wave_send(); /* expired keys: their DELs must be in the log, and messages about them sent, before the loop sleeps */
+    bool is_over = memory_turn();
+    wave_send(); /* the DELs of keys that went must be in the log, and messages sent, before the loop sleeps */
     shutdown_turn();
     client_reap();
-    stats.turns++;
-    stats.turn_ticks += clock_ticks() - began;
-    if (wave_is_unsettled()) return 0;
+    server_metrics.turns++;
+    server_metrics.turn_ticks += clock_ticks() - began;
+    if (is_over || wave_is_unsettled()) return 0;
     if (due_ms == INT64_MAX) return -1;
     int64_t wait_ms = due_ms - clock_now_ms();
     return wait_ms <= 0 ? 0 : wait_ms > 60000 ? 60000 : (int)wait_ms;

@@ -1,4 +1,6 @@
-/* See listen.h. */
+/* See listen.h. A TCP socket is known by its address as `bind` has it, so a change of the options is a comparison of
+ * texts: what is named no longer is closed, what is named for the first time is opened. If that fails, CONFIG SET
+ * brings the old values back, and the same comparison brings back their sockets. */
 #include "process/listen.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -9,8 +11,9 @@
 #include "net/loop.h"
 #include "net/socket.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +43,7 @@ static struct listener local = {.source.fd = -1};
 static struct loop_timer retry;
 static bool running;
 
-/* --- accepting ------------------------------------------------------------------------------- */
+/* --- Accepting ------------------------------------------------------------------------------- */
 
 static const char denied[] =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -55,22 +58,23 @@ static const char denied[] =
     "server to start accepting connections from the outside.\r\n";
 
 /* The error is lost if the socket does not take it at once: the server does not wait for a client that it refuses. */
-static void refuse(int fd, const char *text) {
+static void refuse_socket(int fd, const char *text) {
     if (write(fd, text, strlen(text)) < 0) log_debug("A refused client did not take its error: %s", strerror(errno));
     close(fd);
-    stats.connections_rejected++;
+    server_metrics.connections_rejected++;
 }
 
-static void admit(int fd) {
+static void admit_socket(int fd) {
     if ((int64_t)client_count() >= limits_options.max_clients) {
-        refuse(fd, "-ERR max number of clients reached\r\n");
+        refuse_socket(fd, "-ERR max number of clients reached\r\n");
         return;
     }
     if (options.protected_mode && !client_needs_password && !socket_is_loopback(fd)) {
-        refuse(fd, denied);
+        refuse_socket(fd, denied);
         return;
     }
-    client_new(fd, wave_ready);
+    struct client *c = client_new(fd, wave_ready);
+    if (c) client_evict_weigh(c);
 }
 
 static bool out_of_resources(int reason) {
@@ -94,7 +98,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
     for (int i = 0; i < LISTEN_BURST; i++) {
         int fd = socket_accept(source->fd);
         if (fd >= 0) {
-            admit(fd);
+            admit_socket(fd);
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -109,7 +113,7 @@ static void accept_ready(struct loop_source *source, uint32_t events) {
     }
 }
 
-/* --- the set of sockets ---------------------------------------------------------------------- */
+/* --- The set of sockets ---------------------------------------------------------------------- */
 
 static void close_listener(struct listener *l) {
     loop_remove(&l->source);
@@ -118,7 +122,7 @@ static void close_listener(struct listener *l) {
     *l = (struct listener){.source.fd = -1};
 }
 
-static bool watch(struct listener *l, int fd) {
+static bool watch_listener(struct listener *l, int fd) {
     l->source = (struct loop_source){.fd = fd, .ready = accept_ready};
     if (loop_add(&l->source, LOOP_READ)) return true;
     log_warning("Unrecoverable error creating a listening socket's event: %s", strerror(errno));
@@ -163,7 +167,7 @@ static bool open_address(const char *address) {
     }
     for (size_t i = 0; i < LISTEN_ADDRESSES; i++) {
         if (tcp[i].address) continue;
-        if (!watch(&tcp[i], fd)) return false;
+        if (!watch_listener(&tcp[i], fd)) return false;
         tcp[i].address = alloc_copy_string(address);
         tcp[i].port = options.port;
         return true;
@@ -192,7 +196,7 @@ static void open_unix(void) {
         log_warning("Failed opening Unix socket: %s: %s", why, strerror(errno));
         exit(1);
     }
-    if (!watch(&local, fd)) exit(1);
+    if (!watch_listener(&local, fd)) exit(1);
 }
 
 /* The kernel shortens a backlog without telling. */
@@ -247,7 +251,7 @@ void listen_stop(void) {
     if (unlink(options.unix_path) < 0) log_warning("Error removing the unix socket file: %s", strerror(errno));
 }
 
-/* --- options --------------------------------------------------------------------------------- */
+/* --- Options --------------------------------------------------------------------------------- */
 
 static bool apply_port(const char **error) {
     *error = "Unable to listen on this port. Check server logs.";

@@ -1,7 +1,8 @@
-/* oom-score-adj: whom the kernel kills first when memory runs out. A forked child gets a higher score than the server.
+/* oom-score-adj: which process the kernel kills first when memory runs out. A forked child gets a higher score than the
+ * server.
  *
- * Relative values are added to the score that the process has when the option is turned on; "no" restores that score.
- * */
+ * Relative values are added to the score that the process has when the option is turned on; "no" restores that
+ * score. */
 #include "process/oom.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -30,10 +31,10 @@ static bool write_oom_score(int score) {
     char digits[16];
     int fd = open(OOM_FILE, O_WRONLY | O_CLOEXEC);
     int n = snprintf(digits, sizeof digits, "%d", score);
-    bool fine = fd >= 0 && write(fd, digits, (size_t)n) == n;
-    if (!fine) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
+    bool ok = fd >= 0 && write(fd, digits, (size_t)n) == n;
+    if (!ok) log_warning("Unable to write oom_score_adj: %s", strerror(errno));
     if (fd >= 0) close(fd);
-    return fine;
+    return ok;
 }
 
 static int read_oom_score(void) {

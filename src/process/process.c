@@ -32,14 +32,30 @@ static struct {
     bool background_purge;
 } options;
 
+bool (*process_before_dir)(const char *path, const char **error);
+bool (*process_after_dir)(const char **error);
+
 static char *executable; /* absolute path */
-static bool applied;     /* apply_options() has run: jemalloc-bg-thread takes effect at once */
+static struct {
+    char **argv; /* ends with NULL */
+    char *dir;
+} origin;            /* how and where the process was started */
+static bool applied; /* apply_options() has run: jemalloc-bg-thread takes effect at once */
+
+static void remember_origin(int argc, char **argv) {
+    char path[PATH_MAX];
+    origin.dir = alloc_copy_string(getcwd(path, sizeof path) ? path : "/");
+    origin.argv = alloc_zero(((size_t)argc + 1) * sizeof *origin.argv);
+    for (int i = 0; i < argc; i++)
+        origin.argv[i] = alloc_copy_string(argv[i]);
+}
 
 void process_init(int argc, char **argv) {
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
     executable = alloc_copy_string(path);
+    remember_origin(argc, argv);
     title_init(argc, argv);
 }
 
@@ -47,11 +63,37 @@ const char *process_executable(void) {
     return executable;
 }
 
-/* --- background, pid file, service manager --------------------------------------------------- */
+bool process_can_restart(void) {
+    bool from_stdin = false;
+    for (char **arg = origin.argv; *arg; arg++)
+        from_stdin |= strcmp(*arg, "-") == 0;
+    if (from_stdin) log_warning("Can't restart: the configuration came from the standard input");
+    if (!from_stdin && access(executable, X_OK) == 0) return true;
+    if (!from_stdin) log_warning("Can't restart: this process has no permissions to execute %s", executable);
+    return false;
+}
+
+/* All descriptors but the first three are closed by the call (O_CLOEXEC). */
+void process_restart(int64_t delay_ms) {
+    usleep((useconds_t)(delay_ms < 1000000 ? delay_ms * 1000 : 1000000000));
+    if (chdir(origin.dir) == 0) execve(executable, origin.argv, environ);
+    log_warning("Can't restart: %s", strerror(errno));
+}
+
+/* --- Background, pid file, service manager --------------------------------------------------- */
+
+static enum supervisor supervisor(void) {
+    if (options.supervised != SUPERVISED_AUTO) return options.supervised;
+    return getenv("UPSTART_JOB") ? SUPERVISED_UPSTART : getenv("NOTIFY_SOCKET") ? SUPERVISED_SYSTEMD : SUPERVISED_NO;
+}
 
 static bool is_supervised(void) {
-    if (options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_UPSTART) return true;
-    return options.supervised == SUPERVISED_AUTO && (getenv("NOTIFY_SOCKET") || getenv("UPSTART_JOB"));
+    return supervisor() != SUPERVISED_NO;
+}
+
+const char *process_supervisor(void) {
+    enum supervisor who = supervisor();
+    return who == SUPERVISED_SYSTEMD ? "systemd" : who == SUPERVISED_UPSTART ? "upstart" : "no";
 }
 
 bool process_is_daemon(void) {
@@ -107,13 +149,20 @@ void process_notify(const char *state) {
     close(fd);
 }
 
-/* --- working directory, locale, allocator ---------------------------------------------------- */
+/* --- Working directory, locale, allocator ---------------------------------------------------- */
 
 /* The working directory itself keeps the value of `dir`. */
 static bool set_dir(const char *const *words, int count, const char **error) {
+    char former[PATH_MAX] = "";
     (void)count;
-    if (chdir(words[0]) == 0) return true;
-    *error = strerror(errno);
+    if (process_before_dir && !process_before_dir(words[0], error)) return false;
+    if (process_after_dir && !getcwd(former, sizeof former)) former[0] = '\0';
+    if (chdir(words[0]) != 0) {
+        *error = strerror(errno);
+        return false;
+    }
+    if (!process_after_dir || process_after_dir(error)) return true;
+    if (chdir(former) != 0) log_warning("Can't go back to the directory %s: %s", former, strerror(errno));
     return false;
 }
 
@@ -134,7 +183,7 @@ static bool apply_background_purge(const char **error) {
     return true;
 }
 
-/* --- processors ------------------------------------------------------------------------------ */
+/* --- Processors ------------------------------------------------------------------------------ */
 
 static bool read_number(const char **p, int *n) {
     char *stop;
@@ -183,7 +232,7 @@ static void apply_options(void) {
         log_warning("Unable to disable THP for this process: %s", strerror(errno));
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static const struct option_name supervisors[] = {{"upstart", SUPERVISED_UPSTART},
                                                  {"systemd", SUPERVISED_SYSTEMD},

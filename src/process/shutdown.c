@@ -11,6 +11,7 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "catalog/command_row.h"
+#include "disk/temp_file.h"
 #include "exec/block.h"
 #include "net/loop.h"
 #include "process/listen.h"
@@ -33,12 +34,13 @@ static bool ending; /* the loop has been told to stop */
 
 bool (*shutdown_before_end)(unsigned flags);
 
-/* --- signals --------------------------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------------------------- */
 
 static void signal_arrived(int number) {
     if (signalled && number == SIGINT) {
         static const char text[] = "You insist... exiting now.\n";
         int fd = log_crash_fd();
+        temp_file_abandon();
         if (fd >= 0 && write(fd, text, sizeof text - 1) < 0) _exit(1);
         _exit(1);
     }
@@ -46,13 +48,17 @@ static void signal_arrived(int number) {
     loop_wake();
 }
 
+/* Signals that others send for purposes of their own, and those that mean what a system call says as well: a closed
+ * peer (EPIPE), a file that has reached its largest size (EFBIG). They end nothing. */
+static const int harmless[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGXFSZ};
+
 void shutdown_watch_signals(void) {
     struct sigaction action = {.sa_handler = signal_arrived};
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        signal(harmless[i], SIG_IGN);
 }
 
 static void take_signal(void) {
@@ -61,7 +67,7 @@ static void take_signal(void) {
     shutdown_request((unsigned)(number == SIGINT ? options.on_sigint : options.on_sigterm));
 }
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- The end --------------------------------------------------------------------------------- */
 
 void shutdown_request(unsigned flags) {
     requested = true;
@@ -75,7 +81,8 @@ static void give_up(void) {
     block_resume_all();
 }
 
-bool shutdown_abort(void) {
+/* Take the request back. False: there is none. */
+static bool abort_shutdown(void) {
     if (!requested) return false;
     log_notice("Shutdown manually aborted.");
     give_up();
@@ -150,13 +157,13 @@ static void shutdown_command(struct request *r) {
     }
     if (!abort)
         ask(r, flags);
-    else if (shutdown_abort())
+    else if (abort_shutdown())
         reply_ok(r->client);
     else
         reply_error(r->client, "ERR No shutdown in progress.");
 }
 
-/* --- rows ------------------------------------------------------------------------------------ */
+/* --- Rows ------------------------------------------------------------------------------------ */
 
 static bool check_flags(const char **error) {
     int both = SHUTDOWN_SAVE | SHUTDOWN_NOSAVE;
@@ -182,7 +189,7 @@ static const struct command shutdown_commands[] = {
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY, .group = GROUP_SERVER,
      .since = "1.0.0", .summary = "End the server, after saving what is to be saved.",
      .complexity = "O(1), O(n) for n keys if they are saved",
-     .syntax = "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
+     .syntax = "[save-selector:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
      .history = "7.0.0|New: `NOW`, `FORCE`, `ABORT`."},
     {NULL},
 };

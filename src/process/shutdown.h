@@ -12,14 +12,13 @@ enum shutdown_flag {
     SHUTDOWN_FORCE = 1 << 3,  /* end even if saving fails */
 };
 
-/* SIGTERM and SIGINT ask for a shutdown, a second SIGINT ends the process at once; SIGHUP and SIGPIPE are ignored. */
+/* SIGTERM and SIGINT ask for a shutdown, a second SIGINT ends the process at once. SIGHUP, SIGUSR1, SIGUSR2, SIGALRM,
+ * SIGPIPE and SIGXFSZ are ignored. */
 void shutdown_watch_signals(void);
 
 /* Ask for a shutdown at the end of this turn. If it fails or is taken back, the clients that were postponed for it
  * (block_postpone) go on. */
 void shutdown_request(unsigned flags);
-/* Take the request back. False: there is none. */
-bool shutdown_abort(void);
 bool shutdown_is_requested(void);
 
 /* Hook of the durable layer: save what has to be saved. False: that failed, and the log says why. The server goes on

@@ -8,7 +8,6 @@
 #include "base/option.h"
 #include "conf/config.h"
 #include "process/listen.h"
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ static char *title_template; /* proc-title-template */
 static struct {
     char *area; /* where the kernel put argv and, right behind it, the environment */
     size_t len;
-    char *program; /* argv[0] */
+    char *program; /* argv[0], or title_set_program()'s; owned */
     bool started;
 } title;
 
@@ -81,21 +80,20 @@ static bool expand_title(struct buf *out) {
 static bool apply_title(const char **error) {
     struct buf text = {0};
     *error = "template format is invalid or contains unknown variables";
-    bool fine = expand_title(&text);
-    if (fine && title.started && set_title && title.len > 0) {
+    bool ok = expand_title(&text);
+    if (ok && title.started && set_title && title.len > 0) {
         size_t n = text.len < title.len - 1 ? text.len : title.len - 1;
         memset(title.area, 0, title.len);
         if (n) memcpy(title.area, text.data, n);
     }
     buf_free(&text);
-    return fine;
+    return ok;
 }
 
 void title_set_program(const char *name) {
-    static char own_name[32];
     const char *error;
-    snprintf(own_name, sizeof own_name, "%s", name);
-    title.program = own_name;
+    alloc_put_string(title.program);
+    title.program = alloc_copy_string(name);
     apply_title(&error);
 }
 

@@ -3,5 +3,5 @@
 
 /* Call first in main: moves argv and the environment elsewhere, because the title is written over them. */
 void title_init(int argc, char **argv);
-/* In a forked child: {title} is this name from now on. At most 31 bytes of it are kept. */
+/* In a forked child: {title} is this name from now on. It is copied. */
 void title_set_program(const char *name);

@@ -64,14 +64,14 @@ static int compare_bytes(struct slice a, struct slice b) {
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static bool begins(struct slice s, struct slice beginning) {
+static bool begins_with(struct slice s, struct slice beginning) {
     return s.len >= beginning.len && memcmp(s.ptr, beginning.ptr, beginning.len) == 0;
 }
 
-/* --- overlaps -------------------------------------------------------------------------------- */
+/* --- Overlaps -------------------------------------------------------------------------------- */
 
-static bool overlap(struct slice a, struct slice b) {
-    return begins(a, b) || begins(b, a);
+static bool prefixes_overlap(struct slice a, struct slice b) {
+    return begins_with(a, b) || begins_with(b, a);
 }
 
 static int by_text(const void *a, const void *b) {
@@ -90,7 +90,7 @@ static size_t first_overlapping(const struct slice *given, size_t n) {
     qsort(sorted, n, sizeof *sorted, by_text);
     size_t first = n, root = 0;
     for (size_t i = 1; i < n; i++) {
-        if (!begins(*sorted[i], *sorted[root])) {
+        if (!begins_with(*sorted[i], *sorted[root])) {
             root = i;
             continue;
         }
@@ -113,8 +113,8 @@ static const struct broadcast_member *find_overlapping(const struct broadcast_li
         else
             high = middle;
     }
-    if (low > 0 && overlap(prefix_name(l->items[low - 1]->prefix), prefix)) return l->items[low - 1];
-    if (low < l->count && overlap(prefix_name(l->items[low]->prefix), prefix)) return l->items[low];
+    if (low > 0 && prefixes_overlap(prefix_name(l->items[low - 1]->prefix), prefix)) return l->items[low - 1];
+    if (low < l->count && prefixes_overlap(prefix_name(l->items[low]->prefix), prefix)) return l->items[low];
     return NULL;
 }
 
@@ -129,13 +129,13 @@ bool broadcast_overlaps(const struct broadcast_listener *l, const struct slice *
     }
     if (first == n) return false;
     size_t later = first + 1;
-    while (!overlap(given[first], given[later]))
+    while (!prefixes_overlap(given[first], given[later]))
         later++;
     *out = (struct broadcast_overlap){given[first], given[later], true};
     return true;
 }
 
-/* --- listeners ------------------------------------------------------------------------------- */
+/* --- Listeners ------------------------------------------------------------------------------- */
 
 static struct prefix *prefix_of(struct slice name) {
     struct prefix *p = prefixes_find(&prefixes, name);
@@ -213,7 +213,7 @@ size_t broadcast_prefixes(void) {
     return prefixes.count;
 }
 
-/* --- changes --------------------------------------------------------------------------------- */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 static bool changed_key_is(const void *record, const void *name) {
     const struct changed_key *c = record;
@@ -255,7 +255,7 @@ bool broadcast_is_pending(void) {
     return changed_keys.count > 0;
 }
 
-/* --- sending --------------------------------------------------------------------------------- */
+/* --- Sending --------------------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
     const struct changed_key *one = *(struct changed_key *const *)a, *other = *(struct changed_key *const *)b;

@@ -9,7 +9,7 @@
 #define CHANNEL "__redis__:invalidate"
 
 void invalidation_begin(struct invalidation *i) {
-    i->mark = conn_open();
+    conn_open(&i->range, CONN_NO_LIMIT);
     i->push.end = i->message.end = 0;
 }
 
@@ -55,15 +55,16 @@ void invalidation_send(struct invalidation *i, struct client *to, bool redirecte
 }
 
 void invalidation_end(struct invalidation *i) {
-    conn_truncate(i->mark);
+    conn_take_back(&i->range);
 }
 
 void invalidation_lost(struct client *to, uint64_t redirection) {
     static const char head[] = ">2\r\n$21\r\ntracking-redir-broken\r\n";
     if (to->resp < 3) return;
-    size_t start = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(head, sizeof head - 1);
     resp_out_header(':', (int64_t)redirection);
-    push_copy(to, start, conn_mark());
-    conn_truncate(start);
+    push_copy(to, range.start, conn_mark());
+    conn_take_back(&range);
 }

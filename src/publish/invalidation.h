@@ -1,8 +1,9 @@
 /* Invalidations: a message that tells client-side caches to forget keys. It may go to many clients: in RESP3 as a push
- * of type "invalidate", in RESP2 as a message on the channel "__redis__:invalidate" to clients that have subscriptions.
- * */
+ * of type "invalidate", in RESP2 as a message on the channel "__redis__:invalidate" to clients that have
+ * subscriptions. */
 #pragma once
 #include "base/slice.h"
+#include "net/conn.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,9 +12,9 @@ struct client;
 /* Set one of key and list before invalidation_begin(), or none of them: all keys. Each of the two forms is written
  * once, when the first client needs it. */
 struct invalidation {
-    struct slice key;  /* one key */
-    struct slice list; /* several keys: an array in RESP */
-    size_t mark;       /* where the forms begin in the output arena */
+    struct slice key;        /* one key */
+    struct slice list;       /* several keys: an array in RESP */
+    struct conn_range range; /* of the output arena, in which the forms are */
     struct {
         size_t start, end;
     } push, message; /* places of the RESP3 and the RESP2 form; end 0: not written yet */

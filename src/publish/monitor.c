@@ -20,7 +20,7 @@
 static struct client **monitors; /* clients, which are not owned */
 static size_t monitor_count, monitor_cap;
 
-/* --- lines ----------------------------------------------------------------------------------- */
+/* --- Lines ----------------------------------------------------------------------------------- */
 
 static void write_line(const struct request *r, struct buf *line) {
     struct slice peer = client_peer(r->client);
@@ -43,15 +43,15 @@ static void monitor_feed(const struct request *r, uint64_t spent) {
     static struct buf line; /* kept for the next request */
     line.len = 0;
     write_line(r, &line);
-    size_t start = conn_mark();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write(line.data, line.len);
-    size_t end = conn_mark();
     for (size_t i = 0; i < monitor_count; i++)
-        push_copy(monitors[i], start, end);
-    conn_truncate(start);
+        push_copy(monitors[i], range.start, conn_mark());
+    conn_take_back(&range);
 }
 
-/* --- monitors -------------------------------------------------------------------------------- */
+/* --- Monitors -------------------------------------------------------------------------------- */
 
 /* Redis treats a monitor as a kind of replica, which may not use keys. */
 static bool uses_keys_as_monitor(const struct request *r, unsigned flags) {
@@ -89,7 +89,7 @@ static void monitor_describe(const struct client *c, struct client_line *line) {
 
 static const struct client_part monitor_part = {monitor_forget, monitor_forget, NULL, monitor_describe};
 
-/* --- the command ----------------------------------------------------------------------------- */
+/* --- The command ----------------------------------------------------------------------------- */
 
 static void monitor(struct request *r) {
     struct client *c = r->client;

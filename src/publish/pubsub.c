@@ -79,7 +79,7 @@ static struct prefixes pattern_groups;
 static size_t topic_bytes, pattern_group_bytes;
 size_t pubsub_keyspace_topics;
 
-/* --- groups of patterns ---------------------------------------------------------------------- */
+/* --- Groups of patterns ---------------------------------------------------------------------- */
 
 /* The part of the pattern before its first special character: all channels that match begin with it. */
 static struct slice literal_beginning(struct slice pattern) {
@@ -127,7 +127,7 @@ static void pattern_group_remove(struct topic *t) {
     alloc_put(g, sizeof *g);
 }
 
-/* --- topics ---------------------------------------------------------------------------------- */
+/* --- Topics ---------------------------------------------------------------------------------- */
 
 static bool topic_is(const void *record, const void *name) {
     return slice_eq(topic_name(record), *(const struct slice *)name);
@@ -167,7 +167,7 @@ static void topic_free(struct topic *t) {
     alloc_put(t, sizeof *t + t->len);
 }
 
-/* --- subscriptions --------------------------------------------------------------------------- */
+/* --- Subscriptions --------------------------------------------------------------------------- */
 
 static bool subscription_is(const void *record, const void *pair) {
     const struct subscription *s = record, *wanted = pair;
@@ -211,7 +211,7 @@ static void subscription_free(struct subscription *s) {
     c->subscriber = NULL;
 }
 
-/* --- subscribing ----------------------------------------------------------------------------- */
+/* --- Subscribing ----------------------------------------------------------------------------- */
 
 bool pubsub_any(void) {
     return subscriptions.count > 0;
@@ -271,7 +271,7 @@ static void pubsub_forget(struct client *c) {
         }
 }
 
-/* --- publishing ------------------------------------------------------------------------------ */
+/* --- Publishing ------------------------------------------------------------------------------ */
 
 /* A large message, which has a blob, is referred to; a small one is copied. */
 static void write_message(struct slice message, struct blob *blob) {
@@ -281,16 +281,16 @@ static void write_message(struct slice message, struct blob *blob) {
         resp_out_bulk(message);
 }
 
-/* Send the message that begins at `start` to all subscribers of the topic, and take it back. In RESP2 and RESP3
- * messages differ in the first byte only. */
-static int64_t deliver(const struct topic *t, size_t start) {
-    size_t end = conn_mark();
+/* Send the message to all subscribers of the topic, and take it back. In RESP2 and RESP3 messages differ in the first
+ * byte only. */
+static int64_t deliver(const struct topic *t, struct conn_range *message) {
+    size_t start = message->start, end = conn_mark();
     for (const struct subscription *s = t->first; s; s = s->next) {
         if (s->next) __builtin_prefetch(s->next->client);
-        conn_arena.data[start] = s->client->resp == 2 ? '*' : '>';
+        if (likely(end > start)) conn_arena.data[start] = s->client->resp == 2 ? '*' : '>';
         push_copy(s->client, start, end);
     }
-    conn_truncate(start);
+    conn_take_back(message);
     return t->subscribers;
 }
 
@@ -321,12 +321,13 @@ static int64_t publish_to_patterns(struct slice channel, struct slice message, s
     prefixes_visit(&pattern_groups, channel, collect_matches, &m);
     if (m.count > 1) qsort(m.items, m.count, sizeof m.items[0], by_age);
     for (size_t i = 0; i < m.count; i++) {
-        size_t start = conn_open();
+        struct conn_range range;
+        conn_open(&range, CONN_NO_LIMIT);
         conn_write("*4\r\n$8\r\npmessage\r\n", 18);
         resp_out_bulk(topic_name(m.items[i]));
         resp_out_bulk(channel);
         write_message(message, blob);
-        receivers += deliver(m.items[i], start);
+        receivers += deliver(m.items[i], &range);
     }
     alloc_put(m.items, m.cap * sizeof m.items[0]);
     return receivers;
@@ -336,12 +337,13 @@ static int64_t publish_to_all(enum pubsub_kind kind, const struct topic *t, stru
                               struct blob *blob) {
     int64_t receivers = 0;
     if (t) {
-        size_t start = conn_open();
+        struct conn_range range;
+        conn_open(&range, CONN_NO_LIMIT);
         conn_write("*3\r\n", 4);
         resp_out_bulk(kind == PUBSUB_SHARD ? SLICE("smessage") : SLICE("message"));
         resp_out_bulk(channel);
         write_message(message, blob);
-        receivers = deliver(t, start);
+        receivers = deliver(t, &range);
     }
     if (kind == PUBSUB_CHANNEL && pattern_groups.count) receivers += publish_to_patterns(channel, message, blob);
     return receivers;
@@ -356,7 +358,7 @@ int64_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice
     return receivers;
 }
 
-/* --- metrics --------------------------------------------------------------------------------- */
+/* --- Metrics --------------------------------------------------------------------------------- */
 
 size_t pubsub_topics(enum pubsub_kind kind) {
     return topics[kind].count;

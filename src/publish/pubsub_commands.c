@@ -10,7 +10,7 @@
 #include "session/reply.h"
 #include "session/request.h"
 
-/* --- subscribing ----------------------------------------------------------------------------- */
+/* --- Subscribing ----------------------------------------------------------------------------- */
 
 static const char *const subscribed[PUBSUB_KINDS] = {"subscribe", "psubscribe", "ssubscribe"};
 static const char *const unsubscribed[PUBSUB_KINDS] = {"unsubscribe", "punsubscribe", "sunsubscribe"};
@@ -105,7 +105,7 @@ static void sunsubscribe(struct request *r) {
     unsubscribe_from(r, PUBSUB_SHARD);
 }
 
-/* --- publishing ------------------------------------------------------------------------------ */
+/* --- Publishing ------------------------------------------------------------------------------ */
 
 /* The append-only file does not need messages. Replicas, which have subscribers of their own, will. */
 static void publish_to(struct request *r, enum pubsub_kind kind) {
@@ -222,7 +222,7 @@ static const struct command pubsub_commands[] = {
      .syntax = "channel message"},
     {"psubscribe", psubscribe, -2, .flags = CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_WHILE_SUBSCRIBED,
      .group = GROUP_PUBSUB, .since = "2.0.0", .summary = "Subscribe to all channels that match a pattern.",
-     .complexity = "O(n) for n patterns", .syntax = "pattern:(pattern:pattern)..."},
+     .complexity = "O(n) for n patterns", .syntax = "pattern:pattern..."},
     {"pubsub", NULL, -2, .group = GROUP_PUBSUB, .since = "2.8.0",
      .summary = "Ask which channels and patterns have subscribers.", .complexity = "Depends on the subcommand",
      .subcommands = pubsub_subcommands},

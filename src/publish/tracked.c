@@ -8,6 +8,8 @@
 #define SET_MIN 4                    /* slots of the smallest set; a power of two */
 #define CLEAR_AT_ONCE 1000           /* tables with more keys are freed by the background thread */
 
+#define SAMPLES 32 /* keys from which the bytes of such a table are estimated */
+
 struct tracked {
     uint64_t holders; /* an id, or a set with SET_FLAG */
     uint32_t len;
@@ -27,7 +29,7 @@ static uint64_t tracked_hash(const void *record) {
 
 const struct table_type tracked_type = {tracked_hash};
 
-/* --- the ids of a key ------------------------------------------------------------------------ */
+/* --- The ids of a key ------------------------------------------------------------------------ */
 
 static struct id_set *set_of(const struct tracked *k) {
     return k->holders & SET_FLAG ? (struct id_set *)(uintptr_t)(k->holders & ~SET_FLAG) : NULL;
@@ -101,7 +103,7 @@ static __attribute__((noinline)) void add_further(struct tracked_table *t, struc
     t->ids += s->count;
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 static size_t key_bytes(size_t len) {
     size_t bytes = offsetof(struct tracked, name) + len;
@@ -174,12 +176,23 @@ static void tracked_free_table(void *arg) {
     alloc_put(keys, sizeof *keys);
 }
 
+/* Estimated from some keys: most have one id. */
+static size_t table_bytes(const struct table *keys) {
+    size_t bytes = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        const struct tracked *k = table_random(keys);
+        const struct id_set *s = set_of(k);
+        bytes += key_bytes(k->len) + (s ? set_bytes(s->slots) : 0);
+    }
+    return sizeof *keys + table_memory(keys) + bytes / SAMPLES * keys->count;
+}
+
 void tracked_clear(struct tracked_table *t) {
     if (t->keys.count > CLEAR_AT_ONCE) {
         struct table *keys = alloc_get(sizeof *keys);
         *keys = t->keys;
         table_init(&t->keys, &tracked_type);
-        worker_submit(tracked_free_table, keys);
+        worker_submit_free(tracked_free_table, keys, table_bytes(keys));
     } else {
         table_clear(&t->keys, tracked_drop, NULL);
     }

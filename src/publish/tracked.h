@@ -32,12 +32,3 @@ struct slice tracked_name(const struct tracked *k); /* valid as long as k is */
 void tracked_each(const struct tracked *k, void (*visit)(void *ctx, uint64_t id), void *ctx);
 /* Remove all keys. The background thread frees them if there are many. */
 void tracked_clear(struct tracked_table *t);
-
-/* Fetch what the look-up of a key with this hash will read, in two steps, as db_prefetch_line() and
- * db_prefetch_entry(). */
-static inline void tracked_prefetch_line(const struct tracked_table *t, uint64_t hash) {
-    table_prefetch_line(&t->keys, hash);
-}
-static inline void tracked_prefetch_key(const struct tracked_table *t, uint64_t hash) {
-    table_prefetch_record(&t->keys, hash);
-}

@@ -58,7 +58,7 @@ static struct tracker *find_tracker(uint64_t id) {
     return table_find(&trackers, id_hash(id), has_id, &id);
 }
 
-/* --- the receiver of messages ---------------------------------------------------------------- */
+/* --- The receiver of messages ---------------------------------------------------------------- */
 
 static struct redirection *redirection_to(const struct client *c) {
     uint64_t id = c->id;
@@ -94,24 +94,24 @@ static void tell_tracker(struct tracker *t, struct invalidation *i) {
     }
 }
 
-/* --- changes --------------------------------------------------------------------------------- */
+/* --- Changes --------------------------------------------------------------------------------- */
 
 struct telling {
     struct invalidation message;
-    bool is_change; /* false: the key is dropped for lack of room */
+    bool is_own; /* the client that executes knows of the change, or sees it: with NOLOOP it is not told */
 };
 
 static void tell_holder(void *ctx, uint64_t id) {
     struct telling *telling = ctx;
     struct tracker *t = find_tracker(id);
     if (t == NULL || !(t->flags & TRACKING_ON) || t->flags & TRACKING_BCAST) return;
-    if (telling->is_change && t->flags & TRACKING_NOLOOP && t->client == client_current) return;
+    if (telling->is_own && t->flags & TRACKING_NOLOOP && t->client == client_current) return;
     tell_tracker(t, &telling->message);
 }
 
 /* Frees the key, which has been taken out of the table. */
-static void tell_holders(struct tracked *k, bool is_change) {
-    struct telling telling = {.message = {.key = tracked_name(k)}, .is_change = is_change};
+static void tell_holders(struct tracked *k, bool is_own) {
+    struct telling telling = {.message = {.key = tracked_name(k)}, .is_own = is_own};
     invalidation_begin(&telling.message);
     tracked_each(k, tell_holder, &telling);
     invalidation_end(&telling.message);
@@ -125,7 +125,7 @@ static void tracking_changed(struct db *db, const struct key *key, unsigned clas
     bool has_author = client_current && !(class & (DB_EXPIRED | DB_EVICTED));
     broadcast_note(key, has_author ? client_current->id : 0);
     struct tracked *k = tracked_take(&tracked, key);
-    if (k) tell_holders(k, true);
+    if (k) tell_holders(k, !(class & DB_EVICTED));
 }
 
 /* Keys are remembered without their database, so when one database is emptied all keys are forgotten. FLUSHALL empties
@@ -151,7 +151,7 @@ static void tracking_swapped(struct db *one, struct db *other) {
     (void)other;
 }
 
-/* --- what is read ---------------------------------------------------------------------------- */
+/* --- What is read ---------------------------------------------------------------------------- */
 
 static bool is_alive(uint64_t id) {
     return find_tracker(id) != NULL;
@@ -190,15 +190,7 @@ static void tracking_remember(const struct request *r, uint64_t spent) {
         remember_all_keys(r);
 }
 
-static void tracking_prefetch_line(uint64_t hash) {
-    tracked_prefetch_line(&tracked, hash);
-}
-
-static void tracking_prefetch_key(uint64_t hash) {
-    tracked_prefetch_key(&tracked, hash);
-}
-
-/* --- before output is sent ------------------------------------------------------------------- */
+/* --- Before output is sent ------------------------------------------------------------------- */
 
 static void tell_list(struct slice list, struct broadcast_listener *const *to, size_t n) {
     struct invalidation message = {.list = list};
@@ -230,15 +222,14 @@ static void fit_listeners(void) {
     static const struct db_hooks hooks = {
         .changed = tracking_changed, .flushed = tracking_flushed, .swapped = tracking_swapped};
     static const struct wave_hooks wave = {.before_send = tracking_before_send, .is_unsettled = tracking_is_unsettled};
-    static const struct wave_hooks wave_with_keys = {tracking_prefetch_line, tracking_prefetch_key,
-                                                     tracking_before_send, tracking_is_unsettled};
+    static const struct wave_hooks wave_with_keys = {&tracked.keys, tracking_before_send, tracking_is_unsettled};
     bool has_trackers = trackers.count > 0, tracks = tracking_metrics.clients > 0;
     changes_listen(CHANGES_TRACKING, has_trackers ? &hooks : NULL);
     call_listen(CALL_TRACKING, tracks ? tracking_remember : NULL);
     wave_listen(WAVE_TRACKING, tracks ? &wave_with_keys : has_trackers ? &wave : NULL);
 }
 
-/* --- the clients that track ------------------------------------------------------------------ */
+/* --- The clients that track ------------------------------------------------------------------ */
 
 static struct tracker *tracker_of(struct client *c) {
     if (c->tracker) return c->tracker;

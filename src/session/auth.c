@@ -5,6 +5,7 @@
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/request.h"
+#include "session/server_metrics.h"
 
 static struct slice password; /* empty: none is needed */
 
@@ -34,7 +35,10 @@ static bool equal_in_constant_time(struct slice a, struct slice b) {
 bool auth_login(struct client *c, struct slice user, struct slice given) {
     bool known = slice_eq(user, SLICE("default"));
     bool right = !client_needs_password || equal_in_constant_time(given, password);
-    if (known && right) c->flags |= CLIENT_AUTHENTICATED;
+    if (known && right)
+        c->flags |= CLIENT_AUTHENTICATED;
+    else
+        server_metrics.logins_failed++;
     return known && right;
 }
 

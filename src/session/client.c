@@ -5,17 +5,18 @@
  * since the wave and the loop may still hold its address; CLIENT_CLOSE_NOW tells them to ignore it.
  *
  * Invariants: the list from client_first on holds exactly the clients that are not closed, client_count() of them, in
- * order of their ids. A closed client owns nothing but its struct. */
+ * order of their ids. A closed client owns nothing but its struct and the texts of its addresses. */
 #include "session/client.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "catalog/catalog.h"
 #include "net/socket.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <assert.h>
 
@@ -42,7 +43,7 @@ size_t client_count(void) {
     return clients;
 }
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* Flags of the connection and of the request being executed, which RESET leaves alone. */
 enum {
@@ -67,7 +68,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         return NULL;
     }
     c->id = ++last_id;
-    c->created_ms = c->active_ms = clock_now_ms();
+    c->created_ms = c->active_ms = clock_steady_ms();
     if (socket_is_unix(fd))
         c->flags |= CLIENT_UNIX_SOCKET;
     else
@@ -80,7 +81,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         client_first = c;
     client_last = c;
     clients++;
-    stats.connections_received++;
+    server_metrics.connections_received++;
     return c;
 }
 
@@ -148,15 +149,19 @@ void client_reap(void) {
     }
 }
 
-/* --- limits on output ------------------------------------------------------------------------ */
+/* --- Limits on output ------------------------------------------------------------------------ */
 
 /* Redis counts output only when it has outgrown a buffer of 16 KB. A client that has still to authenticate may leave at
  * most 1 KB beyond that unread. */
 #define OUTPUT_UNCOUNTED 16384
 #define OUTPUT_UNAUTHENTICATED_MAX (OUTPUT_UNCOUNTED + 1024)
 
+/* An element is written where there is room for its longest form, which may have some bytes more than the element. */
+#define ROOM_SLACK 64
+
+/* Clients whose output no request of theirs bounds are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
-    return c->subscriber ? LIMITS_PUBSUB : LIMITS_NORMAL;
+    return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
 }
 
 static bool over_hard_limit(const struct client *c, size_t unsent) {
@@ -177,7 +182,7 @@ static bool over_output_limit(struct client *c) {
         client_clear(c, CLIENT_SOFT_LIMIT);
         return false;
     }
-    int32_t now_s = (int32_t)(clock_now_ms() / 1000);
+    int32_t now_s = (int32_t)(clock_steady_ms() / 1000);
     if (!(c->flags & CLIENT_SOFT_LIMIT)) {
         c->flags |= CLIENT_SOFT_LIMIT;
         c->soft_limit_s = now_s;
@@ -187,11 +192,11 @@ static bool over_output_limit(struct client *c) {
 
 static void report_output_limit(struct client *c) {
     struct buf line = {0};
-    client_describe(c, 0, &line);
+    client_describe(c, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);
     buf_free(&line);
-    stats.output_limit_disconnects++;
+    server_metrics.output_limit_disconnects++;
 }
 
 static void close_for_output(struct client *c) {
@@ -203,14 +208,59 @@ void client_limit_output(struct client *c) {
     if (over_output_limit(c)) close_for_output(c);
 }
 
-void client_limit_replies(struct client *c) {
-    if (over_hard_limit(c, conn_unsent(&c->conn) + conn_unsent_referred(&c->conn))) close_for_output(c);
-}
-
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
     report_output_limit(c);
-    c->conn.flags |= CONN_BROKEN; /* client_sent() closes it */
+    conn_break(&c->conn);
+}
+
+/* Bytes of all that waits to be sent, those of large values included. */
+static size_t unsent_bytes(const struct client *c) {
+    return conn_unsent(&c->conn) + conn_unsent_referred(&c->conn);
+}
+
+/* Bytes of output that the hard limit leaves the client. */
+static size_t output_room(const struct client *c) {
+    int64_t hard = limits_options.output_limit[client_class(c)].hard;
+    if (hard == 0) return CONN_NO_LIMIT;
+    size_t limit = hard > OUTPUT_UNCOUNTED ? (size_t)hard : OUTPUT_UNCOUNTED, unsent = unsent_bytes(c);
+    return limit > unsent ? limit - unsent : 0;
+}
+
+void client_open_replies(const struct client *c, struct conn_range *range) {
+    size_t room = output_room(c);
+    conn_open(range, room < CONN_NO_LIMIT ? room + ROOM_SLACK : room);
+}
+
+static void report_refusal(struct client *c, enum conn_refusal refusal) {
+    if (c->conn.flags & CONN_BROKEN) return; /* that was reported */
+    if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
+    if (refusal == CONN_NO_MEMORY)
+        log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
+}
+
+void client_keep_replies(struct client *c, struct conn_range *range) {
+    if (unlikely(range->refusal)) {
+        report_refusal(c, range->refusal);
+        conn_take_back(range);
+        client_close(c);
+        return;
+    }
+    conn_keep(&c->conn, range);
+    if (limits_options.output_limit[client_class(c)].hard && over_hard_limit(c, unsent_bytes(c))) close_for_output(c);
+}
+
+void client_push_replies(struct client *c, struct conn_range *range) {
+    report_refusal(c, range->refusal);
+    conn_push(&c->conn, range);
+}
+
+bool client_may_owe(struct client *c, size_t bytes) {
+    if (c->conn.flags & CONN_BROKEN) return false;
+    if (bytes <= output_room(c)) return true;
+    report_output_limit(c);
+    conn_break(&c->conn);
+    return false;
 }
 
 void client_sent(struct conn *conn) {
@@ -225,7 +275,7 @@ void client_sent(struct conn *conn) {
     client_limit_output(c);
 }
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 struct client_labels *client_labels(struct client *c) {
     if (c->labels == NULL) c->labels = alloc_zero(sizeof *c->labels);
@@ -233,12 +283,8 @@ struct client_labels *client_labels(struct client *c) {
 }
 
 void client_set_label(char **label, struct slice value) {
-    if (*label) alloc_put(*label, strlen(*label) + 1);
-    *label = NULL;
-    if (value.len == 0) return;
-    *label = alloc_get(value.len + 1);
-    memcpy(*label, value.ptr, value.len);
-    (*label)[value.len] = '\0';
+    alloc_put_string(*label);
+    *label = value.len ? alloc_copy_text(value.ptr, value.len) : NULL;
 }
 
 struct client *client_by_id(uint64_t id) {
@@ -293,7 +339,7 @@ static struct client_line line_of(const struct client *c) {
     return line;
 }
 
-/* The put functions write behind `to`, for which there is room, and return the end. */
+/* The put functions write at `to`, where there is room, and return the end. */
 static inline char *put(char *to, struct slice text) {
     memcpy(to, text.ptr, text.len);
     return to + text.len;
@@ -313,7 +359,7 @@ static char *put_letters(char *to, uint64_t letters) {
 }
 
 static char *put_session(char *to, const struct client *c, const struct client_line *line) {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_steady_ms();
     to = put_int(to, SLICE(" age="), (now_ms - c->created_ms) / 1000);
     to = put_int(to, SLICE(" idle="), (now_ms - c->active_ms) / 1000);
     to = put_letters(put(to, SLICE(" flags=")), line->letters);
@@ -324,11 +370,14 @@ static char *put_session(char *to, const struct client *c, const struct client_l
     return put_int(to, SLICE(" multi="), line->queued);
 }
 
-static char *put_memory(char *to, const struct client *c, const struct client_line *line, size_t executing) {
-    size_t query = executing + conn_input_bytes(&c->conn), memory = conn_input_memory(&c->conn);
+static char *put_memory(char *to, const struct client *c, const struct client_line *line,
+                        struct client_executing executing) {
+    size_t query = executing.raw_bytes + conn_input_bytes(&c->conn), held = conn_input_args(&c->conn);
+    size_t args = executing.args_bytes + held + line->held_bytes, memory = conn_input_memory(&c->conn) - held;
     to = put_int(to, SLICE(" qbuf="), (int64_t)query);
     to = put_int(to, SLICE(" qbuf-free="), memory > query ? (int64_t)(memory - query) : 0);
-    to = put_int(to, SLICE(" argv-mem=0 multi-mem="), (int64_t)line->queue_bytes);
+    to = put_int(to, SLICE(" argv-mem="), (int64_t)args);
+    to = put_int(to, SLICE(" multi-mem="), (int64_t)line->queue_bytes);
     to = put_int(to, SLICE(" rbs=0 rbp=0 obl="), c->conn.range_len);
     to = put_int(to, SLICE(" oll="), c->conn.out_chunks);
     to = put_int(to, SLICE(" omem="), (int64_t)c->conn.out_bytes);
@@ -345,7 +394,7 @@ static struct slice label_of(const char *label) {
     return label ? slice_cstr(label) : SLICE("");
 }
 
-void client_describe(struct client *c, size_t executing, struct buf *out) {
+void client_describe(struct client *c, struct client_executing executing, struct buf *out) {
     const struct client_labels none = {NULL, NULL, NULL}, *labels = c->labels ? c->labels : &none;
     struct client_line line = line_of(c);
     struct slice peer = client_peer(c), local = client_local(c), name = label_of(labels->name);

@@ -17,7 +17,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 8,   /* CLIENT NO-TOUCH: its commands leave the access clocks of keys alone */
     CLIENT_SOFT_LIMIT = 1 << 9, /* above the soft output limit since soft_limit_s */
     CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
-    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.h */
+    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.c */
     CLIENT_UNPARSED = 1 << 12,  /* its stashed input holds requests to be parsed when its wait is over */
     CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
     CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: publish/tracking.h */
@@ -27,6 +27,7 @@ enum client_flag {
 };
 
 struct buf;
+struct client_weight;
 struct command;
 struct db;
 struct subscriber;
@@ -49,11 +50,12 @@ struct client {
     struct tx *tx;                      /* tx.c, MULTI and WATCH: NULL while it has neither */
     struct waiter *waiter;              /* block.c: NULL while it has no request that waits or is held */
     struct tracker *tracker;            /* tracking.c: NULL if it never tracked */
+    struct client_weight *weight;       /* client_evict.c: NULL while there is no limit */
     struct client *prev, *next;         /* all clients, in order of their ids */
     uint64_t id;                        /* unique, growing */
-    int64_t created_ms;                 /* wall clock */
-    int64_t active_ms;                  /* wall clock: the client sent or received something */
-    int32_t soft_limit_s;               /* wall clock, valid with CLIENT_SOFT_LIMIT */
+    int64_t created_ms;                 /* clock_steady_ms(), as the next two */
+    int64_t active_ms;                  /* the client sent or received something */
+    int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
     uint8_t resp;                       /* its protocol: 2 or 3 */
 };
@@ -80,7 +82,7 @@ extern struct client *client_writing;
 /* A password is set: new clients are not authenticated. auth.c decides. */
 extern bool client_needs_password;
 
-/* --- all of them ----------------------------------------------------------------------------- */
+/* --- All clients ----------------------------------------------------------------------------- */
 
 extern struct client *client_first;
 /* The next client for the cron to inspect; client_close() moves it on. */
@@ -88,7 +90,7 @@ extern struct client *client_cursor;
 size_t client_count(void);
 struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 
-/* --- coming and going ------------------------------------------------------------------------ */
+/* --- Coming and going ------------------------------------------------------------------------ */
 
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
@@ -100,10 +102,10 @@ void client_close(struct client *c);
 void client_kill(struct client *c);
 /* Free the closed clients. At the end of a turn, when nobody holds a pointer to them. */
 void client_reap(void);
-/* RESET: the client is as if it had just connected, but for its socket, its id, and its library's name. */
+/* RESET: the client is as if it had just connected, except that its socket, its id and its library's name stay. */
 void client_reset(struct client *c);
 
-/* --- limits on its output -------------------------------------------------------------------- */
+/* --- Limits on its output -------------------------------------------------------------------- */
 
 /* The class (enum limits_class) whose output limits apply. */
 int client_class(const struct client *c);
@@ -113,13 +115,21 @@ void client_sent(struct conn *conn);
 /* Close the client if its unsent output exceeds a limit. Called after each send, and by the cron for clients that read
  * nothing. */
 void client_limit_output(struct client *c);
-/* Close the client if its replies exceed the hard limit before any of them is sent, however fast it would read. */
-void client_limit_replies(struct client *c);
+/* A range of the client's replies: it refuses what exceeds the hard limit, before any of it is sent, however fast the
+ * client would read. */
+void client_open_replies(const struct client *c, struct conn_range *range);
+/* Close the range, as conn_keep() and conn_push() do. If it has refused bytes, the client gets none of it: keeping
+ * closes the client at once, pushing when the wave's output is sent. */
+void client_keep_replies(struct client *c, struct conn_range *range);
+void client_push_replies(struct client *c, struct conn_range *range);
+/* May so many bytes wait for the end of the client's own command? If not, it gets nothing more, and client_sent()
+ * closes it. */
+bool client_may_owe(struct client *c, size_t bytes);
 /* As client_limit_output(), after a message of another client's command. The client must not be closed there: it gets
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);
 
-/* --- its parts ------------------------------------------------------------------------------- */
+/* --- Its parts ------------------------------------------------------------------------------- */
 
 /* What the parts of a client say for its line of CLIENT LIST. */
 struct client_line {
@@ -127,6 +137,7 @@ struct client_line {
     size_t channels, patterns, shard_channels; /* its subscriptions */
     int queued;                                /* requests since MULTI; -1: no MULTI */
     size_t queue_bytes;                        /* memory of its transaction */
+    size_t held_bytes;                         /* memory of requests that wait to be executed */
     int64_t redirect; /* id of the client that gets its invalidations; 0: itself; -1: it does not track */
 };
 
@@ -145,14 +156,17 @@ struct client_part {
 #define CLIENT_PARTS_MAX 16
 void client_register(const struct client_part *part);
 
-/* --- what is told of it ---------------------------------------------------------------------- */
+/* --- Descriptions ---------------------------------------------------------------------------- */
 
 /* Its labels, for setting one. Allocates them on first use; valid until the client is closed. */
 struct client_labels *client_labels(struct client *c);
 void client_set_label(char **label, struct slice value); /* copies the value; an empty one removes the label */
-/* Append its line of CLIENT LIST, without the line end. `executing` is the length in bytes of the request that asks, if
- * it is this client's, else 0. */
-void client_describe(struct client *c, size_t executing, struct buf *out);
+/* The request that asks for a line of CLIENT LIST, if it is this client's; else zeros. */
+struct client_executing {
+    size_t raw_bytes, args_bytes;
+};
+/* Append its line of CLIENT LIST, without the line end. */
+void client_describe(struct client *c, struct client_executing executing, struct buf *out);
 /* Bytes of memory, those of its parts included. */
 size_t client_memory(const struct client *c);
 /* The texts of socket_peer_name() and socket_local_name(): `addr=` and `laddr=` of CLIENT LIST. The first call asks the

@@ -11,11 +11,14 @@ struct request;
 
 enum gates_place {
     GATES_AUTH,       /* a password is set */
+    GATES_MEMORY,     /* there is a limit on memory */
     GATES_SUBSCRIBED, /* there are subscribers */
     GATES_DISK,       /* writes might not survive */
     GATES_MONITOR,    /* there are monitors */
     GATES_LOADING,    /* the dataset is being loaded */
-    GATES_PAUSE,      /* CLIENT PAUSE. It is the last one, so that a request that would fail does not wait first */
+    /* Requests wait at these. They are the last ones, so that a request that would fail does not wait first. */
+    GATES_LOG,   /* the append-only file goes on in another file */
+    GATES_PAUSE, /* CLIENT PAUSE */
     GATES_PLACES
 };
 

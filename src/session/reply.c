@@ -6,9 +6,9 @@
 #include "net/conn.h"
 #include "net/resp_out.h"
 #include "session/client.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 
-/* --- scalars --------------------------------------------------------------------------------- */
+/* --- Scalars --------------------------------------------------------------------------------- */
 
 void reply_ok(struct client *c) {
     (void)c;
@@ -32,10 +32,10 @@ static void write_error(struct client *c, struct slice text) {
     size_t at = conn_mark() + 1;
     resp_out_line('-', text);
     char *p = conn_arena.data + at;
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = 0; conn_mark() > at && i < text.len; i++)
         if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
     c->flags |= CLIENT_FAILED;
-    stats_count_error(text);
+    server_metrics_count_error(text);
 }
 
 void reply_error(struct client *c, const char *text) {
@@ -130,7 +130,7 @@ void reply_verbatim(struct client *c, struct slice text, const char *format3) {
     conn_write("\r\n", 2);
 }
 
-/* --- aggregates ------------------------------------------------------------------------------ */
+/* --- Aggregates ------------------------------------------------------------------------------ */
 
 /* The beginning of an aggregate of n elements, or of n pairs for the types % and |, in the client's protocol. */
 static char *put_aggregate(const struct client *c, char *p, char type3, size_t n) {
@@ -139,7 +139,8 @@ static char *put_aggregate(const struct client *c, char *p, char type3, size_t n
 }
 
 static void write_aggregate(const struct client *c, char type3, size_t n) {
-    resp_out_commit(put_aggregate(c, conn_reserve(RESP_OUT_HEADER_MAX), type3, n));
+    if (!conn_has_room(RESP_OUT_HEADER_MAX)) return;
+    resp_out_commit(put_aggregate(c, conn_tail(), type3, n));
 }
 
 static void insert_aggregate(const struct client *c, size_t place, char type3, size_t n) {
@@ -172,6 +173,11 @@ void reply_raw(struct client *c, struct slice protocol) {
     conn_write(protocol.ptr, protocol.len);
 }
 
+bool reply_would_be_pointless(const struct client *c, size_t bytes) {
+    (void)c;
+    return conn_arena.refuses || !conn_has_room(bytes);
+}
+
 size_t reply_hold(struct client *c) {
     (void)c;
     return conn_mark();
@@ -189,7 +195,7 @@ void reply_set_at(struct client *c, size_t place, size_t elements) {
     insert_aggregate(c, place, '~', elements);
 }
 
-/* --- common errors --------------------------------------------------------------------------- */
+/* --- Common errors --------------------------------------------------------------------------- */
 
 void reply_wrong_type(struct client *c) {
     reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
@@ -205,6 +211,10 @@ void reply_not_integer(struct client *c) {
 
 void reply_no_key(struct client *c) {
     reply_error(c, "ERR no such key");
+}
+
+void reply_no_memory(struct client *c) {
+    reply_error(c, "ERR Not enough memory for a string of this length");
 }
 
 void reply_out_of_range(struct client *c) {

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/blob.h"
 #include "base/slice.h"
+#include "net/conn.h"
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,16 @@ void reply_push(struct client *c, size_t elements);
 void reply_attribute(struct client *c, size_t pairs);
 void reply_raw(struct client *c, struct slice protocol); /* already encoded */
 
+/* Nobody will read this reply: it is over the client's limit, or memory cannot hold it. What is still replied is
+ * dropped, and the client is closed. A command that does nothing but reply ends early. */
+static inline bool reply_is_pointless(const struct client *c) {
+    (void)c;
+    return conn_arena.refuses;
+}
+/* As reply_is_pointless(), for a command that collects its reply before it writes it: would a reply of so many bytes be
+ * one? */
+bool reply_would_be_pointless(const struct client *c, size_t bytes);
+
 /* An aggregate whose length is known later: hold a place, add the elements, then say how many they were. The place is
  * valid until the reply ends. The header is put before the elements: O(bytes written since reply_hold()). */
 size_t reply_hold(struct client *c);
@@ -51,6 +62,7 @@ void reply_syntax_error(struct client *c);
 void reply_not_integer(struct client *c);  /* ERR value is not an integer or out of range */
 void reply_no_key(struct client *c);       /* ERR no such key */
 void reply_out_of_range(struct client *c); /* ERR index out of range */
+void reply_no_memory(struct client *c);    /* for a string whose length comes from the request */
 void reply_wrong_arity(struct client *c, const char *full_name);
 /* For container commands: "unknown subcommand or wrong number of arguments", and HELP. */
 void reply_unknown_subcommand(struct client *c, struct slice subcommand, const char *container_upper);

@@ -9,7 +9,7 @@ void request_prepare(struct request *r) {
     struct catalog_found found = catalog_resolve(r->argv, r->argc);
     const struct command *command = found.command;
     r->command = command;
-    r->stats = found.stats;
+    r->metrics = found.metrics;
     r->redacted = 0;
     if (command == NULL || command->first_key == 0 || command->first_key >= r->argc) {
         r->key = (struct key){.hash = 0};

@@ -5,13 +5,13 @@
 #include <stdint.h>
 
 struct client;
-struct command_stats;
+struct command_metrics;
 
 /* Valid until its body returns. The slices point into the client's input, or into a copy (request_copy_args()). */
 struct request {
     struct client *client;
     const struct command *command; /* a subcommand's row where there is one; NULL: unknown */
-    struct command_stats *stats;
+    struct command_metrics *metrics;
     struct slice *argv;
     int argc;
     struct key key;    /* the first key with its hash, if the row has one */
@@ -26,8 +26,8 @@ static inline void request_redact(struct request *r, int i) {
     if (i < REQUEST_REDACTABLE) r->redacted |= (uint64_t)1 << i;
 }
 
-/* Look the command up and hash its first key: fills in command, stats and key, and clears redacted. The request has at
- * least one argument. O(length of the names and of the key). */
+/* Look the command up and hash its first key: fills in command, metrics and key, and clears redacted. The request has
+ * at least one argument. O(length of the names and of the key). */
 void request_prepare(struct request *r);
 /* The blob in which argument i arrived, if it came in one, else NULL: the body may keep it as a value. The caller owns
  * a hold of it. The argument itself stays valid (conn_take_blob()). */

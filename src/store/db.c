@@ -1,7 +1,7 @@
 /* The keyspace.
  *
  * A look-up compares the key inside the entry. A hit reads the header, the deadline if there is one, and the key, which
- * mostly lie in the 64 bytes that table_prefetch_record() fetches.
+ * mostly lie in the 64 bytes that table_prefetch_place() fetches.
  *
  * Rewrites go through reshape_entry(), which changes an entry in place if its size class stays the same. So overwriting
  * a value, counting, and setting or removing a TTL mostly need no allocation and do not touch the table. */
@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/num.h"
+#include "base/rand.h"
 #include "base/worker.h"
 #include "ds/wheel.h"
 #include "store/evict.h"
@@ -18,6 +19,7 @@
 
 #define INT_DIGITS_MAX 20 /* bytes of the longest integer, sign included */
 #define RANDOM_TRIES 1000 /* keys past their deadline that one db_random() removes at most: less than 1 ms */
+#define RANDOM_LINES 4096 /* lines of the table that it searches after that: about 1 ms */
 
 struct db_hooks db_hooks;
 struct db_metrics db_metrics;
@@ -70,7 +72,7 @@ static inline __attribute__((always_inline)) struct entry *find_entry(const stru
 }
 
 bool db_is_due(const struct entry *e) {
-    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e) && !expire_suspended;
+    return entry_has_ttl(e) && clock_now_ms() > entry_deadline_ms(e) && !expire_is_ignored();
 }
 
 static __attribute__((noinline)) struct entry *read_miss(struct db *db, const struct key *key) {
@@ -88,17 +90,23 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
     entry_free(e);
 }
 
+/* The one door for an entry that is due: whatever meets one brings it here, and it goes if nothing speaks against it.
+ * Only a look-up for writing does not ask, as it needs the place. */
+static void retire(struct db *db, struct entry *e, uint64_t hash) {
+    if (!expire_holds) remove_expired(db, e, hash);
+}
+
 static inline struct entry *find_live(struct db *db, const struct key *key) {
     struct entry *e = find_entry(db, key);
     if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
-        remove_expired(db, e, key->hash);
+        retire(db, e, key->hash);
         return NULL;
     }
     return e;
 }
 
 struct entry *db_read(struct db *db, const struct key *key) {
-    struct entry *e = unlikely(expire_held) ? db_peek(db, key) : find_live(db, key);
+    struct entry *e = find_live(db, key);
     if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
     evict_touch(e);
@@ -106,7 +114,11 @@ struct entry *db_read(struct db *db, const struct key *key) {
 }
 
 struct entry *db_write(struct db *db, const struct key *key) {
-    struct entry *e = find_live(db, key);
+    struct entry *e = find_entry(db, key);
+    if (e && entry_has_ttl(e) && unlikely(db_is_due(e))) {
+        remove_expired(db, e, key->hash);
+        return NULL;
+    }
     if (e) evict_touch(e);
     return e;
 }
@@ -131,11 +143,27 @@ const struct table *db_members(const struct db *db, const struct key *key) {
     return ops->members ? ops->members(entry_pointer(e)) : NULL;
 }
 
+static void keep_live(void *ctx, void *record) {
+    struct entry **live = ctx;
+    if (!db_is_due(record)) *live = record;
+}
+
+/* Where hardly any entry is alive: search some lines of the table in their order, from a random one on. */
+static struct entry *random_live(const struct db *db) {
+    struct entry *live = NULL;
+    uint64_t cursor = rand_u64() >> 16;
+    for (int lines = 0; !live && lines < RANDOM_LINES; lines++)
+        cursor = table_scan(&db->keys, cursor, keep_live, &live);
+    return live;
+}
+
 struct entry *db_random(struct db *db) {
-    struct entry *e;
-    for (int tries = 0; (e = table_random(&db->keys)) && db_is_due(e) && tries < RANDOM_TRIES; tries++)
-        remove_expired(db, e, entry_hash(e));
-    return e;
+    for (int tries = 0; tries < RANDOM_TRIES; tries++) {
+        struct entry *e = table_random(&db->keys);
+        if (!e || !db_is_due(e)) return e;
+        retire(db, e, entry_hash(e));
+    }
+    return random_live(db);
 }
 
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx) {
@@ -342,7 +370,7 @@ void db_notify(struct db *db, const struct key *key, unsigned class, const char 
 
 void db_init(int databases) {
     assert(!dbs && databases > 0);
-    expire_init(remove_expired);
+    expire_init(retire);
     n_dbs = databases;
     dbs = alloc_zero((size_t)databases * sizeof *dbs);
     for (int i = 0; i < databases; i++) {
@@ -355,6 +383,7 @@ void db_init(int databases) {
 struct remains {
     struct table keys;
     struct wheel *wheel;
+    size_t keys_announced; /* to entry_lazyfree_begins() */
 };
 
 static void free_entry(void *ctx, void *record) {
@@ -364,22 +393,32 @@ static void free_entry(void *ctx, void *record) {
 
 static void free_remains(void *arg) {
     struct remains *r = arg;
+    size_t keys = r->keys_announced;
     table_clear(&r->keys, free_entry, NULL);
     wheel_free(r->wheel);
     alloc_put(r, sizeof *r);
+    entry_lazyfree_done(keys);
+}
+
+/* Estimated from some keys. */
+static size_t remains_bytes(const struct remains *r) {
+    size_t bytes = 0;
+    for (int i = 0; i < VALUE_SAMPLES && r->keys.count > 0; i++)
+        bytes += entry_memory(table_random(&r->keys), VALUE_SAMPLES);
+    bytes = (size_t)((double)bytes / VALUE_SAMPLES * (double)r->keys.count);
+    return sizeof *r + table_memory(&r->keys) + (r->wheel ? wheel_memory(r->wheel) : 0) + bytes;
 }
 
 static void empty_db(struct db *db, bool in_background) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return; /* with `databases 100000` nearly all are empty */
     struct remains *r = alloc_get(sizeof *r);
-    *r = (struct remains){db->keys, db->wheel};
-    size_t keys = db_size(db);
+    *r = (struct remains){db->keys, db->wheel, in_background ? db_size(db) : 0};
     expiring -= db->expiring;
     *db = (struct db){.id = db->id};
     table_init(&db->keys, &keyspace);
     if (in_background) {
-        entry_lazyfreed += keys;
-        worker_submit(free_remains, r);
+        entry_lazyfree_begins(r->keys_announced);
+        worker_submit_free(free_remains, r, remains_bytes(r));
     } else {
         free_remains(r);
     }

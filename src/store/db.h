@@ -1,8 +1,8 @@
 /* The keyspace: numbered databases, and the only way to change them.
  *
  * db_read() counts hits and misses, db_write() does not. Both set the access clock. Both treat a key past its deadline
- * as absent and remove it; db_look() does only that. After changing a value call db_changed() once: it counts the
- * change and calls the hooks.
+ * as absent and remove it; db_look() does only that. While expiry is held (expire.h) only db_write() removes it. After
+ * changing a value call db_changed() once: it counts the change and calls the hooks.
  *
  * Look-ups, insertions and removals of a key are O(1), apart from freeing a small value. The database owns its entries.
  * A pointer to an entry is valid until the next change of its database; a function that returns an entry may have moved
@@ -42,8 +42,8 @@ enum db_class {
     DB_NEW = 1 << 11,    /* n: a key was created; its change is reported separately */
 };
 
-/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see.
- * A hook must not change the database. The key's name is valid until the hook returns. */
+/* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see. A hook must not
+ * change the database. The key's name is valid until the hook returns. */
 struct db_hooks {
     void (*changed)(struct db *db, const struct key *key, unsigned class, const char *event);
     void (*expired)(struct db *db, const struct key *key); /* removed at its deadline: propagate a DEL */
@@ -75,12 +75,9 @@ struct entry *db_look(struct db *db, const struct key *key);
 struct entry *db_peek(struct db *db, const struct key *key); /* absent if past its deadline, but nothing changes */
 struct entry *db_find(const struct db *db, const struct key *key); /* present even past its deadline; nothing changes */
 
-/* The two passes of store/prefetch.h, one look-up at a time. */
+/* Fetch the line of the table in which a key is looked up, or into which it is inserted. */
 static inline void db_prefetch_line(const struct db *db, uint64_t hash) {
     table_prefetch_line(&db->keys, hash);
-}
-static inline void db_prefetch_entry(const struct db *db, uint64_t hash) {
-    table_prefetch_record(&db->keys, hash);
 }
 
 /* The table in which members of the key's value are looked up, to be prefetched in the same way. NULL if the key is
@@ -139,8 +136,8 @@ void db_empty(struct db *db, bool in_background);
 void db_swap(int a, int b);
 size_t db_size(const struct db *db); /* keys, those past their deadline included */
 size_t db_expiring(void);            /* keys with a deadline in all databases; O(1) */
-/* A random key; NULL if there is none. Keys past their deadline are removed on the way. After a thousand of them in a
- * row the next key is returned even if it is past its deadline too. */
+/* A random key; NULL if there is none. Keys past their deadline are removed on the way, a thousand at most. NULL may
+ * also mean that after those some 20,000 others in a row are past their deadline. */
 struct entry *db_random(struct db *db);
 /* One step of SCAN: `visit` gets struct entry *. Returns the next cursor; 0 at the end. */
 uint64_t db_scan(struct db *db, uint64_t cursor, table_visit_fn visit, void *ctx);

@@ -4,8 +4,10 @@
 #include "base/hash.h"
 #include "base/worker.h"
 #include "store/value.h"
+#include <stdatomic.h>
 
-uint64_t entry_lazyfreed;
+static atomic_size_t lazyfree_pending;
+static atomic_uint_least64_t lazyfreed;
 
 struct entry *entry_new(struct slice key, enum entry_type type, unsigned encoding, size_t value_len,
                         int64_t deadline_ms) {
@@ -41,6 +43,28 @@ static void drop_later(void *arg) {
     struct dropped *d = arg;
     value_types[d->type]->drop(d->value, d->encoding);
     alloc_put(d, sizeof *d);
+    entry_lazyfree_done(1);
+}
+
+void entry_lazyfree_begins(size_t objects) {
+    atomic_fetch_add(&lazyfree_pending, objects);
+}
+
+void entry_lazyfree_done(size_t objects) {
+    atomic_fetch_add(&lazyfreed, objects);
+    atomic_fetch_sub(&lazyfree_pending, objects);
+}
+
+size_t entry_lazyfree_pending(void) {
+    return atomic_load(&lazyfree_pending);
+}
+
+uint64_t entry_lazyfreed(void) {
+    return atomic_load(&lazyfreed);
+}
+
+void entry_lazyfreed_reset(void) {
+    atomic_store(&lazyfreed, 0);
 }
 
 void entry_drop_value(struct entry *e) {
@@ -53,8 +77,8 @@ void entry_drop_value(struct entry *e) {
     }
     struct dropped *job = alloc_get(sizeof *job);
     *job = d;
-    entry_lazyfreed++;
-    worker_submit(drop_later, job);
+    entry_lazyfree_begins(1);
+    worker_submit_free(drop_later, job, sizeof *job + ops->memory(d.value, d.encoding, VALUE_SAMPLES));
 }
 
 void entry_free(struct entry *e) {

@@ -132,8 +132,13 @@ static inline void entry_free_shell(struct entry *e) {
 static inline bool entry_owns_memory(const struct entry *e) {
     return e->type_encoding & ENTRY_OUT_OF_LINE << 4;
 }
-/* Values freed on the worker, and all keys of databases flushed there: lazyfreed_objects of INFO. */
-extern uint64_t entry_lazyfreed;
+/* Values and keys that the worker frees, for INFO. The main thread announces them when it submits the job, which counts
+ * them when it is done. */
+void entry_lazyfree_begins(size_t objects);
+void entry_lazyfree_done(size_t objects);
+size_t entry_lazyfree_pending(void);
+uint64_t entry_lazyfreed(void); /* since the start or entry_lazyfreed_reset() */
+void entry_lazyfreed_reset(void);
 /* Bytes of memory, the value included. A collection is estimated from this many elements; 0: count all of them. */
 size_t entry_memory(const struct entry *e, size_t samples);
 const char *entry_type_name(enum entry_type type);      /* "string", ... */

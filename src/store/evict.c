@@ -5,6 +5,7 @@
 #include "base/module.h"
 #include "base/option.h"
 #include "base/rand.h"
+#include "store/codes.h"
 #include "store/ghosts.h"
 #include "store/rank.h"
 #include "store/ticks.h"
@@ -17,13 +18,10 @@
 #define TURNOVER 256        /* ticks in which as many look-ups pass as there are keys */
 #define LEARN_TURNOVERS 2   /* the part of a turnover between two lessons: a half */
 #define LEARN_LOOK_UPS 500  /* and so many more, for small keyspaces */
-#define IDLE_TICKS_MAX 8192 /* ticks by look-ups without an eviction; the clock makes those that follow */
+#define IDLE_TICKS_MAX 8192 /* ticks by look-ups without an eviction; then the clock alone makes them */
 
 #define USES_MAX 7
-#define USES_SURE 3   /* every use counts up to here, then one of 2, 4, 8, 16 */
-#define COUNTER_NEW 5 /* or a new key would be the first victim */
-#define CODE(counter) ((unsigned)(counter) << 3)
-#define CODE_MAX CODE(255)
+#define USES_SURE 3             /* every use counts up to here, then one of 2, 4, 8, 16 */
 #define FADE (0.03f / TURNOVER) /* doublings that a count loses in a tick by look-ups */
 
 struct evict_options evict_options = {
@@ -39,62 +37,8 @@ static size_t look_ups_left;   /* until the next tick */
 static size_t ticks_to_lesson; /* until the next rank_learn() */
 static unsigned idle_ticks;    /* since the last eviction */
 
-/* What a code stands for, as a number of hits and as a class of the rank. */
-static float hits_of[CODE_MAX + 2];
-static uint8_t class_of[CODE_MAX + 1];
-static int codes_factor = -1; /* the lfu-log-factor of the tables */
-
 bool evict_uses_lfu(void) {
     return evict_options.policy == EVICT_ALLKEYS_LFU || evict_options.policy == EVICT_VOLATILE_LFU;
-}
-
-/* --- Codes ------------------------------------------------------------------------------------- */
-
-/* Hits that lead to a counter. Below 5 it has lost by decay, and the hits are parts of one. */
-static double hits_to(int counter, int factor) {
-    if (counter < COUNTER_NEW) return exp2(counter - COUNTER_NEW);
-    double steps = counter - COUNTER_NEW;
-    return 1 + steps + (double)factor * steps * (steps - 1) / 2;
-}
-
-static void make_codes(void) {
-    int factor = evict_options.lfu_log_factor;
-    if (factor == codes_factor) return;
-    codes_factor = factor;
-    for (unsigned code = 0; code <= CODE_MAX + 1; code++) {
-        double low = hits_to((int)(code >> 3), factor), high = hits_to((int)(code >> 3) + 1, factor);
-        hits_of[code] = (float)(low * pow(high / low, (code & 7) / 8.0));
-    }
-    for (unsigned code = 0; code <= CODE_MAX; code++) {
-        long class = lround(2 * log2(hits_of[code]));
-        class_of[code] = (uint8_t)(class < 0 ? 0 : class < RANK_CLASSES ? class : RANK_CLASSES - 1);
-    }
-}
-
-/* The code after `hits` more. Luck in [0, 1) decides where they are a part of a step. */
-static unsigned code_plus(unsigned code, float hits, double luck) {
-    if (code < CODE(COUNTER_NEW)) return code + CODE(1);
-    float step_hits = 1;
-    while (code < CODE_MAX && (step_hits = hits_of[code + 1] - hits_of[code]) <= hits) {
-        hits -= step_hits;
-        code++;
-    }
-    return code < CODE_MAX && luck * (double)step_hits < (double)hits ? code + 1 : code;
-}
-
-/* The code for a number of hits that is at most that of `code`. */
-static unsigned code_for(float hits, unsigned code, double luck) {
-    unsigned low = 0, high = code;
-    while (low < high) { /* hits_of[low] <= hits, unless low is 0 */
-        unsigned middle = (low + high + 1) / 2;
-        if (hits_of[middle] <= hits) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    if (low == code) return code;
-    return low + (luck * (double)(hits_of[low + 1] - hits_of[low]) < (double)(hits - hits_of[low]));
 }
 
 /* --- Traces: what an entry remembers ----------------------------------------------------------- */
@@ -116,9 +60,9 @@ static uint32_t access_load(const struct entry *e) {
 static struct trace trace_load(const struct entry *e) {
     bool lfu = evict_uses_lfu();
     unsigned uses = (e->flags & ENTRY_USES) >> ENTRY_USES_SHIFT;
-    if (lfu != ((e->flags & ENTRY_COUNTED) != 0)) return (struct trace){0, lfu ? CODE(COUNTER_NEW) : 0, true};
+    if (lfu != ((e->flags & ENTRY_COUNTED) != 0)) return (struct trace){0, lfu ? CODES_NEW : 0, true};
     uint32_t access = access_load(e), stamp = lfu ? access >> 8 : access;
-    return (struct trace){((uint32_t)ticks_now - stamp) & stamp_mask(lfu), lfu ? CODE(access & 255) | uses : uses,
+    return (struct trace){((uint32_t)ticks_now - stamp) & stamp_mask(lfu), lfu ? CODES_OF(access & 255) | uses : uses,
                           false};
 }
 
@@ -133,7 +77,7 @@ static void trace_store(struct entry *e, struct trace t) {
 }
 
 static unsigned class_of_trace(struct trace t) {
-    return evict_uses_lfu() ? class_of[t.uses] : t.uses;
+    return evict_uses_lfu() ? codes_class(t.uses) : t.uses;
 }
 
 /* Ended periods of lfu-decay-time since a tick. As in Redis the minutes of the clock are counted. */
@@ -147,10 +91,10 @@ static unsigned ended_periods(uint64_t tick) {
 static unsigned decayed(struct trace t, double luck) {
     if (t.age == 0 || evict_options.lfu_decay_min <= 0) return t.uses;
     unsigned loss = ended_periods(ticks_now - t.age);
-    unsigned by_clock = loss < t.uses >> 3 ? t.uses - CODE(loss) : loss ? 0 : t.uses;
+    unsigned by_clock = loss < t.uses >> 3 ? t.uses - CODES_OF(loss) : loss ? 0 : t.uses;
     if (!learning) return by_clock;
-    float hits = hits_of[t.uses] * exp2f(-FADE * (float)t.age);
-    return hits < hits_of[by_clock] ? code_for(hits, by_clock, luck) : by_clock;
+    float hits = codes_hits(t.uses) * exp2f(-FADE * (float)t.age);
+    return hits < codes_hits(by_clock) ? codes_below(hits, by_clock, luck) : by_clock;
 }
 
 /* --- Time -------------------------------------------------------------------------------------- */
@@ -163,14 +107,14 @@ static void set_mode(void) {
         ghosts_resize(0);
         was_lfu = lfu;
     }
-    make_codes();
+    codes_make(evict_options.lfu_log_factor);
     learning = pressed && !frozen && evict_is_ranked();
     evict_clock = held || frozen || learning || lfu ? ASK : (uint32_t)ticks_now & stamp_mask(false);
 }
 
 void evict_tick(int64_t ms) {
     now_ms = ms;
-    if (!learning || idle_ticks >= IDLE_TICKS_MAX) ticks_follow_clock(ms, evict_uses_lfu() ? MINUTE_MS : SECOND_MS);
+    ticks_follow_clock(ms, evict_uses_lfu() ? MINUTE_MS : SECOND_MS);
     int64_t decay_ms = (int64_t)evict_options.lfu_decay_min * MINUTE_MS;
     recent_tick = decay_ms > 0 ? ticks_at(ms - ms % MINUTE_MS + MINUTE_MS - decay_ms) : 0;
     set_mode();
@@ -197,7 +141,7 @@ static void next_tick(void) {
     look_ups_left = step;
     if (idle_ticks < IDLE_TICKS_MAX) {
         idle_ticks++;
-        now_ms = clock_now_ms();
+        now_ms = clock_steady_ms();
         ticks_next(now_ms);
     }
     if (ticks_to_lesson > 0 && --ticks_to_lesson > 0) return;
@@ -228,7 +172,7 @@ void evict_touch_slowly(struct entry *e) {
     if (t.age == 0 && !lfu && !t.foreign) return;
     if (lesson && t.age > 0) rank_hit(class_of_trace(t), t.age);
     if (lfu) {
-        now.uses = code_plus(decayed(t, rand_unit()), 1, rand_unit());
+        now.uses = codes_add(decayed(t, rand_unit()), 1, rand_unit());
     } else if (!t.foreign) {
         now.uses = one_more(t.uses);
     }
@@ -236,7 +180,7 @@ void evict_touch_slowly(struct entry *e) {
 }
 
 void evict_init_access(struct entry *e) {
-    trace_store(e, (struct trace){.uses = evict_uses_lfu() ? CODE(COUNTER_NEW) : 0});
+    trace_store(e, (struct trace){.uses = evict_uses_lfu() ? CODES_NEW : 0});
 }
 
 /* A ghost under LFU is the logarithm of its hits: 4 bits. */
@@ -249,7 +193,7 @@ void evict_admit(struct entry *e, uint64_t hash) {
     struct trace t = {.uses = (unsigned)ghost < USES_MAX ? (unsigned)ghost + 1 : USES_MAX};
     if (evict_uses_lfu()) {
         float hits = ghost ? exp2f((float)ghost + 0.5f) : 1;
-        t.uses = code_plus(code_for(hits, CODE_MAX, rand_unit()), 1, rand_unit());
+        t.uses = codes_add(codes_below(hits, CODES_MAX, rand_unit()), 1, rand_unit());
     }
     trace_store(e, t);
 }
@@ -278,7 +222,7 @@ unsigned evict_frequency(const struct entry *e) {
 }
 
 void evict_set_frequency(struct entry *e, unsigned counter) {
-    if (evict_uses_lfu()) trace_store(e, (struct trace){.uses = CODE(counter)});
+    if (evict_uses_lfu()) trace_store(e, (struct trace){.uses = CODES_OF(counter)});
 }
 
 /* --- Eviction ---------------------------------------------------------------------------------- */
@@ -307,7 +251,7 @@ void evict_forget(const struct entry *e, uint64_t hash) {
     rank_eviction(class_of_trace(t), t.age);
     unsigned what = t.uses;
     if (evict_uses_lfu()) {
-        float doublings = log2f(hits_of[t.uses]) - FADE * (float)t.age;
+        float doublings = log2f(codes_hits(t.uses)) - FADE * (float)t.age;
         what = doublings < 0.5f ? 0 : doublings < 15 ? (unsigned)doublings : 15;
     }
     ghosts_put(hash, what);
@@ -318,7 +262,7 @@ void evict_forget(const struct entry *e, uint64_t hash) {
 /* The clock must follow a new policy at once, and the codes a new factor. */
 static bool apply(const char **error) {
     (void)error;
-    evict_tick(clock_now_ms());
+    evict_tick(clock_steady_ms());
     return true;
 }
 

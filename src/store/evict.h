@@ -11,9 +11,9 @@
  * a period of lfu-decay-time without a hit takes one off. Counter and eighths together are a code, which stands for a
  * number of hits: how many it takes to get there on average. So the steps are finer, and mean the same.
  *
- * While memory is short (evict_learn()) a tick passes with every look-up of 1/256 of the keys, so that ages are measured
- * in turnovers, whatever the speed; and each hit and each eviction teaches the rank (rank.h), by which victims are
- * chosen. A key that comes back is recognised (ghosts.h). */
+ * While memory is short (evict_learn()) a tick passes with every look-up of 1/256 of the keys, so that ages are
+ * measured in turnovers, whatever the speed; and each hit and each eviction teaches the rank (rank.h), by which victims
+ * are chosen. A key that comes back is recognised (ghosts.h). */
 #pragma once
 #include "base/likely.h"
 #include "store/entry.h"
@@ -39,7 +39,7 @@ struct evict_options {
 extern struct evict_options evict_options;
 extern uint32_t evict_clock; /* the stamp that evict_touch() finds where there is nothing to do; else no stamp at all */
 
-void evict_tick(int64_t now_ms); /* call at least once a second */
+void evict_tick(int64_t now_ms); /* call at least once a second, with clock_steady_ms() */
 void evict_hold(bool held);      /* while held, touching does nothing: CLIENT NO-TOUCH */
 void evict_freeze(bool freeze);  /* the same while a forked child shares the pages; nothing is learned then */
 bool evict_uses_lfu(void);

@@ -160,7 +160,7 @@ static size_t read_place(struct place p, void *records[TABLE_LINE]) {
 static void fetch_entries(struct place p) {
     void *records[TABLE_LINE];
     if (from_wheel) {
-        table_prefetch_record(&p.db->keys, hash_of(p));
+        table_prefetch_place(table_place(&p.db->keys, hash_of(p)));
         return;
     }
     for (size_t i = table_line(&p.db->keys, p.at, records); i-- > 0;)

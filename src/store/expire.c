@@ -16,7 +16,7 @@
 static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once");
 
 struct expire_metrics expire_metrics;
-bool expire_held, expire_suspended;
+unsigned expire_holds;
 
 static struct db **waiting; /* databases that have a wheel, or had one until the last run */
 static size_t n_waiting, waiting_cap;
@@ -58,12 +58,8 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
-void expire_hold(bool held) {
-    expire_held = held;
-}
-
-void expire_suspend(bool suspended) {
-    expire_suspended = suspended;
+void expire_hold(enum expire_reason reason, bool on) {
+    expire_holds = on ? expire_holds | reason : expire_holds & ~(unsigned)reason;
 }
 
 void expire_enable(bool active) {
@@ -212,7 +208,7 @@ static int64_t run_one(struct db *db, int64_t now_ms, uint64_t until_ticks) {
 }
 
 int64_t expire_run(int64_t now_ms) {
-    if (disabled || expire_held || expire_suspended) return INT64_MAX;
+    if (disabled || expire_holds) return INT64_MAX;
     if (now_ms < next_ms) return next_ms;
     uint64_t began = clock_ticks(), until_ticks = began + clock_ns_to_ticks(EXPIRE_SLICE_US * 1000);
     int64_t earliest_ms = INT64_MAX;

@@ -36,16 +36,24 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash);
  * which it wants to be called again: now if the slice was used up, INT64_MAX if no key has a deadline. */
 int64_t expire_run(int64_t now_ms);
 
-/* Three ways to stop active expiry. Keys that come due meanwhile are removed when it goes on.
+void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups remove keys */
+
+/* Why no key is removed at its deadline, for now. Keys that come due meanwhile go when the last reason has ended.
  *
- *                 used by                    a key past its deadline   and is removed
- *     _enable     DEBUG SET-ACTIVE-EXPIRE    is absent                 by any look-up
- *     _hold       CLIENT PAUSE               is absent                 by look-ups for writing
- *     _suspend    loading of a log           exists                    by the log's own command, if there is one */
-void expire_enable(bool active);
-void expire_hold(bool held);
-void expire_suspend(bool suspended);
-extern bool expire_held, expire_suspended;
+ *                       a key past its deadline   and is removed
+ *     EXPIRE_PAUSED     is absent                 by look-ups for writing, which need its place
+ *     EXPIRE_LOADING    exists                    by the log's own command, if there is one */
+enum expire_reason {
+    EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
+    EXPIRE_LOADING = 1 << 1, /* a log is replayed: what was removed then is removed by its commands */
+};
+void expire_hold(enum expire_reason reason, bool on);
+extern unsigned expire_holds; /* the reasons there are, enum expire_reason */
+
+/* Deadlines are not looked at. */
+static inline bool expire_is_ignored(void) {
+    return expire_holds & EXPIRE_LOADING;
+}
 
 /* The entry to which a mark of the wheel belongs, the one with the earliest deadline if there are several; NULL if the
  * mark is stale. And a hash that begins like the entry's, to fetch it ahead. O(1). */

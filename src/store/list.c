@@ -103,7 +103,9 @@ static struct entry *move_list_in(struct db *db, struct entry *e) {
     return e;
 }
 
-struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t elements) {
+/* Change the encoding as Redis does before it adds elements of `bytes` bytes in all. Redis does not undo this if the
+ * pivot or index is then not found. */
+static struct entry *expect_elements(struct db *db, struct entry *e, size_t bytes, size_t elements) {
     if (entry_encoding(e) == LIST_QUICKLIST) return e;
     if (is_inline(e)) {
         unsigned encoding = encoding_for_inline(e, bytes, elements);
@@ -206,7 +208,7 @@ struct entry *list_push(struct db *db, const struct key *key, struct entry *e, e
     if (!e)
         return push_elements(db, create_list(db, key, NULL, *elements, total_bytes(elements, n), n), end, elements + 1,
                              n - 1);
-    return push_elements(db, list_expect(db, e, total_bytes(elements, n), n), end, elements, n);
+    return push_elements(db, expect_elements(db, e, total_bytes(elements, n), n), end, elements, n);
 }
 
 struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
@@ -217,7 +219,7 @@ struct entry *list_store(struct db *db, const struct key *key, struct entry *old
 
 struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bool after, struct slice element,
                           bool *found) {
-    e = list_expect(db, e, element.len, 1);
+    e = expect_elements(db, e, element.len, 1);
     if (is_inline(e)) {
         struct listpack_item item = listpack_item(pivot);
         const uint8_t *pack = pack_of(e), *at = pack_find(pack_first(pack), pack + e->value_len, &item, 1);
@@ -235,7 +237,7 @@ struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bo
 }
 
 struct entry *list_set(struct db *db, struct entry *e, int64_t index, struct slice element, bool *found) {
-    e = list_expect(db, e, element.len, 1);
+    e = expect_elements(db, e, element.len, 1);
     if (is_inline(e)) {
         const uint8_t *pack = pack_of(e), *at = pack_seek(pack, index);
         *found = at != NULL;
@@ -258,7 +260,7 @@ static void free_trash(void *list) {
 static void cut_quicklist(struct quicklist *q, size_t index, size_t n) {
     struct quicklist *trash;
     quicklist_remove(q, index, n, &trash);
-    if (trash) worker_submit(free_trash, trash);
+    if (trash) worker_submit_free(free_trash, trash, quicklist_memory(trash, VALUE_SAMPLES));
 }
 
 struct entry *list_trim(struct db *db, struct entry *e, size_t index, size_t n) {
@@ -348,8 +350,7 @@ static bool list_is_heavy(const void *value, unsigned encoding) {
 
 static size_t list_memory(const void *value, unsigned encoding, size_t samples) {
     (void)encoding;
-    (void)samples;
-    return quicklist_memory(value);
+    return quicklist_memory(value, samples && samples < VALUE_SAMPLES ? VALUE_SAMPLES : samples);
 }
 
 static void *copy_list(const void *value, unsigned encoding) {

@@ -47,9 +47,6 @@ struct entry *list_push(struct db *db, const struct key *key, struct entry *e, e
  * lie in it. */
 struct entry *list_store(struct db *db, const struct key *key, struct entry *old, const struct slice *elements,
                          size_t n);
-/* Change the encoding as Redis does before it adds elements of `bytes` bytes in all. Redis does not undo this if the
- * pivot or index is then not found. */
-struct entry *list_expect(struct db *db, struct entry *e, size_t bytes, size_t elements);
 /* Insert before or behind the first element that equals the pivot. *found: there is one. O(n). */
 struct entry *list_insert(struct db *db, struct entry *e, struct slice pivot, bool after, struct slice element,
                           bool *found);

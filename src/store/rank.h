@@ -1,14 +1,14 @@
 /* The learned rank: how many hits a key may be expected to give for the time that it will stay.
  *
- * Nothing is known of a key but how often it has been used and how long ago: its class and its age. So for each class and
- * each age it is counted how many keys were hit and how many evicted there. Take all keys that ever got as far as this
- * class and age: some were hit sooner, some later, the others were evicted in the end. The number of hits, divided by
- * the time that all of them together took up from here on until their hit or their end, is the rank. The key with the
- * lowest gives the least for its place. (LHD, "least hit density", NSDI 2018, is the source.)
+ * Nothing is known of a key but how often it has been used and how long ago: its class and its age. So for each class
+ * and each age it is counted how many keys were hit and how many evicted there. Take all keys that ever got as far as
+ * this class and age: some were hit sooner, some later, the others were evicted in the end. The number of hits, divided
+ * by the time that all of them together took up from here on until their hit or their end, is the rank. The key with
+ * the lowest gives the least for its place. (LHD, "least hit density", NSDI 2018, is the source.)
  *
  * Where hits become rarer with age, the oldest key has the lowest rank: that is LRU. Where most new keys never return
- * (a scan), a new class sinks fast. In a loop that is larger than the cache old keys are just about to be hit, so a part
- * of the loop is kept. Nobody has to choose. */
+ * (a scan), a new class sinks fast. In a loop that is larger than the cache old keys are just about to be hit, so a
+ * part of the loop is kept. Nobody has to choose. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -27,7 +27,7 @@ struct set_options set_options = {512, 128, 64};
 static const struct option set_rows[] = {
     {"set-max-intset-entries", .type = OPTION_I64, .address = &set_options.max_intset_entries, .initial = "512"},
     {"set-max-listpack-entries", .type = OPTION_I64, .address = &set_options.max_listpack_entries, .initial = "128"},
-    {"set-max-listpack-value", .type = OPTION_MEMORY, .address = &set_options.max_listpack_value, .initial = "64"},
+    {"set-max-listpack-value", .type = OPTION_I64, .address = &set_options.max_listpack_value, .initial = "64"},
     {NULL},
 };
 
@@ -431,6 +431,19 @@ static void free_remains(void *arg) {
     alloc_put(rest, sizeof *rest + rest->room * sizeof *rest->records);
 }
 
+static size_t set_record_memory(const void *record) {
+    return set_record_class(set_record_slice(record).len);
+}
+
+/* Estimated from the first records. */
+static size_t remains_memory(const struct remains *rest) {
+    size_t bytes = 0, n = rest->n < VALUE_SAMPLES ? rest->n : VALUE_SAMPLES;
+    for (size_t i = 0; i < n; i++)
+        bytes += set_record_memory(rest->records[i]);
+    if (n > 0) bytes = (size_t)((double)bytes / (double)n * (double)rest->n);
+    return sizeof *rest + rest->room * sizeof *rest->records + table_memory(&rest->table) + bytes;
+}
+
 /* One walk, which keeps each member with probability (still to keep) / (still to come). The kept records move to a new
  * table, in the order of their hashes; the worker frees the others and the old table. */
 static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void *ctx) {
@@ -451,7 +464,7 @@ static void keep_in_table(struct table *t, size_t keep, set_visit_fn gone, void 
             rest->records[rest->n++] = r;
         }
     }
-    worker_submit(free_remains, rest);
+    worker_submit_free(free_remains, rest, remains_memory(rest));
 }
 
 struct entry *set_keep_random(struct db *db, struct entry *e, size_t keep, set_visit_fn gone, void *ctx) {
@@ -484,10 +497,6 @@ static const char *set_encoding_name(unsigned encoding) {
 static void drop_set(void *value, unsigned encoding) {
     (void)encoding;
     value_table_free(value, free_set_record);
-}
-
-static size_t set_record_memory(const void *record) {
-    return set_record_class(set_record_slice(record).len);
 }
 
 static size_t set_memory(const void *value, unsigned encoding, size_t samples) {

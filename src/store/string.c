@@ -56,16 +56,26 @@ static size_t blob_room_for(size_t cap, size_t need) {
     return need + (need / 4 > GROW_DOUBLE_MAX ? need / 4 : GROW_DOUBLE_MAX);
 }
 
-/* Make the value a blob with room for `need` bytes (no less than its length), of which e is the only holder. */
+/* With more room than is needed, if there is memory for that. NULL: there is not enough. */
+static struct blob *enlarge_blob(struct blob *b, size_t need) {
+    struct blob *larger = blob_try_resize(b, blob_room_for(b->cap, need));
+    return larger ? larger : blob_try_resize(b, need);
+}
+
+/* Make the value a blob with room for `need` bytes (no less than its length), of which e is the only holder. NULL:
+ * there is no memory, and nothing has changed. */
 static struct entry *own_blob(struct db *db, const struct key *key, struct entry *e, size_t need) {
     struct blob *b = string_blob(e);
     if (b && __atomic_load_n(&b->holders, __ATOMIC_ACQUIRE) == 1) {
-        if (b->cap < need) entry_set_pointer(e, blob_resize(b, blob_room_for(b->cap, need)));
-        return e;
+        if (b->cap >= need) return e;
+        b = enlarge_blob(b, need);
+        if (b) entry_set_pointer(e, b);
+        return b ? e : NULL;
     }
     char scratch[NUM_I64_MAX];
     struct slice old = string_bytes(e, scratch);
-    struct blob *copy = blob_new(need > old.len ? blob_room_for(old.len, need) : need);
+    struct blob *copy = blob_try_new(need > old.len ? blob_room_for(old.len, need) : need);
+    if (copy == NULL) return NULL;
     memcpy(copy->data, old.ptr, old.len);
     copy->len = old.len;
     return db_set_blob(db, key, e, copy, DB_KEEP_TTL);
@@ -82,13 +92,14 @@ static struct entry *own_inline(struct db *db, struct entry *e, size_t length) {
     return e;
 }
 
-/* Make the value raw and extend it to `length` bytes; *bytes is where they are. */
+/* Make the value raw and extend it to `length` bytes; *bytes is where they are. NULL: there is no memory. */
 static struct entry *extend_string(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
     if (length < BLOB_MIN && encoding_of(e) != STRING_BLOB) {
         e = own_inline(db, e, length);
         *bytes = entry_value(e);
     } else {
         e = own_blob(db, key, e, length);
+        if (e == NULL) return NULL;
         struct blob *b = entry_pointer(e);
         b->len = length;
         *bytes = b->data;
@@ -101,16 +112,27 @@ struct entry *string_append(struct db *db, const struct key *key, struct entry *
     size_t old_len = string_length(e);
     char *bytes;
     e = extend_string(db, key, e, old_len + tail.len, &bytes);
-    memcpy(bytes + old_len, tail.ptr, tail.len);
+    if (e) memcpy(bytes + old_len, tail.ptr, tail.len);
     return e;
 }
 
+/* A new key with `length` zeros, too many for an entry. */
+static struct entry *create_zeros(struct db *db, const struct key *key, size_t length, char **bytes) {
+    struct blob *b = blob_try_new(length);
+    if (b == NULL) return NULL;
+    memset(b->data, 0, length);
+    b->len = length;
+    *bytes = b->data;
+    return db_set_blob(db, key, NULL, b, ENTRY_NO_TTL);
+}
+
 struct entry *string_make_mutable(struct db *db, const struct key *key, struct entry *e, size_t length, char **bytes) {
+    if (!e && length >= BLOB_MIN) return create_zeros(db, key, length, bytes);
     if (!e) e = db_put(db, key, NULL, ENTRY_STRING, STRING_RAW, NULL, 0, ENTRY_NO_TTL);
     size_t old_len = string_length(e);
     if (length < old_len) length = old_len;
     e = extend_string(db, key, e, length, bytes);
-    memset(*bytes + old_len, 0, length - old_len);
+    if (e) memset(*bytes + old_len, 0, length - old_len);
     return e;
 }
 
@@ -118,7 +140,7 @@ struct entry *string_set_range(struct db *db, const struct key *key, struct entr
                                struct slice bytes) {
     char *to;
     e = string_make_mutable(db, key, e, offset + bytes.len, &to);
-    memcpy(to + offset, bytes.ptr, bytes.len);
+    if (e) memcpy(to + offset, bytes.ptr, bytes.len);
     return e;
 }
 

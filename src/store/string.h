@@ -17,6 +17,9 @@ struct blob *string_blob(const struct entry *e);
 bool string_to_i64(const struct entry *e, int64_t *out);
 bool string_to_ld(const struct entry *e, long double *out);
 
+/* The next three return NULL if there is no memory for so long a string; then nothing has changed. A new length below
+ * BLOB_MIN always succeeds. */
+
 /* Append; e may be NULL (creates the key). The caller checks that the new length is at most proto-max-bulk-len. Room
  * grows geometrically: O(tail.len) amortised. The value becomes raw. */
 struct entry *string_append(struct db *db, const struct key *key, struct entry *e, struct slice tail);

@@ -1,11 +1,9 @@
 /* See ticks.h. The last point is the current tick and moves with it; the line from the point before it is the current
  * pace. Once a second the pace since `check`, where the line was looked at last, is compared with the pace before. */
 #include "store/ticks.h"
-#include <stdbool.h>
 
 #define POINTS 64
 #define FIRST ((uint64_t)1 << 24) /* a snapshot may tell of accesses before the first tick */
-#define JUMP_MAX (1 << 14)        /* ticks: far less than a stamp holds */
 #define CHECK_MS 1000
 
 struct point {
@@ -45,31 +43,21 @@ static void advance(uint64_t n, int64_t ms) {
     points[n_points - 1] = now;
 }
 
-/* See to it that the last point is not in the future. */
-static void follow(int64_t now_ms, int64_t unit_ms) {
-    if (n_points == 0) {
-        check = (struct point){FIRST, now_ms - now_ms % unit_ms};
-        points[0] = (struct point){0, check.ms - (int64_t)FIRST * unit_ms};
-        points[1] = check;
-        n_points = 2;
-    }
-    int64_t back_ms = points[n_points - 1].ms - now_ms;
-    if (back_ms <= 0) return;
-    for (int i = 0; i < n_points; i++)
-        points[i].ms -= back_ms;
-    check.ms -= back_ms;
+static void start(int64_t now_ms, int64_t unit_ms) {
+    check = (struct point){FIRST, now_ms - now_ms % unit_ms};
+    points[0] = (struct point){0, check.ms - (int64_t)FIRST * unit_ms};
+    points[1] = check;
+    n_points = 2;
 }
 
 void ticks_follow_clock(int64_t now_ms, int64_t unit_ms) {
-    follow(now_ms, unit_ms);
+    if (n_points == 0) start(now_ms, unit_ms);
     int64_t began_ms = now_ms - now_ms % unit_ms, passed_ms = began_ms - points[n_points - 1].ms;
-    if (passed_ms <= 0) return;
-    int64_t n = (passed_ms + unit_ms - 1) / unit_ms;
-    advance(n < JUMP_MAX ? (uint64_t)n : JUMP_MAX, began_ms);
+    if (passed_ms > 0) advance((uint64_t)((passed_ms + unit_ms - 1) / unit_ms), began_ms);
 }
 
 void ticks_next(int64_t now_ms) {
-    follow(now_ms, CHECK_MS);
+    if (n_points == 0) start(now_ms, CHECK_MS);
     advance(1, now_ms);
 }
 

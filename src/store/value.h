@@ -21,6 +21,8 @@ struct value_ops {
         const void *value); /* the table in which members are looked up; the row is NULL if the type has none */
 };
 
+#define VALUE_SAMPLES 32 /* elements from which the bytes of a collection are estimated that the worker will free */
+
 #define VALUE_HEAVY_PARTS 64 /* a collection of more allocations than this is heavy, as in Redis's lazyfree */
 
 /* One row for each enum entry_type; the table is in types.c. */

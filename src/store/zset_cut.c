@@ -24,6 +24,15 @@ static void records_put(struct records *list) {
     alloc_put(list, sizeof *list + list->room * sizeof *list->items);
 }
 
+/* Estimated from the first records. */
+static size_t records_memory(const struct records *list) {
+    size_t bytes = 0, n = list->n < VALUE_SAMPLES ? list->n : VALUE_SAMPLES;
+    for (size_t i = 0; i < n; i++)
+        bytes += member_memory(list->items[i]);
+    if (n > 0) bytes = (size_t)((double)bytes / (double)n * (double)list->n);
+    return sizeof *list + list->room * sizeof *list->items + bytes;
+}
+
 static void collect_record(void *list, struct member *m) {
     struct records *to = list;
     to->items[to->n++] = m;
@@ -61,7 +70,7 @@ static void unlink_range(struct zset *z, size_t first, size_t n) {
             table_remove(&z->members, hashes[k], list->items[i + k]);
     }
     if (n > VALUE_HEAVY_PARTS) {
-        worker_submit(free_records, list);
+        worker_submit_free(free_records, list, records_memory(list));
     } else {
         free_records(list);
     }
@@ -88,7 +97,8 @@ static struct zset *move_others(struct zset *old, size_t first, size_t n) {
             table_insert(&z->members, hashes[k], list->items[i + k]);
     }
     records_put(list);
-    worker_submit(free_rest, old); /* its table still points to all records, but is not used again */
+    size_t bytes = zset_ops.memory(old, ZSET_SKIPLIST, VALUE_SAMPLES);
+    worker_submit_free(free_rest, old, bytes); /* its table still points to all records, but is not used again */
     return z;
 }
 

@@ -55,21 +55,99 @@ test "A log cut at any byte keeps the writes before the cut, and the server puts
     server_forget $h
 }
 
-test "The server finds a flipped bit wherever it is" {
+# The frames of a log, each as {offset end}.
+proc frames {bytes} {
+    set found {}
+    foreach at [regexp -all -inline -indices {#K:[0-9a-f]{16} [0-9a-f]{10}\r\n} $bytes] {
+        lassign $at from to
+        scan [string range $bytes $from+20 $from+29] %x length
+        lappend found [list $from [expr {$to + 1 + $length}]]
+    }
+    return $found
+}
+
+test "The server finds a flipped bit wherever it is, and cuts only what nothing follows" {
     set h [make_log]
     set path [incr_file [server_folder $h]]
     set whole [read_bytes $path]
+    set last [lindex [frames $whole] end 0]
     set step [expr {[slowness] > 1 ? 53 : 11}]
-    for {set at 33} {$at < [string length $whole]} {incr at $step} {
+    for {set at 0} {$at < [string length $whole]} {incr at $step} {
         foreach old [glob -nocomplain [file join [server_folder $h] appendonlydir *.removed]] { file delete $old }
         binary scan [string index $whole $at] cu byte
-        set flipped [binary format c [expr {$byte ^ (1 << [random_below 8])}]]
-        write_bytes $path [string replace $whole $at $at $flipped]
+        set flipped [string replace $whole $at $at [binary format c [expr {$byte ^ (1 << [random_below 8])}]]]
+        write_bytes $path $flipped
         set length [start_and_look $h {}]
-        set frames [regexp -all {#K:} [string range $whole 0 [expr {$at + 2}]]]
         # If a letter of "#K:" changes, the line is another annotation and the write stays as it was.
-        assert {$length == $frames - 1 || $length == 10}
+        if {$length == 10} continue
+        if {$at >= $last} {
+            assert_equal 9 $length
+        } else {
+            assert_equal {exit 1} $length
+            assert_equal $flipped [read_bytes $path]
+            assert_equal {} [glob -nocomplain [file join [server_folder $h] appendonlydir *.removed]]
+        }
     }
+    server_forget $h
+}
+
+# Makes a log of 100 keys under always, and returns its handle.
+proc make_keys {} {
+    set h [server_start {appendonly yes appendfsync always}]
+    set c [resp_connect 127.0.0.1 [server_port $h]]
+    for {set i 0} {$i < 100} {incr i} { $c SET key:$i value:$i }
+    $c -close
+    server_kill $h
+    return $h
+}
+
+# The pattern finds a place in the frame of key:49. LENGTH stands for the length in its annotation.
+foreach {what pattern replacement} {
+    "a bulk length in the middle" {\$6(?=\r\nkey:49)} {$9}
+    "a bulk length that points beyond the end" {\$6(?=\r\nkey:49)} {$6000000}
+    "a frame whose length points beyond the end" {0(?=LENGTH\r\n\*3\r\n\$3\r\nSET\r\n\$6\r\nkey:49)} 7
+    "a frame whose length points into another" {0(?=LENGTH\r\n\*3\r\n\$3\r\nSET\r\n\$6\r\nkey:49)} 0
+    "the end of an annotation" {\r\n(?=\*3\r\n\$3\r\nSET\r\n\$6\r\nkey:49)} "xx"
+} {
+    test "Rot in the middle of the log is no torn end: $what" {
+        set h [make_keys]
+        set path [incr_file [server_folder $h]]
+        set whole [read_bytes $path]
+        set bad [lindex [frames $whole] 49]
+        set length [format %010x [string length [resp_encode SET key:49 value:49]]]
+        if {$replacement eq "0"} {
+            # Longer by 80: it ends within the next frame.
+            set longer [format %010x [expr "0x$length + 80"]]
+            set rotten [string replace $whole [lindex $bad 0]+20 [lindex $bad 0]+29 $longer]
+        } else {
+            set pattern [string map [list LENGTH [string range $length 1 end]] $pattern]
+            assert_equal 1 [regsub $pattern $whole $replacement rotten]
+        }
+        set end [expr {[lindex $bad 1] + [string length $rotten] - [string length $whole]}]
+        write_bytes $path $rotten
+        assert_equal {exit 1} [start_and_look $h {aof-load-truncated yes}]
+        assert_match "*is corrupt*The bytes from [lindex $bad 0] to $end are bad, and 50 writes with a sound checksum\
+            follow them*" [server_log $h]
+        assert_equal $rotten [read_bytes $path]
+        server_forget $h
+    }
+}
+
+test "A torn write is a torn end, whatever its value looks like" {
+    set h [make_keys]
+    set path [incr_file [server_folder $h]]
+    set whole [read_bytes $path]
+    set next [server_start {appendonly yes appendfsync always} -folder [server_folder $h]]
+    set c [resp_connect 127.0.0.1 [server_port $next]]
+    $c SET log $whole
+    $c -close
+    server_kill $next
+    write_bytes $path [string range [read_bytes $path] 0 end-5]
+    set next [server_start {appendonly yes} -folder [server_folder $h]]
+    set c [resp_connect 127.0.0.1 [server_port $next]]
+    assert_equal 100 [$c DBSIZE]
+    $c -close
+    server_kill $next
     server_forget $h
 }
 

@@ -8,7 +8,7 @@ proc until_error {command} {
 }
 
 test "A full disk stops writes but not reads, and a restart has every acknowledged write" {
-    with_wrapped_server "trap '' XFSZ; ulimit -f 64" {appendonly yes appendfsync everysec logfile ""} {
+    with_wrapped_server "ulimit -f 64" {appendonly yes appendfsync everysec logfile ""} {
         set value [string repeat v 1000]
         set error [until_error {r RPUSH list $value}]
         assert_match "MISCONF Errors writing to the AOF file: *" $error
@@ -24,7 +24,7 @@ test "A full disk stops writes but not reads, and a restart has every acknowledg
 }
 
 test "A full disk under always ends the server before it acknowledges anything that is lost" {
-    with_wrapped_server "trap '' XFSZ; ulimit -f 64" {appendonly yes appendfsync always logfile ""} {
+    with_wrapped_server "ulimit -f 64" {appendonly yes appendfsync always logfile ""} {
         set told 0
         catch { while 1 { set told [r RPUSH list [string repeat v 1000]] } }
         assert_equal 1 [server_wait_exit]
@@ -90,5 +90,15 @@ with_server {appendonly yes} {
         assert_equal ok [info_field aof_last_bgrewrite_status]
         server_restart {appendonly yes} KILL
         assert_equal $before [dataset]
+    }
+}
+
+test "DEBUG AOF-FLUSH-SLEEP makes each write to the log slow" {
+    with_server {appendonly yes save ""} {
+        assert_equal OK [r DEBUG AOF-FLUSH-SLEEP 100000]
+        set began [clock milliseconds]
+        r SET k v
+        assert {[clock milliseconds] - $began >= 100}
+        assert_equal OK [r DEBUG AOF-FLUSH-SLEEP 0]
     }
 }

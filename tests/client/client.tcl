@@ -52,6 +52,22 @@ with_server {} {
         set id [r CLIENT ID]
         assert_equal [string length [resp_encode CLIENT LIST ID $id]] [field [r CLIENT LIST ID $id] qbuf]
         assert_equal 0 [listed $c qbuf]
+        assert_equal [string length CLIENTINFO] [field [$c CLIENT INFO] argv-mem]
+        assert_equal 0 [listed $c argv-mem]
+        $c -close
+    }
+
+    test "Arguments that wait for the rest of their request, or for a key, are in argv-mem" {
+        set c [client]
+        set id [$c CLIENT ID]
+        $c -send BLPOP [string repeat k 1000] 0
+        wait_for {[field [r CLIENT LIST ID $id] argv-mem] > 1000}
+        r RPUSH [string repeat k 1000] v
+        $c -read
+        wait_for {[field [r CLIENT LIST ID $id] argv-mem] == 0}
+        $c -raw "*3\r\n\$3\r\nSET\r\n\$200000\r\n[string repeat k 200000]\r\n\$3\r\n"
+        wait_for {[field [r CLIENT LIST ID $id] argv-mem] >= 200000}
+        assert {[field [r CLIENT LIST ID $id] qbuf-free] < 100000}
         $c -close
     }
 

@@ -63,6 +63,46 @@ with_server {} {
         wait_for {[info_field expired_keys] == 1}
     }
 
+    test "No way of reading removes or shows a key past its deadline during a pause" {
+        r FLUSHALL
+        r CONFIG RESETSTAT
+        r CONFIG SET notify-keyspace-events KEA
+        set names {a b c d}
+        foreach name $names { r SET $name x PX 20 }
+        r CLIENT PAUSE 100000 WRITE
+        set events [client]
+        $events PSUBSCRIBE __key*:*
+        wait_for {[r EXISTS {*}$names] == 0}
+        foreach {request reply} {
+            {GET a} (nil) {MGET a b} {(nil) (nil)} {TOUCH a b} 0 {TYPE a} none {TTL a} -2 {STRLEN a} 0
+            {OBJECT ENCODING a} (nil) {DUMP a} (nil) {MEMORY USAGE a} (nil) {LCS a b} {} {BITCOUNT a} 0
+            {SORT_RO a} {} {KEYS *} {} {SCAN 0} {0 {}} {SCAN 0 TYPE list} {0 {}} {RANDOMKEY} (nil)
+        } {
+            assert_equal "$request $reply" "$request [r {*}$request]"
+        }
+        assert_equal 4 [r DBSIZE]
+        assert_equal 0 [info_field expired_keys]
+        assert_equal {pong first} [$events PING first]
+        r CLIENT UNPAUSE
+        for {set i 0} {$i < 8} {incr i} { assert_match *expired* [$events -read] }
+        assert_equal 4 [info_field expired_keys]
+        r CONFIG SET notify-keyspace-events {}
+    }
+
+    test "RANDOMKEY gives nothing, and soon, while many keys are past their deadline" {
+        r FLUSHALL
+        set deadline [expr {[clock milliseconds] + 500 * [slowness]}]
+        set c [client]
+        for {set i 0} {$i < 3000} {incr i} { $c -send SET key:$i x PXAT $deadline }
+        for {set i 0} {$i < 3000} {incr i} { $c -read }
+        r CLIENT PAUSE 100000 WRITE
+        wait_for {[r EXISTS key:0] == 0}
+        for {set i 0} {$i < 20} {incr i} { assert_equal (nil) [r RANDOMKEY] }
+        assert_equal 3000 [r DBSIZE]
+        r CLIENT UNPAUSE
+        wait_for {[r DBSIZE] == 0}
+    }
+
     test "A paused client may close or be killed, and CLIENT UNBLOCK does not wake it" {
         set a [client]
         set b [client]

@@ -155,12 +155,15 @@ proc has_ended {control i} {
     return [expr {[string first the-end-of-$i. $seen($i)] >= 0 || [eof $channel]}]
 }
 
-set limits "pubsub 300000 0 0 normal 500000 0 0"
-with_server [list client-output-buffer-limit $limits notify-keyspace-events KEA enable-debug-command yes] {
-    test "The server survives clients in a storm and keeps nothing of those that are gone" {
+proc storm {memory} {
+    set limits "pubsub 300000 0 0 normal 500000 0 0"
+    set how [list client-output-buffer-limit $limits notify-keyspace-events KEA enable-debug-command yes {*}$memory]
+    with_server $how [list test "The server survives clients in a storm, and keeps nothing of those that go {$memory}" {
+        global clients seen newest
         array set clients {}
         array set seen {}
         set newest 1
+        r CLIENT NO-EVICT on
         set memory [info_field used_memory]
         for {set round 0} {$round < 6000} {incr round} { some_requests [random_below 14] }
 
@@ -170,6 +173,7 @@ with_server [list client-output-buffer-limit $limits notify-keyspace-events KEA 
             }
         }
         set control [client]
+        $control CLIENT NO-EVICT on
         foreach i [array names clients] {
             wait_for {[has_ended $control $i]}
         }
@@ -183,5 +187,8 @@ with_server [list client-output-buffer-limit $limits notify-keyspace-events KEA 
         }
         $control FLUSHALL
         wait_for {[info_field used_memory $control] < $memory + 400000}
-    }
+    }]
 }
+
+storm {}
+storm {maxmemory 1400kb maxmemory-policy allkeys-random maxmemory-clients 200kb}

@@ -114,7 +114,7 @@ test "The server exits with 1 if it cannot open the configuration file or the lo
 test "--version and --help print their text, and --test-memory is refused" {
     lassign [run_to_end "" --version] status output
     assert_equal 0 $status
-    assert_match "Redis server v=7.2.6 sha=00000000:0 malloc=* bits=64 build=kura-*" $output
+    assert_match "kura, as Redis server v=7.2.6 sha=00000000:0 malloc=* bits=64 build=kura-*" $output
     assert_equal $output [lindex [run_to_end "" -v] 1]
     assert_match "*kura-server - (read config from stdin)*" [lindex [run_to_end "" --help] 1]
     assert_equal 1 [lindex [run_to_end "" --test-memory 10] 0]

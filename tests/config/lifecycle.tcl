@@ -164,11 +164,13 @@ test "A second SIGINT ends the server at once, whatever it is doing" {
     server_forget $h
 }
 
-test "The server ignores SIGHUP" {
+test "The server ignores signals that others send for purposes of their own" {
     set h [server_start {}]
-    send_signal HUP [server_pid $h]
     set c [client $h]
-    assert_equal PONG [$c PING]
+    foreach name {HUP PIPE USR1 USR2 ALRM XFSZ} {
+        send_signal $name [server_pid $h]
+        assert_equal PONG [$c PING]
+    }
     $c -close
     server_stop $h
     server_forget $h

@@ -45,6 +45,7 @@ with_server {enable-protected-configs yes} {
             maxmemory 100mb 104857600
             maxmemory 1k 1000
             maxmemory 1KB 1024
+            maxmemory 0 0
             maxmemory-clients 5% 5%
             appendonly YES yes
             maxmemory-policy AllKeys-LRU allkeys-lru
@@ -79,6 +80,8 @@ with_server {enable-protected-configs yes} {
         assert_refused "argument must be a memory value" maxmemory -1
         assert_refused "argument must be a memory value" maxmemory 1gb1
         assert_refused "argument must be a memory or percent value" maxmemory-clients x
+        assert_refused "argument must be between 0 and 9223372036854775807 inclusive" set-max-listpack-value -1
+        assert_refused "argument couldn't be parsed into an integer" set-max-listpack-value 1kb
         assert_refused "percentage argument must be less or equal to 100" maxmemory-clients 101%
         assert_refused "argument must be 'yes' or 'no'" appendonly maybe
         assert_refused "argument(s) must be one of the following: everysec, always, no" appendfsync sometimes
@@ -131,9 +134,9 @@ with_server {enable-protected-configs yes} {
     }
 
     test "The log names a planned option once" {
-        r CONFIG SET maxmemory 1gb
-        r CONFIG SET maxmemory 2gb
-        assert_equal 1 [regexp -all {option 'maxmemory' is accepted} [server_log]]
+        r CONFIG SET slowlog-max-len 1
+        r CONFIG SET slowlog-max-len 2
+        assert_equal 1 [regexp -all {option 'slowlog-max-len' is accepted} [server_log]]
     }
 
     test "CONFIG RESETSTAT resets the statistics, and CONFIG HELP explains the subcommands" {

@@ -112,3 +112,27 @@ foreach {kind directives} {RDB {save ""} AOF {save "" appendonly yes}} {
         }
     }
 }
+
+test "The service manager hears how far the start has come, and READY in the end" {
+    set h [server_start {save ""}]
+    set c [client $h]
+    for {set i 0} {$i < 120} {incr i} { $c SET key:$i v }
+    $c SAVE
+    server_kill $h
+    set socket [file join [server_folder $h] notify]
+    set manager [open "|[list $::root/build/tools/datagrams $socket]" r]
+    fconfigure $manager -blocking 0
+    wait_for {[file exists $socket]}
+    set ::env(NOTIFY_SOCKET) $socket
+    set next [server_start {save "" supervised systemd key-load-delay 10000} -folder [server_folder $h]]
+    unset ::env(NOTIFY_SOCKET)
+    set told ""
+    wait_for {[append told [read $manager]] ne "" && [string match "*READY=1*" $told]} 30000
+    server_stop $next
+    send_signal KILL [pid $manager]
+    catch {close $manager}
+    assert_match "STATUS=Loading the dataset: * %*STATUS=Ready to accept connections*READY=1*" $told
+    assert {[regexp -all {STATUS=Loading} $told] >= 1}
+    assert {[string last "Loading" $told] < [string first "READY=1" $told]}
+    server_forget $h
+}

@@ -114,6 +114,18 @@ with_server {enable-protected-configs yes} {
         assert_all_types [client]
     }
 
+    test "DEBUG RELOAD gives up a save in the background, which would bring an older snapshot" {
+        r CONFIG SET rdb-key-save-delay 10000000
+        r BGSAVE
+        r CONFIG SET rdb-key-save-delay 0
+        r SET later 1
+        assert_equal OK [r DEBUG RELOAD]
+        assert_equal 0 [info_field rdb_bgsave_in_progress]
+        assert_equal 1 [r GET later]
+        assert_equal 0 [info_field rdb_changes_since_last_save]
+        assert_equal ok [info_field rdb_last_bgsave_status]
+    }
+
     test "SAVE and DEBUG RELOAD are not written to the append-only file" {
         r CONFIG SET appendonly yes
         wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}

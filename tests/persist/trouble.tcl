@@ -138,7 +138,7 @@ with_server {save "1 2"} {
 }
 
 test "A snapshot that finds the disk full leaves the old one" {
-    with_wrapped_server "trap '' XFSZ; ulimit -f 64" {save "" logfile ""} {
+    with_wrapped_server "ulimit -f 64" {save "" logfile ""} {
         r SET small 1
         assert_equal OK [r SAVE]
         for {set i 0} {$i < 200} {incr i} { r SET big:$i [random_bytes 1000] }
@@ -149,6 +149,53 @@ test "A snapshot that finds the disk full leaves the old one" {
         assert_equal {} [temp_files]
         server_restart {save ""} KILL
         assert_equal 1 [r DBSIZE]
+    }
+}
+
+test "A file system that cannot sync a folder is no reason for a save to fail" {
+    need_preload
+    set line "export FSYNC_KNOWS_NO_DIRECTORY=1 LD_PRELOAD=$::root/build/tools/fsync_fails.so"
+    with_wrapped_server $line {save "" appendonly yes} {
+        r SET k v
+        assert_equal OK [r SAVE]
+        bgsave_and_wait
+        assert_equal ok [info_field rdb_last_bgsave_status]
+        r BGREWRITEAOF
+        wait_for {[info_field aof_rewrite_in_progress] == 0}
+        assert_equal ok [info_field aof_last_bgrewrite_status]
+        assert_equal OK [r SET k v2]
+        server_restart {save "" appendonly yes} KILL
+        assert_equal v2 [r GET k]
+    }
+}
+
+test "A value that is refused for its structure is named in the log" {
+    with_server {save "" rdbchecksum no} {
+        r HSET hash field value
+        set payload [r DUMP hash]
+        r DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+        assert_error "ERR Bad data format" {r RESTORE copy 0 [string map {field\x06 field\x7f} $payload]}
+        assert_match "*Hash listpack integrity check failed*" [server_log]
+        r SADD set 1 2 3
+        set payload [r DUMP set]
+        assert_error "ERR Bad data format" {r RESTORE copy 0 [string map {\x01\x00\x02\x00 \x02\x00\x02\x00} $payload]}
+        assert_match "*Intset integrity check failed*" [server_log]
+        r DEL set
+        r SAVE
+        set path [file join [server_folder] dump.rdb]
+        set file [open $path rb]
+        set bytes [read $file]
+        close $file
+        set file [open $path wb]
+        puts -nonewline $file [string map {field\x06 field\x7f} $bytes]
+        close $file
+        server_kill
+        set h [server_start {save "" rdbchecksum no} -folder [server_folder] -wait 0]
+        assert_equal 1 [server_wait_exit 20000 $h]
+        assert_equal 2 [regexp -all {Hash listpack integrity check failed} [server_log]]
+        assert_match "*Terminating server after rdb file reading failure.*" [server_log]
+        file delete $path
+        server_restart {save ""}
     }
 }
 

@@ -65,8 +65,61 @@ with_server {} {
             assert_equal "" [$c -rest]
             $c -close
         }
-        if {![attached]} { assert_match "*Possible SECURITY ATTACK detected*" [server_log] }
+        if {![attached]} {
+            assert_match "*Possible SECURITY ATTACK detected*Connection from 127.0.0.1:* aborted.*" [server_log]
+            assert_equal 1 [regexp -all "SECURITY ATTACK" [server_log]]
+        }
         assert_equal PONG [r PING]
+    }
+
+    test "A TLS handshake is refused without an answer, and logged once" {
+        set hello "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03[string repeat "\n\x00" 250]"
+        for {set i 0} {$i < 3} {incr i} {
+            set c [client]
+            $c -raw $hello
+            assert_equal "" [$c -rest]
+            $c -close
+        }
+        if {![attached]} {
+            assert_match "*TLS handshake*Connection from 127.0.0.1:* aborted.*" [server_log]
+            assert_equal 1 [regexp -all "TLS handshake" [server_log]]
+        }
+    }
+
+    test "A line ends in CR and LF, and in nothing else" {
+        set text "invalid CRLF in request"
+        fatal "*1\r\n\$4\r\nPINGxx*1\r\n\$4\r\nPING\r\n" $text
+        fatal "*1\r\n\$4\r\nPING\r\r" $text
+        fatal "*1\rx\$4\r\nPING\r\n" $text
+        fatal "*1\r\n\$4\r\rPING\r\n" $text
+        fatal "*3\r\n\$3\r\nSET\r\n\$1\r\nk\r\n\$3000000\r\n[string repeat x 3000000]\n\n" $text
+        assert_equal "(nil)" [r GET k]
+    }
+
+    test "A NUL byte in an inline request is an error, and no other command" {
+        r MSET a 1 ab 2
+        fatal "DEL a\0b\r\n" "NUL byte in inline request"
+        fatal "PING\0\r\n" "NUL byte in inline request"
+        assert_equal {1 2} [r MGET a ab]
+        r DEL a ab
+    }
+
+    test "Lengths that no memory can hold are errors, whatever proto-max-bulk-len allows" {
+        r CONFIG SET proto-max-bulk-len 9223372036854775807
+        r SET k value
+        foreach request {
+            {SETBIT k 9223372036854775807 1} {SETBIT new 9223372036854775807 1} {SETRANGE k 9223372036854775800 x}
+            {SETRANGE new 4611686018427387904 x} {BITFIELD k SET u8 9223372036854775800 1}
+            {BITFIELD new INCRBY i64 #144115188075855870 1} {SETRANGE k 9223372036854775807 x}
+        } {
+            assert_error "ERR *" {r {*}$request}
+        }
+        assert_equal value [r GET k]
+        assert_equal 0 [r EXISTS new]
+        assert_equal 0 [r GETBIT k 9223372036854775807]
+        assert_equal "" [r GETRANGE k 9223372036854775806 9223372036854775807]
+        r CONFIG SET proto-max-bulk-len 512mb
+        r DEL k
     }
 
     test "The error of a command keeps the connection and changes nothing" {

@@ -33,6 +33,30 @@ with_server {notify-keyspace-events KEA} {
         assert_error WRONGTYPE* { $s -read }
     }
 
+    test "LTRIM that removes nothing tells nobody" {
+        r RPUSH list a b c
+        set tracker [client]
+        $tracker HELLO 3
+        $tracker CLIENT TRACKING ON
+        $tracker LLEN list
+        set watcher [client]
+        $watcher WATCH list
+        set s [client]
+        $s PSUBSCRIBE __keyspace*
+        set dirty [info_field rdb_changes_since_last_save]
+        foreach range {{0 -1} {-3 2} {-100 100}} { assert_equal OK [r LTRIM list {*}$range] }
+        r LTRIM none 0 -1
+        assert_equal {pong end} [$s PING end]
+        assert_equal PONG [$tracker PING]
+        $watcher MULTI
+        $watcher LLEN list
+        assert_equal 3 [$watcher EXEC]
+        assert_equal $dirty [info_field rdb_changes_since_last_save]
+        r LTRIM list 0 1
+        assert_equal {pmessage __keyspace* __keyspace@0__:list ltrim} [$s -read]
+        assert_equal {invalidate list} [$tracker -read]
+    }
+
     test "CONFIG SET turns classes on and off at once" {
         set s [client]
         $s PSUBSCRIBE __keyspace*

@@ -4,13 +4,13 @@
  *   compat OURS ORACLE clients FILE GRAMMAR...           a *.clients file: several connections, see lib/clients.h
  *   compat OURS ORACLE random 2|3 COUNT SEED GRAMMAR...  COUNT random commands; SEED 0 takes one from the clock
  *
- * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines before a command tell how
- * its replies are compared: by a rule of compare.h, or by `!expect "+OK\r\n"`, which gives the reply of ours where
- * Redis 7.2 differs from the oracle, or by `!expect3` for the same in RESP3 only. The grammars give the rules for
- * all commands.
+ * A script has one command a line, quoted as redis-cli does; '#' begins a comment. Lines before a command tell how its
+ * replies are compared: by a rule of compare.h, or by `!expect "+OK\r\n"`, which gives the reply of ours where Redis
+ * 7.2 differs from the oracle, or by `!expect3` for the same in RESP3 only. The grammars give the rules for all
+ * commands.
  *
- * Random commands go to both servers in pipelines of BATCH. At the first difference in a batch the program prints
- * the command, both replies and the former commands on that key; it empties both servers, and goes on. A test is one
+ * Random commands go to both servers in pipelines of BATCH. At the first difference in a batch the program prints the
+ * command, both replies and the former commands on that key; it empties both servers, and goes on. A test is one
  * command name. The last line is "N passed, N failed". */
 #include "lib/bytes.h"
 #include "lib/clients.h"
@@ -73,7 +73,7 @@ static void print_difference(const struct command *c, struct reply ours, struct 
     printf("\n");
 }
 
-/* --- random ---------------------------------------------------------------------------------- */
+/* --- Random ---------------------------------------------------------------------------------- */
 
 static struct {
     char name[32];
@@ -227,7 +227,7 @@ static bool run_random(int protocol, long total, uint64_t seed, const struct gra
     return ok;
 }
 
-/* --- scripts --------------------------------------------------------------------------------- */
+/* --- Scripts --------------------------------------------------------------------------------- */
 
 struct expectation {
     struct rule rule;
@@ -290,7 +290,7 @@ static bool run_script(const char *path, int protocol, int *passed, int *failed)
     return alive;
 }
 
-/* --- main ------------------------------------------------------------------------------------ */
+/* --- Main ------------------------------------------------------------------------------------ */
 
 static int usage(void) {
     fputs("usage: compat OURS ORACLE script|clients FILE GRAMMAR... | compat OURS ORACLE random 2|3 COUNT SEED "

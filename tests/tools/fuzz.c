@@ -142,8 +142,8 @@ static void make_round(const struct grammar *g, struct bytes *out) {
 }
 
 /* Sends in pieces and reads the answers. Closes the writing side when all is sent, or when nothing has moved for a
- * second (a command may block, and the server does not read on meanwhile), so that the server comes to an end. False
- * if it does not within ten seconds. */
+ * second (a command may block, and the server does not read on meanwhile), so that the server comes to an end. False if
+ * it does not within ten seconds. */
 static bool talk(struct peer *p, const struct bytes *sent) {
     size_t done = 0;
     bool half_closed = false;

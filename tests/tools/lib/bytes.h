@@ -1,5 +1,5 @@
-/* What the test programs share: growable bytes, commands as lists of words, quoting, and random numbers.
- * They share nothing with src/ on purpose: a bug there must not hide itself here. */
+/* What the test programs share: growable bytes, commands as lists of words, quoting, and random numbers. They share
+ * nothing with src/ on purpose: a bug there must not hide itself here. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

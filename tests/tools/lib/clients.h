@@ -8,8 +8,8 @@
  *   !close a               a closes             !shut a    a shuts its writing side down, and still reads
  *   !await a               waits until a got something or was closed (10 s at most)
  *
- * After each of these lines (except those kept back) both servers get the time to do all that follows from it. Then
- * the new replies of each connection are compared one by one, pushes included, and whether it was closed. A rule of
+ * After each of these lines (except those kept back) both servers get the time to do all that follows from it. Then the
+ * new replies of each connection are compared one by one, pushes included, and whether it was closed. A rule of
  * compare.h in front of a line tells how strictly to compare the replies of all connections. Without one, the rule of
  * the grammars for that command holds for the connection that sent it, and the others must get the same bytes. Also:
  *

@@ -1,6 +1,6 @@
 /* For LD_PRELOAD: the order of writes, syncs, renames, cuts and removals decides what a power cut leaves. Each of them
- * adds a line to the file that DISK_TRACE names: "<pid> write|sync|rename|truncate|remove <name of the file>".
- * Writes are noted only if they begin a frame of the append-only file. */
+ * adds a line to the file that DISK_TRACE names: "<pid> write|sync|rename|truncate|remove <name of the file>". Writes
+ * are noted only if they begin a frame of the append-only file. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

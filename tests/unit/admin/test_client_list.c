@@ -124,7 +124,7 @@ static void gather_crowd(void) {
         if (crowd[i]->flags & CLIENT_CLOSE_NOW) fail_msg("a client that has sent nothing was closed");
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static uint64_t listed[2 * CLIENTS];
 

@@ -35,7 +35,7 @@ static void set_string(const char *name, const char *value, int64_t deadline_ms)
     db_set_string(db, &key, db_write(db, &key), slice_cstr(value), deadline_ms);
 }
 
-/* --- the same, by hand ----------------------------------------------------------------------- */
+/* --- The same, by hand ----------------------------------------------------------------------- */
 
 static void add(uint8_t digest[20], const void *bytes, size_t len) {
     uint8_t other[20];
@@ -77,7 +77,7 @@ static void a_database_is_its_keys_with_their_values(void **state) {
     assert_memory_equal(digest_everything().bytes, all, 20);
 }
 
-/* --- what counts ----------------------------------------------------------------------------- */
+/* --- What counts ----------------------------------------------------------------------------- */
 
 static void nothing_is_all_zeros(void **state) {
     (void)state;

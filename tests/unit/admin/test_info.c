@@ -8,7 +8,7 @@
 #include "catalog/catalog.h"
 #include "conf/config.h"
 #include "process/process.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,7 +104,7 @@ static void it_appends(void **state) {
     buf_free(&out);
 }
 
-/* --- counters -------------------------------------------------------------------------------- */
+/* --- Counters -------------------------------------------------------------------------------- */
 
 static void body(struct request *r) {
     (void)r;
@@ -130,10 +130,10 @@ static void calls_are_shown_with_their_times(void **state) {
     (void)state;
     expect_info("commandstats", "# Commandstats\r\n"); /* commands that were never called are left out */
     expect_info("latencystats", "# Latencystats\r\n");
-    struct command_stats *set = catalog_stats(&commands[0]), *get = catalog_stats(&subcommands[0]);
+    struct command_metrics *set = catalog_metrics(&commands[0]), *get = catalog_metrics(&subcommands[0]);
     set->rejected = 1;
-    command_stats_add(get, clock_ns_to_ticks(2000), true);
-    command_stats_add(get, clock_ns_to_ticks(2000), false);
+    command_metrics_add(get, clock_ns_to_ticks(2000), true);
+    command_metrics_add(get, clock_ns_to_ticks(2000), false);
     struct buf text = info_of("commandstats latencystats");
     assert_non_null(strstr(text.data, "cmdstat_set:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,"
                                       "failed_calls=0\r\n"));
@@ -168,9 +168,9 @@ static void percentiles_are_an_option(void **state) {
 static void errors_are_shown_by_code(void **state) {
     (void)state;
     expect_info("errorstats", "# Errorstats\r\n");
-    stats_count_error(SLICE("WRONGTYPE Operation"));
-    stats_count_error(SLICE("ERR syntax error"));
-    stats_count_error(SLICE("WRONGTYPE Operation"));
+    server_metrics_count_error(SLICE("WRONGTYPE Operation"));
+    server_metrics_count_error(SLICE("ERR syntax error"));
+    server_metrics_count_error(SLICE("WRONGTYPE Operation"));
     expect_info("errorstats", "# Errorstats\r\nerrorstat_WRONGTYPE:count=2\r\nerrorstat_ERR:count=1\r\n");
 }
 

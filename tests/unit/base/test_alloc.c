@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(KURA_LIBC_ALLOC)
 #define WITH_JEMALLOC 1
@@ -84,9 +85,74 @@ static void texts_are_copied(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
+/* Sizes around the one from which an allocation has pages of its own. */
+static void contents_survive_every_change_of_size(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1 << 20, (7 << 20) + 1, 7 << 20, 40 << 20, 8 << 20, 100, 20 << 20};
+    size_t before = alloc_used(), have = 1000;
+    char *p = alloc_get(have);
+    memset(p, 'x', have);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t kept = have < sizes[i] ? have : sizes[i];
+        p = alloc_resize(p, have, sizes[i]);
+        have = sizes[i];
+        assert_int_equal(alloc_used() - before, alloc_class(have));
+        for (size_t at = 0; at < kept; at += 997)
+            assert_int_equal(p[at], 'x');
+        memset(p, 'x', alloc_class(have)); /* the slack may be used */
+    }
+    alloc_put(p, have);
+    char *zeros = alloc_zero(9 << 20), *lines = alloc_lines(9 << 20);
+    for (size_t at = 0; at < 9 << 20; at += 997)
+        assert_int_equal(zeros[at], 0);
+    assert_int_equal((uintptr_t)lines % 64, 0);
+    alloc_put(zeros, 9 << 20);
+    alloc_put(lines, 9 << 20);
+    assert_int_equal(alloc_used(), before);
+}
+
+#ifdef WITH_JEMALLOC
+
+static long page_faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* A copy would touch each of its 16,384 pages. */
+static void large_allocations_grow_without_a_copy(void **state) {
+    (void)state;
+    size_t have = 64 << 20;
+    char *p = alloc_get(have);
+    memset(p, 'x', have);
+    long before = page_faults();
+    p = alloc_resize(p, have, have * 2);
+    p = alloc_resize(p, have * 2, have * 4);
+    assert_true(page_faults() - before < 100);
+    assert_true(p[0] == 'x' && p[have - 1] == 'x');
+    alloc_put(p, have * 4);
+}
+
+#else
+
+static void large_allocations_grow_without_a_copy(void **state) {
+    (void)state;
+    skip(); /* it is up to libc */
+}
+
+#endif
+
 static void absurd_sizes_are_refused(void **state) {
     (void)state;
     size_t before = alloc_used();
+    char *p = alloc_get(100), *large = alloc_get(10 << 20);
+    p[99] = large[10 << 20 >> 1] = 'x';
+    assert_null(alloc_try_resize(p, 100, (size_t)1 << 60));
+    assert_null(alloc_try_resize(large, 10 << 20, (size_t)1 << 60));
+    assert_null(alloc_try_resize(large, 10 << 20, SIZE_MAX));
+    assert_true(p[99] == 'x' && large[10 << 20 >> 1] == 'x');
+    alloc_put(p, 100);
+    alloc_put(large, 10 << 20);
     assert_null(alloc_try(SIZE_MAX));
     assert_null(alloc_try((size_t)PTRDIFF_MAX + 1));
     assert_null(alloc_try((size_t)1 << 60));
@@ -129,14 +195,14 @@ static void peak_is_what_was_sampled(void **state) {
 static void statistics_are_plausible(void **state) {
     (void)state;
     void *p = alloc_zero(4 << 20);
-    struct alloc_stats stats;
-    alloc_read_stats(&stats);
+    struct alloc_metrics metrics;
+    alloc_read_metrics(&metrics);
 #ifdef WITH_JEMALLOC
-    assert_true(stats.allocated >= 4 << 20);
-    assert_true(stats.active >= stats.allocated && stats.resident >= stats.active);
+    assert_true(metrics.allocated >= 4 << 20);
+    assert_true(metrics.active >= metrics.allocated && metrics.resident >= metrics.active);
     assert_int_equal(strncmp(alloc_library(), "jemalloc-5.", 11), 0);
 #else
-    assert_int_equal(stats.allocated, 0);
+    assert_int_equal(metrics.allocated, 0);
     assert_string_equal(alloc_library(), "libc");
 #endif
     alloc_put(p, 4 << 20);
@@ -147,10 +213,16 @@ static void statistics_are_plausible(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_are_jemallocs),    cmocka_unit_test(arena_is_single),
-        cmocka_unit_test(count_balances),           cmocka_unit_test(texts_are_copied),
-        cmocka_unit_test(absurd_sizes_are_refused), cmocka_unit_test(threads_that_end_stay_counted),
-        cmocka_unit_test(peak_is_what_was_sampled), cmocka_unit_test(statistics_are_plausible),
+        cmocka_unit_test(classes_are_jemallocs),
+        cmocka_unit_test(arena_is_single),
+        cmocka_unit_test(count_balances),
+        cmocka_unit_test(texts_are_copied),
+        cmocka_unit_test(contents_survive_every_change_of_size),
+        cmocka_unit_test(large_allocations_grow_without_a_copy),
+        cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(threads_that_end_stay_counted),
+        cmocka_unit_test(peak_is_what_was_sampled),
+        cmocka_unit_test(statistics_are_plausible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

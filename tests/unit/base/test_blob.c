@@ -28,7 +28,8 @@ static void resizes(void **state) {
     struct blob *b = blob_new(0);
     for (size_t cap = 1; cap < 3000000; cap = cap * 5 / 4 + 1) {
         if (cap < b->len) continue; /* it is still within the slack of its class */
-        b = blob_resize(b, cap);
+        b = blob_try_resize(b, cap);
+        assert_non_null(b);
         assert_true(b->cap >= cap);
         memset(b->data + b->len, 'x', b->cap - b->len); /* all of it may be used */
         b->len = b->cap;
@@ -37,7 +38,8 @@ static void resizes(void **state) {
     for (size_t i = 0; i < b->len; i++)
         assert_int_equal(b->data[i], 'x');
     b->len = 3;
-    b = blob_resize(b, 3);
+    b = blob_try_resize(b, 3);
+    assert_non_null(b);
     assert_true(b->cap < 100 && slice_eq(blob_slice(b), SLICE("xxx")));
     blob_drop(b);
     assert_int_equal(alloc_used(), before);

@@ -42,6 +42,57 @@ static void runs_in_order(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_at_gate(void *arg) {
+    (void)arg;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+static void free_1000(void *p) {
+    alloc_put(p, 1000);
+}
+
+static void allocate_64(void *p) {
+    *(void **)p = alloc_get(64);
+}
+
+static int64_t left(void) {
+    return alloc_balance() - worker_freed();
+}
+
+/* From the moment in which a job is submitted, whatever the thread does meanwhile. A wrong guess is corrected at the
+ * job's end, and what other jobs free or allocate counts then, too. */
+static void what_is_to_be_freed_counts_as_freed(void **state) {
+    (void)state;
+    void *kept;
+    worker_start();
+    worker_drain();
+    int64_t before = left();
+    size_t used = alloc_used(), class = alloc_class(1000);
+    void *exact = alloc_get(1000), *guessed = alloc_get(1000), *untold = alloc_get(1000);
+    assert_int_equal(left(), before + 3 * (int64_t) class);
+    pthread_mutex_lock(&gate);
+    worker_submit(wait_at_gate, NULL);
+    worker_submit_free(free_1000, exact, class);
+    worker_submit_free(free_1000, guessed, 100);
+    worker_submit(free_1000, untold);
+    worker_submit(allocate_64, &kept);
+    assert_int_equal(left(), before + 2 * (int64_t) class - 100);
+    assert_true(alloc_used() >= used + 3 * class);
+    pthread_mutex_unlock(&gate);
+    worker_drain();
+    assert_int_equal(left(), before + 64);
+    assert_int_equal(alloc_used(), used + 64);
+    alloc_put(kept, 64);
+    worker_stop();
+    assert_int_equal(left(), before);
+    void *p = alloc_get(1000);
+    worker_submit_free(free_1000, p, class); /* no thread: it is done at once */
+    assert_int_equal(left(), before);
+}
+
 static void without_a_thread_jobs_run_at_once(void **state) {
     (void)state;
     done = 0;
@@ -108,6 +159,7 @@ static void a_forked_child_runs_its_own(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_in_order),
+        cmocka_unit_test(what_is_to_be_freed_counts_as_freed),
         cmocka_unit_test(without_a_thread_jobs_run_at_once),
         cmocka_unit_test(has_a_name_and_no_signals),
         cmocka_unit_test(a_forked_child_runs_its_own),

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- Names ----------------------------------------------------------------------------------- */
 
 static void expect_names(const char *const *names, size_t count, const char *expected) {
     struct buf text = {0};
@@ -66,7 +66,7 @@ static void categories_are_found_in_any_case(void **state) {
     assert_string_equal(command_info_group(GROUP_BITMAP), "bitmap");
 }
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- Keys ------------------------------------------------------------------------------------ */
 
 /* The keys of a request, given as words with blanks between: "1:RO access 3:RW", or "wrong". */
 static void expect_keys(const struct command *row, const char *request, const char *expected) {
@@ -116,11 +116,21 @@ static void a_number_says_how_many_keys_follow(void **state) {
     struct command row = {.keys = numbered};
     expect_keys(&row, "zunionstore d 2 a b", "1:OW 3:RO 4:RO");
     expect_keys(&row, "zunionstore d 1 a weights 3", "1:OW 3:RO");
-    expect_keys(&row, "zunionstore d 0 a", "1:OW");
+    expect_keys(&row, "zunionstore d 0 a", "wrong");
     expect_keys(&row, "zunionstore d 3 a b", "wrong");
     expect_keys(&row, "zunionstore d -1 a b", "wrong");
     expect_keys(&row, "zunionstore d x a b", "wrong");
     expect_keys(&row, "zunionstore d", "wrong");
+    row.flags = CMD_NO_MANDATORY_KEYS;
+    expect_keys(&row, "eval d 0 a", "1:OW");
+    expect_keys(&row, "eval d 3 a b", "wrong");
+}
+
+static void a_channel_is_no_key(void **state) {
+    (void)state;
+    struct command spublish = {.first_key = 1, .key_flags = "not_key"};
+    assert_false(command_info_has_keys(&spublish));
+    expect_keys(&spublish, "spublish c m", "");
 }
 
 static const struct command_keys behind_words[] = {
@@ -188,6 +198,7 @@ int main(void) {
         cmocka_unit_test(categories_are_found_in_any_case),
         cmocka_unit_test(a_row_without_specs_has_a_derived_one),
         cmocka_unit_test(a_number_says_how_many_keys_follow),
+        cmocka_unit_test(a_channel_is_no_key),
         cmocka_unit_test(a_word_says_where_keys_begin),
         cmocka_unit_test(flags_may_depend_on_the_request),
         cmocka_unit_test(a_command_may_find_its_keys_itself),

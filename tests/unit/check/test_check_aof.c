@@ -1,7 +1,7 @@
 /* kura-check-aof: its exit status for valid and damaged files, and what its repairs leave. Each run is a process. */
 #include "base/worker.h"
 #include "check/check_aof.h"
-#include "persist/files.h"
+#include "disk/files.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

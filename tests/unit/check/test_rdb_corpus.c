@@ -4,9 +4,9 @@
 #include "base/crc64.h"
 #include "base/log.h"
 #include "check/check_rdb.h"
-#include "persist/rdb_format.h"
+#include "rdb/rdb_format.h"
 #define LAB_DBS 16
-#include "persist/rdb_lab.h"
+#include "rdb/rdb_lab.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -75,10 +75,10 @@ static void try_snapshot(const struct sample *sample) {
     struct slice good = slice_of((const char *)sample->bytes, sample->n);
     lab_empty();
     enum rdb_result result = lab_load(good, RDB_KEEP_EXPIRED);
-    bool fine = promises(sample, "ok-")        ? result == RDB_OK
-                : promises(sample, "foreign-") ? result == RDB_UNSUPPORTED
-                                               : result != RDB_OK && result != RDB_UNSUPPORTED;
-    if (!fine) fail_msg("%s: %d %s", sample->name, result, lab_job.message);
+    bool ok = promises(sample, "ok-")        ? result == RDB_OK
+              : promises(sample, "foreign-") ? result == RDB_UNSUPPORTED
+                                             : result != RDB_OK && result != RDB_UNSUPPORTED;
+    if (!ok) fail_msg("%s: %d %s", sample->name, result, lab_job.message);
     if (!promises(sample, "bad-")) assert_int_equal(check(good), 0);
     for (int i = 0; i < rounds; i++) {
         static uint8_t copy[FILE_MAX_BYTES];

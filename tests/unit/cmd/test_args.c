@@ -135,7 +135,8 @@ static void cursors_are_read_as_strtoul_does(void **state) {
     ACCEPTS(args_cursor(c, SLICE("18446744073709551615"), &n) && n == UINT64_MAX);
     REFUSES(args_cursor(c, SLICE("18446744073709551616"), &n), "-ERR invalid cursor");
     REFUSES(args_cursor(c, SLICE("-"), &n), "-ERR invalid cursor");
-    REFUSES(args_cursor(c, SLICE("1x"), &n), "-ERR invalid cursor");
+    REFUSES(args_cursor(c, SLICE("1:"), &n), "-ERR invalid cursor");
+    REFUSES(args_cursor(c, SLICE("1/"), &n), "-ERR invalid cursor");
 }
 
 #define WORDS(...) \
@@ -169,9 +170,6 @@ static void draws_have_limits(void **state) {
     REFUSES(args_draw_options(c, WORDS(SLICE("1"), SLICE("x")), "withvalues", &n), "-ERR syntax error");
     REFUSES(args_draw_options(c, WORDS(SLICE("1"), SLICE("withvalues"), SLICE("x")), "withvalues", &n),
             "-ERR syntax error");
-    ACCEPTS(args_draws(c, INT64_MAX));
-    ACCEPTS(args_draws(c, -ARGS_DRAWS_MAX));
-    REFUSES(args_draws(c, -ARGS_DRAWS_MAX - 1), "-ERR value is out of range");
 }
 
 int main(void) {

@@ -92,7 +92,10 @@ static void zeros_follow_the_last_byte_of_an_open_range(void **state) {
     assert_string_equal(lab_run("BITPOS none 0"), ":0");
     assert_string_equal(lab_run("BITPOS none 1"), ":-1");
     assert_string_equal(lab_run("BITPOS none 2"), "-ERR The bit argument must be 1 or 0.");
-    assert_string_equal(lab_run("BITPOS none 1 x"), "-ERR value is not an integer or out of range");
+    assert_string_equal(lab_run("BITPOS none 1 x"), ":-1");
+    assert_string_equal(lab_run("BITPOS none 0 0 1 x"), ":0");
+    assert_string_equal(lab_run("BITCOUNT none 1 x"), ":0");
+    assert_string_equal(lab_run("BITPOS k 1 x"), "-ERR value is not an integer or out of range");
 }
 
 static void whole_bitmaps_are_combined(void **state) {

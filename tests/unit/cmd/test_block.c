@@ -1,5 +1,5 @@
 /* Waiting for keys, seen from inside: the order of events and propagated commands when the command of one client serves
- * others (redis-server 7.0.15 did the same), and what is left when a wait has ended. */
+ * others (redis-server 7.0.15 did the same). */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -26,7 +26,7 @@
 extern const struct module block_module, keys_module, list_block_module, list_pop_module, lists_module, strings_module,
     zset_block_module, zsets_module;
 
-enum { CLIENTS = 4, DRIVER = 0 }; /* the driver is who does not wait */
+enum { CLIENTS = 4, DRIVER = 0 }; /* the commands of the driver do not wait */
 
 static struct client clients[CLIENTS];
 static int ends[CLIENTS]; /* the other ends of their sockets */
@@ -59,12 +59,13 @@ static void run(int who, const char *text) {
     }
     request_prepare(&r);
     assert_non_null(r.command);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     client_current = r.client;
     call_start_clock();
     exec_run(&r);
     client_current = NULL;
-    conn_keep(&r.client->conn, mark);
+    conn_keep(&r.client->conn, &range);
 }
 
 /* What a client was sent since it was asked last. */
@@ -115,28 +116,6 @@ static void effects_of_serving(void **state) {
         assert_false(clients[i].flags & CLIENT_WAITS);
 }
 
-static void nothing_stays_behind(void **state) {
-    (void)state;
-    run(1, "BLPOP a b a 0");
-    run(2, "BLPOP b 5");
-    run(3, "BZPOPMIN b c 5");
-    assert_int_equal(block_metrics.clients, 3);
-    assert_int_equal(block_metrics.keys, 3);
-    assert_int_equal(block_metrics.deadlines, 2);
-    assert_non_null(db_hooks.changed);
-    block_module.part->forget(&clients[1]);
-    assert_true(block_end(&clients[2], NULL));
-    assert_false(block_end(&clients[2], NULL));
-    assert_string_equal(sent_to(2), "*-1\r\n");
-    assert_int_equal(block_metrics.keys, 2);
-    block_module.part->forget(&clients[3]);
-    assert_int_equal(block_metrics.clients, 0);
-    assert_int_equal(block_metrics.keys, 0);
-    assert_int_equal(block_metrics.deadlines, 0);
-    for (int i = 0; i < CLIENTS; i++)
-        assert_null(clients[i].waiter);
-}
-
 static void nested_is_timed_out(void **state) {
     (void)state;
     call_is_nested = true;
@@ -168,50 +147,6 @@ static void served_behind_what_is_nested(void **state) {
     assert_string_equal(sent_to(1), "*2\r\n$1\r\nk\r\n$1\r\n2\r\n");
     assert_true(clients[3].flags & CLIENT_WAITS);
     block_module.part->forget(&clients[3]);
-}
-
-static void held_requests_come_in_order(void **state) {
-    (void)state;
-    run(1, "BLPOP k 0");
-    struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
-    for (int i = 0; i < 3; i++) {
-        struct request r = {.client = &clients[1], .argv = words, .argc = i % 2 ? 1 : 2};
-        request_prepare(&r);
-        block_hold(&r);
-    }
-    assert_null(block_next(&clients[1]));
-    run(DRIVER, "RPUSH k 1");
-    assert_false(clients[1].flags & CLIENT_WAITS);
-    for (int i = 0; i < 3; i++) {
-        struct held_request *held = block_next(&clients[1]);
-        assert_non_null(held);
-        assert_int_equal(block_request(held)->argc, i % 2 ? 1 : 2);
-        assert_true(slice_eq(block_request(held)->argv[0], words[0]));
-        block_release(held);
-    }
-    assert_null(block_next(&clients[1]));
-    assert_null(clients[1].waiter);
-}
-
-static void postponed_go_on_in_order(void **state) {
-    (void)state;
-    struct slice words[] = {SLICE("EXISTS"), SLICE("k")};
-    for (int i = 1; i < CLIENTS; i++) {
-        struct request r = {.client = &clients[i], .argv = words, .argc = 2};
-        request_prepare(&r);
-        block_postpone(&r);
-        assert_true(clients[i].flags & CLIENT_WAITS);
-        assert_false(block_end(&clients[i], NULL));
-    }
-    assert_int_equal(block_metrics.clients, 0);
-    block_module.part->forget(&clients[2]);
-    block_resume_all();
-    for (int i = 1; i < CLIENTS; i += 2) {
-        struct held_request *held = block_next(&clients[i]);
-        assert_int_equal(block_request(held)->argc, 2);
-        block_release(held);
-        assert_null(clients[i].waiter);
-    }
 }
 
 static void ignore(struct loop_source *source, uint32_t seen) {
@@ -267,11 +202,8 @@ int main(void) {
     catalog_ready();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(effects_of_serving, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_stays_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_is_timed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(served_behind_what_is_nested, setup, teardown),
-        cmocka_unit_test_setup_teardown(held_requests_come_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(postponed_go_on_in_order, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

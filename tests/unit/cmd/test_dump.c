@@ -67,8 +67,7 @@ static void a_damaged_byte_is_noticed(void **state) {
     assert_string_equal(lab_run("EXISTS r"), ":0");
 }
 
-/* A sender of RESTORE can sign the payload. A value that is cut off is never accepted; other damage may be another
- * value. */
+/* A client can sign any payload. A value that is cut off is never accepted; other damage may make another value. */
 static void signed_damage_is_no_value_or_another_one(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof creators / sizeof *creators; i++) {

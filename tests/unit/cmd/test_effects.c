@@ -1,8 +1,8 @@
-/* What follows from a command, for all commands of the keyspace and of strings: by how much it
- * counts as a change, as hits and as misses, which events are published and in which order, and
- * what is propagated in its place. The expectations are what redis-server 7.0.15 did (INFO's
- * rdb_changes_since_last_save, its keyevent channels, its append-only file), with two differences,
- * which mean the same: EXPIRE ... GT loses its condition, and SET ... GET those of NX and XX. */
+/* The effects of a command: how many changes, hits and misses it counts, which events it publishes in which order, and
+ * what is propagated in its place. The expectations are those of redis-server 7.0.15 (rdb_changes_since_last_save of
+ * INFO, the keyevent channels, the append-only file). Two differ without another meaning: EXPIRE ... GT is propagated
+ * without its condition, and SET ... GET without NX or XX. One differs on purpose: LTRIM that removes nothing publishes
+ * nothing. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -38,7 +38,7 @@ extern const struct module counters_module, databases_module, expiry_module, geo
 static struct client client;
 static struct buf events, propagated;
 
-/* <s> and <ms> are times to come, of ten and thirteen digits. */
+/* <s> and <ms> stand for times in the future, of ten and thirteen digits. */
 static const struct row {
     const char *command;
     int64_t changes, hits, misses;
@@ -124,7 +124,7 @@ static const struct row {
     {"RPOPLPUSH nope l", 0, 0, 0, "", ""},
     {"LREM l 0 nope", 0, 0, 0, "", ""},
     {"LREM l 0 b", 1, 0, 0, "lrem:0:l", "LREM l 0 b"},
-    {"LTRIM l 0 -1", 0, 0, 0, "ltrim:0:l", ""},
+    {"LTRIM l 0 -1", 0, 0, 0, "", ""},
     {"LTRIM l 1 2", 2, 0, 0, "ltrim:0:l", "LTRIM l 1 2"},
     {"LTRIM l 5 6", 2, 0, 0, "ltrim:0:l del:0:l", "LTRIM l 5 6"},
     {"RPUSH q 1 2 3 4 5 6", 6, 0, 0, "new:0:q rpush:0:q", "RPUSH q 1 2 3 4 5 6"},
@@ -354,7 +354,7 @@ static const struct row {
     {"SMEMBERS s", 0, 0, 1, "keymiss:0:s", ""},
     {"SCARD t", 0, 1, 0, "", ""},
     {"SPOP t 0", 0, 0, 0, "", ""},
-    /* Redis counts a hit here, as it replies by way of SUNION. */
+    /* Redis counts a hit here, because it lets SUNION reply. */
     {"SPOP t 2", 2, 0, 0, "spop:0:t del:0:t", "DEL t"},
     {"SADD t 1", 1, 0, 0, "new:0:t sadd:0:t", "SADD t 1"},
     {"SPOP t", 1, 0, 0, "spop:0:t del:0:t", "SREM t 1"},
@@ -433,7 +433,7 @@ static void on_propagated(void *ctx, int db_id, const struct slice *argv, int ar
     }
 }
 
-/* The words of a command with the times filled in. */
+/* Split a command into words, and put times in place of <s> and <ms>. Returns how many words there are. */
 static int split(const char *text, struct buf *words) {
     int argc = 0;
     for (const char *end; *text; text = *end ? end + 1 : end) {
@@ -462,7 +462,7 @@ static void run(const char *text) {
     assert_non_null(r.command);
     call_start_clock();
     exec_run(&r);
-    clock_cached_ms = now_ms; /* exec looks at the clock after what took long */
+    clock_cached_ms = now_ms; /* exec may have refreshed the clock */
     conn_truncate(0);
     for (int i = 0; i < r.argc; i++)
         buf_free(&words[i]);
@@ -473,7 +473,7 @@ static const char *text_of(struct buf *b) {
     return b->data;
 }
 
-/* The row that describes what the command did. */
+/* Run a command. Returns the row that describes its effects. */
 static struct row observe(const char *command) {
     struct db_metrics before = db_metrics;
     events.len = propagated.len = 0;
@@ -513,7 +513,7 @@ static void effects_are_those_of_redis(void **state) {
     assert_int_equal(wrong, 0);
 }
 
-/* Nothing may be formatted, and nothing else may happen, while nobody listens. */
+/* While nobody listens, the same changes are counted. */
 static void changes_are_the_same_without_listeners(void **state) {
     (void)state;
     propagate_attach(NULL, NULL);
@@ -547,7 +547,7 @@ static void ignore(struct loop_source *source, uint32_t events_seen) {
     (void)events_seen;
 }
 
-/* The first value is adopted and dropped again by the second one, and has to be propagated all the same. */
+/* The second value replaces the first, whose blob is dropped, and yet both have to be propagated. */
 static void arguments_outlive_the_values_they_became(void **state) {
     (void)state;
     enum { SIZE = 20000 };
@@ -567,7 +567,7 @@ static void arguments_outlive_the_values_they_became(void **state) {
         buf_append_cstr(&out, "\r\n");
     }
     struct resp_limits limits = {.max_bulk = STRING_MAX_DEFAULT, .authenticated = true};
-    for (size_t at = 0, n; at < out.len; at += n) { /* in pieces, so that values get blobs of their own */
+    for (size_t at = 0, n; at < out.len; at += n) { /* in pieces, so that each value gets a blob of its own */
         n = out.len - at < 5000 ? out.len - at : 5000;
         assert_int_equal(write(fds[1], out.data + at, n), n);
         struct resp_parser *parser;

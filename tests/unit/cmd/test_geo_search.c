@@ -88,6 +88,12 @@ static void searches_find_what_lies_within(void **state) {
     }
 }
 
+static void the_first_place_of_a_cell_is_found(void **state) {
+    (void)state;
+    lab_run("ZADD g 2251799813685248 x"); /* 2 to the 51: the first score of the cells that it is in */
+    assert_string_equal(lab_run("GEOSEARCH g FROMMEMBER x BYRADIUS 1 km ASC"), "*1 $1 x");
+}
+
 static void hits_tell_distance_hash_and_point(void **state) {
     (void)state;
     lab_run("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania 9 9 7");
@@ -132,6 +138,7 @@ int main(void) {
     lab_start((const struct module *const[]){&geo_module, &geo_search_module, &zsets_module, NULL});
     const struct CMUnitTest tests[] = {
         LAB_TEST(searches_find_what_lies_within),
+        LAB_TEST(the_first_place_of_a_cell_is_found),
         LAB_TEST(hits_tell_distance_hash_and_point),
         LAB_TEST(words_that_do_not_go_together_are_refused),
     };

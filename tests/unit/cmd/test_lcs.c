@@ -24,8 +24,7 @@ static void random_text(char *to, int max) {
     to[len] = '\0';
 }
 
-/* The sum of the lengths of IDX's matches; each must be a run that both strings have there,
- * before the one told last. */
+/* The sum of the lengths of IDX's matches. Each must be a run that both strings have there, before the match before. */
 static size_t check_matches(const char *reply, const char *a, const char *b) {
     size_t total = 0;
     int first[2], last[2], len, before[2] = {1000, 1000}, taken = 0;

@@ -35,10 +35,10 @@ static void getrange_cuts_at_any_index(void **state) {
 static void writes_are_those_of_an_array(void **state) {
     (void)state;
     char model[200];
-    int len = 0;
+    size_t len = 0;
     for (int round = 0; round < 2000; round++) {
         char bytes[8];
-        int n = lab_below(8), offset = lab_below(150);
+        size_t n = (size_t)lab_below(8), offset = (size_t)lab_below(150);
         bool append = lab_below(4) == 0;
         if (len > 180 || lab_below(100) == 0) {
             lab_run("SET s 0");
@@ -46,20 +46,20 @@ static void writes_are_those_of_an_array(void **state) {
             len = 1;
         }
         if (append) offset = len;
-        for (int i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++)
             bytes[i] = (char)('0' + lab_below(10));
-        if (n > 0 && offset > len) memset(model + len, '\0', (size_t)(offset - len));
-        memcpy(model + offset, bytes, (size_t)n);
+        if (n > 0 && offset > len) memset(model + len, '\0', offset - len);
+        memcpy(model + offset, bytes, n);
         if (n > 0 && offset + n > len) len = offset + n;
         char digits[16], expected[16];
-        struct slice at = slice_of(digits, (size_t)snprintf(digits, sizeof digits, "%d", offset));
-        struct slice write[] = {SLICE("SETRANGE"), SLICE("s"), at, slice_of(bytes, (size_t)n)};
-        struct slice tail[] = {SLICE("APPEND"), SLICE("s"), slice_of(bytes, (size_t)n)};
-        snprintf(expected, sizeof expected, ":%d", len);
+        struct slice at = slice_of(digits, (size_t)snprintf(digits, sizeof digits, "%zu", offset));
+        struct slice write[] = {SLICE("SETRANGE"), SLICE("s"), at, slice_of(bytes, n)};
+        struct slice tail[] = {SLICE("APPEND"), SLICE("s"), slice_of(bytes, n)};
+        snprintf(expected, sizeof expected, ":%zu", len);
         assert_string_equal(lab_lines(append ? lab_call(tail, 3) : lab_call(write, 4)), expected);
         struct slice reply = lab_call((struct slice[]){SLICE("GETRANGE"), SLICE("s"), SLICE("0"), SLICE("-1")}, 4);
-        assert_true(reply.len >= (size_t)len + 2);
-        assert_memory_equal(reply.ptr + reply.len - len - 2, model, (size_t)len);
+        assert_true(reply.len >= len + 2);
+        assert_memory_equal(reply.ptr + reply.len - len - 2, model, len);
         assert_string_equal(lab_run("STRLEN s"), expected);
     }
 }

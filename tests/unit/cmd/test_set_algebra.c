@@ -1,4 +1,4 @@
-/* Intersections, unions and differences of sets against masks of bits. Sets are intsets, small or tables. */
+/* Intersections, unions and differences of sets against masks of bits. The sets are intsets, small ones and tables. */
 #include "command_lab.h"
 
 extern const struct module set_algebra_module, sets_module, set_walk_module, strings_module;

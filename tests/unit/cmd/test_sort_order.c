@@ -1,4 +1,5 @@
-/* sort_order() against a plain insertion by the same order, for all sizes around its borders. */
+/* sort_order() against ranks that are counted: the rank of an item is the number of items before it. The sizes lie
+ * around the borders between its algorithms. */
 #include "cmd/sort_order.h"
 #include <math.h>
 #include <setjmp.h>
@@ -13,7 +14,7 @@
 enum { MAX = 700 };
 
 struct data {
-    int second[MAX]; /* decides between equal codes; equal ones keep their order */
+    int second[MAX]; /* compared where codes are equal */
     size_t ties;
 };
 
@@ -29,7 +30,7 @@ static int in_order(const struct data *d, const struct sort_item *a, const struc
     return a->index < b->index;
 }
 
-/* How many of the items come before this one. */
+/* The number of items that come before this one. */
 static size_t rank_of(const struct data *d, const struct sort_item *items, size_t n, const struct sort_item *item) {
     size_t rank = 0;
     for (size_t i = 0; i < n; i++)

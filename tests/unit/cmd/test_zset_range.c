@@ -1,4 +1,5 @@
-/* Ranges of sorted sets against a look at every member: by rank, score, text, limited, reversed, counted, removed. */
+/* Ranges of sorted sets against a check of every member: by rank, score and text; limited, reversed, counted and
+ * removed. */
 #include "command_lab.h"
 
 extern const struct module zset_range_module, zsets_module;

@@ -66,9 +66,9 @@ static bool set_at_start(const char *name, const char *value) {
     struct words w;
     const char *error;
     words_single(&w, slice_cstr(value));
-    bool fine = config_set_at_start(find(name), (const char *const *)w.at, w.count, &error);
+    bool ok = config_set_at_start(find(name), (const char *const *)w.at, w.count, &error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 static void assert_shown(const char *name, const char *value) {

@@ -63,9 +63,9 @@ static const struct option *row(const char *name) {
 static bool read_text(const struct option *o, struct slice text, const char **error) {
     struct words w;
     (directive_takes_words(o) ? words_split_blanks : words_single)(&w, text);
-    bool fine = directive_read(o, (const char *const *)w.at, w.count, error);
+    bool ok = directive_read(o, (const char *const *)w.at, w.count, error);
     words_free(&w);
-    return fine;
+    return ok;
 }
 
 static void assert_printed(const struct option *o, void (*print)(const struct option *, struct buf *), const char *as) {

@@ -98,19 +98,6 @@ static void test_model(void **state) {
     }
 }
 
-static void test_random_is_uniform(void **state) {
-    (void)state;
-    choose_seed();
-    intset_init(set);
-    for (int i = 0; i < 10; i++)
-        intset_insert(set, i * 100000);
-    size_t seen[10] = {0};
-    for (size_t i = 0; i < 100000; i++)
-        seen[intset_random(set) / 100000]++;
-    for (int i = 0; i < 10; i++)
-        assert_in_range(seen[i], 9400, 10600); /* six standard deviations */
-}
-
 /* Bytes that pass the check are read without leaving them; the block is exactly as long as they are. */
 static void test_damage(void **state) {
     (void)state;
@@ -161,7 +148,6 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_model),
-        cmocka_unit_test(test_random_is_uniform),
         cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,7 +169,7 @@ static void do_find(void) {
 
 static void do_copy(void) {
     struct quicklist *copy = quicklist_copy(q);
-    assert_true(quicklist_memory(copy) > 0);
+    assert_true(quicklist_memory(copy, 0) > 0);
     quicklist_free(q);
     q = copy;
 }
@@ -263,7 +263,7 @@ static void test_queues(void **state) {
             }
             quicklist_check(q);
             assert_int_equal(q->count, target);
-            assert_true(quicklist_memory(q) < 20000 + 8 * target);
+            assert_true(quicklist_memory(q, 0) < 20000 + 8 * target);
             quicklist_free(q);
         }
     }
@@ -292,7 +292,7 @@ static void test_trash(void **state) {
     quicklist_remove(q, 1000, 298000, &trash);
     assert_non_null(trash);
     assert_int_equal(q->count, 2000);
-    assert_true(quicklist_memory(q) < 100000);
+    assert_true(quicklist_memory(q, 0) < 100000);
     quicklist_check(trash);
     quicklist_check(q);
     quicklist_free(trash);
@@ -306,7 +306,7 @@ static void test_trash(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
-/* --- Micro-benchmark ------------------------------------------------------------------------------- */
+/* --- Micro-benchmark ------------------------------------------------------------------------- */
 
 static int64_t started;
 static void report(const char *what, size_t n) {
@@ -336,10 +336,10 @@ static void bench(void) {
     struct slice text = SLICE("sixteen bytes...");
     q = quicklist_new(-2, 0);
     BENCH("push at the tail", n, quicklist_push(q, QUICKLIST_TAIL, text));
-    printf("%-40s %8.2f\n", "bytes an element of 16", (double)quicklist_memory(q) / (double)n);
+    printf("%-40s %8.2f\n", "bytes an element of 16", (double)quicklist_memory(q, 0) / (double)n);
     BENCH("pop at the head", n / 2, (sum += quicklist_peek(q, QUICKLIST_HEAD).len, quicklist_drop(q, QUICKLIST_HEAD)));
     BENCH("push at the head", n / 2, quicklist_push(q, QUICKLIST_HEAD, text));
-    printf("%-40s %8.2f\n", "bytes an element of 16", (double)quicklist_memory(q) / (double)n);
+    printf("%-40s %8.2f\n", "bytes an element of 16", (double)quicklist_memory(q, 0) / (double)n);
     BENCH("push and pop, a queue", n, (quicklist_push(q, QUICKLIST_HEAD, text), quicklist_drop(q, QUICKLIST_TAIL)));
     BENCH("index in the middle of 1M", 20000, sum += walk((int64_t)(n / 2 + i * 7), 1));
     BENCH("index anywhere in 1M", 20000, sum += walk((int64_t)rand_below(n), 1));
@@ -357,7 +357,7 @@ static void bench(void) {
     quicklist_free(q);
     q = quicklist_new(-2, 1);
     BENCH("push with depth 1", n, quicklist_push(q, QUICKLIST_TAIL, text));
-    printf("%-40s %8.2f\n", "bytes an element, compressed", (double)quicklist_memory(q) / (double)n);
+    printf("%-40s %8.2f\n", "bytes an element, compressed", (double)quicklist_memory(q, 0) / (double)n);
     quicklist_free(q);
     printf("(%zu)\n", sum & 1);
 }

@@ -224,13 +224,6 @@ static void op_update(struct skiplist *s, enum scores kind) {
     assert_true(member_score(m) == score);
     model_insert(m);
 }
-static void op_replace(struct skiplist *s) {
-    size_t at = rand_below(model_count);
-    struct member *m = model[at], *to = member_new(member_slice(m), member_score(m));
-    skiplist_replace(s, m, to);
-    member_free(m);
-    model[at] = to;
-}
 static void expect_visit(void *ctx, struct member *m) {
     size_t *at = ctx;
     assert_ptr_equal(m, model[(*at)++]);
@@ -296,8 +289,6 @@ static void random_phase(struct skiplist *s, enum scores kind, size_t operations
             member_free(m);
         } else if (what < 70 && model_count) {
             op_update(s, kind);
-        } else if (what < 75 && model_count) {
-            op_replace(s);
         } else if (what == 75) {
             op_remove_ranks(s, rand_below(10) ? 5 : 200);
         } else if (what < 90) {

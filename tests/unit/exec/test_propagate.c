@@ -1,5 +1,5 @@
-/* What reaches the propagation log: the request itself, what the body put in its
- * place, or nothing; in order, and only after something changed. */
+/* What reaches the propagation log: the request itself, what the body put in its place, or nothing; in order, and only
+ * after something changed. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "exec/propagate.h"
@@ -121,14 +121,14 @@ static void a_unit_of_many_calls(void **state) {
     struct db other = {.id = 5};
     for (int changes = 0; changes < 4; changes++) {
         propagate_begin();
-        assert_true(propagate_in_unit());
+        assert_int_equal(propagate_call.depth, 1);
         for (int i = 0; i < 3; i++) {
             propagate_begin();
             propagate_end(i == 2 ? &other : &db, request, 3, slice_of(NULL, 0), i < changes);
         }
         propagate_nothing();
         end(changes > 0);
-        assert_false(propagate_in_unit());
+        assert_int_equal(propagate_call.depth, 0);
         static const char *const expected[] = {"", "3: SET k v; ", "3: MULTI; 3: SET k v; 3: SET k v; 3: EXEC; ",
                                                "3: MULTI; 3: SET k v; 3: SET k v; 5: SET k v; 5: EXEC; "};
         expect_log(expected[changes]);
@@ -141,12 +141,13 @@ static void raw_bytes_survive_being_held(void **state) {
     (void)state;
     char text[] = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n";
     struct slice argv[] = {slice_of(text + 8, 3), slice_of(text + 17, 1), slice_of(text + 24, 0)};
-    propagate_unit_begin();
+    propagate_begin();
     propagate_begin();
     propagate_end(&db, argv, 3, slice_cstr(text), true);
     memset(text, 'x', sizeof text - 1);
     expect_log("");
-    propagate_unit_end();
+    propagate_nothing();
+    end(true);
     expect_log("3: SET a ; ");
 }
 
@@ -172,6 +173,67 @@ static void what_expires_apart_is_no_unit(void **state) {
     expect_log("3: DEL old; ");
 }
 
+static void always_is_without_a_change(void **state) {
+    (void)state;
+    propagate_begin();
+    propagate_always();
+    end(false);
+    expect_log("3: SET k v; ");
+    propagate_begin(); /* holds for one call */
+    end(false);
+    expect_log("");
+}
+
+/* Keys that no command removed: a DEL of their own, outside of any call. */
+static void keys_that_time_or_memory_removed(void **state) {
+    (void)state;
+    struct key key = {SLICE("old"), 0};
+    db_hooks.expired(&db, &key);
+    db_hooks.evicted(&db, &key);
+    expect_log("3: DEL old; 3: DEL old; ");
+    propagate_begin();
+    db_hooks.expired(&db, &key); /* with the command that met it */
+    end(true);
+    expect_log("3: MULTI; 3: DEL old; 3: SET k v; 3: EXEC; ");
+    propagate_attach(NULL, NULL);
+    assert_null(db_hooks.expired);
+    assert_null(db_hooks.evicted);
+}
+
+/* A sink that is detached inside a unit hears no more of it, and nothing is left of the unit. */
+static void detaching_inside_a_unit(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    propagate_begin();
+    propagate_begin();
+    as("DEL", "a");
+    end(true);
+    propagate_attach(NULL, NULL);
+    propagate_begin();
+    as("DEL", "b");
+    end(true);
+    end(true);
+    expect_log("");
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    as("DEL", "c");
+    propagate_attach(NULL, NULL);
+    end(true);
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    propagate_begin();
+    end(true);
+    propagate_attach(NULL, NULL);
+    end(false);
+    expect_log("");
+    assert_int_equal(propagate_call.depth, 0);
+    assert_int_equal(alloc_used(), used);
+    propagate_attach(note, &log_text);
+    propagate_begin();
+    end(true);
+    expect_log("3: SET k v; ");
+}
+
 static void nobody_listens(void **state) {
     (void)state;
     size_t used = alloc_used();
@@ -192,6 +254,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(extras_come_first, attach, detach),
         cmocka_unit_test_setup_teardown(a_unit_of_many_calls, attach, detach),
         cmocka_unit_test_setup_teardown(raw_bytes_survive_being_held, attach, detach),
+        cmocka_unit_test_setup_teardown(always_is_without_a_change, attach, detach),
+        cmocka_unit_test_setup_teardown(keys_that_time_or_memory_removed, attach, detach),
+        cmocka_unit_test_setup_teardown(detaching_inside_a_unit, attach, detach),
         cmocka_unit_test_setup_teardown(what_expires_apart_is_no_unit, attach, detach),
         cmocka_unit_test(nobody_listens),
     };

@@ -99,6 +99,133 @@ static void time_touches_what_it_had_not_taken_yet(void **state) {
     watch_drop_all(&late);
 }
 
+static void events_without_a_change_touch_nothing(void **state) {
+    (void)state;
+    struct watching w = {0};
+    struct key key = named("k");
+    watch(&w, 0, "k");
+    db_notify(db_at(0), &key, DB_MISS, "keymiss");
+    assert_false(w.touched);
+    watch_drop_all(&w);
+}
+
+static void eviction_is_a_touch(void **state) {
+    (void)state;
+    struct watching w = {0}, late = {0};
+    struct key key = named("k");
+    set(0, "k", START_MS + 10);
+    watch(&w, 0, "k");
+    clock_cached_ms += 20;
+    watch(&late, 0, "k"); /* evicted or not: for this one it has never been there */
+    db_hooks.evicted(db_at(0), &key);
+    assert_true(w.touched);
+    watch_drop_all(&w);
+    watch_drop_all(&late);
+}
+
+/* The removal of a key that was due already happens once; what comes then is a touch. */
+static void a_stale_watch_is_stale_once(void **state) {
+    (void)state;
+    struct watching w = {0};
+    set(0, "k", START_MS + 10);
+    clock_cached_ms += 20;
+    watch(&w, 0, "k");
+    look(0, "k"); /* removes it */
+    assert_false(w.touched);
+    set(0, "j", ENTRY_NO_TTL);
+    set(0, "k", clock_cached_ms + 10);
+    assert_true(w.touched);
+    watch_drop_all(&w);
+    w.touched = false;
+    watch(&w, 0, "k");
+    clock_cached_ms += 20;
+    look(0, "k");
+    assert_true(w.touched); /* it was not due when it was watched */
+    watch_drop_all(&w);
+}
+
+static void a_flush_touches_keys_that_exist(void **state) {
+    (void)state;
+    struct watching there = {0}, absent = {0}, elsewhere = {0}, stale = {0};
+    set(0, "k", ENTRY_NO_TTL);
+    set(0, "due", START_MS + 10);
+    set(1, "k", ENTRY_NO_TTL);
+    clock_cached_ms += 20;
+    watch(&there, 0, "k");
+    watch(&absent, 0, "j");
+    watch(&elsewhere, 1, "k");
+    watch(&stale, 0, "due");
+    db_empty(db_at(0), false);
+    assert_true(there.touched);
+    assert_false(absent.touched || elsewhere.touched || stale.touched);
+    set(0, "due", ENTRY_NO_TTL);
+    assert_true(stale.touched); /* the flush has removed what was stale */
+    struct watching *all[] = {&there, &absent, &elsewhere, &stale};
+    for (size_t i = 0; i < 4; i++)
+        watch_drop_all(all[i]);
+}
+
+static void a_swap_touches_keys_of_either_database(void **state) {
+    (void)state;
+    struct watching here = {0}, there = {0}, both = {0}, neither = {0}, far = {0};
+    set(0, "here", ENTRY_NO_TTL);
+    set(1, "there", ENTRY_NO_TTL);
+    set(0, "both", ENTRY_NO_TTL);
+    set(1, "both", ENTRY_NO_TTL);
+    set(2, "here", ENTRY_NO_TTL);
+    watch(&here, 0, "here");
+    watch(&there, 0, "there");
+    watch(&both, 1, "both");
+    watch(&neither, 0, "neither");
+    watch(&far, 2, "here");
+    db_swap(0, 1);
+    assert_true(here.touched && there.touched && both.touched);
+    assert_false(neither.touched || far.touched);
+    struct watching *all[] = {&here, &there, &both, &neither, &far};
+    for (size_t i = 0; i < 5; i++)
+        watch_drop_all(all[i]);
+}
+
+/* A key that is past its deadline is as good as absent, on both sides of a swap. */
+static void a_swap_with_keys_that_are_due(void **state) {
+    (void)state;
+    struct watching stale = {0}, absent = {0}, to_due = {0};
+    set(0, "stale", START_MS + 10);
+    set(1, "stale", START_MS + 10);
+    set(1, "absent", START_MS + 10);
+    set(0, "alive", ENTRY_NO_TTL);
+    set(1, "alive", START_MS + 10);
+    clock_cached_ms += 20;
+    watch(&stale, 0, "stale");
+    watch(&absent, 0, "absent");
+    watch(&to_due, 0, "alive");
+    db_swap(0, 1);
+    assert_false(stale.touched || absent.touched);
+    assert_true(to_due.touched);
+    assert_false(watch_any_due(&stale) || watch_any_due(&absent));
+    look(0, "stale"); /* removes them, which is no touch */
+    look(0, "absent");
+    assert_false(stale.touched || absent.touched);
+    set(0, "stale", ENTRY_NO_TTL);
+    set(0, "absent", ENTRY_NO_TTL);
+    assert_true(stale.touched && absent.touched);
+    watch_drop_all(&stale);
+    watch_drop_all(&absent);
+    watch_drop_all(&to_due);
+}
+
+static void memory_is_that_of_the_watches(void **state) {
+    (void)state;
+    struct watching w = {0};
+    assert_int_equal(watch_memory(&w), 0);
+    watch(&w, 0, "a");
+    size_t one = watch_memory(&w);
+    watch(&w, 0, "b");
+    assert_true(one > 0 && watch_memory(&w) == 2 * one);
+    watch_drop_all(&w);
+    assert_int_equal(watch_memory(&w), 0);
+}
+
 /* For each of a few watchers and keys: watched or not, touched or not. */
 static void a_random_history(void **state) {
     (void)state;
@@ -152,6 +279,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_touch_concerns_its_watchers, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_twice_is_a_key_once, setup, teardown),
         cmocka_unit_test_setup_teardown(time_touches_what_it_had_not_taken_yet, setup, teardown),
+        cmocka_unit_test_setup_teardown(events_without_a_change_touch_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(eviction_is_a_touch, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stale_watch_is_stale_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_flush_touches_keys_that_exist, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_swap_touches_keys_of_either_database, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_swap_with_keys_that_are_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_is_that_of_the_watches, setup, teardown),
         cmocka_unit_test_setup_teardown(a_random_history, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,11 +77,11 @@ static enum conn_read serve(struct conn *c, struct buf *out) {
 /* Send all bytes, and serve the connection until its socket is empty. */
 static void feed(struct pair *p, struct slice bytes, struct buf *out) {
     char byte;
-    while (bytes.len) {
+    while (bytes.len && !(p->conn.flags & CONN_BROKEN)) {
         ssize_t n = write(p->peer, bytes.ptr, bytes.len);
         assert_true(n > 0 || errno == EAGAIN);
         if (n > 0) bytes = slice_of(bytes.ptr + n, bytes.len - (size_t)n);
-        while (recv(p->conn.source.fd, &byte, 1, MSG_PEEK) > 0)
+        while (!(p->conn.flags & CONN_BROKEN) && recv(p->conn.source.fd, &byte, 1, MSG_PEEK) > 0)
             serve(&p->conn, out);
     }
 }
@@ -274,20 +275,21 @@ static void ranges_of_two(void **state) {
     pair_open(&a);
     pair_open(&b);
     uint64_t writes = conn_metrics.writes;
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("one ");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("two ");
-    conn_keep(&a.conn, mark); /* begins where the first range ended: still one range */
-    mark = conn_open();
+    conn_keep(&a.conn, &range); /* begins where the first range ended: still one range */
+    conn_open(&range, CONN_NO_LIMIT);
     say("b");
-    conn_keep(&b.conn, mark);
-    mark = conn_open();
+    conn_keep(&b.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("three"); /* it is behind b's range: moved to chunks */
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
-    conn_keep(&b.conn, mark); /* an empty range */
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
+    conn_keep(&b.conn, &range); /* an empty range */
     assert_int_equal(conn_unsent(&a.conn), 13);
     served = 0;
     conn_flush(count_served);
@@ -305,19 +307,20 @@ static void pushes_nest(void **state) {
     struct pair a, b;
     pair_open(&a);
     pair_open(&b);
-    size_t outer = conn_open();
+    struct conn_range outer, inner;
+    conn_open(&outer, CONN_NO_LIMIT);
     say("reply ");
-    size_t inner = conn_open();
+    conn_open(&inner, CONN_NO_LIMIT);
     say("push");
-    conn_push(&b.conn, inner);
+    conn_push(&b.conn, &inner);
     say("goes on");
-    conn_keep(&a.conn, outer);
-    outer = conn_open();
+    conn_keep(&a.conn, &outer);
+    conn_open(&outer, CONN_NO_LIMIT);
     say(" push to a");
-    conn_push(&a.conn, outer);
-    outer = conn_open();
+    conn_push(&a.conn, &outer);
+    conn_open(&outer, CONN_NO_LIMIT);
     say(" reply again");
-    conn_keep(&a.conn, outer); /* behind the push, not before it */
+    conn_keep(&a.conn, &outer); /* behind the push, not before it */
     conn_flush(NULL);
     expect_peer(&a, "reply goes on push to a reply again");
     expect_peer(&b, "push");
@@ -330,7 +333,8 @@ static void insert_and_truncate(void **state) {
     struct pair p;
     pair_open(&p);
     struct blob *x = blob_filled(BLOB_MIN, 'x'), *y = blob_filled(BLOB_MIN, 'y');
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("<");
     size_t place = conn_mark();
     say("(");
@@ -346,7 +350,7 @@ static void insert_and_truncate(void **state) {
     conn_insert(place, "two:", 4); /* the reference moves with the bytes */
     conn_write_blob(y);
     say(">");
-    conn_keep(&p.conn, mark);
+    conn_keep(&p.conn, &range);
     conn_flush(NULL);
     struct buf got = {0}, expected = {0};
     buf_append_cstr(&expected, "<two:(");
@@ -388,7 +392,8 @@ static void slow_readers(void **state) {
     }
     for (int step = 0; step < 1500; step++) {
         int i = (int)rand_below(2);
-        size_t mark = conn_open();
+        struct conn_range range;
+        conn_open(&range, CONN_NO_LIMIT);
         for (uint64_t parts = rand_below(100) == 0 ? 100 : rand_below(4); parts > 0; parts--) {
             char line[64];
             int len = snprintf(line, sizeof line, "<%d:%d:%llu>", step, i, (unsigned long long)parts);
@@ -402,9 +407,9 @@ static void slow_readers(void **state) {
             }
         }
         if (rand_below(3))
-            conn_keep(&pairs[i].conn, mark);
+            conn_keep(&pairs[i].conn, &range);
         else
-            conn_push(&pairs[i].conn, mark);
+            conn_push(&pairs[i].conn, &range);
         if (rand_below(3) == 0) conn_flush(NULL);
         if (rand_below(20) == 0 && pairs[i].conn.range_len == 0)
             drain(&pairs[i], &got[i]); /* start again with an empty socket */
@@ -429,6 +434,214 @@ static void slow_readers(void **state) {
     blob_drop(blob);
 }
 
+/* --- Ranges that refuse ---------------------------------------------------------------------- */
+
+static void a_range_refuses_what_exceeds_its_limit(void **state) {
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    struct blob *blob = blob_filled(BLOB_MIN, 'x');
+    struct conn_range range;
+    conn_open(&range, BLOB_MIN + 20);
+    say("0123456789");
+    conn_write_blob(blob);
+    size_t mark = conn_mark();
+    say("0123456789");
+    assert_false(conn_arena.refuses);
+    say("x"); /* one too many */
+    assert_true(conn_arena.refuses);
+    assert_int_equal(range.refusal, CONN_OVER_LIMIT);
+    assert_int_equal(conn_mark(), mark + 10);
+    conn_write_blob(blob);
+    assert_int_equal(blob->holders, 2);
+    conn_insert(range.start, "", 0);
+    assert_false(conn_has_room(1));
+    conn_truncate(mark); /* what was too much is gone */
+    say("9876543210");
+    assert_int_equal(range.refusal, CONN_REFUSES_NOTHING);
+    conn_truncate(range.start); /* the blob too */
+    say("0123456789012345678901234567890123456789");
+    assert_int_equal(range.refusal, CONN_REFUSES_NOTHING);
+    conn_write_blob(blob);
+    assert_int_equal(range.refusal, CONN_OVER_LIMIT);
+    assert_int_equal(blob->holders, 1);
+    conn_keep(&p.conn, &range); /* an incomplete reply is not sent */
+    assert_int_equal(conn_mark(), range.start);
+    assert_true(p.conn.flags & CONN_BROKEN);
+    served = 0;
+    conn_flush(count_served);
+    assert_int_equal(served, 1);
+    assert_false(conn_arena.refuses);
+    expect_peer(&p, "");
+    blob_drop(blob);
+    pair_close(&p);
+}
+
+/* A message to b in the middle of the reply to a, which has reached its limit. */
+static void ranges_inside_have_limits_of_their_own(void **state) {
+    (void)state;
+    struct pair a, b, c;
+    pair_open(&a);
+    pair_open(&b);
+    pair_open(&c);
+    struct conn_range outer, inner;
+    conn_open(&outer, 10);
+    say("reply that is too long");
+    assert_true(conn_arena.refuses);
+    conn_open(&inner, CONN_NO_LIMIT);
+    assert_false(conn_arena.refuses);
+    say("a message of any length");
+    conn_push(&b.conn, &inner);
+    assert_true(conn_arena.refuses);
+    conn_open(&inner, 10);
+    say("never sent");
+    conn_take_back(&inner);
+    say("reply goes on");
+    assert_int_equal(conn_mark(), outer.start);
+    conn_open(&inner, 2);
+    say("abc");
+    conn_push(&c.conn, &inner);
+    conn_keep(&a.conn, &outer);
+    conn_flush(NULL);
+    assert_true(a.conn.flags & c.conn.flags & CONN_BROKEN);
+    expect_peer(&a, "");
+    expect_peer(&b, "a message of any length");
+    expect_peer(&c, "");
+    pair_close(&a);
+    pair_close(&b);
+    pair_close(&c);
+}
+
+/* What a socket does not take of a large range is not copied, and the next wave does not overwrite it. */
+static void large_rests_stay_where_they_are(void **state) {
+    (void)state;
+    enum { LARGE = 6000000, SMALL = 100000 };
+    size_t before = alloc_used();
+    struct pair a, b;
+    struct buf expected[2] = {{0}}, got[2] = {{0}};
+    pair_open(&a);
+    pair_open(&b);
+    for (int wave = 0; wave < 3; wave++) {
+        size_t used = alloc_used() - expected[0].cap - expected[1].cap;
+        for (int i = 0; i < 2; i++) {
+            struct conn_range range;
+            conn_open(&range, CONN_NO_LIMIT);
+            for (int n = i ? SMALL : LARGE; n > 0; n -= 10) {
+                char line[24];
+                snprintf(line, sizeof line, "%d:%08d", wave, n);
+                say(line);
+                buf_append(&expected[i], line, 10);
+            }
+            conn_keep(i ? &b.conn : &a.conn, &range); /* from the second wave on behind unsent output */
+        }
+        conn_flush(NULL);
+        assert_true(alloc_used() - expected[0].cap - expected[1].cap - used < LARGE * 3 / 2);
+    }
+    drain(&a, &got[0]);
+    drain(&b, &got[1]);
+    for (int i = 0; i < 2; i++) {
+        expect_text(&got[i], buf_slice(&expected[i]));
+        buf_free(&expected[i]);
+    }
+    pair_close(&a);
+    pair_close(&b);
+    assert_true(alloc_used() < before + 100000);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+static void limit_memory(size_t bytes) {
+    char line[64] = "";
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_true(f && fgets(line, sizeof line, f));
+    fclose(f);
+    size_t have = (size_t)strtoul(line, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+    struct rlimit limit = {bytes ? have + bytes : RLIM_INFINITY, RLIM_INFINITY};
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void write_until_refused(struct conn_range *range) {
+    static const char bytes[65536];
+    conn_open(range, CONN_NO_LIMIT);
+    while (!conn_arena.refuses)
+        conn_write(bytes, sizeof bytes);
+}
+
+/* Where memory ends, a reply ends; what is to be sent to others is still there. */
+static void memory_that_ends_costs_one_connection(void **state) {
+    (void)state;
+    struct pair a, b;
+    pair_open(&a);
+    pair_open(&b);
+    struct conn_range range, inner;
+    conn_open(&range, CONN_NO_LIMIT);
+    say("fine");
+    conn_keep(&b.conn, &range);
+    limit_memory(200 << 20);
+    write_until_refused(&range);
+    assert_int_equal(range.refusal, CONN_NO_MEMORY);
+    assert_true(conn_mark() > 20 << 20);
+    conn_open(&inner, CONN_NO_LIMIT);
+    conn_take_back(&inner);
+    assert_false(conn_has_room(1));
+    conn_keep(&a.conn, &range);
+    conn_flush(NULL);
+    assert_true(a.conn.flags & CONN_BROKEN);
+    expect_peer(&b, "fine");
+    conn_open(&range, CONN_NO_LIMIT);
+    say("again");
+    conn_keep(&b.conn, &range);
+    conn_flush(NULL);
+    expect_peer(&b, "again");
+    limit_memory(0);
+    pair_close(&a);
+    pair_close(&b);
+}
+
+/* The same for output that has to be copied, and for an argument that arrives. */
+static void memory_that_ends_while_bytes_move(void **state) {
+    (void)state;
+    enum { LARGE = 100 << 20 };
+    struct pair a, b;
+    struct buf out = {0};
+    pair_open(&a);
+    pair_open(&b);
+    struct conn_range outer, inner;
+    conn_open(&outer, CONN_NO_LIMIT);
+    conn_open(&inner, CONN_NO_LIMIT);
+    assert_true(conn_has_room(LARGE));
+    conn_arena.len += LARGE;
+    limit_memory(LARGE / 2);
+    conn_push(&a.conn, &inner); /* it is inside of another one, and must be copied */
+    conn_take_back(&outer);
+    assert_true(a.conn.flags & CONN_BROKEN);
+    conn_flush(NULL);
+    char *bytes = alloc_zero(1 << 20);
+    feed(&b, SLICE("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n"), &out);
+    while (!(b.conn.flags & CONN_BROKEN))
+        feed(&b, slice_of(bytes, 1 << 18), &out);
+    limit_memory(0);
+    alloc_put(bytes, 1 << 20);
+    buf_free(&out);
+    conn_close(&b.conn);
+    pair_close(&a);
+    close(b.peer);
+}
+
+#else
+
+static void memory_that_ends_costs_one_connection(void **state) {
+    (void)state;
+    skip(); /* a sanitizer ends the process instead */
+}
+
+static void memory_that_ends_while_bytes_move(void **state) {
+    (void)state;
+    skip();
+}
+
+#endif
+
 static void close_from_sent(struct conn *c) {
     conn_close(c);
 }
@@ -441,21 +654,22 @@ static void a_peer_that_has_gone(void **state) {
     pair_open(&b);
     struct blob *blob = blob_filled(BLOB_MIN, 'x');
     close(a.peer);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     conn_write_blob(blob);
     say("\r\n");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("fine");
-    conn_keep(&b.conn, mark);
+    conn_keep(&b.conn, &range);
     conn_flush(NULL);
     assert_true(a.conn.flags & CONN_BROKEN);
     assert_int_equal(conn_unsent(&a.conn), 0);
     assert_int_equal(blob->holders, 1);
     expect_peer(&b, "fine");
-    mark = conn_open();
+    conn_open(&range, CONN_NO_LIMIT);
     say("more");
-    conn_keep(&a.conn, mark); /* dropped */
+    conn_keep(&a.conn, &range); /* dropped */
     conn_flush(close_from_sent);
     conn_close(&a.conn);
     pair_close(&b);
@@ -468,12 +682,13 @@ static void closed_while_queued(void **state) {
     struct pair a, b;
     pair_open(&a);
     pair_open(&b);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     say("never");
-    conn_keep(&a.conn, mark);
-    mark = conn_open();
+    conn_keep(&a.conn, &range);
+    conn_open(&range, CONN_NO_LIMIT);
     say("last words");
-    conn_keep(&b.conn, mark);
+    conn_keep(&b.conn, &range);
     conn_close(&a.conn);
     conn_flush(close_from_sent);
     assert_int_equal(b.conn.source.fd, -1);
@@ -510,6 +725,11 @@ int main(void) {
         cmocka_unit_test(pushes_nest),
         cmocka_unit_test(insert_and_truncate),
         cmocka_unit_test(slow_readers),
+        cmocka_unit_test(a_range_refuses_what_exceeds_its_limit),
+        cmocka_unit_test(ranges_inside_have_limits_of_their_own),
+        cmocka_unit_test(large_rests_stay_where_they_are),
+        cmocka_unit_test(memory_that_ends_costs_one_connection),
+        cmocka_unit_test(memory_that_ends_while_bytes_move),
         cmocka_unit_test(a_peer_that_has_gone),
         cmocka_unit_test(closed_while_queued),
     };

@@ -1,5 +1,5 @@
-/* Kept connections to servers, which are listening sockets of this process: kept, dropped, dropped as
- * the oldest, dropped when idle. */
+/* Kept connections to servers, which are listening sockets of this process: kept, dropped, dropped as the oldest,
+ * dropped when idle. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "net/links.h"

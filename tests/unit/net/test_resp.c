@@ -87,6 +87,44 @@ static void inline_requests(void **state) {
     expect("get a\n*1\r\n$4\r\nPING\r\n", "[get|a][PING]");
 }
 
+static void line_ends(void **state) {
+    (void)state;
+    expect("*1\r\n$4\r\nPINGxx", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$4\r\nPING\r\r", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$4\r\nPING\n\r", "Protocol error: invalid CRLF in request");
+    expect("*2\r\n$4\r\nECHO\r\n$1\r\nab\r\n", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$0\r\nab", "Protocol error: invalid CRLF in request");
+    expect("*1\rx$4\r\nPING\r\n", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$4\rxPING\r\n", "Protocol error: invalid CRLF in request");
+    expect("*10\rx", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$12\r\r123456789012\r\n", "Protocol error: invalid CRLF in request");
+    expect("*1000\r\r", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$1000\r\r", "Protocol error: invalid CRLF in request");
+    expect("*1\r\n$1\r\n\r\r\n", "[\r]");
+}
+
+/* A command must not be executed without its end. */
+static void nul_bytes_inline(void **state) {
+    (void)state;
+    expect("DEL a\0b\r\n", "Protocol error: NUL byte in inline request");
+    expect("\0PING\n", "Protocol error: NUL byte in inline request");
+    expect("PING\0\n", "Protocol error: NUL byte in inline request");
+    expect("SET k \"\\x07\"\nPING\n\0\n", "[SET|k|\a][PING]Protocol error: NUL byte in inline request");
+}
+
+static void tls_handshakes(void **state) {
+    (void)state;
+    static const char hello[] = "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\nx\n";
+    struct resp_parser parser;
+    resp_init(&parser);
+    for (size_t n = 1; n < sizeof hello; n++) {
+        resp_begin(&parser, hello);
+        assert_int_equal(resp_parse(&parser, hello + n, &tiny_limits), n == 1 ? RESP_MORE : RESP_TLS);
+    }
+    resp_free(&parser);
+    expect("\x16\x02\n", "[\x16\x02]");
+}
+
 static void refusals(void **state) {
     (void)state;
     expect("*x\r\n", "Protocol error: invalid multibulk length");
@@ -146,10 +184,15 @@ static void bulk_from_elsewhere(void **state) {
     resp_begin(&parser, head);
     assert_int_equal(resp_parse(&parser, head + sizeof head - 1, &open_limits), RESP_MORE);
     assert_int_equal(parser.bulk_len, 5);
-    resp_supply_bulk(&parser, SLICE("hello"));
+    resp_supply_bulk(&parser, slice_of("hello\r\n", 5));
     assert_int_equal(resp_parse(&parser, parser.next, &open_limits), RESP_REQUEST);
     assert_int_equal(parser.argc, 3);
     assert_true(slice_eq(parser.argv[2], SLICE("hello")));
+    resp_begin(&parser, head);
+    assert_int_equal(resp_parse(&parser, head + sizeof head - 1, &open_limits), RESP_MORE);
+    resp_supply_bulk(&parser, slice_of("hello\n\n", 5));
+    assert_int_equal(resp_parse(&parser, parser.next, &open_limits), RESP_ERROR);
+    assert_string_equal(parser.error, "Protocol error: invalid CRLF in request");
     resp_free(&parser);
 }
 
@@ -197,6 +240,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),
         cmocka_unit_test(inline_requests),
+        cmocka_unit_test(line_ends),
+        cmocka_unit_test(nul_bytes_inline),
+        cmocka_unit_test(tls_handshakes),
         cmocka_unit_test(refusals),
         cmocka_unit_test(endless_lines),
         cmocka_unit_test(bulk_from_elsewhere),

@@ -113,6 +113,40 @@ static void unix_sockets(void **state) {
     rmdir(dir);
 }
 
+/* Stands in for the system's: it notes the mode that the file has before, and fails if it is told to. */
+static mode_t mode_before;
+static bool chmod_fails;
+
+int chmod(const char *path, mode_t mode) {
+    struct stat about;
+    mode_before = stat(path, &about) == 0 ? about.st_mode & 0777 : 0;
+    if (!chmod_fails) return fchmodat(AT_FDCWD, path, mode, 0);
+    errno = EPERM;
+    return -1;
+}
+
+/* A client may connect as soon as the socket listens. */
+static void the_mode_holds_from_the_beginning(void **state) {
+    (void)state;
+    char dir[] = "/tmp/kura-socket-XXXXXX", path[64];
+    const char *why = NULL;
+    mode_t mask = umask(022);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/socket", dir);
+    int listener = socket_listen_unix(path, 0600, 16, &why);
+    assert_true(listener >= 0);
+    assert_int_equal(mode_before, 0600);
+    assert_int_equal(umask(mask), 022);
+    close(listener);
+    chmod_fails = true;
+    assert_int_equal(socket_listen_unix(path, 0600, 16, &why), -1);
+    assert_int_equal(errno, EPERM);
+    assert_string_equal(why, "chmod");
+    chmod_fails = false;
+    unlink(path);
+    rmdir(dir);
+}
+
 static void failures_name_their_step(void **state) {
     (void)state;
     const char *why = NULL;
@@ -161,9 +195,13 @@ static void limit_on_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ipv4),         cmocka_unit_test(ipv6),
-        cmocka_unit_test(unix_sockets), cmocka_unit_test(failures_name_their_step),
-        cmocka_unit_test(keepalive),    cmocka_unit_test(limit_on_files),
+        cmocka_unit_test(ipv4),
+        cmocka_unit_test(ipv6),
+        cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(failures_name_their_step),
+        cmocka_unit_test(the_mode_holds_from_the_beginning),
+        cmocka_unit_test(keepalive),
+        cmocka_unit_test(limit_on_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

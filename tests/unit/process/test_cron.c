@@ -1,19 +1,21 @@
-/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn; and a
- * turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the clients' output
- * limits are fakes. */
+/* The cron: ticks come `hz` times a second in their order; idle clients are found in bounded steps, each in its turn;
+ * and a turn of the loop does its parts in order and sleeps until there is work. The wave, the shutdown and the
+ * clients' output limits are fakes. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/module.h"
 #include "conf/config.h"
+#include "exec/memory.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/cron.h"
 #include "process/shutdown.h"
 #include "publish/pubsub.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/evict.h"
 #include <setjmp.h>
@@ -25,7 +27,7 @@
 
 extern const struct module cron_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static struct buf done; /* what was called, in order */
 
@@ -35,7 +37,8 @@ static void expect_done(const char *expected) {
     buf_free(&done);
 }
 
-static bool unsettled, subscribers;
+static bool unsettled, subscribers, over_limit;
+bool client_evict_is_on;
 
 void wave_run(void) {
     buf_append_cstr(&done, "run ");
@@ -46,6 +49,10 @@ void wave_send(void) {
 bool wave_is_unsettled(void) {
     return unsettled;
 }
+bool memory_turn(void) {
+    buf_append_cstr(&done, "evict ");
+    return over_limit;
+}
 void shutdown_turn(void) {
     buf_append_cstr(&done, "shutdown ");
 }
@@ -55,7 +62,7 @@ bool pubsub_any(void) {
 
 enum { CLIENTS = 1000 };
 static struct client clients[CLIENTS];
-static int looked[CLIENTS], closed[CLIENTS];
+static int looked[CLIENTS], closed[CLIENTS], weighed[CLIENTS];
 struct client *client_first, *client_cursor;
 struct client *client_current, *client_writing;
 
@@ -71,8 +78,11 @@ void client_close(struct client *c) {
 void client_limit_output(struct client *c) {
     looked[c - clients]++;
 }
+void client_evict_note(struct client *c) {
+    weighed[c - clients]++;
+}
 
-/* --- ticks ----------------------------------------------------------------------------------- */
+/* --- Ticks ----------------------------------------------------------------------------------- */
 
 static int ticks;
 
@@ -128,7 +138,7 @@ static void tick(void) {
     buf_free(&done);
 }
 
-/* --- clients --------------------------------------------------------------------------------- */
+/* --- Clients --------------------------------------------------------------------------------- */
 
 static int sum(const int *counts) {
     int n = 0;
@@ -140,16 +150,17 @@ static int sum(const int *counts) {
 static void reset_clients(int n) {
     memset(looked, 0, sizeof looked);
     memset(closed, 0, sizeof closed);
+    memset(weighed, 0, sizeof weighed);
     memset(clients, 0, sizeof clients);
     for (int i = 0; i < n; i++) {
-        clients[i].active_ms = clock_now_ms();
+        clients[i].active_ms = clock_steady_ms();
         clients[i].next = i + 1 < n ? &clients[i + 1] : NULL;
     }
     client_first = n ? &clients[0] : NULL;
     client_cursor = NULL;
     memset(limits_options.output_limit, 0, sizeof limits_options.output_limit);
     limits_options.timeout_s = 0;
-    subscribers = false;
+    subscribers = client_evict_is_on = false;
 }
 
 static void nobody_is_inspected_without_a_limit(void **state) {
@@ -167,6 +178,11 @@ static void nobody_is_inspected_without_a_limit(void **state) {
     limits_options.output_limit[LIMITS_NORMAL].soft = 1;
     tick();
     assert_true(sum(looked) > 0);
+    assert_int_equal(sum(weighed), 0);
+    reset_clients(CLIENTS);
+    client_evict_is_on = true;
+    tick();
+    assert_true(sum(weighed) > 0);
 }
 
 /* Each tick looks at a bounded number of clients, and the next one goes on behind them. */
@@ -207,7 +223,7 @@ static void idle_clients_are_closed(void **state) {
     reset_clients(4);
     limits_options.timeout_s = 100;
     for (int i = 0; i < 4; i++)
-        clients[i].active_ms = clock_now_ms() - 101000;
+        clients[i].active_ms = clock_steady_ms() - 101000;
     clients[1].subscriber = (struct subscriber *)&done; /* subscribers and waiting clients may be idle */
     clients[2].flags = CLIENT_WAITS;
     clients[3].active_ms += 60000;
@@ -216,7 +232,20 @@ static void idle_clients_are_closed(void **state) {
     assert_true(looked[0] == 0 && looked[1] == 1 && looked[2] == 1 && looked[3] == 1);
 }
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* Input and output that last are noted by every round, or the peaks would forget them. */
+static void buffers_in_use_are_noted(void **state) {
+    (void)state;
+    reset_clients(3);
+    clients[1].conn.out_bytes = 5000;
+    tick();
+    assert_int_equal(server_metrics_peaks().output, 0); /* without buffers nobody looks */
+    conn_metrics.output_bytes = 5000;
+    tick();
+    assert_int_equal(server_metrics_peaks().output, 5000);
+    conn_metrics.output_bytes = 0;
+}
+
+/* --- Turns ----------------------------------------------------------------------------------- */
 
 static void set_key(const char *name, int64_t deadline_ms) {
     struct key key = key_of(slice_cstr(name));
@@ -225,15 +254,19 @@ static void set_key(const char *name, int64_t deadline_ms) {
 
 static void a_turn_does_its_parts_in_order(void **state) {
     (void)state;
-    uint64_t turns = stats.turns, spent = stats.turn_ticks;
+    uint64_t turns = server_metrics.turns, spent = server_metrics.turn_ticks;
     buf_free(&done);
     assert_int_equal(cron_turn(), -1); /* nothing waits for the clock */
-    expect_done("run send shutdown reap ");
-    assert_int_equal(stats.turns, turns + 1);
-    assert_true(stats.turn_ticks > spent);
+    expect_done("run evict send shutdown reap ");
+    assert_int_equal(server_metrics.turns, turns + 1);
+    assert_true(server_metrics.turn_ticks > spent);
     unsettled = true;
     assert_int_equal(cron_turn(), 0);
     unsettled = false;
+    over_limit = true; /* there is more to evict */
+    assert_int_equal(cron_turn(), 0);
+    over_limit = false;
+    buf_free(&done);
 }
 
 static void the_loop_sleeps_until_a_key_expires(void **state) {
@@ -248,6 +281,7 @@ static void the_loop_sleeps_until_a_key_expires(void **state) {
     while (db_size(db_at(0)) == 2)
         cron_turn();
     assert_int_equal(db_size(db_at(0)), 1);
+    db_shutdown();
 }
 
 static int start(void **state) {
@@ -268,8 +302,11 @@ int main(void) {
         cmocka_unit_test(clients_are_inspected_in_turn),
         cmocka_unit_test(few_clients_are_inspected_once_a_tick),
         cmocka_unit_test(idle_clients_are_closed),
+        cmocka_unit_test(buffers_in_use_are_noted),
         cmocka_unit_test(a_turn_does_its_parts_in_order),
         cmocka_unit_test(the_loop_sleeps_until_a_key_expires),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    int failed = cmocka_run_group_tests(tests, start, NULL);
+    db_shutdown();
+    return failed;
 }

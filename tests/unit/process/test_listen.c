@@ -1,6 +1,7 @@
 /* Listening sockets: they follow the options without closing what is still wanted, a burst is taken in portions, and a
  * client too many is told so. Clients are fakes: only their descriptors count. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/words.h"
@@ -9,10 +10,10 @@
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "process/listen.h"
-#include "session/auth.h"
 #include "session/client.h"
+#include "session/client_evict.h"
 #include "session/limits.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,15 +21,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 extern const struct module listen_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 enum { MANY = 3 * LISTEN_BURST };
 static int accepted[MANY];
@@ -47,14 +50,15 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
-bool auth_required(void) {
-    return false;
+bool client_needs_password, client_evict_is_on;
+void client_evict_note(struct client *c) {
+    (void)c;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static char unix_path[64];
-static int port, other_port;
+static int port, other_port, first_fd;
 
 static bool set(const char *name, const char *value) {
     struct config_error error;
@@ -118,7 +122,7 @@ static void expect_description(const char *expected) {
     buf_free(&out);
 }
 
-/* --- tests ----------------------------------------------------------------------------------- */
+/* --- Tests ----------------------------------------------------------------------------------- */
 
 static void connections_become_clients(void **state) {
     (void)state;
@@ -134,7 +138,7 @@ static void connections_become_clients(void **state) {
 static void a_client_too_many_is_told_and_closed(void **state) {
     (void)state;
     char text[100];
-    uint64_t before = stats.connections_rejected;
+    uint64_t before = server_metrics.connections_rejected;
     limits_options.max_clients = 1;
     int one = connect_tcp(port), other = connect_tcp(port);
     turn();
@@ -142,7 +146,7 @@ static void a_client_too_many_is_told_and_closed(void **state) {
     ssize_t n = read(other, text, sizeof text);
     assert_true(n > 0 && slice_eq(slice_of(text, (size_t)n), SLICE("-ERR max number of clients reached\r\n")));
     assert_int_equal(read(other, text, sizeof text), 0);
-    assert_int_equal(stats.connections_rejected, before + 1);
+    assert_int_equal(server_metrics.connections_rejected, before + 1);
     limits_options.max_clients = 10000;
     drop_clients();
     close(one);
@@ -247,6 +251,71 @@ static void the_title_gets_the_first_address(void **state) {
     assert_true(set("bind", "127.0.0.1"));
 }
 
+/* The lowest descriptor that is free. */
+static int free_fd(void) {
+    int fd = dup(STDERR_FILENO);
+    close(fd);
+    return fd;
+}
+
+/* The connection that cannot be taken waits, and so does the server, instead of trying again at once. */
+static void without_descriptors_the_sockets_rest(void **state) {
+    (void)state;
+    struct rlimit limit, none;
+    int fd = connect_tcp(port);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)free_fd();
+    int64_t began_us = clock_mono_us();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    turn();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (count == 0)
+        turn();
+    assert_true(clock_mono_us() - began_us >= 100000);
+    drop_clients();
+    close(fd);
+}
+
+/* A peer that reset its connection has no address, so it cannot be on this machine. */
+static void connect_and_reset(void) {
+    struct linger at_once = {.l_onoff = 1};
+    int fd = connect_tcp(port);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(fd);
+    turn();
+}
+
+static void protected_mode_admits_only_this_machine(void **state) {
+    (void)state;
+    uint64_t before = server_metrics.connections_rejected;
+    connect_and_reset();
+    assert_int_equal(count, 0);
+    assert_int_equal(server_metrics.connections_rejected, before + 1);
+    client_needs_password = true;
+    connect_and_reset();
+    assert_int_equal(count, 1);
+    client_needs_password = false;
+    assert_true(set("protected-mode", "no"));
+    connect_and_reset();
+    assert_int_equal(count, 2);
+    assert_true(set("protected-mode", "yes"));
+    drop_clients();
+}
+
+static void an_address_that_is_not_wanted_is_closed(void **state) {
+    (void)state;
+    assert_true(set("bind", "127.0.0.2 127.0.0.1"));
+    int fd = connect_tcp(port);
+    assert_true(fd >= 0);
+    close(fd);
+    turn();
+    drop_clients();
+    assert_true(set("bind", "127.0.0.2"));
+    assert_int_equal(connect_tcp(port), -1);
+    assert_true(set("bind", "127.0.0.1"));
+}
+
 static void stopping_closes_all(void **state) {
     (void)state;
     listen_stop();
@@ -254,6 +323,26 @@ static void stopping_closes_all(void **state) {
     assert_int_equal(connect_unix(), -1);
     assert_int_equal(access(unix_path, F_OK), -1);
     listen_stop(); /* again: nothing happens */
+    assert_int_equal(free_fd(), first_fd);
+}
+
+/* A start with nothing to listen to ends the process. */
+static void nowhere_to_listen(void **state) {
+    (void)state;
+    const char *error;
+    struct words w;
+    int status;
+    assert_true(set_port(0) && words_split(&w, SLICE("''")));
+    assert_true(config_set_at_start(config_find(SLICE("unixsocket")), (const char *const *)w.at, w.count, &error));
+    words_free(&w);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        listen_module.start();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
 static int start(void **state) {
@@ -270,6 +359,8 @@ static int start(void **state) {
     if (!words_split(&w, slice_cstr(unix_path))) return -1;
     if (!config_set_at_start(config_find(SLICE("unixsocket")), (const char *const *)w.at, w.count, &error)) return -1;
     words_free(&w);
+    first_fd = dup(STDERR_FILENO);
+    close(first_fd);
     listen_module.start();
     return 0;
 }
@@ -284,7 +375,11 @@ int main(void) {
         cmocka_unit_test(a_change_that_fails_leaves_all_as_it_was),
         cmocka_unit_test(bind_has_a_bound_and_is_printed_as_given),
         cmocka_unit_test(the_title_gets_the_first_address),
+        cmocka_unit_test(without_descriptors_the_sockets_rest),
+        cmocka_unit_test(protected_mode_admits_only_this_machine),
+        cmocka_unit_test(an_address_that_is_not_wanted_is_closed),
         cmocka_unit_test(stopping_closes_all),
+        cmocka_unit_test(nowhere_to_listen),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

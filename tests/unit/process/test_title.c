@@ -1,5 +1,5 @@
-/* The title is written over argv and the environment, which go on to be readable elsewhere; its template is checked. The
- * addresses of the server are fakes. */
+/* The title is written over argv and the environment, which go on to be readable elsewhere; its template is checked.
+ * The addresses of the server are fakes. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
@@ -58,6 +58,11 @@ static void argv_and_the_environment_move_away(void **state) {
     assert_string_equal(getenv("HOME"), "/root");
     assert_string_equal(getenv("LANG"), "C");
     assert_null(environ[2]);
+    for (char **copy = environ; *copy; copy++)
+        alloc_put_string(*copy);
+    alloc_put(environ, 3 * sizeof *environ);
+    alloc_put_string(argv[1]);
+    alloc_put_string(argv[2]);
     environ = own;
 }
 

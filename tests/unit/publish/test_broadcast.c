@@ -134,7 +134,7 @@ static void prefixes_are_kept_in_order(void **state) {
     assert_int_equal(broadcast_memory(&x), 0);
 }
 
-/* --- overlaps -------------------------------------------------------------------------------- */
+/* --- Overlaps -------------------------------------------------------------------------------- */
 
 static bool overlap(struct slice a, struct slice b) {
     size_t n = a.len < b.len ? a.len : b.len;
@@ -195,7 +195,7 @@ static void overlaps_are_found_as_by_comparing_all(void **state) {
     assert_true(found > 2000 && found < 18000);
 }
 
-/* --- a model --------------------------------------------------------------------------------- */
+/* --- A model --------------------------------------------------------------------------------- */
 
 enum { LISTENERS = 6, PREFIXES = 7, KEYS = 8 };
 static const char *const prefixes[PREFIXES] = {"", "a", "ab", "abc", "b", "ba", "c"};  /* in their order */

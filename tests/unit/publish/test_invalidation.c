@@ -34,7 +34,8 @@ static void a_list_of_keys(void **state) {
     expect_pushed("1 >2 $10 invalidate *2 $1 a $1 b; ");
 }
 
-/* The message about all keys is a null, that of the receiver's protocol. The second time it lies behind other output. */
+/* The message about all keys is a null, that of the receiver's protocol. The second time it lies behind other
+ * output. */
 static void all_keys(void **state) {
     (void)state;
     struct client *two = lab_client(2, 2);

@@ -1,5 +1,5 @@
-/* MONITOR: every monitor gets a line for each request, in Redis's form, with secrets hidden; without monitors nothing is
- * listened to. Calls and pushes are fakes. */
+/* MONITOR: every monitor gets a line for each request, in Redis's form, with secrets hidden; without monitors nothing
+ * is listened to. Calls and pushes are fakes. */
 #include "base/hash.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -68,7 +68,8 @@ static void a_line_has_the_form_of_redis(void **state) {
 
 static void clients_of_a_unix_socket_are_named_by_its_path(void **state) {
     (void)state;
-    struct client *m = lab_client(1, 2), *c = lab_client(2, 2);
+    /* A client of its own: a client keeps the text of its address. */
+    struct client *m = lab_client(1, 2), *c = lab_client(4, 2);
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/kura-monitor-XXXXXX"};
     close(mkstemp(address.sun_path));
     unlink(address.sun_path);

@@ -16,7 +16,7 @@
 
 extern const struct module notify_module;
 
-/* --- a fake of pubsub ------------------------------------------------------------------------ */
+/* --- A fake of pubsub ------------------------------------------------------------------------ */
 
 size_t pubsub_keyspace_topics;
 static struct buf published; /* "<channel> <message>; " */
@@ -34,7 +34,7 @@ static void expect_published(const char *expected) {
     buf_free(&published);
 }
 
-/* --- the option ------------------------------------------------------------------------------ */
+/* --- The option ------------------------------------------------------------------------------ */
 
 static bool set_events(const char *letters, struct config_error *error) {
     struct slice pair[] = {SLICE("notify-keyspace-events"), slice_cstr(letters)};
@@ -75,7 +75,7 @@ static void unknown_letters_are_refused(void **state) {
     check("Kg", "gK");
 }
 
-/* --- events ---------------------------------------------------------------------------------- */
+/* --- Events ---------------------------------------------------------------------------------- */
 
 static void change(int db, const char *name, unsigned class, const char *event) {
     struct key key = key_of(slice_cstr(name));

@@ -33,7 +33,7 @@ static void forget(struct client *c) {
     assert_null(c->subscriber);
 }
 
-/* --- delivery -------------------------------------------------------------------------------- */
+/* --- Delivery -------------------------------------------------------------------------------- */
 
 static void a_message_reaches_subscribers_in_their_order(void **state) {
     (void)state;
@@ -146,7 +146,7 @@ static void large_messages_are_shared(void **state) {
     forget(a);
 }
 
-/* --- subscriptions --------------------------------------------------------------------------- */
+/* --- Subscriptions --------------------------------------------------------------------------- */
 
 static void a_subscription_counts_once(void **state) {
     (void)state;
@@ -290,7 +290,7 @@ static void a_client_line_tells_its_subscriptions(void **state) {
     forget(a);
 }
 
-/* --- a model --------------------------------------------------------------------------------- */
+/* --- A model --------------------------------------------------------------------------------- */
 
 enum { CLIENTS = 8, NAMES = 6 };
 static const char *const channels[NAMES] = {"", "a", "ab", "abc", "b", "__keyspace@0__:a"};

@@ -1,5 +1,5 @@
-/* The table of keys and the clients that have copies: a random history agrees with a model, no memory is lost, and a key
- * takes few bytes. */
+/* The table of keys and the clients that have copies: a random history agrees with a model, no memory is lost, and a
+ * key takes few bytes. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/rand.h"

@@ -1,6 +1,6 @@
-/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its prefixes;
- * messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses what does not go
- * together. Calls, waves and pushes are fakes. */
+/* Client-side caching: a client hears once of the next change of each key that it read, or of all keys with its
+ * prefixes; messages go where it wants them; the number of keys stays within its bound; and CLIENT TRACKING refuses
+ * what does not go together. Calls, waves and pushes are fakes. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -10,6 +10,7 @@
 #include "catalog/command_row.h"
 #include "exec/call.h"
 #include "exec/wave.h"
+#include "net/conn.h"
 #include "publish/broadcast.h"
 #include "publish/tracking.h"
 #include "push_lab.h"
@@ -20,7 +21,7 @@
 
 extern const struct module tracking_module;
 
-/* --- fakes ----------------------------------------------------------------------------------- */
+/* --- Fakes ----------------------------------------------------------------------------------- */
 
 static call_listener_fn heard_call; /* by tracking, of each call; NULL: it does not listen */
 static const struct wave_hooks *wave;
@@ -46,7 +47,7 @@ void wave_listen(enum wave_listener listener, const struct wave_hooks *hooks) {
     wave = hooks;
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- Steps ----------------------------------------------------------------------------------- */
 
 static const struct command get = {.name = "get", .flags = CMD_READONLY, .arity = 2, .first_key = 1};
 static const struct command mget = {
@@ -123,7 +124,7 @@ static void close_clients(uint64_t last) {
     assert_null(db_hooks.changed);
 }
 
-/* --- keys that were read --------------------------------------------------------------------- */
+/* --- Keys that were read --------------------------------------------------------------------- */
 
 static void the_next_change_of_a_key_is_told_to_its_readers_once(void **state) {
     (void)state;
@@ -230,11 +231,11 @@ static void what_was_read_is_kept_while_tracking_is_off(void **state) {
     assert_int_equal(tracking_flags(a), 0);
     assert_int_equal(tracking_metrics.clients, 0);
     assert_null(heard_call);
-    assert_null(wave->prefetch_line);
+    assert_null(wave->keys);
     changes("y");
     expect_pushed("");
     track(a, 0);
-    assert_non_null(wave->prefetch_line);
+    assert_non_null(wave->keys);
     changes("x");
     changes("y"); /* forgotten */
     expect_pushed("1 >2 $10 invalidate *1 $1 x; ");
@@ -260,7 +261,7 @@ static void closed_clients_are_not_told(void **state) {
     close_clients(2);
 }
 
-/* --- the receiver ---------------------------------------------------------------------------- */
+/* --- The receiver ---------------------------------------------------------------------------- */
 
 static void messages_go_to_another_client(void **state) {
     (void)state;
@@ -303,7 +304,7 @@ static void a_lost_receiver_breaks_the_redirection(void **state) {
     close_clients(2);
 }
 
-/* --- all keys -------------------------------------------------------------------------------- */
+/* --- All keys -------------------------------------------------------------------------------- */
 
 static void a_flush_is_told_once_a_command(void **state) {
     (void)state;
@@ -333,7 +334,7 @@ static void a_flush_is_told_once_a_command(void **state) {
     close_clients(3);
 }
 
-/* --- the bound ------------------------------------------------------------------------------- */
+/* --- The bound ------------------------------------------------------------------------------- */
 
 static int64_t *max_keys(void) {
     return tracking_module.options[0].address;
@@ -404,7 +405,7 @@ static void a_lowered_bound_is_reached_in_steps(void **state) {
     close_clients(1);
 }
 
-/* --- prefixes -------------------------------------------------------------------------------- */
+/* --- Prefixes -------------------------------------------------------------------------------- */
 
 static void broadcasts_are_sent_before_the_replies(void **state) {
     (void)state;
@@ -464,7 +465,7 @@ static void a_client_line_tells_how_it_tracks(void **state) {
     close_clients(2);
 }
 
-/* --- commands -------------------------------------------------------------------------------- */
+/* --- Commands -------------------------------------------------------------------------------- */
 
 /* The reply to a subcommand of CLIENT, given as words; valid until the next. */
 static const char *ask(struct client *c, void (*body)(struct request *r), const char *text) {
@@ -474,10 +475,11 @@ static const char *ask(struct client *c, void (*body)(struct request *r), const 
     snprintf(copy, sizeof copy, "%s", text);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
         argv[r.argc++] = slice_cstr(word);
-    size_t mark = conn_open();
+    struct conn_range range;
+    conn_open(&range, CONN_NO_LIMIT);
     body(&r);
-    snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - mark), conn_arena.data + mark);
-    conn_truncate(mark);
+    snprintf(reply, sizeof reply, "%.*s", (int)(conn_mark() - range.start), conn_arena.data + range.start);
+    conn_take_back(&range);
     return reply;
 }
 
@@ -585,7 +587,7 @@ static int start(void **state) {
     hash_init();
     db_init(2);
     worker_start();
-    conn_reserve(65536); /* the arena keeps what it has grown to */
+    assert_true(conn_has_room(65536)); /* the arena keeps what it has grown to */
     return 0;
 }
 

@@ -21,9 +21,9 @@ extern const struct module limits_module;
 static bool set(const char *name, const char *value, const char **text) {
     struct slice pair[2] = {slice_cstr(name), slice_cstr(value)};
     struct config_error error = {0};
-    bool fine = config_set(pair, 1, true, &error);
+    bool ok = config_set(pair, 1, true, &error);
     *text = error.text;
-    return fine;
+    return ok;
 }
 
 static void assert_shown(const char *value) {

@@ -2,7 +2,7 @@
 #include "net/conn.h"
 #include "session/client.h"
 #include "session/reply.h"
-#include "session/stats.h"
+#include "session/server_metrics.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,7 +136,7 @@ static void errors(void **state) {
 
 static void errors_are_counted(void **state) {
     (void)state;
-    stats_reset();
+    server_metrics_reset();
     client.flags = 0;
     reply_int(c, 1);
     assert_false(client.flags & CLIENT_FAILED);
@@ -145,14 +145,14 @@ static void errors_are_counted(void **state) {
     reply_error(c, "ERR two");
     assert_true(client.flags & CLIENT_FAILED);
     conn_truncate(0);
-    assert_int_equal(stats.errors, 3);
-    assert_int_equal(stats_error_count(), 2);
+    assert_int_equal(server_metrics.errors, 3);
+    assert_int_equal(server_metrics_error_codes(), 2);
     struct slice code;
     uint64_t count;
-    stats_error_at(0, &code, &count);
+    server_metrics_error_at(0, &code, &count);
     assert_true(slice_eq(code, SLICE("ERR")));
     assert_int_equal(count, 2);
-    stats_error_at(1, &code, &count);
+    server_metrics_error_at(1, &code, &count);
     assert_true(slice_eq(code, SLICE("OTHER")));
     assert_int_equal(count, 1);
 }

@@ -359,21 +359,42 @@ static void peek_leaves_no_trace(void **state) {
     assert_int_equal(db_metrics.dirty, before.dirty);
 }
 
-/* No call takes long, however many keys are due. */
+static void fill(struct db *db, int n, int64_t deadline_ms) {
+    char name[16];
+    for (int i = 0; i < n; i++) {
+        struct key key = key_of(slice_of(name, (size_t)snprintf(name, sizeof name, "%d", i)));
+        db_set_int(db, &key, NULL, i, deadline_ms);
+    }
+}
+
+/* No call takes long, however many keys are due, and none returns one that is. */
 static void random_is_bounded(void **state) {
     (void)state;
-    char name[16];
-    for (int i = 0; i < 10000; i++) {
-        struct key key = key_of(slice_of(name, (size_t)snprintf(name, sizeof name, "%d", i)));
-        db_set_int(db_at(0), &key, NULL, i, START_MS + 1);
-    }
+    struct db *db = db_at(0);
+    fill(db, 200000, START_MS + 1);
     clock_cached_ms = START_MS + 2;
-    size_t before = db_size(db_at(0));
-    assert_non_null(db_random(db_at(0)));
-    assert_int_equal(before - db_size(db_at(0)), 1000);
-    while (db_random(db_at(0)))
-        continue;
-    assert_int_equal(db_size(db_at(0)), 0);
+    assert_null(db_random(db));
+    assert_int_equal(db_size(db), 199000);
+    for (int calls = 0; calls < 199; calls++)
+        assert_null(db_random(db));
+    assert_int_equal(db_size(db), 0);
+}
+
+/* One key in 10,000 is alive, and the others may not go. */
+static void random_finds_the_one_that_lives(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    struct key key = key_of(SLICE("alive"));
+    fill(db, 10000, START_MS + 1);
+    db_set_int(db, &key, NULL, 1, ENTRY_NO_TTL);
+    clock_cached_ms = START_MS + 2;
+    expire_hold(EXPIRE_PAUSED, true);
+    for (int calls = 0; calls < 100; calls++)
+        assert_true(slice_eq(entry_key(db_random(db)), key.name));
+    assert_int_equal(db_size(db), 10001);
+    expire_hold(EXPIRE_PAUSED, false);
+    for (int calls = 0; db_size(db) > 1; calls++)
+        assert_true(calls < 10000 && slice_eq(entry_key(db_random(db)), key.name));
 }
 
 static void scan_promise(void *ctx, void *record) {
@@ -398,11 +419,13 @@ static void memory_returns_after_empty(void **state) {
         assert_int_equal(seen, 20000);
         struct key big = key_of(SLICE("key:0")); /* an unsent reply shares a value of the flushed database */
         struct blob *b = blob_share(string_blob(db_read(db, &big)));
-        uint64_t lazyfreed = entry_lazyfreed;
+        uint64_t lazyfreed = entry_lazyfreed();
         db_empty(db, background);
-        assert_int_equal(entry_lazyfreed, lazyfreed + (background ? 20000 : 0));
+        assert_true(entry_lazyfree_pending() + entry_lazyfreed() >= lazyfreed + (background ? 20000 : 0));
         assert_int_equal(db_size(db) + db->expiring + expire_stale_marks(db), 0);
         worker_drain();
+        assert_int_equal(entry_lazyfree_pending(), 0);
+        assert_int_equal(entry_lazyfreed(), lazyfreed + (background ? 20000 : 0));
         assert_memory_equal(b->data, noise, 20000);
         blob_drop(b);
         assert_null(db_read(db, &big));
@@ -484,6 +507,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rewrites_in_place_when_the_class_allows, setup, teardown),
         cmocka_unit_test_setup_teardown(peek_leaves_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(random_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_finds_the_one_that_lives, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_returns_after_empty, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

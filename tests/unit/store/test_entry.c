@@ -4,6 +4,7 @@
 #include "base/worker.h"
 #include "store/db.h"
 #include "store/entry.h"
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,27 +81,42 @@ static struct entry *blob_entry(size_t len) {
     return e;
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+/* A job of the worker: what is queued behind it stays pending until the gate opens. */
+static void wait_at_gate(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
 static void large_values_are_freed_on_the_worker(void **state) {
     (void)state;
     worker_start();
     size_t before = alloc_used();
-    uint64_t lazyfreed = entry_lazyfreed;
+    uint64_t lazyfreed = entry_lazyfreed();
+    pthread_mutex_lock(&gate);
+    worker_submit(wait_at_gate, NULL);
     entry_free(blob_entry(BLOB_MIN));
-    assert_int_equal(entry_lazyfreed, lazyfreed);
+    assert_int_equal(entry_lazyfree_pending(), 0);
     entry_free(blob_entry(sizeof pattern));
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfree_pending(), 1);
     entry_free_now(blob_entry(sizeof pattern));
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfree_pending(), 1);
 
     struct entry *shared = blob_entry(sizeof pattern);
     struct blob *b = blob_share(entry_pointer(shared));
     assert_string_equal(entry_encoding_name(shared), "raw");
     assert_true(entry_memory(shared, 0) >= sizeof pattern);
     entry_free(shared); /* the blob is still shared, so nothing is left to the worker */
-    assert_int_equal(entry_lazyfreed, lazyfreed + 1);
+    assert_int_equal(entry_lazyfree_pending(), 1);
     assert_memory_equal(b->data, pattern, sizeof pattern);
     blob_drop(b);
+    assert_int_equal(entry_lazyfreed(), lazyfreed);
+    pthread_mutex_unlock(&gate);
     worker_drain();
+    assert_int_equal(entry_lazyfree_pending(), 0);
+    assert_int_equal(entry_lazyfreed(), lazyfreed + 1);
     worker_stop();
     assert_int_equal(alloc_used(), before);
 }

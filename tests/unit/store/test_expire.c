@@ -296,6 +296,43 @@ static void on_expired(struct db *db, const struct key *key) {
     events++;
 }
 
+/* What any look-up sees of a key. */
+static void assert_seen(int d, int n, bool seen) {
+    struct key key = key_n(n);
+    assert_int_equal(db_peek(db_at(d), &key) != NULL, seen);
+    assert_int_equal(db_look(db_at(d), &key) != NULL, seen);
+    assert_int_equal(db_read(db_at(d), &key) != NULL, seen);
+    assert_int_equal(db_random(db_at(d)) != NULL, seen);
+}
+
+/* While it is held nothing is removed and nothing is told, except by the look-up for writing. */
+static void can_be_held(void **state) {
+    (void)state;
+    struct db *db = db_at(0);
+    struct key key = key_n(1);
+    set(0, 1, START_MS);
+    set(0, 2, START_MS);
+    expire_hold(EXPIRE_PAUSED, true);
+    clock_cached_ms = START_MS + 1;
+    assert_int_equal(expire_run(clock_cached_ms), INT64_MAX);
+    assert_seen(0, 1, false);
+    assert_int_equal(db_size(db), 2);
+    assert_int_equal(db_metrics.expired + events, 0);
+    assert_null(db_write(db, &key));
+    assert_int_equal(db_size(db), 1);
+    assert_int_equal(db_metrics.expired, 1);
+
+    expire_hold(EXPIRE_LOADING, true);
+    assert_seen(0, 2, true);
+    expire_hold(EXPIRE_PAUSED, false);
+    assert_seen(0, 2, true);
+    assert_int_equal(db_size(db), 1);
+    expire_hold(EXPIRE_LOADING, false);
+    assert_seen(0, 2, false);
+    assert_int_equal(db_size(db), 0);
+    assert_int_equal(events, 2);
+}
+
 static int setup(void **state) {
     *state = (void *)alloc_used();
     clock_cached_ms = START_MS;
@@ -329,6 +366,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(extremes, setup, teardown),
         cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
         cmocka_unit_test_setup_teardown(can_be_disabled, setup, teardown),
+        cmocka_unit_test_setup_teardown(can_be_held, setup, teardown),
         cmocka_unit_test_setup_teardown(says_when_to_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(mean_ttl, setup, teardown),
     };

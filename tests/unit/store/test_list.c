@@ -112,7 +112,7 @@ static void an_empty_list_is_gone(void **state) {
     }
 }
 
-/* --- The model: an array of small numbers, of which an element is the text, or as many letters ------------- */
+/* --- The model: an array of small numbers, of which an element is the text, or as many letters --- */
 
 #define MODEL_MAX 4000
 static int model[MODEL_MAX + 8];

@@ -94,6 +94,25 @@ static void append_and_set_range(void **state) {
     assert_ptr_equal(bytes, entry_value(e));
 }
 
+/* Lengths that come from a request, which proto-max-bulk-len may allow to be anything. */
+static void absurd_lengths_change_nothing(void **state) {
+    (void)state;
+    const size_t absurd = (size_t)1 << 60;
+    struct slice values[] = {SLICE("12"), SLICE("text"), slice_of(text, 50000)};
+    char *bytes;
+    assert_null(string_make_mutable(db, &key, NULL, absurd, &bytes));
+    assert_null(string_set_range(db, &key, NULL, absurd, SLICE("x")));
+    assert_null(db_peek(db, &key));
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct entry *e = set(values[i]);
+        assert_null(string_make_mutable(db, &key, e, absurd, &bytes));
+        assert_null(string_set_range(db, &key, e, absurd, SLICE("x")));
+        assert_null(string_append(db, &key, e, slice_of("x", absurd)));
+        char digits[NUM_I64_MAX];
+        assert_true(slice_eq(string_bytes(db_peek(db, &key), digits), values[i]));
+    }
+}
+
 /* A blob that is shared is never written into. */
 static void shared_blobs_are_copied_before_a_write(void **state) {
     (void)state;
@@ -161,6 +180,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(encodings_as_redis_chooses_them, setup, teardown),
         cmocka_unit_test_setup_teardown(numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(append_and_set_range, setup, teardown),
+        cmocka_unit_test_setup_teardown(absurd_lengths_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_blobs_are_copied_before_a_write, setup, teardown),
         cmocka_unit_test_setup_teardown(repeated_appends_are_amortised, setup, teardown),
     };

@@ -1,0 +1,110 @@
+# The wall clock is set back an hour while the server runs: what lasts, waits or is repeated goes on as before.
+
+# `before` runs before the clock is set back, `after` afterwards.
+proc clock_server {directives before after} {
+    set switch [string trim [exec mktemp -u]]
+    set line "export CLOCK_BACK=$switch LD_PRELOAD=$::root/build/tools/clock_back.so"
+    with_wrapped_server $line $directives {
+        uplevel 1 $before
+        close [open $switch w]
+        wait_for {[lindex [r TIME] 0] < [clock seconds] - 3000}
+        uplevel 1 $after
+    }
+    file delete $switch
+}
+
+proc is_short {seconds} {
+    return [expr {$seconds >= 0 && $seconds <= 30 * [slowness]}]
+}
+
+test "Ages are not negative after the clock was set back, and not huge" {
+    need_preload
+    clock_server {} {
+        r SET old x
+        r SET lives x EX 100
+    } {
+        assert {[is_short [info_field uptime_in_seconds]]}
+        regexp {age=(-?\d+) idle=(-?\d+)} [r CLIENT INFO] -> age idle
+        assert {[is_short $age] && [is_short $idle]}
+        assert {[is_short [r OBJECT IDLETIME old]]}
+        assert {[r PTTL lives] > 3600000 && [r PTTL lives] < 3800000} ;# a deadline is a point in time
+    }
+}
+
+test "CLIENT KILL MAXAGE and timeout find old clients after the clock was set back" {
+    need_preload
+    clock_server {} {
+        set old [client]
+        set idle [client]
+        set id [$idle CLIENT ID]
+        $old PING
+    } {
+        wait_for {[regexp {age=[1-9]} [$old CLIENT INFO]]}
+        assert_equal 1 [r CLIENT KILL ID [$old CLIENT ID] MAXAGE 1]
+        r CONFIG SET timeout 1
+        wait_for {[r CLIENT LIST ID $id] eq ""}
+    }
+}
+
+test "A pause ends in time after the clock was set back" {
+    need_preload
+    clock_server {} {
+        r SET k v
+        r CLIENT PAUSE 300 WRITE
+    } {
+        r CLIENT PAUSE 1 WRITE ;# both pauses end with the first
+        assert_equal OK [r SET k w]
+    }
+}
+
+test "The soft output limit closes in time after the clock was set back" {
+    need_preload
+    clock_server {client-output-buffer-limit "normal 0 100kb 1"} {
+        r SET big [string repeat x 10000000]
+        set deaf [client]
+        set id [$deaf CLIENT ID]
+        $deaf -send GET big
+        $deaf -send GET big
+        wait_for {[regexp {omem=[1-9]} [r CLIENT LIST ID $id]]}
+    } {
+        wait_for {[r CLIENT LIST ID $id] eq ""}
+        assert_equal 1 [info_field client_output_buffer_limit_disconnections]
+    }
+}
+
+test "Saves begin, are repeated and are timed after the clock was set back" {
+    need_preload
+    clock_server {save "1 1"} {
+        r SET k v
+    } {
+        wait_for {[info_field rdb_saves] >= 1 && [info_field rdb_bgsave_in_progress] == 0}
+        assert {[is_short [info_field rdb_last_bgsave_time_sec]]}
+        set file [file join [server_folder] dump.rdb]
+        file delete $file
+        file mkdir $file ;# nothing can be renamed to it
+        r SET another x
+        wait_for {[info_field rdb_last_bgsave_status] eq "err"}
+        file delete $file
+        wait_for {[info_field rdb_last_bgsave_status] eq "ok"}
+        assert {[info_field rdb_last_save_time] < [clock seconds] - 3000}
+    }
+}
+
+test "A save and a rewrite during which the clock is set back took no negative time" {
+    need_preload
+    foreach {command running took} {
+        BGSAVE rdb_bgsave_in_progress rdb_last_bgsave_time_sec
+        BGREWRITEAOF aof_rewrite_in_progress aof_last_rewrite_time_sec
+    } {
+        clock_server {} {
+            for {set i 0} {$i < 500} {incr i} { r SET $i x }
+            r CONFIG SET rdb-key-save-delay 2000
+            r $command
+        } {
+            assert_equal 1 [info_field $running]
+            assert {[is_short [info_field [string map {last current} $took]]]}
+            wait_for {[info_field $running] == 0}
+            assert {[is_short [info_field $took]]}
+        }
+    }
+}
