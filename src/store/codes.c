@@ -3,8 +3,9 @@
 #include <math.h>
 
 #define COUNTER_NEW (CODES_NEW >> 3)
+#define FADE (0.03f / 256) /* doublings a tick */
 
-static float hits_of[CODES_MAX + 2];
+static float hits_of[CODES_MAX + 2], log_of[CODES_MAX + 1];
 static uint8_t class_of[CODES_MAX + 1];
 static int made_for = -1; /* the factor */
 
@@ -22,30 +23,22 @@ void codes_make(int factor) {
         hits_of[code] = (float)(low * pow(high / low, (code & 7) / 8.0));
     }
     for (unsigned code = 0; code <= CODES_MAX; code++) {
-        long class = lround(2 * log2(hits_of[code]));
+        log_of[code] = log2f(hits_of[code]);
+        long class = lroundf(2 * log_of[code]);
         class_of[code] = (uint8_t)(class < 0 ? 0 : class < CODES_CLASSES ? class : CODES_CLASSES - 1);
     }
-}
-
-float codes_hits(unsigned code) {
-    return hits_of[code];
 }
 
 unsigned codes_class(unsigned code) {
     return class_of[code];
 }
 
-unsigned codes_add(unsigned code, float hits, double luck) {
-    if (code < CODES_NEW) return code + CODES_OF(1);
-    float step_hits = 1;
-    while (code < CODES_MAX && (step_hits = hits_of[code + 1] - hits_of[code]) <= hits) {
-        hits -= step_hits;
-        code++;
-    }
-    return code < CODES_MAX && luck * (double)step_hits < (double)hits ? code + 1 : code;
+float codes_left(unsigned code, uint32_t ticks) {
+    return log_of[code] - FADE * (float)ticks;
 }
 
-unsigned codes_below(float hits, unsigned limit, double luck) {
+/* The code for some hits, of at most `limit`. */
+static unsigned code_below(float hits, unsigned limit, double luck) {
     unsigned low = 0, high = limit;
     while (low < high) { /* hits_of[low] <= hits, unless low is 0 */
         unsigned middle = (low + high + 1) / 2;
@@ -57,4 +50,22 @@ unsigned codes_below(float hits, unsigned limit, double luck) {
     }
     if (low == limit) return low;
     return low + (luck * (double)(hits_of[low + 1] - hits_of[low]) < (double)(hits - hits_of[low]));
+}
+
+unsigned codes_fade(unsigned code, uint32_t ticks, double luck) {
+    return code_below(exp2f(codes_left(code, ticks)), code, luck);
+}
+
+unsigned codes_for(float hits, double luck) {
+    return code_below(hits, CODES_MAX, luck);
+}
+
+unsigned codes_hit(unsigned code, double luck) {
+    if (code < CODES_NEW) return code + CODES_OF(1);
+    float hits = 1, step = 1;
+    while (code < CODES_MAX && (step = hits_of[code + 1] - hits_of[code]) <= hits) {
+        hits -= step;
+        code++;
+    }
+    return code < CODES_MAX && luck * (double)step < (double)hits ? code + 1 : code;
 }

@@ -13,10 +13,14 @@
 #define CODES_CLASSES 16
 
 void codes_make(int log_factor);     /* make the tables, if the factor has changed */
-float codes_hits(unsigned code);     /* the hits that it stands for */
-unsigned codes_class(unsigned code); /* twice the logarithm of that to base 2, within 0 and 15 */
+unsigned codes_class(unsigned code); /* twice the logarithm to base 2 of the hits, within 0 and 15 */
 
-/* The code after some hits more; and the one for some hits, of at most `limit`. Where hits are less than a step, `luck`
- * in [0, 1) decides. */
-unsigned codes_add(unsigned code, float hits, double luck);
-unsigned codes_below(float hits, unsigned limit, double luck);
+/* While look-ups make the ticks, a count loses 0.03 doublings a turnover. What the code is after so many ticks, and the
+ * logarithm of the hits that are left then. */
+unsigned codes_fade(unsigned code, uint32_t ticks, double luck);
+float codes_left(unsigned code, uint32_t ticks);
+
+/* The code after a hit, and the code of a key that had so many. Where hits are less than a step, `luck` in [0, 1)
+ * decides. */
+unsigned codes_hit(unsigned code, double luck);
+unsigned codes_for(float hits, double luck);

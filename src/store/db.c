@@ -109,7 +109,7 @@ struct entry *db_read(struct db *db, const struct key *key) {
     struct entry *e = find_live(db, key);
     if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
-    evict_touch(e);
+    evict_touch(e, key->hash);
     return e;
 }
 
@@ -119,7 +119,7 @@ struct entry *db_write(struct db *db, const struct key *key) {
         remove_expired(db, e, key->hash);
         return NULL;
     }
-    if (e) evict_touch(e);
+    if (e) evict_touch(e, key->hash);
     return e;
 }
 

@@ -8,6 +8,7 @@
 #include "store/codes.h"
 #include "store/ghosts.h"
 #include "store/rank.h"
+#include "store/shadows.h"
 #include "store/ticks.h"
 #include <math.h>
 
@@ -21,8 +22,7 @@
 #define IDLE_TICKS_MAX 8192 /* ticks by look-ups without an eviction; then the clock alone makes them */
 
 #define USES_MAX 7
-#define USES_SURE 3             /* every use counts up to here, then one of 2, 4, 8, 16 */
-#define FADE (0.03f / TURNOVER) /* doublings that a count loses in a tick by look-ups */
+#define USES_SURE 3 /* every use counts up to here, then one of 2, 4, 8, 16 */
 
 struct evict_options evict_options = {
     .policy = EVICT_NOEVICTION, .samples = 5, .lfu_log_factor = 10, .lfu_decay_min = 1};
@@ -93,8 +93,8 @@ static unsigned decayed(struct trace t, double luck) {
     unsigned loss = ended_periods(ticks_now - t.age);
     unsigned by_clock = loss < t.uses >> 3 ? t.uses - CODES_OF(loss) : loss ? 0 : t.uses;
     if (!learning) return by_clock;
-    float hits = codes_hits(t.uses) * exp2f(-FADE * (float)t.age);
-    return hits < codes_hits(by_clock) ? codes_below(hits, by_clock, luck) : by_clock;
+    unsigned faded = codes_fade(t.uses, t.age, luck);
+    return faded < by_clock ? faded : by_clock;
 }
 
 /* --- Time -------------------------------------------------------------------------------------- */
@@ -105,6 +105,7 @@ static void set_mode(void) {
     if (lfu != was_lfu) { /* what was learned has no meaning now */
         rank_reset();
         ghosts_resize(0);
+        shadows_resize(0);
         was_lfu = lfu;
     }
     codes_make(evict_options.lfu_log_factor);
@@ -135,6 +136,7 @@ void evict_learn(bool on, size_t keys) {
     step = keys / TURNOVER + 1;
     set_mode();
     ghosts_resize(pressed && evict_is_ranked() ? keys : 0);
+    shadows_resize(pressed && evict_uses_lfu() ? keys : 0);
 }
 
 static void next_tick(void) {
@@ -146,10 +148,11 @@ static void next_tick(void) {
     }
     if (ticks_to_lesson > 0 && --ticks_to_lesson > 0) return;
     ticks_to_lesson = TURNOVER / LEARN_TURNOVERS + LEARN_LOOK_UPS / step;
-    rank_learn(evict_uses_lfu());
+    rank_learn();
 }
 
-static inline void count_look_up(void) {
+static inline void count_look_up(uint64_t hash) {
+    shadows_look_up(hash);
     if (look_ups_left == 0 || --look_ups_left == 0) next_tick();
 }
 
@@ -164,15 +167,15 @@ static unsigned one_more(unsigned uses) {
     return uses + (uses < USES_SURE || !(rand_u64() & ((1u << (uses - USES_SURE + 1)) - 1)));
 }
 
-void evict_touch_slowly(struct entry *e) {
+void evict_touch_slowly(struct entry *e, uint64_t hash) {
     if (held || frozen) return;
     bool lesson = teaches(e), lfu = evict_uses_lfu();
-    if (lesson) count_look_up();
+    if (lesson) count_look_up(hash);
     struct trace t = trace_load(e), now = {.uses = t.uses};
     if (t.age == 0 && !lfu && !t.foreign) return;
     if (lesson && t.age > 0) rank_hit(class_of_trace(t), t.age);
     if (lfu) {
-        now.uses = codes_add(decayed(t, rand_unit()), 1, rand_unit());
+        now.uses = codes_hit(decayed(t, rand_unit()), rand_unit());
     } else if (!t.foreign) {
         now.uses = one_more(t.uses);
     }
@@ -187,13 +190,13 @@ void evict_init_access(struct entry *e) {
 void evict_admit(struct entry *e, uint64_t hash) {
     evict_init_access(e);
     if (likely(!teaches(e))) return;
-    count_look_up();
+    count_look_up(hash);
     int ghost = ghosts_take(hash);
     if (ghost < 0) return;
     struct trace t = {.uses = (unsigned)ghost < USES_MAX ? (unsigned)ghost + 1 : USES_MAX};
     if (evict_uses_lfu()) {
         float hits = ghost ? exp2f((float)ghost + 0.5f) : 1;
-        t.uses = codes_add(codes_below(hits, CODES_MAX, rand_unit()), 1, rand_unit());
+        t.uses = codes_hit(codes_for(hits, rand_unit()), rand_unit());
     }
     trace_store(e, t);
 }
@@ -234,7 +237,7 @@ uint64_t evict_order(struct entry *e) {
         if (t.age > half) t.age = half;
         trace_store(e, t);
     }
-    float rank = rank_of(class_of_trace(t), t.age);
+    float rank = evict_uses_lfu() ? shadows_worth(shadows_best, t.uses, t.age) : rank_of(t.uses, t.age);
     uint32_t bits;
     memcpy(&bits, &rank, sizeof bits); /* positive numbers are in the order of their bits */
     return (uint64_t)bits << 32 | (UINT32_MAX - t.age);
@@ -251,7 +254,7 @@ void evict_forget(const struct entry *e, uint64_t hash) {
     rank_eviction(class_of_trace(t), t.age);
     unsigned what = t.uses;
     if (evict_uses_lfu()) {
-        float doublings = log2f(codes_hits(t.uses)) - FADE * (float)t.age;
+        float doublings = codes_left(t.uses, t.age);
         what = doublings < 0.5f ? 0 : doublings < 15 ? (unsigned)doublings : 15;
     }
     ghosts_put(hash, what);

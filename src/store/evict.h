@@ -55,9 +55,9 @@ static inline bool evict_is_ranked(void) {
     return evict_uses_lfu() || evict_options.policy == EVICT_ALLKEYS_LRU || evict_options.policy == EVICT_VOLATILE_LRU;
 }
 
-void evict_touch_slowly(struct entry *e);         /* for evict_touch() */
-void evict_init_access(struct entry *e);          /* of a new entry: used now */
-void evict_admit(struct entry *e, uint64_t hash); /* the same, if it was looked up in vain before */
+void evict_touch_slowly(struct entry *e, uint64_t hash); /* for evict_touch() */
+void evict_init_access(struct entry *e);                 /* of a new entry: used now */
+void evict_admit(struct entry *e, uint64_t hash);        /* the same, if it was looked up in vain before */
 void evict_copy_access(struct entry *to, const struct entry *from);
 uint64_t evict_idle_s(const struct entry *e);
 unsigned evict_frequency(const struct entry *e); /* the LFU counter, 0 to 255, after its decay */
@@ -68,9 +68,9 @@ void evict_set_idle(struct entry *e, uint64_t idle_s);
 void evict_set_frequency(struct entry *e, unsigned counter);
 
 /* Note an access. Writes memory only if a tick has passed since the last one. */
-static inline void evict_touch(struct entry *e) {
+static inline void evict_touch(struct entry *e, uint64_t hash) {
     uint32_t stamp = (uint32_t)e->access[0] | (uint32_t)e->access[1] << 8 | (uint32_t)e->access[2] << 16;
-    if (unlikely(stamp != evict_clock)) evict_touch_slowly(e);
+    if (unlikely(stamp != evict_clock)) evict_touch_slowly(e, hash);
 }
 
 /* --- For evict_pool.c -------------------------------------------------------------------------- */

@@ -1,13 +1,10 @@
 /* See rank.h. The constants come from a simulation of 17 workloads in 3 sizes of cache; none of them is critical. */
 #include "store/rank.h"
-#include <math.h>
 #include <string.h>
 
-#define MEMORY 0.93f            /* what is left of the counts by the next rank_learn() */
-#define PRIOR 50                /* events of all classes that are mixed into each, for classes that have few */
-#define NEIGHBOUR 0.3f          /* share of its neighbours' events that a class gets */
-#define COUNT_POWER 0.3f        /* a rank by count is raised by N^0.3 ... */
-#define COUNT_FADE (0.5f / 256) /* ... where N fades by this many doublings a tick: 0.5 a turnover */
+#define MEMORY 0.91f   /* what is left of the counts by the next rank_learn() */
+#define PRIOR 50       /* events of all classes that are mixed into each, for classes that have few */
+#define NEIGHBOUR 0.3f /* share of its neighbours' events that a class gets */
 
 typedef float table[RANK_BUCKETS][RANK_CLASSES];
 static table hits, evictions, ranks;
@@ -59,21 +56,7 @@ static void read_row(float row[RANK_CLASSES], float prior, float events[RANK_CLA
         row[c] *= MEMORY;
 }
 
-/* A key that was used often is worth more than its next hit, since others will follow. But what was popular long ago is
- * no better than others. */
-static void raise_by_count(void) {
-    float raise[RANK_CLASSES], age = 0;
-    for (unsigned c = 0; c < RANK_CLASSES; c++)
-        raise[c] = exp2f(COUNT_POWER * (float)c / 2);
-    for (unsigned a = 0; a < RANK_BUCKETS; a++) {
-        float faded = exp2f(-COUNT_POWER * COUNT_FADE * age);
-        for (unsigned c = 0; c < RANK_CLASSES; c++)
-            ranks[a][c] *= fmaxf(raise[c] * faded, 1);
-        age += rank_width(a);
-    }
-}
-
-void rank_learn(bool by_count) {
+void rank_learn(void) {
     float total = 0, sum_hits[RANK_CLASSES] = {0}, sum[RANK_CLASSES] = {0}, life[RANK_CLASSES] = {0};
     for (unsigned a = 0; a < RANK_BUCKETS; a++)
         total += row_sum(hits[a]) + row_sum(evictions[a]);
@@ -89,5 +72,4 @@ void rank_learn(bool by_count) {
             ranks[a][c] = life[c] > 1e-12f ? sum_hits[c] / life[c] : 0;
         }
     }
-    if (by_count) raise_by_count();
 }

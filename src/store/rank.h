@@ -10,7 +10,6 @@
  * (a scan), a new class sinks fast. In a loop that is larger than the cache old keys are just about to be hit, so a
  * part of the loop is kept. Nobody has to choose. */
 #pragma once
-#include <stdbool.h>
 #include <stdint.h>
 
 #define RANK_CLASSES 16 /* 0: used once */
@@ -19,9 +18,8 @@
 void rank_reset(void); /* forget; until the next rank_learn() all ranks are equal */
 void rank_hit(unsigned class, uint32_t age);
 void rank_eviction(unsigned class, uint32_t age);
-/* Make the ranks from what was counted, the last time counting most. With `by_count` a class stands for twice the
- * logarithm of a number of hits, which raises the rank. O(classes * buckets): some microseconds. */
-void rank_learn(bool by_count);
+/* Make the ranks from what was counted, the last time counting most. O(classes * buckets): some microseconds. */
+void rank_learn(void);
 float rank_of(unsigned class, uint32_t age); /* at least 0 */
 unsigned rank_bucket(uint32_t age);
 float rank_width(unsigned bucket); /* ticks */

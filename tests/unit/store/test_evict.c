@@ -60,7 +60,7 @@ static void idle_time_is_in_seconds(void **state) {
         pass(990);
         assert_int_equal(evict_idle_s(e), 990 * i / 1000);
     }
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_idle_s(e), 0);
     pass(100 * (int64_t)86400000);
     assert_int_equal(evict_idle_s(e), 100 * 86400);
@@ -93,7 +93,7 @@ static void idle_time_is_in_seconds_while_memory_is_short(void **state) {
         assert_in_range(ticks_now - before, s < 30 ? 90 : 1, s < 30 ? 100 : 2);
         assert_in_range(evict_idle_s(e), 9 + s, 11 + s);
     }
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_idle_s(e), 0);
     evict_learn(false, 0);
     pass(30000);
@@ -105,19 +105,19 @@ static void nothing_is_touched_while_held(void **state) {
     evict_init_access(e);
     evict_hold(true);
     pass(50000);
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_idle_s(e), 50);
     evict_init_access(e); /* a new entry gets the time nevertheless */
     assert_int_equal(evict_idle_s(e), 0);
     pass(10000);
     evict_hold(false);
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_idle_s(e), 0);
 }
 
 static bool is_written_by_use(void) {
     struct entry before = *e;
-    evict_touch(e);
+    evict_touch(e, 1);
     evict_order(e);
     return memcmp(&before, e, sizeof before) != 0;
 }
@@ -147,13 +147,13 @@ static void a_counter_starts_at_five_and_decays(void **state) {
     set_policy(EVICT_ALLKEYS_LFU);
     evict_init_access(e);
     assert_int_equal(evict_frequency(e), 5);
-    evict_touch(e); /* at or below 5 every hit counts */
+    evict_touch(e, 1); /* at or below 5 every hit counts */
     assert_int_equal(evict_frequency(e), 6);
     pass(3 * MINUTE_MS - 1);
     assert_int_equal(evict_frequency(e), 4);
     pass(1);
     assert_int_equal(evict_frequency(e), 3);
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_frequency(e), 4);
     pass(100 * MINUTE_MS);
     assert_int_equal(evict_frequency(e), 0);
@@ -179,7 +179,7 @@ static void a_counter_is_kept_as_it_is_set(void **state) {
             evict_set_frequency(e, counter);
             assert_int_equal(evict_frequency(e), counter);
         }
-        evict_touch(e);
+        evict_touch(e, 1);
         assert_int_equal(evict_frequency(e), 255);
     }
 }
@@ -190,15 +190,15 @@ static void a_counter_grows_logarithmically(void **state) {
     set_policy(EVICT_ALLKEYS_LFU);
     evict_init_access(e);
     for (int i = 0; i < 1000; i++)
-        evict_touch(e);
+        evict_touch(e, 1);
     assert_in_range(evict_frequency(e), 16, 22);
     for (int i = 1000; i < 100000; i++)
-        evict_touch(e);
+        evict_touch(e, 1);
     assert_in_range(evict_frequency(e), 138, 152);
     evict_options.lfu_log_factor = 0;
     pass(0);
     for (int i = 0; i < 300; i++)
-        evict_touch(e);
+        evict_touch(e, 1);
     assert_int_equal(evict_frequency(e), 255);
 }
 
@@ -210,13 +210,13 @@ static void after_a_change_of_policy_all_are_as_new(void **state) {
     assert_int_equal(evict_idle_s(e), 100);
     set_policy(EVICT_ALLKEYS_LFU);
     assert_int_equal(evict_frequency(e), 5);
-    evict_touch(e);
+    evict_touch(e, 1);
     assert_int_equal(evict_frequency(e), 6);
     set_policy(EVICT_VOLATILE_LRU);
     assert_int_equal(evict_idle_s(e), 0);
     pass(100000);
     assert_int_equal(evict_idle_s(e), 0); /* of its age nothing is known */
-    evict_touch(e);
+    evict_touch(e, 1);
     pass(2000);
     assert_int_equal(evict_idle_s(e), 2);
     set_policy(EVICT_ALLKEYS_RANDOM); /* stamps mean the same as under LRU */

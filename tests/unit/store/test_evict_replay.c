@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#define SEED 20260101
+static uint64_t seed = 20260101;
 #define POPULAR 60000 /* keys that may be asked for again and again */
 #define REQUESTS 600000
 #define WARM_UP (REQUESTS / 4)         /* requests that are not counted */
@@ -184,7 +184,7 @@ static uint32_t random_size(void) {
 }
 
 static void make_trace(const struct workload *w, unsigned percent) {
-    rand_seed(SEED);
+    rand_seed(seed);
     fresh = POPULAR;
     room = POPULAR / 100 * percent;
     make_zipf(w->exponent);
@@ -211,7 +211,7 @@ struct cache {
 
 static double replay(const struct cache *cache) {
     uint64_t hits = 0;
-    rand_seed(SEED + 1);
+    rand_seed(seed + 1);
     used = 0;
     cache->start();
     for (uint32_t i = 0; i < REQUESTS; i++)
@@ -391,7 +391,8 @@ static void keys_that_will_be_asked_for_again_stay(void **state) {
 
 int main(int argc, char **argv) {
     if (argc > 1) chosen = argv[1];
-    hash_seed(SEED);
+    if (getenv("SEED")) seed = strtoull(getenv("SEED"), NULL, 10);
+    hash_seed(seed);
     clock_cached_steady_ms = 1700000000000;
     const struct CMUnitTest tests[] = {cmocka_unit_test(keys_that_will_be_asked_for_again_stay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
