@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "store/codes.h"
-#include "store/rank.h"
 #include "store/ticks.h"
 #include <float.h>
 

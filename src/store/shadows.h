@@ -1,10 +1,10 @@
 /* Shadows: which of two ranks would serve better, tried out.
  *
  * Under LFU a key can be ranked by what was learned of its count and its age (rank.h), or by its count alone. The first
- * is better where popularity changes, by up to 50 points of the hit ratio; the second by 1 or 2 where it does not, since
- * it has nothing to learn. So both are tried on a small scale: two caches of keys without values answer a sample of the
- * look-ups, each by its own rank, and the one that had more hits lately decides. A sample by hash behaves as the whole
- * does ("miniature simulation", USENIX ATC 2017, is the source).
+ * is better where popularity changes, by up to 50 points of the hit ratio; the second by 1 or 2 where it does not,
+ * since it has nothing to learn. So both are tried on a small scale: two caches of keys without values answer a sample
+ * of the look-ups, each by its own rank, and the one that had more hits lately decides. A sample by hash behaves as the
+ * whole does ("miniature simulation", USENIX ATC 2017, is the source).
  *
  * A shadow has at most 2048 cells of 8 bytes: 32 KB for both. */
 #pragma once
