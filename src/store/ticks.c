@@ -1,5 +1,6 @@
-/* See ticks.h. The last point is the current tick and moves with it; the line from the point before it is the current
- * pace. Once a second the pace since `check`, where the line was looked at last, is compared with the pace before. */
+/* See ticks.h. The last point is the current tick and moves with it. The one before it is a check, less than a second
+ * older or a tick. When it is older than that, the pace since then is compared with the pace before it: if that has
+ * changed by a quarter, the check stays for good and another begins, else it moves up. */
 #include "store/ticks.h"
 
 #define POINTS 64
@@ -12,7 +13,7 @@ struct point {
 };
 
 uint64_t ticks_now = FIRST;
-static struct point points[POINTS], check;
+static struct point points[POINTS];
 static int n_points;
 
 static double ms_per_tick(struct point a, struct point b) {
@@ -30,24 +31,25 @@ static void thin_points(void) {
 
 static void advance(uint64_t n, int64_t ms) {
     ticks_now += n;
-    struct point now = {ticks_now, ms};
-    if (ms - check.ms >= CHECK_MS) {
-        double before = ms_per_tick(points[n_points - 2], check), after = ms_per_tick(check, now);
-        if (after < before * 0.75 || after > before * 1.25) {
+    struct point now = {ticks_now, ms}, *check = &points[n_points - 2];
+    if (ms - check->ms >= CHECK_MS) {
+        double before = ms_per_tick(check[-1], *check), after = ms_per_tick(*check, now);
+        if (after >= before * 0.75 && after <= before * 1.25) {
+            *check = now;
+        } else {
             if (n_points == POINTS) thin_points();
-            points[n_points - 1] = check;
+            points[n_points - 1] = now;
             n_points++;
         }
-        check = now;
     }
     points[n_points - 1] = now;
 }
 
 static void start(int64_t now_ms, int64_t unit_ms) {
-    check = (struct point){FIRST, now_ms - now_ms % unit_ms};
-    points[0] = (struct point){0, check.ms - (int64_t)FIRST * unit_ms};
-    points[1] = check;
-    n_points = 2;
+    int64_t began_ms = now_ms - now_ms % unit_ms;
+    points[0] = (struct point){0, began_ms - (int64_t)FIRST * unit_ms};
+    points[1] = points[2] = (struct point){FIRST, began_ms};
+    n_points = 3;
 }
 
 void ticks_follow_clock(int64_t now_ms, int64_t unit_ms) {
