@@ -14,13 +14,11 @@
 
 void codes_make(int log_factor);     /* make the tables, if the factor has changed */
 unsigned codes_class(unsigned code); /* twice the logarithm to base 2 of the hits, within 0 and 15 */
+unsigned codes_for(unsigned log);    /* for so many doublings of one hit and a half, or for one hit if that is 0 */
 
+/* The code after a hit. Where hits are less than a step, `luck`, any number, decides. */
+unsigned codes_hit(unsigned code, uint32_t luck);
 /* While look-ups make the ticks, a count loses 0.03 doublings a turnover. What the code is after so many ticks, and the
  * logarithm of the hits that are left then. */
-unsigned codes_fade(unsigned code, uint32_t ticks, double luck);
+unsigned codes_fade(unsigned code, uint32_t ticks, uint32_t luck);
 float codes_left(unsigned code, uint32_t ticks);
-
-/* The code after a hit, and the code of a key that had so many. Where hits are less than a step, `luck` in [0, 1)
- * decides. */
-unsigned codes_hit(unsigned code, double luck);
-unsigned codes_for(float hits, double luck);

@@ -88,7 +88,7 @@ static unsigned ended_periods(uint64_t tick) {
 }
 
 /* The code after its decay: by the clock, or by turnovers if that takes off more. */
-static unsigned decayed(struct trace t, double luck) {
+static unsigned decayed(struct trace t, uint32_t luck) {
     if (t.age == 0 || evict_options.lfu_decay_min <= 0) return t.uses;
     unsigned loss = ended_periods(ticks_now - t.age);
     unsigned by_clock = loss < t.uses >> 3 ? t.uses - CODES_OF(loss) : loss ? 0 : t.uses;
@@ -167,19 +167,31 @@ static unsigned one_more(unsigned uses) {
     return uses + (uses < USES_SURE || !(rand_u64() & ((1u << (uses - USES_SURE + 1)) - 1)));
 }
 
+static void touch_lru(struct entry *e, struct trace t) {
+    if (t.age == 0 && !t.foreign) return;
+    if (teaches(e)) rank_hit(t.uses, t.age);
+    trace_store(e, (struct trace){.uses = t.foreign ? 0 : one_more(t.uses)});
+}
+
+static void touch_lfu(struct entry *e, struct trace t) {
+    uint64_t luck = rand_u64();
+    unsigned before = t.uses;
+    if (t.age > 0) {
+        if (teaches(e)) rank_hit(codes_class(t.uses), t.age);
+        before = decayed(t, (uint32_t)luck);
+    }
+    unsigned code = codes_hit(before, (uint32_t)(luck >> 32));
+    if (code != t.uses || t.age > 0 || t.foreign) trace_store(e, (struct trace){.uses = code});
+}
+
 void evict_touch_slowly(struct entry *e, uint64_t hash) {
     if (held || frozen) return;
-    bool lesson = teaches(e), lfu = evict_uses_lfu();
-    if (lesson) count_look_up(hash);
-    struct trace t = trace_load(e), now = {.uses = t.uses};
-    if (t.age == 0 && !lfu && !t.foreign) return;
-    if (lesson && t.age > 0) rank_hit(class_of_trace(t), t.age);
-    if (lfu) {
-        now.uses = codes_hit(decayed(t, rand_unit()), rand_unit());
-    } else if (!t.foreign) {
-        now.uses = one_more(t.uses);
+    if (teaches(e)) count_look_up(hash);
+    if (evict_uses_lfu()) {
+        touch_lfu(e, trace_load(e));
+    } else {
+        touch_lru(e, trace_load(e));
     }
-    trace_store(e, now);
 }
 
 void evict_init_access(struct entry *e) {
@@ -194,10 +206,7 @@ void evict_admit(struct entry *e, uint64_t hash) {
     int ghost = ghosts_take(hash);
     if (ghost < 0) return;
     struct trace t = {.uses = (unsigned)ghost < USES_MAX ? (unsigned)ghost + 1 : USES_MAX};
-    if (evict_uses_lfu()) {
-        float hits = ghost ? exp2f((float)ghost + 0.5f) : 1;
-        t.uses = codes_hit(codes_for(hits, rand_unit()), rand_unit());
-    }
+    if (evict_uses_lfu()) t.uses = codes_hit(codes_for((unsigned)ghost), (uint32_t)rand_u64());
     trace_store(e, t);
 }
 
@@ -221,7 +230,7 @@ void evict_set_idle(struct entry *e, uint64_t idle_s) {
 }
 
 unsigned evict_frequency(const struct entry *e) {
-    return decayed(trace_load(e), 0) >> 3;
+    return decayed(trace_load(e), UINT32_MAX) >> 3;
 }
 
 void evict_set_frequency(struct entry *e, unsigned counter) {

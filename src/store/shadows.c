@@ -51,7 +51,8 @@ static bool look_up(struct cell line[WAYS], uint32_t tag, enum shadows_rank rank
     struct cell *lowest = line;
     for (struct cell *c = line; c < line + WAYS; c++) {
         if (c->tag != tag) continue;
-        c->code = (uint16_t)codes_hit(codes_fade(c->code, age_of(c), rand_unit()), rand_unit());
+        uint64_t luck = rand_u64();
+        c->code = (uint16_t)codes_hit(codes_fade(c->code, age_of(c), (uint32_t)luck), (uint32_t)(luck >> 32));
         c->stamp = (uint16_t)ticks_now;
         return true;
     }
