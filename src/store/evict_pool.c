@@ -189,7 +189,7 @@ static unsigned n_pool;
 
 static void offer(struct db *db, struct entry *e) {
     uint64_t order = evict_order(e);
-    if (n_pool == POOL && order >= pool[0].order) return;
+    if (n_pool > POOL / 2 && order >= pool[0].order) return; /* it would wait for long, and has to be hashed */
     struct candidate c = {order, entry_hash(e), db, evict_trace(e)};
     for (unsigned i = 0; i < n_pool; i++) {
         if (pool[i].hash == c.hash) return;
