@@ -335,38 +335,35 @@ static uint64_t first_number(const struct wheel *w, unsigned k) {
     return number;
 }
 
-/* The level of the slot that begins first, a lower one before a higher one; LEVELS if there are no marks. */
-static unsigned first_level(const struct wheel *w) {
-    unsigned first = LEVELS;
-    uint64_t began = UINT64_MAX;
+int64_t wheel_first_ms(const struct wheel *w) {
+    int64_t before_ms = INT64_MAX;
     for (unsigned k = 0; k < LEVELS; k++) {
         uint64_t number = first_number(w, k);
-        if (number == UINT64_MAX || number << SHIFT * k >= began) continue;
-        began = number << SHIFT * k;
-        first = k;
+        if (number == UINT64_MAX) continue;
+        int64_t end_ms = (int64_t)((number + 1) << SHIFT * k);
+        if (end_ms < before_ms) before_ms = end_ms;
     }
-    return first;
+    return before_ms;
 }
 
-struct wheel_span wheel_first(const struct wheel *w) {
-    unsigned k = first_level(w);
-    if (k == LEVELS) return (struct wheel_span){INT64_MAX, INT64_MAX};
-    uint64_t number = first_number(w, k);
-    return (struct wheel_span){(int64_t)(number << SHIFT * k), (int64_t)((number + 1) << SHIFT * k)};
-}
-
-bool wheel_resolve_first(struct wheel *w, unsigned batches, wheel_resolve_fn resolve, void *ctx) {
-    bool begun = false;
-    while (batches-- > 0) {
-        if (!w->sweep.list) {
-            unsigned k = first_level(w);
-            if (begun || k == LEVELS) return true;
-            slot_cut(w, k, first_busy(&w->levels[k]) % SLOTS);
-            begun = true;
-        }
+/* Resolve what a sweep has cut off. False: that takes more batches than are left. */
+static bool finish_list(struct wheel *w, unsigned *batches, wheel_resolve_fn resolve, void *ctx) {
+    for (; w->sweep.list; --*batches) {
+        if (*batches == 0) return false;
         resolve_batch(w, &w->sweep.list, resolve, ctx);
     }
-    return begun && !w->sweep.list;
+    return true;
+}
+
+bool wheel_resolve_first(struct wheel *w, int64_t before_ms, unsigned *batches, wheel_resolve_fn resolve, void *ctx) {
+    if (!finish_list(w, batches, resolve, ctx)) return false;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        uint64_t number = first_number(w, k);
+        if (number == UINT64_MAX || (int64_t)(number << SHIFT * k) >= before_ms) continue;
+        slot_cut(w, k, number % SLOTS);
+        if (!finish_list(w, batches, resolve, ctx)) return false;
+    }
+    return true;
 }
 
 /* The next chunk to read: of the list, of the next slot that has one, and at last of the sweep. NULL at the end. */

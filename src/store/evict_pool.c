@@ -249,29 +249,29 @@ static bool evict_random(void) {
 
 /* --- The shortest time to live ----------------------------------------------------------------- */
 
-/* The keys of the slot that the wheels have first, in the order of their deadlines. If the slot has more than QUEUE
- * marks, a quarter of those that were read goes before more are read: then the order is not exact. */
+/* The keys that are due before a certain time, in the order of their deadlines. If there are more marks than QUEUE where
+ * those keys are looked for, a quarter of what was found goes before more is read: then the order is not exact. */
 struct soon {
     int64_t deadline_ms;
     uint64_t hash;
+    struct db *db;
 };
 static struct soon queue[QUEUE];
 static size_t queued, next_soon;
-static struct db *queue_db;
-static struct wheel_span queue_span;
+static int64_t queue_before_ms;
 
 static void queue_marks(void *ctx, const uint64_t *batch, size_t n, int64_t *due_ms) {
-    (void)ctx;
+    struct db *db = ctx;
     struct prefetch ahead;
     prefetch_begin(&ahead);
     for (size_t i = 0; i < n; i++)
-        prefetch_key(&ahead, queue_db, expire_hash_of(batch[i]));
+        prefetch_key(&ahead, db, expire_hash_of(batch[i]));
     prefetch_records(&ahead);
     for (size_t i = 0; i < n; i++) {
-        const struct entry *e = expire_find(queue_db, batch[i]);
+        const struct entry *e = expire_find(db, batch[i]);
         due_ms[i] = e ? entry_deadline_ms(e) : WHEEL_DROP;
-        if (e && due_ms[i] < queue_span.to_ms) queue[queued++] = (struct soon){due_ms[i], entry_hash(e)};
         if (e && due_ms[i] < INT64_MAX) due_ms[i]++; /* a key may still be read in the millisecond of its deadline */
+        if (e && due_ms[i] < queue_before_ms) queue[queued++] = (struct soon){entry_deadline_ms(e), entry_hash(e), db};
     }
 }
 
@@ -280,40 +280,46 @@ static int by_deadline(const void *a, const void *b) {
     return (one->deadline_ms > other->deadline_ms) - (one->deadline_ms < other->deadline_ms);
 }
 
-static void fill_queue(void) {
+/* False: no key has a deadline. */
+static bool fill_queue(void) {
+    unsigned batches = QUEUE / WHEEL_BATCH;
+    bool all = true;
     queued = next_soon = 0;
-    bool all = wheel_resolve_first(queue_db->wheel, QUEUE / WHEEL_BATCH, queue_marks, NULL);
+    queue_before_ms = expire_marked_ms = INT64_MAX;
+    count_shares();
+    for (size_t i = 0; i < n_shares; i++) {
+        int64_t before_ms = shares[i].db->wheel ? wheel_first_ms(shares[i].db->wheel) : INT64_MAX;
+        if (before_ms < queue_before_ms) queue_before_ms = before_ms;
+    }
+    for (size_t i = 0; i < n_shares && all; i++) {
+        struct db *db = shares[i].db;
+        if (db->wheel) all = wheel_resolve_first(db->wheel, queue_before_ms, &batches, queue_marks, db);
+    }
     qsort(queue, queued, sizeof *queue, by_deadline);
     if (!all) queued = (queued + 3) / 4;
+    return queue_before_ms < INT64_MAX;
 }
 
 static bool is_soon(const void *record, const void *key) {
-    const struct soon *s = key;
-    return entry_deadline_ms(record) == s->deadline_ms && entry_hash(record) == s->hash;
+    return entry_hash(record) == *(const uint64_t *)key && entry_has_ttl(record);
 }
 
 static bool evict_soonest(void) {
-    draws_left--;
-    for (int tries = TRIES; tries > 0; tries--) {
-        struct db *db = NULL;
-        struct wheel_span span = {INT64_MAX, INT64_MAX};
-        for (size_t i = 0; i < n_shares; i++) {
-            struct wheel_span s = shares[i].db->wheel ? wheel_first(shares[i].db->wheel) : span;
-            if (s.from_ms < span.from_ms) span = s, db = shares[i].db;
+    for (int tries = TRIES; tries > 0;) {
+        if (next_soon == queued || expire_marked_ms < queue[next_soon].deadline_ms) {
+            if (!fill_queue()) break;
+            tries--;
+            continue;
         }
-        if (span.from_ms == INT64_MAX) break;
-        if (next_soon == queued || span.from_ms < queue_span.from_ms) {
-            queue_db = db;
-            queue_span = span;
-            fill_queue();
+        const struct soon *s = &queue[next_soon++];
+        struct entry *e = table_find(&s->db->keys, s->hash, is_soon, &s->hash);
+        if (!e) continue;
+        if (entry_deadline_ms(e) > s->deadline_ms) {
+            next_soon = queued; /* it may have moved to a place between the others */
+            continue;
         }
-        while (next_soon < queued) {
-            const struct soon *s = &queue[next_soon++];
-            struct entry *e = table_find(&queue_db->keys, s->hash, is_soon, s);
-            if (!e) continue;
-            evict_entry(queue_db, e, s->hash);
-            return true;
-        }
+        evict_entry(s->db, e, s->hash);
+        return true;
     }
     return evict_anything();
 }

@@ -72,6 +72,8 @@ size_t expire_stale_marks(const struct db *db) {
     return marks > db->expiring ? marks - db->expiring : 0;
 }
 
+int64_t expire_marked_ms = INT64_MAX;
+
 /* One counter numbers all entries. If each entry began at 0, all stale marks of a key that is deleted and created over
  * and over would fit its newest entry. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
@@ -85,6 +87,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
         expire_adopt(db);
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
+    expire_marked_ms = earlier_ms(expire_marked_ms, entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
     if (due_ms < next_ms) next_ms = earlier_ms(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }

@@ -32,6 +32,8 @@ extern struct expire_metrics expire_metrics;
 
 /* File a mark for an entry that got a deadline, or an earlier one. O(1). */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
+/* The earliest deadline for which a mark was filed since somebody set this to INT64_MAX. */
+extern int64_t expire_marked_ms;
 /* Remove keys that are due, for a slice of time. Called once in a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again: now if the slice was used up, INT64_MAX if no key has a deadline. */
 int64_t expire_run(int64_t now_ms);
