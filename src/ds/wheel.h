@@ -56,8 +56,8 @@ int64_t wheel_next_ms(const struct wheel *w);
  * wheel_advance() does. */
 bool wheel_sweep(struct wheel *w, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx);
 
-/* A time such that the mark that is due first is due before it, if it is not stale, and all that are due before it lie in
- * the first slot of some level. INT64_MAX if there are no marks. O(1). */
+/* A time such that the mark that is due first is due before it, if it is not stale, and all that are due before it lie
+ * in the first slot of some level. INT64_MAX if there are no marks. O(1). */
 int64_t wheel_first_ms(const struct wheel *w);
 /* Resolve, early, the marks of all first slots that begin before this time, in up to so many batches, which are counted
  * down. False: these were not enough. Some other marks may come first. */

@@ -1,5 +1,22 @@
 /* What an entry remembers of its use, and what that is worth.
  *
+ * A cache is to keep the keys that will be asked for again. The oldest key (LRU) is often a good victim, but not in a
+ * scan or a loop; the one that was asked for least (LFU) is better there, and bad when popularity moves on. Here both
+ * families learn from what happens: how many hits keys of such a number of uses and such an age have given (rank.h),
+ * which of them came back soon after they had been evicted (ghosts.h), and, under LFU, whether plain counts or plain
+ * age would do better just now (shadows.h). LHD, S3-FIFO and TinyLFU are the sources of these ideas.
+ *
+ * Hits in per cent of 600,000 requests for 60,000 keys, with room for a tenth of them
+ * (tests/unit/store/test_evict_replay):
+ *
+ *                                                  exact LRU   Redis's LFU   allkeys-lru   allkeys-lfu
+ *     Zipf, exponent 0.9                              59.7        65.4          67.4          67.6
+ *     the same, half of the requests never return     23.7        31.0          31.7          32.2
+ *     popularity drifts                               71.3        55.1          74.5          75.2
+ *     each key twice, within 1.2 cache sizes          50.0         9.1          50.0          50.0
+ *     a loop of 1.2 cache sizes                        0.0        73.1          81.8          80.9
+ *     mean of 17 workloads, at 1, 10 and 25 %         44.7        47.6          56.4          56.8
+ *
  * Four bytes of an entry, the flags and the access field, hold:
  *
  *           bits 31..24        23..16         15..8        7         6..4             3..0
@@ -7,13 +24,9 @@
  *     LFU   stamp (16)                        counter      1         eighths          of others
  *
  * The stamp is the number of a tick: ticks.h. Uses tells how often an entry was used since it came, in 0 to 7. The
- * counter is that of Redis: a new key has 5, a hit adds one with probability 1 / ((counter - 5) * lfu-log-factor + 1),
- * a period of lfu-decay-time without a hit takes one off. Counter and eighths together are a code, which stands for a
- * number of hits: how many it takes to get there on average. So the steps are finer, and mean the same.
- *
- * While memory is short (evict_learn()) a tick passes with every look-up of 1/256 of the keys, so that ages are
- * measured in turnovers, whatever the speed; and each hit and each eviction teaches the rank (rank.h), by which victims
- * are chosen. A key that comes back is recognised (ghosts.h). */
+ * counter is that of Redis, finer by eighths: codes.h. While memory is short (evict_learn()) a tick passes with every
+ * look-up of 1/256 of the keys, so that ages are measured in turnovers, whatever the speed. Then each hit and each
+ * eviction teaches the rank, and the choice of victims (evict_pool.h) asks for it. */
 #pragma once
 #include "base/likely.h"
 #include "store/entry.h"

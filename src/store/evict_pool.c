@@ -7,8 +7,7 @@
 #include "store/db.h"
 #include "store/evict.h"
 #include "store/expire.h"
-#include "store/prefetch.h"
-#include <stdlib.h>
+#include "store/soonest.h"
 #include <string.h>
 
 #define SAMPLES_MAX 64
@@ -17,7 +16,6 @@
 #define POOL 16        /* candidates */
 #define FEW 8          /* keys with a deadline are few below this part of all: the wheel is drawn from */
 #define STOCK 1024     /* marks, spread over the wheels */
-#define QUEUE 1024     /* keys that are due next, under volatile-ttl */
 #define COUNT_DRAWS 64 /* at least so many draws are made before the keys are counted anew */
 
 /* --- The databases ----------------------------------------------------------------------------- */
@@ -247,88 +245,18 @@ static bool evict_random(void) {
     return evict_anything();
 }
 
-/* --- The shortest time to live ----------------------------------------------------------------- */
-
-/* The keys that are due before a certain time, in the order of their deadlines. If there are more marks than QUEUE where
- * those keys are looked for, a quarter of what was found goes before more is read: then the order is not exact. */
-struct soon {
-    int64_t deadline_ms;
-    uint64_t hash;
-    struct db *db;
-};
-static struct soon queue[QUEUE];
-static size_t queued, next_soon;
-static int64_t queue_before_ms;
-
-static void queue_marks(void *ctx, const uint64_t *batch, size_t n, int64_t *due_ms) {
-    struct db *db = ctx;
-    struct prefetch ahead;
-    prefetch_begin(&ahead);
-    for (size_t i = 0; i < n; i++)
-        prefetch_key(&ahead, db, expire_hash_of(batch[i]));
-    prefetch_records(&ahead);
-    for (size_t i = 0; i < n; i++) {
-        const struct entry *e = expire_find(db, batch[i]);
-        due_ms[i] = e ? entry_deadline_ms(e) : WHEEL_DROP;
-        if (e && due_ms[i] < INT64_MAX) due_ms[i]++; /* a key may still be read in the millisecond of its deadline */
-        if (e && due_ms[i] < queue_before_ms) queue[queued++] = (struct soon){entry_deadline_ms(e), entry_hash(e), db};
-    }
-}
-
-static int by_deadline(const void *a, const void *b) {
-    const struct soon *one = a, *other = b;
-    return (one->deadline_ms > other->deadline_ms) - (one->deadline_ms < other->deadline_ms);
-}
-
-/* False: no key has a deadline. */
-static bool fill_queue(void) {
-    unsigned batches = QUEUE / WHEEL_BATCH;
-    bool all = true;
-    queued = next_soon = 0;
-    queue_before_ms = expire_marked_ms = INT64_MAX;
-    count_shares();
-    for (size_t i = 0; i < n_shares; i++) {
-        int64_t before_ms = shares[i].db->wheel ? wheel_first_ms(shares[i].db->wheel) : INT64_MAX;
-        if (before_ms < queue_before_ms) queue_before_ms = before_ms;
-    }
-    for (size_t i = 0; i < n_shares && all; i++) {
-        struct db *db = shares[i].db;
-        if (db->wheel) all = wheel_resolve_first(db->wheel, queue_before_ms, &batches, queue_marks, db);
-    }
-    qsort(queue, queued, sizeof *queue, by_deadline);
-    if (!all) queued = (queued + 3) / 4;
-    return queue_before_ms < INT64_MAX;
-}
-
-static bool is_soon(const void *record, const void *key) {
-    return entry_hash(record) == *(const uint64_t *)key && entry_has_ttl(record);
-}
-
 static bool evict_soonest(void) {
-    for (int tries = TRIES; tries > 0;) {
-        if (next_soon == queued || expire_marked_ms < queue[next_soon].deadline_ms) {
-            if (!fill_queue()) break;
-            tries--;
-            continue;
-        }
-        const struct soon *s = &queue[next_soon++];
-        struct entry *e = table_find(&s->db->keys, s->hash, is_soon, &s->hash);
-        if (!e) continue;
-        if (entry_deadline_ms(e) > s->deadline_ms) {
-            next_soon = queued; /* it may have moved to a place between the others */
-            continue;
-        }
-        evict_entry(s->db, e, s->hash);
-        return true;
-    }
-    return evict_anything();
+    struct soonest next = soonest_next();
+    if (!next.entry) return evict_anything();
+    evict_entry(next.db, next.entry, next.hash);
+    return true;
 }
 
 /* --- The door ---------------------------------------------------------------------------------- */
 
 /* Begin anew: what was drawn and chosen has no meaning under another policy. */
 static void restart(void) {
-    n_shares = stocked = n_pool = queued = next_soon = 0;
+    n_shares = stocked = n_pool = 0;
     filled = false;
     turn = 0;
 }
@@ -363,7 +291,7 @@ void evict_set_pressure(bool on) {
 
 bool evict_one(void) {
     if (!evict_policy_evicts() || (evict_is_volatile() && db_expiring() == 0)) return false;
-    if (!prepare()) return false;
     if (evict_options.policy == EVICT_VOLATILE_TTL) return evict_soonest();
+    if (!prepare()) return false;
     return is_random() ? evict_random() : evict_lowest();
 }

@@ -60,7 +60,8 @@ static void all_that_may_go_goes(enum evict_policy policy, uint32_t every) {
     size_t left = 0;
     for (uint32_t id = 0; id < KEYS; id++) {
         bool has_ttl = id % every == 0;
-        set((int)(id % 3 * 5), id, has_ttl ? NOW_MS + 1000 + (int64_t)rand_below(10000000) : ENTRY_NO_TTL);
+        int64_t deadline_ms = id % 7 ? NOW_MS + 1000 + (int64_t)rand_below(10000000) : INT64_MAX - id;
+        set((int)(id % 3 * 5), id, has_ttl ? deadline_ms : ENTRY_NO_TTL);
         left += has_ttl || !evict_is_volatile();
     }
     for (; left > 0; left--) {
