@@ -341,7 +341,7 @@ static void test_memory(void **state) {
 /* Whole lines are drawn, so how often the records of one line are seen varies together. */
 static void check_samples(struct table *t, size_t n, const char *what) {
     void *line[TABLE_LINE];
-    size_t draws = 20 * n + 2000, seen = 0, present = 0;
+    size_t draws = 5 * n + 2000, seen = 0, present = 0;
     double chi = 0;
     for (size_t i = 0; i < RECORDS; i++)
         records[i].seen = 0;
