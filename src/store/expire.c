@@ -72,6 +72,8 @@ size_t expire_stale_marks(const struct db *db) {
     return marks > db->expiring ? marks - db->expiring : 0;
 }
 
+int64_t expire_marked_ms = INT64_MAX;
+
 /* One counter numbers all entries. If each entry began at 0, all stale marks of a key that is deleted and created over
  * and over would fit its newest entry. */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
@@ -85,6 +87,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
         expire_adopt(db);
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
+    expire_marked_ms = earlier_ms(expire_marked_ms, entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
     if (due_ms < next_ms) next_ms = earlier_ms(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }
@@ -100,13 +103,20 @@ struct search {
     bool pending, more;  /* some entry is not due; more than one is due */
 };
 
+/* Whether the mark stands for the entry, whose hash is computed for that. */
+static bool fits(const struct entry *e, uint64_t mark, uint64_t *hash) {
+    unsigned sequence = (unsigned)(mark & SEQUENCE_MASK);
+    if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT))
+        return false;
+    *hash = entry_hash(e);
+    return mark_of(*hash, sequence) == mark;
+}
+
 static void search_entry(void *ctx, void *record) {
     struct search *s = ctx;
     struct entry *e = record;
-    unsigned sequence = (unsigned)(s->mark & SEQUENCE_MASK);
-    if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT)) return;
-    uint64_t hash = entry_hash(e);
-    if (mark_of(hash, sequence) != s->mark) return;
+    uint64_t hash;
+    if (!fits(e, s->mark, &hash)) return;
     int64_t deadline_ms = entry_deadline_ms(e);
     if (deadline_ms >= s->now_ms) {
         if (!s->pending || deadline_ms < s->earliest_ms) s->earliest_ms = deadline_ms;
@@ -121,6 +131,28 @@ static void search_entry(void *ctx, void *record) {
 
 static uint64_t prefix_of(uint64_t mark) {
     return mark >> SEQUENCE_BITS << (64 - PREFIX_BITS);
+}
+
+struct found {
+    uint64_t mark;
+    struct entry *entry;
+};
+
+static void find_entry(void *ctx, void *record) {
+    struct found *f = ctx;
+    uint64_t hash;
+    if (!fits(record, f->mark, &hash)) return;
+    if (!f->entry || entry_deadline_ms(record) < entry_deadline_ms(f->entry)) f->entry = record;
+}
+
+uint64_t expire_hash_of(uint64_t mark) {
+    return prefix_of(mark);
+}
+
+struct entry *expire_find(const struct db *db, uint64_t mark) {
+    struct found f = {.mark = mark};
+    table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, find_entry, &f);
+    return f.entry;
 }
 
 /* Remove the entries of this mark that are due. Returns when it must come back, or WHEEL_DROP. */

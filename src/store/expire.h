@@ -32,6 +32,8 @@ extern struct expire_metrics expire_metrics;
 
 /* File a mark for an entry that got a deadline, or an earlier one. O(1). */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
+/* The earliest deadline for which a mark was filed since somebody set this to INT64_MAX. */
+extern int64_t expire_marked_ms;
 /* Remove keys that are due, for a slice of time. Called once in a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again: now if the slice was used up, INT64_MAX if no key has a deadline. */
 int64_t expire_run(int64_t now_ms);
@@ -54,6 +56,11 @@ extern unsigned expire_holds; /* the reasons there are, enum expire_reason */
 static inline bool expire_is_ignored(void) {
     return expire_holds & EXPIRE_LOADING;
 }
+
+/* The entry to which a mark of the wheel belongs, the one with the earliest deadline if there are several; NULL if the
+ * mark is stale. And a hash that begins like the entry's, to fetch it ahead. O(1). */
+struct entry *expire_find(const struct db *db, uint64_t mark);
+uint64_t expire_hash_of(uint64_t mark);
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */
