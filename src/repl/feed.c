@@ -293,7 +293,7 @@ static void note_level(struct feed *feed) {
 static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) {
     int64_t sent = oplog_at(&feed->cursor);
     if (aof_offset > feed->acked_aof && aof_offset <= sent) feed->acked_aof = aof_offset;
-    if (offset <= feed->acked || offset > sent) return;
+    if (offset < feed->acked || offset > sent) return;
     feed->acked = offset;
     move_place(feed);
 }
