@@ -46,7 +46,8 @@ void cron_add(void (*fn)(void)) {
 /* Subscribers and waiting clients may be idle for ever; replicas and the primary have a limit of their own. */
 static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
     return limits_options.timeout_s && !c->subscriber &&
-           !(c->flags & (CLIENT_WAITS | CLIENT_REPLICA | CLIENT_PRIMARY)) && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+           !(c->flags & (CLIENT_WAITS | CLIENT_REPLICA | CLIENT_PRIMARY)) &&
+           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
 /* True if a soft limit is set for a class that has clients. */

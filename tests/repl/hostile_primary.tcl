@@ -125,7 +125,8 @@ with_server $options {
     foreach load {disabled swapdb} {
         foreach {what bytes} [list \
             "no snapshot at all" [string repeat x 60] \
-            "a string longer than the snapshot" "REDIS0009\xfe\x00\x00\x01k\x80\x7f\xff\xff\xffabc[string repeat x 40]" \
+            "a string longer than the snapshot" \
+            "REDIS0009\xfe\x00\x00\x01k\x80\x7f\xff\xff\xffabc[string repeat x 40]" \
             "more keys than there can be" "REDIS0009\xfe\x00\xfb\x80\x7f\xff\xff\xff\x00[string repeat \x00 40]" \
             "bytes behind its end" "[rdb {k v}]and more" \
             "a wrong checksum" "[string range [rdb {k v}] 0 end-8]12345678"] {
@@ -167,7 +168,7 @@ with_server $options {
         "a count of billions" "*99999999999\r\n" {Protocol error: invalid multibulk length} \
         "a bulk beyond proto-max-bulk-len" "*2\r\n\$3\r\nDEL\r\n\$2000000\r\n" {Protocol error: invalid bulk length} \
         "a line end that is missing" "*1\r\n\$4\r\nPINGxx" {Protocol error} \
-        "an inline command without an end" [string repeat y 70000] {Protocol error: too big inline request} \
+        "text without an end" [string repeat y 70000] {Protocol error: too big inline request} \
         "an unknown command" [stream {NOSUCH 1 2}] {unknown command "NOSUCH"} \
         "a command with too few arguments" [stream {SET k}] {no log has the command "SET"} \
         "EXEC without MULTI" [stream EXEC] {EXEC without MULTI} \
@@ -192,8 +193,8 @@ with_server $options {
             fake_say $sound$bytes
             set at [string length $sound]
             wait_for {[fake_is_closed]}
-            wait_for {[string match "*The primary's stream is broken at offset *: *[string map {\[ \\\[ \\ \\\\} $why]*" \
-                [server_log]]}
+            wait_for {[string first $why [server_log]] >= 0}
+            assert_match "*The primary's stream is broken at offset *" [server_log]
             assert_equal {1 1 0} [list [r GET mine] [r GET sound] [r EXISTS a]]
             assert_equal $at [info_field slave_repl_offset]
             # It is asked again from there; if the same comes, only a snapshot can help.

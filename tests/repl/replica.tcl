@@ -1,5 +1,5 @@
-# A replica as its primary sees it: what it says, byte for byte, what it does with a snapshot and with a stream, and what
-# its own clients notice meanwhile. The primary is a fake (harness/fake_primary.tcl).
+# A replica as its primary sees it: what it says, byte for byte, what it does with a snapshot and with a stream, and
+# what its own clients notice meanwhile. The primary is a fake (harness/fake_primary.tcl).
 
 set id [string repeat 0123456789 4]
 set other_id [string repeat abcdefghij 4]
