@@ -280,6 +280,50 @@ with_server $quick {
     }
 }
 
+with_server [concat $quick {appendonly yes}] {
+    test "With an append-only file, an ACK tells what of it is on the disk" {
+        up
+        wait_for {[info_field aof_enabled] == 1 && [info_field aof_rewrite_in_progress] == 0}
+        fake_say [stream {SET k v}]
+        set all [string length [stream {SET k v}]]
+        set words [fake_hear]
+        while {$words ne [list REPLCONF ACK $all FACK $all]} { set words [fake_hear] }
+        leave
+    }
+
+    test "The stream waits while the append-only file goes on in another one" {
+        up
+        for {set i 0} {$i < 5} {incr i} {
+            catch {r BGREWRITEAOF}
+            fake_say [string repeat [stream {INCR n} MULTI {INCR n} {PUBLISH c m} EXEC PING] 200]
+        }
+        wait_for {[r GET n] eq "2000"}
+        wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+        leave
+        r INCR n
+        server_restart [concat $quick {appendonly yes}] KILL
+        assert_equal 2001 [r GET n]
+    }
+}
+
+with_server {save "900 1" repl-rdb-channel no replica-ignore-disk-write-errors yes} {
+    test "A replica that is told so goes on although its disk fails" {
+        up
+        wait_for {[file exists [server_folder]/dump.rdb]}
+        # A folder in place of the snapshot cannot be replaced.
+        file delete [server_folder]/dump.rdb
+        file mkdir [server_folder]/dump.rdb/x
+        r BGSAVE
+        wait_for {[info_field rdb_last_bgsave_status] eq "err"}
+        assert_error "MISCONF *" {r SET k v}
+        fake_say [stream {SET k v}]
+        wait_for {[r GET k] eq "v"}
+        assert_match "*Replica is applying a command even though it is unable to write to disk.*" [server_log]
+        file delete -force [server_folder]/dump.rdb
+        leave
+    }
+}
+
 # --- Full syncs -----------------------------------------------------------------------------------
 
 foreach {load old_stays} {disabled 1 on-empty-db 1 swapdb 1} {
