@@ -163,8 +163,7 @@ static bool is_ignored(const struct client *c) {
 /* True: it goes on where it was. */
 static bool try_to_continue(struct feed *feed, struct slice id, int64_t offset) {
     char name[FEED_IP_MAX];
-    /* 0 and -1 stand for no data; the lowest number has none before it. */
-    enum history_match match = offset > 0 ? history_match(id, offset - 1) : HISTORY_LOST;
+    enum history_match match = history_match(id, offset > 0 ? offset - 1 : -1); /* 0 and less: it has no data */
     if (match == HISTORY_CONTINUES && !(feed->flags & (FEED_IS_CHANNEL | FEED_RDB_ONLY))) {
         continue_stream(feed, offset - 1);
         return true;

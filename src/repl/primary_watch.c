@@ -80,7 +80,7 @@ static void ping_if_silent(int64_t now_ms) {
 static void watch_tick(void) {
     int64_t now_ms = clock_steady_ms();
     if (now_ms < watch.due_ms) return;
-    watch.due_ms = now_ms + TICK_MS;
+    watch.due_ms = (now_ms - watch.due_ms < TICK_MS ? watch.due_ms : now_ms) + TICK_MS;
     feed_each(watch_feed, NULL);
     sync_tick();
     ping_if_silent(now_ms);

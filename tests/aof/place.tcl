@@ -41,7 +41,7 @@ proc check_log {h args} {
     return $output
 }
 
-set quiet {appendonly yes save "" repl-ping-replica-period 3600}
+set quiet {appendonly yes save "" repl-ping-replica-period 3600 shutdown-timeout 0}
 
 test "Without a replica a log tells no place" {
     with_nodes [list p kura $quiet] {
@@ -198,4 +198,31 @@ test "A writable replica's own writes are in its file, and not in the offset" {
         $q SELECT 0
         assert_equal {1 1 1 1} [$q MGET a b c d]
     }
+}
+
+# Between the two files the log takes nothing: what is executed then would be in the base and behind it, too.
+test "A stream goes on while the file of its replica is rewritten, and nothing is applied twice" {
+    need_preload
+    set slow [string trim [exec mktemp -u]]
+    set line "export SLOW_SYNCS=$slow SLOW_SYNCS_MS=200 LD_PRELOAD=$::root/build/tools/slow_syncs.so"
+    with_nodes {p kura {save ""}} {
+        with_wrapped_server $line [dict merge $quiet [list replicaof "127.0.0.1 [server_port $p]"]] {
+            wait_for {[info_field master_link_status] eq "up" && [info_field aof_enabled]}
+            wait_for {![info_field aof_rewrite_in_progress]}
+            close [open $slow w] ;# syncs are slow from now on
+            set asks [client]
+            $asks -send BGREWRITEAOF ;# the reply comes when the next file is there
+            $p INCR n
+            wait_for {[info_field aof_rewrite_in_progress]}
+            while {[info_field aof_rewrite_in_progress]} {
+                for {set i 0} {$i < 20} {incr i} { $p INCR n }
+            }
+            $asks -close
+            set n [$p GET n]
+            wait_for {[r GET n] == $n}
+            server_restart $quiet
+            assert_equal $n [r GET n]
+        }
+    }
+    file delete $slow
 }

@@ -161,3 +161,75 @@ test "a deadline that the primary sets is its own" {
         assert_equal 0 [node_field $q slave_expires_tracked_keys]
     }
 }
+
+# --- Clocks that differ --------------------------------------------------------------------------
+
+# A node whose wall clock is as many seconds back as the file says, while that is there: tools/preload/clock_back.c.
+proc clock_node {file directives} {
+    set wrapper $file.sh
+    set out [open $wrapper w]
+    puts $out "#!/bin/sh\nexport CLOCK_BACK=$file LD_PRELOAD=$::root/build/tools/clock_back.so"
+    puts $out "exec $::env(KURA_SERVER) \"\$@\""
+    close $out
+    file attributes $wrapper -permissions 0755
+    set mine $::env(KURA_SERVER)
+    set ::env(KURA_SERVER) $wrapper
+    set code [catch {node_start kura $directives} result options]
+    set ::env(KURA_SERVER) $mine
+    file delete $wrapper
+    return -options $options $result
+}
+
+proc set_back {file seconds} {
+    set out [open $file w]
+    puts -nonewline $out $seconds
+    close $out
+}
+
+test "a replica whose clock is ahead hides keys, but keeps what the primary has" {
+    need_preload
+    need_kura
+    set file [string trim [exec mktemp]]
+    set_back $file -3600
+    with_nodes [list p kura $allowed] {
+        set q [clock_node $file $allowed]
+        $p SET early v EX 100
+        follow $q $p ;# loaded from the snapshot
+        assert_equal 1 [full_syncs $p]
+        $p SET later v EX 100
+        $p INCR later2
+        $p EXPIRE later2 100
+        $p INCR later2
+        $p SET lasting v EX 7200
+        wait_applied $p $q
+        assert_equal {0 0 0 1} [lmap key {early later later2 lasting} {$q EXISTS $key}]
+        $p SET last v
+        wait_applied $p $q
+        assert_equal 5 [$q DBSIZE]
+        file delete $file
+        wait_for {[$q EXISTS early] == 1}
+        assert_equal {v v 2 v} [lmap key {early later later2 lasting} {$q GET $key}]
+        assert_equal 0 [node_field $q expired_keys]
+        level $p $q
+    }
+}
+
+test "a replica whose clock is behind removes keys when the primary does" {
+    need_preload
+    need_kura
+    set file [string trim [exec mktemp]]
+    set_back $file 3600
+    with_nodes [list p kura $allowed] {
+        set q [clock_node $file $allowed]
+        follow $q $p
+        $p SET k v PX 100
+        $p SET other v EX 100
+        wait_applied $p $q
+        assert {[$q PTTL other] > 3600000}
+        wait_for {[$q EXISTS k] == 0}
+        assert_equal 1 [$q DBSIZE]
+        assert_equal 1 [node_field $p expired_keys]
+        level $p $q
+    }
+    file delete $file
+}

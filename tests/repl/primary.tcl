@@ -520,6 +520,19 @@ with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 1000
     }
 }
 
+with_server {repl-diskless-sync-delay 0 maxmemory-policy allkeys-lru} {
+    test "What waits for replicas evicts no key" {
+        r DEBUG POPULATE 10000
+        set c [replica capa eof]
+        full_sync $c
+        r CONFIG SET maxmemory [expr {[info_field used_memory] + 8000000}]
+        for {set i 0} {$i < 300} {incr i} { r SET same [string repeat x 100000] }
+        wait_for {[regexp { omem=[1-9]\d{7,} } [r CLIENT LIST TYPE replica]]}
+        assert_equal 0 [info_field evicted_keys]
+        $c -close
+    }
+}
+
 # --- bad manners ---------------------------------------------------------------------------------
 
 with_server {repl-diskless-sync-delay 0} {

@@ -1,5 +1,5 @@
-/* Feeds: what a replica is sent, what its acknowledgements are worth, and what the log keeps for it. The log is the real
- * one; a replica is the other end of a socket pair. This server follows nobody, unless a test says so. */
+/* Feeds: what a replica is sent, what its acknowledgements are worth, and what the log keeps for it. The log is the
+ * real one; a replica is the other end of a socket pair. This server follows nobody, unless a test says so. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
