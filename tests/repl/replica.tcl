@@ -464,7 +464,7 @@ foreach fill {0 1} {
             follow_fake
             fake_handshake
             set keys {}
-            for {set i 0} {$i < 30000} {incr i} { lappend keys key:$i [string repeat v 100] }
+            for {set i 0} {$i < 30000} {incr i} { lappend keys key:$i [string repeat v 60] }
             catch {fake_full $id 5 [rdb $keys]; fake_flush}
             if {$fill} {
                 wait_for {[fake_is_closed]}
