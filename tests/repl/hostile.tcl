@@ -22,7 +22,7 @@ proc assert_dropped {c} {
 set lies {
     "a line without end" reply {[string repeat x 5000]}
     "an id that is too short" reply {"+FULLRESYNC abc 1\r\nnonsense\r\n"}
-    "an offset that is none" reply {"+FULLRESYNC $::id abc\r\n"}
+    "an offset that is none" reply {"+FULLRESYNC $::id abc\r\nnonsense\r\n"}
     "no RESP" reply {"hello\r\n"}
     "a negative length" snapshot {"\$-5\r\n"}
     "a length that is none" snapshot {"\$abc\r\n"}
