@@ -197,7 +197,7 @@ static bool log_is_on(void) {
 }
 
 static bool is_synced(int64_t offset) {
-    return log_is_on() && aof_write_synced_offset() >= offset;
+    return log_is_on() && aof_synced_offset() >= offset;
 }
 
 static void reply_count(struct client *c, const struct wait *wait) {
@@ -305,7 +305,7 @@ static void collect_acked(bool on_disk) {
 static int64_t reached(const struct condition *condition) {
     switch (condition->goal) {
     case GOAL_APPLIED: return oplog_end();
-    case GOAL_SYNCED: return log_is_on() ? aof_write_synced_offset() : INT64_MAX;
+    case GOAL_SYNCED: return log_is_on() ? aof_synced_offset() : INT64_MAX;
     case GOAL_ACKED:
     case GOAL_ACKED_AOF:
         if (condition->replicas > (int64_t)acked.count) return -1;

@@ -88,7 +88,7 @@ struct aof_status aof_status(void) {
     return (struct aof_status){.state = aof_is};
 }
 
-int64_t aof_write_synced_offset(void) {
+int64_t aof_synced_offset(void) {
     return synced;
 }
 
