@@ -160,7 +160,7 @@ test "A directive that protects is refused with its file and line while kura can
 
 test "A directive that protects may ask for what kura does anyway" {
     with_file "user default on nopass sanitize-payload ~* &* +@all\naclfile \"\"\ntls-port 0\n
-        tls-replication no\ncluster-enabled no\n" {} {
+        cluster-enabled no\ntls-replication no\n" {} {
         assert_equal 0 [regexp WARNING: [server_log]]
         assert_error "ERR CONFIG SET failed (possibly related to argument 'tls-replication') - $refused" {
             r CONFIG SET hz 50 tls-replication yes
@@ -172,9 +172,9 @@ test "A directive that protects may ask for what kura does anyway" {
 }
 
 test "A directive that kura lacks is named in the log once, and one that asks for nothing new is not" {
-    with_file "cluster-node-timeout 30\nactiverehashing no\nio-threads 4\nslowlog-max-len 128\n" {} {
-        assert_equal {1 1} [list [regexp -all {has no effect} [server_log]] [regexp 'cluster-node-timeout' [server_log]]]
-        r CONFIG SET cluster-node-timeout 20
+    with_file "slowlog-log-slower-than 30\nactiverehashing no\nio-threads 4\nslowlog-max-len 128\n" {} {
+        assert_equal {1 1} [list [regexp -all {has no effect} [server_log]] [regexp 'slowlog-log-slower-than' [server_log]]]
+        r CONFIG SET slowlog-log-slower-than 20
         r CONFIG SET latency-monitor-threshold 5
         r CONFIG SET lazyfree-lazy-user-del yes
         assert_equal {2 1} [list [regexp -all {has no effect} [server_log]] [regexp 'latency-monitor-threshold' [server_log]]]
