@@ -432,10 +432,15 @@ static void reply_or_wait(struct request *r, const struct wait *wanted, int64_t 
         wait_for_counts(r, wanted, timeout_ms);
 }
 
+/* What a client has written in a history that was replaced since is no place in this one. */
+static int64_t written_by(const struct client *c) {
+    return c->written < oplog_end() ? c->written : oplog_end();
+}
+
 /* WAIT numreplicas timeout */
 static void wait_command(struct request *r) {
     struct client *c = r->client;
-    struct wait wanted = {.place.offset = c->written};
+    struct wait wanted = {.place.offset = written_by(c)};
     int64_t timeout_ms;
     if (role_is_replica()) {
         reply_error(c, "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
@@ -450,7 +455,7 @@ static void wait_command(struct request *r) {
 /* WAITAOF numlocal numreplicas timeout */
 static void waitaof(struct request *r) {
     struct client *c = r->client;
-    struct wait wanted = {.place.offset = c->written, .is_aof = true};
+    struct wait wanted = {.place.offset = written_by(c), .is_aof = true};
     int64_t timeout_ms;
     if (!args_i64(c, r->argv[1], &wanted.local)) return;
     if (wanted.local < 0 || wanted.local > 1)
