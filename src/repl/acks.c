@@ -28,6 +28,7 @@
 #include "repl/backlog.h"
 #include "repl/feed.h"
 #include "repl/history.h"
+#include "repl/link.h"
 #include "repl/offset_heap.h"
 #include "repl/role.h"
 #include "session/client.h"
@@ -75,8 +76,10 @@ enum verdict {
     DIVERGED, /* they never will: it was written to a primary that was replaced before it could pass it on */
 };
 
-/* A replica hears late of a new history, so it rules out only what went on in the former one behind the branch. */
+/* A replica hears late of a new history, so it rules out only what went on in the former one behind the branch. While a
+ * snapshot replaces its data, or has failed to, these are no place in any history. */
 static enum verdict judge(const struct token *token) {
+    if (role_is_replica() && !link_has_place()) return UNKNOWN;
     if (history_match(slice_cstr(token->id), token->offset) != HISTORY_FOREIGN) {
         if (token->offset <= oplog_end()) return REACHED;
         return role_is_replica() ? AHEAD : DIVERGED;
