@@ -124,7 +124,7 @@ foreach {first second} {kura kura kura redis redis kura} {
             for {set i 0} {$i < 500} {incr i} { $p SET k:$i [random_bytes 20][string repeat $i 2000] }
             $q REPLICAOF 127.0.0.1 [server_port $p]
             wait_for {[node_field $p rdb_bgsave_in_progress] == 1 && [children_of $p] == 1}
-            $q REPLICAOF NO ONE
+            node_end $q KILL
             wait_no_child $p
             assert_equal 0 [children_of $p]
             assert_match "*last replica dropped, killing fork child.*" [server_log $p]
