@@ -199,13 +199,18 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     assert_int_equal(resp_parse(parser, end, &limits), RESP_REQUEST);
     assert_true(conn_region_is_own(&p.conn));
     assert_null(conn_take_blob(&p.conn, parser->argv[0].ptr));
+    assert_null(conn_find_blob(&p.conn, parser->argv[0].ptr));
+    struct blob *found = conn_find_blob(&p.conn, parser->argv[1].ptr);
     struct blob *blob = conn_take_blob(&p.conn, parser->argv[1].ptr);
     assert_non_null(blob);
+    assert_ptr_equal(found, blob);
+    assert_ptr_equal(conn_find_blob(&p.conn, parser->argv[1].ptr), blob); /* still, until the request ends */
     assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it was taken already */
     assert_int_equal(blob->holders, 2);                        /* the argument stays until the request ends */
     assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
     conn_stash(&p.conn, parser, end);
     assert_null(p.conn.input);
+    assert_null(conn_find_blob(&p.conn, blob->data));
     assert_int_equal(blob->holders, 1);
     assert_int_equal(blob->len, 20000);
     assert_memory_equal(blob->data, rest, 19999);

@@ -282,6 +282,26 @@ static void a_replica_that_was_cut_goes_on_behind_its_last_ack(void **state) {
     close(peer);
 }
 
+/* Its ACK is no more than the 0 that it begins with. */
+static void so_does_one_that_was_cut_before_anything_was_written(void **state) {
+    (void)state;
+    int peer;
+    oplog_restart(0, -1);
+    set_backlog(1);
+    struct feed *feed = online_feed(&peer, 1);
+    feed_take_ack(feed, 0, -1);
+    client_close(feed->client);
+    for (int i = 0; i < 100; i++) {
+        set_big(20000);
+        feed_send_all();
+    }
+    close(peer);
+    feed = connect_feed(&peer, 1);
+    feed_begin(feed, FEED_ONLINE);
+    assert_true(feed_continue(feed, 0));
+    close(peer);
+}
+
 static void without_a_place_only_the_backlog_is_kept(void **state) {
     (void)state;
     int peer;
@@ -461,6 +481,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(only_what_was_sent_can_be_acknowledged, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_is_good_while_it_acknowledges, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_that_was_cut_goes_on_behind_its_last_ack, begin, end),
+        cmocka_unit_test_setup_teardown(so_does_one_that_was_cut_before_anything_was_written, begin, end),
         cmocka_unit_test_setup_teardown(without_a_place_only_the_backlog_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(a_place_ends_at_the_limits_and_with_its_time, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_beyond_its_limit_is_dropped, begin, end),
