@@ -197,7 +197,7 @@ test "A random schedule across failovers: right, behind or diverged" {
                 } elseif {$last($key) eq ""} {
                     continue
                 }
-                if {[catch { $h WAITOFFSET $last($key) [random_below 10] } reply]} {
+                if {[catch { $h WAITOFFSET $last($key) [expr {1 + [random_below 10]}] } reply]} {
                     incr replies([lindex $reply 0])
                     if {[string match DIVERGED* $reply]} { set last($key) "" }
                     continue
