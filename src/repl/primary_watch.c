@@ -31,16 +31,19 @@ static void fit_place(struct feed *feed) {
     if (is_too_old || !backlog_keeps_places()) oplog_leave(&feed->place);
 }
 
+/* A replica that loads its snapshot sends newlines instead of ACKs. */
+static int64_t heard_ms(const struct feed *feed) {
+    return feed->client->active_ms > feed->acked_ms ? feed->client->active_ms : feed->acked_ms;
+}
+
 /* clock_steady_ms() since when the replica owes a sign of life; 0: it owes none. */
 static int64_t silent_since_ms(const struct feed *feed) {
     switch (feed->state) {
     case FEED_ONLINE:
-    case FEED_WAITS_ACK: return feed->flags & FEED_OLD ? feed->took_ms : feed->acked_ms;
+    case FEED_WAITS_ACK: return feed->flags & FEED_OLD ? feed->took_ms : heard_ms(feed);
     case FEED_SENDS: return feed->took_ms;
     case FEED_WAITS_CHANNEL: return feed->other ? 0 : feed->asked_ms;
-    case FEED_STREAMS: /* while it loads, it sends newlines */
-        if (feed->other) return 0;
-        return feed->client->active_ms > feed->acked_ms ? feed->client->active_ms : feed->acked_ms;
+    case FEED_STREAMS: return feed->other ? 0 : heard_ms(feed);
     default: return 0;
     }
 }

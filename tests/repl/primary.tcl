@@ -414,6 +414,18 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
         assert [log_has "Disconnecting timedout replica (streaming sync): 127.0.0.1:7002"]
     }
 
+    test "Newlines will do, while it loads" {
+        set c [replica capa eof listening-port 7012]
+        full_sync $c
+        set until [expr {[clock milliseconds] + 3500}]
+        while {[clock milliseconds] < $until} {
+            $c -raw "\n"
+            after 100
+        }
+        assert_match "*flags=S*" [r CLIENT LIST TYPE replica]
+        cut $c
+    }
+
     test "One that came by SYNC need not acknowledge" {
         set c [replica]
         $c -send SYNC

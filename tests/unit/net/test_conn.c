@@ -828,6 +828,39 @@ static void pieces_do_not_overtake_other_output(void **state) {
     conn_close(&p.conn);
 }
 
+/* A forked child has a descriptor of the same socket: here it is a duplicate. */
+static void a_shared_connection_ends_for_everybody(void **state) {
+    (void)state;
+    struct pair p;
+    char byte;
+    for (int shared = 0; shared < 2; shared++) {
+        pair_open(&p);
+        int childs = dup(p.conn.source.fd);
+        if (shared) p.conn.flags |= CONN_SHARED;
+        conn_close(&p.conn);
+        assert_int_equal(recv(p.peer, &byte, 1, MSG_DONTWAIT), shared ? 0 : -1);
+        assert_int_equal(send(childs, "x", 1, MSG_NOSIGNAL), shared ? -1 : 1);
+        close(childs);
+        pair_close(&p);
+    }
+}
+
+static void the_bytes_of_the_open_range_are_counted(void **state) {
+    (void)state;
+    struct conn_range outer, inner;
+    assert_int_equal(conn_range_written(), 0);
+    conn_open(&outer, CONN_NO_LIMIT);
+    assert_int_equal(conn_range_written(), 0);
+    conn_write("abc", 3);
+    assert_int_equal(conn_range_written(), 3);
+    conn_open(&inner, CONN_NO_LIMIT);
+    assert_int_equal(conn_range_written(), 0);
+    conn_take_back(&inner);
+    assert_int_equal(conn_range_written(), 3);
+    conn_take_back(&outer);
+    assert_int_equal(conn_range_written(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_anywhere),
@@ -851,6 +884,8 @@ int main(void) {
         cmocka_unit_test(pieces_go_to_the_socket_as_it_takes_them),
         cmocka_unit_test(a_file_goes_to_the_socket_as_it_takes_it),
         cmocka_unit_test(pieces_do_not_overtake_other_output),
+        cmocka_unit_test(a_shared_connection_ends_for_everybody),
+        cmocka_unit_test(the_bytes_of_the_open_range_are_counted),
     };
     return cmocka_run_group_tests(tests, open_loop, close_loop);
 }
