@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "disk/reader.h"
 #include "disk/writer.h"
+#include "oplog/oplog.h"
 #include "store/db.h"
 #include <stdint.h>
 
@@ -99,6 +100,7 @@ struct rdb_read {
     char repl_id[41]; /* "": none */
     int64_t repl_offset;
     int repl_db;
+    struct oplog_former former; /* of that history */
     uint64_t used_memory; /* bytes that the writer used: the used-mem field */
     int64_t created_s;    /* Unix time: the ctime field */
 };

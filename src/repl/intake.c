@@ -211,7 +211,7 @@ static void load_now(void) {
     };
     intake.phase = PHASE_LOADING;
     bool ok = replace_run(&job);
-    struct intake_end end = {.ok = ok, .gave_up_data = !ok && job.gave_up_data, .why = job.why, .left = SLICE("")};
+    struct intake_end end = {.ok = ok, .gave_up_data = !ok && job.gave_up_data, .why = job.why, .left = SLICE(""), .former = job.former};
     if (ok) {
         size_t skip = intake.has_mark && !intake.from_file ? MARK_LEN : 0;
         if (job.rest.len > skip) end.left = slice_of(job.rest.data + skip, job.rest.len - skip);

@@ -181,20 +181,21 @@ static void data_go(void) {
 }
 
 /* The data are those of the snapshot; or they are gone, and what was known of their history with them. */
-static void settle_history(bool ok) {
-    bool known = ok && tie.sync.id[0];
+static void settle_history(const struct intake_end *end) {
+    bool known = end->ok && tie.sync.id[0];
     if (known)
         history_adopt(slice_cstr(tie.sync.id));
     else
         history_renew();
     oplog_restart(known ? tie.sync.offset : oplog_end(), -1);
+    if (known) history_recall_former(&end->former);
     tie.has_place = known;
     durability_restart_log();
     if (link_history_changed) link_history_changed();
 }
 
 static void intake_ended(const struct intake_end *end) {
-    if (end->ok || end->gave_up_data) settle_history(end->ok);
+    if (end->ok || end->gave_up_data) settle_history(end);
     if (link_status.state != LINK_SYNCS) return; /* link_end() came meanwhile */
     if (!end->ok) {
         give_up(end->why);

@@ -46,6 +46,7 @@ static bool read_all(struct replace_job *job) {
     loading_serve(&run.rdb);
     enum rdb_result result = rdb_read(&run.rdb);
     job->end = run.rdb.end;
+    job->former = run.rdb.former;
     if (job->stop) {
         snprintf(job->why, sizeof job->why, "%s", job->stop);
         return false;

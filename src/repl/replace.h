@@ -3,6 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include "disk/reader.h"
+#include "oplog/oplog.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,9 +21,10 @@ struct replace_job {
     /* Set it from whatever runs in the loop, to give up. */
     const char *stop; /* why; NULL: go on */
     /* Results. */
-    struct buf rest;   /* to be freed */
-    uint64_t end;      /* bytes of the snapshot */
-    bool gave_up_data; /* the old data are gone */
+    struct buf rest;            /* to be freed */
+    uint64_t end;               /* bytes of the snapshot */
+    bool gave_up_data;          /* the old data are gone */
+    struct oplog_former former; /* as the snapshot tells it */
     char why[256];
 };
 /* False: job->why, and the data are as they were, or empty if they were given up. */

@@ -272,6 +272,9 @@ static void opcodes(void **state) {
     byte(RDB_OP_AUX), text("unknown"), text("thing");
     byte(RDB_OP_AUX), text("aof-base"), bytes("\xc0\x01", 2);
     byte(RDB_OP_AUX), text("repl-id"), text("0123456789012345678901234567890123456789");
+    byte(RDB_OP_AUX), text("repl-former-id"), text("9876543210987654321098765432109876543210");
+    byte(RDB_OP_AUX), text("repl-former-id"), text("too short");
+    byte(RDB_OP_AUX), text("repl-former-end"), text("77");
     byte(RDB_OP_SELECT), byte(2);
     byte(RDB_OP_RESIZE), bytes("\x80\x7f\xff\xff\xff", 5), byte(3); /* a false hint */
     byte(RDB_OP_SLOT), byte(1), byte(2), byte(3);
@@ -292,6 +295,8 @@ static void opcodes(void **state) {
     assert_int_equal(lab_job.empty, 1);
     assert_true(lab_job.aof_base);
     assert_int_equal(strlen(lab_job.repl_id), 40);
+    assert_string_equal(lab_job.former.id, "9876543210987654321098765432109876543210");
+    assert_int_equal(lab_job.former.end, 77);
     assert_int_equal(lab_job.end, all.len);
     assert_int_equal(db_size(db_at(2)), 2);
     assert_true(table_memory(&db_at(2)->keys) < 100000);
