@@ -226,3 +226,25 @@ test "A stream goes on while the file of its replica is rewritten, and nothing i
     }
     file delete $slow
 }
+
+# Whatever the manifest names at that moment, a place in it is right, and there is one.
+test "A replica that is killed while its file is rewritten under load goes on where the file ends" {
+    set directives [dict merge $quiet {appendfsync no aof-use-rdb-preamble yes}]
+    with_nodes [list p kura {save "" repl-backlog-size 100mb} q kura $directives] {
+        dataset_fill $p
+        follow $q $p
+        wait_for {[node_field $q aof_enabled] && ![node_field $q aof_rewrite_in_progress]}
+        set load [load_start $p 0 4000]
+        set again [dict merge $directives [list replicaof "127.0.0.1 [server_port $p]"]]
+        for {set round 0} {$round < 8} {incr round} {
+            $q -send BGREWRITEAOF
+            after [random_below 120]
+            dict set again aof-use-rdb-preamble [expr {$round % 2 ? "yes" : "no"}]
+            node_restart $q $again KILL
+            wait_link $q
+        }
+        assert {[load_stop $load] > 0}
+        level $p $q
+        assert_equal 1 [full_syncs $p]
+    }
+}
