@@ -397,6 +397,7 @@ static void a_server_that_leads_tells_its_place_soon(void **state) {
     leads = true;
     for (int64_t end_us = clock_mono_us() + 550000; clock_mono_us() < end_us;) {
         append_message(0);
+        clock_update();
         assert_true(aof_write_flush(false));
         usleep(1000);
     }
