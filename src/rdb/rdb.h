@@ -101,8 +101,8 @@ struct rdb_read {
     int64_t repl_offset;
     int repl_db;
     struct oplog_former former; /* of that history */
-    uint64_t used_memory; /* bytes that the writer used: the used-mem field */
-    int64_t created_s;    /* Unix time: the ctime field */
+    uint64_t used_memory;       /* bytes that the writer used: the used-mem field */
+    int64_t created_s;          /* Unix time: the ctime field */
 };
 /* Add the keys of a snapshot to the databases. After a failure these hold all keys before it. */
 enum rdb_result rdb_read(struct rdb_read *job);
