@@ -782,3 +782,40 @@ with_server {} {
         catch {close $pipe}
     }
 }
+
+# --- chains --------------------------------------------------------------------------------------
+
+# The stream of a replica is its primary's, which does not select the database again for a sub-replica.
+foreach {middle diskless} {kura yes kura no redis yes redis no} {
+    test "Behind $middle, diskless $diskless: a sub-replica begins in the database that the stream has selected" {
+        with_nodes [list a kura {} b $middle "repl-diskless-sync $diskless" c kura {} d redis {}] {
+            follow $b $a
+            $a SELECT 5
+            $a SET x 1
+            level $a $b
+            follow $c $b
+            follow $d $b
+            $a SET y 2
+            level $a $b $c $d
+            $c SELECT 5
+            assert_equal 2 [$c GET y]
+        }
+    }
+}
+
+test "A snapshot tells of the history from which that of its data branched off" {
+    need_kura
+    with_nodes {a kura {} b kura {} c kura {}} {
+        follow $b $a
+        $a SET x 1
+        level $a $b
+        $b REPLICAOF NO ONE
+        $b SET x 2
+        follow $c $b
+        level $b $c
+        foreach field {master_replid master_replid2 second_repl_offset} {
+            assert_equal [node_field $b $field] [node_field $c $field]
+        }
+        assert_equal [node_field $a master_replid] [node_field $c master_replid2]
+    }
+}
