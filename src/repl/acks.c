@@ -347,12 +347,14 @@ int acks_good_replicas(void) {
     return good_replicas;
 }
 
-static bool is_write_without_replicas(const struct request *r, unsigned flags) {
+static bool are_too_few(const struct request *r, unsigned flags) {
     (void)r;
-    return (flags & CMD_WRITE) && good_replicas < acks_options.min_replicas;
+    (void)flags;
+    return good_replicas < acks_options.min_replicas;
 }
 
-static const struct gate replicas_gate = {.holds = is_write_without_replicas,
+static const struct gate replicas_gate = {.stops = CMD_WRITE,
+                                          .holds = are_too_few,
                                           .error = "NOREPLICAS Not enough good replicas to write."};
 
 static bool counts_good_replicas(void) {
