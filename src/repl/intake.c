@@ -211,8 +211,9 @@ static void load_now(void) {
     };
     intake.phase = PHASE_LOADING;
     bool ok = replace_run(&job);
-    struct intake_end end = {.ok = ok, .gave_up_data = !ok && job.gave_up_data, .why = job.why, .left = SLICE(""), .former = job.former};
+    struct intake_end end = {.ok = ok, .gave_up_data = !ok && job.gave_up_data, .why = job.why, .left = SLICE("")};
     if (ok) {
+        end.place = &job.place;
         size_t skip = intake.has_mark && !intake.from_file ? MARK_LEN : 0;
         if (job.rest.len > skip) end.left = slice_of(job.rest.data + skip, job.rest.len - skip);
         keep_file(job.end);

@@ -16,9 +16,10 @@
 static int ping_period_s; /* repl-ping-replica-period */
 
 static struct {
-    int64_t due_ms;  /* clock_steady_ms() at which the next look is due */
-    int64_t ping_ms; /* clock_steady_ms() since when the log has not grown */
-    int64_t log_end; /* its end then */
+    int64_t due_ms;   /* clock_steady_ms() at which the next look is due */
+    int64_t ping_ms;  /* clock_steady_ms() since when the log has not grown */
+    int64_t log_end;  /* its end then */
+    bool stood_still; /* this server was busy for so long that what replicas have said may be unread yet */
 } watch;
 
 /* --- Limits and time-outs ---------------------------------------------------------------------- */
@@ -51,7 +52,8 @@ static int64_t silent_since_ms(const struct feed *feed) {
 static void drop_if_silent(struct feed *feed) {
     char name[FEED_IP_MAX];
     int64_t since_ms = silent_since_ms(feed);
-    if (since_ms == 0 || clock_steady_ms() - since_ms <= (int64_t)link_options.timeout_s * 1000) return;
+    if (watch.stood_still || since_ms == 0 || clock_steady_ms() - since_ms <= (int64_t)link_options.timeout_s * 1000)
+        return;
     log_warning("Disconnecting timedout replica (%s sync): %s", feed_is_online(feed) ? "streaming" : "full",
                 feed_name(feed, name));
     client_close(feed->client);
@@ -83,7 +85,8 @@ static void ping_if_silent(int64_t now_ms) {
 static void watch_tick(void) {
     int64_t now_ms = clock_steady_ms();
     if (now_ms < watch.due_ms) return;
-    watch.due_ms = (now_ms - watch.due_ms < TICK_MS ? watch.due_ms : now_ms) + TICK_MS;
+    watch.stood_still = now_ms - watch.due_ms >= TICK_MS;
+    watch.due_ms = (watch.stood_still ? now_ms : watch.due_ms) + TICK_MS;
     feed_each(watch_feed, NULL);
     sync_tick();
     ping_if_silent(now_ms);

@@ -7,6 +7,7 @@
 #include "rdb/rdb.h"
 #include "store/db.h"
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct {
@@ -32,6 +33,10 @@ static void log_loaded(const struct rdb_read *rdb, int64_t began_us) {
     log_notice("DB loaded from the primary's snapshot: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
 }
 
+static struct replace_place place_of(const struct rdb_read *rdb) {
+    return (struct replace_place){.db = rdb->repl_db < db_count() ? rdb->repl_db : -1, .former = rdb->former};
+}
+
 /* Read the snapshot into the spare databases, or into the live ones. */
 static bool read_all(struct replace_job *job) {
     int64_t began_us = clock_mono_us();
@@ -46,7 +51,6 @@ static bool read_all(struct replace_job *job) {
     loading_serve(&run.rdb);
     enum rdb_result result = rdb_read(&run.rdb);
     job->end = run.rdb.end;
-    job->former = run.rdb.former;
     if (job->stop) {
         snprintf(job->why, sizeof job->why, "%s", job->stop);
         return false;
@@ -57,6 +61,7 @@ static bool read_all(struct replace_job *job) {
         return false;
     }
     if (!job->complete(job)) return false;
+    job->place = place_of(&run.rdb);
     log_loaded(&run.rdb, began_us);
     return true;
 }

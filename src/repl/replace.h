@@ -7,6 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a snapshot says of its place in the history of its data. */
+struct replace_place {
+    int db; /* the database that the stream behind it has selected; -1: not told, or none that there is */
+    struct oplog_former former; /* of their history */
+};
+
 struct replace_job {
     /* Where the snapshot comes from: a source, or a file from its beginning. */
     reader_source_fn source; /* NULL: fd */
@@ -21,10 +27,10 @@ struct replace_job {
     /* Set it from whatever runs in the loop, to give up. */
     const char *stop; /* why; NULL: go on */
     /* Results. */
-    struct buf rest;            /* to be freed */
-    uint64_t end;               /* bytes of the snapshot */
-    bool gave_up_data;          /* the old data are gone */
-    struct oplog_former former; /* as the snapshot tells it */
+    struct buf rest; /* to be freed */
+    struct replace_place place;
+    uint64_t end;      /* bytes of the snapshot */
+    bool gave_up_data; /* the old data are gone */
     char why[256];
 };
 /* False: job->why, and the data are as they were, or empty if they were given up. */

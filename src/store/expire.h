@@ -51,8 +51,9 @@ void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups rem
  *     EXPIRE_STREAM     exists                    by this very command, perhaps
  *
  * What a client of a replica gives a deadline, the replica removes itself, as the primary knows nothing of it: such a
- * key is local, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS only, as in Redis. Which clock is right does not matter to the data of the primary: a replica whose clock is ahead
- * hides them, and one that is behind shows them. */
+ * key is local, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS only, as in Redis.
+ * Which clock is right does not matter to the data of the primary: a replica whose clock is ahead hides them, and one
+ * that is behind shows them. */
 enum expire_reason {
     EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
     EXPIRE_LOADING = 1 << 1, /* a log is replayed: what was removed then is removed by its commands */

@@ -5,8 +5,8 @@ set id [string repeat a 40]
 
 # Answers the handshake of the node; what follows is up to the test.
 proc lure {h l} {
-    set c [fake_accept $l 5000]
-    fake_handshake $c
+    set c [await_replica $l 5000]
+    hear_replica $c
     return $c
 }
 
@@ -70,7 +70,7 @@ foreach load {disabled swapdb} {
                 $c -raw "+FULLRESYNC $::id 7\r\n[sound_snapshot]"
                 wait_link $h
                 assert_equal 0 [$h DBSIZE]
-                fake_close $l
+                end_primary $l
             }
         }
     }
@@ -127,7 +127,7 @@ foreach {name bytes} $streams {
             assert_equal slave [node_field $h role]
             assert_equal PONG [$d PING]
             assert {[lindex [$h CONFIG GET maxclients] 1] > 1}
-            fake_close $l
+            end_primary $l
         }
     }
 }
@@ -146,7 +146,7 @@ test "a MULTI without end keeps memory within the limits" {
         assert_equal PONG [$h PING]
         assert_equal 0 [$h EXISTS key]
         $c -close
-        fake_close $l
+        end_primary $l
         wait_for {[node_field $h used_memory] < 30000000}
     }
 }
