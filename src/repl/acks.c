@@ -353,9 +353,8 @@ static bool are_too_few(const struct request *r, unsigned flags) {
     return good_replicas < acks_options.min_replicas;
 }
 
-static const struct gate replicas_gate = {.stops = CMD_WRITE,
-                                          .holds = are_too_few,
-                                          .error = "NOREPLICAS Not enough good replicas to write."};
+static const struct gate replicas_gate = {
+    .stops = CMD_WRITE, .holds = are_too_few, .error = "NOREPLICAS Not enough good replicas to write."};
 
 static bool counts_good_replicas(void) {
     return acks_options.min_replicas > 0 && acks_options.max_lag_s > 0;

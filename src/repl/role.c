@@ -82,7 +82,7 @@ static bool is_for_primary(const struct request *r, unsigned flags) {
 static char redirection[2 * HOST_MAX + 32];
 static const struct gate redirect_gate = {.stops = USES_KEYS, .holds = is_for_primary, .error = redirection};
 static const struct gate undecided_gate = {.stops = USES_KEYS, .holds = is_for_primary}; /* requests wait */
-static bool undecided;                                               /* role_hold_redirects() */
+static bool undecided;                                                                   /* role_hold_redirects() */
 
 /* A gate's error is a format: a host that has a percent sign (an IPv6 zone) must not be one. */
 static void print_redirection(void) {

@@ -49,7 +49,7 @@ static inline bool gates_may_stop(void) {
     return alloc_main_balance() > gates_open_to;
 }
 /* Or this is false: they find none for a request whose command has these flags. EXEC's own are not enough to tell. */
-#define GATES_ANY (1u << 31) /* no command has this flag */
+#define GATES_ANY (1u << 31)   /* no command has this flag */
 extern unsigned gates_stopped; /* enum command_flag and GATES_ANY: what the closed gates stop */
 static inline bool gates_may_stop_command(unsigned flags) {
     return (flags | GATES_ANY) & gates_stopped;

@@ -255,6 +255,19 @@ test "DEBUG REPLICATE and CHANGE-REPL-ID" {
     }
 }
 
+test "DEBUG SLEEP-AFTER-FORK" {
+    with_nodes {p kura {}} {
+        $p DEBUG SLEEP-AFTER-FORK 0.3
+        set began [clock milliseconds]
+        $p BGSAVE
+        $p PING
+        assert {[clock milliseconds] - $began >= 300}
+        wait_for {![node_field $p rdb_bgsave_in_progress]}
+        $p DEBUG SLEEP-AFTER-FORK 0
+        assert_match "*SLEEP-AFTER-FORK <seconds>*REPLICATE*" [lsort -decreasing [$p DEBUG HELP]]
+    }
+}
+
 test "The gates in their order, compared with redis-server" {
     with_nodes {k kura {} s redis {}} {
         foreach h {k s} {
