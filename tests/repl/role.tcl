@@ -303,3 +303,25 @@ test "The gates in their order, compared with redis-server" {
         assert_equal [lindex $all 1] [lindex $all 0]
     }
 }
+
+test "The memory of the log is overhead, and no data" {
+    with_nodes {p kura {repl-backlog-size 4mb} q kura {}} {
+        follow $q $p
+        for {set i 0} {$i < 200} {incr i} { $p SET same [string repeat x 10000] }
+        foreach field {mem_replication_backlog mem_total_replication_buffers} {
+            assert {[node_field $p $field] > 2000000 && [node_field $p $field] < 2500000}
+        }
+        assert {[node_field $p used_memory_dataset] < 200000}
+        set stats [$p MEMORY STATS]
+        assert_equal [node_field $p mem_replication_backlog] [dict get $stats replication.backlog]
+        send_signal STOP [server_pid $q]
+        for {set i 0} {$i < 2000} {incr i} { $p SET same [string repeat x 10000] }
+        assert {[node_field $p mem_replication_backlog] < 4500000}
+        assert {[node_field $p mem_clients_slaves] > 500000 && [node_field $p mem_clients_slaves] < 18000000}
+        assert {[node_field $p repl_held_bytes] > 500000}
+        assert {[node_field $p used_memory_dataset] < 200000}
+        send_signal CONT [server_pid $q]
+        level $p $q
+        wait_for {[node_field $p repl_held_bytes] < 100000}
+    }
+}
