@@ -123,9 +123,8 @@ static size_t feeds_bytes(void) {
 struct repl_info_memory repl_info_memory(void) {
     struct oplog_metrics log = {0};
     if (backlog_is_kept()) log = oplog_metrics();
-    return (struct repl_info_memory){.backlog = log.memory - log.excess,
-                                     .buffers = log.memory,
-                                     .of_feeds = log.excess + feeds_bytes()};
+    return (struct repl_info_memory){
+        .backlog = log.memory - log.excess, .buffers = log.memory, .of_feeds = log.excess + feeds_bytes()};
 }
 
 void repl_info_reset_metrics(void) {
