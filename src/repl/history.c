@@ -5,12 +5,19 @@
 #include "repl/history.h"
 #include "base/rand.h"
 #include "oplog/oplog.h"
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define NO_ID "0000000000000000000000000000000000000000"
 
 struct history history = {.id = NO_ID, .former_id = NO_ID, .former_end = -1};
+
+/* The log tells snapshots of the former history, too. */
+static void tell_former(void) {
+    snprintf(oplog_former.id, sizeof oplog_former.id, "%s", history.former_end < 0 ? "" : history.former_id);
+    oplog_former.end = history.former_end;
+}
 
 static void make_id(void) {
     rand_hex(history.id, HISTORY_ID_LEN);
@@ -20,11 +27,13 @@ static void make_id(void) {
 static void forget_former(void) {
     memcpy(history.former_id, NO_ID, sizeof history.former_id);
     history.former_end = -1;
+    tell_former();
 }
 
 static void make_present_former(void) {
     memcpy(history.former_id, history.id, sizeof history.former_id);
     history.former_end = oplog_end() + 1;
+    tell_former();
 }
 
 void history_start(void) {
@@ -63,7 +72,13 @@ void history_recall(const char *id, int64_t former_end) {
     if (!is_id(slice_cstr(id))) return;
     memcpy(history.former_id, id, HISTORY_ID_LEN);
     history.former_end = former_end;
+    tell_former();
     oplog_id = history.id;
+}
+
+void history_recall_former(const struct oplog_former *former) {
+    bool is_hex = strspn(former->id, "0123456789abcdefABCDEF") == HISTORY_ID_LEN;
+    if (is_hex && former->end > 0 && former->end <= oplog_end() + 1) history_recall(former->id, former->end);
 }
 
 static bool is_known(struct slice id, int64_t offset) {

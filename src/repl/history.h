@@ -26,6 +26,11 @@ bool history_rename(struct slice id);
 /* Read from a file: what another process had. */
 void history_recall(const char *id, int64_t former_end);
 
+/* Behind history_adopt(), and when the log is at its place: what a snapshot tells of the former history. It may come
+ * from anywhere: nonsense is ignored. */
+struct oplog_former;
+void history_recall_former(const struct oplog_former *former);
+
 enum history_match {
     HISTORY_CONTINUES, /* the log has what follows */
     HISTORY_FOREIGN,   /* another history, or it branched off before that offset */

@@ -185,13 +185,12 @@ static void data_go(void) {
  * primary begins with SELECT, that of a replica goes on in the database that the snapshot names. */
 static void settle_history(const struct replace_place *place) {
     bool known = place && tie.sync.id[0];
-    if (known) {
+    if (known)
         history_adopt(slice_cstr(tie.sync.id));
-        if (place->former_id[0]) history_recall(place->former_id, place->former_end);
-    } else {
+    else
         history_renew();
-    }
     oplog_restart(known ? tie.sync.offset : oplog_end(), place ? place->db : -1);
+    if (known) history_recall_former(&place->former);
     tie.has_place = known;
     durability_restart_log();
     if (link_history_changed) link_history_changed();

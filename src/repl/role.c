@@ -198,6 +198,7 @@ static void role_recalled(const struct loading_place *place) {
     else
         history_recall(place->id, place->offset + 1);
     oplog_restart(place->offset, place->db);
+    if (role_replica) history_recall_former(&place->former);
     backlog_start(false);
     if (role_replica) link_keep_place();
 }
