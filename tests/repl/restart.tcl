@@ -77,7 +77,7 @@ foreach policy {everysec always} {
                 if {$round == 2} { wait_for {[node_field $p master_repl_offset] >= $until} }
                 if {$round == 3} {
                     $q BGREWRITEAOF
-                    wait_for {[node_field $q aof_rewrite_in_progress] == 0 && [node_field $q aof_rewrite_scheduled] == 0}
+                    wait_for {[node_field $q aof_rewrite_in_progress] + [node_field $q aof_rewrite_scheduled] == 0}
                 }
                 set more [dict merge $directives [list replicaof "127.0.0.1 [server_port $p]"]]
                 node_restart $q $more [lindex {TERM KILL} [expr {$round % 2}]]

@@ -1,5 +1,5 @@
-# A random tree of five nodes, kura and redis-server mixed, under load: nodes are re-pointed, promoted, restarted and cut
-# off. In the end all agree, and no full sync happened where none is due.
+# A random tree of five nodes, kura and redis-server mixed, under load: nodes are re-pointed, promoted, restarted and
+# cut off. In the end all agree, and no full sync happened where none is due.
 #
 # KURA_TREE_STEPS says how many changes there are (300 for a thorough run); the seed is that of the report.
 
@@ -48,8 +48,8 @@ proc tree::attach {node to} {
     if {$to eq ""} { $node REPLICAOF NO ONE } else { $node REPLICAOF 127.0.0.1 [server_port $to] }
 }
 
-# Clients wait while the body runs, which begins when all nodes have all: a node can go on behind another one only if that
-# one is not behind it.
+# Clients wait while the body runs, which begins when all nodes have all: a node can go on behind another one only if
+# that one is not behind it.
 proc tree::while_quiet {body} {
     variable parent
     set root [root]
