@@ -239,17 +239,26 @@ static bool enough_replicas(const struct wait *wait) {
     return (wait->is_aof ? feed_count_acked_aof(offset) : feed_count_acked(offset)) >= wait->replicas;
 }
 
+static bool lacks_sync(const struct wait *wait) {
+    return wait->local && !is_synced(wait->place.offset);
+}
+
+static void wait_for_lack(struct wait *wait) {
+    if (lacks_sync(wait))
+        wait_on(wait, GOAL_SYNCED, 0);
+    else
+        wait_on(wait, wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED, wait->replicas);
+}
+
 /* Answer a wait for replicas or disks, or let it wait for what it lacks. */
 static void settle_counts(struct wait *wait) {
-    bool lacks_sync = wait->local && !is_synced(wait->place.offset);
-    if (lacks_sync && !log_is_on()) {
+    if (lacks_sync(wait) && !log_is_on()) {
         block_finish(wait->client, reply_log_is_off);
-    } else if (!lacks_sync && enough_replicas(wait)) {
+    } else if (!lacks_sync(wait) && enough_replicas(wait)) {
         block_finish(wait->client, reply_counts);
     } else {
         leave_due(wait);
-        enum goal goal = lacks_sync ? GOAL_SYNCED : wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED;
-        wait_on(wait, goal, lacks_sync ? 0 : wait->replicas);
+        wait_for_lack(wait);
     }
 }
 
@@ -347,13 +356,14 @@ int acks_good_replicas(void) {
     return good_replicas;
 }
 
-static bool is_write_without_replicas(const struct request *r, unsigned flags) {
+static bool are_too_few(const struct request *r, unsigned flags) {
     (void)r;
-    return (flags & CMD_WRITE) && good_replicas < acks_options.min_replicas;
+    (void)flags;
+    return good_replicas < acks_options.min_replicas;
 }
 
-static const struct gate replicas_gate = {.holds = is_write_without_replicas,
-                                          .error = "NOREPLICAS Not enough good replicas to write."};
+static const struct gate replicas_gate = {
+    .stops = CMD_WRITE, .holds = are_too_few, .error = "NOREPLICAS Not enough good replicas to write."};
 
 static bool counts_good_replicas(void) {
     return acks_options.min_replicas > 0 && acks_options.max_lag_s > 0;
@@ -420,16 +430,13 @@ static void wait_for_counts(struct request *r, const struct wait *wanted, int64_
     wait->replicas = wanted->replicas;
     wait->local = wanted->local;
     wait->is_aof = wanted->is_aof;
-    bool lacks_sync = wait->local && !is_synced(wait->place.offset);
-    enum goal goal = lacks_sync ? GOAL_SYNCED : wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED;
-    wait_on(wait, goal, lacks_sync ? 0 : wait->replicas);
+    wait_for_lack(wait);
     if (!call_is_nested && wait->replicas) feed_ask_for_acks();
     block_wait(r, &counts_event, wait, timeout_ms, reply_counts);
 }
 
 static void reply_or_wait(struct request *r, const struct wait *wanted, int64_t timeout_ms) {
-    bool is_local = wanted->local == 0 || is_synced(wanted->place.offset);
-    if (is_local && enough_replicas(wanted))
+    if (!lacks_sync(wanted) && enough_replicas(wanted))
         reply_count(r->client, wanted);
     else
         wait_for_counts(r, wanted, timeout_ms);

@@ -358,7 +358,7 @@ static bool is_silent(int64_t since_ms) {
     return clock_steady_ms() - since_ms > (int64_t)link_options.timeout_s * 1000;
 }
 
-/* A primary must not take a replica that loads for dead. If the socket takes no byte, the primary has enough of them. */
+/* A primary must not take a replica that loads for dead. If the socket takes no byte, the primary has enough. */
 static void send_newline(void) {
     if (tie.fd >= 0 && send(tie.fd, "\n", 1, MSG_NOSIGNAL) == 1) link_metrics.bytes_out++;
 }

@@ -112,12 +112,19 @@ size_t repl_info_connections(void) {
     return count;
 }
 
+/* What replicas take, without their parts of the log: that is one for all. */
+static size_t feeds_bytes(void) {
+    size_t shared = 0;
+    for (const struct feed *feed = feed_first; feed; feed = feed->next)
+        shared += feed_behind(feed);
+    return feed_memory() - shared;
+}
+
 struct repl_info_memory repl_info_memory(void) {
     struct oplog_metrics log = {0};
     if (backlog_is_kept()) log = oplog_metrics();
-    return (struct repl_info_memory){.backlog = log.memory - log.excess,
-                                     .buffers = log.memory,
-                                     .of_feeds = log.excess + feed_memory() + backlog_memory()};
+    return (struct repl_info_memory){
+        .backlog = log.memory - log.excess, .buffers = log.memory, .of_feeds = log.excess + feeds_bytes()};
 }
 
 void repl_info_reset_metrics(void) {

@@ -1,6 +1,6 @@
 # Three stock redis-sentinel 7.0.15 watch a primary and two replicas, kura and redis-server mixed: they find the nodes,
-# notice what fails, fail over, and nothing is lost that WAIT acknowledged. Their periods are shortened by SENTINEL DEBUG;
-# that of PING stays long, as a replica that was silent for five of them is not promoted.
+# notice what fails, fail over, and nothing is lost that WAIT acknowledged. Their periods are shortened by SENTINEL
+# DEBUG; that of PING stays long, as a replica that was silent for five of them is not promoted.
 #
 # KURA_SENTINEL_MIX lists the programs, three for each run.
 
@@ -206,7 +206,8 @@ foreach {first second third} $mixes {
 }
 
 test "priorities: the lowest number is promoted, 0 never" {
-    with_sentinels {a kura {} b kura {replica-priority 0} c kura {replica-priority 90} d kura {replica-priority 50}} {} {
+    with_sentinels {a kura {} b kura {replica-priority 0} c kura {replica-priority 90}
+            d kura {replica-priority 50}} {} {
         watch::wait_known 3
         assert_equal {0 50 90} [lsort -integer [watch::replicas [lindex $watch::sentinels 0] slave-priority]]
         [lindex $watch::sentinels 0] SENTINEL FAILOVER m
@@ -225,7 +226,8 @@ test "passwords, announced addresses and names, and a replica that is not announ
     set options {requirepass secret masterauth secret}
     set code [catch {
         with_sentinels [list a kura $options b kura [concat $options replica-announce-ip localhost] \
-                c redis [concat $options replica-announce-ip localhost] d kura [concat $options replica-announced no replica-priority 0]] {
+                c redis [concat $options replica-announce-ip localhost] \
+                d kura [concat $options replica-announced no replica-priority 0]] {
             "sentinel auth-pass m secret" "sentinel announce-hostnames yes"
         } {
             watch::wait_known 2

@@ -116,6 +116,25 @@ test "Tokens of the former history hold behind a full sync, and behind a restart
     }
 }
 
+foreach {how directives} {TERM {save {3600 1}} TERM {appendonly yes} KILL {appendonly yes}} {
+    test "Tokens hold when their primary is started again: $how, $directives" {
+        with_nodes [list p kura $directives] {
+            for {set i 0} {$i < 50} {incr i} {
+                $p SET a $i
+                set token [token_of $p]
+            }
+            node_restart $p $directives $how
+            assert_equal 49 [$p GET a]
+            assert_equal OK [$p WAITOFFSET $token]
+            regexp {(.*):(.*)} $token -> id offset
+            assert_error DIVERGED* { $p WAITOFFSET $id:[expr {$offset + 1}] }
+            $p SET a 50
+            assert_equal OK [$p WAITOFFSET $token]
+            assert_equal OK [$p WAITOFFSET [token_of $p]]
+        }
+    }
+}
+
 test "A client with the capability redirect is told where to go" {
     with_nodes {p kura {} q kura {}} {
         $p SET a 1

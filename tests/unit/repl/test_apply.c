@@ -1,5 +1,5 @@
-/* The primary's stream: in whatever pieces it comes, the same commands run, the same bytes go to the log, and its end is
- * behind complete units only. */
+/* The primary's stream: in whatever pieces it comes, the same commands run, the same bytes go to the log, and the log's
+ * end is behind complete units only. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
