@@ -16,8 +16,8 @@ struct history {
 extern struct history history;
 
 const char *history_tell(void); /* `id`, for a replica; it is told from now on */
-/* The id under which most servers know the data. While nothing was written since the present id was made, and nobody was
- * told that, it is the former one. */
+/* The id under which most servers know the data. While nothing was written since the present id was made, and nobody
+ * was told that, it is the former one. */
 const char *history_best_known(void);
 
 void history_start(void); /* a new id, for a server that begins */
