@@ -5,7 +5,7 @@
  * behind; that is all of its buffer. A second cursor, its place, stands where the replica's last acknowledgement was,
  * since bytes in the sockets are lost when a connection breaks. The place outlives the connection: a replica that was
  * cut continues from there, until repl-timeout is over or what waits for it reaches the limits of its class. Once
- * repl-backlog-size is set, that size alone decides who may continue.
+ * repl-backlog-size is set, that size alone decides which replicas may continue.
  *
  * A client may announce what it can (REPLCONF) long before it becomes a replica. So a client has a feed when it has
  * sent a REPLCONF, and is a replica once CLIENT_REPLICA is set. feed.c knows of link.h, and by this which server has a
@@ -96,7 +96,7 @@ size_t feed_behind(const struct feed *feed); /* bytes of the log that it was not
 int feed_count_good(int64_t max_lag_s);
 int feed_count_acked(int64_t offset);
 int feed_count_acked_aof(int64_t offset);
-/* All replicas are asked to acknowledge at once, by a GETACK in the log when this wave is sent. On a server that has a
+/* All replicas are asked to acknowledge at once, by a GETACK in the log before this wave is sent. On a server that has a
  * primary nothing is asked. */
 void feed_ask_for_acks(void);
 /* REPLCONF ACK offset [FACK offset]: -1: no FACK. Numbers beyond what was sent, or backwards, count as nothing. */

@@ -1,5 +1,5 @@
-/* min-replicas-to-write: a primary refuses writes while fewer replicas than that are good. A good replica is online, and
- * has acknowledged within min-replicas-max-lag. */
+/* min-replicas-to-write: a primary refuses writes while it has fewer good replicas than that. A good replica is online,
+ * and has acknowledged within min-replicas-max-lag. */
 #pragma once
 #include <stdbool.h>
 

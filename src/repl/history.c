@@ -1,6 +1,6 @@
 /* See history.h. Invariant: both ids have 40 characters, and former_end is -1 exactly while former_id is all zeros.
  *
- * The log names its history in files (oplog_id) as soon as somebody may know of it: it was told to replicas, or read.
+ * The log names its history in files (oplog_id) as soon as others may know of it: it was told to replicas, or read.
  * PSYNC's number is one more than the offset up to which a replica has data, and so is former_end. */
 #include "repl/history.h"
 #include "base/rand.h"

@@ -42,6 +42,6 @@ enum history_match {
     HISTORY_FOREIGN,   /* another history, or it branched off before that offset */
     HISTORY_LOST,      /* the history is known, but the log has that offset no more, or not yet */
 };
-/* May someone with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard
+/* May a replica with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard
  * to case. */
 enum history_match history_match(struct slice id, int64_t offset);

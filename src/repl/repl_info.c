@@ -53,7 +53,7 @@ static void write_replica(struct buf *out) {
     report_int(out, "replica_announced", role_options.announced);
 }
 
-/* --- Everybody's ----------------------------------------------------------------------------- */
+/* --- The lines of both roles ----------------------------------------------------------------- */
 
 static void write_feed(struct buf *out, const struct feed *feed, int index) {
     char ip[FEED_IP_MAX];
