@@ -33,6 +33,7 @@
 /* Of what is in the log and not for the file, after which the place of the file is told again. */
 #define PLACE_BYTES (1 << 16)
 #define PLACE_MS 100 /* if this server leads */
+#define LONG_AGO (INT64_MIN / 2)
 
 struct aof_write_options aof_write_options = {.checksums = true};
 struct aof_write_follow aof_write_follow = {.cut = INT64_MAX};
@@ -80,7 +81,7 @@ static struct {
     /* Offsets of the log: what the last line tells (-1: none); up to where all is written; of that, given to a sync;
      * synced. */
     int64_t told, written, syncing, durable;
-} out = {.fd = -1, .db_id = -1};
+} out = {.fd = -1, .db_id = -1, .placed_ms = LONG_AGO};
 
 /* Shared with the worker. */
 static atomic_uint pending_syncs; /* given to the worker and not done */
@@ -491,7 +492,8 @@ static bool lacks_place(void) {
     return oplog_id && out.framed && out.told != oplog_unit_end() && !is_waiting() && !in_unit();
 }
 
-/* Not after each message: the file must not grow by them. */
+/* Soon, but not after each message, since the file must not grow by them: once after each write, as WAIT wants it, and
+ * else each 100 ms. */
 static bool place_is_due(void) {
     return (out.leads && clock_steady_ms() - out.placed_ms >= PLACE_MS) || oplog_unit_end() - out.told >= PLACE_BYTES;
 }
@@ -504,7 +506,6 @@ static void add_place(void) {
     mark_frame();
     if (follows) begin_range();
     fit_follow();
-    out.placed_ms = clock_steady_ms();
 }
 
 /* --- Syncing --------------------------------------------------------------------------------- */
@@ -583,12 +584,14 @@ static void note_synced(void) {
 bool aof_write_flush(bool force) {
     if (!out.collects) return true;
     if (out.held || out.fd < 0) return !is_waiting();
-    if (unlikely(lacks_place()) && place_is_due()) add_place();
+    bool is_place = unlikely(lacks_place()) && place_is_due();
+    if (is_place) add_place();
     bool waits = is_waiting();
     if (!waits && out.synced == out.bytes && out.durable == out.syncing && atomic_load(&sync_errno) == 0) return true;
     if (waits && in_unit() && !force) return false;
     if (unlikely(aof_write_options.sleep_us > 0) && waits) usleep((useconds_t)aof_write_options.sleep_us);
     if (waits && !write_waiting(force)) return false;
+    if (waits) out.placed_ms = is_place ? clock_steady_ms() : LONG_AGO;
     sync_by_policy();
     note_synced();
     return true;

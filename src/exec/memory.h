@@ -4,7 +4,7 @@
  * nothing may be evicted, commands that need memory (CMD_DENYOOM) are refused. Without a limit this costs nothing but
  * the branch of session/gates.h.
  *
- *     who evicts       how much at most
+ *     evicting         how much at most
  *     a command        twice what was allocated since the last check, so that an excess shrinks under any load
  *     a turn of the    what maxmemory-eviction-tenacity allows: this is for an excess that no command has caused, as
  *     loop             when the limit was lowered. The loop does not sleep while there is one.

@@ -27,7 +27,7 @@
 bool propagate_wanted;
 struct propagate_call propagate_call;
 
-static unsigned wanting; /* enum propagate_target: who wants what changes */
+static unsigned wanting; /* enum propagate_target: those that want the changes */
 static bool local_only;  /* the stream is a primary's */
 /* Keys that no command removed are propagated as UNLINK, not as DEL: lazyfree-lazy-expire, lazyfree-lazy-eviction. */
 static bool unlink_expired, unlink_evicted;
@@ -230,7 +230,7 @@ static inline bool is_usual(void) {
 }
 
 void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
-    if (likely(is_usual())) { /* and somebody wants it */
+    if (likely(is_usual())) { /* and a target wants it */
         propagate_call.depth = 0;
         propagate_call.apart = false;
         if (!changed) return;

@@ -2,7 +2,7 @@
  *
  * After a command changed something, call.c hands its request over once, in canonical form: the request as it came
  * where it is deterministic, or what the body gave instead by propagate_as() (absolute times, effects of random
- * choices). While nobody wants it nothing is formatted or copied: a write costs one load and one branch.
+ * choices). While no target wants it, nothing is formatted or copied: a write costs one load and one branch.
  *
  * What must be applied as a whole is a unit: a command with the keys that expired under it, an EXEC with all of its
  * commands, a waiting client that is served. A unit of several commands reaches the log between MULTI and EXEC, a unit
@@ -24,7 +24,7 @@ enum propagate_target {
     PROPAGATE_BOTH = PROPAGATE_FILE | PROPAGATE_STREAM,
 };
 
-extern bool propagate_wanted; /* somebody wants what changes */
+extern bool propagate_wanted; /* a target wants the changes */
 /* This target wants what changes from now on, or does not any more. For PROPAGATE_STREAM the log is kept as long
  * (OPLOG_BACKLOG); the append-only file has it kept by itself. */
 void propagate_want(enum propagate_target target, bool wanted);

@@ -1,6 +1,6 @@
-/* Commands of a log: of the append-only file, or of a primary's stream. What a log has succeeded once, elsewhere or
- * earlier; it is called again without gates and without replies. Only commands that can stand in a log are called: the
- * bytes may be anybody's, and other commands could do harm. */
+/* Commands of a log: of the append-only file, or of a primary's stream. Such a command has succeeded once, elsewhere or
+ * earlier; so it is called again without gates and without replies. Only commands that can stand in a log are called:
+ * the bytes may be anybody's, and other commands could do harm. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* The blocks lie in a ring, in the order of their offsets, so a binary search finds a place. A block is a part of a
- * chunk, or refers to a large value that somebody else may hold, too; both are blobs, whose holders are counted. So a
+ * chunk, or refers to a large value that the dataset may hold, too; both are blobs, whose holders are counted. So a
  * large value costs no copy, and what is written behind it goes on in the chunk from before:
  *
  *     ring    block 7            block 8        block 9
@@ -78,7 +78,7 @@ static void free_chunk(struct blob *chunk) {
     blob_drop(chunk);
 }
 
-/* A holder less. Chunks belong to the log alone, so their holders are its blocks. */
+/* The chunk loses a holder. Chunks belong to the log alone, so their holders are its blocks. */
 static void drop_chunk(struct blob *chunk) {
     if (chunk->holders > 1) {
         blob_drop(chunk);
@@ -255,7 +255,7 @@ void oplog_append(int db_id, const struct slice *argv, int argc, struct slice ra
     }
 }
 
-/* Behind it the present chunk goes on. */
+/* The value gets a block of its own; behind that, the present chunk goes on. */
 static void put_value(struct blob *blob, size_t len) {
     char *tail = oplog.tail;
     size_t room = oplog.room;

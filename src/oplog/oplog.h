@@ -1,12 +1,12 @@
-/* The log of changes: the one copy of all that was written, in shared blocks. Whoever needs it holds a cursor: each
- * replica, and the append-only file. Between the oldest cursor, or the beginning of the backlog, and the end, nothing
- * is dropped; so a slow reader costs memory for the bytes that it lacks, but never a copy of its own.
+/* The log of changes: the one copy of all that was written, in shared blocks. Each of its readers, the replicas and the
+ * append-only file, holds a cursor. Between the oldest cursor, or the beginning of the backlog, and the end, nothing is
+ * dropped; so a slow reader costs memory for the bytes that it lacks, but never a copy of its own.
  *
  * The log is the replication stream, byte for byte: commands in RESP, SELECT where the database changes, MULTI and EXEC
  * around what belongs together. An offset is the number of bytes that were ever written before a place, as in Redis:
  * master_repl_offset is the offset of the end, and PSYNC asks for that number plus one.
  *
- * While nobody keeps the log (oplog_is_kept is false), nothing may be appended, and the offset stands still. */
+ * While the log has no keeper (oplog_is_kept is 0), nothing may be appended, and the offset stands still. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -14,13 +14,13 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* Who keeps the log. */
+/* What the log is kept for. */
 enum oplog_keeper {
     OPLOG_FILE = 1 << 0,    /* the append-only file collects commands */
     OPLOG_BACKLOG = 1 << 1, /* replicas may ask for what was written: repl/history.h */
 };
-extern unsigned oplog_is_kept; /* enum oplog_keeper; 0: nobody */
-/* Whoever wants commands to be appended besides calls propagate_want() (exec/propagate.h), which calls this one. When
+extern unsigned oplog_is_kept; /* enum oplog_keeper; 0: for nothing */
+/* A module that also wants commands to be appended calls propagate_want() (exec/propagate.h), which calls this. When
  * the last keeper goes, all that was kept is dropped; no cursor may be placed then. */
 void oplog_want(enum oplog_keeper keeper, bool wanted);
 
@@ -77,9 +77,9 @@ void oplog_leave(struct oplog_cursor *cursor);                 /* it is nowhere 
 
 /* --- The backlog ----------------------------------------------------------------------------- */
 
-void oplog_keep(size_t bytes); /* the last bytes of the log that are kept although nobody reads them */
+void oplog_keep(size_t bytes); /* the last bytes of the log that are kept although no cursor reads them */
 int64_t oplog_first(void);     /* the offset of the first byte that is kept */
-/* Drop what nobody needs any more, a bounded number of blocks: to be called once a turn. */
+/* Drop blocks that neither a cursor nor the backlog needs, a bounded number of them: to be called once a turn. */
 void oplog_trim(void);
 
 struct oplog_metrics {

@@ -84,6 +84,19 @@ struct backlog_limits backlog_limits(void) {
     return (struct backlog_limits){at_least_backlog(l->hard), at_least_backlog(l->soft), (int64_t)l->soft_s * 1000};
 }
 
+const char *backlog_exceeded(int64_t behind, int64_t *soft_since_ms) {
+    struct backlog_limits limits = backlog_limits();
+    int64_t now_ms = clock_steady_ms();
+    if (limits.hard && behind > limits.hard) return "client-output-buffer-limit replica is reached";
+    if (limits.soft == 0 || behind <= limits.soft) {
+        *soft_since_ms = 0;
+        return NULL;
+    }
+    if (*soft_since_ms == 0) *soft_since_ms = now_ms;
+    bool is_over = now_ms - *soft_since_ms > limits.soft_ms;
+    return is_over ? "the soft limit of client-output-buffer-limit replica is reached" : NULL;
+}
+
 /* --- Places ---------------------------------------------------------------------------------- */
 
 static size_t place_bytes(const struct place *place) {
@@ -140,17 +153,8 @@ size_t backlog_memory(void) {
 
 /* Why the place is not kept any longer, or NULL. */
 static const char *end_of_place(struct place *place, int64_t now_ms) {
-    struct backlog_limits limits = backlog_limits();
-    int64_t behind = (int64_t)oplog_behind(&place->cursor);
     if (now_ms - place->since_ms > (int64_t)link_options.timeout_s * 1000) return "it was away for repl-timeout";
-    if (limits.hard && behind > limits.hard) return "client-output-buffer-limit replica is reached";
-    if (limits.soft == 0 || behind <= limits.soft) {
-        place->soft_since_ms = 0;
-        return NULL;
-    }
-    if (place->soft_since_ms == 0) place->soft_since_ms = now_ms;
-    bool is_over = now_ms - place->soft_since_ms > limits.soft_ms;
-    return is_over ? "the soft limit of client-output-buffer-limit replica is reached" : NULL;
+    return backlog_exceeded((int64_t)oplog_behind(&place->cursor), &place->soft_since_ms);
 }
 
 static void drop_old_places(int64_t now_ms) {

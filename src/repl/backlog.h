@@ -1,9 +1,9 @@
-/* The backlog: the end of the log is kept although nobody reads it, so that replicas whose connection broke may go on.
- * It begins with the first replica, and ends when there has been none for repl-backlog-ttl seconds.
+/* The backlog: the end of the log is kept although no cursor stands there. So replicas whose connection broke may go
+ * on. It begins with the first replica, and ends when there has been none for repl-backlog-ttl seconds.
  *
  * A replica that was cut has a place in the log besides, which is kept as if the replica were merely slow: until
  * repl-timeout is over, or what follows it reaches the limits of class replica. Once repl-backlog-size is set, that
- * size alone decides who may go on, as in Redis. */
+ * size alone decides which replicas may go on, as in Redis. */
 #pragma once
 #include "oplog/oplog.h"
 #include <stdbool.h>
@@ -25,6 +25,9 @@ struct backlog_limits {
     int64_t hard, soft, soft_ms;
 };
 struct backlog_limits backlog_limits(void);
+/* Why a replica for which the log holds so many bytes is given up, or NULL; static. *soft_since_ms: clock_steady_ms()
+ * since when it has been above the soft limit, 0 at first; the caller only keeps it. */
+const char *backlog_exceeded(int64_t behind, int64_t *soft_since_ms);
 
 /* --- Places of replicas that were cut -------------------------------------------------------- */
 

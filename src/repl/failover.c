@@ -65,7 +65,7 @@ static bool is_level(const struct feed *feed) {
     return feed->acked == oplog_end();
 }
 
-/* A second connection, who wants a snapshot only, and who never acknowledges are no replicas in this sense. */
+/* Not for a second connection, a client that wants a snapshot only, and one that never acknowledges. */
 static bool can_be_level(const struct feed *feed) {
     return !(feed->flags & (FEED_IS_CHANNEL | FEED_RDB_ONLY | FEED_OLD));
 }
@@ -260,7 +260,7 @@ static void begin_waiting(void) {
     feed_ask_for_acks();
 }
 
-/* Asked in each turn while the process is to end: may it, as far as the replicas are concerned? */
+/* Hook of shutdown, called in each turn while the process is to end. True: no replica lacks anything. */
 static bool replicas_are_ready(bool first) {
     bool ready = all_are_level();
     if (!ready && first) begin_waiting();

@@ -5,7 +5,7 @@
  * behind; that is all of its buffer. A second cursor, its place, stands where the replica's last acknowledgement was,
  * since bytes in the sockets are lost when a connection breaks. The place outlives the connection: a replica that was
  * cut continues from there, until repl-timeout is over or what waits for it reaches the limits of its class. Once
- * repl-backlog-size is set, that size alone decides who may continue.
+ * repl-backlog-size is set, that size alone decides which replicas may continue.
  *
  * A client may announce what it can (REPLCONF) long before it becomes a replica. So a client has a feed when it has
  * sent a REPLCONF, and is a replica once CLIENT_REPLICA is set. feed.c knows of link.h, and by this which server has a

@@ -11,18 +11,6 @@
 #include "session/client.h"
 #include "session/server_metrics.h"
 
-static bool is_over_limit(struct feed *feed) {
-    struct backlog_limits limits = backlog_limits();
-    int64_t behind = (int64_t)feed_behind(feed), now_ms = clock_steady_ms();
-    if (limits.hard && behind > limits.hard) return true;
-    if (limits.soft == 0 || behind <= limits.soft) {
-        feed->soft_since_ms = 0;
-        return false;
-    }
-    if (feed->soft_since_ms == 0) feed->soft_since_ms = now_ms;
-    return now_ms - feed->soft_since_ms > limits.soft_ms;
-}
-
 /* What would have waited at the end of the snapshot, as far as can be told. */
 static size_t expected_behind(const struct feed *feed) {
     size_t behind = feed_behind(feed), done = child_metrics.keys_done, total = child_metrics.keys_total;
@@ -43,7 +31,7 @@ static void report_lost_sync(const struct feed *feed) {
 
 bool feed_drop_if_over_limit(struct feed *feed) {
     struct buf line = {0};
-    if (!is_over_limit(feed)) return false;
+    if (!backlog_exceeded((int64_t)feed_behind(feed), &feed->soft_since_ms)) return false;
     client_describe(feed->client, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
                 line.data);

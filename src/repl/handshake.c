@@ -1,4 +1,7 @@
-/* See handshake.h. Steps are sent until one waits; the replies come in the same order. */
+/* See handshake.h. Steps are sent until one waits; the replies come in the same order.
+ *
+ * Invariant: heard <= sent. The primary owes the replies of the steps from `heard` to `sent`, without those left out.
+ * */
 #include "repl/handshake.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -13,7 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define LINES_A_TURN 16 /* read at once: nobody can hold the loop by sending lines */
+#define LINES_A_TURN 16 /* read at once: a primary cannot hold the loop by sending lines */
 
 enum verdict { VERDICT_NEXT, VERDICT_SAME /* another line answers it */, VERDICT_END };
 

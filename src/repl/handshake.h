@@ -19,8 +19,8 @@ struct handshake_question {
     int64_t offset;                /* and the end of what it has of it */
     bool takes_channel;            /* a second connection for the snapshot is welcome */
     bool bids;                     /* the primary-to-be is bidden to take the lead: FAILOVER */
-    char main_client
-        [HANDSHAKE_CLIENT_MAX]; /* this is the second connection for this first one; "": this is a first one */
+    /* The first connection, for which this is the second one; "": this is a first one. */
+    char main_client[HANDSHAKE_CLIENT_MAX];
 };
 
 enum handshake_outcome {
@@ -40,7 +40,7 @@ struct handshake_answer {
     const char *reply; /* the last line of the primary, or why there was none; valid during the call */
 };
 
-/* `ended` is called once, from the loop or from in here, and the socket is nobody's in the loop then. One handshake at
+/* `ended` is called once, from the loop or from in here, and the loop does not watch the socket then. One handshake at
  * a time. */
 void handshake_begin(const struct handshake_question *question, void (*ended)(const struct handshake_answer *answer));
 void handshake_cancel(void);      /* `ended` is not called */

@@ -1,6 +1,6 @@
 /* See history.h. Invariant: both ids have 40 characters, and former_end is -1 exactly while former_id is all zeros.
  *
- * The log names its history in files (oplog_id) as soon as somebody may know of it: it was told to replicas, or read.
+ * The log names its history in files (oplog_id) as soon as others may know of it: it was told to replicas, or read.
  * PSYNC's number is one more than the offset up to which a replica has data, and so is former_end. */
 #include "repl/history.h"
 #include "base/rand.h"
@@ -20,6 +20,7 @@ static void tell_former(void) {
 }
 
 static void make_id(void) {
+    history.told = false;
     rand_hex(history.id, HISTORY_ID_LEN);
     history.id[HISTORY_ID_LEN] = '\0';
 }
@@ -34,6 +35,15 @@ static void make_present_former(void) {
     memcpy(history.former_id, history.id, sizeof history.former_id);
     history.former_end = oplog_end() + 1;
     tell_former();
+}
+
+const char *history_tell(void) {
+    history.told = true;
+    return history.id;
+}
+
+const char *history_best_known(void) {
+    return !history.told && oplog_end() < history.former_end ? history.former_id : history.id;
 }
 
 void history_start(void) {
@@ -56,6 +66,7 @@ static bool is_id(struct slice id) {
 
 void history_adopt(struct slice id) {
     memcpy(history.id, is_id(id) ? id.ptr : NO_ID, HISTORY_ID_LEN);
+    history.told = true;
     forget_former();
     oplog_id = history.id;
 }
@@ -65,6 +76,7 @@ bool history_rename(struct slice id) {
     if (strncasecmp(id.ptr, history.id, HISTORY_ID_LEN) == 0) return true;
     make_present_former();
     memcpy(history.id, id.ptr, HISTORY_ID_LEN);
+    history.told = true;
     return true;
 }
 

@@ -11,8 +11,14 @@ struct history {
     char id[HISTORY_ID_LEN + 1];
     char former_id[HISTORY_ID_LEN + 1]; /* "000..0": none */
     int64_t former_end; /* the offset up to which former_id holds too, as INFO's second_repl_offset; -1: none */
+    bool told;          /* another server knows `id`: it came from there, or was told to a replica */
 };
 extern struct history history;
+
+const char *history_tell(void); /* `id`, for a replica; it is told from now on */
+/* The id under which most servers know the data. While nothing was written since the present id was made, and nobody
+ * was told that, it is the former one. */
+const char *history_best_known(void);
 
 void history_start(void); /* a new id, for a server that begins */
 /* A new id that has nothing to do with the former ones: the first backlog is made, or the last one has expired. */
@@ -36,6 +42,6 @@ enum history_match {
     HISTORY_FOREIGN,   /* another history, or it branched off before that offset */
     HISTORY_LOST,      /* the history is known, but the log has that offset no more, or not yet */
 };
-/* May someone with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard
+/* May a replica with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard
  * to case. */
 enum history_match history_match(struct slice id, int64_t offset);

@@ -5,7 +5,7 @@
  *
  * With repl-diskless-load disabled, it becomes a file first, and the old data stay until that is complete; a replica
  * without data loads it while it is stored. The others load it from the socket: on-empty-db, or beside the old data
- * (swapdb), which are served meanwhile. Whatever the bytes are, what ends is this one sync.
+ * (swapdb), which are served meanwhile. Bad bytes end this one sync and nothing else.
  *
  * The data are loaded from the end of a turn (cron_later()), as the loop is turned meanwhile. */
 #pragma once
@@ -38,7 +38,7 @@ struct intake_end {
     struct slice left;                 /* bytes behind the snapshot: the stream's first ones; valid during the call */
     const struct replace_place *place; /* if it is ok; valid during the call */
 };
-/* A snapshot is about to arrive on this socket, which nobody else reads now. `ended` is called once, from the loop. */
+/* A snapshot is about to arrive on this socket, which nothing else reads now. `ended` is called once, from the loop. */
 void intake_begin(const struct intake_order *order, void (*ended)(const struct intake_end *end));
 /* Give up. While it is loaded, that ends soon, and `ended` is called nevertheless; else it is not called. `why` must
  * live on. Does nothing without an intake. */

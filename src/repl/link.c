@@ -264,12 +264,6 @@ static void begin_second(const struct handshake_answer *answer) {
 
 /* --- The handshake --------------------------------------------------------------------------- */
 
-/* Where nothing was written since the history got its present id, the former one says the same, and more servers know
- * it: after a restart, nobody has heard of the present one. */
-static const char *place_id(void) {
-    return oplog_end() < history.former_end ? history.former_id : history.id;
-}
-
 /* The stream goes on, under this id; "": under the one that was asked for. */
 static void continue_history(const char *id) {
     if (!id[0]) id = tie.asked_id;
@@ -318,7 +312,7 @@ static void begin_talk(int fd, const char *main_client) {
     };
     snprintf(q.main_client, sizeof q.main_client, "%s", main_client);
     if (!main_client[0]) {
-        snprintf(tie.asked_id, sizeof tie.asked_id, "%s", tie.has_place ? place_id() : "");
+        snprintf(tie.asked_id, sizeof tie.asked_id, "%s", tie.has_place ? history_best_known() : "");
         memcpy(q.id, tie.asked_id, sizeof q.id);
     }
     handshake_begin(&q, link_answered);

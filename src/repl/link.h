@@ -1,5 +1,5 @@
-/* A replica's link to its primary: from the name to the applied stream, again and again. A table of steps is the
- * handshake (link.c), intake.h receives the snapshot, apply.h the stream.
+/* A replica's link to its primary: from the name to the applied stream, again and again. handshake.h talks to the
+ * primary, intake.h receives the snapshot, streaming.h the stream.
  *
  * A link that breaks is built again at once, then each second; a second passes too after a sync that failed. What was
  * applied stays: the next PSYNC asks to continue behind it. Nothing here waits: names are looked up by a thread,
@@ -16,7 +16,7 @@ struct client;
 
 enum link_state {
     /*               ROLE says     meaning */
-    LINK_OFF,        /* -          this server follows nobody */
+    LINK_OFF,        /* -          this server follows no primary */
     LINK_WAITS,      /* connect    for the next try */
     LINK_CONNECTING, /* connecting the name is looked up, or the socket connects */
     LINK_HANDSHAKE,  /* handshake  from PING to the reply of PSYNC */
@@ -46,7 +46,7 @@ void link_begin(const char *host, int port);
 /* As link_begin(), but the first PSYNC bids the replica there to take the lead: its fourth word is FAILOVER.
  * link_handed_over() tells what came of it. */
 void link_hand_over(const char *host, int port);
-/* Follow nobody, and forget the place. Does nothing if there is no link. */
+/* Follow no primary any more, and forget the place. Does nothing if there is no link. */
 void link_end(void);
 /* The data are those of this server's history at oplog_end(): a primary is about to follow another one, or files told
  * the place. The next PSYNC asks to continue there. */
@@ -85,7 +85,7 @@ extern struct link_options link_options;
 struct link_metrics {
     uint64_t bytes_in;  /* from primaries: total_net_repl_input_bytes */
     uint64_t bytes_out; /* to primaries */
-    int64_t
-        last_sync_ms; /* how long the last full sync took, from PSYNC's reply to the applied stream; -1: none so far */
+    /* How long the last full sync took, from PSYNC's reply to the loaded snapshot; -1: there was none. */
+    int64_t last_sync_ms;
 };
 extern struct link_metrics link_metrics;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A member of whatever waits; its owner's memory. */
+/* A member of the struct that waits; the heap never frees it. */
 struct offset_wait {
     int64_t offset;
     size_t index; /* in the heap */

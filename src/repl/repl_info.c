@@ -4,11 +4,11 @@
 #include "base/module.h"
 #include "base/report.h"
 #include "oplog/oplog.h"
-#include "repl/acks.h"
 #include "repl/apply.h"
 #include "repl/backlog.h"
 #include "repl/failover.h"
 #include "repl/feed.h"
+#include "repl/good_replicas.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "repl/role.h"
@@ -53,7 +53,7 @@ static void write_replica(struct buf *out) {
     report_int(out, "replica_announced", role_options.announced);
 }
 
-/* --- Everybody's ----------------------------------------------------------------------------- */
+/* --- The lines of both roles ----------------------------------------------------------------- */
 
 static void write_feed(struct buf *out, const struct feed *feed, int index) {
     char ip[FEED_IP_MAX];
@@ -65,8 +65,7 @@ static void write_feed(struct buf *out, const struct feed *feed, int index) {
 static void write_feeds(struct buf *out) {
     int index = 0;
     report_int(out, "connected_slaves", (int64_t)feed_count());
-    if (acks_options.min_replicas > 0 && acks_options.max_lag_s > 0)
-        report_int(out, "min_slaves_good_slaves", acks_good_replicas());
+    if (good_replicas_are_counted()) report_int(out, "min_slaves_good_slaves", good_replicas_count());
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         if (!(feed->flags & FEED_IS_CHANNEL)) write_feed(out, feed, index++);
 }

@@ -1,4 +1,7 @@
-/* See replace.h. */
+/* See replace.h. The old data go as late as can be: in place when the first bytes are about to be read, aside when all
+ * of the snapshot has proved to be sound.
+ *
+ * Invariant: run.job is set exactly inside replace_run(), and run.spare exactly while a job loads aside. */
 #include "repl/replace.h"
 #include "base/clock.h"
 #include "base/log.h"

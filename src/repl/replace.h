@@ -24,7 +24,7 @@ struct replace_job {
     /* The snapshot was read, and `rest` is what the source gave behind it: is all as it should be? False with `why`. */
     bool (*complete)(struct replace_job *job);
     void (*replaces)(void); /* the old data are about to go */
-    /* Set it from whatever runs in the loop, to give up. */
+    /* To give up, set it from a hook of the loop, which is turned meanwhile. */
     const char *stop; /* why; NULL: go on */
     /* Results. */
     struct buf rest; /* to be freed */

@@ -139,7 +139,7 @@ static void set_primary(const char *host, int port) {
     primary.port = port;
 }
 
-/* Whoever waits for a key waits for a write that will not come. */
+/* Clients that wait for a key wait for a write that will not come. */
 static void follow(const char *host, int port, void (*begin)(const char *host, int port)) {
     bool was_primary = !role_replica;
     block_end_all(reply_unblocked);
@@ -221,7 +221,7 @@ static bool names_nobody(const char *host, const char *port) {
     return strcasecmp(host, "no") == 0 && strcasecmp(port, "one") == 0;
 }
 
-/* A line of the log about who asked for it: the client as CLIENT LIST shows it. */
+/* A line of the log with the client that asked for the change, as CLIENT LIST shows it. */
 static void log_change(struct client *c, const char *what) {
     struct buf line = {0};
     client_describe(c, (struct client_executing){0}, &line);
@@ -321,7 +321,7 @@ static void role(struct request *r) {
 
 /* --- Redirections: CLIENT CAPA, READONLY, READWRITE ------------------------------------------ */
 
-/* Capabilities that nobody knows may come from newer clients. */
+/* Newer clients may tell capabilities that are not known here. */
 void role_command_capa(struct request *r) {
     for (int i = 2; i < r->argc; i++) {
         if (!slice_is(r->argv[i], "redirect")) continue;

@@ -2,7 +2,7 @@
  * directive replicaof choose; the gates READONLY, MASTERDOWN and NOREPLICAS follow from it.
  *
  * role.c includes link.h and feed.h. So these, and what they include, tell it by hooks, and cannot include this header.
- * primary_commands and whatever nobody includes may use it. */
+ * primary_commands, and files that no other file includes, may use it. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +38,7 @@ extern bool (*role_is_changing)(void);
  * instead of being served stale data or refused. The first one closes a gate on replicas. */
 struct request;
 void role_command_capa(struct request *r);
-/* During a failover nobody knows yet who the primary is: such requests wait, until block_resume_all(). */
+/* During a failover it is open which server will be the primary: such requests wait, until block_resume_all(). */
 void role_hold_redirects(bool hold);
 
 /* After loading, in main.c: contact the primary that the configuration names. */

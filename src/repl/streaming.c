@@ -73,7 +73,7 @@ static void end_stream(enum streaming_end how, const char *why) {
     book->ended(how, why);
 }
 
-/* Part of each client: the primary's was closed, by whomever. */
+/* Part of each client. The primary's one was closed here, by CLIENT KILL for example. */
 static void streaming_forgets(struct client *c) {
     if (c != stream.client) return;
     stream.client = NULL;
@@ -149,21 +149,33 @@ static bool is_held(void) {
     return true;
 }
 
+/* As apply_room(). NULL: the stream has ended. */
+static char *room_for_stream(size_t *room) {
+    char *to = apply_room(room);
+    if (!to) end_stream(STREAMING_BROKEN, "a command is too large");
+    return to;
+}
+
+/* recv() has returned n, which is not above 0. */
+static void end_if_lost(ssize_t n) {
+    if (n == 0)
+        end_stream(STREAMING_LOST, "the primary has closed it");
+    else if (errno != EAGAIN && errno != EINTR)
+        end_stream(STREAMING_LOST, strerror(errno));
+}
+
 static void read_stream(void) {
     size_t room;
     if (is_held()) return;
-    char *to = apply_room(&room);
-    if (!to) {
-        end_stream(STREAMING_BROKEN, "a command is too large");
-        return;
-    }
+    char *to = room_for_stream(&room);
+    if (!to) return;
     ssize_t n = recv(stream.client->conn.source.fd, to, room, 0);
     if (n > 0) {
         clock_update(); /* the loop may have slept since */
         note_heard((size_t)n);
         take_result(apply_bytes((size_t)n));
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        end_stream(STREAMING_LOST, n == 0 ? "the primary has closed it" : strerror(errno));
+    } else {
+        end_if_lost(n);
     }
 }
 
@@ -176,15 +188,12 @@ static void streaming_ready(struct loop_source *source, uint32_t events) {
     if (c == stream.client && (events & ~(uint32_t)LOOP_WRITE) && stash_bytes() == 0) read_stream();
 }
 
-/* Give the stream bytes that have come by another way. False: the stream has ended. */
+/* Give the stream bytes that intake has read from its socket behind the snapshot. False: the stream has ended. */
 static bool feed_stream(struct slice bytes) {
     while (bytes.len) {
         size_t room;
-        char *to = apply_room(&room);
-        if (!to) {
-            end_stream(STREAMING_BROKEN, "a command is too large");
-            return false;
-        }
+        char *to = room_for_stream(&room);
+        if (!to) return false;
         size_t n = room < bytes.len ? room : bytes.len;
         memcpy(to, bytes.ptr, n);
         bytes = slice_of(bytes.ptr + n, bytes.len - n);
@@ -216,8 +225,8 @@ static void put_aside(struct loop_source *source, uint32_t events) {
     if (n > 0) {
         stash_add((size_t)n);
         note_heard((size_t)n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        end_stream(STREAMING_LOST, n ? strerror(errno) : "the primary has closed it");
+    } else {
+        end_if_lost(n);
     }
 }
 
@@ -228,21 +237,23 @@ bool streaming_put_aside(int fd) {
     return false;
 }
 
-/* Apply some of what was put aside; then the socket is read again. */
-static void drain_stash(struct loop_timer *self) {
-    if (is_held()) return;
+/* Apply up to DRAIN_BYTES of what was put aside. False: the stream has ended. */
+static bool apply_some_of_stash(void) {
     for (size_t done = 0; done < DRAIN_BYTES;) {
         size_t room;
-        char *to = apply_room(&room);
-        if (!to) {
-            end_stream(STREAMING_BROKEN, "a command is too large");
-            return;
-        }
+        char *to = room_for_stream(&room);
+        if (!to) return false;
         size_t n = stash_take(to, room);
         if (n == 0) break;
         done += n;
-        if (!take_result(apply_bytes(n))) return;
+        if (!take_result(apply_bytes(n))) return false;
     }
+    return true;
+}
+
+/* When all that was put aside is applied, the socket is read again. */
+static void drain_stash(struct loop_timer *self) {
+    if (is_held() || !apply_some_of_stash()) return;
     if (stash_bytes()) {
         loop_timer_start(self, 0);
         return;

@@ -1,8 +1,8 @@
 /* See sync.h. transfer.c is the child that writes to sockets; BGSAVE (durable/bgsave) makes files.
  *
- * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some:
- * not while a child is running, whatever for. All that are due and want the same get the same snapshot; a second
- * connection (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
+ * A feed that waits is in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some: not
+ * while a child of any kind is running. All that are due and want the same get the same snapshot; a second connection
+ * (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
 #include "repl/sync.h"
 #include "aof/aof.h"
 #include "base/clock.h"
@@ -35,7 +35,7 @@ struct sync_options sync_options;
 static bool saves;             /* BGSAVE runs for replicas */
 static uint64_t file_of_saves; /* snapshot_metrics.saves when a file was made for replicas; 0: none, or it is gone */
 
-/* --- Who waits ------------------------------------------------------------------------------- */
+/* --- The feeds that wait --------------------------------------------------------------------- */
 
 static bool waits_for_child(const struct feed *feed) {
     return feed->state == FEED_WAITS_END && (feed->flags & FEED_HOLDS);
@@ -59,8 +59,8 @@ struct batch {
     int64_t oldest_ms; /* when the first of them asked */
 };
 
-/* Who has the same kind, in flags of feeds, can share a snapshot. What has a filter, and a second connection, cannot
- * take a file; who does not take a snapshot of unknown length has to. */
+/* Feeds of the same kind, in flags of feeds, can share a snapshot. A feed that has a filter, and a second connection,
+ * cannot take a file; a feed that does not take a snapshot of unknown length has to. */
 static unsigned kind_of(const struct feed *feed) {
     unsigned told_apart = sync_options.diskless ? FEED_EOF : FEED_IS_CHANNEL;
     return feed->flags & (FEED_NO_DATA | FEED_NO_FUNCTIONS | told_apart);
@@ -87,7 +87,7 @@ static struct batch gather(unsigned kind) {
     return batch;
 }
 
-/* Diskless, nobody can join later, so the first one waits a while for others. */
+/* Diskless, no feed can join later, so the first one waits a while for others. */
 static bool is_due(const struct batch *batch) {
     if (!is_diskless(batch)) return true;
     if (sync_options.max_replicas > 0 && batch->count >= sync_options.max_replicas) return true;
@@ -124,7 +124,7 @@ static void place_in_log(struct feed *feed) {
 static bool announce(struct feed *feed, int64_t offset) {
     char line[80];
     if (feed->flags & FEED_OLD) return true;
-    int len = snprintf(line, sizeof line, "+FULLRESYNC %s %lld\r\n", history.id, (long long)offset);
+    int len = snprintf(line, sizeof line, "+FULLRESYNC %s %lld\r\n", history_tell(), (long long)offset);
     return feed_write(feed, slice_of(line, (size_t)len));
 }
 

@@ -1,9 +1,9 @@
 /* Full syncs: replicas wait for a snapshot, a forked child makes one for all of them.
  *
- * There is one child at a time, whatever for; a snapshot for replicas waits until another child has ended. Diskless,
- * the child writes one stream straight to all sockets. Otherwise BGSAVE makes its file, which each replica is sent. Who
- * comes while that file is made gets it too; who comes later waits for the next. A snapshot that nobody waits for any
- * more is given up, unless it is the file that a save point wants. */
+ * There is one child at a time, of any kind; a snapshot for replicas waits until another child has ended. Diskless, the
+ * child writes one stream straight to all sockets. Otherwise BGSAVE makes its file, which each replica is sent. A
+ * replica that comes while the file is made gets it too; one that comes later waits for the next. A snapshot for which
+ * no replica waits any more is given up, unless it is the file that a save point wants. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,9 +13,9 @@ struct feed;
 /* A replica (feed_begin()) needs a full sync: its state becomes FEED_WAITS_START, or FEED_WAITS_END if a file in the
  * making will do. It may be closed. */
 void sync_join(struct feed *feed);
-/* Begin a snapshot if one is due: with each wave, while somebody waits. O(replicas). */
+/* Begin a snapshot if one is due: with each wave, while a replica waits. O(replicas). */
 void sync_start_due(void);
-void sync_tick(void); /* about once a second: newlines to those that wait, files that nobody needs any more */
+void sync_tick(void); /* about once a second: newlines to those that wait, files that are no longer needed */
 
 struct sync_status {
     int waiting; /* replicas that wait for a snapshot to begin */

@@ -1,5 +1,5 @@
-/* See sync_file.h. The worker syncs and renames the file, so nobody waits for the disk. The name is taken only when the
- * data have been loaded: a snapshot that turns out to be bad replaces none that is good. */
+/* See sync_file.h. The worker syncs and renames the file, so no client waits for the disk. The name is taken only when
+ * the data have been loaded: a snapshot that turns out to be bad replaces none that is good. */
 #include "repl/sync_file.h"
 #include "base/alloc.h"
 #include "base/log.h"

@@ -11,7 +11,7 @@
  * Where only keys with a deadline may go and few have one, the marks of the timing wheel are drawn instead.
  * volatile-ttl takes the marks that the wheel has first, and *-random takes a key as it is drawn.
  *
- * Memory beyond the entries, while memory is short: 1 byte a key for ghosts.h, 16 bytes a database, below 100 KB of
+ * Memory beyond the entries, while memory is short: 1 byte a key for ghosts.h, 16 bytes a database, and about 100 KB of
  * tables. */
 #pragma once
 #include <stdbool.h>

@@ -10,8 +10,8 @@
 #define FILLS 64 /* until a key is found: marks beyond the wheel's horizon never come near */
 
 /* The keys that are due before a certain time, in the order of their deadlines. If there are more marks than QUEUE
- * where those keys are looked for, a quarter of what was found goes before more is read: then the order is not exact.
- * */
+ * where those keys are looked for, a quarter of what was found goes before more is read: then the order is not
+ * exact. */
 struct soon {
     int64_t deadline_ms;
     uint64_t hash;

@@ -1,6 +1,6 @@
-/* See ticks.h. The last point is the current tick and moves with it. The one before it is a check, less than a second
- * older or a tick. When it is older than that, the pace since then is compared with the pace before it: if that has
- * changed by a quarter, the check stays for good and another begins, else it moves up. */
+/* See ticks.h. The last point is the current tick and moves with it. The one before it is a check: it is less than a
+ * second, or one tick, older. When it has become older than that, the pace since then is compared with the pace before
+ * it: if that has changed by a quarter, the check stays for good and another begins, else it moves up. */
 #include "store/ticks.h"
 
 #define POINTS 64

@@ -273,3 +273,18 @@ test "A replica that is killed while its file is rewritten under load goes on wh
         assert_equal 1 [full_syncs $p]
     }
 }
+
+test "A primary that is killed right after WAIT goes on with its replica" {
+    set directives {appendonly yes save "" repl-ping-replica-period 3600}
+    with_nodes [list p kura $directives q kura {}] {
+        follow $q $p
+        for {set i 1} {$i <= 20} {incr i} {
+            $p SET k $i
+            assert_equal 1 [$p WAIT 1 5000]
+        }
+        node_restart $p $directives KILL
+        wait_link $q
+        assert_equal {0 1} [list [full_syncs $p] [partial_syncs $p]]
+        assert_equal 20 [$p GET k]
+    }
+}

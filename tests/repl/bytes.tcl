@@ -170,7 +170,7 @@ test "a snapshot without data, and one of functions only" {
 
 # The offsets of a partial sync: just behind the end, inside, before the first and beyond the last byte.
 test "which offsets PSYNC continues" {
-    same_as_redis {} {
+    same_as_redis {repl-ping-replica-period 1000} {
         lassign [fake_stream_begin $h] c id start
         for {set i 0} {$i < 10} {incr i} { $h SET key$i value }
         fake_stream $c {SET key9 value}

@@ -127,6 +127,24 @@ static void a_recalled_history_is_the_former_one(void **state) {
     assert_string_equal(history.former_id, ID_A);
 }
 
+static void the_former_id_is_better_known_until_the_present_one_is_told(void **state) {
+    (void)state;
+    assert_ptr_equal(history_best_known(), history.id); /* there is no other */
+    history_recall(ID_A, end + 1);
+    assert_string_equal(history_best_known(), ID_A);
+    end++; /* something was written, which that history does not have */
+    assert_ptr_equal(history_best_known(), history.id);
+    history_adopt(SLICE(ID_A));
+    history_branch();
+    assert_string_equal(history_best_known(), ID_A);
+    assert_ptr_equal(history_tell(), history.id);
+    assert_ptr_equal(history_best_known(), history.id);
+    history_branch();
+    assert_ptr_equal(history_best_known(), history.former_id);
+    assert_true(history_rename(SLICE(ID_B))); /* the primary has told it */
+    assert_ptr_equal(history_best_known(), history.id);
+}
+
 static void recall_former(const char *id, int64_t former_end) {
     struct oplog_former former = {.end = former_end};
     memcpy(former.id, id, strlen(id) + 1);
@@ -165,6 +183,7 @@ int main(void) {
         cmocka_unit_test_setup(a_primary_may_go_on_under_another_id, begin),
         cmocka_unit_test_setup(after_a_full_sync_nothing_of_the_former_histories_holds, begin),
         cmocka_unit_test_setup(a_recalled_history_is_the_former_one, begin),
+        cmocka_unit_test_setup(the_former_id_is_better_known_until_the_present_one_is_told, begin),
         cmocka_unit_test_setup(a_snapshot_tells_of_the_former_history_but_no_nonsense, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
