@@ -27,6 +27,7 @@ enum option_flag {
     OPTION_MULTI = 1 << 4,        /* takes several words; several lines in the file add up: bind, save ... */
     OPTION_PERCENT = 1 << 5,      /* OPTION_MEMORY takes a percentage too: "5%" is kept as -5 */
     OPTION_DENY_LOADING = 1 << 6, /* cannot be set while the dataset is being loaded */
+    OPTION_DECISION = 1 << 11,    /* to set it is a decision: apply() runs, even if the value was the same before */
     /* Kept and shown, but without effect in this version. Such a row is one of three kinds: */
     OPTION_HARMLESS = 1 << 7,   /* kura does what it asks for anyway, or needs nothing of the kind: silent */
     OPTION_MISSING = 1 << 8,    /* an operator would miss it: the log says so once */

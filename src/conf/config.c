@@ -152,7 +152,7 @@ struct config_change {
     const struct option *row;
     struct slice name, value;
     struct buf before; /* the former value, printed by directive_print() */
-    bool changed;      /* the new value prints differently */
+    bool changed;      /* the new value prints differently, or was decided for (OPTION_DECISION) */
 };
 
 static bool same_name(struct slice a, struct slice b) {
@@ -197,7 +197,8 @@ static bool read_all(struct config_change *list, int count, struct config_error 
         if (!read_value(list[i].row, list[i].value, &error->text)) return false;
         struct buf after = {0};
         directive_print(list[i].row, &after);
-        list[i].changed = !slice_eq(buf_slice(&list[i].before), buf_slice(&after));
+        bool decides = list[i].row->flags & OPTION_DECISION;
+        list[i].changed = decides || !slice_eq(buf_slice(&list[i].before), buf_slice(&after));
         buf_free(&after);
         error->text = config_refused;
         if (list[i].changed && is_refused(list[i].row)) return false;

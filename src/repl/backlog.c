@@ -196,7 +196,7 @@ static void backlog_begin(void) {
 
 static const struct option backlog_rows[] = {
     {"repl-backlog-size", .type = OPTION_MEMORY, .address = &backlog.size, .initial = "1048576", .min = 1,
-     .apply = apply_size},
+     .flags = OPTION_DECISION, .apply = apply_size},
     {"repl-backlog-ttl", .type = OPTION_I64, .address = &backlog.ttl_s, .initial = "3600"},
     {NULL},
 };

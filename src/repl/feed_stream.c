@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "exec/propagate.h"
+#include "exec/wave.h"
 #include "repl/feed.h"
 #include "session/client.h"
 #include <stdio.h>
@@ -16,7 +17,7 @@
 bool feed_is_quiet;
 void (*feed_before_send)(void);
 
-static bool acks_wanted, unsettled;
+static bool unsettled;
 
 bool feed_is_unsettled(void) {
     return unsettled;
@@ -33,14 +34,15 @@ bool feed_write(struct feed *feed, struct slice bytes) {
     return false;
 }
 
-void feed_ask_for_acks(void) {
-    acks_wanted = feed_first != NULL;
-}
-
 static void say_getack(void) {
     const struct slice argv[] = {SLICE("REPLCONF"), SLICE("GETACK"), SLICE("*")};
-    acks_wanted = false;
+    wave_listen(WAVE_ACKS, NULL);
     propagate_to_replicas(argv, 3);
+}
+
+void feed_ask_for_acks(void) {
+    static const struct wave_hooks once = {.before_send = say_getack};
+    if (feed_first) wave_listen(WAVE_ACKS, &once);
 }
 
 /* --- The stream ------------------------------------------------------------------------------ */
@@ -122,7 +124,6 @@ void feed_send_all(void) {
     unsettled = false;
     if (likely(feed_first == NULL && !(oplog_is_kept & OPLOG_BACKLOG))) return;
     if (feed_before_send) feed_before_send();
-    if (acks_wanted) say_getack();
     feed_each(serve, NULL);
     oplog_trim();
 }

@@ -214,11 +214,11 @@ static inline void drop_expiring(struct db *db, uint64_t hash) {
     if (unlikely(db->local)) expire_forget_local(db, hash);
 }
 
-/* Write the deadline of an entry that was reshaped for it; count and mark the entry for expiry. */
+/* Write the deadline that an entry was given and reshaped for; count and mark the entry for expiry. The deadline may be
+ * the one that the entry had: its giver may be another, which a replica has to know. */
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
-    if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
-        drop_expiring(db, hash);
+        if (old_ms != ENTRY_NO_TTL) drop_expiring(db, hash);
         return;
     }
     memcpy(e->body, &deadline_ms, sizeof deadline_ms);
@@ -258,10 +258,11 @@ static inline __attribute__((always_inline)) struct entry *place_entry(struct db
     }
     if (unlikely(entry_owns_memory(old))) entry_drop_value(old);
     int64_t old_ms = entry_deadline_ms(old);
-    if (deadline_ms == DB_KEEP_TTL) deadline_ms = old_ms;
+    bool keep_ttl = deadline_ms == DB_KEEP_TTL;
+    if (keep_ttl) deadline_ms = old_ms;
     e = reshape_entry(db, key->hash, old, deadline_ms != ENTRY_NO_TTL, value_len, 0);
     e->type_encoding = (uint8_t)(type | encoding << 4);
-    retime_entry(db, e, key->hash, old_ms, deadline_ms);
+    if (!keep_ttl) retime_entry(db, e, key->hash, old_ms, deadline_ms);
     return e;
 }
 

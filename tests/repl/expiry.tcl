@@ -93,7 +93,7 @@ foreach {first second} $pairs {
             wait_applied $p $q
             $q SET ours v PX 100000
             $q SET lasting v PX 100000
-            $q PEXPIRE taken 100000
+            $q PEXPIREAT taken [$q PEXPIRETIME taken] ;# no other than it had
             $q PEXPIRE back 100000
             $q SELECT 63
             $q SET ours63 v PX 100000

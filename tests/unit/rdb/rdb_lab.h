@@ -125,6 +125,28 @@ static inline struct slice lab_text(char *to, size_t max) {
     return slice_of(to, n);
 }
 
+/* Pushes do not count the heads of elements, as in Redis: a listpack may exceed its limit by them. Such a list is a
+ * quicklist after it was loaded, so one more element makes it one at once. */
+static inline struct entry *lab_keep_limit(struct db *db, const struct key *key, struct entry *e) {
+    struct list_view view;
+    const struct quicklist *q = list_read(e, &view);
+    size_t bytes = 0;
+    for (size_t i = 0; i < q->used; i++)
+        bytes += quicknode_bytes(quicklist_node(q, i));
+    if (entry_encoding(e) != LIST_PACKED || !quicklist_exceeds(list_options.max_listpack_size, bytes, q->count)) return e;
+    return list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
+}
+
+/* A value that is too long for a listpack leaves a table behind when a shorter one replaces it, and the table does not
+ * outlive a snapshot. So values are not replaced. */
+static inline struct entry *lab_set_once(struct db *db, const struct key *key, struct entry *e, struct slice pair[2]) {
+    char scratch[NUM_I64_MAX];
+    struct slice value;
+    size_t created;
+    if (e && fieldmap_get(e, pair[0], scratch, &value)) return e;
+    return fieldmap_set(db, key, e, pair, 1, &created);
+}
+
 static inline void lab_add(struct db *db, enum entry_type type, const struct key *key, size_t n, size_t longest) {
     static char one[100000], other[100000];
     struct entry *e = NULL;
@@ -132,7 +154,6 @@ static inline void lab_add(struct db *db, enum entry_type type, const struct key
         struct slice pair[2] = {lab_text(one, longest), lab_text(other, longest)};
         double score = (double)(int64_t)rand_below(1000) / (rand_below(2) ? 1 : 8);
         int64_t added;
-        size_t created;
         switch (type) {
         case ENTRY_STRING: e = db_set_string(db, key, db_peek(db, key), pair[0], ENTRY_NO_TTL); break;
         case ENTRY_LIST: e = list_push(db, key, e, rand_below(2) ? QUICKLIST_HEAD : QUICKLIST_TAIL, pair, 1); break;
@@ -141,10 +162,11 @@ static inline void lab_add(struct db *db, enum entry_type type, const struct key
                 pair[0] = slice_of(one, (size_t)num_print_i64(one, (int64_t)rand_u64() >> rand_below(64)));
             e = set_add(db, key, e, pair, 1, &added);
             break;
-        case ENTRY_HASH: e = fieldmap_set(db, key, e, pair, 1, &created); break;
+        case ENTRY_HASH: e = lab_set_once(db, key, e, pair); break;
         default: zset_add(db, key, &e, pair[0], &score, 0);
         }
     }
+    if (type == ENTRY_LIST) e = lab_keep_limit(db, key, e);
     if (rand_below(3) == 0) db_set_deadline(db, e, key->hash, clock_now_ms() + 1000000 + (int64_t)rand_below(1000000));
 }
 

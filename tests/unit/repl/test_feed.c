@@ -108,6 +108,20 @@ static size_t drain(int peer) {
     return total;
 }
 
+static int64_t file_reached; /* where the log ended when the file was written */
+
+static void write_file(void) {
+    file_reached = oplog_end();
+}
+
+/* All listeners, as at the end of a wave. */
+static void send_wave(void) {
+    static const struct wave_hooks file = {.before_send = write_file}, replicas = {.before_send = feed_send_all};
+    wave_listen(WAVE_DURABILITY, &file);
+    wave_listen(WAVE_REPLICAS, &replicas);
+    wave_send();
+}
+
 #define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
 #define SET_K(v) "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n" v "\r\n"
 
@@ -152,7 +166,7 @@ static void behind_a_primary_nothing_is_added_to_the_log(void **state) {
     online_feed(&peer, 1);
     feed_ask_for_acks();
     oplog_pass_on(SLICE("*1\r\n$4\r\nPING\r\n"), 0);
-    feed_send_all();
+    send_wave();
     assert_string_equal(lab_heard(peer), "*1\r\n$4\r\nPING\r\n");
     propagate_local_only(false);
     close(peer);
@@ -205,10 +219,12 @@ static void getack_is_said_once_for_all_who_ask(void **state) {
     (void)state;
     int peer;
     online_feed(&peer, 1);
+    int64_t before = oplog_end();
     feed_ask_for_acks();
     feed_ask_for_acks();
-    feed_send_all();
-    feed_send_all();
+    send_wave();
+    assert_int_equal(file_reached - before, 37); /* the file is written when the GETACK is in the log */
+    send_wave();
     assert_string_equal(lab_heard(peer), "*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n");
     close(peer);
 }
