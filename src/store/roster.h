@@ -51,5 +51,7 @@ void roster_add(struct roster **r, const struct roster_kind *kind, void *record)
 void roster_remove(struct roster *r, const struct roster_kind *kind, void *record);
 /* Write the records in the order of their names to `to`, which has room for roster_count(). O(n log n). */
 void roster_sort(const struct roster *r, const struct roster_kind *kind, void **to);
+/* The same indexes, with copies of the records; their indexes need not be set. */
+struct roster *roster_copy(const struct roster *r, const struct roster_kind *kind, void *(*copy_record)(const void *));
 void roster_free(struct roster *r); /* not the records */
 size_t roster_memory(const struct roster *r);

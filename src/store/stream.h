@@ -11,7 +11,7 @@
 #include "store/stream_node.h"
 
 struct stream_options {
-    uint64_t node_max_bytes;  /* stream-node-max-bytes; 0: as many as a listpack can have */
+    int64_t node_max_bytes;   /* stream-node-max-bytes; 0: as many as a listpack can have */
     int64_t node_max_entries; /* stream-node-max-entries; 0: any number */
 };
 extern struct stream_options stream_options;
@@ -82,10 +82,13 @@ struct stream_iter {
     struct stream_id id; /* of the entry */
     size_t pairs;
     const struct stream *stream;
-    struct stream_entry entry;
-    struct stream_id from, to;
-    size_t node; /* index among the nodes; `used`: at the end, or before the start if backwards */
-    const uint8_t *at; /* where the next entry begins, or ends if backwards; NULL: the node is new */
+    struct stream_id from, to; /* find(): `from` is the last id that was asked for */
+    struct stream_entry entry; /* entry.at NULL: none yet */
+    size_t node;               /* its index among the nodes; `used`: the walk is over */
+    const uint8_t *at;         /* before there is an entry: where the first begins, or ends if backwards */
+    const uint8_t *piece;      /* the next piece of the entry; NULL: it is not read */
+    const uint8_t *name;       /* the next of the master's names, if the entry has those */
+    size_t left;               /* pairs that were not read yet */
     bool backwards;
 };
 
@@ -120,7 +123,7 @@ void stream_remove_group(struct stream *s, struct stream_group *g);
 void stream_sort_groups(const struct stream *s, struct stream_group **to);
 
 /* The entry that the iterator shows was read by the group with `>`: last_id, entries_read and the place move on. It is
- * not made pending: stream_group_deliver(). O(1). */
+ * not made pending: stream_group_deliver(). O(1) if its pairs were read, else O(pairs). */
 void stream_advance(struct stream *s, struct stream_group *g, const struct stream_iter *it);
 /* How many entries were ever added up to this id; STREAM_UNREAD if that cannot be known: XGROUP CREATE and SETID
  * without ENTRIESREAD do not ask. O(1). */

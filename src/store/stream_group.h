@@ -82,14 +82,14 @@ bool stream_group_ack(struct stream_group *g, struct stream_id id); /* false: it
 struct stream_group_walk {
     struct stream_nack nack; /* the entry that next() found */
     struct stream_group *group;
-    const struct stream_consumer *of; /* NULL: all */
-    size_t left;                      /* entries of the consumer that may still come */
+    struct stream_consumer *of; /* NULL: all */
+    size_t left;                /* entries of the consumer that may still come */
+    bool from_start;            /* no entry of the consumer is before the walk */
     struct stream_pending_cursor cursor;
-    bool over;
 };
 /* Start before the first entry whose id is at least `from`. The walk is valid until pending entries or consumers change
  * otherwise than by assign() and drop() below. */
-void stream_group_walk(struct stream_group_walk *w, struct stream_group *g, const struct stream_consumer *of,
+void stream_group_walk(struct stream_group_walk *w, struct stream_group *g, struct stream_consumer *of,
                        struct stream_id from);
 bool stream_group_walk_next(struct stream_group_walk *w); /* false: there is no further one */
 /* The entry that next() found gets another consumer, time and number of deliveries: w->nack as the caller has changed

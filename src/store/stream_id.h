@@ -1,6 +1,7 @@
 /* The id of an entry of a stream: Unix time in ms, and a number among those of that ms. 0-0 is no entry's id. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct stream_id {
@@ -32,4 +33,12 @@ static inline bool stream_id_down(struct stream_id *id) {
     if (stream_id_is_zero(*id)) return false;
     if (id->seq-- == 0) id->ms--;
     return true;
+}
+/* Where an id between low and high probably is among n things that are sorted by ids: ids come at a steady pace. Below
+ * n. low is less than high. */
+static inline size_t stream_id_guess(struct stream_id low, struct stream_id high, struct stream_id id, size_t n) {
+    double part = low.ms != high.ms ? (double)(id.ms - low.ms) / (double)(high.ms - low.ms)
+                                    : (double)(id.seq - low.seq) / (double)(high.seq - low.seq);
+    size_t at = (size_t)(part * (double)n);
+    return at < n ? at : n - 1;
 }

@@ -50,7 +50,7 @@ struct stream_pending_cursor {
 
 void stream_pending_free(struct stream_pending *p); /* back to {0}; O(blocks) */
 void stream_pending_copy(struct stream_pending *to, const struct stream_pending *from);
-size_t stream_pending_memory(const struct stream_pending *p); /* bytes, the struct itself not counted; O(1) */
+size_t stream_pending_memory(const struct stream_pending *p); /* bytes, the struct not counted; O(blocks) */
 
 /* The entry with this id. False: it is not pending. O(log blocks + log 64), at the end O(1). */
 bool stream_pending_find(const struct stream_pending *p, struct stream_id id, struct stream_pending_entry *e);
