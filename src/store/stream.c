@@ -137,9 +137,11 @@ void stream_append(struct stream *s, struct stream_id id, const struct slice *pa
     s->last_id = id;
 }
 
-void stream_add_node(struct stream *s, struct stream_id id, const uint8_t *lp) {
-    stream_node_from(add_slot(s), id, lp);
-    s->length += stream_node_live(stream_node_at(s, s->used - 1));
+void stream_add_node(struct stream *s, struct stream_id id, const uint8_t *lp, bool ordered) {
+    struct stream_node *n = add_slot(s);
+    stream_node_from(n, id, lp);
+    if (!ordered) stream_node_rewrite(n);
+    s->length += stream_node_live(n);
 }
 
 /* --- Removing -------------------------------------------------------------------------------- */
@@ -209,8 +211,16 @@ struct stream_id stream_first_id(const struct stream *s) {
     return e.id;
 }
 
+void stream_strip_last(struct stream *s) {
+    stream_node_rewrite(stream_node_at(s, s->used - 1));
+    s->edits++;
+}
+
+/* No deleted entry stays whose id will be given again. */
 void stream_set_id(struct stream *s, struct stream_id last_id, const uint64_t *entries_added,
                    const struct stream_id *max_deleted) {
+    if (s->used > 0 && stream_id_compare(stream_node_last_id(stream_node_at(s, s->used - 1)), last_id) > 0)
+        stream_strip_last(s);
     s->last_id = last_id;
     if (entries_added) s->entries_added = *entries_added;
     if (max_deleted) s->max_deleted = *max_deleted;
@@ -370,12 +380,14 @@ const struct value_ops stream_ops = {.encoding_name = stream_encoding_name,
 
 static void check_node(const struct stream *s, size_t i, struct stream_id *last) {
     const struct stream_node *n = stream_node_at(s, i);
+    struct stream_node_facts facts;
     struct stream_entry e;
     assert(i == 0 || stream_id_compare(*last, n->id) < 0);
     assert(listpack_bytes(n->block) <= n->room && stream_node_live(n) > 0);
     assert(listpack_check(n->block, listpack_bytes(n->block), NULL, NULL) == LISTPACK_GOOD);
-    bool sound = stream_node_check(n->block, n->id, last);
-    assert(sound);
+    bool sound = stream_node_check(n->block, n->id, &facts);
+    assert(sound && facts.ordered);
+    *last = facts.last;
     stream_node_read(n, n->block + n->first_live, &e);
     assert(!(e.flags & STREAM_DELETED));
     for (const uint8_t *at = stream_node_first(n); at < n->block + n->first_live; at = stream_node_behind(&e)) {

@@ -129,9 +129,18 @@ static struct stream_nack nack_of(const struct stream_group *g, const struct str
     return (struct stream_nack){e->id, consumer_at(g, e->consumer), e->time_ms, e->deliveries};
 }
 
+static uint32_t short_count(uint64_t deliveries) {
+    return deliveries < UINT32_MAX ? (uint32_t)deliveries : UINT32_MAX;
+}
+
 static struct stream_pending_entry entry_of(const struct stream_nack *nack) {
-    uint64_t deliveries = nack->deliveries < UINT32_MAX ? nack->deliveries : UINT32_MAX;
-    return (struct stream_pending_entry){nack->id, nack->time_ms, nack->consumer->named.index, (uint32_t)deliveries};
+    return (struct stream_pending_entry){nack->id, nack->time_ms, nack->consumer->named.index,
+                                         short_count(nack->deliveries)};
+}
+
+static struct stream_pending *pending_of(struct stream_group *g) {
+    if (!g->pending) g->pending = alloc_zero(sizeof *g->pending);
+    return g->pending;
 }
 
 bool stream_group_edges(const struct stream_group *g, struct stream_id *min, struct stream_id *max) {
@@ -150,8 +159,7 @@ bool stream_group_nack(const struct stream_group *g, struct stream_id id, struct
 
 bool stream_group_deliver(struct stream_group *g, const struct stream_nack *nack) {
     struct stream_pending_entry e = entry_of(nack), old;
-    if (!g->pending) g->pending = alloc_zero(sizeof *g->pending);
-    bool was_there = stream_pending_put(g->pending, &e, &old);
+    bool was_there = stream_pending_put(pending_of(g), &e, &old);
     if (was_there) consumer_at(g, old.consumer)->pending--;
     consumer_gains(nack->consumer, nack->id);
     return !was_there;
@@ -162,6 +170,35 @@ bool stream_group_ack(struct stream_group *g, struct stream_id id) {
     if (!g->pending || !stream_pending_remove(g->pending, id, &old)) return false;
     consumer_at(g, old.consumer)->pending--;
     return true;
+}
+
+/* --- Snapshots ------------------------------------------------------------------------------- */
+
+#define NOBODY (STREAM_PENDING_ANY - 1) /* instead of a consumer's index */
+
+bool stream_group_expect(struct stream_group *g, const struct stream_nack *nack) {
+    struct stream_pending_entry e = {nack->id, nack->time_ms, NOBODY, short_count(nack->deliveries)};
+    return !stream_pending_put(pending_of(g), &e, NULL);
+}
+
+bool stream_group_own(struct stream_group *g, struct stream_consumer *c, struct stream_id id) {
+    struct stream_pending_cursor cursor;
+    stream_pending_start(&cursor, pending_of(g), STREAM_PENDING_ANY, id);
+    if (!stream_pending_next(&cursor) || !stream_id_equal(cursor.entry.id, id)) return false;
+    if (cursor.entry.consumer != NOBODY) return false;
+    cursor.entry.consumer = c->named.index;
+    stream_pending_assign(&cursor);
+    consumer_gains(c, id);
+    return true;
+}
+
+bool stream_group_all_owned(const struct stream_group *g) {
+    size_t owned = 0;
+    for (uint32_t i = 0; g->consumers && i < g->consumers->used; i++) {
+        const struct stream_consumer *c = consumer_at(g, i);
+        if (c) owned += c->pending;
+    }
+    return owned == stream_group_pending(g);
 }
 
 /* --- Walks ----------------------------------------------------------------------------------- */

@@ -97,5 +97,12 @@ bool stream_group_walk_next(struct stream_group_walk *w); /* false: there is no 
 void stream_group_walk_assign(struct stream_group_walk *w);
 void stream_group_walk_drop(struct stream_group_walk *w); /* it is pending no more */
 
+/* For a snapshot, which tells first what is pending and then whose it is. */
+/* Add a pending entry without a consumer; nack->consumer is not read. False: its id was there before. */
+bool stream_group_expect(struct stream_group *g, const struct stream_nack *nack);
+/* Give it a consumer. False: no such entry is pending, or it has one. */
+bool stream_group_own(struct stream_group *g, struct stream_consumer *c, struct stream_id id);
+bool stream_group_all_owned(const struct stream_group *g); /* each entry has a consumer; O(consumers) */
+
 /* For tests: asserts that the counts are right. O(n). */
 void stream_group_check(const struct stream_group *g);

@@ -247,8 +247,8 @@ static void find_first_live(struct stream_node *n, const uint8_t *at) {
     n->first_live = (uint32_t)(at - n->block);
 }
 
-/* Cut the deleted entries out. Those that live need no change: their ids are relative to the node's. */
-static void rewrite(struct stream_node *n) {
+/* Entries that live need no change: their ids are relative to the node's. */
+void stream_node_rewrite(struct stream_node *n) {
     size_t names, before = listpack_bytes(n->block);
     stream_node_names(n, &names);
     size_t elements = 4 + names;
@@ -279,7 +279,7 @@ bool stream_node_delete(struct stream_node *n, const struct stream_entry *e) {
     ptrdiff_t narrower = set_count(n, LIVE, live, 0, 0), wider = set_count(n, DELETED, deleted, 0, 0);
     bool moved = narrower != 0 || wider != 0;
     if (live == 0 || live + deleted < STREAM_NODE_THIN || deleted <= live) return moved;
-    rewrite(n);
+    stream_node_rewrite(n);
     return true;
 }
 
@@ -308,7 +308,13 @@ static bool take_pieces(const uint8_t **at, uint64_t count) {
     return true;
 }
 
-static bool check_entry(const uint8_t **at, struct stream_id node, int64_t names, struct stream_id *id, bool *deleted) {
+/* The id of an entry that was read, and whether it is deleted. */
+struct found {
+    struct stream_id id;
+    bool deleted;
+};
+
+static bool check_entry(const uint8_t **at, struct stream_id node, int64_t names, struct found *found) {
     int64_t flags, ms, seq, pairs = names, pieces;
     if (!take_number(at, &flags) || flags < 0 || flags > (STREAM_DELETED | STREAM_SAME_NAMES)) return false;
     if (!take_number(at, &ms) || !take_number(at, &seq)) return false;
@@ -317,8 +323,8 @@ static bool check_entry(const uint8_t **at, struct stream_id node, int64_t names
     if (pairs < 1 || !take_pieces(at, (uint64_t)pairs)) return false;
     if (!same_names && !take_pieces(at, (uint64_t)pairs)) return false;
     if (!take_number(at, &pieces) || pieces < 0 || (size_t)pieces != pieces_of((size_t)pairs, same_names)) return false;
-    *id = (struct stream_id){node.ms + (uint64_t)ms, node.seq + (uint64_t)seq};
-    *deleted = flags & STREAM_DELETED;
+    found->id = (struct stream_id){node.ms + (uint64_t)ms, node.seq + (uint64_t)seq};
+    found->deleted = flags & STREAM_DELETED;
     return true;
 }
 
@@ -328,17 +334,27 @@ static bool check_master(const uint8_t **at, int64_t *live, int64_t *deleted, in
            take_pieces(at, (uint64_t)*names) && take_number(at, &zero) && zero == 0;
 }
 
-bool stream_node_check(const uint8_t *lp, struct stream_id id, struct stream_id *last) {
+/* Note an entry. False: it lives, and its id is not where it should be. */
+static bool note_entry(struct stream_node_facts *f, struct stream_id node, const struct found *found, bool is_first) {
+    bool is_below = stream_id_compare(found->id, node) < 0;
+    if (is_below || (!is_first && stream_id_compare(found->id, f->last) <= 0)) f->ordered = false;
+    if (is_first || stream_id_compare(found->id, f->last) > 0) f->last = found->id;
+    if (found->deleted) return true;
+    if (is_below || (f->live > 0 && stream_id_compare(found->id, f->last_live) <= 0)) return false;
+    f->last_live = found->id;
+    f->live++;
+    return true;
+}
+
+bool stream_node_check(const uint8_t *lp, struct stream_id id, struct stream_node_facts *facts) {
     const uint8_t *at = listpack_first(lp);
-    int64_t live, deleted, names, found[2] = {0, 0};
+    int64_t live, deleted, names, found_deleted = 0;
     if (!check_master(&at, &live, &deleted, &names)) return false;
-    while (!listpack_at_end(at)) {
-        struct stream_id next;
-        bool is_deleted, is_first = found[0] + found[1] == 0;
-        if (!check_entry(&at, id, names, &next, &is_deleted)) return false;
-        if (stream_id_compare(next, is_first ? id : *last) < (is_first ? 0 : 1)) return false;
-        *last = next;
-        found[is_deleted]++;
+    *facts = (struct stream_node_facts){.last = id, .ordered = true};
+    for (bool is_first = true; !listpack_at_end(at); is_first = false) {
+        struct found found;
+        if (!check_entry(&at, id, names, &found) || !note_entry(facts, id, &found, is_first)) return false;
+        found_deleted += found.deleted;
     }
-    return live == found[0] && deleted == found[1];
+    return live == (int64_t)facts->live && deleted == found_deleted;
 }

@@ -67,6 +67,9 @@ bool stream_node_append(struct stream_node *n, const struct stream_draft *d, siz
 /* Delete an entry that lives. True: other entries have moved, or the node was rewritten. O(1), amortised. */
 bool stream_node_delete(struct stream_node *n, const struct stream_entry *e);
 
+/* Cut the deleted entries out. O(bytes). */
+void stream_node_rewrite(struct stream_node *n);
+
 /* --- Reading --------------------------------------------------------------------------------- */
 
 static inline uint64_t stream_node_live(const struct stream_node *n) {
@@ -92,6 +95,13 @@ struct stream_id stream_node_last_id(const struct stream_node *n);
 
 /* --- Bytes from outside ---------------------------------------------------------------------- */
 
-/* True if this is a sound node: each element is what it has to be, the counts are right, ids grow and are not below
- * the node's, no entry is without pairs. The listpack itself has been checked. *last is the greatest id. */
-bool stream_node_check(const uint8_t *lp, struct stream_id id, struct stream_id *last);
+/* Deleted entries may have greater ids than others behind them: after XSETID Redis gives the same ids again. */
+struct stream_node_facts {
+    uint64_t live;
+    struct stream_id last_live; /* the greatest id that lives */
+    struct stream_id last;      /* the greatest id */
+    bool ordered;               /* all ids grow; otherwise the node has to be rewritten */
+};
+/* True if this is a sound node: each element is what it has to be, the counts are right, the ids of living entries grow
+ * and are not below the node's, no entry is without pairs. The listpack itself has been checked. O(bytes). */
+bool stream_node_check(const uint8_t *lp, struct stream_id id, struct stream_node_facts *facts);
