@@ -14,6 +14,7 @@
 #define SLOT_BYTES 32
 #define ROOM_FIRST 4 /* slots of a new block, which doubles */
 #define ROW_FIRST 1  /* blocks of a new row */
+#define FETCH_AHEAD 8 /* blocks */
 
 /* --- Columns --------------------------------------------------------------------------------- */
 
@@ -349,6 +350,16 @@ static uint64_t slots_to_visit(const struct stream_pending_block *b, uint32_t co
     return b->consumers & consumer_bit(consumer) ? b->mask & slots_of_consumer(b, consumer) : 0;
 }
 
+/* Fetch the column that a walk will look at soon: the blocks lie far from each other. */
+static void fetch_ahead(const struct stream_pending *p, size_t i, uint32_t consumer) {
+    if (consumer == STREAM_PENDING_ANY || i + FETCH_AHEAD >= p->used) return;
+    const struct stream_pending_block *b = block_at(p, i + FETCH_AHEAD);
+    if (!(b->consumers & consumer_bit(consumer))) return;
+    const char *column = (const char *)consumers_of(b);
+    for (unsigned byte = 0; byte < STREAM_PENDING_BLOCK * sizeof(uint32_t); byte += 64)
+        __builtin_prefetch(column + byte);
+}
+
 void stream_pending_start(struct stream_pending_cursor *c, struct stream_pending *p, uint32_t consumer,
                           struct stream_id from) {
     *c = (struct stream_pending_cursor){.pending = p, .consumer = consumer};
@@ -363,6 +374,7 @@ bool stream_pending_next(struct stream_pending_cursor *c) {
     while (c->left == 0) {
         if (c->block + 1 >= p->used) return false;
         c->left = slots_to_visit(block_at(p, ++c->block), c->consumer);
+        fetch_ahead(p, c->block, c->consumer);
     }
     c->slot = (unsigned)__builtin_ctzll(c->left);
     c->left &= c->left - 1;
