@@ -34,7 +34,7 @@ static void resize(struct stream_node *n, size_t room) {
 
 static void reserve(struct stream_node *n, size_t bytes, size_t limit) {
     if (bytes <= n->room) return;
-    size_t room = 2 * (size_t)n->room;
+    size_t room = n->room + (size_t)n->room / 2;
     if (room > limit) room = limit;
     resize(n, room < bytes ? bytes : room);
 }
