@@ -40,6 +40,9 @@ static void expect_done(const char *expected) {
 static bool unsettled, subscribers, over_limit;
 bool client_evict_is_on;
 
+void wave_serve_waiting(void) {
+    buf_append_cstr(&done, "waiting ");
+}
 void wave_run(void) {
     buf_append_cstr(&done, "run ");
 }
