@@ -140,12 +140,11 @@ struct claim {
     struct stream_id last_id; /* LASTID */
 };
 
-/* Look the key and the group up, which the first words name. */
-static bool claim_find(struct request *r, struct claim *cl) {
-    cl->r = r;
-    cl->retries = -1;
-    if (!streams_write(r, &cl->stream)) return false;
-    cl->group = streams_need_group(r, cl->stream);
+/* The group that the first words name. False: the value has another type, or there is no group; replied. */
+static bool claim_find_group(struct claim *cl, const struct entry *e) {
+    if (!lookup_is(cl->r->client, e, ENTRY_STREAM)) return false;
+    cl->stream = e ? stream_of(e) : NULL;
+    cl->group = streams_need_group(cl->r, cl->stream);
     return cl->group != NULL;
 }
 
@@ -279,10 +278,10 @@ static void claim_ids(struct claim *cl, const struct streams_ids *ids) {
 }
 
 static void xclaim(struct request *r) {
-    struct claim cl = {.force = false};
+    struct claim cl = {.r = r, .retries = -1};
     struct streams_ids ids;
     propagate_nothing();
-    if (!claim_find(r, &cl) || !parse_claim(&cl, &ids)) return;
+    if (!claim_find_group(&cl, db_read(r->client->db, &r->key)) || !parse_claim(&cl, &ids)) return;
     claim_ids(&cl, &ids);
     streams_ids_close(&ids);
 }
@@ -360,10 +359,11 @@ static void reply_gone(struct client *c, const struct buf *gone) {
 
 static void xautoclaim(struct request *r) {
     struct client *c = r->client;
-    struct claim cl = {.r = r, .time_ms = clock_now_ms()};
+    struct claim cl = {.r = r, .retries = -1, .time_ms = clock_now_ms()};
     struct search s = {.count = 100};
     propagate_nothing();
-    if (!parse_search(&cl, &s) || !claim_find(r, &cl)) return;
+    const struct entry *e = db_read(c->db, &r->key);
+    if (!parse_search(&cl, &s) || !claim_find_group(&cl, e)) return;
     claim_begin(&cl);
     reply_array(c, 3);
     size_t place = reply_hold(c);

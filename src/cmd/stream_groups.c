@@ -167,7 +167,7 @@ static void xack(struct request *r) {
     struct client *c = r->client;
     struct stream *s;
     struct streams_ids ids;
-    if (!streams_write(r, &s)) return;
+    if (!streams_read(r, &s)) return;
     struct stream_group *g = s ? stream_group(s, r->argv[2]) : NULL;
     if (!g) {
         reply_int(c, 0);

@@ -88,7 +88,7 @@ static void reply_full_consumer(struct client *c, struct stream_group *g, struct
     reply_field_int(c, "seen-time", consumer->seen_ms);
     reply_field_int(c, "active-time", consumer->active_ms);
     reply_field_int(c, "pel-count", (int64_t)consumer->pending);
-    reply_bulk_cstr(c, "pel");
+    reply_bulk_cstr(c, "pending");
     reply_pending_list(c, g, consumer, count);
 }
 
@@ -99,7 +99,7 @@ static void reply_full_group(struct client *c, const struct stream *s, struct st
     reply_field_name(c, stream_group_name(g));
     reply_progress(c, s, g);
     reply_field_int(c, "pel-count", (int64_t)stream_group_pending(g));
-    reply_bulk_cstr(c, "pel");
+    reply_bulk_cstr(c, "pending");
     reply_pending_list(c, g, NULL, count);
     reply_bulk_cstr(c, "consumers");
     reply_array(c, stream_group_consumers(g));

@@ -222,7 +222,12 @@ static void reply_new(struct reading *rd, struct stream_iter *it) {
 static void read_source(struct reading *rd, int i) {
     struct stream_iter it;
     const struct source *source = &rd->sources[i];
-    if (!source->stream || !start_behind(&it, source->stream, source->after)) return;
+    if (!source->stream) {
+        struct key key = key_of(source_key(rd, i));
+        db_read(rd->r->client->db, &key); /* Redis looks twice, and tells of two misses */
+        return;
+    }
+    if (!start_behind(&it, source->stream, source->after)) return;
     begin_stream(rd, source_key(rd, i));
     reply_new(rd, &it);
 }

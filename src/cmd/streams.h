@@ -15,8 +15,8 @@ void streams_reply_entry(struct client *c, struct stream_iter *it);
 /* The entries that the iterator will show, as an array of at most `count`; 0: all. Returns how many they are. */
 uint64_t streams_reply_entries(struct client *c, struct stream_iter *it, uint64_t count);
 
-/* The value of the request's first key for a command that reads it; *s is NULL if there is none. False: it has another
- * type; replied. */
+/* The value of the request's first key for a command that does not change its entries; *s is NULL if there is none.
+ * False: it has another type; replied. */
 bool streams_read(struct request *r, struct stream **s);
 /* The same for a command that may change it. */
 bool streams_write(struct request *r, struct stream **s);
