@@ -152,7 +152,11 @@ static bool parse_source_id(const struct reading *rd, int i, struct source *sour
         return rd->grouped || args_refuse(c, "ERR The > ID can be specified only when calling XREADGROUP using the "
                                              "GROUP <group> <consumer> option.");
     }
-    if (sign != '$' && sign != '+') return args_id(c, id, 0, &source->after);
+    if (sign != '$' && sign != '+') {
+        if (!args_id(c, id, 0, &source->after)) return false;
+        source->unread = rd->grouped && stream_id_equal(source->after, STREAM_ID_MAX); /* as in Redis */
+        return true;
+    }
     if (rd->grouped) return refuse_sign(c, sign);
     source->after = sign == '+'      ? before_last(source->stream)
                     : source->stream ? source->stream->last_id

@@ -10,9 +10,9 @@ static struct {
 static int rule_count;
 
 bool compare_parse(const char **at, struct rule *rule) {
-    static const char *names[] = {"",          "!sort",  "!type",  "!near",   "!ignore",
+    static const char *names[] = {"!exact",    "!sort",  "!type",  "!near",   "!ignore",
                                   "!listpack", "!errno", "!xinfo", "!pending"};
-    for (int i = 1; i < 9; i++) {
+    for (int i = 0; i < 9; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(*at, names[i], n) != 0 || !strchr(" \t\r\n", (*at)[n])) continue;
         *at += n;

@@ -1,5 +1,6 @@
 /* Are two replies the same? A rule of a *.grammar file tells how strictly to compare the replies of a command:
  *
+ *   !exact XINFO           byte by byte, in spite of another rule for this command
  *   !sort KEYS             the order of members (of pairs in a map), at any depth, does not matter
  *   !type RANDOMKEY        only the type of the reply matters, and whether it is null
  *   !near 2 TTL            two integers may differ by 2
