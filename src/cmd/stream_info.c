@@ -246,7 +246,7 @@ static const struct command xinfo_subcommands[] = {
     {"stream", xinfo_stream, -3, .flags = CMD_READONLY, .first_key = 2, .group = GROUP_STREAM, .since = "5.0.0",
      .summary = "Show a stream: its length, its ids, its first and its last entry.",
      .complexity = "O(1), with FULL O(n) for n lines of the reply",
-     .syntax = "key:key [full-block:(FULL [COUNT count:integer])]",
+     .syntax = "key:key [full-block:(full=FULL [COUNT count:integer])]",
      .history =
          "6.0.0|`FULL`.\n"
          "7.0.0|The fields `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and "

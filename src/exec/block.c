@@ -44,8 +44,9 @@ struct awaited {
     struct awaited *next_ready;
     uint64_t hash; /* of the key and the database */
     struct db *db;
-    bool ready;  /* it is in the ready list */
-    bool served; /* serve_key() is using it: it must not be freed */
+    size_t gone_queues; /* those whose kind has also_gone */
+    bool ready;         /* it is in the ready list */
+    bool served;        /* serve_key() is using it: it must not be freed */
     struct key key;
     char name[];
 };
@@ -94,8 +95,7 @@ static uint64_t awaited_hash(const void *record) {
 static const struct table_type awaited_type = {awaited_hash};
 static struct table awaited_keys = {.type = &awaited_type};
 static struct awaited *ready_first, *ready_last;
-static bool all_ready;     /* a database was flushed or swapped: any awaited key may be ready */
-static size_t gone_queues; /* queues whose kind has also_gone */
+static bool all_ready; /* a database was flushed or swapped: any awaited key may be ready */
 static struct waiter *postponed_first, *postponed_last;
 static bool serving;
 /* The client whose request is being run again, and the deadline of its wait. */
@@ -221,7 +221,7 @@ static void make_ready(struct awaited *a) {
 
 static void block_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)event;
-    if (!(class & MAY_BRING) && gone_queues == 0) return;
+    if (!(class & MAY_BRING) && block_metrics.keys_gone == 0) return;
     struct awaited *a = find_awaited(db, key);
     if (a) make_ready(a);
 }
@@ -259,15 +259,15 @@ static struct slice queue_subject(const struct queue *q) {
     return slice_of(q->subject, q->subject_len);
 }
 
-/* A new queue goes before the others, so that it is not served while the key is: its waits began meanwhile. */
 static struct queue *find_queue(struct awaited *a, const struct block_kind *kind, struct slice subject) {
-    for (struct queue *q = a->queues; q; q = q->next)
+    struct queue **link = &a->queues, *q;
+    for (; (q = *link); link = &q->next)
         if (q->kind == kind && slice_eq(queue_subject(q), subject)) return q;
-    struct queue *q = alloc_get(sizeof *q + subject.len);
-    *q = (struct queue){.on = a, .next = a->queues, .kind = kind, .subject_len = subject.len};
+    q = *link = alloc_get(sizeof *q + subject.len);
+    *q = (struct queue){.on = a, .kind = kind, .subject_len = subject.len};
     if (subject.len) memcpy(q->subject, subject.ptr, subject.len);
-    gone_queues += kind->also_gone;
-    return a->queues = q;
+    if (kind->also_gone && a->gone_queues++ == 0) block_metrics.keys_gone++;
+    return q;
 }
 
 static void drop_empty(struct queue *q) {
@@ -278,7 +278,7 @@ static void drop_empty(struct queue *q) {
         link = &(*link)->next;
     *link = q->next;
     if (a->cursor == q) a->cursor = q->next;
-    gone_queues -= q->kind->also_gone;
+    if (q->kind->also_gone && --a->gone_queues == 0) block_metrics.keys_gone--;
     alloc_put(q, sizeof *q + q->subject_len);
     drop_unwanted(a);
 }
@@ -577,6 +577,7 @@ static void serve_queue(struct queue *q, void (*run)(struct request *r)) {
     drop_empty(q);
 }
 
+/* No queue is new meanwhile: a request that is run in vain waits where it did. */
 static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
     a->served = true;
     a->cursor = a->queues;
@@ -589,18 +590,12 @@ static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
     drop_unwanted(a);
 }
 
-static bool asks_when_gone(const struct awaited *a) {
-    for (const struct queue *q = a->queues; q; q = q->next)
-        if (q->kind->also_gone) return true;
-    return false;
-}
-
 /* A database has other contents now: every awaited key that exists is ready. */
 static void find_ready_keys(void) {
     struct table_iter it;
     table_iter_init(&it, &awaited_keys);
     for (struct awaited *a; (a = table_iter_next(&it));) {
-        if (db_peek(a->db, &a->key) || asks_when_gone(a)) make_ready(a);
+        if (db_peek(a->db, &a->key) || a->gone_queues) make_ready(a);
     }
     all_ready = false;
 }

@@ -105,5 +105,6 @@ struct block_metrics {
     size_t postponed; /* clients that wait for the end of a pause */
     size_t deadlines; /* of these: waits that end by themselves */
     size_t keys;      /* with at least one client that waits for them */
+    size_t keys_gone; /* of these: with a client that also wants to know when the key is gone */
 };
 extern struct block_metrics block_metrics;
