@@ -63,7 +63,6 @@ array set renamed_in_7_2 {
     mset {key_value data}
     msetnx {key_value data}
     shutdown {nosave_save save-selector}
-    xadd {id_or_auto id-selector auto_id auto-id field_value data}
     xreadgroup {group_consumer group-block}
     zadd {score_member data}
     zrange {offset_count limit}
@@ -103,6 +102,8 @@ array set arranged_in_7_2 {
         [GET get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]}
     sort_ro {key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)]\
         [GET get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]}
+    xadd {key:key [NOMKSTREAM@6.2.0] [trim:(strategy:(MAXLEN | MINID@6.2.0) [operator:(equal== | approximately=~)]\
+        threshold [LIMIT count:integer@6.2.0])] id-selector:(auto-id=* | id) data:(field value)...}
     xclaim {key:key group consumer min-idle-time id... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time]\
         [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]}
     xgroup|create {key:key group id-selector:(id | new-id=$) [MKSTREAM]\
@@ -112,7 +113,7 @@ array set arranged_in_7_2 {
     xgroup|destroy {key:key group}
     xgroup|setid {key:key group id-selector:(id | new-id=$) [ENTRIESREAD entriesread<entries-read>:integer]}
     xinfo|consumers {key:key group}
-    xinfo|stream {key:key [full-block:(FULL [COUNT count:integer])]}
+    xinfo|stream {key:key [full-block:(full=FULL [COUNT count:integer])]}
     xsetid {key:key last-id [ENTRIESADDED entries-added:integer@7.0.0] [MAXDELETEDID max-deleted-id@7.0.0]}
     zrank {key:key member [WITHSCORE]}
     zrevrank {key:key member [WITHSCORE]}
