@@ -190,6 +190,7 @@ static bool get_counters(struct reading *r) {
                           (unsigned long long)s->length);
     if (!is_above(r, last_id, true)) return rdb_refuse(r->in, RDB_CORRUPT, "a stream's last id is below its entries");
     if (added < length) added = length;
+    if (stream_id_compare(max_deleted, last_id) > 0) max_deleted = last_id;
     stream_set_id(s, last_id, &added, &max_deleted);
     return true;
 }
