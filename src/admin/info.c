@@ -14,6 +14,7 @@
 #include "process/cron.h"
 #include "process/listen.h"
 #include "process/process.h"
+#include "process/shutdown.h"
 #include "publish/tracking.h"
 #include "repl/repl_info.h"
 #include "session/client.h"
@@ -91,6 +92,7 @@ static void write_server(struct buf *out) {
     report_text(out, "executable", process_executable());
     report_text(out, "config_file", config_path());
     report_int(out, "io_threads_active", 0);
+    if (shutdown_left_ms() >= 0) report_int(out, "shutdown_in_milliseconds", shutdown_left_ms());
     write_listeners(out);
 }
 

@@ -69,6 +69,10 @@ int aof_refusal(void) {
     return m.write_errno ? m.write_errno : m.sync_errno;
 }
 
+int64_t aof_synced_offset(void) {
+    return status.state == AOF_ON ? aof_write_synced_offset() : -1;
+}
+
 enum aof_begun aof_rewrite_begun(void) {
     return begun;
 }
@@ -360,6 +364,7 @@ static void job_placed(struct background_job *background) {
             status.state = AOF_ON;
             count_other_files();
             status.base_size = aof_status().current_size;
+            if (aof_write_synced) aof_write_synced();
         }
         log_notice("Background AOF rewrite finished successfully");
     }

@@ -55,6 +55,9 @@ bool aof_holds_writes(void); /* writes must wait for a moment */
 int aof_refusal(void);       /* errno: why writes would not survive, although they are collected; 0: they would */
 /* Called after one of these three, or the result of aof_rewrite_begun(), may have changed. NULL: nobody listens. */
 extern void (*aof_changed)(void);
+/* The offset of the log (oplog/oplog.h) up to which the files have all that is for them, on the disk; -1: they are not
+ * complete. It grows by a sync, or when the first base is there: aof_write_synced() is called then. O(1). */
+int64_t aof_synced_offset(void);
 
 enum aof_begun {
     AOF_BEGUN,  /* the child runs */

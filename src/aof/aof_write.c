@@ -138,8 +138,8 @@ static void begin_range(void) {
 }
 
 static void end_range(void) {
-    struct part *part = &out.parts[out.count - 1];
     if (!out.follows) return;
+    struct part *part = &out.parts[out.count - 1];
     out.follows = false;
     if (oplog_end() == part->from)
         out.count--;

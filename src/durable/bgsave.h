@@ -8,7 +8,7 @@ struct bgsave_status {
     bool failed;      /* the last save failed */
     bool scheduled;   /* begin a save when the running child has ended */
     int64_t began_ms; /* clock_steady_ms() at the start of the save that runs; 0: none runs */
-    int64_t took_s;   /* duration of the last save; -1: there was none */
+    int64_t took_s;   /* duration of the last save; -1: there was none. Snapshots for sockets of replicas count too */
 };
 extern struct bgsave_status bgsave_status;
 /* Hook: a save has succeeded or failed, so bgsave_stops_writes() may have changed. NULL: not used. */

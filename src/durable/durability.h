@@ -10,9 +10,9 @@ struct buf;
 void durability_start(void);
 /* DEBUG LOADAOF: replace the dataset by the contents of the append-only file. False: that failed; logged. */
 bool durability_reload(void);
-/* Around the snapshot of a primary, which replaces the dataset: end the child that saves the old data, and stop the log,
- * whose files stay as they are. Then, whatever became of the snapshot, begin the log anew if appendonly is on: it is
- * rewritten. A disk that refuses is asked again each second. */
+/* Around the snapshot of a primary, which replaces the dataset: end the child that saves the old data, and stop the
+ * log, whose files stay as they are. Then, whatever became of the snapshot, begin the log anew if appendonly is on: it
+ * is rewritten. A disk that refuses is asked again each second. */
 void durability_stop_log(void);
 void durability_restart_log(void);
 /* Append the fields of INFO persistence (durability_info.c). */

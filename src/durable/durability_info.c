@@ -30,7 +30,7 @@ static void write_snapshots(struct buf *out) {
     const struct bgsave_status *s = &bgsave_status;
     const struct snapshot_metrics *f = &snapshot_metrics;
     report_int(out, "rdb_changes_since_last_save", db_metrics.dirty);
-    report_int(out, "rdb_bgsave_in_progress", child_running() == CHILD_RDB);
+    report_int(out, "rdb_bgsave_in_progress", child_running() == CHILD_RDB || child_running() == CHILD_TRANSFER);
     report_int(out, "rdb_last_save_time", f->saved_s);
     report_text(out, "rdb_last_bgsave_status", s->failed ? "err" : "ok");
     report_int(out, "rdb_last_bgsave_time_sec", s->took_s);

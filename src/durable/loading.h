@@ -36,7 +36,7 @@ enum loading_result {
 /* Add the keys of the snapshot to the databases. merge: a key that is there already is overwritten; otherwise it is an
  * error. */
 enum loading_result loading_snapshot(bool merge);
-bool loading_again(void); /* empty the databases and read the append-only file. False: that failed; logged */
+bool loading_again(void);     /* empty the databases and read the append-only file. False: that failed; logged */
 bool loading_is_active(void); /* the data are not complete: commands on them get -LOADING */
 bool loading_is_aside(void);  /* other data are loaded beside them, which replace them in the end: async_loading */
 /* Append the fields of INFO persistence that are there only during loading. */

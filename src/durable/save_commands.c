@@ -16,7 +16,7 @@ static void refuse_second_save(struct client *c) {
 }
 
 static void save(struct request *r) {
-    if (child_running() == CHILD_RDB) {
+    if (child_running() == CHILD_RDB || child_running() == CHILD_TRANSFER) {
         refuse_second_save(r->client);
     } else if (bgsave_now()) {
         reply_ok(r->client);
@@ -32,7 +32,7 @@ static void bgsave(struct request *r) {
     enum child_kind child = child_running();
     if (r->argc > 1 && !schedule) {
         reply_syntax_error(c);
-    } else if (child == CHILD_RDB) {
+    } else if (child == CHILD_RDB || child == CHILD_TRANSFER) {
         refuse_second_save(c);
     } else if (child != CHILD_NONE && !schedule) {
         reply_error(c, "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "

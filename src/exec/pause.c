@@ -1,5 +1,5 @@
-/* See pause.h. Invariant: the gate is closed, and expiry is held, exactly while there is a pause. The timer of each pause
- * runs. Whenever a pause ends, the requests that wait are run again: those that another pause stops wait again. */
+/* See pause.h. Invariant: the gate is closed, and expiry is held, exactly while there is a pause. The timer of each
+ * pause runs. Whenever a pause ends, the requests that wait run again; those that another pause stops wait again. */
 #include "exec/pause.h"
 #include "base/clock.h"
 #include "exec/block.h"

@@ -1,5 +1,5 @@
-/* Pauses: requests wait, either all or those that may change something, until a time or until the pause is ended. No key
- * expires meanwhile: the data stand still, so that replicas can catch up.
+/* Pauses: requests wait, either all or those that may change something, until a time or until the pause is ended. No
+ * key expires meanwhile: the data stand still, so that replicas can catch up.
  *
  * An operator, a failover and a shutdown may each want a pause, without knowing of each other: each purpose has a pause
  * of its own, and what the strictest of them stops waits. */
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum pause_purpose {
-    PAUSE_OF_CLIENT,  /* CLIENT PAUSE */
+    PAUSE_OF_CLIENT,   /* CLIENT PAUSE */
     PAUSE_OF_FAILOVER, /* FAILOVER waits for a replica */
     PAUSE_OF_SHUTDOWN, /* SHUTDOWN waits for the replicas */
     PAUSE_PURPOSES

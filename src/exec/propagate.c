@@ -11,14 +11,18 @@
 #include "exec/propagate.h"
 #include "aof/aof_write.h"
 #include "base/alloc.h"
+#include "base/blob.h"
 #include "base/likely.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "net/conn.h"
 #include "oplog/oplog.h"
 #include "session/client.h"
 #include "session/request.h"
 #include "store/changes.h"
 #include <assert.h>
+
+#define REFER_ARGS 32 /* a request with more arguments is copied: a blob is looked for in all of its blobs */
 
 bool propagate_wanted;
 struct propagate_call propagate_call;
@@ -77,6 +81,20 @@ static __attribute__((noinline)) void send_apart(enum propagate_target target, i
     }
 }
 
+/* Large arguments that have come in blobs of their own are not copied. False: there are none, or it is not worth it. */
+static __attribute__((noinline)) bool send_large(int db_id, const struct slice *argv, int argc) {
+    struct blob *blobs[REFER_ARGS];
+    int found = 0;
+    if (client_current == NULL || argc > REFER_ARGS) return false;
+    for (int i = 0; i < argc; i++) {
+        bool is_large = argv[i].len >= BLOB_MIN;
+        blobs[i] = is_large ? conn_find_blob(&client_current->conn, argv[i].ptr) : NULL;
+        found += blobs[i] != NULL;
+    }
+    if (found) oplog_append_large(db_id, argv, argc, blobs);
+    return found > 0;
+}
+
 static void send_command(enum propagate_target target, int db_id, const struct slice *argv, int argc,
                          struct slice raw) {
     if (unlikely(target != PROPAGATE_BOTH || local_only)) {
@@ -84,6 +102,7 @@ static void send_command(enum propagate_target target, int db_id, const struct s
         return;
     }
     aof_write_take(db_id);
+    if (unlikely(raw.len == 0) && send_large(db_id, argv, argc)) return;
     oplog_append(db_id, argv, argc, raw);
 }
 
@@ -183,7 +202,8 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc) {
         emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
 }
 
-void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+static __attribute__((noinline)) void settle_kept(struct db *db, const struct slice *argv, int argc, struct slice raw,
+                                                  bool changed) {
     if (propagate_wanted || replacements.count) {
         bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
         enum propagate_target target = propagate_call.message ? PROPAGATE_STREAM : PROPAGATE_BOTH;
@@ -197,6 +217,24 @@ void propagate_settle(struct db *db, const struct slice *argv, int argc, struct 
         replacements.count = 0;
     }
     leave_call();
+}
+
+/* A request by itself, and nothing that was kept or has been sent before. */
+static inline bool is_usual(void) {
+    const struct propagate_call *call = &propagate_call;
+    return call->depth == 1 && !(call->pending | call->replaced | call->message | call->always);
+}
+
+void propagate_settle(struct db *db, const struct slice *argv, int argc, struct slice raw, bool changed) {
+    if (likely(is_usual())) { /* and somebody wants it */
+        propagate_call.depth = 0;
+        propagate_call.apart = false;
+        if (!changed) return;
+        send_command(PROPAGATE_BOTH, db->id, argv, argc, raw);
+        end_unit();
+        return;
+    }
+    settle_kept(db, argv, argc, raw, changed);
 }
 
 /* --- Keys that no command removed ------------------------------------------------------------ */

@@ -1,7 +1,6 @@
 /* See replay.h. */
 #include "exec/replay.h"
 #include "session/client.h"
-#include "session/client.h"
 #include "session/request.h"
 #include "store/prefetch.h"
 

@@ -327,6 +327,18 @@ struct blob *conn_take_blob(struct conn *c, const char *ptr) {
     return NULL;
 }
 
+static struct blob *find_blob(const struct held_blob *list, const char *ptr) {
+    for (; list; list = list->next)
+        if (list->blob->data == ptr) return list->blob;
+    return NULL;
+}
+
+struct blob *conn_find_blob(const struct conn *c, const char *ptr) {
+    if (c->input == NULL) return NULL;
+    struct blob *taken = find_blob(c->input->taken, ptr);
+    return taken ? taken : find_blob(c->input->blobs, ptr);
+}
+
 size_t conn_input_bytes(const struct conn *c) {
     if (c->input == NULL) return 0;
     return c->input->len + (c->input->bulk ? c->input->bulk->len : 0);

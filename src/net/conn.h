@@ -179,6 +179,8 @@ void conn_arena_shrink(void);  /* between waves: what large replies have made of
  * once. Else NULL. The bytes at ptr stay until the request is released, even if the caller drops the blob: MSET k big1
  * k big2 drops one at once, and must still be propagated. */
 struct blob *conn_take_blob(struct conn *c, const char *ptr);
+/* The same while the request is not released, whether it was taken or not, and without a hold. O(large arguments). */
+struct blob *conn_find_blob(const struct conn *c, const char *ptr);
 size_t conn_input_memory(const struct conn *c); /* memory for unfinished input */
 void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
 size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */

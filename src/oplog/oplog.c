@@ -254,6 +254,32 @@ void oplog_append(int db_id, const struct slice *argv, int argc, struct slice ra
     }
 }
 
+/* Behind it the present chunk goes on. */
+static void put_value(struct blob *blob, size_t len) {
+    char *tail = oplog.tail;
+    size_t room = oplog.room;
+    struct oplog_block *b = add_block(blob_share(blob), blob->data, true);
+    b->len = len;
+    oplog.full += (int64_t)len;
+    oplog.value_bytes += len;
+    if (room == 0) return;
+    add_block(blob_share(oplog.chunk), tail, false);
+    set_room(tail, room);
+}
+
+void oplog_append_large(int db_id, const struct slice *argv, int argc, struct blob *const *blobs) {
+    if (db_id != oplog.db && db_id >= 0) put_select(db_id);
+    put_header('*', argc);
+    for (int i = 0; i < argc; i++) {
+        put_header('$', (int64_t)argv[i].len);
+        if (blobs[i])
+            put_value(blobs[i], argv[i].len);
+        else
+            put(argv[i].ptr, argv[i].len);
+        put("\r\n", 2);
+    }
+}
+
 void oplog_pass_on(struct slice bytes, int db_id) {
     put(bytes.ptr, bytes.len);
     oplog.db = db_id;

@@ -33,6 +33,10 @@ extern const char *oplog_id;
 /* Append a command, with SELECT before it if db_id differs from the selected database; -1: any will do (PING). `raw`,
  * if not empty, is the encoding of argv, which is copied as it is. Amortised O(bytes). */
 void oplog_append(int db_id, const struct slice *argv, int argc, struct slice raw);
+struct blob;
+/* The same for a command with large arguments: argument i lies at the beginning of blobs[i], unless that is NULL. Such
+ * an argument is not copied: the log becomes one more holder of the blob. O(the other bytes). */
+void oplog_append_large(int db_id, const struct slice *argv, int argc, struct blob *const *blobs);
 /* Append bytes of a primary's stream as they are: complete commands, which leave this database selected. */
 void oplog_pass_on(struct slice bytes, int db_id);
 /* Everything up to here may be applied without what follows: not between MULTI and EXEC. */

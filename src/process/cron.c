@@ -46,7 +46,8 @@ void cron_add(void (*fn)(void)) {
 /* Subscribers and waiting clients may be idle for ever; replicas and the primary have a limit of their own. */
 static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
     return limits_options.timeout_s && !c->subscriber &&
-           !(c->flags & (CLIENT_WAITS | CLIENT_REPLICA | CLIENT_PRIMARY)) && now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
+           !(c->flags & (CLIENT_WAITS | CLIENT_REPLICA | CLIENT_PRIMARY)) &&
+           now_ms - c->active_ms > (int64_t)limits_options.timeout_s * 1000;
 }
 
 /* True if a soft limit is set for a class that has clients. */
@@ -78,6 +79,14 @@ static void inspect_clients(int64_t now_ms) {
     }
 }
 
+/* O(clients): for the log only. */
+static size_t count_replicas(void) {
+    size_t count = 0;
+    for (const struct client *c = client_first; c; c = c->next)
+        count += !!(c->flags & CLIENT_REPLICA);
+    return count;
+}
+
 static void log_load(int64_t now_ms) {
     if (log_level() > LOG_VERBOSE || now_ms - logged_ms < LOAD_MS) return;
     logged_ms = now_ms;
@@ -86,7 +95,10 @@ static void log_load(int64_t now_ms) {
         if (db_size(db) == 0) continue;
         log_verbose("DB %d: %zu keys (%zu volatile) in %zu slots HT.", i, db_size(db), db->expiring, db_size(db));
     }
-    log_debug("%zu clients connected (0 replicas), %zu bytes in use", client_count(), alloc_used());
+    if (log_level() > LOG_DEBUG) return;
+    size_t replicas = count_replicas();
+    log_debug("%zu clients connected (%zu replicas), %zu bytes in use", client_count() - replicas, replicas,
+              alloc_used());
 }
 
 static void cron_work(void) {

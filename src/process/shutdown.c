@@ -7,6 +7,7 @@
  * CLIENT_ENDING set. If the shutdown fails, all postponed requests run again: a SHUTDOWN that finds CLIENT_ENDING set
  * and no shutdown under way replies the error. */
 #include "process/shutdown.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
@@ -32,7 +33,16 @@ static bool requested;
 static unsigned requested_flags;
 static bool ending; /* the loop has been told to stop */
 
+/* A shutdown that waits for replicas. */
+static struct {
+    bool on;
+    int64_t until_us; /* monotonic */
+    struct loop_timer timer;
+} waiting = {.timer = {.heap_index = -1}};
+
 bool (*shutdown_before_end)(unsigned flags);
+bool (*shutdown_is_ready)(bool first);
+void (*shutdown_waited)(bool ends);
 
 /* --- Signals --------------------------------------------------------------------------------- */
 
@@ -69,15 +79,24 @@ static void take_signal(void) {
 
 /* --- The end --------------------------------------------------------------------------------- */
 
+/* While a shutdown waits for replicas, another request can only end the waiting: SHUTDOWN's own request runs again and
+ * again meanwhile, since other clients that are postponed go on. */
 void shutdown_request(unsigned flags) {
     requested = true;
-    requested_flags = flags;
+    requested_flags = waiting.on ? requested_flags | (flags & SHUTDOWN_NOW) : flags;
+}
+
+static void stop_waiting(bool ends) {
+    waiting.on = false;
+    loop_timer_stop(&waiting.timer);
+    if (shutdown_waited) shutdown_waited(ends);
 }
 
 /* There is no end after all: the postponed clients go on, and learn it. */
 static void give_up(void) {
     requested = false;
     signalled = 0;
+    stop_waiting(false);
     block_resume_all();
 }
 
@@ -93,10 +112,33 @@ bool shutdown_is_requested(void) {
     return requested;
 }
 
-void shutdown_turn(void) {
-    if (signalled && !requested) take_signal();
-    if (!requested || ending) return;
-    log_notice("User requested shutdown...");
+/* The turn in which it fires sees that the time is over. */
+static void time_is_over(struct loop_timer *timer) {
+    (void)timer;
+}
+
+static void begin_to_wait(void) {
+    waiting.on = true;
+    waiting.until_us = clock_mono_us() + (int64_t)options.timeout_s * 1000000;
+    waiting.timer.fire = time_is_over;
+    loop_timer_start(&waiting.timer, (int64_t)options.timeout_s * 1000000);
+}
+
+static bool must_wait(void) {
+    if (!shutdown_is_ready || (requested_flags & SHUTDOWN_NOW) || options.timeout_s == 0) return false;
+    if (shutdown_is_ready(!waiting.on)) return false;
+    if (!waiting.on) begin_to_wait();
+    return clock_mono_us() < waiting.until_us;
+}
+
+int64_t shutdown_left_ms(void) {
+    if (!waiting.on) return -1;
+    int64_t left_us = waiting.until_us - clock_mono_us();
+    return left_us > 0 ? left_us / 1000 : 0;
+}
+
+static void end_process(void) {
+    stop_waiting(true);
     if (shutdown_before_end && !shutdown_before_end(requested_flags) && !(requested_flags & SHUTDOWN_FORCE)) {
         log_warning("Errors trying to shut down the server. Check the logs for more information.");
         give_up();
@@ -104,6 +146,13 @@ void shutdown_turn(void) {
     }
     ending = true;
     loop_stop();
+}
+
+void shutdown_turn(void) {
+    if (signalled && !requested) take_signal();
+    if (!requested || ending) return;
+    if (!waiting.on) log_notice("User requested shutdown...");
+    if (!must_wait()) end_process();
 }
 
 void shutdown_finish(void) {

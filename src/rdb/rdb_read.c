@@ -13,15 +13,17 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define AHEAD 16     /* entries of a batch */
-#define KEY_BYTES 3  /* of the file that a key takes at least: type, an empty name, an empty string */
-#define SHOWN_MAX 64 /* bytes of a key in a message */
+#define AHEAD 16                  /* entries of a batch */
+#define KEY_BYTES 3               /* of the file that a key takes at least: type, an empty name, an empty string */
+#define SHOWN_MAX 64              /* bytes of a key in a message */
+#define RESERVE_UNKNOWN (4 << 20) /* keys for which an input of unknown size gets room before they come: about 40 MB */
 
 struct load {
     struct rdb_read *job;
     struct reader reader;
     struct rdb_in in;
     struct db *db;
+    uint64_t reserved; /* keys for which there is room, if the input's size is unknown */
     int64_t now_ms;
     /* Of the next key; -1: not given. */
     int64_t deadline_ms, idle_s, frequency;
@@ -165,8 +167,12 @@ static bool read_select(struct load *l) {
 static bool read_sizes(struct load *l) {
     uint64_t keys, expiring;
     if (!rdb_get_length(&l->in, &keys) || !rdb_get_length(&l->in, &expiring)) return false;
-    uint64_t bound = reader_foreseen(&l->reader) / KEY_BYTES;
-    if (db_size(l->db) == 0 && keys > 0) table_reserve(&l->db->keys, keys < bound ? keys : bound);
+    uint64_t left = reader_left(&l->reader);
+    uint64_t bound = left == UINT64_MAX ? RESERVE_UNKNOWN - l->reserved : left / KEY_BYTES;
+    if (db_size(l->db) > 0 || keys == 0) return true;
+    if (keys > bound) keys = bound;
+    table_reserve(&l->db->keys, keys);
+    if (left == UINT64_MAX) l->reserved += keys;
     return true;
 }
 

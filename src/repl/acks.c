@@ -252,12 +252,8 @@ static void settle_counts(struct wait *wait) {
 
 static void settle_token(struct wait *wait) {
     switch (judge(&wait->token)) {
-    case REACHED:
-        block_finish(wait->client, reply_ok);
-        break;
-    case DIVERGED:
-        block_finish(wait->client, reply_diverged);
-        break;
+    case REACHED: block_finish(wait->client, reply_ok); break;
+    case DIVERGED: block_finish(wait->client, reply_diverged); break;
     case AHEAD:
         leave_due(wait);
         wait_on(wait, GOAL_APPLIED, 0);
@@ -308,16 +304,13 @@ static void collect_acked(bool on_disk) {
 /* Up to here the waits of the condition are over. -1: none is. */
 static int64_t reached(const struct condition *condition) {
     switch (condition->goal) {
-    case GOAL_APPLIED:
-        return oplog_end();
-    case GOAL_SYNCED:
-        return log_is_on() ? aof_write_synced_offset() : INT64_MAX;
+    case GOAL_APPLIED: return oplog_end();
+    case GOAL_SYNCED: return log_is_on() ? aof_write_synced_offset() : INT64_MAX;
     case GOAL_ACKED:
     case GOAL_ACKED_AOF:
         if (condition->replicas > (int64_t)acked.count) return -1;
         return acked.offsets[condition->replicas - 1];
-    case GOAL_KNOWN:
-        break;
+    case GOAL_KNOWN: break;
     }
     return -1;
 }
@@ -465,8 +458,9 @@ static void waitaof(struct request *r) {
     else if (!args_count(c, r->argv[2], &wanted.replicas) || !args_timeout_ms(c, r->argv[3], &timeout_ms))
         return;
     else if (role_is_replica())
-        reply_error(c, "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
-                       "just local and are not propagated.");
+        reply_error(c,
+                    "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
+                    "just local and are not propagated.");
     else if (wanted.local && !log_is_on())
         reply_log_is_off(c);
     else
@@ -534,8 +528,9 @@ static const struct option acks_rows[] = {
 
 static const struct command acks_commands[] = {
     {"wait", wait_command, 3, .flags = CMD_NOSCRIPT, .acl = ACL_CONNECTION, .since = "3.0.0",
-     .summary = "Wait until so many replicas have what this connection has written.", .complexity = "O(n) for n replicas",
-     .syntax = "numreplicas:integer timeout:integer", .tips = "request_policy:all_shards,response_policy:agg_min"},
+     .summary = "Wait until so many replicas have what this connection has written.",
+     .complexity = "O(n) for n replicas", .syntax = "numreplicas:integer timeout:integer",
+     .tips = "request_policy:all_shards,response_policy:agg_min"},
     {"waitaof", waitaof, 4, .flags = CMD_NOSCRIPT | CMD_BLOCKING, .acl = ACL_CONNECTION, .since = "7.2.0",
      .summary = "Wait until what this connection has written is on the disk here, and on those of so many replicas.",
      .complexity = "O(n) for n replicas", .syntax = "numlocal:integer numreplicas:integer timeout:integer",

@@ -1,6 +1,6 @@
-/* Clients that wait for a place in the log: until replicas have it (WAIT), until it is on disks (WAITAOF), or until this
- * server has applied it (WAITOFFSET). CLIENT TOKEN names such a place. And min-replicas-to-write, which counts replicas
- * that acknowledge in time.
+/* Clients that wait for a place in the log: until replicas have it (WAIT), until it is on disks (WAITAOF), or until
+ * this server has applied it (WAITOFFSET). CLIENT TOKEN names such a place. And min-replicas-to-write, which counts
+ * replicas that acknowledge in time.
  *
  * A token is "<id of the history>:<offset>". All that its connection has written or read lies before that place; so a
  * server that has the place shows nothing older. It costs nothing to whom does not ask for one.
@@ -13,7 +13,8 @@
 struct request;
 
 /* Offsets have moved: replicas acknowledged (feed_acked), the append-only file was synced, a batch of the primary's
- * stream was applied. Answers the clients that waited for it. O(conditions + replicas log replicas + woken log waits). */
+ * stream was applied. Answers the clients that waited for it. O(conditions + replicas log replicas +
+ * woken log waits). */
 void acks_moved(void);
 
 /* Hook, called by acks_moved(): a failover waits for acknowledgements. NULL: it does not. */

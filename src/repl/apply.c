@@ -49,9 +49,9 @@ static struct {
     size_t wanted; /* room for the next read */
     struct resp_parser parser;
     enum propagate_target target; /* of the bytes from `done` to the batch's end */
-    bool in_multi; /* the EXEC of the transaction that begins at `done` has not come yet */
-    bool running;  /* inside apply_bytes() */
-    bool asked;    /* for an acknowledgement */
+    bool in_multi;                /* the EXEC of the transaction that begins at `done` has not come yet */
+    bool running;                 /* inside apply_bytes() */
+    bool asked;                   /* for an acknowledgement */
 } stream;
 
 static struct {
@@ -152,8 +152,9 @@ static __attribute__((noinline)) void report_error(const struct request *r, size
     server_metrics.unexpected_errors++;
     struct slice error = buf_slice(&text);
     if (error.len && error.ptr[0] == '-') error = slice_of(error.ptr + 1, error.len - 1);
-    log_warning("== CRITICAL == This replica is sending an error to its master: '%.*s' after processing the command '%s'",
-                (int)error.len, error.ptr, r->command->name);
+    log_warning(
+        "== CRITICAL == This replica is sending an error to its master: '%.*s' after processing the command '%s'",
+        (int)error.len, error.ptr, r->command->name);
     log_warning("That command ends at the offset %lld of the primary's stream",
                 (long long)(oplog_end() + (r->raw.ptr + r->raw.len - (stream.bytes + stream.done))));
     buf_free(&text);

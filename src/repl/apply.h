@@ -5,7 +5,6 @@
  * only. Commands that cannot stand in a log (CONFIG, SHUTDOWN, REPLICAOF, DEBUG) are never executed: the stream ends
  * there. */
 #pragma once
-#include "base/slice.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -6,12 +6,14 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "conf/config.h"
 #include "exec/propagate.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "session/limits.h"
 #include <string.h>
 
+#define SIZE_MIN 16384 /* CONFIG SET raises a smaller size to this one, as in Redis */
 #define PLACES_MAX 256 /* the oldest goes first: a replica that comes back each time under another name gets no more */
 
 struct place {
@@ -24,7 +26,7 @@ struct place {
 static struct {
     int64_t size; /* repl-backlog-size */
     int64_t ttl_s;
-    bool is_fixed;         /* the size was set, so it alone decides */
+    bool is_fixed;          /* the size was set, so it alone decides */
     int64_t alone_since_ms; /* clock_steady_ms() since when there is no replica; 0: there is one */
     struct place *places;
     size_t count, memory;
@@ -177,6 +179,7 @@ void backlog_tick(size_t replicas, bool leads) {
 
 static bool apply_size(const char **error) {
     (void)error;
+    if (backlog.size < SIZE_MIN && !config_is_starting()) backlog.size = SIZE_MIN;
     backlog.is_fixed = true;
     backlog_drop_places();
     oplog_keep((size_t)backlog.size);

@@ -2,8 +2,8 @@
  * It begins with the first replica, and ends when there has been none for repl-backlog-ttl seconds.
  *
  * A replica that was cut has a place in the log besides, which is kept as if the replica were merely slow: until
- * repl-timeout is over, or what follows it reaches the limits of class replica. Once repl-backlog-size is set, that size
- * alone decides who may go on, as in Redis. */
+ * repl-timeout is over, or what follows it reaches the limits of class replica. Once repl-backlog-size is set, that
+ * size alone decides who may go on, as in Redis. */
 #pragma once
 #include "oplog/oplog.h"
 #include <stdbool.h>

@@ -7,12 +7,11 @@
  * A replica is level when it has acknowledged all of the log. Nothing is added to the log meanwhile: writes are paused,
  * expiry stands still, and no PING is sent.
  *
- * Invariant: writes are paused for a failover exactly while the state is not NONE. Steps that change the role run from a
- * timer, not from inside the hooks that ask for them. */
+ * Invariant: writes are paused for a failover exactly while the state is not NONE. Steps that change the role run from
+ * a timer, not from inside the hooks that ask for them. */
 #include "repl/failover.h"
 #include "base/log.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "exec/pause.h"
@@ -26,8 +25,6 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-static bool (*shutdown_is_ready)(bool);
-static void (*shutdown_waited)(bool);
 #include <stdio.h>
 #include <string.h>
 

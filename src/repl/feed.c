@@ -1,7 +1,7 @@
 /* See feed.h. feed_stream.c sends, feed_limits.c knows how much may wait for a replica.
  *
- * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. The gate is closed and the
- * wave is listened to exactly while the list is not empty. acked never exceeds what the replica was sent. */
+ * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. The gate is closed
+ * exactly while the list is not empty. acked never exceeds what the replica was sent. */
 #include "repl/feed.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -113,12 +113,10 @@ static bool uses_keys_as_replica(const struct request *r, unsigned flags) {
     return (r->client->flags & CLIENT_REPLICA) && (flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE));
 }
 
-static void fit_hooks(void) {
+static void fit_gate(void) {
     static const struct gate gate = {.holds = uses_keys_as_replica,
                                      .error = "ERR Replica can't interact with the keyspace"};
-    static const struct wave_hooks wave = {.before_send = feed_send_all, .is_unsettled = feed_is_unsettled};
     gates_set(GATES_FEEDS, feed_first ? &gate : NULL);
-    wave_listen(WAVE_REPLICAS, feed_first ? &wave : NULL);
 }
 
 void feed_begin(struct feed *feed, enum feed_state state) {
@@ -135,7 +133,7 @@ void feed_begin(struct feed *feed, enum feed_state state) {
         feed_first = feed;
     feed_last = feed;
     replicas += !(feed->flags & FEED_IS_CHANNEL);
-    fit_hooks();
+    fit_gate();
 }
 
 static void unlink_feed(struct feed *feed) {
@@ -148,7 +146,7 @@ static void unlink_feed(struct feed *feed) {
     else
         feed_last = feed->prev;
     replicas -= !(feed->flags & FEED_IS_CHANNEL);
-    fit_hooks();
+    fit_gate();
 }
 
 /* A replica and its second connection end together. But a replica may close the second one because it has all of the
@@ -287,7 +285,7 @@ static void move_place(struct feed *feed) {
 /* It has caught up for the first time since its full sync. */
 static void note_level(struct feed *feed) {
     char name[FEED_IP_MAX];
-    if (oplog_end() - feed->acked > backlog_size()) return;
+    if (feed->acked < feed->start || oplog_end() - feed->acked > backlog_size()) return;
     feed->flags &= ~(unsigned)FEED_FRESH;
     backoff_succeed(feed_name(feed, name));
 }
@@ -298,15 +296,15 @@ static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) 
     if (offset <= feed->acked || offset > sent) return;
     feed->acked = offset;
     move_place(feed);
-    if (feed->flags & FEED_FRESH) note_level(feed);
 }
 
 void feed_take_ack(struct feed *feed, int64_t offset, int64_t aof_offset) {
     feed->acked_ms = clock_steady_ms();
     if (feed->state == FEED_WAITS_ACK) feed->state = FEED_ONLINE;
-    if (feed->flags & FEED_HOLDS) feed->flags |= FEED_ACKED;
     if (feed->state == FEED_STREAMS && feed->other == NULL) feed_go_online(feed, FEED_ONLINE);
+    if ((feed->flags & FEED_HOLDS) || feed->other) feed->flags |= FEED_ACKED;
     if (feed->cursor.block) take_offsets(feed, offset, aof_offset);
+    if ((feed->flags & FEED_FRESH) && feed->state == FEED_ONLINE) note_level(feed);
     if (feed_acked) feed_acked();
 }
 
@@ -338,6 +336,8 @@ static void feed_describe(const struct client *c, struct client_line *line) {
 static const struct client_part part = {.forget = feed_forget, .memory = feed_bytes, .describe = feed_describe};
 
 static void feed_start(void) {
+    static const struct wave_hooks wave = {.before_send = feed_send_all, .is_unsettled = feed_is_unsettled};
+    wave_listen(WAVE_REPLICAS, &wave);
     link_data_replaced = feed_close_all;
 }
 

@@ -106,8 +106,8 @@ extern void (*feed_acked)(void);
 
 /* --- The stream ------------------------------------------------------------------------------ */
 
-/* Give each replica what the log has for it. Wave listener WAVE_REPLICAS; not called without replicas. Closes clients
- * whose sockets break. */
+/* Give each replica what the log has for it. Wave listener WAVE_REPLICAS. Without replicas it trims the backlog, and
+ * without that it is one branch. Closes clients whose sockets break. */
 void feed_send_all(void);
 bool feed_is_unsettled(void); /* some replica could have been sent more */
 extern bool feed_is_quiet;    /* set while a failover or a shutdown waits for replicas: no PING goes to them */
@@ -138,8 +138,8 @@ void feed_begin(struct feed *feed, enum feed_state state);
 void feed_place(struct feed *feed);
 /* Let it go on behind this offset. False: the log has that no more. */
 bool feed_continue(struct feed *feed, int64_t offset);
-/* It has its snapshot: the stream begins now (FEED_ONLINE), or with its first ACK (FEED_WAITS_ACK). A replica that wants
- * nothing else is closed. */
+/* It has its snapshot: the stream begins now (FEED_ONLINE), or with its first ACK (FEED_WAITS_ACK). A replica that
+ * wants nothing else is closed. */
 void feed_go_online(struct feed *feed, enum feed_state state);
 /* It gets this file, which the feed owns, then the stream. */
 void feed_send_file(struct feed *feed, int file, int64_t bytes);

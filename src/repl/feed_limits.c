@@ -1,6 +1,6 @@
 /* How much of the log may wait for a replica: the limits of class replica. One that exceeds them in its full sync, or
- * before it was level, would do so in the next one; so that one has to wait (repl/backoff), and the log tells the operator
- * the numbers. */
+ * before it was level, would do so in the next one; so that one has to wait (repl/backoff), and the log tells the
+ * operator the numbers. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,8 +37,8 @@ static void report_lost_sync(const struct feed *feed) {
     log_warning("Replica %s could not keep up with its full sync: %lld s after it had asked for it, %zu bytes of the "
                 "stream waited for it. About %zu bytes would have been enough, set them by "
                 "'client-output-buffer-limit replica'. Its next full sync begins in %d s at the earliest.",
-                name, (long long)(clock_steady_ms() - feed->asked_ms) / 1000, feed_behind(feed),
-                expected_behind(feed), wait_s);
+                name, (long long)(clock_steady_ms() - feed->asked_ms) / 1000, feed_behind(feed), expected_behind(feed),
+                wait_s);
 }
 
 bool feed_drop_if_over_limit(struct feed *feed) {

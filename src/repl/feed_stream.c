@@ -4,6 +4,7 @@
  * A feed that takes all it is offered gets at most TURN_BYTES a turn, so that a replica that is far behind holds up no
  * client. Its rest is for the next turn, which begins at once (feed_is_unsettled()). */
 #include "base/clock.h"
+#include "base/likely.h"
 #include "exec/propagate.h"
 #include "repl/feed.h"
 #include "session/client.h"
@@ -119,6 +120,7 @@ static void serve(struct feed *feed, void *ctx) {
 
 void feed_send_all(void) {
     unsettled = false;
+    if (likely(feed_first == NULL && !(oplog_is_kept & OPLOG_BACKLOG))) return;
     if (feed_before_send) feed_before_send();
     if (acks_wanted) say_getack();
     feed_each(serve, NULL);

@@ -126,8 +126,9 @@ static bool send_ip(struct buf *out) {
 }
 
 static bool send_capabilities(struct buf *out) {
-    static const struct slice words[] = {SLICE("REPLCONF"), SLICE("capa"),   SLICE("eof"), SLICE("capa"),
-                                         SLICE("psync2"),   SLICE("capa"), SLICE("rdb-channel-repl")};
+    static const struct slice words[] = {
+        SLICE("REPLCONF"),        SLICE("capa"), SLICE("eof"), SLICE("capa"), SLICE("psync2"), SLICE("capa"),
+        SLICE("rdb-channel-repl")};
     put(out, words, talk.q.takes_channel ? 7 : 5);
     return true;
 }
@@ -142,11 +143,16 @@ static enum verdict hear_replconf(struct slice reply) {
 static bool send_channel(struct buf *out) {
     char digits[NUM_I64_MAX];
     struct slice port = slice_of(digits, (size_t)num_print_i64(digits, talk.q.port));
-    struct slice words[] = {SLICE("REPLCONF"),         SLICE("capa"),
-                            SLICE("eof"),              SLICE("rdb-only"),
-                            SLICE("1"),                SLICE("rdb-channel"),
-                            SLICE("1"),                SLICE("main-ch-client-id"),
-                            slice_cstr(talk.q.main_client), SLICE("listening-port"),
+    struct slice words[] = {SLICE("REPLCONF"),
+                            SLICE("capa"),
+                            SLICE("eof"),
+                            SLICE("rdb-only"),
+                            SLICE("1"),
+                            SLICE("rdb-channel"),
+                            SLICE("1"),
+                            SLICE("main-ch-client-id"),
+                            slice_cstr(talk.q.main_client),
+                            SLICE("listening-port"),
                             port};
     put(out, words, sizeof words / sizeof *words);
     return true;
@@ -167,8 +173,7 @@ static bool send_psync(struct buf *out) {
     if (talk.q.id[0]) {
         words[1] = slice_cstr(talk.q.id);
         words[2] = slice_of(digits, (size_t)num_print_i64(digits, talk.q.offset + 1));
-        log_notice("Trying a partial resynchronization (request %s:%lld).", talk.q.id,
-                   (long long)(talk.q.offset + 1));
+        log_notice("Trying a partial resynchronization (request %s:%lld).", talk.q.id, (long long)(talk.q.offset + 1));
     } else if (is_first) {
         log_notice("Partial resynchronization not possible (no cached master)");
     }

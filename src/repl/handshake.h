@@ -10,16 +10,17 @@
 
 /* What the replica is, and what it wants. The texts must stay valid meanwhile. */
 struct handshake_question {
-    int fd;                /* the connected socket, non-blocking; the caller's */
-    const char *user;      /* "": the default one */
-    struct slice password; /* "": no AUTH */
-    int port;              /* under which it serves */
-    const char *ip;        /* the same; "": the one that the primary sees */
+    int fd;                        /* the connected socket, non-blocking; the caller's */
+    const char *user;              /* "": the default one */
+    struct slice password;         /* "": no AUTH */
+    int port;                      /* under which it serves */
+    const char *ip;                /* the same; "": the one that the primary sees */
     char id[HANDSHAKE_ID_LEN + 1]; /* of the history that it has; "": none */
     int64_t offset;                /* and the end of what it has of it */
     bool takes_channel;            /* a second connection for the snapshot is welcome */
     bool bids;                     /* the primary-to-be is bidden to take the lead: FAILOVER */
-    char main_client[HANDSHAKE_CLIENT_MAX]; /* this is the second connection for this first one; "": this is a first one */
+    char main_client
+        [HANDSHAKE_CLIENT_MAX]; /* this is the second connection for this first one; "": this is a first one */
 };
 
 enum handshake_outcome {
@@ -42,5 +43,5 @@ struct handshake_answer {
 /* `ended` is called once, from the loop or from in here, and the socket is nobody's in the loop then. One handshake at
  * a time. */
 void handshake_begin(const struct handshake_question *question, void (*ended)(const struct handshake_answer *answer));
-void handshake_cancel(void); /* `ended` is not called */
+void handshake_cancel(void);      /* `ended` is not called */
 int64_t handshake_heard_ms(void); /* clock_steady_ms() of the last line */

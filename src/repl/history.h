@@ -10,7 +10,7 @@
 struct history {
     char id[HISTORY_ID_LEN + 1];
     char former_id[HISTORY_ID_LEN + 1]; /* "000..0": none */
-    int64_t former_end;                 /* the offset up to which former_id holds too, as INFO's second_repl_offset; -1: none */
+    int64_t former_end; /* the offset up to which former_id holds too, as INFO's second_repl_offset; -1: none */
 };
 extern struct history history;
 
@@ -31,5 +31,6 @@ enum history_match {
     HISTORY_FOREIGN,   /* another history, or it branched off before that offset */
     HISTORY_LOST,      /* the history is known, but the log has that offset no more, or not yet */
 };
-/* May someone with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard to case. */
+/* May someone with data of `id` before `offset` (PSYNC's number less one) go on here? Ids are compared without regard
+ * to case. */
 enum history_match history_match(struct slice id, int64_t offset);

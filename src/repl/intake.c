@@ -274,8 +274,8 @@ static bool begin_storing(void) {
 
 static void choose_way(void) {
     bool is_empty = has_no_data();
-    bool diskless = intake_options.diskless_load == INTAKE_SWAP ||
-                    (intake_options.diskless_load == INTAKE_ON_EMPTY && is_empty);
+    bool diskless =
+        intake_options.diskless_load == INTAKE_SWAP || (intake_options.diskless_load == INTAKE_ON_EMPTY && is_empty);
     const char *where = diskless ? "parser" : "disk";
     if (intake.has_mark)
         log_notice("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to %s", where);
@@ -307,8 +307,9 @@ static void take_head(struct slice line) {
     if (line.ptr[0] == '-')
         snprintf(why, sizeof why, "MASTER aborted replication with an error: %.*s", (int)line.len, line.ptr);
     else
-        snprintf(why, sizeof why, "Bad protocol from MASTER, the first byte is not '$' or no length follows it "
-                                  "(we received '%.*s'), are you sure the host and port are right?",
+        snprintf(why, sizeof why,
+                 "Bad protocol from MASTER, the first byte is not '$' or no length follows it "
+                 "(we received '%.*s'), are you sure the host and port are right?",
                  line.len < 64 ? (int)line.len : 64, line.ptr);
     fail(why);
 }

@@ -25,8 +25,8 @@ struct intake_options {
 extern struct intake_options intake_options;
 
 struct intake_order {
-    int fd;              /* the socket, non-blocking; the caller's */
-    bool same_history;   /* the snapshot continues the history of the data: swapdb serves these meanwhile */
+    int fd;                 /* the socket, non-blocking; the caller's */
+    bool same_history;      /* the snapshot continues the history of the data: swapdb serves these meanwhile */
     void (*replaces)(void); /* called once, when the old data are about to go */
 };
 

@@ -45,16 +45,17 @@ static struct {
     char *host; /* NULL: none */
     int port;
     bool has_place;
-    bool bids;       /* the next PSYNC says FAILOVER */
-    bool is_old;     /* the primary is older than PSYNC */
+    bool bids;                         /* the next PSYNC says FAILOVER */
+    bool is_old;                       /* the primary is older than PSYNC */
     char asked_id[HISTORY_ID_LEN + 1]; /* by the last PSYNC; "": none */
     struct dial *dial;
     int fd;                       /* the first connection; -1: none, or streaming owns it */
     int second_fd;                /* the second one; -1: none */
     struct loop_source served;    /* the second one, when it has served; -1: none */
     struct handshake_answer sync; /* what the snapshot is of */
-    int64_t sync_began_ms, up_since_ms;
-    int64_t broken_at; /* the offset at which the stream was broken last; -1: it was not */
+    int64_t sync_began_ms;
+    int64_t up_since_ms, up_offset; /* when the link came up last, and where */
+    int64_t broken_at;              /* the offset at which the stream was broken last; -1: it was not */
     struct loop_timer retry, tick;
 } tie = {.fd = -1, .served.fd = -1, .second_fd = -1, .broken_at = -1};
 
@@ -68,7 +69,10 @@ static void set_state(enum link_state state) {
     if (state == link_status.state) return;
     if (link_status.state == LINK_UP || link_status.state == LINK_OFF) link_status.down_ms = clock_steady_ms();
     link_status.state = state;
-    if (state == LINK_UP) tie.up_since_ms = clock_steady_ms();
+    if (state == LINK_UP) {
+        tie.up_since_ms = clock_steady_ms();
+        tie.up_offset = oplog_end();
+    }
     if (link_changed) link_changed();
 }
 
@@ -132,13 +136,13 @@ static void give_up(const char *why) {
     retry_in(SECOND_US);
 }
 
-/* The link was up. A primary that only accepts and hangs up is not asked faster than any other. */
+/* The link was up. A primary that accepts and hangs up, and does nothing else, is not asked faster than any other. */
 static void link_lost(const char *why) {
     log_warning("Connection with master lost: %s", why);
     if (tie.has_place) log_notice("Caching the disconnected master state.");
-    bool was_short = clock_steady_ms() - tie.up_since_ms < 1000;
+    bool was_of_use = oplog_end() != tie.up_offset || clock_steady_ms() - tie.up_since_ms >= 1000;
     drop_connections(why);
-    retry_in(was_short ? SECOND_US : 0);
+    retry_in(was_of_use ? 0 : SECOND_US);
 }
 
 /* The same bytes are asked for once more; if they are broken again, only a snapshot helps. */
@@ -341,8 +345,7 @@ static void begin_try(struct loop_timer *self) {
     }
     log_notice("Connecting to MASTER %s:%d", tie.host, tie.port);
     set_state(LINK_CONNECTING);
-    tie.dial =
-        dial_begin(tie.host, tie.port, link_options.source_address, connect_limit_ms(), link_dialed, NULL);
+    tie.dial = dial_begin(tie.host, tie.port, link_options.source_address, connect_limit_ms(), link_dialed, NULL);
     log_notice("MASTER <-> REPLICA sync started");
 }
 
@@ -352,7 +355,7 @@ static bool is_silent(int64_t since_ms) {
     return clock_steady_ms() - since_ms > (int64_t)link_options.timeout_s * 1000;
 }
 
-/* A primary whose replica loads must not take it for dead. If the socket takes no byte, the primary has enough of them. */
+/* A primary must not take a replica that loads for dead. If the socket takes no byte, the primary has enough of them. */
 static void send_newline(void) {
     if (tie.fd >= 0 && send(tie.fd, "\n", 1, MSG_NOSIGNAL) == 1) link_metrics.bytes_out++;
 }

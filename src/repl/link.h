@@ -64,7 +64,7 @@ int64_t link_read_offset(void);
 size_t link_memory(void); /* bytes of buffers: the stream that waits, the unit that is not complete */
 
 /* Hooks; may be NULL. None may call link_begin() or the like from inside. */
-extern void (*link_changed)(void);         /* link_status.state has changed */
+extern void (*link_changed)(void); /* link_status.state has changed */
 /* The data are about to become those of another history, and the log begins anew: no cursor may be placed any more. */
 extern void (*link_data_replaced)(void);
 extern void (*link_history_changed)(void); /* the data are of another history, or it goes on under another id */
@@ -85,6 +85,7 @@ extern struct link_options link_options;
 struct link_metrics {
     uint64_t bytes_in;  /* from primaries: total_net_repl_input_bytes */
     uint64_t bytes_out; /* to primaries */
-    int64_t last_sync_ms; /* how long the last full sync took, from PSYNC's reply to the applied stream; -1: none so far */
+    int64_t
+        last_sync_ms; /* how long the last full sync took, from PSYNC's reply to the applied stream; -1: none so far */
 };
 extern struct link_metrics link_metrics;

@@ -1,6 +1,6 @@
-/* What replicas say: REPLCONF, by which a client tells what it is before it asks for data, then PSYNC or SYNC. From then
- * on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one is
- * disconnected (client_keep_replies()).
+/* What replicas say: REPLCONF, by which a client tells what it is before it asks for data, then PSYNC or SYNC. From
+ * then on it only acknowledges, by REPLCONF ACK; any reply would end up within the stream, so a replica that wants one
+ * is disconnected (client_keep_replies()).
  *
  * PSYNC answers straight to the socket, before the reply of any later command. */
 #include "base/alloc.h"
@@ -20,7 +20,6 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-
 
 #include <stdio.h>
 #include <strings.h>
@@ -54,8 +53,7 @@ static bool has_pending_output(const struct client *c) {
 static bool may_sync(struct request *r) {
     struct client *c = r->client;
     const struct feed *feed = feed_of(c);
-    if (failover_state() != FAILOVER_NONE)
-        return args_refuse(c, "NOMASTERLINK Can't SYNC while failing over");
+    if (failover_state() != FAILOVER_NONE) return args_refuse(c, "NOMASTERLINK Can't SYNC while failing over");
     if (role_is_replica() && link_status.state != LINK_UP)
         return args_refuse(c, "NOMASTERLINK Can't SYNC while not connected with my master");
     if (has_pending_output(c)) return args_refuse(c, "ERR SYNC and PSYNC are invalid with pending output");
@@ -165,8 +163,7 @@ static bool is_ignored(const struct client *c) {
 /* True: it goes on where it was. */
 static bool try_to_continue(struct feed *feed, struct slice id, int64_t offset) {
     char name[FEED_IP_MAX];
-    /* 0 and -1 stand for no data; the lowest number has none before it. */
-    enum history_match match = offset > 0 ? history_match(id, offset - 1) : HISTORY_LOST;
+    enum history_match match = history_match(id, offset > 0 ? offset - 1 : -1); /* 0 and less: it has no data */
     if (match == HISTORY_CONTINUES && !(feed->flags & (FEED_IS_CHANNEL | FEED_RDB_ONLY))) {
         continue_stream(feed, offset - 1);
         return true;
@@ -295,8 +292,8 @@ static const struct {
     const char *name;
     bool (*read)(struct feed *feed, struct slice value); /* false: replied */
 } options[] = {
-    {"listening-port", read_port}, {"ip-address", read_address},   {"capa", read_capability},
-    {"rdb-only", read_rdb_only},   {"rdb-filter-only", read_filter}, {"rdb-channel", read_channel},
+    {"listening-port", read_port}, {"ip-address", read_address},        {"capa", read_capability},
+    {"rdb-only", read_rdb_only},   {"rdb-filter-only", read_filter},    {"rdb-channel", read_channel},
     {"version", read_version},     {"main-ch-client-id", read_main_id},
 };
 

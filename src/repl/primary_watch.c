@@ -16,7 +16,7 @@
 static int ping_period_s; /* repl-ping-replica-period */
 
 static struct {
-    int64_t due_ms; /* clock_steady_ms() at which the next look is due */
+    int64_t due_ms;  /* clock_steady_ms() at which the next look is due */
     int64_t ping_ms; /* clock_steady_ms() since when the log has not grown */
     int64_t log_end; /* its end then */
 } watch;
@@ -64,7 +64,7 @@ static void watch_feed(struct feed *feed, void *ctx) {
 
 /* Replicas notice a dead primary by its silence. What is said for other reasons will do. */
 static void ping_if_silent(int64_t now_ms) {
-    const struct slice ping = SLICE("PING");
+    const struct slice ping = SLICE("ping");
     if (oplog_end() != watch.log_end || feed_count() == 0) {
         watch.log_end = oplog_end();
         watch.ping_ms = now_ms;
@@ -80,7 +80,7 @@ static void ping_if_silent(int64_t now_ms) {
 static void watch_tick(void) {
     int64_t now_ms = clock_steady_ms();
     if (now_ms < watch.due_ms) return;
-    watch.due_ms = now_ms + TICK_MS;
+    watch.due_ms = (now_ms - watch.due_ms < TICK_MS ? watch.due_ms : now_ms) + TICK_MS;
     feed_each(watch_feed, NULL);
     sync_tick();
     ping_if_silent(now_ms);

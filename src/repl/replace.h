@@ -20,8 +20,8 @@ struct replace_job {
     /* Set it from whatever runs in the loop, to give up. */
     const char *stop; /* why; NULL: go on */
     /* Results. */
-    struct buf rest; /* to be freed */
-    uint64_t end;    /* bytes of the snapshot */
+    struct buf rest;   /* to be freed */
+    uint64_t end;      /* bytes of the snapshot */
     bool gave_up_data; /* the old data are gone */
     char why[256];
 };

@@ -1,8 +1,8 @@
 /* See role.h. A change of role is quick and waits for nothing: the link is built in the background, the data stay, and
  * what the log has stays too, so that both sides may continue where they are.
  *
- * Invariant: role_replica tells whether `primary` is set; all that depends on it (gates, expiry, eviction, the targets of
- * what is executed here, the log's letter, the OOM score) is set by fit_role() and nowhere else. */
+ * Invariant: role_replica tells whether `primary` is set; all that depends on it (gates, expiry, eviction, the targets
+ * of what is executed here, the log's letter, the OOM score) is set by fit_role() and nowhere else. */
 #include "repl/role.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -73,8 +73,7 @@ static const struct gate readonly_gate = {.holds = is_write,
                                           .error = "READONLY You can't write against a read only replica."};
 
 static const struct gate stale_gate = {
-    .passes = CMD_STALE,
-    .error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."};
+    .passes = CMD_STALE, .error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."};
 
 /* A client that follows redirections uses keys on the primary only, or reads them here after READONLY. */
 static bool is_for_primary(const struct request *r, unsigned flags) {

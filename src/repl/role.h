@@ -1,8 +1,8 @@
-/* What this server is: a primary, which takes writes, or the replica of another server. REPLICAOF, ROLE and the directive
- * replicaof choose; the gates READONLY, MASTERDOWN and NOREPLICAS follow from it.
+/* What this server is: a primary, which takes writes, or the replica of another server. REPLICAOF, ROLE and the
+ * directive replicaof choose; the gates READONLY, MASTERDOWN and NOREPLICAS follow from it.
  *
- * role.c includes link.h and feed.h. So neither these nor what they include can include this header: they tell role.c by
- * their hooks. primary_commands, apply and whatever nobody includes may use it. */
+ * role.c includes link.h and feed.h. So these, and what they include, tell it by hooks, and cannot include this header.
+ * primary_commands and whatever nobody includes may use it. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,9 +19,9 @@ bool role_is_stale(void);
 /* For how many seconds it has had no link, as INFO tells it; -1: it has had none since it became a replica. */
 int64_t role_down_s(void);
 
-/* Become the replica of this primary, which is contacted in the background. A primary keeps its place in its own history,
- * so that the new primary may continue from there; its clients that wait are sent -UNBLOCKED and closed. Its replicas are
- * disconnected when the history turns out to be another one, not before. */
+/* Become the replica of this primary, which is contacted in the background. A primary keeps its place in its own
+ * history, so that the new primary may continue from there; its clients that wait are sent -UNBLOCKED and closed. Its
+ * replicas are disconnected when the history turns out to be another one, not before. */
 void role_follow(const char *host, int port);
 /* Become a primary, with a new id for what follows. Does nothing on a primary. */
 void role_promote(void);
@@ -45,10 +45,10 @@ void role_hold_redirects(bool hold);
 void role_start(void);
 
 struct role_options {
-    bool read_only;            /* replica-read-only */
-    bool serves_stale;         /* replica-serve-stale-data */
-    bool ignores_maxmemory;    /* replica-ignore-maxmemory */
-    bool announced;            /* replica-announced */
-    int priority;              /* replica-priority */
+    bool read_only;         /* replica-read-only */
+    bool serves_stale;      /* replica-serve-stale-data */
+    bool ignores_maxmemory; /* replica-ignore-maxmemory */
+    bool announced;         /* replica-announced */
+    int priority;           /* replica-priority */
 };
 extern struct role_options role_options;

@@ -1,8 +1,6 @@
-/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn of the loop.
- */
+/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn. */
 #include "repl/streaming.h"
 #include "aof/aof.h"
-#include "aof/aof_write.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
@@ -19,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ACK_DELAY_US 1000     /* behind a batch: so a stream that flows is not acknowledged piece by piece */
+#define ACK_DELAY_US 10000    /* behind a batch: so a stream that flows is not acknowledged piece by piece */
 #define ACK_UNSENT_MAX 4096   /* a primary that does not read gets no further acknowledgement */
 #define DRAIN_BYTES (1 << 20) /* of those put aside, applied in one turn */
 
@@ -109,7 +107,7 @@ void streaming_acknowledge(void) {
     conn_write(has_file ? "*5\r\n" : "*3\r\n", 4);
     put_word(SLICE("REPLCONF"));
     put_offset(SLICE("ACK"), oplog_end());
-    if (has_file) put_offset(SLICE("FACK"), aof_write_synced_offset());
+    if (has_file) put_offset(SLICE("FACK"), aof_synced_offset());
     *book->bytes_out += conn_mark() - mark;
     conn_push(&c->conn, &range);
 }

@@ -16,7 +16,7 @@ enum streaming_end {
 /* What the link keeps for it, and wants to hear. */
 struct streaming_book {
     uint64_t *bytes_in, *bytes_out;
-    int64_t *heard_ms; /* clock_steady_ms() of the last bytes */
+    int64_t *heard_ms;                                      /* clock_steady_ms() of the last bytes */
     void (*ended)(enum streaming_end how, const char *why); /* nothing of it is left */
 };
 void streaming_start(const struct streaming_book *book); /* once; must live on */

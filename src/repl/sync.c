@@ -1,8 +1,8 @@
 /* See sync.h. transfer.c is the child that writes to sockets; BGSAVE (durable/bgsave) makes files.
  *
- * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some: not
- * while a child is running, whatever for. All that are due and want the same get the same snapshot; a second connection
- * (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
+ * Whoever waits is a feed in FEED_WAITS_START. While there is one, each wave asks whether a snapshot is due for some:
+ * not while a child is running, whatever for. All that are due and want the same get the same snapshot; a second
+ * connection (FEED_IS_CHANNEL) is one of these, and the stream of its replica begins at the fork. */
 #include "repl/sync.h"
 #include "aof/aof.h"
 #include "base/clock.h"
@@ -13,10 +13,11 @@
 #include "durable/bgsave.h"
 #include "durable/loading.h"
 #include "durable/snapshot.h"
+#include "repl/backlog.h"
 #include "repl/backoff.h"
 #include "repl/feed.h"
-#include "repl/intake.h"
 #include "repl/history.h"
+#include "repl/intake.h"
 #include "repl/transfer.h"
 #include "session/client.h"
 #include <errno.h>
@@ -77,15 +78,13 @@ static bool is_in(const struct batch *batch, const struct feed *feed) {
     return is_waiting(feed) && kind_of(feed) == batch->kind;
 }
 
-/* The batch of the first that may be served now. False: there is none. */
-static bool next_batch(struct batch *batch) {
-    *batch = (struct batch){0};
+static struct batch gather(unsigned kind) {
+    struct batch batch = {.kind = kind};
     for (const struct feed *feed = feed_first; feed; feed = feed->next) {
-        if (!is_waiting(feed)) continue;
-        if (batch->count == 0) *batch = (struct batch){.kind = kind_of(feed), .oldest_ms = feed->asked_ms};
-        if (is_in(batch, feed)) batch->count++;
+        if (!is_in(&batch, feed)) continue;
+        if (batch.count++ == 0) batch.oldest_ms = feed->asked_ms;
     }
-    return batch->count > 0;
+    return batch;
 }
 
 /* Diskless, nobody can join later, so the first one waits a while for others. */
@@ -93,6 +92,23 @@ static bool is_due(const struct batch *batch) {
     if (!is_diskless(batch)) return true;
     if (sync_options.max_replicas > 0 && batch->count >= sync_options.max_replicas) return true;
     return clock_steady_ms() - batch->oldest_ms >= (int64_t)sync_options.delay_s * 1000;
+}
+
+static const struct feed *first_waiting(void) {
+    const struct feed *feed = feed_first;
+    while (feed && !is_waiting(feed))
+        feed = feed->next;
+    return feed;
+}
+
+/* The batch of the first that waits; or, while that one waits for others, those that take a file. */
+static bool next_due(struct batch *batch) {
+    const struct feed *first = first_waiting();
+    if (first == NULL) return false;
+    *batch = gather(kind_of(first));
+    if (is_due(batch)) return true;
+    *batch = gather(0);
+    return batch->count > 0;
 }
 
 /* --- The beginning of a snapshot ------------------------------------------------------------- */
@@ -172,8 +188,8 @@ static void end_channel(struct feed *feed) {
     struct feed *main = feed->other;
     feed->other = main->other = NULL;
     main->acked_ms = clock_steady_ms();
-    feed_metrics.last_full_ms = clock_steady_ms() - main->asked_ms;
     client_close(feed->client);
+    if (main->flags & FEED_ACKED) feed_go_online(main, FEED_ONLINE);
 }
 
 static void finish_held(struct feed *feed) {
@@ -185,8 +201,8 @@ static void finish_held(struct feed *feed) {
     }
     bool is_acked = feed->flags & FEED_ACKED;
     if (!(feed->flags & FEED_RDB_ONLY) && !is_acked)
-        log_notice("Streamed replica with replica %s (socket). Waiting for REPLCONF ACK from replica to enable "
-                   "streaming",
+        log_notice("Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK from replica to "
+                   "enable streaming",
                    feed_name(feed, name));
     feed_go_online(feed, is_acked ? FEED_ONLINE : FEED_WAITS_ACK);
 }
@@ -288,7 +304,7 @@ static void remove_file(void) {
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         if (feed->state == FEED_SENDS) return;
     file_of_saves = 0;
-    log_notice("Removing the RDB file %s used to feed replicas in a persistence-less instance", snapshot_name());
+    log_notice("Removing the RDB file used to feed replicas in a persistence-less instance");
     unlink(snapshot_name());
 }
 
@@ -312,6 +328,7 @@ void sync_join(struct feed *feed) {
     if (sync_options.disables_nodelay)
         setsockopt(feed->client->conn.source.fd, IPPROTO_TCP, TCP_NODELAY, &no, sizeof no);
     feed->not_before_ms = backoff_until_ms(feed_name(feed, name));
+    if (!(feed->flags & FEED_RDB_ONLY)) backlog_drop_place(name); /* it has no data that could go on there */
     if (join_save(feed)) return;
     feed->state = FEED_WAITS_START;
     log_wait(feed);
@@ -321,7 +338,7 @@ void sync_join(struct feed *feed) {
 void sync_start_due(void) {
     struct batch batch;
     if (child_running() != CHILD_NONE || loading_is_active()) return;
-    if (!next_batch(&batch) || !is_due(&batch)) return;
+    if (!next_due(&batch)) return;
     if (is_diskless(&batch))
         start_transfer(&batch);
     else
@@ -366,8 +383,7 @@ static const struct client_part part = {.forget = sync_forget};
 static void say_newlines(void) {
     struct iovec newline = {(void *)"\n", 1};
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
-        if (feed->state == FEED_WAITS_START || waits_for_file(feed))
-            conn_send_pieces(&feed->client->conn, &newline, 1);
+        if (feed->state == FEED_WAITS_START || waits_for_file(feed)) conn_send_pieces(&feed->client->conn, &newline, 1);
 }
 
 void sync_tick(void) {

@@ -1,7 +1,7 @@
 /* Full syncs: replicas wait for a snapshot, a forked child makes one for all of them.
  *
- * There is one child at a time, whatever for; a snapshot for replicas waits until another child has ended. Diskless, the
- * child writes one stream straight to all sockets. Otherwise BGSAVE makes its file, which each replica is sent. Who
+ * There is one child at a time, whatever for; a snapshot for replicas waits until another child has ended. Diskless,
+ * the child writes one stream straight to all sockets. Otherwise BGSAVE makes its file, which each replica is sent. Who
  * comes while that file is made gets it too; who comes later waits for the next. A snapshot that nobody waits for any
  * more is given up, unless it is the file that a save point wants. */
 #pragma once

@@ -1,10 +1,12 @@
 /* See transfer.h. What the child needs is collected before the fork, and freed when it has ended. */
 #include "repl/transfer.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "disk/child.h"
 #include "disk/fan.h"
+#include "durable/bgsave.h"
 #include "rdb/rdb.h"
 #include "repl/feed.h"
 #include "repl/history.h"
@@ -38,7 +40,7 @@ static void report_lost(int i) {
     if (error == ETIMEDOUT)
         log_warning("Disconnecting timedout replica (full sync): %s", name);
     else
-        log_verbose("Diskless rdb transfer, write error sending DB to replica %s: %s", name, strerror(error));
+        log_warning("Diskless rdb transfer, write error sending DB to replica: %s (%s)", strerror(error), name);
 }
 
 static int give_all(void *ctx, const void *bytes, size_t n) {
@@ -98,6 +100,8 @@ static void make_lists(void) {
 static void transfer_done(void *ctx, const struct child_end *end) {
     (void)ctx;
     free_lists();
+    bgsave_status.took_s = (clock_steady_ms() - bgsave_status.began_ms) / 1000;
+    bgsave_status.began_ms = 0;
     if (end->signal)
         log_warning("Background transfer terminated by signal %d", end->signal);
     else if (end->status)
@@ -123,6 +127,7 @@ bool transfer_start(unsigned filter, void (*done)(bool ok)) {
     job.keep = transfer.fds;
     job.keep_count = transfer.fan.count;
     if (child_start(&job)) {
+        bgsave_status.began_ms = clock_steady_ms();
         log_notice("Background RDB transfer started by pid %ld", (long)child_pid());
         return true;
     }

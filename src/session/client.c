@@ -58,7 +58,7 @@ static void reset_session(struct client *c) {
     if (!client_needs_password) c->flags |= CLIENT_AUTHENTICATED;
 }
 
-struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
+static struct client *admit_client(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
     struct client *c = alloc_zero(sizeof *c);
     conn_init(&c->conn, fd, ready);
     if (!loop_add(&c->conn.source, LOOP_READ)) {
@@ -81,7 +81,18 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
         client_first = c;
     client_last = c;
     clients++;
-    server_metrics.connections_received++;
+    return c;
+}
+
+struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
+    struct client *c = admit_client(fd, ready);
+    if (c) server_metrics.connections_received++;
+    return c;
+}
+
+struct client *client_new_outgoing(int fd, void (*ready)(struct loop_source *source, uint32_t events)) {
+    struct client *c = admit_client(fd, ready);
+    if (c) c->flags |= CLIENT_AUTHENTICATED;
     return c;
 }
 

@@ -13,20 +13,20 @@ enum client_flag {
     CLIENT_REPLY_SKIP = 1 << 4,        /* CLIENT REPLY SKIP: drop the reply of the request being executed */
     CLIENT_REPLY_SKIP_NEXT = 1 << 5,   /* drop that of the next request */
     CLIENT_UNIX_SOCKET = 1 << 6,
-    CLIENT_NO_EVICT = 1 << 7,   /* CLIENT NO-EVICT */
-    CLIENT_NO_TOUCH = 1 << 8,   /* CLIENT NO-TOUCH: its commands leave the access clocks of keys alone */
-    CLIENT_SOFT_LIMIT = 1 << 9, /* above the soft output limit since soft_limit_s */
-    CLIENT_FAILED = 1 << 10,    /* the request being executed replied an error */
-    CLIENT_MONITOR = 1 << 11,   /* gets a line for every request: publish/monitor.c */
-    CLIENT_UNPARSED = 1 << 12,  /* its stashed input holds requests to be parsed when its wait is over */
-    CLIENT_MULTI = 1 << 13,     /* between MULTI and EXEC */
-    CLIENT_TRACKS = 1 << 14,    /* the keys it reads are remembered: publish/tracking.h */
-    CLIENT_CACHING = 1 << 15,   /* CLIENT CACHING holds for the next command */
-    CLIENT_ENDING = 1 << 16,    /* its SHUTDOWN waits until the process ends or fails to */
-    CLIENT_WAITS = 1 << 17,     /* for a key or for the end of a pause: exec/block.h */
-    CLIENT_REPLICA = 1 << 18,   /* a replica of this server: repl/feed.h */
-    CLIENT_PRIMARY = 1 << 19,   /* the primary of this server: repl/link.h */
-    CLIENT_REDIRECTS = 1 << 20, /* CLIENT CAPA redirect: it goes where -REDIRECT says */
+    CLIENT_NO_EVICT = 1 << 7,    /* CLIENT NO-EVICT */
+    CLIENT_NO_TOUCH = 1 << 8,    /* CLIENT NO-TOUCH: its commands leave the access clocks of keys alone */
+    CLIENT_SOFT_LIMIT = 1 << 9,  /* above the soft output limit since soft_limit_s */
+    CLIENT_FAILED = 1 << 10,     /* the request being executed replied an error */
+    CLIENT_MONITOR = 1 << 11,    /* gets a line for every request: publish/monitor.c */
+    CLIENT_UNPARSED = 1 << 12,   /* its stashed input holds requests to be parsed when its wait is over */
+    CLIENT_MULTI = 1 << 13,      /* between MULTI and EXEC */
+    CLIENT_TRACKS = 1 << 14,     /* the keys it reads are remembered: publish/tracking.h */
+    CLIENT_CACHING = 1 << 15,    /* CLIENT CACHING holds for the next command */
+    CLIENT_ENDING = 1 << 16,     /* its SHUTDOWN waits until the process ends or fails to */
+    CLIENT_WAITS = 1 << 17,      /* for a key or for the end of a pause: exec/block.h */
+    CLIENT_REPLICA = 1 << 18,    /* a replica of this server: repl/feed.h */
+    CLIENT_PRIMARY = 1 << 19,    /* the primary of this server: repl/link.h */
+    CLIENT_REDIRECTS = 1 << 20,  /* CLIENT CAPA redirect: it goes where -REDIRECT says */
     CLIENT_READS_HERE = 1 << 21, /* the same after READONLY: it reads from replicas */
 };
 
@@ -103,7 +103,8 @@ struct client *client_by_id(uint64_t id); /* or NULL. O(n) */
 /* A client for an accepted socket, which it owns from now on; `ready` handles its events. NULL: the loop refused the
  * socket, which is closed; logged. */
 struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint32_t events));
-#define client_new_outgoing client_new
+/* The same for a connection that this server has made itself: it is not counted as received, and needs no password. */
+struct client *client_new_outgoing(int fd, void (*ready)(struct loop_source *source, uint32_t events));
 /* Close it, from whatever state, and let every part forget it. The struct stays until client_reap(), so that holders of
  * the pointer can test CLIENT_CLOSE_NOW. Idempotent. */
 void client_close(struct client *c);

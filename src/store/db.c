@@ -88,7 +88,7 @@ static void remove_expired(struct db *db, struct entry *e, uint64_t hash) {
 /* The one door for an entry that is due: whatever meets one brings it here, and it goes if nothing speaks against it.
  * Only a look-up for writing does not ask, as it needs the place. */
 static void retire(struct db *db, struct entry *e, uint64_t hash) {
-    if (expire_may_remove(e)) remove_expired(db, e, hash);
+    if (expire_may_remove(db, hash)) remove_expired(db, e, hash);
 }
 
 static inline struct entry *find_live(struct db *db, const struct key *key) {
@@ -202,12 +202,12 @@ static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct e
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
-        expire_forget_deadline(db, e);
+        expire_forget_deadline(db, hash);
         return;
     }
     memcpy(e->body, &deadline_ms, sizeof deadline_ms);
     if (old_ms == ENTRY_NO_TTL) db->expiring++;
-    bool now_local = expire_note_deadline(db, e);
+    bool now_local = expire_note_deadline(db, hash);
     if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms || now_local) expire_mark(db, e, hash);
 }
 
@@ -215,7 +215,7 @@ static void insert_entry(struct db *db, const struct key *key, struct entry *e) 
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
         db->expiring++;
-        expire_note_deadline(db, e);
+        expire_note_deadline(db, key->hash);
         expire_mark(db, e, key->hash);
     }
 }
@@ -309,7 +309,7 @@ struct entry *db_detach(struct db *db, const struct key *key, struct entry *e) {
     bool found = table_remove(&db->keys, key->hash, e);
     assert(found);
     (void)found;
-    if (entry_has_ttl(e)) expire_forget_deadline(db, e);
+    if (entry_has_ttl(e)) expire_forget_deadline(db, key->hash);
     return e;
 }
 
@@ -400,6 +400,7 @@ static struct remains *take_remains(struct db *db) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return NULL;
     struct remains *r = alloc_get(sizeof *r);
     *r = (struct remains){.keys = db->keys, .wheel = db->wheel};
+    expire_forget_all_local(db);
     begin_empty(db, db->id, db->spare);
     return r;
 }

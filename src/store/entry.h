@@ -36,7 +36,6 @@ enum string_encoding {
 enum entry_flag {
     ENTRY_HAS_TTL = 1 << 0,
     ENTRY_SEQUENCE = 7 << 1, /* tells the valid mark in the timing wheel from stale ones: see expire.h */
-    ENTRY_LOCAL = 1 << 4,    /* a client of this replica has set the deadline, which the primary does not know */
 };
 #define ENTRY_SEQUENCE_SHIFT 1
 #define ENTRY_NO_TTL (-1)  /* the deadline of an entry that never expires */

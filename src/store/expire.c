@@ -60,10 +60,12 @@ void expire_shutdown(void) {
     next_ms = INT64_MAX;
 }
 
-/* A primary-to-be sweeps all marks: those of entries that were due have been put off, and no deadline is local. */
+/* This server becomes a primary: nothing is local, and marks of keys that were due have been put off. */
 static void sweep_all(void) {
-    for (size_t i = 0; i < n_waiting; i++)
+    for (size_t i = 0; i < n_waiting; i++) {
+        expire_forget_all_local(waiting[i]);
         waiting[i]->resweep = true;
+    }
     next_ms = INT64_MIN;
 }
 
@@ -73,19 +75,10 @@ void expire_hold(enum expire_reason reason, bool on) {
     if ((before & ~expire_holds) & EXPIRE_REPLICA) sweep_all();
 }
 
-/* The mark of an entry that was the primary's may have been put off. */
-bool expire_note_local(struct db *db, struct entry *e) {
-    bool local = (expire_holds & EXPIRE_REPLICA) && !expire_is_ignored() && db->id < EXPIRE_LOCAL_DBS && !db->spare;
-    if (local == !!(e->flags & ENTRY_LOCAL)) return false;
-    e->flags ^= ENTRY_LOCAL;
-    db->local += local ? 1 : -(size_t)1;
-    return local;
-}
-
 size_t expire_tracked_keys(void) {
     size_t keys = 0;
     for (size_t i = 0; i < n_waiting; i++)
-        keys += waiting[i]->local;
+        keys += waiting[i]->local ? waiting[i]->local->count : 0;
     return keys;
 }
 
@@ -93,6 +86,73 @@ void expire_enable(bool active) {
     disabled = !active;
     next_ms = INT64_MIN;
 }
+
+/* --- Local keys ------------------------------------------------------------------------------ */
+
+/* A table of hashes beside the keyspace: few replicas are writable, and entries have no bit to spare. Of two keys with
+ * the same 64 bits both are local, if one is. */
+struct local_key {
+    _Alignas(16) uint64_t hash; /* as a record of a table wants it */
+};
+
+static uint64_t local_hash(const void *record) {
+    return ((const struct local_key *)record)->hash;
+}
+
+static bool is_local_hash(const void *record, const void *hash) {
+    return local_hash(record) == *(const uint64_t *)hash;
+}
+
+static const struct table_type local_keys = {local_hash};
+
+static struct local_key *find_local(const struct db *db, uint64_t hash) {
+    return db->local ? table_find(db->local, hash, is_local_hash, &hash) : NULL;
+}
+
+bool expire_is_local(const struct db *db, uint64_t hash) {
+    return find_local(db, hash) != NULL;
+}
+
+static void free_local(void *ctx, void *record) {
+    (void)ctx;
+    alloc_put(record, sizeof(struct local_key));
+}
+
+void expire_forget_all_local(struct db *db) {
+    if (!db->local) return;
+    table_clear(db->local, free_local, NULL);
+    alloc_put(db->local, sizeof *db->local);
+    db->local = NULL;
+}
+
+void expire_forget_local(struct db *db, uint64_t hash) {
+    struct local_key *key = find_local(db, hash);
+    if (!key) return;
+    table_remove(db->local, hash, key);
+    free_local(NULL, key);
+    if (db->local->count == 0) expire_forget_all_local(db);
+}
+
+static void add_local(struct db *db, uint64_t hash) {
+    if (!db->local) {
+        db->local = alloc_get(sizeof *db->local);
+        table_init(db->local, &local_keys);
+    }
+    struct local_key *key = alloc_get(sizeof *key);
+    key->hash = hash;
+    table_insert(db->local, hash, key);
+}
+
+/* The mark of a key that was the primary's may have been put off. */
+bool expire_note_local(struct db *db, uint64_t hash) {
+    bool local = (expire_holds & EXPIRE_REPLICA) && !expire_is_ignored() && db->id < EXPIRE_LOCAL_DBS && !db->spare;
+    if (!local) expire_forget_local(db, hash);
+    if (!local || expire_is_local(db, hash)) return false;
+    add_local(db, hash);
+    return true;
+}
+
+/* --- Marks ----------------------------------------------------------------------------------- */
 
 size_t expire_stale_marks(const struct db *db) {
     size_t marks = db->wheel ? wheel_marks(db->wheel) : 0;
@@ -130,10 +190,10 @@ struct search {
 
 /* The time before which an entry need not be looked at again. One that is due and must stay, since the primary will
  * remove it, is looked at ever more rarely. */
-static int64_t rest_ms(const struct entry *e, int64_t now_ms) {
-    int64_t deadline_ms = entry_deadline_ms(e), overdue_ms = now_ms - deadline_ms;
-    if (overdue_ms <= 0 || expire_may_remove(e)) return deadline_ms;
-    return now_ms + (overdue_ms > RETRY_MS ? overdue_ms : RETRY_MS);
+static int64_t rest_ms(const struct search *s, const struct entry *e, uint64_t hash) {
+    int64_t deadline_ms = entry_deadline_ms(e), overdue_ms = s->now_ms - deadline_ms;
+    if (overdue_ms <= 0 || expire_may_remove(s->db, hash)) return deadline_ms;
+    return s->now_ms + (overdue_ms > RETRY_MS ? overdue_ms : RETRY_MS);
 }
 
 static void search_entry(void *ctx, void *record) {
@@ -143,8 +203,7 @@ static void search_entry(void *ctx, void *record) {
     if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT)) return;
     uint64_t hash = entry_hash(e);
     if (mark_of(hash, sequence) != s->mark) return;
-    if (!expire_holds) expire_note_deadline(s->db, e); /* after a promotion, no deadline is local */
-    int64_t until_ms = rest_ms(e, s->now_ms);
+    int64_t until_ms = rest_ms(s, e, hash);
     if (until_ms >= s->now_ms) {
         if (!s->pending || until_ms < s->earliest_ms) s->earliest_ms = until_ms;
         s->pending = true;

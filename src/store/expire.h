@@ -39,7 +39,8 @@ int64_t expire_run(int64_t now_ms);
 
 void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups remove keys */
 
-/* Why keys are not removed at their deadlines, for now. Those that come due meanwhile go when the last reason has ended.
+/* Why keys are not removed at their deadlines, for now. Those that come due meanwhile go when the last reason has
+ * ended.
  *
  *                       a key past its deadline   and is removed
  *     EXPIRE_PAUSED     is absent                 by look-ups for writing, which need its place
@@ -47,9 +48,8 @@ void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups rem
  *     EXPIRE_REPLICA    is absent                 by the primary's command, and by look-ups for writing
  *     EXPIRE_STREAM     exists                    by this very command, perhaps
  *
- * What a client of a replica gives a deadline, the replica removes itself, as the primary knows nothing of it: such an
- * entry has the flag ENTRY_LOCAL, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS
- * only, as in Redis. Which clock is right does not matter to the data of the primary: a replica whose clock is ahead
+ * What a client of a replica gives a deadline, the replica removes itself, as the primary knows nothing of it: such a
+ * key is local, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS only, as in Redis. Which clock is right does not matter to the data of the primary: a replica whose clock is ahead
  * hides them, and one that is behind shows them. */
 enum expire_reason {
     EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
@@ -65,23 +65,24 @@ extern unsigned expire_holds; /* the reasons there are, enum expire_reason */
 static inline bool expire_is_ignored(void) {
     return expire_holds & (EXPIRE_LOADING | EXPIRE_STREAM);
 }
-/* May this entry be removed once it is due? */
-static inline bool expire_may_remove(const struct entry *e) {
-    return expire_holds == 0 || (expire_holds == EXPIRE_REPLICA && (e->flags & ENTRY_LOCAL));
+bool expire_is_local(const struct db *db, uint64_t hash);
+/* May a key be removed once it is due? */
+static inline bool expire_may_remove(const struct db *db, uint64_t hash) {
+    return expire_holds == 0 || (expire_holds == EXPIRE_REPLICA && expire_is_local(db, hash));
 }
-/* For db.c: the entry got another deadline. True: it needs a mark, even if the deadline is later than before. */
-bool expire_note_local(struct db *db, struct entry *e);
-static inline bool expire_note_deadline(struct db *db, struct entry *e) {
-    return unlikely(expire_holds || (e->flags & ENTRY_LOCAL)) && expire_note_local(db, e);
+/* For db.c: a key got another deadline. True: it needs a mark, even if the deadline is later than before. */
+bool expire_note_local(struct db *db, uint64_t hash);
+static inline bool expire_note_deadline(struct db *db, uint64_t hash) {
+    return unlikely(expire_holds || db->local) && expire_note_local(db, hash);
 }
-/* For db.c: the entry has no deadline any more, or is leaving. */
-static inline void expire_forget_deadline(struct db *db, struct entry *e) {
+/* For db.c: a key has no deadline any more, or is leaving; the same for all keys. */
+void expire_forget_local(struct db *db, uint64_t hash);
+static inline void expire_forget_deadline(struct db *db, uint64_t hash) {
     db->expiring--;
-    if (likely(!(e->flags & ENTRY_LOCAL))) return;
-    e->flags &= (uint8_t)~ENTRY_LOCAL;
-    db->local--;
+    if (unlikely(db->local)) expire_forget_local(db, hash);
 }
-size_t expire_tracked_keys(void); /* those that a replica removes itself. O(databases with deadlines) */
+void expire_forget_all_local(struct db *db);
+size_t expire_tracked_keys(void); /* local ones. O(databases with deadlines) */
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */

@@ -14,7 +14,7 @@ struct db {
     struct table keys;
     struct wheel *wheel; /* NULL until a key has a TTL */
     size_t expiring;     /* keys with a TTL; marks of the wheel beyond this number are stale */
-    size_t local;        /* of these: entries with ENTRY_LOCAL */
+    struct table *local; /* on a replica, keys to which its clients gave a TTL: expire.c. NULL: none */
     size_t sweep_above;  /* the next sweep begins when more marks than this are stale */
     int64_t ttl_sum_ms;  /* mean remaining time in ms, estimated from samples: avg_ttl of INFO */
     int id;

@@ -3,7 +3,8 @@
 #   with_nodes {a kura {directive value ...} b redis {...}} { ... }
 #                               starts them, sets the variables a and b to their names, and stops them after the body
 #   $a SET k v                  sends to a node: its name is a command, and a handle for the procs of server.tcl
-#   node_start kura {...}       one more node; with_nodes stops it with its own
+#   node_start kura {...} ?-wrap line?   one more node; with_nodes stops it with its own. The line of a shell stands
+#                               before its start: limits, preloaded libraries
 #   node_restart $a {...} ?signal?   in its folder, on its port;  node_end $a ?signal?
 #   node_field $a name          a field of INFO, also while it loads
 #   follow $b $a                REPLICAOF, and waits for the link;  follow_port $b $port goes through a proxy
@@ -19,6 +20,7 @@
 
 namespace eval nodes {
     variable started {}  ;# the nodes that run
+    variable wrappers {} ;# folders with scripts that start nodes
     variable password "" ;# of all nodes, for the connections of the tests
     variable ended {}    ;# dict: those that a test has killed, which with_nodes does not take for crashed
 }
@@ -39,10 +41,25 @@ proc need_kura {} {
 proc node_start {program directives args} {
     set directives [dict merge {repl-diskless-sync-delay 0} $directives]
     set binary [expr {$program eq "redis" ? [oracle] : [server_binary]}]
+    if {[dict exists $args -wrap]} {
+        set binary [nodes::wrapper $binary [dict get $args -wrap]]
+        dict unset args -wrap
+    }
     set h [server_start $directives -binary $binary {*}$args]
     lappend nodes::started $h
     interp alias {} $h {} nodes::ask $h
     return $h
+}
+
+# A script that starts the program after this line of a shell. Its name still tells which program it is.
+proc nodes::wrapper {binary line} {
+    set path [string trim [exec mktemp -d]]/[file tail $binary]
+    set file [open $path w]
+    puts $file "#!/bin/sh\n$line\nexec $binary \"\$@\""
+    close $file
+    file attributes $path -permissions 0755
+    lappend nodes::wrappers [file dirname $path]
+    return $path
 }
 
 proc node_restart {h directives {signal TERM}} {
@@ -88,6 +105,7 @@ proc nodes::close_client {h} {
 
 proc with_nodes {spec body} {
     set before $nodes::started
+    set others $server::opened
     set code [catch {
         foreach {name program directives} $spec {
             uplevel 1 [list set $name [node_start $program $directives]]
@@ -95,12 +113,13 @@ proc with_nodes {spec body} {
         uplevel 1 $body
     } result options]
     set logs ""
+    # A node that ends waits for its replicas, which may be such clients.
+    foreach c $server::opened { if {$c ni $others} { $c -close } }
     foreach h [lrange $nodes::started [llength $before] end] {
         if {$code && $code != 2} { append logs "\n---- $h, which is [file tail $::server::data($h.binary)]\n[nodes::tail $h]" }
         catch {send_signal CONT [server_pid $h]}
         nodes::close_client $h
-        set is_wrong [catch {server_stop $h} problem]
-        if {$is_wrong && [nodes::is_kura $h] && ![dict exists $nodes::ended $h]} {
+        if {[nodes::is_kura $h] && ![dict exists $nodes::ended $h] && [catch {server_stop $h} problem]} {
             append result "\nend of $h: $problem"
             if {!$code} { set code 1; set options {-code 1 -level 0 -errorcode NONE} }
         }
@@ -109,6 +128,10 @@ proc with_nodes {spec body} {
         catch {interp alias {} $h {}}
     }
     set nodes::started $before
+    if {![llength $before]} {
+        foreach folder $nodes::wrappers { file delete -force $folder }
+        set nodes::wrappers {}
+    }
     if {$code} { return -options $options $result$logs }
 }
 

@@ -1,5 +1,5 @@
-# A primary, as its replicas see it. The replicas are connections of this test, which speak the protocol by hand: so each
-# byte that they get is known, and they can misbehave.
+# A primary, as its replicas see it. The replicas are connections of this test, which speak the protocol by hand: so
+# each byte that they get is known, and they can misbehave.
 
 # --- a replica by hand ---------------------------------------------------------------------------
 
@@ -45,7 +45,7 @@ proc online {c} {
 proc streamed {c} {
     while 1 {
         set command [$c -read]
-        if {$command ni {PING {REPLCONF GETACK *}}} { return $command }
+        if {$command ni {ping {REPLCONF GETACK *}}} { return $command }
     }
 }
 
@@ -76,7 +76,8 @@ proc read_snapshot_fast {c} {
     set bytes ""
     while {[string first $mark $bytes [expr {max(0, [string length $bytes] - 100040)}]] < 0} {
         set chunk [$c -bytes 1]
-        append bytes $chunk[$c -bytes [expr {min(100000, [string length $::resp::state($c.in)] - $::resp::state($c.at))}]]
+        set there [expr {[string length $::resp::state($c.in)] - $::resp::state($c.at)}]
+        append bytes $chunk[$c -bytes [expr {min(100000, $there)}]]
     }
     return $bytes
 }
@@ -204,7 +205,7 @@ with_server {repl-diskless-sync-delay 0} {
         r SET meanwhile 1
         assert_equal {SELECT 0} [streamed $main]
         assert_equal {SET meanwhile 1} [streamed $main]
-        assert_match "*rdb_child*" [r INFO persistence]
+        assert_equal 1 [info_field rdb_bgsave_in_progress]
         r CONFIG SET rdb-key-save-delay 0
         send_signal KILL [child_pid]
         assert_equal 1 [$channel -closed]
@@ -349,7 +350,7 @@ with_server {repl-diskless-sync-delay 0} {
     }
 
     test "Setting repl-backlog-size leaves the decision to that size" {
-        r CONFIG SET repl-backlog-size 1mb
+        r CONFIG SET repl-backlog-size 1100kb
         set c [replica capa eof capa psync2 listening-port 7001]
         lassign [online $c] id offset
         cut $c
@@ -391,7 +392,7 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
     test "PING comes when nothing else was sent, and only then" {
         set c [replica capa eof]
         online $c
-        assert_equal PING [$c -read]
+        assert_equal ping [$c -read]
         set until [expr {[clock milliseconds] + 2500}]
         set pings 0
         r SET k first
@@ -399,7 +400,7 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
         while {[clock milliseconds] < $until} {
             r SET k v
             $c -send REPLCONF ACK 1
-            if {[$c -read] eq "PING"} { incr pings }
+            if {[$c -read] eq "ping"} { incr pings }
             after 50
         }
         assert_equal 0 $pings
@@ -418,7 +419,7 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
         $c -send SYNC
         read_snapshot $c
         set until [expr {[clock milliseconds] + 3500}]
-        while {[clock milliseconds] < $until} { assert_match PING* [string map {"SELECT 0" PING} [$c -read]] }
+        while {[clock milliseconds] < $until} { assert_equal ping [$c -read] }
         cut $c
     }
 
@@ -451,10 +452,10 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
 }
 
 with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 3mb 0 0"} {
-    # The replica is online, and reads no more.
+    # The replica has its snapshot, and says no more.
     proc stop_reading {port} {
         set c [replica capa eof capa psync2 listening-port $port]
-        online $c
+        full_sync $c
         return $c
     }
 
@@ -475,9 +476,8 @@ with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 3mb 
         $c -send PSYNC ? -1
         set other [replica capa eof listening-port 7006]
         online $other
-        lassign [full_sync_answer $c] id offset
+        full_sync_answer $c
         assert {[clock milliseconds] - $began > 300}
-        $c -send REPLCONF ACK $offset
         cut_one $other 7006
         write_bytes 12000000
         wait_for {[log_has "Its next full sync begins in 2 s"]}
@@ -502,7 +502,8 @@ with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 3mb 
     test "CLIENT LIST shows what waits, and the memory of it" {
         set c [stop_reading 7008]
         write_bytes 5000000
-        wait_for {[regexp { oll=([1-9]\d*) omem=([1-9]\d*) tot-mem=(\d+)} [r CLIENT LIST TYPE replica] -> blocks bytes all]}
+        set pattern { oll=([1-9]\d*) omem=([1-9]\d*) tot-mem=(\d+)}
+        wait_for {[regexp $pattern [r CLIENT LIST TYPE replica] -> blocks bytes all]}
         assert {$all > $bytes}
         $c -close
         r FLUSHALL
@@ -516,6 +517,19 @@ with_server {repl-diskless-sync-delay 0 client-output-buffer-limit "replica 1000
         for {set i 0} {$i < 9} {incr i} { r SET k [string repeat x 90000] }
         streamed $c
         for {set i 0} {$i < 9} {incr i} { assert_equal SET [lindex [streamed $c] 0] }
+    }
+}
+
+with_server {repl-diskless-sync-delay 0 maxmemory-policy allkeys-lru} {
+    test "What waits for replicas evicts no key" {
+        r DEBUG POPULATE 10000
+        set c [replica capa eof]
+        full_sync $c
+        r CONFIG SET maxmemory [expr {[info_field used_memory] + 8000000}]
+        for {set i 0} {$i < 300} {incr i} { r SET same [string repeat x 100000] }
+        wait_for {[regexp { omem=[1-9]\d{7,} } [r CLIENT LIST TYPE replica]]}
+        assert_equal 0 [info_field evicted_keys]
+        $c -close
     }
 }
 
@@ -674,6 +688,7 @@ with_server {repl-diskless-sync-delay 0} {
         set c [replica capa eof]
         online $c
         write_bytes 3000000
+        r_close
         after 2500
         assert_match "*flags=S*" [r CLIENT LIST TYPE replica]
         r CONFIG SET timeout 0 maxmemory-clients 0

@@ -92,6 +92,17 @@ foreach policy {everysec always} {
     }
 }
 
+# Ends the node, takes bytes from the end of its append-only file, and starts it as a replica again.
+proc node_cut_file {q bytes directives} {
+    set primary "[node_field $q master_host] [node_field $q master_port]"
+    server_kill $q
+    set path [lindex [lsort -dictionary [glob [server_folder $q]/appendonlydir/*.incr.aof]] end]
+    set file [open $path r+]
+    chan truncate $file [expr {[file size $path] - $bytes}]
+    close $file
+    node_restart $q [dict merge $directives [list replicaof $primary]]
+}
+
 test "a replica whose file ends in the middle of a frame goes on behind the last whole one" {
     need_kura
     set directives {appendonly yes}
@@ -104,15 +115,4 @@ test "a replica whose file ends in the middle of a frame goes on behind the last
         level $p $q
         assert_equal 1 [full_syncs $p]
     }
-}
-
-# Ends the node, takes bytes from the end of its append-only file, and starts it as a replica again.
-proc node_cut_file {q bytes directives} {
-    set primary "[node_field $q master_host] [node_field $q master_port]"
-    server_kill $q
-    set path [lindex [lsort -dictionary [glob [server_folder $q]/appendonlydir/*.incr.aof]] end]
-    set file [open $path r+]
-    chan truncate $file [expr {[file size $path] - $bytes}]
-    close $file
-    node_restart $q [dict merge $directives [list replicaof $primary]]
 }

@@ -174,8 +174,12 @@ static void switching_on_waits_for_the_base(void **state) {
     assert_true(aof_collects());
     assert_manifest(FILES("1", "1")); /* until the base exists */
     append_one();
+    assert_true(aof_write_sync_now());
+    assert_int_equal(aof_synced_offset(), -1); /* what is in the file is worth nothing without a base */
+    int64_t appended = oplog_end();
     loop_run(until_over);
     assert_int_equal(aof_status().state, AOF_ON);
+    assert_int_equal(aof_synced_offset(), appended);
     assert_manifest(FILES("2", "2"));
     assert_int_equal(load(), AOF_LOAD_OK);
     assert_int_equal(applied, 2);

@@ -550,7 +550,8 @@ static void ignore(struct loop_source *source, uint32_t events_seen) {
     (void)events_seen;
 }
 
-/* The second value replaces the first, whose blob is dropped, and yet both have to be propagated. */
+/* The second value replaces the first, whose blob is dropped, and yet both have to be propagated. They are not copied
+ * for that. */
 static void arguments_outlive_the_values_they_became(void **state) {
     (void)state;
     enum { SIZE = 20000 };
@@ -578,7 +579,10 @@ static void arguments_outlive_the_values_they_became(void **state) {
         if (resp_parse(parser, end, &limits) == RESP_REQUEST) {
             struct request r = {.client = &client, .argv = parser->argv, .argc = (int)parser->argc};
             request_prepare(&r);
+            client_current = &client;
             exec_run(&r);
+            client_current = NULL;
+            assert_int_equal(oplog_metrics().referred, 2 * SIZE); /* the log has them by reference */
             conn_truncate(0);
             assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
         }

@@ -1,4 +1,4 @@
-/* Planned options: each default is valid, survives the file, and the rules of replicaof hold. */
+/* Planned options: each default is valid and survives the file, and bounds hold. */
 #include "base/module.h"
 #include "base/option.h"
 #include "base/words.h"
@@ -50,7 +50,8 @@ static void every_default_survives_the_file(void **state) {
 static void values_are_kept_apart(void **state) {
     (void)state;
     const char *error;
-    const struct option *one = config_find(SLICE("masteruser")), *other = config_find(SLICE("bind-source-addr"));
+    const struct option *one = config_find(SLICE("cluster-announce-ip"));
+    const struct option *other = config_find(SLICE("cluster-announce-hostname"));
     assert_true(set(one, "a", &error) && set(other, "b", &error));
     assert_shown(one, "a");
     assert_shown(other, "b");
@@ -59,33 +60,12 @@ static void values_are_kept_apart(void **state) {
 static void bounds_are_those_of_the_row_or_of_the_type(void **state) {
     (void)state;
     const char *error;
-    assert_false(set(config_find(SLICE("repl-timeout")), "0", &error));
-    assert_string_equal(error, "argument must be between 1 and 2147483647 inclusive");
+    assert_false(set(config_find(SLICE("active-defrag-cycle-min")), "0", &error));
+    assert_string_equal(error, "argument must be between 1 and 99 inclusive");
     assert_false(set(config_find(SLICE("slowlog-log-slower-than")), "-2", &error));
     assert_string_equal(error, "argument must be between -1 and 9223372036854775807 inclusive");
     assert_false(set(config_find(SLICE("tls-port")), "65536", &error));
     assert_string_equal(error, "argument must be between 0 and 65535 inclusive");
-}
-
-static void replicaof_takes_a_host_and_a_port_or_no_one(void **state) {
-    (void)state;
-    const char *error;
-    struct buf lines = {0};
-    const struct option *o = config_find(SLICE("slaveof"));
-    assert_string_equal(o->name, "replicaof");
-    assert_shown(o, "");
-    o->lines(&lines);
-    assert_int_equal(lines.len, 0);
-    assert_false(set(o, "example.org 6379", &error));
-    assert_string_equal(error, config_refused);
-    assert_false(set(o, "example.org", &error));
-    assert_string_equal(error, "wrong number of arguments");
-    assert_false(set(o, "", &error));
-    assert_false(set(o, "example.org 65536", &error));
-    assert_string_equal(error, "Invalid master port");
-    assert_true(set(o, "NO One", &error));
-    assert_shown(o, "");
-    buf_free(&lines);
 }
 
 static void each_row_is_of_one_kind(void **state) {
@@ -111,7 +91,6 @@ int main(void) {
         cmocka_unit_test(every_default_survives_the_file),
         cmocka_unit_test(values_are_kept_apart),
         cmocka_unit_test(bounds_are_those_of_the_row_or_of_the_type),
-        cmocka_unit_test(replicaof_takes_a_host_and_a_port_or_no_one),
         cmocka_unit_test(each_row_is_of_one_kind),
         cmocka_unit_test(permissions_allow_everybody_nobody_or_local_clients),
     };

@@ -43,7 +43,7 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
 static int64_t timeout_ms;
 static enum entry_type awaited_type;
 static struct buf events; /* "0:7 " for each event of client 0 with context 7 that has ended */
-static struct buf runs; /* "1 " for each time that client 1's request is run again */
+static struct buf runs;   /* "1 " for each time that client 1's request is run again */
 static void (*during_run)(int who);
 
 static void times_out(struct client *c) {
@@ -695,7 +695,6 @@ static void postponed_clients_are_ready_in_order(void **state) {
 }
 
 /* --- Events ---------------------------------------------------------------------------------- */
-
 
 static void event_ended(struct client *c, void *ctx) {
     buf_printf(&events, "%d:%d ", index_of(c), *(int *)ctx);

@@ -1,6 +1,7 @@
 /* The log against a model that keeps every byte that was ever appended: cursors read what the model has, whatever was
  * trimmed meanwhile, and nothing that a cursor or the backlog needs is dropped. */
 #include "base/alloc.h"
+#include "base/blob.h"
 #include "base/buf.h"
 #include "base/rand.h"
 #include "oplog/oplog.h"
@@ -109,6 +110,23 @@ static void check_cursor(const struct oplog_cursor *cursor) {
     assert_true(seen <= bytes && seen <= oplog_behind(cursor));
 }
 
+/* Values that the log refers to; somebody else drops them at once. */
+static void append_large(void) {
+    struct blob *blobs[3] = {NULL, NULL, NULL};
+    struct slice argv[] = {SLICE("MSET"), random_word(), random_word()};
+    int db = (int)rand_below(3);
+    for (int i = 1; i < 3; i++) {
+        if (rand_below(3) == 0) continue;
+        blobs[i] = blob_from(argv[i]);
+        argv[i] = blob_slice(blobs[i]);
+    }
+    model_append(db, argv, 3);
+    oplog_append_large(db, argv, 3, blobs);
+    for (int i = 1; i < 3; i++)
+        if (blobs[i]) blob_drop(blobs[i]);
+    assert_int_equal(oplog_end(), model_end());
+}
+
 static struct oplog_cursor cursors[CURSORS];
 static size_t kept;
 static int64_t dropped; /* what was gone when `kept` was set */
@@ -121,7 +139,7 @@ static void check_bounds(void) {
         if (cursors[i].block && oplog_at(&cursors[i]) < needed) needed = oplog_at(&cursors[i]);
     assert_true(oplog_first() <= needed);
     assert_int_equal(oplog_metrics().bytes, model_end() - oplog_first());
-    assert_true(oplog_metrics().memory >= oplog_metrics().bytes);
+    assert_true(oplog_metrics().memory + oplog_metrics().referred >= oplog_metrics().bytes);
 }
 
 static void seek_somewhere(struct oplog_cursor *cursor) {
@@ -172,6 +190,7 @@ static void step(void) {
         oplog_pass_on(bytes, model.db);
         break;
     }
+    case 8: append_large(); break;
     default: append_random(); break;
     }
 }
@@ -210,7 +229,7 @@ static int finish(void **state) {
     (void)state;
     leave_all();
     oplog_want(OPLOG_BACKLOG, false);
-    assert_int_equal(oplog_metrics().memory, 0);
+    assert_int_equal(oplog_metrics().memory + oplog_metrics().referred, 0);
     return 0;
 }
 
@@ -297,6 +316,27 @@ static void a_slow_cursor_costs_no_copy(void **state) {
     leave_all();
 }
 
+/* Its memory counts once, wherever it is held, and small commands around it share blocks. */
+static void a_large_value_is_not_copied(void **state) {
+    (void)state;
+    struct blob *value = blob_from(slice_of(noise, 100000));
+    struct slice argv[] = {SLICE("SET"), SLICE("k"), blob_slice(value)};
+    append_bytes(10);
+    size_t before = alloc_used();
+    for (int i = 0; i < 10; i++) {
+        oplog_append_large(0, argv, 3, (struct blob *[]){NULL, NULL, value});
+        append_bytes(100);
+    }
+    assert_true(alloc_used() - before < BLOCK);
+    assert_int_equal(oplog_metrics().referred, 10 * 100000);
+    assert_true(oplog_metrics().memory <= BLOCK);
+    assert_int_equal(value->holders, 11);
+    append_bytes(2 * BLOCK);
+    oplog_trim();
+    assert_int_equal(value->holders, 1);
+    blob_drop(value);
+}
+
 static void nobody_keeps_it(void **state) {
     (void)state;
     append_bytes(5 * BLOCK);
@@ -323,6 +363,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(the_backlog_has_its_size, begin, finish),
         cmocka_unit_test_setup_teardown(a_block_is_a_part_of_the_backlog, begin, finish),
         cmocka_unit_test_setup_teardown(a_slow_cursor_costs_no_copy, begin, finish),
+        cmocka_unit_test_setup_teardown(a_large_value_is_not_copied, begin, finish),
         cmocka_unit_test_setup_teardown(nobody_keeps_it, begin, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The end: it is carried out at the end of a turn, may fail or be taken back, and signals ask for it as their options
  * say. What the end does to sockets, the pid file and waiting clients is a fake. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
@@ -184,6 +185,127 @@ static void a_shutdown_can_be_taken_back(void **state) {
     expect_done("postpone resume ");
 }
 
+/* --- Waiting for replicas -------------------------------------------------------------------- */
+
+static bool ready;
+
+static bool is_ready(bool first) {
+    buf_append_cstr(&done, first ? "first " : "again ");
+    return ready;
+}
+
+static void waited(bool ends) {
+    buf_append_cstr(&done, ends ? "ends " : "goes-on ");
+}
+
+static int set_replicas(void **state) {
+    (void)state;
+    ready = false;
+    saved = true;
+    shutdown_is_ready = is_ready;
+    shutdown_waited = waited;
+    set("shutdown-timeout", "10");
+    return 0;
+}
+
+static int forget_replicas(void **state) {
+    (void)state;
+    shutdown_is_ready = NULL;
+    shutdown_waited = NULL;
+    saved = true;
+    buf_free(&done);
+    return 0;
+}
+
+static void end_when_ready(void) {
+    struct client c = {.resp = 2};
+    shutdown_with(&c, "");
+    shutdown_turn();
+    shutdown_turn();
+    REQUIRE(shutdown_left_ms() > 9000 && shutdown_left_ms() <= 10000);
+    REQUIRE(was_done("postpone first again "));
+    ready = true;
+    REQUIRE(ends() && turns == 1);
+    REQUIRE(was_done("again ends save:0 "));
+    REQUIRE(shutdown_left_ms() == -1);
+}
+
+static void end_at_once(void) {
+    ready = true;
+    shutdown_request(0);
+    REQUIRE(ends());
+    REQUIRE(was_done("first ends save:0 "));
+}
+
+static void end_now(void) {
+    struct client c = {.resp = 2}, other = {.resp = 2};
+    shutdown_with(&c, "nosave");
+    shutdown_turn();
+    shutdown_with(&c, "nosave"); /* its request runs again, since another client's wait is over */
+    shutdown_turn();
+    REQUIRE(was_done("postpone first postpone again "));
+    shutdown_with(&other, "now");
+    REQUIRE(ends());
+    REQUIRE(was_done("postpone ends save:6 "));
+}
+
+static void end_without_time(void) {
+    set("shutdown-timeout", "0");
+    shutdown_request(0);
+    REQUIRE(ends());
+    REQUIRE(was_done("ends save:0 "));
+}
+
+static int slow_turn(void) {
+    shutdown_turn();
+    return -1; /* only the timer ends the wait */
+}
+
+static void end_when_the_time_is_over(void) {
+    set("shutdown-timeout", "1");
+    shutdown_request(0);
+    int64_t began_us = clock_mono_us();
+    loop_run(slow_turn);
+    int64_t took_ms = (clock_mono_us() - began_us) / 1000;
+    REQUIRE(took_ms >= 1000 && took_ms < 9000);
+    REQUIRE(was_done("first again ends save:0 "));
+}
+
+static void a_shutdown_waits_for_replicas(void **state) {
+    (void)state;
+    in_a_child(end_when_ready);
+    in_a_child(end_at_once);
+    in_a_child(end_now);
+    in_a_child(end_without_time);
+    in_a_child(end_when_the_time_is_over);
+}
+
+static void a_shutdown_that_waits_can_be_taken_back(void **state) {
+    struct client c = {.resp = 2}, other = {.resp = 2};
+    (void)state;
+    shutdown_with(&c, "");
+    assert_false(ends());
+    assert_string_equal(shutdown_with(&other, "abort"), "+OK\r\n");
+    assert_int_equal(shutdown_left_ms(), -1);
+    assert_false(ends());
+    expect_done("postpone first again again again goes-on resume ");
+    shutdown_with(&other, ""); /* the next one waits anew */
+    shutdown_turn();
+    expect_done("postpone first ");
+    shutdown_with(&other, "abort");
+}
+
+static void a_shutdown_that_fails_behind_its_wait(void **state) {
+    struct client c = {.resp = 2};
+    (void)state;
+    saved = false;
+    ready = true;
+    shutdown_with(&c, "save");
+    shutdown_turn();
+    expect_done("postpone first ends save:1 goes-on resume ");
+    assert_false(shutdown_is_requested());
+}
+
 static void words_that_do_not_go_together_are_refused(void **state) {
     (void)state;
     static const char *const wrong[] = {"save nosave", "abort now", "nosave abort", "later", "now now wrong"};
@@ -271,6 +393,9 @@ int main(void) {
         cmocka_unit_test(a_forced_shutdown_cannot_fail),
         cmocka_unit_test(a_failed_shutdown_lets_clients_go_on),
         cmocka_unit_test(a_shutdown_can_be_taken_back),
+        cmocka_unit_test_setup_teardown(a_shutdown_waits_for_replicas, set_replicas, forget_replicas),
+        cmocka_unit_test_setup_teardown(a_shutdown_that_waits_can_be_taken_back, set_replicas, forget_replicas),
+        cmocka_unit_test_setup_teardown(a_shutdown_that_fails_behind_its_wait, set_replicas, forget_replicas),
         cmocka_unit_test(words_that_do_not_go_together_are_refused),
         cmocka_unit_test(the_options_of_signals_are_checked),
         cmocka_unit_test(signals_ask_for_the_end),

@@ -604,6 +604,30 @@ static void a_source_that_lies_costs_little(void **state) {
     }
 }
 
+/* Nor is the number of keys of a database, nor that of each. */
+static void databases_that_lie_cost_little(void **state) {
+    (void)state;
+    lab_empty();
+    size_t before = alloc_used();
+    begin("REDIS0010");
+    for (unsigned id = 0; id < LAB_DBS; id++) {
+        byte(RDB_OP_SELECT);
+        byte(id);
+        byte(RDB_OP_RESIZE);
+        for (int twice = 0; twice < 2; twice++) {
+            byte(0x81);
+            for (int b = 0; b < 8; b++)
+                byte(b < 4 ? 0 : 0xff);
+        }
+    }
+    end(true);
+    struct rdb_read job = {.fd = -1};
+    assert_int_equal(receive(&job, writer_slice(&out)), RDB_OK);
+    assert_true(alloc_used() < before + (64 << 20));
+    writer_free(&out);
+    lab_empty();
+}
+
 static void a_snapshot_is_read_beside_the_live_data(void **state) {
     (void)state;
     size_t len;
@@ -647,6 +671,7 @@ int main(void) {
         cmocka_unit_test(a_snapshot_comes_from_a_source),
         cmocka_unit_test(reading_can_be_stopped),
         cmocka_unit_test(a_source_that_lies_costs_little),
+        cmocka_unit_test(databases_that_lie_cost_little),
         cmocka_unit_test(a_snapshot_is_read_beside_the_live_data),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/exec_lab.h"
+#include "net/loop.h"
 #include "oplog/oplog.h"
 #include "process/cron.h"
 #include "repl/acks.h"
@@ -20,7 +21,6 @@
 #include "repl/feed.h"
 #include "repl/history.h"
 #include "repl/role.h"
-#include "net/loop.h"
 #include "session/client_lab.h"
 #include "session/gates.h"
 #include "session/reply.h"
@@ -340,9 +340,15 @@ static void a_token_names_the_place(void **state) {
 }
 
 static void what_is_no_token_is_refused(void **state) {
-    static const char *const wrong[] = {
-        "x", ":", THIS_ID, THIS_ID ":", THIS_ID ":-1", THIS_ID ":1x", THIS_ID ":99999999999999999999",
-        "a12345678901234567890123456789012345678:1", "g123456789012345678901234567890123456789:1"};
+    static const char *const wrong[] = {"x",
+                                        ":",
+                                        THIS_ID,
+                                        THIS_ID ":",
+                                        THIS_ID ":-1",
+                                        THIS_ID ":1x",
+                                        THIS_ID ":99999999999999999999",
+                                        "a12345678901234567890123456789012345678:1",
+                                        "g123456789012345678901234567890123456789:1"};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char text[128];

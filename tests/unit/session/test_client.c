@@ -148,6 +148,22 @@ static void a_new_client(void **state) {
     assert_int_equal(server_metrics.connections_received, received + 2);
 }
 
+/* One that this server has made needs no password, and nobody counts it as one that came. */
+static void an_outgoing_client(void **state) {
+    (void)state;
+    uint64_t received = server_metrics.connections_received;
+    int fds[2];
+    client_needs_password = true;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct client *c = client_new_outgoing(fds[0], ignore);
+    assert_true(c->flags & CLIENT_AUTHENTICATED);
+    assert_int_equal(server_metrics.connections_received, received);
+    assert_ptr_equal(client_by_id(c->id), c);
+    client_close(c);
+    client_reap();
+    close(fds[1]);
+}
+
 /* Connects over TCP, whose clients have no flag for their socket, and a probe for peers that have gone. */
 static void a_client_over_tcp(void **state) {
     (void)state;
@@ -572,6 +588,7 @@ int main(void) {
     client_register(&last);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_outgoing_client, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_over_tcp, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_socket_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_takes_it_apart_and_reaping_frees_it, setup, teardown),
