@@ -71,6 +71,20 @@ proc assert_same_payloads {expected c} {
     }
 }
 
+# What the groups of all streams have, without times.
+proc groups_of {c} {
+    set all {}
+    foreach key [lsort [$c KEYS *]] {
+        foreach group [$c XINFO GROUPS $key] {
+            set name [dict get $group name]
+            set pending [lmap entry [$c XPENDING $key $name - + 100000] { lreplace $entry 2 2 }]
+            set consumers [lmap consumer [$c XINFO CONSUMERS $key $name] { dict get $consumer name }]
+            lappend all [list $key $group $pending $consumers]
+        }
+    }
+    return $all
+}
+
 proc move_snapshot {from to} {
     [client $from] SAVE
     file copy -force [file join [server_folder $from] dump.rdb] [file join [server_folder $to] dump.rdb]
@@ -102,9 +116,28 @@ with_server $plain {
         }
     }
 
-    test "kura-check-rdb accepts streams, and finds their damage" {
-        set check [file join [file dirname [file normalize [file readlink [server_binary]]]] kura-check-rdb]
-        if {[catch {file readlink [server_binary]}]} { set check [file join [file dirname [server_binary]] kura-check-rdb] }
+    # The first version had neither the first id, nor the greatest deleted one, nor any counter.
+    test "The first version of the format is read as redis-server reads it" {
+        foreach group {1-1 2-1 3-1} last {"\x01\x01" "\x02\x01" "\x03\x01"} {
+            $theirs FLUSHALL
+            r FLUSHALL
+            foreach id {1-1 2-1 3-1} { $theirs XADD s $id a b c d }
+            $theirs XGROUP CREATE s g $group
+            $theirs XGROUP CREATECONSUMER s g who
+            $theirs XCLAIM s g who 0 1-1 2-1 TIME 1000000 FORCE JUSTID
+            set payload [$theirs DUMP s]
+            set first "\x0f[string range $payload 1 end]"
+            set ids "\x03\x03\x01"
+            set first [string map [list "$ids\x01\x01\x00\x00\x03" $ids] $first]
+            set first [string map [list "\x01g$last\x81[string repeat \xff 8]" "\x01g$last"] $first]
+            assert_equal [string length $first] [expr {[string length $payload] - 5 - 9}]
+            foreach c [list [client] $theirs] {
+                $c DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+                assert_equal OK [$c RESTORE s 0 $first REPLACE]
+                $c DEBUG SET-SKIP-CHECKSUM-VALIDATION 0
+            }
+            assert_equal [$theirs DUMP s] [r DUMP s]
+        }
     }
 
     test "Payloads of streams are restored by both servers" {
@@ -136,7 +169,7 @@ with_server $plain {
         r SELECT 3
         assert_equal $payload [r DUMP third]
         assert_equal {0 third} [r SCAN 0 TYPE stream]
-        assert {[r MEMORY USAGE third] in [list 200 300 [r MEMORY USAGE third]]}
+        assert {[r MEMORY USAGE third] < 400}
         assert_equal 1 [r UNLINK third]
         r SELECT 0
         r PEXPIRE s 1
@@ -144,17 +177,21 @@ with_server $plain {
         assert_equal 0 [r DBSIZE]
     }
 
+    test "A long stream is freed by the worker" {
+        $theirs FLUSHALL
+        for {set i 0} {$i < 7000} {incr i} { $theirs -send XADD s * a b }
+        for {set i 0} {$i < 7000} {incr i} { $theirs -read }
+        r RESTORE s 0 [$theirs DUMP s]
+        set before [info_field lazyfreed_objects]
+        r DEL s
+        wait_for {[info_field lazyfreed_objects] == $before + 1}
+    }
+
     test "Rewritten as commands, streams are loaded by redis-server" {
         fill $theirs 1
         set c [move_snapshot $redis $kura]
         set digest [$theirs DEBUG DIGEST]
-        set about {}
-        foreach key [lsort [$theirs KEYS *]] {
-            lappend about [$theirs XINFO GROUPS $key]
-            foreach group [$theirs XINFO GROUPS $key] {
-                lappend about [$theirs XPENDING $key [dict get $group name] - + 10000]
-            }
-        }
+        set about [groups_of $theirs]
         $c CONFIG SET aof-use-rdb-preamble no aof-checksums no
         $c CONFIG SET appendonly yes
         wait_for {[string match "*aof_rewrite_in_progress:0*aof_rewrite_scheduled:0*" [$c INFO persistence]]}
@@ -163,13 +200,7 @@ with_server $plain {
         $theirs FLUSHALL
         exec [file join $root build oracle redis-cli] -p [server_port $redis] --pipe < $base
         assert_equal $digest [$theirs DEBUG DIGEST]
-        foreach key [lsort [$theirs KEYS *]] {
-            lappend again [$theirs XINFO GROUPS $key]
-            foreach group [$theirs XINFO GROUPS $key] {
-                lappend again [$theirs XPENDING $key [dict get $group name] - + 10000]
-            }
-        }
-        foreach one $about other $again { if {[llength $one] != [llength $other]} { error "$one\n  is\n$other" } }
+        assert_equal $about [groups_of $theirs]
     }
 
     server_stop $redis
