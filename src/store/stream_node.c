@@ -212,9 +212,10 @@ static bool names_are(const struct stream_node *n, const struct stream_draft *d)
     return true;
 }
 
-/* Write the master's first (LIVE) or second count, and make room for it and for `extra` further bytes. Returns the bytes
- * by which all that is behind the count has moved. */
 enum count { LIVE, DELETED };
+
+/* Write the master's first (LIVE) or second count, and make room for it and for `extra` further bytes. Returns by how
+ * many bytes all that is behind the count has moved. */
 static ptrdiff_t set_count(struct stream_node *n, enum count which, uint64_t count, size_t extra, size_t limit) {
     struct listpack_item item = listpack_item_int((int64_t)count);
     uint8_t *at = listpack_seek(n->block, which);

@@ -26,7 +26,7 @@ struct stream_node {
     struct stream_id id; /* no entry has a lower one */
     uint8_t *block;      /* the listpack, in `room` bytes */
     uint32_t room;
-    uint32_t first_live; /* offset of the first entry that lives */
+    uint32_t first_live;         /* offset of the first entry that lives */
     uint32_t spent, spent_bytes; /* entries that were deleted and cut out, and their bytes */
 };
 
@@ -44,7 +44,7 @@ struct stream_draft {
     struct stream_id id;
     const struct listpack_item *items; /* name, value, name, value ... */
     size_t pairs;
-    size_t text_bytes;               /* of names and values, before they are encoded */
+    size_t text_bytes;              /* of names and values, before they are encoded */
     size_t name_bytes, value_bytes; /* of the listpack's elements */
 };
 
@@ -57,11 +57,11 @@ void stream_node_from(struct stream_node *n, struct stream_id id, const uint8_t 
 void stream_node_copy(struct stream_node *to, const struct stream_node *from);
 void stream_node_free(struct stream_node *n);
 size_t stream_node_memory(const struct stream_node *n); /* O(1) */
-void stream_node_fit(struct stream_node *n); /* gives back free bytes */
+void stream_node_fit(struct stream_node *n);            /* gives back free bytes */
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
-/* Append an entry whose id is above all others. The block grows by half as needed, to `limit` bytes if they are enough. True:
+/* Append an entry whose id is above all others. The block grows by half, but beyond `limit` bytes only if it must. True:
  * other entries have moved. Amortised O(bytes of the entry). */
 bool stream_node_append(struct stream_node *n, const struct stream_draft *d, size_t limit);
 /* Delete an entry that lives. True: other entries have moved, or the node was rewritten. O(1), amortised. */

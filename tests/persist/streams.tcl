@@ -18,7 +18,7 @@ proc add_entries {c key n whole} {
         set words {}
         set names [expr {[below 5] ? {a b} : [lrange {b c d e f g} [below 3] [expr {2 + [below 4]}]]}]
         foreach name $names { lappend words $name [value_text] }
-        $c -send XADD $key [expr {[below 3] ? "[expr {1000 + $i / 7}]-*" : "[expr {1000 + $i / 7 + [below 2]}]-*"}] {*}$words
+        $c -send XADD $key [expr {1000 + $i / 7 + ([below 3] ? 0 : [below 2])}]-* {*}$words
         if {[catch {$c -read} error] && ![string match "*equal or smaller*" $error]} { error $error }
         if {!$whole && [below 4] == 0} {
             set old [lindex [$c XRANGE $key [expr {1000 + [below [expr {$i / 7 + 1}]]}] + COUNT 1] 0 0]

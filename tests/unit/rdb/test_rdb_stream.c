@@ -1,6 +1,5 @@
 /* Streams in snapshots: what is written is read again byte for byte, the three versions of the format, and payloads that
- * no server has written. These are built here element by element. To repeat a failed run, pass the SEED that it
- * prints. */
+ * no server has written, built element by element. To repeat a failed run, pass the SEED that it prints. */
 #include "base/crc64.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -371,14 +370,10 @@ static void damaged_payloads_are_refused_or_sound(void **state) {
 int main(void) {
     log_set_level(LOG_NOTHING);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_written_and_read_byte_for_byte),
-        cmocka_unit_test(all_versions_are_read),
-        cmocka_unit_test(an_empty_stream_is_read),
-        cmocka_unit_test(odd_nodes_are_put_right),
-        cmocka_unit_test(broken_nodes_are_refused),
-        cmocka_unit_test(broken_streams_are_refused),
-        cmocka_unit_test(broken_groups_are_refused),
-        cmocka_unit_test(damaged_payloads_are_refused_or_sound),
+        cmocka_unit_test(is_written_and_read_byte_for_byte), cmocka_unit_test(all_versions_are_read),
+        cmocka_unit_test(an_empty_stream_is_read),           cmocka_unit_test(odd_nodes_are_put_right),
+        cmocka_unit_test(broken_nodes_are_refused),          cmocka_unit_test(broken_streams_are_refused),
+        cmocka_unit_test(broken_groups_are_refused),         cmocka_unit_test(damaged_payloads_are_refused_or_sound),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (loaded) stream_free(loaded);
