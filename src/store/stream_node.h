@@ -61,7 +61,7 @@ void stream_node_fit(struct stream_node *n);            /* gives back free bytes
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
-/* Append an entry whose id is above all others. The block grows by half, but beyond `limit` bytes only if it must. True:
+/* Append an entry whose id is above all others. The block grows by half, beyond `limit` bytes only if it must. True:
  * other entries have moved. Amortised O(bytes of the entry). */
 bool stream_node_append(struct stream_node *n, const struct stream_draft *d, size_t limit);
 /* Delete an entry that lives. True: other entries have moved, or the node was rewritten. O(1), amortised. */

@@ -1,4 +1,4 @@
-/* Streams in snapshots: what is written is read again byte for byte, the three versions of the format, and payloads that
+/* Streams in snapshots: what is written is read again byte for byte; the three versions of the format; payloads that
  * no server has written, built element by element. To repeat a failed run, pass the SEED that it prints. */
 #include "base/crc64.h"
 #include "base/hash.h"
