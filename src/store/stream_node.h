@@ -36,6 +36,7 @@ struct stream_entry {
     size_t pairs;
     const uint8_t *at;     /* its flags */
     const uint8_t *pieces; /* its values, or names and values */
+    const uint8_t *names;  /* the master's first name; NULL: the entry has names of its own */
     unsigned flags;        /* enum stream_flag */
 };
 
@@ -78,8 +79,6 @@ static inline uint64_t stream_node_live(const struct stream_node *n) {
 static inline uint64_t stream_node_deleted(const struct stream_node *n) {
     return (uint64_t)listpack_get(listpack_next(listpack_first(n->block))).number;
 }
-/* The master's first name. */
-const uint8_t *stream_node_names(const struct stream_node *n, size_t *count);
 /* The first entry, living or not. O(names). */
 const uint8_t *stream_node_first(const struct stream_node *n);
 /* Decode the entry at this place; not the end. */
