@@ -21,7 +21,7 @@
 #include "store/stream_find.h"
 
 #define TIME_BYTES 8
-#define CONSUMERS_SORTED 8 /* from so many consumers on */
+#define CONSUMERS_SORTED 8                               /* from so many consumers on */
 #define PENDING_BYTES (STREAM_ID_BYTES + TIME_BYTES + 1) /* of a pending entry, at least */
 
 /* --- Ids ------------------------------------------------------------------------------------- */
