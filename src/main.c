@@ -13,6 +13,7 @@
 #include "check/check_rdb.h"
 #include "conf/config.h"
 #include "conf/config_file.h"
+#include "disk/temp_file.h"
 #include "durable/durability.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -178,5 +179,6 @@ int main(int argc, char **argv) {
     db_shutdown();
 #endif
     worker_stop();
+    temp_file_abandon(); /* of a snapshot that was being received */
     return 0;
 }

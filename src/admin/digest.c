@@ -110,8 +110,7 @@ static void mix_stream(struct digest *d, const struct entry *e) {
 /* Continue a digest with a value. The numbers of the types are Redis's. */
 static void digest_entry(struct digest *d, const struct entry *e) {
     static const uint8_t numbers[ENTRY_TYPES] = {
-        [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4,
-        [ENTRY_STREAM] = 6};
+        [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4, [ENTRY_STREAM] = 6};
     char digits[NUM_I64_MAX];
     mix_number(d, numbers[entry_type(e)]);
     switch (entry_type(e)) {

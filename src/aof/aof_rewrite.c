@@ -1,6 +1,6 @@
 /* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
- * command. A stream becomes a command for each entry, group and consumer. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h), unless aof-checksums is
- * off. */
+ * command. A stream becomes a command for each entry, group and consumer. PEXPIREAT follows if the key has a deadline.
+ * The output is in frames (aof_frame.h), unless aof-checksums is off. */
 #include "aof/aof_rewrite.h"
 #include "aof/aof_frame.h"
 #include "aof/aof_place.h"
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define ITEMS_A_COMMAND 64
-#define WRITE_AT (1 << 20)   /* bytes of a frame */
+#define WRITE_AT (1 << 20) /* bytes of a frame */
 #define STREAM_ID_TEXT (2 * NUM_I64_MAX)
 #define SYNC_EVERY (4 << 20) /* bytes */
 
@@ -234,8 +234,8 @@ static void write_pending(struct rewriting *w, struct stream_group *g) {
     stream_group_walk(&walk, g, NULL, STREAM_ID_MIN);
     while (stream_group_walk_next(&walk)) {
         const struct stream_nack *nack = &walk.nack;
-        bool same = nack->consumer == like.consumer && nack->time_ms == like.time_ms &&
-                    nack->deliveries == like.deliveries;
+        bool same =
+            nack->consumer == like.consumer && nack->time_ms == like.time_ms && nack->deliveries == like.deliveries;
         if (!same || w->count == ITEMS_A_COMMAND) end_claim(w, g, &like);
         like = *nack;
         resp_put_word(&w->items, print_id(text, nack->id));

@@ -23,7 +23,7 @@ enum command_flag {
     CMD_FAST = 1 << 12,              /* takes O(1) or O(log n): category @fast, else @slow */
     CMD_NO_AUTH = 1 << 13,           /* runs before the client has authenticated: passes that gate */
     CMD_MAY_REPLICATE = 1 << 14,     /* changes no data and yet may be propagated: PAUSE stops it, the log replays it */
-    CMD_NO_ASYNC_LOADING = 1 << 15,  /* shown only: refused while a replica loads new data beside the old */
+    CMD_NO_ASYNC_LOADING = 1 << 15,  /* refused while a replica loads new data beside the old */
     CMD_NO_MULTI = 1 << 16,          /* refused between MULTI and EXEC */
     CMD_MOVABLE_KEYS = 1 << 17,      /* find_keys or key specs find its keys: first_key and the like do not suffice */
     CMD_ALLOW_BUSY = 1 << 18,        /* shown only: runs while a script takes too long */

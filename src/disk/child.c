@@ -1,6 +1,6 @@
-/* The child closes all descriptors except the pipe's, the standard ones and those that its job names. A socket that it held would keep a port in
- * use, or a connection open, after the parent has ended. The child is killed when the parent ends, since nobody else
- * can use what it writes. */
+/* The child closes all descriptors except the pipe's, the standard ones and those that its job names. A socket that it
+ * held would keep a port in use, or a connection open, after the parent has ended. The child is killed when the parent
+ * ends, since nobody else can use what it writes. */
 #include "disk/child.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -15,8 +15,8 @@
 /* Called after each block was read, with the bytes read so far. A loading server answers INFO and PING in here. */
 typedef void (*reader_progress_fn)(void *ctx, uint64_t bytes);
 
-/* Write at least one byte and at most n to `to`, and return their number. 0: the input has ended. -1: errno. It may wait
- * for them, and turn the loop meanwhile. */
+/* Write at least one byte and at most n to `to`, and return their number. 0: the input has ended. -1: errno. It may
+ * wait for them, and turn the loop meanwhile. */
 typedef ssize_t (*reader_source_fn)(void *ctx, void *to, size_t n);
 
 struct reader {

@@ -1,5 +1,5 @@
-/* Writes bytes to a file descriptor, to a function (a sink), or into memory. Blocks of 1 MB take one system call and one pass of the checksum
- * each.
+/* Writes bytes to a file descriptor, to a function (a sink), or into memory. Blocks of 1 MB take one system call and
+ * one pass of the checksum each.
  *
  * After an error nothing more is written; callers that put bytes need not check, writer_flush() reports it in the end.
  * With a sync step the file is synced in steps while it grows, so the fsync at the end has little to do, and the queue

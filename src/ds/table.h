@@ -75,8 +75,16 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, table_visit_fn visit
 void table_visit_prefix(const struct table *t, uint64_t prefix, unsigned bits, table_visit_fn visit, void *ctx);
 
 void *table_random(const struct table *t); /* uniform over the records; NULL if empty */
-/* Up to max neighbouring records, from a random place on: few cache misses, roughly fair. Returns how many; 0 only if
- * the table or a long stretch of it is empty. */
+/* A random point in the range of hashes such that all lines are equally likely to be the one where a search for the
+ * point begins. So all records are equally likely to be among those of table_line(), which is what sampling needs. O(1)
+ * on average; the table must not be empty. (A table with 4,000 times as many lines as it needs may answer less fairly.)
+ * A point stays good while the table changes, and it can be fetched ahead like a hash: table_prefetch_line(). */
+uint64_t table_draw(const struct table *t);
+/* The records of the line where a search for hash begins. Returns how many, at most TABLE_LINE. */
+#define TABLE_LINE 8
+size_t table_line(const struct table *t, uint64_t hash, void *records[TABLE_LINE]);
+/* Up to max records (at least TABLE_LINE), the lines of some such points; one may come twice. Few cache misses. Returns
+ * how many; 0 only if the table or many lines are empty. */
 size_t table_sample(const struct table *t, void **records, size_t max);
 
 /* Iterates over all records, segments in hash order. The table must not change meanwhile; but a record that was

@@ -77,35 +77,55 @@ static void *random_nearby(const struct table *t) {
     return NULL;
 }
 
+/* A random place: each slot, so each line too, is equally likely. False: it was refused, since a segment takes part by
+ * its first word and its lines only. */
+static bool draw_place(const struct table *t, size_t *at, size_t *slot) {
+    *at = rand_below(word_count(t));
+    uint64_t word = words_of(t)[*at];
+    if (*at & (((size_t)1 << (t->depth - word_depth(word))) - 1)) return false;
+    *slot = rand_below(8 * (t->depth ? TABLE_MAX_LINES : word_lines(word)));
+    return *slot < 8 * word_lines(word);
+}
+
 void *table_random(const struct table *t) {
     enum { PATIENCE = 4096 };
     if (!t->count) return NULL;
-    const uint64_t *words = words_of(t);
     for (unsigned i = 0; i < PATIENCE; i++) {
-        size_t at = rand_below(word_count(t));
-        uint64_t word = words[at];
-        if (at & (((size_t)1 << (t->depth - word_depth(word))) - 1)) continue; /* not its first word */
-        size_t slot = rand_below(8 * (t->depth ? TABLE_MAX_LINES : word_lines(word)));
-        if (slot < 8 * word_lines(word) && !slot_empty(word_slots(word)[slot])) {
-            return table_record(word_slots(word)[slot]);
-        }
+        size_t at, slot;
+        if (!draw_place(t, &at, &slot)) continue;
+        uint64_t drawn = word_slots(words_of(t)[at])[slot];
+        if (!slot_empty(drawn)) return table_record(drawn);
     }
     return random_nearby(t);
 }
 
-size_t table_sample(const struct table *t, void **records, size_t max) {
-    enum { SEGMENTS = 64 };
-    if (!t->count) return 0;
-    const uint64_t *words = words_of(t);
-    size_t n = 0, at = rand_below(word_count(t));
-    for (unsigned i = 0; i < SEGMENTS && n == 0; i++, at = (at + 1) & (word_count(t) - 1)) {
-        uint64_t word = words[at];
-        unsigned end = 8 * word_lines(word), from = 8 * (unsigned)rand_below(word_lines(word));
-        for (unsigned k = 0; word_used(word) && k < end && n < max; k++) {
-            uint64_t slot = word_slots(word)[from + k < end ? from + k : from + k - end];
-            if (!slot_empty(slot)) records[n++] = table_record(slot);
-        }
+uint64_t table_draw(const struct table *t) {
+    enum { PATIENCE = 4096 };
+    size_t at = 0, slot = 0;
+    for (unsigned i = 0; i < PATIENCE && !draw_place(t, &at, &slot); i++)
+        slot = 0;
+    /* The first tag of a line is the first for which (tag * lines) >> 16 is that line. */
+    uint64_t lines = word_lines(words_of(t)[at]), tag = ((slot / 8 << 16) + lines - 1) / lines;
+    uint64_t start = t->depth ? (uint64_t)at << (64 - t->depth) : 0;
+    return start + (tag << 48 >> word_depth(words_of(t)[at]));
+}
+
+size_t table_line(const struct table *t, uint64_t hash, void *records[TABLE_LINE]) {
+    struct table_place p = table_place(t, hash);
+    size_t n = 0;
+    if (!p.segment) return 0;
+    for (unsigned i = 0; i < TABLE_LINE; i++) {
+        uint64_t slot = p.segment[8 * (size_t)p.line + i];
+        if (!slot_empty(slot)) records[n++] = table_record(slot);
     }
+    return n;
+}
+
+size_t table_sample(const struct table *t, void **records, size_t max) {
+    enum { LINES = 64 };
+    size_t n = 0;
+    for (unsigned i = 0; i < LINES && t->count && n + TABLE_LINE <= max; i++)
+        n += table_line(t, table_draw(t), records + n);
     return n;
 }
 

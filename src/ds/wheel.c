@@ -43,10 +43,18 @@ struct sweep {
     unsigned list_level;
 };
 
+/* Where wheel_read() is. A chunk that is freed hands it on to the next one. */
+struct reading {
+    const struct chunk *chunk;
+    size_t index;       /* of the next mark in the chunk */
+    unsigned level, at; /* the next slot, by index */
+};
+
 struct wheel {
     int64_t now;
     size_t marks, memory;
     struct sweep sweep;
+    struct reading reading;
     struct level levels[LEVELS];
 };
 
@@ -76,21 +84,25 @@ static struct chunk *chunk_push(struct wheel *w, struct chunk *head, uint64_t ma
 static struct chunk *chunk_free(struct wheel *w, struct chunk *c) {
     struct chunk *next = c->next;
     size_t size = (size_t)1 << c->size_log2;
+    if (w->reading.chunk == c) w->reading.chunk = next;
     alloc_put(c, size);
     w->memory -= size;
     return next;
+}
+
+static uint64_t chunk_mark(const struct chunk *c, size_t i) {
+    const uint8_t *from = c->marks + MARK_BYTES * i;
+    uint32_t low;
+    memcpy(&low, from, 4);
+    return low | (uint64_t)from[4] << 32;
 }
 
 /* Take up to WHEEL_BATCH marks from a list. */
 static size_t list_take(struct wheel *w, struct chunk **list, uint64_t *marks) {
     size_t n = 0;
     for (struct chunk *c; n < WHEEL_BATCH && (c = *list);) {
-        while (n < WHEEL_BATCH && c->count) {
-            const uint8_t *from = c->marks + MARK_BYTES * (size_t)--c->count;
-            uint32_t low;
-            memcpy(&low, from, 4);
-            marks[n++] = low | (uint64_t)from[4] << 32;
-        }
+        while (n < WHEEL_BATCH && c->count)
+            marks[n++] = chunk_mark(c, --c->count);
         if (!c->count) *list = chunk_free(w, c);
     }
     if (*list) __builtin_prefetch((*list)->next);
@@ -277,6 +289,16 @@ int64_t wheel_next_ms(const struct wheel *w) {
 
 /* --- Sweeping -------------------------------------------------------------------------------- */
 
+/* Cut the list of a slot off, for the sweep. */
+static void slot_cut(struct wheel *w, unsigned k, size_t at) {
+    struct level *l = &w->levels[k];
+    w->sweep.list = l->slots[at];
+    w->sweep.list_level = k;
+    w->sweep.number = l->cur + (at + SLOTS - l->cur % SLOTS) % SLOTS;
+    l->slots[at] = NULL;
+    slot_set_busy(l, at, false);
+}
+
 /* Cut off the next slot's list for the sweep; false if all slots have been seen. Lower levels come first: a live mark
  * is filed into its own slot or a level below, so the sweep meets it again only if its deadline has moved. */
 static bool sweep_next(struct wheel *w) {
@@ -286,11 +308,7 @@ static bool sweep_next(struct wheel *w) {
         while (l->slots && s->at < SLOTS) {
             size_t at = s->at++;
             if (!l->slots[at]) continue;
-            s->list = l->slots[at];
-            s->list_level = s->level;
-            s->number = l->cur + (at + SLOTS - l->cur % SLOTS) % SLOTS;
-            l->slots[at] = NULL;
-            slot_set_busy(l, at, false);
+            slot_cut(w, s->level, at);
             return true;
         }
     }
@@ -305,5 +323,73 @@ bool wheel_sweep(struct wheel *w, uint64_t until_ticks, wheel_resolve_fn resolve
         }
         resolve_batch(w, &w->sweep.list, resolve, ctx);
     } while (!out_of_time(until_ticks));
+    return false;
+}
+
+/* --- For eviction ---------------------------------------------------------------------------- */
+
+/* The number of the first slot of a level that has marks, those included that were cut off it; UINT64_MAX if none. */
+static uint64_t first_number(const struct wheel *w, unsigned k) {
+    uint64_t number = w->levels[k].slots ? first_busy(&w->levels[k]) : UINT64_MAX;
+    if (w->sweep.list && w->sweep.list_level == k && w->sweep.number < number) number = w->sweep.number;
+    return number;
+}
+
+int64_t wheel_first_ms(const struct wheel *w) {
+    int64_t before_ms = INT64_MAX;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        uint64_t number = first_number(w, k);
+        if (number == UINT64_MAX) continue;
+        int64_t end_ms = (int64_t)((number + 1) << SHIFT * k);
+        if (end_ms < before_ms) before_ms = end_ms;
+    }
+    return before_ms;
+}
+
+/* Resolve what a sweep has cut off. False: that takes more batches than are left. */
+static bool finish_list(struct wheel *w, unsigned *batches, wheel_resolve_fn resolve, void *ctx) {
+    for (; w->sweep.list; --*batches) {
+        if (*batches == 0) return false;
+        resolve_batch(w, &w->sweep.list, resolve, ctx);
+    }
+    return true;
+}
+
+bool wheel_resolve_first(struct wheel *w, int64_t before_ms, unsigned *batches, wheel_resolve_fn resolve, void *ctx) {
+    if (!finish_list(w, batches, resolve, ctx)) return false;
+    for (unsigned k = 0; k < LEVELS; k++) {
+        uint64_t number = first_number(w, k);
+        if (number == UINT64_MAX || (int64_t)(number << SHIFT * k) >= before_ms) continue;
+        slot_cut(w, k, number % SLOTS);
+        if (!finish_list(w, batches, resolve, ctx)) return false;
+    }
+    return true;
+}
+
+/* The next chunk to read: of the list, of the next slot that has one, and at last of the sweep. NULL at the end. */
+static const struct chunk *next_chunk(struct wheel *w, struct reading *r) {
+    if (r->chunk) return r->chunk;
+    for (; r->level < LEVELS; r->level++, r->at = 0) {
+        const struct level *l = &w->levels[r->level];
+        while (l->slots && r->at < SLOTS) {
+            r->chunk = l->slots[r->at++];
+            if (r->chunk) return r->chunk;
+        }
+    }
+    if (r->level++ == LEVELS) r->chunk = w->sweep.list;
+    return r->chunk;
+}
+
+bool wheel_read(struct wheel *w, size_t stride, uint64_t *mark) {
+    struct reading *r = &w->reading;
+    const struct chunk *c;
+    r->index += stride - 1;
+    for (; (c = next_chunk(w, r)) && r->index >= c->count; r->chunk = c->next)
+        r->index -= c->count;
+    if (c) {
+        *mark = chunk_mark(c, r->index++);
+        return true;
+    }
+    *r = (struct reading){0};
     return false;
 }

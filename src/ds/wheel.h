@@ -56,5 +56,15 @@ int64_t wheel_next_ms(const struct wheel *w);
  * wheel_advance() does. */
 bool wheel_sweep(struct wheel *w, uint64_t until_ticks, wheel_resolve_fn resolve, void *ctx);
 
+/* A time such that the mark that is due first is due before it, if it is not stale, and all that are due before it lie
+ * in the first slot of some level. INT64_MAX if there are no marks. O(1). */
+int64_t wheel_first_ms(const struct wheel *w);
+/* Resolve, early, the marks of all first slots that begin before this time, in up to so many batches, which are counted
+ * down. False: these were not enough. Some other marks may come first. */
+bool wheel_resolve_first(struct wheel *w, int64_t before_ms, unsigned *batches, wheel_resolve_fn resolve, void *ctx);
+/* Read a mark that may be stale, `stride` (at least 1) marks behind the one that was read last, in an order that goes
+ * through all of them. False at the end; the next call begins again. O(1) on average where most chunks are full. */
+bool wheel_read(struct wheel *w, size_t stride, uint64_t *mark);
+
 size_t wheel_marks(const struct wheel *w);
 size_t wheel_memory(const struct wheel *w); /* bytes; O(1) */

@@ -54,8 +54,8 @@ void block_postpone(struct request *r);
 void block_resume_all(void);
 /* Answer a postponed request with this reply instead of running it again. False: the client has no such request. */
 bool block_answer(struct client *c, block_reply_fn reply);
-/* CLIENT UNBLOCK: end the wait for keys or an event with this reply, or with that of a timeout if it is NULL. False: the
- * client does not wait for these. */
+/* CLIENT UNBLOCK: end the wait for keys or an event with this reply, or with that of a timeout if it is NULL. False:
+ * the client does not wait for these. */
 bool block_end(struct client *c, block_reply_fn error);
 /* This server has become a replica, whose primary knows nothing of the clients here: end all these waits with this
  * reply, and close the clients behind it. Postponed requests wait on. O(clients). */

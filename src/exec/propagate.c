@@ -70,17 +70,6 @@ static void drop_copy(struct copied *c) {
 
 /* --- The log and the file -------------------------------------------------------------------- */
 
-/* A command that is not for both, or not on this server. */
-static __attribute__((noinline)) void send_apart(enum propagate_target target, int db_id, const struct slice *argv,
-                                                 int argc, struct slice raw) {
-    if (local_only) {
-        if (target & wanting & PROPAGATE_FILE) aof_write_own(db_id, argv, argc, raw);
-    } else if (wanting & PROPAGATE_STREAM) {
-        aof_write_skip();
-        oplog_append(db_id, argv, argc, raw);
-    }
-}
-
 /* Large arguments that have come in blobs of their own are not copied. False: there are none, or it is not worth it. */
 static __attribute__((noinline)) bool send_large(int db_id, const struct slice *argv, int argc) {
     struct blob *blobs[REFER_ARGS];
@@ -95,6 +84,22 @@ static __attribute__((noinline)) bool send_large(int db_id, const struct slice *
     return found > 0;
 }
 
+static inline void send_to_log(int db_id, const struct slice *argv, int argc, struct slice raw) {
+    if (unlikely(raw.len == 0) && send_large(db_id, argv, argc)) return;
+    oplog_append(db_id, argv, argc, raw);
+}
+
+/* A command that is not for both, or not on this server. */
+static __attribute__((noinline)) void send_apart(enum propagate_target target, int db_id, const struct slice *argv,
+                                                 int argc, struct slice raw) {
+    if (local_only) {
+        if (target & wanting & PROPAGATE_FILE) aof_write_own(db_id, argv, argc, raw);
+    } else if (wanting & PROPAGATE_STREAM) {
+        aof_write_skip();
+        send_to_log(db_id, argv, argc, raw);
+    }
+}
+
 static void send_command(enum propagate_target target, int db_id, const struct slice *argv, int argc,
                          struct slice raw) {
     if (unlikely(target != PROPAGATE_BOTH || local_only)) {
@@ -102,8 +107,7 @@ static void send_command(enum propagate_target target, int db_id, const struct s
         return;
     }
     aof_write_take(db_id);
-    if (unlikely(raw.len == 0) && send_large(db_id, argv, argc)) return;
-    oplog_append(db_id, argv, argc, raw);
+    send_to_log(db_id, argv, argc, raw);
 }
 
 /* WAIT asks whether replicas have what its client wrote. */

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/exec.h"
@@ -97,6 +98,18 @@ static void close_range(struct client *c, struct conn_range *range) {
     client_evict_weigh(c);
 }
 
+/* Redis lets no replica use keys, and disconnects one that gets a reply: the error that this would be. */
+static bool is_refused_as_replica(const struct request *r) {
+    struct client *c = r->client;
+    unsigned keys = CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE;
+    if (!(c->flags & CLIENT_REPLICA) || r->command == NULL || !(r->command->flags & keys)) return false;
+    struct slice peer = client_peer(c);
+    log_warning("Replica can't interact with the keyspace: '%s' of %.*s, which is disconnected",
+                catalog_full_name(r->command), (int)peer.len, peer.ptr);
+    client_close(c);
+    return true;
+}
+
 static void run_requests(void) {
     struct client *open = NULL; /* the client whose range of replies is open */
     struct conn_range range;
@@ -104,7 +117,9 @@ static void run_requests(void) {
     for (int i = 0; i < batch.count; i++) {
         struct request *r = &batch.requests[i];
         struct client *c = r->client;
-        if (client_is_leaving(c)) continue;
+        if (unlikely(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY | CLIENT_REPLICA))) {
+            if (client_is_leaving(c) || is_refused_as_replica(r)) continue;
+        }
         if (unlikely(c->waiter != NULL) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
             block_hold(r);
             continue;

@@ -48,9 +48,9 @@ static struct {
     int64_t unit_end;
     int unit_db, db;
     size_t keep;
-    size_t pins;   /* of all blocks */
-    size_t opened; /* blocks since the last oplog_trim() */
-    size_t chunk_bytes, value_bytes;
+    size_t pins;                     /* of all blocks */
+    size_t opened;                   /* blocks since the last oplog_trim() */
+    size_t chunk_bytes, value_bytes; /* memory */
     struct blob *spares[SPARES];
     int n_spares;
 } oplog = {.db = -1, .unit_db = -1};
@@ -153,7 +153,7 @@ static void drop_first(void) {
         oplog.full = end;
     }
     if (b->is_value) {
-        oplog.value_bytes -= b->len;
+        oplog.value_bytes -= blob_size(b->blob);
         blob_drop(b->blob);
     } else {
         drop_chunk(b->blob);
@@ -261,7 +261,7 @@ static void put_value(struct blob *blob, size_t len) {
     struct oplog_block *b = add_block(blob_share(blob), blob->data, true);
     b->len = len;
     oplog.full += (int64_t)len;
-    oplog.value_bytes += len;
+    oplog.value_bytes += blob_size(blob);
     if (room == 0) return;
     add_block(blob_share(oplog.chunk), tail, false);
     set_room(tail, room);
@@ -409,7 +409,7 @@ void oplog_trim(void) {
 }
 
 struct oplog_metrics oplog_metrics(void) {
-    size_t memory = oplog.chunk_bytes;
+    size_t memory = oplog.chunk_bytes + oplog.value_bytes;
     return (struct oplog_metrics){.bytes = (size_t)(oplog_end() - oplog_first()),
                                   .memory = memory,
                                   .referred = oplog.value_bytes,

@@ -78,8 +78,8 @@ void oplog_trim(void);
 
 struct oplog_metrics {
     size_t bytes;    /* kept, from oplog_first() to oplog_end() */
-    size_t memory;   /* that these take in blocks, and spare blocks */
-    size_t referred; /* bytes of blobs to which the log refers; the dataset may hold them, too */
+    size_t memory;   /* that these take: blocks, spare blocks, and large values, which the dataset may hold, too */
+    size_t referred; /* of `memory`, the large values */
     size_t excess;   /* of `memory`, what goes beyond the bytes of oplog_keep() */
 };
 struct oplog_metrics oplog_metrics(void); /* O(1) */

@@ -26,9 +26,9 @@ bool shutdown_is_requested(void);
  * then, unless SHUTDOWN_FORCE is set. NULL: there is nothing to save. */
 extern bool (*shutdown_before_end)(unsigned flags);
 
-/* Hooks of replication; NULL: there are no replicas. May the process end now, as far as they are concerned? Asked when the
- * end is asked for (`first`), then once a turn until it says yes or shutdown-timeout is over; not if that is 0 or under
- * SHUTDOWN_NOW. */
+/* Hooks of replication; NULL: there are no replicas. May the process end now, as far as they are concerned? Asked when
+ * the end is asked for (`first`), then once a turn until it says yes or shutdown-timeout is over; not if that is 0 or
+ * under SHUTDOWN_NOW. */
 extern bool (*shutdown_is_ready)(bool first);
 /* No longer: the process is about to end, whether the replicas are ready or not. Or it goes on, perhaps after all: the
  * shutdown was taken back, or saving has failed. */

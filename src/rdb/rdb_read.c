@@ -135,6 +135,12 @@ static bool read_key(struct load *l, unsigned type) {
 
 /* --- Opcodes --------------------------------------------------------------------------------- */
 
+static void take_id(char *id, struct slice value) {
+    if (value.len != 40) return;
+    memcpy(id, value.ptr, value.len);
+    id[value.len] = '\0';
+}
+
 static bool read_aux(struct load *l) {
     struct slice name, value;
     int64_t n = 0;
@@ -146,10 +152,9 @@ static bool read_aux(struct load *l) {
     if (slice_eq(name, SLICE("ctime")) && number) job->created_s = n;
     if (slice_eq(name, SLICE("repl-stream-db")) && number && n == (int)n) job->repl_db = (int)n;
     if (slice_eq(name, SLICE("repl-offset")) && number) job->repl_offset = n;
-    if (slice_eq(name, SLICE("repl-id")) && value.len == sizeof job->repl_id - 1) {
-        memcpy(job->repl_id, value.ptr, value.len);
-        job->repl_id[value.len] = '\0';
-    }
+    if (slice_eq(name, SLICE("repl-id"))) take_id(job->repl_id, value);
+    if (slice_eq(name, SLICE("repl-former-end")) && number) job->former_end = n;
+    if (slice_eq(name, SLICE("repl-former-id"))) take_id(job->former_id, value);
     return true;
 }
 
@@ -284,7 +289,7 @@ enum rdb_result rdb_read(struct rdb_read *job) {
     l.idle_s = l.frequency = -1;
     l.in.reader = &l.reader;
     job->keys = job->expired = job->empty = 0;
-    job->message[0] = job->repl_id[0] = '\0';
+    job->message[0] = job->repl_id[0] = job->former_id[0] = '\0';
     job->repl_db = -1;
     begin_reading(&l);
     bool ok = read_all(&l);

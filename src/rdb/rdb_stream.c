@@ -21,6 +21,7 @@
 #include "store/stream_find.h"
 
 #define TIME_BYTES 8
+#define CONSUMERS_SORTED 8                               /* from so many consumers on */
 #define PENDING_BYTES (STREAM_ID_BYTES + TIME_BYTES + 1) /* of a pending entry, at least */
 
 /* --- Ids ------------------------------------------------------------------------------------- */
@@ -82,9 +83,50 @@ static void put_pending(struct writer *w, struct stream_group *g) {
     }
 }
 
-static void put_pending_of(struct writer *w, struct stream_group *g, struct stream_consumer *c) {
+/* The ids of the pending entries in their binary form, sorted by the indexes of their consumers: one walk, instead of
+ * one for each consumer. */
+struct owned {
+    uint8_t *ids;  /* NULL: there are few consumers, or there is no memory */
+    size_t *begin; /* by index: where the consumer's begin */
+    size_t bytes, slots;
+};
+
+static struct owned sort_pending(struct stream_group *g) {
+    struct stream_group_walk walk;
+    struct owned o = {.bytes = stream_group_pending(g) * STREAM_ID_BYTES, .slots = g->consumers->used};
+    if (o.slots < CONSUMERS_SORTED || o.bytes == 0) return o;
+    o.ids = alloc_try(o.bytes);
+    if (!o.ids) return o;
+    o.begin = alloc_get(o.slots * sizeof *o.begin);
+    size_t *end = alloc_get(o.slots * sizeof *end), at = 0;
+    for (uint32_t i = 0; i < o.slots; i++) {
+        const struct stream_consumer *c = roster_at(g->consumers, i);
+        o.begin[i] = end[i] = at;
+        if (c) at += c->pending * STREAM_ID_BYTES;
+    }
+    stream_group_walk(&walk, g, NULL, STREAM_ID_MIN);
+    while (stream_group_walk_next(&walk)) {
+        uint32_t i = walk.nack.consumer->named.index;
+        id_to_bytes(walk.nack.id, o.ids + end[i]);
+        end[i] += STREAM_ID_BYTES;
+    }
+    alloc_put(end, o.slots * sizeof *end);
+    return o;
+}
+
+static void free_owned(struct owned *o) {
+    if (!o->ids) return;
+    alloc_put(o->ids, o->bytes);
+    alloc_put(o->begin, o->slots * sizeof *o->begin);
+}
+
+static void put_pending_of(struct writer *w, struct stream_group *g, struct stream_consumer *c, const struct owned *o) {
     struct stream_group_walk walk;
     rdb_put_length(w, c->pending);
+    if (o->ids) {
+        writer_put(w, o->ids + o->begin[c->named.index], c->pending * STREAM_ID_BYTES);
+        return;
+    }
     stream_group_walk(&walk, g, c, STREAM_ID_MIN);
     while (stream_group_walk_next(&walk))
         put_raw_id(w, walk.nack.id);
@@ -92,14 +134,17 @@ static void put_pending_of(struct writer *w, struct stream_group *g, struct stre
 
 static void put_consumers(struct rdb_out *out, struct stream_group *g) {
     uint32_t n = stream_group_consumers(g);
-    struct stream_consumer **sorted = n ? alloc_get(n * sizeof *sorted) : NULL;
-    stream_group_sort_consumers(g, sorted);
     rdb_put_length(out->w, n);
+    if (n == 0) return;
+    struct stream_consumer **sorted = alloc_get(n * sizeof *sorted);
+    struct owned owned = sort_pending(g);
+    stream_group_sort_consumers(g, sorted);
     for (uint32_t i = 0; i < n; i++) {
         rdb_put_string(out, stream_group_consumer_name(sorted[i]));
         writer_put(out->w, &sorted[i]->seen_ms, TIME_BYTES);
-        put_pending_of(out->w, g, sorted[i]);
+        put_pending_of(out->w, g, sorted[i], &owned);
     }
+    free_owned(&owned);
     alloc_put(sorted, n * sizeof *sorted);
 }
 
@@ -190,6 +235,7 @@ static bool get_counters(struct reading *r) {
                           (unsigned long long)s->length);
     if (!is_above(r, last_id, true)) return rdb_refuse(r->in, RDB_CORRUPT, "a stream's last id is below its entries");
     if (added < length) added = length;
+    if (stream_id_compare(max_deleted, last_id) > 0) max_deleted = last_id;
     stream_set_id(s, last_id, &added, &max_deleted);
     return true;
 }

@@ -45,6 +45,10 @@ static void put_head(struct rdb_out *out, const struct rdb_write *job) {
         put_aux(out, "repl-id", slice_cstr(job->repl_id));
         put_aux_int(out, "repl-offset", job->repl_offset);
     }
+    if (job->former_id) {
+        put_aux(out, "repl-former-id", slice_cstr(job->former_id));
+        put_aux_int(out, "repl-former-end", job->former_end);
+    }
     put_aux_int(out, "aof-base", job->flags & RDB_AOF_BASE ? 1 : 0);
 }
 

@@ -28,6 +28,7 @@
 #include "repl/backlog.h"
 #include "repl/feed.h"
 #include "repl/history.h"
+#include "repl/link.h"
 #include "repl/offset_heap.h"
 #include "repl/role.h"
 #include "session/client.h"
@@ -75,8 +76,10 @@ enum verdict {
     DIVERGED, /* they never will: it was written to a primary that was replaced before it could pass it on */
 };
 
-/* A replica hears late of a new history, so it rules out only what went on in the former one behind the branch. */
+/* A replica hears late of a new history, so it rules out only what went on in the former one behind the branch. While a
+ * snapshot replaces its data, or has failed to, these are no place in any history. */
 static enum verdict judge(const struct token *token) {
+    if (role_is_replica() && !link_has_place()) return UNKNOWN;
     if (history_match(slice_cstr(token->id), token->offset) != HISTORY_FOREIGN) {
         if (token->offset <= oplog_end()) return REACHED;
         return role_is_replica() ? AHEAD : DIVERGED;
@@ -197,7 +200,7 @@ static bool log_is_on(void) {
 }
 
 static bool is_synced(int64_t offset) {
-    return log_is_on() && aof_write_synced_offset() >= offset;
+    return log_is_on() && aof_synced_offset() >= offset;
 }
 
 static void reply_count(struct client *c, const struct wait *wait) {
@@ -305,7 +308,7 @@ static void collect_acked(bool on_disk) {
 static int64_t reached(const struct condition *condition) {
     switch (condition->goal) {
     case GOAL_APPLIED: return oplog_end();
-    case GOAL_SYNCED: return log_is_on() ? aof_write_synced_offset() : INT64_MAX;
+    case GOAL_SYNCED: return log_is_on() ? aof_synced_offset() : INT64_MAX;
     case GOAL_ACKED:
     case GOAL_ACKED_AOF:
         if (condition->replicas > (int64_t)acked.count) return -1;
@@ -432,10 +435,15 @@ static void reply_or_wait(struct request *r, const struct wait *wanted, int64_t 
         wait_for_counts(r, wanted, timeout_ms);
 }
 
+/* What a client has written in a history that was replaced since is no place in this one. */
+static int64_t written_by(const struct client *c) {
+    return c->written < oplog_end() ? c->written : oplog_end();
+}
+
 /* WAIT numreplicas timeout */
 static void wait_command(struct request *r) {
     struct client *c = r->client;
-    struct wait wanted = {.place.offset = c->written};
+    struct wait wanted = {.place.offset = written_by(c)};
     int64_t timeout_ms;
     if (role_is_replica()) {
         reply_error(c, "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
@@ -450,7 +458,7 @@ static void wait_command(struct request *r) {
 /* WAITAOF numlocal numreplicas timeout */
 static void waitaof(struct request *r) {
     struct client *c = r->client;
-    struct wait wanted = {.place.offset = c->written, .is_aof = true};
+    struct wait wanted = {.place.offset = written_by(c), .is_aof = true};
     int64_t timeout_ms;
     if (!args_i64(c, r->argv[1], &wanted.local)) return;
     if (wanted.local < 0 || wanted.local > 1)

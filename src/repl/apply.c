@@ -12,6 +12,7 @@
 #include "base/likely.h"
 #include "base/log.h"
 #include "base/module.h"
+#include "base/num.h"
 #include "base/option.h"
 #include "durable/bgsave.h"
 #include "exec/block.h"
@@ -24,6 +25,7 @@
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
+#include "store/db.h"
 #include "store/expire.h"
 #include "store/prefetch.h"
 #include <stdlib.h>
@@ -339,15 +341,22 @@ static enum apply_result take_word(struct request *r) {
     return APPLY_OK;
 }
 
+/* SELECT of a database that is not there would send what follows to the wrong one. */
+static bool selects_nothing(const struct request *r) {
+    int64_t db;
+    return !num_parse_i64(r->argv[1], &db) || db < 0 || db >= db_count();
+}
+
 /* Between MULTI and EXEC a command is only looked at. */
 static enum apply_result take_command(void) {
     struct request r = parsed_request();
-    if (stream.in_multi) {
-        struct prefetch unused;
-        prefetch_begin(&unused);
-        return replay_prepare(&r, &unused) ? APPLY_OK : take_word(&r);
-    }
-    if (unlikely(!replay_prepare(&r, &batch.ahead))) {
+    struct prefetch unused;
+    prefetch_begin(&unused);
+    bool belongs = replay_prepare(&r, stream.in_multi ? &unused : &batch.ahead);
+    if (belongs && unlikely(r.command->flags & CMD_IN_LOG) && selects_nothing(&r))
+        return break_stream("there is no database", r.argv[1]);
+    if (stream.in_multi) return belongs ? APPLY_OK : take_word(&r);
+    if (unlikely(!belongs)) {
         change_target(r.raw.ptr, PROPAGATE_BOTH);
         return take_word(&r);
     }

@@ -1,20 +1,17 @@
 /* See feed.h. feed_stream.c sends, feed_limits.c knows how much may wait for a replica.
  *
- * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. The gate is closed
- * exactly while the list is not empty. acked never exceeds what the replica was sent. */
+ * Invariants: a feed is in the list exactly while its client has CLIENT_REPLICA and is open. acked never exceeds what
+ * the replica was sent. */
 #include "repl/feed.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
-#include "catalog/command_row.h"
 #include "exec/wave.h"
 #include "repl/backlog.h"
 #include "repl/backoff.h"
 #include "repl/link.h"
 #include "session/client.h"
-#include "session/gates.h"
-#include "session/request.h"
 #include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -108,17 +105,6 @@ struct feed *feed_of(struct client *c) {
     return c->feed;
 }
 
-/* Redis lets no replica use keys. */
-static bool uses_keys_as_replica(const struct request *r, unsigned flags) {
-    return (r->client->flags & CLIENT_REPLICA) && (flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE));
-}
-
-static void fit_gate(void) {
-    static const struct gate gate = {.holds = uses_keys_as_replica,
-                                     .error = "ERR Replica can't interact with the keyspace"};
-    gates_set(GATES_FEEDS, feed_first ? &gate : NULL);
-}
-
 void feed_begin(struct feed *feed, enum feed_state state) {
     struct client *c = feed->client;
     assert(!(c->flags & CLIENT_REPLICA));
@@ -133,7 +119,6 @@ void feed_begin(struct feed *feed, enum feed_state state) {
         feed_first = feed;
     feed_last = feed;
     replicas += !(feed->flags & FEED_IS_CHANNEL);
-    fit_gate();
 }
 
 static void unlink_feed(struct feed *feed) {
@@ -146,7 +131,6 @@ static void unlink_feed(struct feed *feed) {
     else
         feed_last = feed->prev;
     replicas -= !(feed->flags & FEED_IS_CHANNEL);
-    fit_gate();
 }
 
 /* A replica and its second connection end together. But a replica may close the second one because it has all of the
@@ -293,7 +277,7 @@ static void note_level(struct feed *feed) {
 static void take_offsets(struct feed *feed, int64_t offset, int64_t aof_offset) {
     int64_t sent = oplog_at(&feed->cursor);
     if (aof_offset > feed->acked_aof && aof_offset <= sent) feed->acked_aof = aof_offset;
-    if (offset <= feed->acked || offset > sent) return;
+    if (offset < feed->acked || offset > sent) return;
     feed->acked = offset;
     move_place(feed);
 }

@@ -26,6 +26,7 @@
 
 #define MARK_LEN 40
 #define PIECE ((size_t)256 << 10) /* bytes of one read */
+#define LINES_A_TURN 16           /* read at once before the snapshot */
 #define WAIT_MS 100               /* while the primary sends nothing: the loop's timers run anyway */
 
 struct intake_options intake_options;
@@ -212,6 +213,7 @@ static void load_now(void) {
     bool ok = replace_run(&job);
     struct intake_end end = {.ok = ok, .gave_up_data = !ok && job.gave_up_data, .why = job.why, .left = SLICE("")};
     if (ok) {
+        end.place = &job.place;
         size_t skip = intake.has_mark && !intake.from_file ? MARK_LEN : 0;
         if (job.rest.len > skip) end.left = slice_of(job.rest.data + skip, job.rest.len - skip);
         keep_file(job.end);
@@ -316,7 +318,7 @@ static void take_head(struct slice line) {
 
 static void read_head(void) {
     struct slice line;
-    while (intake.phase == PHASE_HEAD) {
+    for (int i = 0; i < LINES_A_TURN && intake.phase == PHASE_HEAD; i++) {
         switch (lines_read(&intake.lines, intake.source.fd, &line)) {
         case LINES_MORE: return;
         case LINES_CLOSED: fail(errno ? receive_error() : "the connection with the primary was lost"); return;

@@ -30,11 +30,13 @@ struct intake_order {
     void (*replaces)(void); /* called once, when the old data are about to go */
 };
 
+struct replace_place;
 struct intake_end {
-    bool ok;           /* the data are those of the snapshot */
-    bool gave_up_data; /* not ok, and the data are gone */
-    const char *why;   /* it is not; valid during the call */
-    struct slice left; /* bytes behind the snapshot: the stream's first ones; valid during the call */
+    bool ok;                           /* the data are those of the snapshot */
+    bool gave_up_data;                 /* not ok, and the data are gone */
+    const char *why;                   /* it is not; valid during the call */
+    struct slice left;                 /* bytes behind the snapshot: the stream's first ones; valid during the call */
+    const struct replace_place *place; /* if it is ok; valid during the call */
 };
 /* A snapshot is about to arrive on this socket, which nobody else reads now. `ended` is called once, from the loop. */
 void intake_begin(const struct intake_order *order, void (*ended)(const struct intake_end *end));

@@ -22,6 +22,7 @@
 #include "repl/handshake.h"
 #include "repl/history.h"
 #include "repl/intake.h"
+#include "repl/replace.h"
 #include "repl/streaming.h"
 #include <errno.h>
 #include <stdio.h>
@@ -180,21 +181,24 @@ static void data_go(void) {
     if (link_data_replaced) link_data_replaced();
 }
 
-/* The data are those of the snapshot; or they are gone, and what was known of their history with them. */
-static void settle_history(bool ok) {
-    bool known = ok && tie.sync.id[0];
-    if (known)
+/* The data are those of the snapshot; or they are gone, and what was known of their history with them. The stream of a
+ * primary begins with SELECT, that of a replica goes on in the database that the snapshot names. */
+static void settle_history(const struct replace_place *place) {
+    bool known = place && tie.sync.id[0];
+    if (known) {
         history_adopt(slice_cstr(tie.sync.id));
-    else
+        if (place->former_id[0]) history_recall(place->former_id, place->former_end);
+    } else {
         history_renew();
-    oplog_restart(known ? tie.sync.offset : oplog_end(), -1);
+    }
+    oplog_restart(known ? tie.sync.offset : oplog_end(), place ? place->db : -1);
     tie.has_place = known;
     durability_restart_log();
     if (link_history_changed) link_history_changed();
 }
 
 static void intake_ended(const struct intake_end *end) {
-    if (end->ok || end->gave_up_data) settle_history(end->ok);
+    if (end->ok || end->gave_up_data) settle_history(end->place);
     if (link_status.state != LINK_SYNCS) return; /* link_end() came meanwhile */
     if (!end->ok) {
         give_up(end->why);

@@ -343,7 +343,7 @@ static const struct command primary_commands[] = {
      .complexity = ""},
     {"replconf", replconf, -1,
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALLOW_BUSY | CMD_SYSCMD, .group = GROUP_SERVER,
-     .since = "3.0.0", .summary = "Tell a primary what its replica is, and what it has applied.", .complexity = ""},
+     .since = "3.0.0", .summary = "Tell a primary what its replica is, and what it has applied."},
     {NULL},
 };
 

@@ -16,9 +16,10 @@
 static int ping_period_s; /* repl-ping-replica-period */
 
 static struct {
-    int64_t due_ms;  /* clock_steady_ms() at which the next look is due */
-    int64_t ping_ms; /* clock_steady_ms() since when the log has not grown */
-    int64_t log_end; /* its end then */
+    int64_t due_ms;   /* clock_steady_ms() at which the next look is due */
+    int64_t ping_ms;  /* clock_steady_ms() since when the log has not grown */
+    int64_t log_end;  /* its end then */
+    bool stood_still; /* this server was busy for so long that what replicas have said may be unread yet */
 } watch;
 
 /* --- Limits and time-outs ---------------------------------------------------------------------- */
@@ -31,16 +32,19 @@ static void fit_place(struct feed *feed) {
     if (is_too_old || !backlog_keeps_places()) oplog_leave(&feed->place);
 }
 
+/* A replica that loads its snapshot sends newlines instead of ACKs. */
+static int64_t heard_ms(const struct feed *feed) {
+    return feed->client->active_ms > feed->acked_ms ? feed->client->active_ms : feed->acked_ms;
+}
+
 /* clock_steady_ms() since when the replica owes a sign of life; 0: it owes none. */
 static int64_t silent_since_ms(const struct feed *feed) {
     switch (feed->state) {
     case FEED_ONLINE:
-    case FEED_WAITS_ACK: return feed->flags & FEED_OLD ? feed->took_ms : feed->acked_ms;
+    case FEED_WAITS_ACK: return feed->flags & FEED_OLD ? feed->took_ms : heard_ms(feed);
     case FEED_SENDS: return feed->took_ms;
     case FEED_WAITS_CHANNEL: return feed->other ? 0 : feed->asked_ms;
-    case FEED_STREAMS: /* while it loads, it sends newlines */
-        if (feed->other) return 0;
-        return feed->client->active_ms > feed->acked_ms ? feed->client->active_ms : feed->acked_ms;
+    case FEED_STREAMS: return feed->other ? 0 : heard_ms(feed);
     default: return 0;
     }
 }
@@ -48,7 +52,8 @@ static int64_t silent_since_ms(const struct feed *feed) {
 static void drop_if_silent(struct feed *feed) {
     char name[FEED_IP_MAX];
     int64_t since_ms = silent_since_ms(feed);
-    if (since_ms == 0 || clock_steady_ms() - since_ms <= (int64_t)link_options.timeout_s * 1000) return;
+    if (watch.stood_still || since_ms == 0 || clock_steady_ms() - since_ms <= (int64_t)link_options.timeout_s * 1000)
+        return;
     log_warning("Disconnecting timedout replica (%s sync): %s", feed_is_online(feed) ? "streaming" : "full",
                 feed_name(feed, name));
     client_close(feed->client);
@@ -80,7 +85,8 @@ static void ping_if_silent(int64_t now_ms) {
 static void watch_tick(void) {
     int64_t now_ms = clock_steady_ms();
     if (now_ms < watch.due_ms) return;
-    watch.due_ms = (now_ms - watch.due_ms < TICK_MS ? watch.due_ms : now_ms) + TICK_MS;
+    watch.stood_still = now_ms - watch.due_ms >= TICK_MS;
+    watch.due_ms = (watch.stood_still ? now_ms : watch.due_ms) + TICK_MS;
     feed_each(watch_feed, NULL);
     sync_tick();
     ping_if_silent(now_ms);

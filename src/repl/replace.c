@@ -7,6 +7,7 @@
 #include "rdb/rdb.h"
 #include "store/db.h"
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct {
@@ -30,6 +31,13 @@ static void log_loaded(const struct rdb_read *rdb, int64_t began_us) {
     log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.", (unsigned long long)rdb->keys,
                (unsigned long long)rdb->expired);
     log_notice("DB loaded from the primary's snapshot: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
+}
+
+static struct replace_place place_of(const struct rdb_read *rdb) {
+    struct replace_place place = {.db = rdb->repl_db, .former_end = rdb->former_end};
+    if (place.db >= db_count()) place.db = -1;
+    memcpy(place.former_id, rdb->former_id, sizeof place.former_id);
+    return place;
 }
 
 /* Read the snapshot into the spare databases, or into the live ones. */
@@ -56,6 +64,7 @@ static bool read_all(struct replace_job *job) {
         return false;
     }
     if (!job->complete(job)) return false;
+    job->place = place_of(&run.rdb);
     log_loaded(&run.rdb, began_us);
     return true;
 }

@@ -6,6 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a snapshot says of its place in the history of its data. */
+struct replace_place {
+    int db;             /* the database that the stream behind it has selected; -1: not told, or none that there is */
+    char former_id[41]; /* the history from which theirs branched off; "": not told */
+    int64_t former_end; /* as that of struct history */
+};
+
 struct replace_job {
     /* Where the snapshot comes from: a source, or a file from its beginning. */
     reader_source_fn source; /* NULL: fd */
@@ -20,7 +27,8 @@ struct replace_job {
     /* Set it from whatever runs in the loop, to give up. */
     const char *stop; /* why; NULL: go on */
     /* Results. */
-    struct buf rest;   /* to be freed */
+    struct buf rest; /* to be freed */
+    struct replace_place place;
     uint64_t end;      /* bytes of the snapshot */
     bool gave_up_data; /* the old data are gone */
     char why[256];

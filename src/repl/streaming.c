@@ -2,6 +2,7 @@
 #include "repl/streaming.h"
 #include "aof/aof.h"
 #include "base/clock.h"
+#include "base/likely.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/num.h"
@@ -19,6 +20,7 @@
 
 #define ACK_DELAY_US 10000    /* behind a batch: so a stream that flows is not acknowledged piece by piece */
 #define ACK_UNSENT_MAX 4096   /* a primary that does not read gets no further acknowledgement */
+#define HELD_US 1000          /* between two looks whether the append-only file takes commands again */
 #define DRAIN_BYTES (1 << 20) /* of those put aside, applied in one turn */
 
 static const struct streaming_book *book;
@@ -139,8 +141,17 @@ static void note_heard(size_t bytes) {
     *book->bytes_in += bytes;
 }
 
+/* The append-only file goes on in another file, and takes nothing for a moment: so nothing may be applied. */
+static bool is_held(void) {
+    if (likely(!aof_holds_writes())) return false;
+    loop_set_events(&stream.client->conn.source, 0);
+    loop_timer_start(&stream.drain, HELD_US);
+    return true;
+}
+
 static void read_stream(void) {
     size_t room;
+    if (is_held()) return;
     char *to = apply_room(&room);
     if (!to) {
         end_stream(STREAMING_BROKEN, "a command is too large");
@@ -217,7 +228,9 @@ bool streaming_put_aside(int fd) {
     return false;
 }
 
+/* Apply some of what was put aside; then the socket is read again. */
 static void drain_stash(struct loop_timer *self) {
+    if (is_held()) return;
     for (size_t done = 0; done < DRAIN_BYTES;) {
         size_t room;
         char *to = apply_room(&room);
@@ -234,8 +247,10 @@ static void drain_stash(struct loop_timer *self) {
         loop_timer_start(self, 0);
         return;
     }
-    log_notice("MASTER <-> REPLICA sync: Successfully streamed replication buffer into the db (%zu bytes in total)",
-               stash_peak());
+    if (stash_peak())
+        log_notice("MASTER <-> REPLICA sync: Successfully streamed replication buffer into the db (%zu bytes in total)",
+                   stash_peak());
+    stash_drop();
     loop_set_events(&stream.client->conn.source, LOOP_READ);
 }
 

@@ -346,14 +346,22 @@ void sync_start_due(void) {
     count_waiting();
 }
 
-/* A second connection that closes by itself may have had everything: the child knows. */
+/* It is in the child's hands, or its second connection was and may have had everything when it closed. */
+static bool wants_child(const struct feed *feed) {
+    return is_held(feed) || (feed->state == FEED_STREAMS && feed->other == NULL);
+}
+
+static void end_useless_child(void) {
+    if (!sync_status.sends || any(wants_child)) return;
+    log_warning("Diskless rdb transfer, last replica dropped, killing fork child.");
+    child_kill();
+}
+
 static void forget_child(struct feed *feed) {
     bool may_be_done = (feed->flags & FEED_IS_CHANNEL) && feed->other;
     if (may_be_done) return;
     feed->flags &= ~(unsigned)FEED_HOLDS;
-    if (!sync_status.sends || any(is_held)) return;
-    log_warning("Diskless rdb transfer, last replica dropped, killing fork child.");
-    child_kill();
+    end_useless_child();
 }
 
 /* A save point wants the file too. */
@@ -369,6 +377,8 @@ static void sync_forget(struct client *c) {
     feed->state = FEED_ANNOUNCES; /* it counts no more */
     if (feed->flags & FEED_HOLDS)
         forget_child(feed);
+    else if (state == FEED_STREAMS)
+        end_useless_child();
     else if (state == FEED_WAITS_END)
         forget_save();
     else if (state == FEED_WAITS_START)

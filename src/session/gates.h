@@ -22,7 +22,6 @@ enum gates_place {
     GATES_STALE,      /* this is a replica without its primary */
     GATES_LOADING,    /* the dataset is being loaded */
     GATES_MONITOR,    /* there are monitors */
-    GATES_FEEDS,      /* there are replicas: they may not use keys */
     /* Requests wait at these. They are the last ones, so that a request that would fail does not wait first. */
     GATES_LOG,   /* the append-only file goes on in another file */
     GATES_PAUSE, /* CLIENT PAUSE */

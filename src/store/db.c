@@ -27,6 +27,7 @@ struct db_metrics db_metrics;
 static const struct table_type keyspace = {entry_hash};
 static struct db *dbs;
 static int n_dbs;
+static size_t expiring; /* in all live databases */
 
 int db_count(void) {
     return n_dbs;
@@ -39,6 +40,10 @@ struct db *db_at(int id) {
 
 size_t db_size(const struct db *db) {
     return db->keys.count;
+}
+
+size_t db_expiring(void) {
+    return expiring;
 }
 
 /* --- Look-up --------------------------------------------------------------------------------- */
@@ -104,7 +109,7 @@ struct entry *db_read(struct db *db, const struct key *key) {
     struct entry *e = find_live(db, key);
     if (unlikely(!e)) return read_miss(db, key);
     db_metrics.hits++;
-    evict_touch(e);
+    evict_touch(e, key->hash);
     return e;
 }
 
@@ -114,7 +119,7 @@ struct entry *db_write(struct db *db, const struct key *key) {
         remove_expired(db, e, key->hash);
         return NULL;
     }
-    if (e) evict_touch(e);
+    if (e) evict_touch(e, key->hash);
     return e;
 }
 
@@ -198,15 +203,26 @@ static inline struct entry *reshape_entry(struct db *db, uint64_t hash, struct e
     return to;
 }
 
+static inline void add_expiring(struct db *db) {
+    db->expiring++;
+    if (likely(!db->spare)) expiring++;
+}
+
+static inline void drop_expiring(struct db *db, uint64_t hash) {
+    db->expiring--;
+    if (likely(!db->spare)) expiring--;
+    if (unlikely(db->local)) expire_forget_local(db, hash);
+}
+
 /* Write the deadline of an entry that was reshaped for it; count and mark the entry for expiry. */
 static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, int64_t old_ms, int64_t deadline_ms) {
     if (deadline_ms == old_ms) return;
     if (deadline_ms == ENTRY_NO_TTL) {
-        expire_forget_deadline(db, hash);
+        drop_expiring(db, hash);
         return;
     }
     memcpy(e->body, &deadline_ms, sizeof deadline_ms);
-    if (old_ms == ENTRY_NO_TTL) db->expiring++;
+    if (old_ms == ENTRY_NO_TTL) add_expiring(db);
     bool now_local = expire_note_deadline(db, hash);
     if (old_ms == ENTRY_NO_TTL || deadline_ms < old_ms || now_local) expire_mark(db, e, hash);
 }
@@ -214,7 +230,7 @@ static inline void retime_entry(struct db *db, struct entry *e, uint64_t hash, i
 static void insert_entry(struct db *db, const struct key *key, struct entry *e) {
     table_insert(&db->keys, key->hash, e);
     if (entry_has_ttl(e)) {
-        db->expiring++;
+        add_expiring(db);
         expire_note_deadline(db, key->hash);
         expire_mark(db, e, key->hash);
     }
@@ -235,7 +251,7 @@ static inline __attribute__((always_inline)) struct entry *place_entry(struct db
     if (!old) {
         if (deadline_ms == DB_KEEP_TTL) deadline_ms = ENTRY_NO_TTL;
         e = entry_new(key->name, type, encoding, value_len, deadline_ms);
-        evict_init_access(e);
+        evict_admit(e, key->hash);
         insert_entry(db, key, e);
         db_notify(db, key, DB_NEW, "new");
         return e;
@@ -309,7 +325,7 @@ struct entry *db_detach(struct db *db, const struct key *key, struct entry *e) {
     bool found = table_remove(&db->keys, key->hash, e);
     assert(found);
     (void)found;
-    if (entry_has_ttl(e)) expire_forget_deadline(db, key->hash);
+    if (entry_has_ttl(e)) drop_expiring(db, key->hash);
     return e;
 }
 
@@ -329,7 +345,7 @@ void db_evict(struct db *db, const struct key *key, struct entry *e) {
 struct entry *db_attach(struct db *db, const struct key *key, struct entry *e) {
     struct entry *to = entry_new(key->name, entry_type(e), entry_encoding(e), e->value_len, entry_deadline_ms(e));
     memcpy(entry_value(to), entry_value(e), e->value_len);
-    memcpy(to->access, e->access, sizeof to->access);
+    evict_copy_access(to, e);
     entry_free_shell(e);
     insert_entry(db, key, to);
     db_notify(db, key, DB_NEW, "new");
@@ -400,6 +416,7 @@ static struct remains *take_remains(struct db *db) {
     if (table_memory(&db->keys) == 0 && !db->wheel) return NULL;
     struct remains *r = alloc_get(sizeof *r);
     *r = (struct remains){.keys = db->keys, .wheel = db->wheel};
+    if (!db->spare) expiring -= db->expiring;
     expire_forget_all_local(db);
     begin_empty(db, db->id, db->spare);
     return r;
@@ -513,6 +530,7 @@ static void swap_contents(struct db *one, struct db *other) {
 void db_spare_use(struct db *spare, bool in_background, void (*meanwhile)(void)) {
     for (int i = 0; i < n_dbs; i++) {
         if (db_hooks.replaced) db_hooks.replaced(&dbs[i], &spare[i]);
+        expiring += spare[i].expiring - dbs[i].expiring;
         swap_contents(&dbs[i], &spare[i]);
     }
     drop_spare(spare, in_background, meanwhile);

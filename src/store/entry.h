@@ -36,8 +36,11 @@ enum string_encoding {
 enum entry_flag {
     ENTRY_HAS_TTL = 1 << 0,
     ENTRY_SEQUENCE = 7 << 1, /* tells the valid mark in the timing wheel from stale ones: see expire.h */
+    ENTRY_USES = 7 << 4,     /* belongs to the access field: see evict.h */
+    ENTRY_COUNTED = 1 << 7,  /* the access field was written under an LFU policy */
 };
 #define ENTRY_SEQUENCE_SHIFT 1
+#define ENTRY_USES_SHIFT 4
 #define ENTRY_NO_TTL (-1)  /* the deadline of an entry that never expires */
 #define ENTRY_LONG_KEY 255 /* key_len of longer keys, whose length follows in 4 bytes */
 
@@ -46,7 +49,7 @@ struct entry {
     uint8_t key_len;
     uint16_t value_len;
     uint8_t flags;
-    uint8_t access[3]; /* LRU clock or LFU counter: evict.h */
+    uint8_t access[3]; /* when or how often the entry was used: evict.h */
     char body[];
 };
 

@@ -19,6 +19,7 @@ static_assert(WHEEL_BATCH <= PREFETCH_MAX, "a batch of marks is fetched at once"
 
 struct expire_metrics expire_metrics;
 unsigned expire_holds;
+int64_t expire_marked_ms = INT64_MAX;
 
 static struct db **waiting; /* databases that have a wheel, or had one until the last run */
 static size_t n_waiting, waiting_cap;
@@ -45,7 +46,7 @@ static int64_t earlier_ms(int64_t a_ms, int64_t b_ms) {
 }
 
 void expire_adopt(struct db *db) {
-    next_ms = INT64_MIN;
+    next_ms = expire_marked_ms = INT64_MIN; /* its marks may be the earliest ones */
     for (size_t i = 0; i < n_waiting; i++) {
         if (waiting[i] == db) return;
     }
@@ -172,6 +173,7 @@ void expire_mark(struct db *db, struct entry *e, uint64_t hash) {
         if (!db->spare) expire_adopt(db);
     }
     int64_t due_ms = due_ms_of(entry_deadline_ms(e));
+    if (!db->spare) expire_marked_ms = earlier_ms(expire_marked_ms, entry_deadline_ms(e));
     wheel_add(db->wheel, mark_of(hash, sequence), due_ms);
     if (due_ms < next_ms) next_ms = earlier_ms(due_ms, clock_now_ms() + STALE_CHECK_MS);
 }
@@ -196,13 +198,20 @@ static int64_t rest_ms(const struct search *s, const struct entry *e, uint64_t h
     return s->now_ms + (overdue_ms > RETRY_MS ? overdue_ms : RETRY_MS);
 }
 
+/* Whether the mark stands for the entry, whose hash is computed for that. */
+static bool fits(const struct entry *e, uint64_t mark, uint64_t *hash) {
+    unsigned sequence = (unsigned)(mark & SEQUENCE_MASK);
+    if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT))
+        return false;
+    *hash = entry_hash(e);
+    return mark_of(*hash, sequence) == mark;
+}
+
 static void search_entry(void *ctx, void *record) {
     struct search *s = ctx;
     struct entry *e = record;
-    unsigned sequence = (unsigned)(s->mark & SEQUENCE_MASK);
-    if ((e->flags & (ENTRY_HAS_TTL | ENTRY_SEQUENCE)) != (ENTRY_HAS_TTL | sequence << ENTRY_SEQUENCE_SHIFT)) return;
-    uint64_t hash = entry_hash(e);
-    if (mark_of(hash, sequence) != s->mark) return;
+    uint64_t hash;
+    if (!fits(e, s->mark, &hash)) return;
     int64_t until_ms = rest_ms(s, e, hash);
     if (until_ms >= s->now_ms) {
         if (!s->pending || until_ms < s->earliest_ms) s->earliest_ms = until_ms;
@@ -217,6 +226,28 @@ static void search_entry(void *ctx, void *record) {
 
 static uint64_t prefix_of(uint64_t mark) {
     return mark >> SEQUENCE_BITS << (64 - PREFIX_BITS);
+}
+
+struct found {
+    uint64_t mark;
+    struct entry *entry;
+};
+
+static void find_entry(void *ctx, void *record) {
+    struct found *f = ctx;
+    uint64_t hash;
+    if (!fits(record, f->mark, &hash)) return;
+    if (!f->entry || entry_deadline_ms(record) < entry_deadline_ms(f->entry)) f->entry = record;
+}
+
+uint64_t expire_hash_of(uint64_t mark) {
+    return prefix_of(mark);
+}
+
+struct entry *expire_find(const struct db *db, uint64_t mark) {
+    struct found f = {.mark = mark};
+    table_visit_prefix(&db->keys, prefix_of(mark), PREFIX_BITS, find_entry, &f);
+    return f.entry;
 }
 
 /* Remove the entries of this mark that are due. Returns when it must come back, or WHEEL_DROP. */

@@ -33,6 +33,8 @@ extern struct expire_metrics expire_metrics;
 
 /* File a mark for an entry that got a deadline, or an earlier one. O(1). */
 void expire_mark(struct db *db, struct entry *e, uint64_t hash);
+/* The earliest deadline for which a mark was filed since somebody set this to INT64_MAX. */
+extern int64_t expire_marked_ms;
 /* Remove keys that are due, for a slice of time. Called once in a turn of the loop. Returns the wall time in ms at
  * which it wants to be called again: now if the slice was used up, INT64_MAX if no key has a deadline. */
 int64_t expire_run(int64_t now_ms);
@@ -49,8 +51,9 @@ void expire_enable(bool active); /* DEBUG SET-ACTIVE-EXPIRE 0: only look-ups rem
  *     EXPIRE_STREAM     exists                    by this very command, perhaps
  *
  * What a client of a replica gives a deadline, the replica removes itself, as the primary knows nothing of it: such a
- * key is local, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS only, as in Redis. Which clock is right does not matter to the data of the primary: a replica whose clock is ahead
- * hides them, and one that is behind shows them. */
+ * key is local, until the stream gives it another deadline. In the databases below EXPIRE_LOCAL_DBS only, as in Redis.
+ * Which clock is right does not matter to the data of the primary: a replica whose clock is ahead hides them, and one
+ * that is behind shows them. */
 enum expire_reason {
     EXPIRE_PAUSED = 1 << 0,  /* CLIENT PAUSE: the data stand still */
     EXPIRE_LOADING = 1 << 1, /* a log is replayed: what was removed then is removed by its commands */
@@ -77,12 +80,13 @@ static inline bool expire_note_deadline(struct db *db, uint64_t hash) {
 }
 /* For db.c: a key has no deadline any more, or is leaving; the same for all keys. */
 void expire_forget_local(struct db *db, uint64_t hash);
-static inline void expire_forget_deadline(struct db *db, uint64_t hash) {
-    db->expiring--;
-    if (unlikely(db->local)) expire_forget_local(db, hash);
-}
 void expire_forget_all_local(struct db *db);
 size_t expire_tracked_keys(void); /* local ones. O(databases with deadlines) */
+
+/* The entry to which a mark of the wheel belongs, the one with the earliest deadline if there are several; NULL if the
+ * mark is stale. And a hash that begins like the entry's, to fetch it ahead. O(1). */
+struct entry *expire_find(const struct db *db, uint64_t mark);
+uint64_t expire_hash_of(uint64_t mark);
 
 size_t expire_stale_marks(const struct db *db); /* O(1) */
 /* For db.c: this database got its wheel by a swap. */

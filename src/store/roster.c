@@ -143,8 +143,7 @@ void roster_free(struct roster *r) {
 
 size_t roster_memory(const struct roster *r) {
     if (!r) return 0;
-    return alloc_class(bytes_for(r->room)) +
-           (r->table ? alloc_class(sizeof *r->table) + table_memory(r->table) : 0);
+    return alloc_class(bytes_for(r->room)) + (r->table ? alloc_class(sizeof *r->table) + table_memory(r->table) : 0);
 }
 
 /* --- The order of names ---------------------------------------------------------------------- */

@@ -216,16 +216,6 @@ void stream_strip_last(struct stream *s) {
     s->edits++;
 }
 
-/* No deleted entry stays whose id will be given again. */
-void stream_set_id(struct stream *s, struct stream_id last_id, const uint64_t *entries_added,
-                   const struct stream_id *max_deleted) {
-    if (s->used > 0 && stream_id_compare(stream_node_last_id(stream_node_at(s, s->used - 1)), last_id) > 0)
-        stream_strip_last(s);
-    s->last_id = last_id;
-    if (entries_added) s->entries_added = *entries_added;
-    if (max_deleted) s->max_deleted = *max_deleted;
-}
-
 /* --- Nodes by id ----------------------------------------------------------------------------- */
 
 size_t stream_find_node(const struct stream *s, struct stream_id id) {
@@ -274,6 +264,24 @@ static struct stream_group *group_at(const struct stream *s, uint32_t index) {
 }
 static uint32_t group_slots(const struct stream *s) {
     return s->groups ? s->groups->used : 0;
+}
+
+/* Ids above last_id will be given again: no deleted entry keeps one, and what a group knows of them counts no more. */
+static void forget_ids_above(struct stream *s, struct stream_id last_id) {
+    if (s->used > 0 && stream_id_compare(stream_node_last_id(stream_node_at(s, s->used - 1)), last_id) > 0)
+        stream_strip_last(s);
+    for (uint32_t i = 0; i < group_slots(s); i++) {
+        struct stream_group *g = group_at(s, i);
+        if (g && stream_id_compare(g->last_id, last_id) > 0) g->entries_read = STREAM_UNREAD;
+    }
+}
+
+void stream_set_id(struct stream *s, struct stream_id last_id, const uint64_t *entries_added,
+                   const struct stream_id *max_deleted) {
+    if (stream_id_compare(last_id, s->last_id) < 0) forget_ids_above(s, last_id);
+    s->last_id = last_id;
+    if (entries_added) s->entries_added = *entries_added;
+    if (max_deleted) s->max_deleted = *max_deleted;
 }
 
 /* --- The value ------------------------------------------------------------------------------- */

@@ -20,11 +20,11 @@ extern struct stream_options stream_options;
 struct stream {
     struct stream_node *nodes; /* the block of the row; node i is nodes[first + i] */
     uint32_t room, first, used;
-    uint64_t length;               /* entries that live */
-    struct stream_id last_id;      /* the last that was added or set */
-    struct stream_id max_deleted;  /* the greatest that XDEL has removed; 0-0 */
-    uint64_t entries_added;        /* ever */
-    uint64_t edits;                /* grows whenever an entry's place in the nodes may have changed */
+    uint64_t length;              /* entries that live */
+    struct stream_id last_id;     /* the last that was added or set */
+    struct stream_id max_deleted; /* the greatest that XDEL has removed; 0-0 */
+    uint64_t entries_added;       /* ever */
+    uint64_t edits;               /* grows whenever an entry's place in the nodes may have changed */
     struct roster *groups;
 };
 
@@ -65,10 +65,10 @@ bool stream_delete(struct stream *s, struct stream_id id);
 
 struct stream_trim {
     enum { STREAM_MAXLEN, STREAM_MINID } by;
-    bool approximate;       /* ~: whole nodes only */
-    uint64_t max_length;    /* STREAM_MAXLEN: entries to keep */
-    struct stream_id min;   /* STREAM_MINID: the least id to keep */
-    uint64_t limit;         /* remove at most so many entries; 0: any number */
+    bool approximate;     /* ~: whole nodes only */
+    uint64_t max_length;  /* STREAM_MAXLEN: entries to keep */
+    struct stream_id min; /* STREAM_MINID: the least id to keep */
+    uint64_t limit;       /* remove at most so many entries; 0: any number */
 };
 /* Remove entries from the front. Returns their number. O(removed nodes, and the entries of one node). */
 uint64_t stream_trim(struct stream *s, const struct stream_trim *t);

@@ -12,10 +12,9 @@ static bool is_over(const struct stream_iter *it) {
 /* --- Pairs ----------------------------------------------------------------------------------- */
 
 void stream_iter_rewind(struct stream_iter *it) {
-    size_t count;
     it->piece = it->entry.pieces;
     it->left = it->entry.pairs;
-    it->name = it->entry.flags & STREAM_SAME_NAMES ? stream_node_names(node_of(it), &count) : NULL;
+    it->name = it->entry.names;
 }
 
 bool stream_iter_pair(struct stream_iter *it, struct listpack_value *name, struct listpack_value *value) {

@@ -12,11 +12,9 @@ static bool has_hole_behind(const struct stream *s, struct stream_id id) {
 }
 
 int64_t stream_entries_up_to(const struct stream *s, struct stream_id id) {
-    if (s->entries_added == 0) return 0;
     int to_last = stream_id_compare(id, s->last_id);
-    if (s->length == 0 && to_last < 0) return (int64_t)s->entries_added;
-    if (to_last == 0) return (int64_t)s->entries_added;
     if (to_last > 0) return STREAM_UNREAD;
+    if (to_last == 0 || s->length == 0) return (int64_t)s->entries_added;
     struct stream_id first = stream_first_id(s);
     if (stream_id_compare(s->max_deleted, first) >= 0) return STREAM_UNREAD;
     int to_first = stream_id_compare(id, first);

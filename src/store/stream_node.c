@@ -66,10 +66,15 @@ void stream_node_copy(struct stream_node *to, const struct stream_node *from) {
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-const uint8_t *stream_node_names(const struct stream_node *n, size_t *count) {
+/* The names of the master. */
+struct names {
+    const uint8_t *first;
+    size_t count;
+};
+
+static inline struct names names_of(const struct stream_node *n) {
     const uint8_t *at = listpack_next(listpack_next(listpack_first(n->block)));
-    *count = (size_t)listpack_get(at).number;
-    return listpack_next(at);
+    return (struct names){listpack_next(at), (size_t)listpack_get(at).number};
 }
 
 static const uint8_t *skip(const uint8_t *at, size_t elements) {
@@ -79,32 +84,35 @@ static const uint8_t *skip(const uint8_t *at, size_t elements) {
 }
 
 const uint8_t *stream_node_first(const struct stream_node *n) {
-    size_t count;
-    const uint8_t *names = stream_node_names(n, &count);
-    return skip(names, count + 1);
+    struct names names = names_of(n);
+    return skip(names.first, names.count + 1);
 }
 
-static const uint8_t *read_number(const uint8_t *at, int64_t *number) {
+static inline const uint8_t *read_number(const uint8_t *at, int64_t *number) {
     *number = listpack_get(at).number;
     return listpack_next(at);
 }
 
-void stream_node_read(const struct stream_node *n, const uint8_t *at, struct stream_entry *e) {
-    int64_t ms, seq, pairs;
-    *e = (struct stream_entry){.at = at, .flags = *at};
+static inline void read_entry(const struct stream_node *n, struct names names, const uint8_t *at,
+                              struct stream_entry *e) {
+    int64_t ms, seq, pairs = (int64_t)names.count;
+    bool same_names = *at & STREAM_SAME_NAMES;
+    e->at = at;
+    e->flags = *at;
     at = read_number(read_number(at + 2, &ms), &seq); /* flags take one byte and its backlen */
+    if (!same_names) at = read_number(at, &pairs);
     e->id = (struct stream_id){n->id.ms + (uint64_t)ms, n->id.seq + (uint64_t)seq};
-    if (e->flags & STREAM_SAME_NAMES) {
-        stream_node_names(n, &e->pairs);
-    } else {
-        at = read_number(at, &pairs);
-        e->pairs = (size_t)pairs;
-    }
+    e->pairs = (size_t)pairs;
     e->pieces = at;
+    e->names = same_names ? names.first : NULL;
+}
+
+void stream_node_read(const struct stream_node *n, const uint8_t *at, struct stream_entry *e) {
+    read_entry(n, names_of(n), at, e);
 }
 
 const uint8_t *stream_node_behind(const struct stream_entry *e) {
-    return skip(e->pieces, (e->flags & STREAM_SAME_NAMES ? e->pairs : 2 * e->pairs) + 1);
+    return skip(e->pieces, (e->names ? e->pairs : 2 * e->pairs) + 1);
 }
 
 /* Before the first entry is the 0 that ends the master; no entry has 0 pieces. */
@@ -124,10 +132,10 @@ struct stream_id stream_node_last_id(const struct stream_node *n) {
 }
 
 static bool seek_forward(const struct stream_node *n, const uint8_t *at, struct stream_id id, struct stream_entry *e) {
-    while (!listpack_at_end(at)) {
-        stream_node_read(n, at, e);
+    struct names names = names_of(n);
+    for (; !listpack_at_end(at); at = stream_node_behind(e)) {
+        read_entry(n, names, at, e);
         if (stream_id_compare(e->id, id) >= 0) return true;
-        at = stream_node_behind(e);
     }
     return false;
 }
@@ -135,31 +143,27 @@ static bool seek_forward(const struct stream_node *n, const uint8_t *at, struct 
 /* *e is an entry at or behind the one that is looked for. */
 static void seek_backward(const struct stream_node *n, struct stream_id id, struct stream_entry *e) {
     const uint8_t *first = n->block + n->first_live;
+    struct names names = names_of(n);
     while (e->at > first) {
         struct stream_entry before;
-        stream_node_read(n, stream_node_before(n, e->at), &before);
+        read_entry(n, names, stream_node_before(n, e->at), &before);
         if (stream_id_compare(before.id, id) < 0) return;
         *e = before;
     }
 }
 
-/* True if the id lies nearer to the last entry than to the node's id, if entries come at a steady pace. */
-static bool is_in_second_half(const struct stream_node *n, struct stream_id last, struct stream_id id) {
-    if (last.ms != n->id.ms) return id.ms - n->id.ms > (last.ms - n->id.ms) / 2;
-    return id.seq - n->id.seq > (last.seq - n->id.seq) / 2;
-}
-
+/* The walk begins at the end to which the id is nearer, if entries come at a steady pace. */
 bool stream_node_seek(const struct stream_node *n, const uint8_t *at, struct stream_id id, struct stream_entry *e) {
+    struct stream_entry first;
     if (at) return seek_forward(n, at, id, e);
-    if (stream_id_compare(id, n->id) > 0) {
-        stream_node_read(n, stream_node_before(n, end_of(n)), e);
-        if (stream_id_compare(e->id, id) < 0) return false;
-        if (is_in_second_half(n, e->id, id)) {
-            seek_backward(n, id, e);
-            return true;
-        }
-    }
-    return seek_forward(n, n->block + n->first_live, id, e);
+    stream_node_read(n, n->block + n->first_live, e);
+    if (stream_id_compare(e->id, id) >= 0) return true;
+    first = *e;
+    stream_node_read(n, stream_node_before(n, end_of(n)), e);
+    if (stream_id_compare(e->id, id) < 0) return false;
+    if (stream_id_guess(first.id, e->id, id, 2) == 0) return seek_forward(n, first.at, id, e);
+    seek_backward(n, id, e);
+    return true;
 }
 
 /* --- Adding ---------------------------------------------------------------------------------- */
@@ -170,51 +174,67 @@ static uint8_t *put_pairs(uint8_t *to, const struct stream_draft *d, bool same_n
     return to;
 }
 
-/* Bytes of the entry; its ms and seq are differences. */
-static size_t entry_bytes(const struct stream_draft *d, struct stream_id difference, bool same_names) {
-    size_t bytes = 2 + int_bytes((int64_t)difference.ms) + int_bytes((int64_t)difference.seq) + d->value_bytes +
-                   int_bytes((int64_t)pieces_of(d->pairs, same_names));
-    return same_names ? bytes : bytes + int_bytes((int64_t)d->pairs) + d->name_bytes;
+/* What stands around the pairs of an entry, encoded once. */
+struct frame {
+    struct listpack_item flags, ms, seq, pairs, pieces;
+    bool same_names;
+    size_t bytes; /* of the whole entry */
+};
+
+static void make_frame(struct frame *f, const struct stream_node *n, const struct stream_draft *d, bool same_names) {
+    f->same_names = same_names;
+    f->flags = listpack_item_int(same_names ? STREAM_SAME_NAMES : 0);
+    f->ms = listpack_item_int((int64_t)(d->id.ms - n->id.ms));
+    f->seq = listpack_item_int((int64_t)(d->id.seq - n->id.seq));
+    f->pieces = listpack_item_int((int64_t)pieces_of(d->pairs, same_names));
+    f->bytes = listpack_item_bytes(&f->flags) + listpack_item_bytes(&f->ms) + listpack_item_bytes(&f->seq) +
+               d->value_bytes + listpack_item_bytes(&f->pieces);
+    if (same_names) return;
+    f->pairs = listpack_item_int((int64_t)d->pairs);
+    f->bytes += listpack_item_bytes(&f->pairs) + d->name_bytes;
 }
 
-static uint8_t *put_entry(uint8_t *to, const struct stream_draft *d, struct stream_id difference, bool same_names) {
-    to = put_int(to, same_names ? STREAM_SAME_NAMES : 0);
-    to = put_int(to, (int64_t)difference.ms);
-    to = put_int(to, (int64_t)difference.seq);
-    if (!same_names) to = put_int(to, (int64_t)d->pairs);
-    to = put_pairs(to, d, same_names);
-    return put_int(to, (int64_t)pieces_of(d->pairs, same_names));
+static uint8_t *put_entry(uint8_t *to, const struct stream_draft *d, const struct frame *f) {
+    to = listpack_put(to, &f->flags);
+    to = listpack_put(to, &f->ms);
+    to = listpack_put(to, &f->seq);
+    if (!f->same_names) to = listpack_put(to, &f->pairs);
+    to = put_pairs(to, d, f->same_names);
+    return listpack_put(to, &f->pieces);
 }
 
 void stream_node_begin(struct stream_node *n, const struct stream_draft *d) {
-    struct stream_id none = {0, 0};
+    struct frame frame;
+    *n = (struct stream_node){.id = d->id};
+    make_frame(&frame, n, d, true);
     size_t master = 2 + 2 + int_bytes((int64_t)d->pairs) + d->name_bytes + 2;
-    size_t room = alloc_class(LISTPACK_EMPTY + master + entry_bytes(d, none, true));
+    size_t room = alloc_class(LISTPACK_EMPTY + master + frame.bytes);
     assert(room <= UINT32_MAX);
-    *n = (struct stream_node){.id = d->id, .block = alloc_get(room), .room = (uint32_t)room};
+    n->block = alloc_get(room);
+    n->room = (uint32_t)room;
     uint8_t *to = put_int(put_int(listpack_first(n->block), 1), 0);
     to = put_int(to, (int64_t)d->pairs);
     for (size_t i = 0; i < d->pairs; i++)
         to = listpack_put(to, &d->items[2 * i]);
     to = put_int(to, 0);
     n->first_live = (uint32_t)(to - n->block);
-    to = put_entry(to, d, none, true);
+    to = put_entry(to, d, &frame);
     listpack_close(n->block, to, 4 + d->pairs + pieces_of(d->pairs, true) + 1);
 }
 
 static bool names_are(const struct stream_node *n, const struct stream_draft *d) {
-    size_t count;
-    const uint8_t *at = stream_node_names(n, &count);
-    if (count != d->pairs) return false;
-    for (size_t i = 0; i < count; i++, at = listpack_next(at)) {
-        if (!listpack_equal(at, &d->items[2 * i])) return false;
+    struct names names = names_of(n);
+    if (names.count != d->pairs) return false;
+    for (size_t i = 0; i < names.count; i++, names.first = listpack_next(names.first)) {
+        if (!listpack_equal(names.first, &d->items[2 * i])) return false;
     }
     return true;
 }
 
-/* Write the master's first (LIVE) or second count, and make room for it and for `extra` further bytes. Returns the bytes
- * by which all that is behind the count has moved. */
 enum count { LIVE, DELETED };
+
+/* Write the master's first (LIVE) or second count, and make room for it and for `extra` further bytes. Returns by how
+ * many bytes all that is behind the count has moved. */
 static ptrdiff_t set_count(struct stream_node *n, enum count which, uint64_t count, size_t extra, size_t limit) {
     struct listpack_item item = listpack_item_int((int64_t)count);
     uint8_t *at = listpack_seek(n->block, which);
@@ -226,13 +246,12 @@ static ptrdiff_t set_count(struct stream_node *n, enum count which, uint64_t cou
 }
 
 bool stream_node_append(struct stream_node *n, const struct stream_draft *d, size_t limit) {
-    struct stream_id difference = {d->id.ms - n->id.ms, d->id.seq - n->id.seq};
-    bool same_names = names_are(n, d);
-    size_t bytes = entry_bytes(d, difference, same_names);
-    bool moved = set_count(n, LIVE, stream_node_live(n) + 1, bytes, limit) != 0;
-    uint8_t *end = end_of(n), *behind = put_entry(end, d, difference, same_names);
-    assert(behind == end + bytes);
-    listpack_extend(n->block, behind, pieces_of(d->pairs, same_names) + 1);
+    struct frame frame;
+    make_frame(&frame, n, d, names_are(n, d));
+    bool moved = set_count(n, LIVE, stream_node_live(n) + 1, frame.bytes, limit) != 0;
+    uint8_t *end = end_of(n), *behind = put_entry(end, d, &frame);
+    assert(behind == end + frame.bytes);
+    listpack_extend(n->block, behind, pieces_of(d->pairs, frame.same_names) + 1);
     return moved;
 }
 
@@ -249,9 +268,7 @@ static void find_first_live(struct stream_node *n, const uint8_t *at) {
 
 /* Entries that live need no change: their ids are relative to the node's. */
 void stream_node_rewrite(struct stream_node *n) {
-    size_t names, before = listpack_bytes(n->block);
-    stream_node_names(n, &names);
-    size_t elements = 4 + names;
+    size_t before = listpack_bytes(n->block), elements = 4 + names_of(n).count;
     uint8_t *first = (uint8_t *)stream_node_first(n), *to = first;
     struct stream_entry e;
     for (const uint8_t *at = first, *next; !listpack_at_end(at); at = next) {

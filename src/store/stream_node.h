@@ -26,7 +26,7 @@ struct stream_node {
     struct stream_id id; /* no entry has a lower one */
     uint8_t *block;      /* the listpack, in `room` bytes */
     uint32_t room;
-    uint32_t first_live; /* offset of the first entry that lives */
+    uint32_t first_live;         /* offset of the first entry that lives */
     uint32_t spent, spent_bytes; /* entries that were deleted and cut out, and their bytes */
 };
 
@@ -36,6 +36,7 @@ struct stream_entry {
     size_t pairs;
     const uint8_t *at;     /* its flags */
     const uint8_t *pieces; /* its values, or names and values */
+    const uint8_t *names;  /* the master's first name; NULL: the entry has names of its own */
     unsigned flags;        /* enum stream_flag */
 };
 
@@ -44,7 +45,7 @@ struct stream_draft {
     struct stream_id id;
     const struct listpack_item *items; /* name, value, name, value ... */
     size_t pairs;
-    size_t text_bytes;               /* of names and values, before they are encoded */
+    size_t text_bytes;              /* of names and values, before they are encoded */
     size_t name_bytes, value_bytes; /* of the listpack's elements */
 };
 
@@ -57,11 +58,11 @@ void stream_node_from(struct stream_node *n, struct stream_id id, const uint8_t 
 void stream_node_copy(struct stream_node *to, const struct stream_node *from);
 void stream_node_free(struct stream_node *n);
 size_t stream_node_memory(const struct stream_node *n); /* O(1) */
-void stream_node_fit(struct stream_node *n); /* gives back free bytes */
+void stream_node_fit(struct stream_node *n);            /* gives back free bytes */
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
-/* Append an entry whose id is above all others. The block grows by half as needed, to `limit` bytes if they are enough. True:
+/* Append an entry whose id is above all others. The block grows by half, beyond `limit` bytes only if it must. True:
  * other entries have moved. Amortised O(bytes of the entry). */
 bool stream_node_append(struct stream_node *n, const struct stream_draft *d, size_t limit);
 /* Delete an entry that lives. True: other entries have moved, or the node was rewritten. O(1), amortised. */
@@ -78,8 +79,6 @@ static inline uint64_t stream_node_live(const struct stream_node *n) {
 static inline uint64_t stream_node_deleted(const struct stream_node *n) {
     return (uint64_t)listpack_get(listpack_next(listpack_first(n->block))).number;
 }
-/* The master's first name. */
-const uint8_t *stream_node_names(const struct stream_node *n, size_t *count);
 /* The first entry, living or not. O(names). */
 const uint8_t *stream_node_first(const struct stream_node *n);
 /* Decode the entry at this place; not the end. */

@@ -12,8 +12,8 @@
 #endif
 
 #define SLOT_BYTES 32
-#define ROOM_FIRST 4 /* slots of a new block, which doubles */
-#define ROW_FIRST 1  /* blocks of a new row */
+#define ROOM_FIRST 4  /* slots of a new block, which doubles */
+#define ROW_FIRST 1   /* blocks of a new row */
 #define FETCH_AHEAD 8 /* blocks */
 
 /* --- Columns --------------------------------------------------------------------------------- */

@@ -184,3 +184,29 @@ with_server {appendonly yes auto-aof-rewrite-min-size 10000 auto-aof-rewrite-per
         assert_equal value:1999 [r GET key]
     }
 }
+
+# The log refers to a large value instead of copying it, until it is written and sent.
+with_server {appendonly yes save {} repl-diskless-sync-delay 0} {
+    test "Large values are written as they came, whatever becomes of them in the same turn" {
+        set replica [node_start kura [list replicaof "127.0.0.1 [server_port]"]]
+        wait_for {[node_field $replica master_link_status] eq "up"}
+        set big [string repeat 0123456789abcdef 70000]
+        set other [string repeat x 40000]
+        set c [client]
+        foreach command {
+            {SET k $big} {APPEND k end} {SETRANGE k 5 XYZ} {GETSET l $big} {SET l small}
+            {MSET a $big b $other a $other k2 $big} {DEL k2} {SETRANGE b 0 $big} {HSET h f $big} {RPUSH list $other $big}
+            {PUBLISH channel $big} {MULTI} {SET m $big} {APPEND m $other} {EXEC} {RENAME m n} {SET gone $big PX 100000}
+        } {
+            $c -send {*}[subst -nocommands $command]
+        }
+        for {set i 0} {$i < 17} {incr i} { $c -read }
+        $c -close
+        set digest [r DEBUG DIGEST]
+        wait_for {[$replica DEBUG DIGEST] eq $digest}
+        node_end $replica
+        server_restart {appendonly yes} KILL
+        assert_equal $digest [r DEBUG DIGEST]
+        assert_equal $big[string range $other 0 end] [r GET n]
+    }
+}

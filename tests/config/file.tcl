@@ -142,8 +142,7 @@ test "A directive that protects is refused with its file and line while kura can
     foreach line {
         "user default off" "user default on >secret ~* &* +@all" "user default on nopass ~app:* &* +@all"
         "user alice on nopass ~* +@all" "aclfile /x.acl" {rename-command FLUSHALL ""} "loadmodule /x.so" "tls-port 6380"
-        "tls-cert-file /x.crt" "min-replicas-to-write 1" "min-slaves-to-write 1" "replicaof 127.0.0.1 1"
-        "cluster-enabled yes" "masterauth x"
+        "tls-cert-file /x.crt" "tls-replication yes" "cluster-enabled yes"
     } {
         write_file $folder/bad.conf "hz 20\n$line\nhz 30\n"
         write_file $folder/outer.conf "timeout 0\n\n\ninclude $folder/bad.conf\n"
@@ -160,26 +159,25 @@ test "A directive that protects is refused with its file and line while kura can
 }
 
 test "A directive that protects may ask for what kura does anyway" {
-    with_file "user default on nopass sanitize-payload ~* &* +@all\naclfile \"\"\ntls-port 0\nmin-replicas-to-write 0\n
-        cluster-enabled no\nreplicaof no one\nmasterauth \"\"\n" {} {
+    with_file "user default on nopass sanitize-payload ~* &* +@all\naclfile \"\"\ntls-port 0\n
+        cluster-enabled no\ntls-replication no\n" {} {
         assert_equal 0 [regexp WARNING: [server_log]]
-        assert_error "ERR CONFIG SET failed (possibly related to argument 'min-replicas-to-write') - $refused" {
-            r CONFIG SET hz 50 min-replicas-to-write 1
+        assert_error "ERR CONFIG SET failed (possibly related to argument 'tls-replication') - $refused" {
+            r CONFIG SET hz 50 tls-replication yes
         }
-        assert_equal {10 0} [list [config hz] [config min-replicas-to-write]]
-        assert_error "ERR CONFIG SET failed * - $refused" { r CONFIG SET masterauth x }
+        assert_equal {10 no} [list [config hz] [config tls-replication]]
         assert_error "ERR CONFIG SET failed * - $refused" { r CONFIG SET tls-port 6380 }
-        assert_equal OK [r CONFIG SET min-slaves-to-write 0]
+        assert_equal OK [r CONFIG SET tls-replication no]
     }
 }
 
 test "A directive that kura lacks is named in the log once, and one that asks for nothing new is not" {
-    with_file "repl-timeout 30\nactiverehashing no\nio-threads 4\nslowlog-max-len 128\n" {} {
-        assert_equal {1 1} [list [regexp -all {has no effect} [server_log]] [regexp 'repl-timeout' [server_log]]]
-        r CONFIG SET repl-timeout 20
-        r CONFIG SET repl-backlog-size 5mb
+    with_file "slowlog-log-slower-than 30\nactiverehashing no\nio-threads 4\nslowlog-max-len 128\n" {} {
+        assert_equal {1 1} [list [regexp -all {has no effect} [server_log]] [regexp 'slowlog-log-slower-than' [server_log]]]
+        r CONFIG SET slowlog-log-slower-than 20
+        r CONFIG SET latency-monitor-threshold 5
         r CONFIG SET lazyfree-lazy-user-del yes
-        assert_equal {2 1} [list [regexp -all {has no effect} [server_log]] [regexp 'repl-backlog-size' [server_log]]]
+        assert_equal {2 1} [list [regexp -all {has no effect} [server_log]] [regexp 'latency-monitor-threshold' [server_log]]]
     }
 }
 

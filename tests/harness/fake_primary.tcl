@@ -5,6 +5,7 @@
 #   fake_hear                the next request of the replica as a list of words; a line that is no RESP is one word
 #   fake_expect {word ...}   hears one, which must be that (each word is a glob pattern)
 #   fake_say bytes           sends them
+#   fake_flush               waits until the replica has taken all of it
 #   fake_is_closed           has the replica hung up?
 #   fake_handshake ?reply?   accept, PING .. PSYNC, whose words are returned; then the reply is sent, if there is one
 #   fake_full id offset bytes   FULLRESYNC with these bytes as the snapshot: "$<length>" framing
@@ -17,6 +18,7 @@ namespace eval fake {
     variable socket ""  ;# the current one
     variable buffer ""
     variable all {}
+    variable peer ""   ;# the address of the last connection
     variable id [string repeat f 40]
 }
 
@@ -36,6 +38,7 @@ proc fake::arrived {s host port} {
     fconfigure $s -translation binary -blocking 0 -buffering none
     lappend fake::waiting $s
     lappend fake::all $s
+    set fake::peer $host
 }
 
 # Waits until the script returns something else than an empty string, which it returns.
@@ -104,6 +107,12 @@ proc fake_expect {patterns} {
 proc fake_say {bytes} {
     puts -nonewline $fake::socket $bytes
     flush $fake::socket
+}
+
+proc fake_flush {} {
+    fake::until "the replica to read" {
+        expr {[chan pending output $fake::socket] == 0 ? "all" : ""}
+    } 60000
 }
 
 proc fake_is_closed {} {

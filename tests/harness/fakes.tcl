@@ -7,13 +7,14 @@
 #   fake_command $c               the next command of the stream as a list, PING and REPLCONF too
 #   fake_commands $c last         the commands of the stream up to this one, PINGs left out;  fake_stream: their bytes
 #
-#   fake_primary                  listens; returns a name for the following
-#   fake_port $l                  fake_accept $l ?ms?    the connection of a replica that connects
-#   fake_handshake $c             answers the replica up to PSYNC or SYNC; returns all that it said, as lists
+#   fake_primary                  listens; returns a name for the following, as many as a test likes
+#   fake_port $l                  end_primary $l
+#   await_replica $l ?ms?         the connection of a replica that connects
+#   hear_replica $c               answers the replica up to PSYNC or SYNC; returns all that it said, as lists
 #   fake_request $c               what it says next, ACKs left out;  fake_ack $c: the offset of its next ACK
 #   fake_empty_snapshot           an RDB file without keys;  fake_bulk_snapshot $bytes   with its length before it
 
-namespace eval fake {
+namespace eval fakes {
     variable waiting {} ;# channels that have connected: {listener channel ...}
     variable wake 0
 }
@@ -24,7 +25,7 @@ proc fake_replica {h args} {
     return $c
 }
 
-proc fake::line {c} {
+proc fakes::line {c} {
     while 1 {
         set text ""
         while {[set byte [$c -bytes 1]] ne "\n"} { append text $byte }
@@ -34,7 +35,7 @@ proc fake::line {c} {
 }
 
 proc fake_snapshot {c} {
-    set head [fake::line $c]
+    set head [fakes::line $c]
     if {[regexp {^\$EOF:(.{40})$} $head -> mark]} {
         set bytes ""
         while {[string range $bytes end-39 end] ne $mark} { append bytes [$c -bytes 1] }
@@ -61,7 +62,7 @@ proc fake_stream_begin {h} {
 }
 
 proc fake_command {c} {
-    if {![regexp {^\*(\d+)$} [fake::line $c] -> count]} { error "the stream has no command" }
+    if {![regexp {^\*(\d+)$} [fakes::line $c] -> count]} { error "the stream has no command" }
     set words {}
     for {set i 0} {$i < $count} {incr i} {
         set length [string range [$c -line] 1 end]
@@ -86,30 +87,30 @@ proc fake_stream {c last} {
 
 proc fake_primary {} {
     set port [free_port]
-    return [list [socket -server [list fake::accepted $port] -myaddr 127.0.0.1 $port] $port]
+    return [list [socket -server [list fakes::accepted $port] -myaddr 127.0.0.1 $port] $port]
 }
 
 proc fake_port {l} { return [lindex $l 1] }
 
-proc fake_close {l} { catch {close [lindex $l 0]} }
+proc end_primary {l} { catch {close [lindex $l 0]} }
 
-proc fake::accepted {listener channel host port} {
+proc fakes::accepted {listener channel host port} {
     variable waiting
     lappend waiting $listener $channel
-    set fake::wake 1
+    set fakes::wake 1
 }
 
-proc fake_accept {l {ms 10000}} {
+proc await_replica {l {ms 10000}} {
     set port [fake_port $l]
-    set timer [after [expr {int($ms * [slowness])}] {set ::fake::wake timeout}]
-    while {![dict exists $fake::waiting $port]} {
-        vwait ::fake::wake
-        if {$fake::wake eq "timeout"} { error "no replica has connected" }
+    set timer [after [expr {int($ms * [slowness])}] {set ::fakes::wake timeout}]
+    while {![dict exists $fakes::waiting $port]} {
+        vwait ::fakes::wake
+        if {$fakes::wake eq "timeout"} { error "no replica has connected" }
     }
     after cancel $timer
-    set at [lsearch $fake::waiting $port]
-    set channel [lindex $fake::waiting [expr {$at + 1}]]
-    set fake::waiting [lreplace $fake::waiting $at $at+1]
+    set at [lsearch $fakes::waiting $port]
+    set channel [lindex $fakes::waiting [expr {$at + 1}]]
+    set fakes::waiting [lreplace $fakes::waiting $at $at+1]
     set c [resp::adopt ::resp::client[incr resp::count] $channel]
     $c -timeout [expr {int($ms * [slowness])}]
     lappend server::opened $c
@@ -130,7 +131,7 @@ proc fake_ack {c} {
     }
 }
 
-proc fake_handshake {c} {
+proc hear_replica {c} {
     set all {}
     while 1 {
         set words [fake_request $c]

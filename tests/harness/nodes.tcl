@@ -68,8 +68,10 @@ proc node_restart {h directives {signal TERM}} {
     server_restart [dict merge {repl-diskless-sync-delay 0} $directives [list port [server_port $h]]] $signal $h
 }
 
-# redis-server refuses to end while its first append-only file is written, and forgets the signal: it gets it again.
+# A server refuses to end while its first append-only file is written, and forgets the signal. redis-server may begin one
+# at any time: it gets the signal again.
 proc node_end {h {signal TERM}} {
+    if {$signal eq "TERM" && [server_alive $h]} { wait_for {[node_field $h aof_rewrite_in_progress] == 0} }
     nodes::close_client $h
     if {$signal ne "TERM"} { dict set nodes::ended $h 1 }
     if {[nodes::is_kura $h]} {

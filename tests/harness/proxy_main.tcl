@@ -42,7 +42,9 @@ proc move {channel} {
     global mode other left
     set bytes [read $channel [expr {$mode(piece) ? $mode(piece) : 65536}]]
     if {$bytes eq "" && [eof $channel]} {
-        drop $channel
+        # The end comes behind what is still on its way.
+        fileevent $channel readable {}
+        after $mode(delay_ms) [list drop $channel]
         return
     }
     if {$mode(delay_ms)} {

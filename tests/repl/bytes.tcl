@@ -280,8 +280,8 @@ test "the stream of random commands" {
 
 # The handshake of a node that is told to follow the test.
 proc hear_handshake {h l} {
-    set c [fake_accept $l]
-    return [list $c [masked [string map [list [server_port $h] <port>] [join [fake_handshake $c] \n]]]]
+    set c [await_replica $l]
+    return [list $c [masked [string map [list [server_port $h] <port>] [join [hear_replica $c] \n]]]]
 }
 
 foreach {name directives} {
@@ -301,7 +301,7 @@ foreach {name directives} {
                 $c -close
                 $h REPLICAOF NO ONE
             }
-            fake_close $l
+            end_primary $l
         }
         assert_equal $heard(redis) $heard(kura)
     }
@@ -313,8 +313,8 @@ set id_b [string repeat b 40]
 # A node that has taken an empty snapshot from the test at offset 1000.
 proc follow_test {h l {framing length}} {
     $h REPLICAOF 127.0.0.1 [fake_port $l]
-    set c [fake_accept $l]
-    set said [fake_handshake $c]
+    set c [await_replica $l]
+    set said [hear_replica $c]
     $c -raw "+FULLRESYNC $::id_a 1000\r\n"
     if {$framing eq "length"} {
         $c -raw "\n\n[fake_bulk_snapshot [fake_empty_snapshot]]"
@@ -348,8 +348,8 @@ foreach framing {length mark} {
             # A transaction that is cut in two is asked for again as a whole.
             $c -raw [resp_encode MULTI][resp_encode SET a 2][string range [resp_encode SET b 2] 0 9]
             $c -close
-            set c [fake_accept $l]
-            lappend heard [lindex [fake_handshake $c] end]
+            set c [await_replica $l]
+            lappend heard [lindex [hear_replica $c] end]
             $c -raw "+CONTINUE\r\n[resp_encode MULTI][resp_encode SET a 2][resp_encode SET b 2][resp_encode EXEC]"
             $c -raw [resp_encode REPLCONF GETACK *]
             lappend heard [ack_from $c 1221]
@@ -357,8 +357,8 @@ foreach framing {length mark} {
             lappend heard [$h MGET a b]
             # Another id: what was so far is the second history.
             $c -close
-            set c [fake_accept $l]
-            lappend heard [lindex [fake_handshake $c] end]
+            set c [await_replica $l]
+            lappend heard [lindex [hear_replica $c] end]
             $c -raw "+CONTINUE $::id_b\r\n[resp_encode REPLCONF GETACK *]"
             fake_ack $c
             foreach field {master_replid master_replid2 second_repl_offset slave_repl_offset master_link_status} {
@@ -378,7 +378,7 @@ foreach framing {length mark} {
             foreach field {master_replid2 second_repl_offset master_repl_offset} {
                 lappend heard "$field [node_field $h $field]"
             }
-            fake_close $l
+            end_primary $l
             regsub -all {127.0.0.1 \d+} [string map [list [fake_port $l] <port>] [join $heard \n]] <address>
         }
     }
@@ -395,15 +395,15 @@ foreach {name reply} {
         same_as_redis {} {
             set l [fake_primary]
             $h REPLICAOF 127.0.0.1 [fake_port $l]
-            set c [fake_accept $l]
-            fake_handshake $c
+            set c [await_replica $l]
+            hear_replica $c
             $c -raw "\n\n$::reply"
             if {[catch {fake_request $c} next]} { set next "closed" }
             set heard [list $next [node_field $h master_link_status]]
             $c -close
-            set c [fake_accept $l]
-            lappend heard [lindex [lindex [fake_handshake $c] end] 0]
-            fake_close $l
+            set c [await_replica $l]
+            lappend heard [lindex [lindex [hear_replica $c] end] 0]
+            end_primary $l
             join $heard \n
         }
     }
@@ -424,7 +424,7 @@ foreach {step reply} {
         same_as_redis {masterauth secret} {
             set l [fake_primary]
             $h REPLICAOF 127.0.0.1 [fake_port $l]
-            set c [fake_accept $l]
+            set c [await_replica $l]
             set heard {}
             while {![catch {fake_request $c} words]} {
                 set verb [lindex $words 0]
@@ -432,7 +432,7 @@ foreach {step reply} {
                 if {$verb eq "PSYNC"} { break }
                 catch { $c -raw [expr {$verb eq $::step ? $::reply : $verb eq "PING" ? "+PONG\r\n" : "+OK\r\n"}] }
             }
-            fake_close $l
+            end_primary $l
             join $heard \n
         }
     }
@@ -455,7 +455,7 @@ test "commands that clients may and may not send to a replica" {
         }
         # Without a link: served, or not.
         $c -close
-        fake_close $l
+        end_primary $l
         wait_for {[node_field $h master_link_status] eq "down"}
         lappend heard [answer $d GET a]
         $h CONFIG SET replica-serve-stale-data no

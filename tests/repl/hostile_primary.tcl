@@ -171,6 +171,7 @@ with_server $options {
         "text without an end" [string repeat y 70000] {Protocol error: too big inline request} \
         "an unknown command" [stream {NOSUCH 1 2}] {unknown command "NOSUCH"} \
         "a command with too few arguments" [stream {SET k}] {no log has the command "SET"} \
+        "a database that is not there" [stream {SELECT 16} {SET a 1}] {there is no database "16"} \
         "EXEC without MULTI" [stream EXEC] {EXEC without MULTI} \
         "MULTI inside MULTI" [stream MULTI {SET a 1} MULTI] {MULTI inside MULTI} \
         "a read" [stream {GET k}] {no log has the command "GET"} \

@@ -414,6 +414,34 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
         assert [log_has "Disconnecting timedout replica (streaming sync): 127.0.0.1:7002"]
     }
 
+    test "What it said while the primary was busy counts" {
+        set c [replica capa eof listening-port 7013]
+        lassign [full_sync $c] id offset
+        $c -send REPLCONF ACK $offset
+        r SET k v
+        streamed $c
+        streamed $c
+        set busy [client]
+        $busy -send DEBUG SLEEP 3
+        $c -send REPLCONF ACK $offset
+        assert_equal OK [$busy -read]
+        r SET k w
+        assert_equal {SET k w} [streamed $c]
+        cut $c
+    }
+
+    test "Newlines will do, while it loads" {
+        set c [replica capa eof listening-port 7012]
+        full_sync $c
+        set until [expr {[clock milliseconds] + 3500}]
+        while {[clock milliseconds] < $until} {
+            $c -raw "\n"
+            after 100
+        }
+        assert_match "*flags=S*" [r CLIENT LIST TYPE replica]
+        cut $c
+    }
+
     test "One that came by SYNC need not acknowledge" {
         set c [replica]
         $c -send SYNC
@@ -752,5 +780,42 @@ with_server {} {
         wait_for {[append seen [read $pipe]; string match {*"k","streamed"*} $seen]}
         send_signal TERM [pid $pipe]
         catch {close $pipe}
+    }
+}
+
+# --- chains --------------------------------------------------------------------------------------
+
+# The stream of a replica is its primary's, which does not select the database again for a sub-replica.
+foreach {middle diskless} {kura yes kura no redis yes redis no} {
+    test "Behind $middle, diskless $diskless: a sub-replica begins in the database that the stream has selected" {
+        with_nodes [list a kura {} b $middle "repl-diskless-sync $diskless" c kura {} d redis {}] {
+            follow $b $a
+            $a SELECT 5
+            $a SET x 1
+            level $a $b
+            follow $c $b
+            follow $d $b
+            $a SET y 2
+            level $a $b $c $d
+            $c SELECT 5
+            assert_equal 2 [$c GET y]
+        }
+    }
+}
+
+test "A snapshot tells of the history from which that of its data branched off" {
+    need_kura
+    with_nodes {a kura {} b kura {} c kura {}} {
+        follow $b $a
+        $a SET x 1
+        level $a $b
+        $b REPLICAOF NO ONE
+        $b SET x 2
+        follow $c $b
+        level $b $c
+        foreach field {master_replid master_replid2 second_repl_offset} {
+            assert_equal [node_field $b $field] [node_field $c $field]
+        }
+        assert_equal [node_field $a master_replid] [node_field $c master_replid2]
     }
 }

@@ -94,6 +94,26 @@ with_server $quick {
         leave
     }
 
+    test "A primary that says nothing is given up after repl-timeout, and one that refuses is asked each second" {
+        r CONFIG SET repl-timeout 1
+        r CONFIG SET bind-source-addr 127.0.0.2
+        set port [fake_start]
+        r REPLICAOF 127.0.0.1 $port
+        fake_accept
+        assert_equal 127.0.0.2 $fake::peer
+        fake_expect PING
+        wait_for {[string match "*Timeout connecting to the MASTER...*" [server_log]]}
+        wait_for {[fake_is_closed]}
+        r CONFIG SET repl-timeout 60
+        r CONFIG SET bind-source-addr ""
+        fake_end
+        set before [regexp -all {Error condition on socket for SYNC} [server_log]]
+        set began [clock milliseconds]
+        wait_for {[regexp -all {Error condition on socket for SYNC} [server_log]] >= $before + 3}
+        assert {[clock milliseconds] - $began > 1500}
+        leave
+    }
+
     test "Newlines of the primary are no replies" {
         follow_fake
         fake_handshake "\n\n"
@@ -280,6 +300,50 @@ with_server $quick {
     }
 }
 
+with_server [concat $quick {appendonly yes}] {
+    test "With an append-only file, an ACK tells what of it is on the disk" {
+        up
+        wait_for {[info_field aof_enabled] == 1 && [info_field aof_rewrite_in_progress] == 0}
+        fake_say [stream {SET k v}]
+        set all [string length [stream {SET k v}]]
+        set words [fake_hear]
+        while {$words ne [list REPLCONF ACK $all FACK $all]} { set words [fake_hear] }
+        leave
+    }
+
+    test "The stream waits while the append-only file goes on in another one" {
+        up
+        for {set i 0} {$i < 5} {incr i} {
+            catch {r BGREWRITEAOF}
+            fake_say [string repeat [stream {INCR n} MULTI {INCR n} {PUBLISH c m} EXEC PING] 200]
+        }
+        wait_for {[r GET n] eq "2000"}
+        wait_for {[info_field aof_rewrite_in_progress] == 0 && [info_field aof_rewrite_scheduled] == 0}
+        leave
+        r INCR n
+        server_restart [concat $quick {appendonly yes}] KILL
+        assert_equal 2001 [r GET n]
+    }
+}
+
+with_server {save "900 1" repl-rdb-channel no replica-ignore-disk-write-errors yes} {
+    test "A replica that is told so goes on although its disk fails" {
+        up
+        wait_for {[file exists [server_folder]/dump.rdb]}
+        # A folder in place of the snapshot cannot be replaced.
+        file delete [server_folder]/dump.rdb
+        file mkdir [server_folder]/dump.rdb/x
+        r BGSAVE
+        wait_for {[info_field rdb_last_bgsave_status] eq "err"}
+        assert_error "MISCONF *" {r SET k v}
+        fake_say [stream {SET k v}]
+        wait_for {[r GET k] eq "v"}
+        assert_match "*Replica is applying a command even though it is unable to write to disk.*" [server_log]
+        file delete -force [server_folder]/dump.rdb
+        leave
+    }
+}
+
 # --- Full syncs -----------------------------------------------------------------------------------
 
 foreach {load old_stays} {disabled 1 on-empty-db 1 swapdb 1} {
@@ -393,6 +457,46 @@ with_server [concat $quick {key-load-delay 20000}] {
     }
 }
 
+foreach fill {0 1} {
+    with_wrapped_server "ulimit -f 8" [concat $quick {logfile ""}] {
+        test "A disk that is full: [expr {$fill ? "the old data stay" : "an empty replica loads what comes anyway"}]" {
+            if {$fill} { r SET old 1 }
+            follow_fake
+            fake_handshake
+            set keys {}
+            for {set i 0} {$i < 30000} {incr i} { lappend keys key:$i [string repeat v 60] }
+            catch {fake_full $id 5 [rdb $keys]; fake_flush}
+            if {$fill} {
+                wait_for {[fake_is_closed]}
+                assert_equal {1 1} [list [r GET old] [r DBSIZE]]
+                assert_match "*Write error or short write writing to the DB dump file needed for MASTER*" [server_log]
+            } else {
+                wait_for {[info_field master_link_status] eq "up"}
+                assert_equal 30000 [r DBSIZE]
+                assert_match "*The primary's snapshot could not be stored*" [server_log]
+            }
+            wait_for {[glob -nocomplain -directory [server_folder] *.rdb] eq ""}
+            leave
+        }
+    }
+}
+
+with_server $quick {
+    test "SHUTDOWN while a snapshot is being received leaves no file" {
+        r SET old 1
+        follow_fake
+        fake_handshake
+        fake_say "+FULLRESYNC $id 5\r\n\$1000000\r\n[rdb {k v}]"
+        wait_for {[info_field master_sync_in_progress] == 1}
+        wait_for {[glob -nocomplain -directory [server_folder] temp-*.rdb] ne ""}
+        r_close
+        server_kill "" TERM
+        assert_equal "" [glob -nocomplain -directory [server_folder] *.rdb]
+        server_restart $quick
+        fake_end
+    }
+}
+
 # --- The second connection ------------------------------------------------------------------------
 
 with_server {save "" replica-announce-port 7777} {
@@ -449,9 +553,9 @@ with_server {save "" replica-announce-port 7777} {
         assert {[info_field used_memory] < 20000000}
         fake_switch $second
         fake_say [string range $bytes 11 end]
-        set deadline [expr {[clock seconds] + 60}]
-        while {[offset] < 1000 + [string length $much] && [clock seconds] < $deadline} { update; after 5 }
-        assert_equal [expr {1000 + [string length $much]}] [offset]
+        fake_switch $first
+        fake_flush
+        wait_for {[offset] == 1000 + [string length $much]}
         leave
     }
 }

@@ -168,3 +168,49 @@ test "A random schedule never reads anything older than its token" {
         proxy_stop $slow
     }
 }
+
+# The same while the lead changes again and again, without regard to who is behind. What a token does not rule out as
+# lost is never read in an older state.
+test "A random schedule across failovers: right, behind or diverged" {
+    with_nodes {p kura {} q kura {} s kura {}} {
+        set nodes [list $p $q $s]
+        array set replies {OK 0 BEHIND 0 DIVERGED 0}
+        for {set key 0} {$key < 10} {incr key} { set seen($key) -1; set last($key) "" }
+        set i 0
+        for {set round 0} {$round < 6} {incr round} {
+            lassign $nodes first second third
+            set slow [proxy_start $first]
+            proxy $slow delay 4
+            $first REPLICAOF NO ONE
+            $second REPLICAOF 127.0.0.1 [proxy_port $slow]
+            $third REPLICAOF 127.0.0.1 [server_port $second]
+            wait_link $second
+            wait_link $third
+            for {set until [expr {$i + 150}]} {$i < $until} {incr i} {
+                set key [random_below 10]
+                set h [lindex $nodes [random_below 3]]
+                if {$i + 15 > $until || [random_below 2]} {
+                    $first SET key:$key $i
+                    set seen($key) $i
+                    set last($key) [token_of $first]
+                    if {[random_below 2]} continue
+                } elseif {$last($key) eq ""} {
+                    continue
+                }
+                if {[catch { $h WAITOFFSET $last($key) [expr {1 + [random_below 10]}] } reply]} {
+                    incr replies([lindex $reply 0])
+                    if {[string match DIVERGED* $reply]} { set last($key) "" }
+                    continue
+                }
+                set read [$h GET key:$key]
+                incr replies(OK)
+                assert {$read >= $seen($key)}
+                set seen($key) $read
+                set last($key) [token_of $h]
+            }
+            proxy_stop $slow
+            set nodes [list $second $third $first]
+        }
+        assert {$replies(OK) > 100 && $replies(DIVERGED) > 0 && $replies(BEHIND) > 0}
+    }
+}

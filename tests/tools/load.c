@@ -128,8 +128,8 @@ static void run(long total, long per_second) {
     while (total ? made < total : !told_to_stop()) {
         long count = total && total - made < BATCH ? total - made : BATCH;
         int64_t due = per_second ? began + made * 1000000 / per_second : 0;
-        while (now_us() < due)
-            if (!read_replies((int)((due - now_us()) / 1000))) return;
+        for (int64_t left_us; (left_us = due - now_us()) > 0;)
+            if (!read_replies((int)(left_us / 1000))) return;
         if (!send_batch(count)) {
             read_rest();
             return;
@@ -153,7 +153,8 @@ static bool read_grammars(char **paths, int count) {
 
 int main(int argc, char **argv) {
     if (argc < 6) {
-        fputs("usage: load PORT COUNT PER_SECOND SEED GRAMMAR...\n       load PORT COUNT PER_SECOND marks PREFIX\n", stderr);
+        fputs("usage: load PORT COUNT PER_SECOND SEED GRAMMAR...\n       load PORT COUNT PER_SECOND marks PREFIX\n",
+              stderr);
         return 2;
     }
     if (strcmp(argv[4], "marks") == 0)

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "ds/table.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -337,6 +338,60 @@ static void test_memory(void **state) {
         records[i].present = 0;
 }
 
+/* Whole lines are drawn, so how often the records of one line are seen varies together. */
+static void check_samples(struct table *t, size_t n, const char *what) {
+    void *line[TABLE_LINE];
+    size_t draws = 5 * n + 2000, seen = 0, present = 0;
+    double chi = 0;
+    for (size_t i = 0; i < RECORDS; i++)
+        records[i].seen = 0;
+    for (size_t k = 0; k < draws; k++) {
+        size_t got = table_line(t, table_draw(t), line);
+        for (size_t i = 0; i < got; i++)
+            ((struct record *)line[i])->seen++;
+        seen += got;
+    }
+    double mean = (double)seen / (double)n;
+    for (size_t i = 0; i < RECORDS; i++) {
+        if (!records[i].present) {
+            assert_int_equal(records[i].seen, 0);
+            continue;
+        }
+        chi += ((double)records[i].seen - mean) * ((double)records[i].seen - mean) / mean;
+        present++;
+    }
+    assert_int_equal(present, n);
+    double deviations = (chi - (double)n) / sqrt(2.0 * TABLE_LINE * (double)n);
+    if (deviations >= 5) fail_msg("%s: chi-square is %.1f standard deviations too high", what, deviations);
+}
+
+static void test_samples_are_uniform(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 5, 8, 17, 300, 500, 700, 3000, 20000, 100000, RECORDS};
+    struct table t;
+    table_init(&t, &type);
+    size_t n = 0;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        while (n < sizes[s])
+            add(&t, n++);
+        check_samples(&t, n, "grown");
+    }
+    for (; n > 100000; n--) /* segments are merged here and there, so their depths and lines differ */
+        drop(&t, n - 1);
+    check_samples(&t, n, "shrunk");
+    for (size_t i = 0; i < RECORDS / 20; i++)
+        add(&t, n++);
+    check_samples(&t, n, "grown again");
+    size_t left = n;
+    for (size_t i = 0; i < n; i++) {
+        if (hash_id(i) >> 62 == 0) continue;
+        drop(&t, i);
+        left--;
+    }
+    check_samples(&t, left, "with three quarters of the hashes empty");
+    table_clear(&t, NULL, NULL);
+}
+
 static void test_random(void **state) {
     (void)state;
     static const size_t sizes[] = {1, 5, 17, 300, 500, 3000};
@@ -355,16 +410,6 @@ static void test_random(void **state) {
             chi += ((double)records[i].seen - 400) * ((double)records[i].seen - 400) / 400;
         double excess = chi - (double)(n - 1); /* the standard deviation is sqrt(2 (n - 1)) */
         assert_true(excess * excess < 25 * 2 * (double)n);
-        void *some[20];
-        for (size_t k = 0; k < 100; k++) {
-            size_t got = table_sample(&t, some, 20);
-            assert_true(got == (n < 20 ? n : 20));
-            for (size_t i = 0; i < got; i++) {
-                assert_true(((struct record *)some[i])->present);
-                for (size_t j = 0; j < i; j++)
-                    assert_ptr_not_equal(some[i], some[j]);
-            }
-        }
         table_clear(&t, NULL, NULL);
         for (size_t i = 0; i < n; i++)
             records[i].present = 0;
@@ -484,9 +529,11 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),  cmocka_unit_test(test_model),   cmocka_unit_test(test_scan_changing),
-        cmocka_unit_test(test_prefix), cmocka_unit_test(test_replace), cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_churn),  cmocka_unit_test(test_memory),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_empty),         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_scan_changing), cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_replace),       cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_churn),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_samples_are_uniform),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -199,13 +199,18 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     assert_int_equal(resp_parse(parser, end, &limits), RESP_REQUEST);
     assert_true(conn_region_is_own(&p.conn));
     assert_null(conn_take_blob(&p.conn, parser->argv[0].ptr));
+    assert_null(conn_find_blob(&p.conn, parser->argv[0].ptr));
+    struct blob *found = conn_find_blob(&p.conn, parser->argv[1].ptr);
     struct blob *blob = conn_take_blob(&p.conn, parser->argv[1].ptr);
     assert_non_null(blob);
+    assert_ptr_equal(found, blob);
+    assert_ptr_equal(conn_find_blob(&p.conn, parser->argv[1].ptr), blob); /* still, until the request ends */
     assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it was taken already */
     assert_int_equal(blob->holders, 2);                        /* the argument stays until the request ends */
     assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
     conn_stash(&p.conn, parser, end);
     assert_null(p.conn.input);
+    assert_null(conn_find_blob(&p.conn, blob->data));
     assert_int_equal(blob->holders, 1);
     assert_int_equal(blob->len, 20000);
     assert_memory_equal(blob->data, rest, 19999);
@@ -823,6 +828,39 @@ static void pieces_do_not_overtake_other_output(void **state) {
     conn_close(&p.conn);
 }
 
+/* A forked child has a descriptor of the same socket: here it is a duplicate. */
+static void a_shared_connection_ends_for_everybody(void **state) {
+    (void)state;
+    struct pair p;
+    char byte;
+    for (int shared = 0; shared < 2; shared++) {
+        pair_open(&p);
+        int childs = dup(p.conn.source.fd);
+        if (shared) p.conn.flags |= CONN_SHARED;
+        conn_close(&p.conn);
+        assert_int_equal(recv(p.peer, &byte, 1, MSG_DONTWAIT), shared ? 0 : -1);
+        assert_int_equal(send(childs, "x", 1, MSG_NOSIGNAL), shared ? -1 : 1);
+        close(childs);
+        pair_close(&p);
+    }
+}
+
+static void the_bytes_of_the_open_range_are_counted(void **state) {
+    (void)state;
+    struct conn_range outer, inner;
+    assert_int_equal(conn_range_written(), 0);
+    conn_open(&outer, CONN_NO_LIMIT);
+    assert_int_equal(conn_range_written(), 0);
+    conn_write("abc", 3);
+    assert_int_equal(conn_range_written(), 3);
+    conn_open(&inner, CONN_NO_LIMIT);
+    assert_int_equal(conn_range_written(), 0);
+    conn_take_back(&inner);
+    assert_int_equal(conn_range_written(), 3);
+    conn_take_back(&outer);
+    assert_int_equal(conn_range_written(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_anywhere),
@@ -846,6 +884,8 @@ int main(void) {
         cmocka_unit_test(pieces_go_to_the_socket_as_it_takes_them),
         cmocka_unit_test(a_file_goes_to_the_socket_as_it_takes_it),
         cmocka_unit_test(pieces_do_not_overtake_other_output),
+        cmocka_unit_test(a_shared_connection_ends_for_everybody),
+        cmocka_unit_test(the_bytes_of_the_open_range_are_counted),
     };
     return cmocka_run_group_tests(tests, open_loop, close_loop);
 }

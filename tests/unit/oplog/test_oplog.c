@@ -139,7 +139,7 @@ static void check_bounds(void) {
         if (cursors[i].block && oplog_at(&cursors[i]) < needed) needed = oplog_at(&cursors[i]);
     assert_true(oplog_first() <= needed);
     assert_int_equal(oplog_metrics().bytes, model_end() - oplog_first());
-    assert_true(oplog_metrics().memory + oplog_metrics().referred >= oplog_metrics().bytes);
+    assert_true(oplog_metrics().memory >= oplog_metrics().bytes);
 }
 
 static void seek_somewhere(struct oplog_cursor *cursor) {
@@ -229,7 +229,7 @@ static int finish(void **state) {
     (void)state;
     leave_all();
     oplog_want(OPLOG_BACKLOG, false);
-    assert_int_equal(oplog_metrics().memory + oplog_metrics().referred, 0);
+    assert_int_equal(oplog_metrics().memory, 0);
     return 0;
 }
 
@@ -328,8 +328,8 @@ static void a_large_value_is_not_copied(void **state) {
         append_bytes(100);
     }
     assert_true(alloc_used() - before < BLOCK);
-    assert_int_equal(oplog_metrics().referred, 10 * 100000);
-    assert_true(oplog_metrics().memory <= BLOCK);
+    assert_in_range(oplog_metrics().referred, 10 * 100000, 12 * 100000);
+    assert_true(oplog_metrics().memory - oplog_metrics().referred <= BLOCK);
     assert_int_equal(value->holders, 11);
     append_bytes(2 * BLOCK);
     oplog_trim();

@@ -301,6 +301,29 @@ static void opcodes(void **state) {
     assert_int_equal(lab_job.keys, 3);
 }
 
+/* What a replica is told of the data that it gets: their place, and from which history theirs branched off. */
+static void the_place_of_the_data_is_read_back(void **state) {
+    (void)state;
+    static const char id[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                      former[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    for (int told = 0; told < 2; told++) {
+        int fd = memfd_create("rdb", MFD_CLOEXEC);
+        struct rdb_write job = {.fd = fd, .flags = RDB_NO_KEYS, .repl_id = id, .repl_offset = 1234, .repl_db = 3};
+        if (told) job.former_id = former;
+        job.former_end = 1000;
+        assert_true(rdb_write(&job));
+        lseek(fd, 0, SEEK_SET);
+        struct rdb_read read = {.fd = fd};
+        assert_int_equal(rdb_read(&read), RDB_OK);
+        assert_string_equal(read.repl_id, id);
+        assert_int_equal(read.repl_offset, 1234);
+        assert_int_equal(read.repl_db, 3);
+        assert_string_equal(read.former_id, told ? former : "");
+        if (told) assert_int_equal(read.former_end, 1000);
+        close(fd);
+    }
+}
+
 static void refused(enum rdb_result expected, const char *message) {
     enum rdb_result result = load(0);
     if (result != expected || !strstr(lab_job.message, message)) fail_msg("%d: %s", result, lab_job.message);
@@ -316,7 +339,7 @@ static void invalid_files_are_refused(void **state) {
     begin("REDIS0010"), byte(RDB_OP_END), bytes("12345678", 8), refused(RDB_CHECKSUM, "checksum");
     begin("REDIS0010"), byte(RDB_OP_SELECT), byte(LAB_DBS), end(true), refused(RDB_CORRUPT, "database 4");
     begin("REDIS0010"), byte(8), text("k"), end(true), refused(RDB_CORRUPT, "unknown type 8, in key \"k\"");
-    begin("REDIS0010"), byte(RDB_TYPE_STREAM_3), text("k"), end(true), refused(RDB_UNSUPPORTED, "stream");
+    begin("REDIS0010"), byte(RDB_TYPE_STREAM_3), text("k"), byte(63), end(true), refused(RDB_CUT, "count");
     begin("REDIS0010"), byte(RDB_TYPE_MODULE), text("k"), end(true), refused(RDB_UNSUPPORTED, "module");
     begin("REDIS0010"), byte(RDB_OP_FUNCTION), text("k"), end(true), refused(RDB_UNSUPPORTED, "functions");
     begin("REDIS0010"), byte(RDB_TYPE_STRING), text("k"), bytes("\x80\xff\xff\xff\xff", 5), end(true);
@@ -660,6 +683,7 @@ int main(void) {
         cmocka_unit_test(old_sorted_sets_load),
         cmocka_unit_test(old_strings_lists_and_sets_load),
         cmocka_unit_test(opcodes),
+        cmocka_unit_test(the_place_of_the_data_is_read_back),
         cmocka_unit_test(invalid_files_are_refused),
         cmocka_unit_test(invalid_values_are_refused),
         cmocka_unit_test(invalid_ziplists_are_refused),

@@ -20,6 +20,7 @@
 #include "repl/backlog.h"
 #include "repl/feed.h"
 #include "repl/history.h"
+#include "repl/link.h"
 #include "repl/role.h"
 #include "session/client_lab.h"
 #include "session/gates.h"
@@ -88,7 +89,7 @@ struct aof_status aof_status(void) {
     return (struct aof_status){.state = aof_is};
 }
 
-int64_t aof_write_synced_offset(void) {
+int64_t aof_synced_offset(void) {
     return synced;
 }
 
@@ -98,6 +99,12 @@ const char *role_host(void) {
 
 int role_port(void) {
     return 7000;
+}
+
+static bool has_place;
+
+bool link_has_place(void) {
+    return has_place;
 }
 
 static int backlogs;
@@ -166,6 +173,7 @@ static int setup(void **state) {
     synced = 0;
     aof_is = AOF_OFF;
     role_replica = call_is_nested = false;
+    has_place = true;
     acks_options = (struct acks_options){.max_lag_s = 10};
     oplog_restart(100, 0);
     history_adopt(SLICE(THIS_ID));
@@ -200,7 +208,10 @@ static void a_wait_that_is_over_is_answered_at_once(void **state) {
     EXPECT(0, ":1\r\n");
     run(0, "wait 0 0");
     run(0, "wait -5 0");
-    EXPECT(0, ":1\r\n:1\r\n");
+    clients[0]->written = 5000; /* in a history that was longer */
+    feeds[0].acked = 100;
+    run(0, "wait 1 0");
+    EXPECT(0, ":1\r\n:1\r\n:1\r\n");
     assert_int_equal(asked, 0);
 }
 
@@ -408,6 +419,21 @@ static void a_replica_may_learn_of_the_history(void **state) {
     EXPECT(1, "-DIVERGED c123456789012345678901234567890123456789:100 is another history\r\n");
 }
 
+/* A snapshot has begun to replace the data. */
+static void data_without_a_place_reach_no_token(void **state) {
+    (void)state;
+    role_replica = true;
+    has_place = false;
+    run(0, "waitoffset " TOKEN("a", "1"));
+    EXPECT(0, "-BEHIND " THIS_ID ":100 primary primary.example:7000\r\n");
+    run(0, "waitoffset " TOKEN("a", "1") " 0");
+    apply_moved();
+    EXPECT(0, "");
+    has_place = true;
+    role_history_changed();
+    EXPECT(0, "+OK\r\n");
+}
+
 static void a_change_of_role_spares_tokens(void **state) {
     (void)state;
     role_replica = true;
@@ -423,6 +449,7 @@ static void many_waits_cost_nothing_until_they_are_over(void **state) {
     enum { MANY = 10000 };
     static struct client fakes[MANY];
     (void)state;
+    oplog_restart(MANY * 2, 0);
     for (int i = 0; i < MANY; i++) {
         struct request r = lab_request(clients[0], i % 2 ? "wait 1 0" : "wait 2 0");
         fakes[i] = (struct client){.written = 1000 + (i * 7919) % MANY};
@@ -505,6 +532,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_primary_knows_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replica_waits_for_its_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replica_may_learn_of_the_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(data_without_a_place_reach_no_token, setup, teardown),
         cmocka_unit_test_setup_teardown(a_change_of_role_spares_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(many_waits_cost_nothing_until_they_are_over, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_need_good_replicas, setup, teardown),

@@ -1,10 +1,12 @@
 /* Feeds: what a replica is sent, what its acknowledgements are worth, and what the log keeps for it. The log is the
  * real one; a replica is the other end of a socket pair. This server follows nobody, unless a test says so. */
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "base/rand.h"
 #include "exec/propagate.h"
 #include "exec/wave.h"
 #include "net/loop.h"
@@ -282,6 +284,26 @@ static void a_replica_that_was_cut_goes_on_behind_its_last_ack(void **state) {
     close(peer);
 }
 
+/* Its ACK is no more than the 0 that it begins with. */
+static void so_does_one_that_was_cut_before_anything_was_written(void **state) {
+    (void)state;
+    int peer;
+    oplog_restart(0, -1);
+    set_backlog(1);
+    struct feed *feed = online_feed(&peer, 1);
+    feed_take_ack(feed, 0, -1);
+    client_close(feed->client);
+    for (int i = 0; i < 100; i++) {
+        set_big(20000);
+        feed_send_all();
+    }
+    close(peer);
+    feed = connect_feed(&peer, 1);
+    feed_begin(feed, FEED_ONLINE);
+    assert_true(feed_continue(feed, 0));
+    close(peer);
+}
+
 static void without_a_place_only_the_backlog_is_kept(void **state) {
     (void)state;
     int peer;
@@ -428,6 +450,119 @@ static void walking_survives_what_is_closed_meanwhile(void **state) {
         close(peers[i]);
 }
 
+/* --- At random ------------------------------------------------------------------------------- */
+
+#define REPLICAS 4
+
+/* All that was ever written, from offset model.start on; and what each replica has of it. */
+static struct {
+    struct buf bytes;
+    int64_t start;
+    struct oplog_cursor cursor;
+} model;
+
+static struct replica {
+    struct feed *feed;
+    int peer;
+    int64_t has; /* offset: it has everything before */
+} replicas[REPLICAS];
+
+static void extend_model(void) {
+    struct iovec piece;
+    while (oplog_peek(&model.cursor, &piece, 1, SIZE_MAX)) {
+        buf_append(&model.bytes, piece.iov_base, piece.iov_len);
+        oplog_advance(&model.cursor, piece.iov_len);
+    }
+}
+
+static void write_at_random(void) {
+    static const size_t sizes[] = {1, 10, 100, 1000, 20000, 200000};
+    size_t len = 1 + rand_below(sizes[rand_below(sizeof sizes / sizeof *sizes)]);
+    char *value = alloc_get(len);
+    for (size_t i = 0; i < len; i++)
+        value[i] = (char)rand_u64();
+    set_key(value, len);
+    alloc_put(value, len);
+    extend_model();
+}
+
+static void read_some(struct replica *r, size_t most) {
+    static char bytes[300000];
+    ssize_t n = recv(r->peer, bytes, 1 + rand_below(most), MSG_DONTWAIT);
+    if (n <= 0) return;
+    assert_true(r->has + n <= oplog_end());
+    assert_memory_equal(bytes, model.bytes.data + (r->has - model.start), (size_t)n);
+    r->has += n;
+    conn_writable(&r->feed->client->conn);
+}
+
+/* All but this one are level, so that the log keeps nothing for them. */
+static void level_all_but(const struct replica *absent) {
+    for (struct replica *r = replicas; r < replicas + REPLICAS; r++) {
+        if (r == absent) continue;
+        while (r->has < oplog_end()) {
+            feed_send_all();
+            read_some(r, sizeof(char[300000]));
+        }
+        feed_take_ack(r->feed, r->has, -1);
+    }
+    feed_send_all();
+}
+
+/* What is in its socket is lost. */
+static void cut_and_return(struct replica *r, int port) {
+    close(r->peer);
+    client_close(r->feed->client);
+    for (uint64_t i = rand_below(5); i > 0; i--)
+        write_at_random();
+    if (rand_below(2)) level_all_but(r);
+    r->feed = connect_feed(&r->peer, port);
+    feed_begin(r->feed, FEED_ONLINE);
+    assert_true(feed_continue(r->feed, r->has));
+}
+
+static void step_at_random(void) {
+    int i = (int)rand_below(REPLICAS);
+    struct replica *r = &replicas[i];
+    switch (rand_below(8)) {
+    case 0:
+    case 1: write_at_random(); break;
+    case 2: feed_send_all(); break;
+    case 3: read_some(r, 10); break;
+    case 4:
+    case 5: read_some(r, sizeof(char[300000])); break;
+    case 6: feed_take_ack(r->feed, r->has - (int64_t)rand_below(3), -1); break;
+    case 7:
+        if (rand_below(4) == 0) cut_and_return(r, i);
+        break;
+    }
+}
+
+/* No byte is lost or comes twice, whatever is cut and whenever: the log keeps what was not acknowledged. */
+static void every_replica_gets_every_byte_once(void **state) {
+    (void)state;
+    uint64_t seed = (uint64_t)clock_mono_us();
+    print_message("seed %llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+    set_backlog(1);
+    model.start = oplog_end();
+    oplog_seek(&model.cursor, model.start);
+    for (int i = 0; i < REPLICAS; i++) {
+        replicas[i].feed = online_feed(&replicas[i].peer, i);
+        replicas[i].has = oplog_end();
+        feed_take_ack(replicas[i].feed, oplog_end(), -1);
+    }
+    for (int i = 0; i < 20000; i++) {
+        step_at_random();
+        if (model.bytes.len > (64 << 20)) break;
+    }
+    level_all_but(NULL);
+    for (int i = 0; i < REPLICAS; i++)
+        close(replicas[i].peer);
+    oplog_leave(&model.cursor);
+    buf_free(&model.bytes);
+}
+
 /* --- Names ----------------------------------------------------------------------------------- */
 
 static void names_are_as_in_redis(void **state) {
@@ -461,6 +596,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(only_what_was_sent_can_be_acknowledged, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_is_good_while_it_acknowledges, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_that_was_cut_goes_on_behind_its_last_ack, begin, end),
+        cmocka_unit_test_setup_teardown(so_does_one_that_was_cut_before_anything_was_written, begin, end),
         cmocka_unit_test_setup_teardown(without_a_place_only_the_backlog_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(a_place_ends_at_the_limits_and_with_its_time, begin, end),
         cmocka_unit_test_setup_teardown(a_replica_beyond_its_limit_is_dropped, begin, end),
@@ -469,6 +605,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_second_connection_in_the_childs_hands_may_close_first, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_placed_in_the_log_after_all_have_been_closed, begin, end),
         cmocka_unit_test_setup_teardown(walking_survives_what_is_closed_meanwhile, begin, end),
+        cmocka_unit_test_setup_teardown(every_replica_gets_every_byte_once, begin, end),
         cmocka_unit_test_setup_teardown(names_are_as_in_redis, begin, end),
     };
     log_set_level(LOG_NOTHING);

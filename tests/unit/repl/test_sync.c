@@ -500,6 +500,23 @@ static void by_a_second_connection_the_stream_flows_meanwhile(void **state) {
     close(two);
 }
 
+/* Its second connection may close because it has everything; when the first one closes too, nobody is left. */
+static void the_child_ends_with_both_connections(void **state) {
+    (void)state;
+    int one, two;
+    struct feed *first = feed_of(lab_connect(&one, ignore));
+    first->announced_ip = alloc_copy_string("10.0.0.1");
+    feed_begin(first, FEED_WAITS_CHANNEL);
+    struct feed *second = channel_of(first, &two);
+    feed_send_all();
+    client_close(second->client);
+    assert_int_equal(kills, 0);
+    client_close(first->client);
+    assert_int_equal(kills, 1);
+    close(one);
+    close(two);
+}
+
 static void a_second_connection_never_gets_a_file(void **state) {
     (void)state;
     int one, two;
@@ -537,6 +554,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_failed_child_ends_its_replicas, begin, end),
         cmocka_unit_test_setup_teardown(an_ack_before_the_end_of_the_child_counts, begin, end),
         cmocka_unit_test_setup_teardown(by_a_second_connection_the_stream_flows_meanwhile, begin, end),
+        cmocka_unit_test_setup_teardown(the_child_ends_with_both_connections, begin, end),
         cmocka_unit_test_setup_teardown(a_second_connection_never_gets_a_file, begin, end),
     };
     log_set_level(LOG_NOTHING);

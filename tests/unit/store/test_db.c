@@ -474,9 +474,11 @@ static void a_spare_set_takes_over(void **state) {
     put(&spare[1], "due", "2", START_MS - 5);
     expire_run(START_MS + 1);
     assert_int_equal(db_size(&spare[1]), 2); /* nothing expires there */
+    assert_int_equal(db_expiring(), 1);      /* nor does it count */
     assert_true(holds(db_at(0), "k", "1") && holds(db_at(1), "new", NULL));
     db_spare_use(spare, false, NULL);
     assert_string_equal(replaced_dbs, "0:1 1:2 2:0 ");
+    assert_int_equal(db_expiring(), 2);
     assert_true(holds(db_at(0), "old", NULL) && holds(db_at(0), "k", "2") && holds(db_at(2), "k", NULL));
     assert_true(holds(db_at(1), "new", "2"));
     assert_int_equal(db_at(1)->id, 1);
@@ -505,6 +507,7 @@ static void a_spare_set_is_dropped(void **state) {
     }
     worker_drain();
     worker_stop();
+    assert_int_equal(db_expiring(), 0);
     assert_int_equal(alloc_used(), before);
 }
 
@@ -540,6 +543,7 @@ static void all_are_emptied_in_slices(void **state) {
     db_empty_all(false, NULL);
     for (int d = 0; d < DATABASES; d++)
         assert_int_equal(db_size(db_at(d)) + db_at(d)->expiring, 0);
+    assert_int_equal(db_expiring(), 0);
     worker_start();
     fill_all(3000);
     uint64_t lazyfreed = entry_lazyfreed();

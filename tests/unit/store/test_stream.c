@@ -1,5 +1,5 @@
-/* Streams compared with an array of ids, by random steps, with nodes of all sizes. The pairs of an entry follow from its
- * id (stream_lab.h). To repeat a failed run, pass the SEED that it prints. The argument `bench` measures. */
+/* Streams compared with an array of ids, by random steps, with nodes of all sizes. The pairs of an entry follow from
+ * its id (stream_lab.h). To repeat a failed run, pass the SEED that it prints. The argument `bench` measures. */
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
@@ -101,7 +101,8 @@ static void assert_shows(struct stream_iter *it, struct stream_id id) {
 
 static void read_range(bool backwards) {
     struct stream_iter it;
-    struct stream_id from = rand_below(3) ? random_id() : STREAM_ID_MIN, to = rand_below(3) ? random_id() : STREAM_ID_MAX;
+    struct stream_id from = rand_below(3) ? random_id() : STREAM_ID_MIN,
+                     to = rand_below(3) ? random_id() : STREAM_ID_MAX;
     size_t low = model_from(from), high = model_from(to), steps = rand_below(10) ? rand_below(100) : MOST;
     if (model_has(to)) high++;
     stream_iter_start(&it, s, from, to, backwards);
@@ -164,7 +165,7 @@ static void append(void) {
     ids[count++] = id;
 }
 
-static void delete(struct stream_id id) {
+static void delete (struct stream_id id) {
     bool is_there = model_has(id);
     assert_int_equal(stream_delete(s, id), is_there);
     if (is_there) model_cut(model_from(id), 1);
@@ -408,7 +409,8 @@ static void bench(void) {
     for (int i = 0; i < 200000; i++) {
         stream_iter_start(&it, s, (struct stream_id){1700000000000 + rand_below(142000), 0}, STREAM_ID_MAX, false);
         for (int n = 0; n < 10 && stream_iter_next(&it); n++) {
-            while (stream_iter_pair(&it, &name, &value)) {}
+            while (stream_iter_pair(&it, &name, &value)) {
+            }
         }
     }
     print_message("range of 10: %.1f ns\n", (double)(clock() - from) / 200000 * 1000);

@@ -264,7 +264,8 @@ static void consumers_are_sorted_by_name(void **state) {
     }
     stream_group_sort_consumers(g, sorted);
     for (int i = 1; i < 200; i++)
-        assert_true(slice_compare(stream_group_consumer_name(sorted[i - 1]), stream_group_consumer_name(sorted[i])) < 0);
+        assert_true(slice_compare(stream_group_consumer_name(sorted[i - 1]), stream_group_consumer_name(sorted[i])) <
+                    0);
     stream_group_remove_consumer(g, sorted[50]);
     uint32_t index = sorted[51]->named.index;
     stream_group_remove_consumer(g, sorted[51]);

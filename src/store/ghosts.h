@@ -1,0 +1,16 @@
+/* Ghosts: what is remembered of keys that were evicted.
+ *
+ * A key that comes back soon after it was evicted was evicted too early. So that it need not begin anew, 12 bits of its
+ * hash and 4 bits of what it was are kept in a cell, for the last so many victims (S3-FIFO, and 2Q before it, have a
+ * queue for that). There are half as many cells as keys: 1 byte a key. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/* Make room for this many keys; 0 frees all. Forgets everything if the room changes, which a change of the keys by less
+ * than a quarter does not ask for. */
+void ghosts_resize(size_t keys);
+void ghosts_put(uint64_t hash, unsigned what); /* at most 15 */
+/* What the key was, or -1 if it is not remembered, which is wrong in one of a thousand cases. Forgets it. */
+int ghosts_take(uint64_t hash);
+size_t ghosts_memory(void); /* bytes */
