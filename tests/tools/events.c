@@ -123,7 +123,8 @@ static bool is_chance(const struct command *c) {
     if (command_word_is(c, 0, "SORT", 4) || command_word_is(c, 0, "SORT_RO", 7)) return true;
     if (command_word_is(c, 0, "EXEC", 4) && says(&listeners[OURS].in, "keymiss")) return true; /* a SORT in it */
     for (int i = 0; i < 2; i++)
-        if (says(&listeners[i].in, "xgroup-createconsumer") || says(&listeners[i].in, "xgroup-delconsumer")) return true;
+        if (says(&listeners[i].in, "xgroup-createconsumer") || says(&listeners[i].in, "xgroup-delconsumer"))
+            return true;
     for (int i = 1; i < c->count; i++)
         if (command_word_is(c, 0, "BITFIELD", 8) && command_word_is(c, i, "FAIL", 4)) return true;
     return says(&listeners[OURS].in, "expired") || says(&listeners[ORACLE].in, "expired");

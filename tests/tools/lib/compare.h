@@ -17,7 +17,17 @@
 #include "bytes.h"
 
 struct rule {
-    enum { RULE_EXACT, RULE_SORT, RULE_TYPE, RULE_NEAR, RULE_IGNORE, RULE_LISTPACK, RULE_ERRNO, RULE_XINFO, RULE_PENDING } how;
+    enum {
+        RULE_EXACT,
+        RULE_SORT,
+        RULE_TYPE,
+        RULE_NEAR,
+        RULE_IGNORE,
+        RULE_LISTPACK,
+        RULE_ERRNO,
+        RULE_XINFO,
+        RULE_PENDING
+    } how;
     int64_t near;
 };
 
