@@ -1,6 +1,6 @@
-# Streams and their groups are the same on a replica, and after the log was replayed: entries, groups, consumers, pending
-# entries with the times and the numbers of their deliveries. Reading the history counts deliveries, which Redis does not
-# tell to replicas, and so it is not among this traffic.
+# Streams and their groups are the same on a replica, and after the log was replayed: entries, groups, consumers, what is
+# pending, with the times and the numbers of deliveries. Reading the history counts deliveries; Redis does not tell that
+# to replicas, and so it is not among this traffic.
 
 set keys {s1 s2 s3}
 set names {c1 c2 c3 c4}
@@ -33,7 +33,10 @@ proc random_command {c} {
         16 { $c XREADGROUP GROUP $group $name COUNT 3 NOACK STREAMS $key > }
         17 { $c XREADGROUP GROUP $group $name COUNT 2 STREAMS {*}$::keys > > > }
         18 - 19 { $c XACK $key $group {*}[some_ids $c $key] }
-        20 { $c XCLAIM $key $group $name 0 {*}[some_ids $c $key] {*}[pick {JUSTID FORCE {RETRYCOUNT 7} {IDLE 5000} {}}] }
+        20 {
+            set options [pick {JUSTID FORCE {RETRYCOUNT 7} {IDLE 9000} {}}]
+            $c XCLAIM $key $group $name 0 {*}[some_ids $c $key] {*}$options
+        }
         21 { $c XAUTOCLAIM $key $group $name 0 0 COUNT 5 {*}[pick {JUSTID {}}] }
         22 { $c XGROUP SETID $key $group [expr {1 + [random_below $next]}]-1 }
         23 { $c XGROUP DELCONSUMER $key $group $name }
@@ -216,7 +219,9 @@ with_server {appendonly yes aof-checksums no} {
             r EXEC
         }
         assert_log {MULTI {XCLAIM s g d 0 1-1 TIME T RETRYCOUNT 6 FORCE JUSTID LASTID 5-1}
-            {XCLAIM s g d 0 2-1 3-1 TIME T RETRYCOUNT 4 FORCE JUSTID LASTID 5-1} EXEC} { r XCLAIM s g d 0 1-1 2-1 3-1 4-1 }
+            {XCLAIM s g d 0 2-1 3-1 TIME T RETRYCOUNT 4 FORCE JUSTID LASTID 5-1} EXEC} {
+            r XCLAIM s g d 0 1-1 2-1 3-1 4-1
+        }
         r XDEL s 2-1
         assert_log {MULTI {XCLAIM s g c 0 1-1 2-1 TIME T RETRYCOUNT 6 FORCE JUSTID LASTID 5-1}
             {XCLAIM s g c 0 3-1 TIME T RETRYCOUNT 4 FORCE JUSTID LASTID 5-1}
