@@ -1,6 +1,6 @@
-# Streams and their groups are the same on a replica, and after the log was replayed: entries, groups, consumers, what is
-# pending, with the times and the numbers of deliveries. Reading the history counts deliveries; Redis does not tell that
-# to replicas, and so it is not among this traffic.
+# Streams and their groups are the same on a replica, and after the log was replayed: entries, groups, consumers, what
+# is pending, with the times and the numbers of deliveries. Reading the history counts deliveries; Redis does not tell
+# that to replicas, and so it is not among this traffic.
 
 set keys {s1 s2 s3}
 set names {c1 c2 c3 c4}
