@@ -12,6 +12,7 @@
 #include "cmd/lookup.h"
 #include "cmd/stream_effect.h"
 #include "cmd/streams.h"
+#include "exec/call.h"
 #include "exec/propagate.h"
 
 /* --- XPENDING -------------------------------------------------------------------------------- */
@@ -233,8 +234,9 @@ static bool parse_claim(struct claim *cl, struct streams_ids *ids) {
         streams_ids_close(ids);
         return false;
     }
-    int64_t now_ms = clock_now_ms(); /* a time that cannot be is taken for a clock that differs */
-    if (cl->time_ms < 0 || cl->time_ms > now_ms) cl->time_ms = now_ms;
+    /* A time that cannot be is taken for a clock that differs. But a primary may be ahead of its replica. */
+    int64_t now_ms = clock_now_ms();
+    if (cl->time_ms < 0 || (cl->time_ms > now_ms && !call_is_replayed)) cl->time_ms = now_ms;
     return true;
 }
 

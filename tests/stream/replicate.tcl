@@ -125,6 +125,36 @@ test "kura -> kura: after a full sync the traffic goes on" {
     }
 }
 
+test "kura -> kura: a replica that restarts in the middle goes on" {
+    with_nodes {p kura {} q kura {}} {
+        make_streams $p
+        follow $q $p
+        foreach signal {TERM KILL} {
+            random_traffic $p 300
+            node_restart $q {} $signal
+            random_traffic $p 100
+            follow $q $p
+            random_traffic $p 100
+            expect_level $p $q
+        }
+    }
+}
+
+test "kura -> kura: who waits at a replica gets what the primary adds" {
+    with_nodes {p kura {} q kura {}} {
+        $p XADD s 1-1 f v
+        follow $q $p
+        set a [client $q]
+        $a -send XREAD BLOCK 0 STREAMS s $
+        wait_for {[node_field $q blocked_clients] == 1}
+        $p MULTI
+        $p XADD s 2-1 f v
+        $p XADD s 3-1 f v
+        $p EXEC
+        assert_equal {{s {{2-1 {f v}} {3-1 {f v}}}}} [$a -read]
+    }
+}
+
 foreach preamble {yes no} {
     set how [list appendonly yes aof-use-rdb-preamble $preamble stream-node-max-entries 10]
     with_server $how {
