@@ -262,7 +262,7 @@ static struct slice queue_subject(const struct queue *q) {
 static struct queue *find_queue(struct awaited *a, const struct block_kind *kind, struct slice subject) {
     struct queue **link = &a->queues, *q;
     for (; (q = *link); link = &q->next)
-        if (q->kind == kind && slice_eq(queue_subject(q), subject)) return q;
+        if (q->kind == kind && slice_compare(queue_subject(q), subject) == 0) return q;
     q = *link = alloc_get(sizeof *q + subject.len);
     *q = (struct queue){.on = a, .kind = kind, .subject_len = subject.len};
     if (subject.len) memcpy(q->subject, subject.ptr, subject.len);
