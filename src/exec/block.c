@@ -51,7 +51,7 @@ struct awaited {
     char name[];
 };
 
-/* Those who wait for the same at a key. */
+/* Clients that wait for the same at a key. */
 struct queue {
     struct awaited *on;
     struct queue *next;
@@ -379,7 +379,7 @@ static void wait_is_over(struct loop_timer *timer) {
     finish_wait(w->client, w->timed_out);
 }
 
-/* Wait at a key. Who was run in vain gets back its place, which is before the next that would be served. */
+/* Wait at a key. A client that was run in vain gets back its place, which is before the next that would be served. */
 static void wait_for_key(struct waiter *w, struct awaited *a, const struct block_wish *wish, int i) {
     struct queue *q = find_queue(a, wish->kind, wish->subject);
     struct wait *next = again.client == w->client && q->served ? q->cursor : NULL;
@@ -590,7 +590,7 @@ static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
     drop_unwanted(a);
 }
 
-/* A database has other contents now: every awaited key that exists is ready. */
+/* A database has other contents now: every awaited key that exists is ready, and those whose end is awaited. */
 static void find_ready_keys(void) {
     struct table_iter it;
     table_iter_init(&it, &awaited_keys);

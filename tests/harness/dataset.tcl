@@ -74,7 +74,6 @@ proc dataset_fill {{c r}} {
     $c XREADGROUP GROUP readers two COUNT 50 STREAMS stream:big >
     $c XACK stream:big readers 1-1 2-1 120-1
     $c XCLAIM stream:big readers two 0 50-1 RETRYCOUNT 9
-    $c XDEL stream:big 51-1
     $c HSET hash:small f1 v1 f2 2
     $c SET expiring v EX 1000
     $c SADD expiring:set a b

@@ -376,7 +376,7 @@ static void some_ask_when_the_key_is_gone(void **state) {
 }
 
 /* Clients 0 and 1 wait for a list, and are asked each time. Who waits again is where it was. */
-static void who_is_run_in_vain_keeps_its_place(void **state) {
+static void a_client_that_is_run_in_vain_keeps_its_place(void **state) {
     (void)state;
     wish = &(struct block_wish){.kind = &asking};
     for (int i = 0; i < 3; i++)
@@ -990,7 +990,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(waits_are_judged_by_their_marks, setup, teardown),
         cmocka_unit_test_setup_teardown(a_subject_has_a_queue_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(some_ask_when_the_key_is_gone, setup, teardown),
-        cmocka_unit_test_setup_teardown(who_is_run_in_vain_keeps_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_that_is_run_in_vain_keeps_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(words_may_be_replaced_for_the_next_run, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_may_make_further_keys_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_does_not_nest, setup, teardown),
