@@ -140,6 +140,32 @@ with_server $plain {
         }
     }
 
+    test "Streams that kura has trimmed and cut are loaded by redis-server, and come back" {
+        $theirs CONFIG SET sanitize-dump-payload yes
+        for {set round 0} {$round < 3} {incr round} {
+            fill [client]
+            set written [payloads [client]]
+            set digest [r DEBUG DIGEST]
+            $theirs FLUSHALL
+            foreach pair $written {
+                lassign $pair key payload
+                assert_equal OK [$theirs RESTORE $key 0 $payload]
+                assert_equal [r XRANGE $key - +] [$theirs XRANGE $key - +]
+                assert_equal [r XREVRANGE $key + -] [$theirs XREVRANGE $key + -]
+            }
+            assert_equal $digest [$theirs DEBUG DIGEST]
+            assert_same_payloads $written $theirs
+            set c [move_snapshot $kura $redis]
+            assert_equal $digest [$c DEBUG DIGEST]
+            assert_same_payloads $written [move_snapshot $redis $kura]
+            r CONFIG SET aof-use-rdb-preamble no appendonly yes
+            wait_for {[string match "*aof_rewrite_in_progress:0*aof_rewrite_scheduled:0*" [r INFO persistence]]}
+            r DEBUG LOADAOF
+            assert_equal $digest [r DEBUG DIGEST]
+            r CONFIG SET appendonly no
+        }
+    }
+
     test "Payloads of streams are restored by both servers" {
         fill $theirs
         r FLUSHALL

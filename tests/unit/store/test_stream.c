@@ -395,6 +395,21 @@ static void takes_few_bytes(void **state) {
     assert_true(memory() - before <= 90 * 1000);
 }
 
+static void its_memory_is_what_it_frees(void **state) {
+    (void)state;
+    choose_seed();
+    node_limits(400, 20);
+    for (int i = 0; i < 30; i++) {
+        struct stream *some = stream_lab_new(rand_below(1000)), *copy = stream_copy(some);
+        struct stream *both[] = {some, copy};
+        for (int k = 0; k < 2; k++) {
+            size_t bytes = stream_ops.memory(both[k], STREAM_NODES, 0), before = alloc_used();
+            stream_free(both[k]);
+            assert_int_equal(before - alloc_used(), bytes);
+        }
+    }
+}
+
 static void bench(void) {
     struct slice pairs[] = {SLICE("field-0001"), SLICE("value-0001"), SLICE("field-0002"), SLICE("value-0002")};
     node_limits(4096, 100);
@@ -450,6 +465,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(next_ids),
         cmocka_unit_test(a_group_knows_its_lag),
         cmocka_unit_test(takes_few_bytes),
+        cmocka_unit_test(its_memory_is_what_it_frees),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (s) stream_free(s);
