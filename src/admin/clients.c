@@ -8,8 +8,8 @@
 #include "exec/block.h"
 #include "exec/pause.h"
 #include "publish/tracking.h"
-#include "repl/acks.h"
 #include "repl/role.h"
+#include "repl/token.h"
 #include "session/client.h"
 #include "session/reply.h"
 
@@ -227,7 +227,7 @@ static const struct command client_subcommands[] = {
     {"setname", client_labels_setname, 3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "2.6.9", .summary = "Give this connection a name.", .syntax = "connection-name",
      .tips = "request_policy:all_nodes,response_policy:all_succeeded"},
-    {"token", acks_command_token, 2, .flags = CMD_NOSCRIPT | CMD_STALE | CMD_NO_MULTI, .group = GROUP_CONNECTION,
+    {"token", token_command, 2, .flags = CMD_NOSCRIPT | CMD_STALE | CMD_NO_MULTI, .group = GROUP_CONNECTION,
      .since = "7.2.0", .summary = "Name the place in the log behind all that this connection has written or read."},
     {"tracking", tracking_command, -3, .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, .group = GROUP_CONNECTION,
      .since = "6.0.0", .summary = "Begin or end being told when keys change.",

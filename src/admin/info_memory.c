@@ -11,7 +11,6 @@
 #include "ds/wheel.h"
 #include "exec/memory.h"
 #include "publish/pubsub.h"
-#include "repl/repl_info.h"
 #include "session/client.h"
 #include "store/db.h"
 #include <fcntl.h>
@@ -69,9 +68,9 @@ static size_t clients_bytes(void) {
 }
 
 /* Memory that is neither a key nor a value: tables, wheels, clients, and what was in use at the start. */
-static size_t overhead_bytes(void) {
+static size_t overhead_bytes(const struct repl_info_memory *repl) {
     size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
-    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory;
+    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory + repl->backlog + repl->of_feeds;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -83,6 +82,7 @@ static size_t overhead_bytes(void) {
 void info_memory_read(struct info_memory *out, size_t own) {
     take_sample();
     alloc_sample_peak();
+    struct repl_info_memory repl = repl_info_memory();
     *out = (struct info_memory){
         .used = alloc_used() - own,
         .peak = alloc_peak(),
@@ -90,7 +90,8 @@ void info_memory_read(struct info_memory *out, size_t own) {
         .uncounted = memory_status().uncounted,
         .clients = clients_bytes(),
         .log = aof_write_metrics().memory,
-        .overhead = overhead_bytes(),
+        .repl = repl,
+        .overhead = overhead_bytes(&repl),
         .resident = sample.resident,
         .heap = sample.heap,
     };
@@ -159,10 +160,9 @@ void info_memory_write(struct buf *out) {
     write_limit(out);
     write_waste(out, &m);
     report_int(out, "mem_not_counted_for_evict", (int64_t)m.uncounted);
-    struct repl_info_memory repl = repl_info_memory();
-    report_int(out, "mem_replication_backlog", (int64_t)repl.backlog);
-    report_int(out, "mem_total_replication_buffers", (int64_t)repl.buffers);
-    report_int(out, "mem_clients_slaves", (int64_t)repl.of_feeds);
+    report_int(out, "mem_replication_backlog", (int64_t)m.repl.backlog);
+    report_int(out, "mem_total_replication_buffers", (int64_t)m.repl.buffers);
+    report_int(out, "mem_clients_slaves", (int64_t)m.repl.of_feeds);
     report_int(out, "mem_clients_normal", (int64_t)m.clients);
     report_int(out, "mem_cluster_links", 0);
     report_int(out, "mem_aof_buffer", (int64_t)m.log);

@@ -1,6 +1,7 @@
 /* What memory is used, and for what: the section of INFO, and the figures of MEMORY STATS. */
 #pragma once
 #include "base/alloc.h"
+#include "repl/repl_info.h"
 
 struct buf;
 
@@ -9,8 +10,9 @@ struct info_memory {
     size_t used, peak, startup; /* startup: in use before there was any data */
     size_t uncounted;           /* not held against maxmemory */
     size_t clients;
-    size_t log;                /* buffer of the append-only file */
-    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, startup */
+    size_t log; /* buffer of the append-only file */
+    struct repl_info_memory repl;
+    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, replication, startup */
     size_t data;               /* the rest of used */
     size_t resident;           /* of the process, up to 100 ms old */
     struct alloc_metrics heap; /* up to 100 ms old */

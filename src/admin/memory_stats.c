@@ -67,8 +67,8 @@ static void reply_parts(struct client *c, const struct info_memory *m) {
     reply_size(c, "peak.allocated", m->peak);
     reply_size(c, "total.allocated", m->used);
     reply_size(c, "startup.allocated", m->startup);
-    reply_size(c, "replication.backlog", 0);
-    reply_size(c, "clients.slaves", 0);
+    reply_size(c, "replication.backlog", m->repl.backlog);
+    reply_size(c, "clients.slaves", m->repl.of_feeds);
     reply_size(c, "clients.normal", m->clients);
     reply_size(c, "cluster.links", 0);
     reply_size(c, "aof.buffer", m->log);

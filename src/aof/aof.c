@@ -321,9 +321,9 @@ static void job_tidied(struct background_job *background) {
 }
 
 void aof_remove_history(void) {
-    if (aof_options.keep_history || !has_history()) return;
-    tidying_wanted = stage != IDLE;
-    if (tidying_wanted) return; /* aof_tick() comes back to it */
+    if (aof_options.keep_history) return;
+    tidying_wanted = stage != IDLE;               /* perhaps a job makes history that it was told to keep */
+    if (tidying_wanted || !has_history()) return; /* aof_tick() comes back to it */
     init_job();
     give_job(TIDYING, aof_job_remove_history, job_tidied);
 }

@@ -30,7 +30,10 @@
 #define KEEP_BYTES (256 << 10) /* a larger buffer is freed after the write */
 #define LOG_ERRORS_US 30000000 /* between two log lines about the same error */
 #define SYNC_EVERY_MS 1000
-#define PLACE_EVERY (1 << 16) /* bytes of the log that are not for the file, after which its place is told again */
+/* Of what is in the log and not for the file, after which the place of the file is told again. */
+#define PLACE_BYTES (1 << 16)
+#define PLACE_MS 100 /* if this server leads */
+#define LONG_AGO (INT64_MIN / 2)
 
 struct aof_write_options aof_write_options = {.checksums = true};
 struct aof_write_follow aof_write_follow = {.cut = INT64_MAX};
@@ -57,6 +60,7 @@ static struct {
     bool held;     /* nothing is written: the next file gets it */
     bool follows;  /* the last part is a range of the log that goes on */
     bool own_unit; /* a unit has own bytes, and has not ended */
+    bool leads;    /* replicas are ahead of what the file tells */
     struct part *parts;
     size_t count, cap;
     size_t closed; /* bytes of the parts, without a range that goes on */
@@ -70,13 +74,14 @@ static struct {
     int64_t synced;             /* of these, given to a sync */
     int64_t stamped_s;          /* the last "#TS:" */
     int64_t synced_ms;          /* clock_steady_ms() when the last sync began */
+    int64_t placed_ms;          /* the same when a place without commands was written */
     int write_errno;
     int64_t complained_us;
     uint64_t delayed_syncs;
     /* Offsets of the log: what the last line tells (-1: none); up to where all is written; of that, given to a sync;
      * synced. */
     int64_t told, written, syncing, durable;
-} out = {.fd = -1, .db_id = -1};
+} out = {.fd = -1, .db_id = -1, .placed_ms = LONG_AGO};
 
 /* Shared with the worker. */
 static atomic_uint pending_syncs; /* given to the worker and not done */
@@ -213,12 +218,17 @@ void aof_write_join(int db_id) {
     fit_follow();
 }
 
-void aof_write_skip(void) {
+static void stop_following(void) {
     if (!out.follows) return;
     out.db_id = oplog_db();
     end_range();
     if (out.closed == 0) oplog_leave(&out.cursor);
     fit_follow();
+}
+
+void aof_write_skip(bool leads) {
+    out.leads |= leads;
+    stop_following();
 }
 
 static void put_args(const struct slice *argv, int argc) {
@@ -230,7 +240,7 @@ static void put_args(const struct slice *argv, int argc) {
 void aof_write_own(int db_id, const struct slice *argv, int argc, struct slice raw) {
     if (!out.collects) return;
     if (aof_write_options.timestamps && !in_unit()) put_stamp();
-    aof_write_skip();
+    stop_following();
     if (db_id >= 0 && db_id != out.db_id) put_select(db_id);
     size_t from = out.own.len;
     if (raw.len)
@@ -469,6 +479,7 @@ static bool write_waiting(bool force) {
     out.bytes += (int64_t)o.written;
     reset_buf(&out.rest);
     if (oplog_id) out.told = oplog_unit_end();
+    out.leads = false;
     out.written = oplog_unit_end();
     drop_parts(follow);
     forget_write_error();
@@ -476,11 +487,19 @@ static bool write_waiting(bool force) {
     return true;
 }
 
-/* What the stream has got since, the file has not; but a place that lies too far back is worth nothing to a replica
- * that restarts. */
-static void tell_place(int64_t after) {
-    if (oplog_id == NULL || !out.framed || in_unit() || oplog_unit_end() - out.told < after) return;
-    if (is_waiting()) return; /* it will be told with what waits */
+/* The file has all that is for it, but not the place that the log has reached. */
+static bool lacks_place(void) {
+    return oplog_id && out.framed && out.told != oplog_unit_end() && !is_waiting() && !in_unit();
+}
+
+/* Soon, but not after each message, since the file must not grow by them: once after each write, as WAIT wants it, and
+ * else each 100 ms. */
+static bool place_is_due(void) {
+    return (out.leads && clock_steady_ms() - out.placed_ms >= PLACE_MS) || oplog_unit_end() - out.told >= PLACE_BYTES;
+}
+
+/* A frame without commands. */
+static void add_place(void) {
     bool follows = out.follows;
     end_range();
     end_part(add_part(PART_OWN, (int64_t)out.own.len), (int64_t)out.own.len);
@@ -565,19 +584,21 @@ static void note_synced(void) {
 bool aof_write_flush(bool force) {
     if (!out.collects) return true;
     if (out.held || out.fd < 0) return !is_waiting();
-    tell_place(PLACE_EVERY);
+    bool is_place = unlikely(lacks_place()) && place_is_due();
+    if (is_place) add_place();
     bool waits = is_waiting();
     if (!waits && out.synced == out.bytes && out.durable == out.syncing && atomic_load(&sync_errno) == 0) return true;
     if (waits && in_unit() && !force) return false;
     if (unlikely(aof_write_options.sleep_us > 0) && waits) usleep((useconds_t)aof_write_options.sleep_us);
     if (waits && !write_waiting(force)) return false;
+    if (waits) out.placed_ms = is_place ? clock_steady_ms() : LONG_AGO;
     sync_by_policy();
     note_synced();
     return true;
 }
 
 void aof_write_tell_place(void) {
-    if (out.collects && !out.held && out.fd >= 0) tell_place(1);
+    if (out.collects && !out.held && out.fd >= 0 && lacks_place()) add_place();
 }
 
 int64_t aof_write_synced_offset(void) {
@@ -625,7 +646,7 @@ bool aof_write_is_open(void) {
 static void begin_collecting(void) {
     out.collects = true;
     oplog_want(OPLOG_FILE, true);
-    aof_write_skip();
+    stop_following();
     out.held = out.own_unit = false;
     out.framed = aof_write_options.checksums;
     out.db_id = -1;

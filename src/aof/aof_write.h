@@ -79,8 +79,9 @@ void aof_write_cut(void);
 static inline void aof_write_take(int db_id) {
     if (unlikely(aof_write_follow.asks | aof_write_options.timestamps)) aof_write_join(db_id);
 }
-/* What is about to be appended to the log is not for the file. */
-void aof_write_skip(void);
+/* What is about to be appended to the log is not for the file. `leads`: replicas get it from this server first, and are
+ * ahead of the place that the file tells until it is told again, which therefore happens soon. */
+void aof_write_skip(bool leads);
 /* A command for the file only: not in the log. `raw`, if not empty, is the encoded command. */
 void aof_write_own(int db_id, const struct slice *argv, int argc, struct slice raw);
 /* After each oplog_end_unit(). */

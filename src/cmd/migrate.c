@@ -267,8 +267,8 @@ static const struct command_keys migrate_key_specs[] = {
 };
 
 static const struct command migrate_commands[] = {
-    {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS | CMD_OUTWARD, .acl = ACL_KEYSPACE | ACL_DANGEROUS, .first_key = 3,
-     .since = "2.6.0", .summary = "Move keys to another server.",
+    {"migrate", migrate, -6, .flags = CMD_WRITE | CMD_MOVABLE_KEYS | CMD_OUTWARD, .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .first_key = 3, .since = "2.6.0", .summary = "Move keys to another server.",
      .complexity = "O(n) for n bytes of the values: on both servers, and between them",
      .syntax = "host port:integer key-selector:(key:key | empty-string='') destination-db:integer timeout:integer "
                "[COPY@3.0.0] [REPLACE@3.0.0] [authentication:(AUTH auth<password>@4.0.7 | AUTH2 auth2:(username "

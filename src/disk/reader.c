@@ -103,32 +103,63 @@ static void tell_progress(struct reader *r) {
     if (r->progress) r->progress(r->progress_ctx, reader_offset(r));
 }
 
+/* The unread bytes move to the beginning of the block, which has this room from now on. False: there is no memory. */
+static bool move_to_front(struct reader *r, size_t room) {
+    size_t unread = (size_t)(r->end - r->at);
+    reader_crc(r);
+    r->start += (uint64_t)(r->at - r->block);
+    if (unread) memmove(r->block, r->at, unread);
+    uint8_t *block = room == r->room ? r->block : alloc_try_resize(r->block, r->room, room);
+    if (block) {
+        r->block = block;
+        r->room = room;
+    }
+    r->at = r->summed = r->block;
+    r->end = r->block + unread;
+    return block != NULL;
+}
+
+/* Read until n bytes are unread, for which the block has room. */
+static bool fill_block(struct reader *r, size_t n) {
+    for (size_t unread = (size_t)(r->end - r->block); unread < n;) {
+        size_t room = r->room - unread;
+        size_t got = read_some(r, r->block + unread, r->source ? unasked(r, r->end, room) : room);
+        if (got == 0) {
+            fail_reading(r, 0);
+            return false;
+        }
+        unread += got;
+        r->end += got;
+    }
+    tell_progress(r);
+    return !r->failed;
+}
+
 const uint8_t *reader_take_slowly(struct reader *r, size_t n) {
     assert(n <= READER_BLOCK / 2 || !r->block);
     if (!r->block || r->failed) {
         fail_reading(r, 0);
         return NULL;
     }
-    reader_crc(r);
-    size_t unread = (size_t)(r->end - r->at);
-    r->start += (uint64_t)(r->at - r->block);
-    memmove(r->block, r->at, unread);
-    r->at = r->summed = r->block;
-    r->end = r->block + unread;
-    while (unread < n) {
-        size_t room = r->room - unread;
-        size_t got = read_some(r, r->block + unread, r->source ? unasked(r, r->end, room) : room);
-        if (got == 0) {
-            fail_reading(r, 0);
-            return NULL;
-        }
-        unread += got;
-        r->end += got;
-    }
-    tell_progress(r);
-    if (r->failed) return NULL;
+    bool shrinks = r->room > READER_BLOCK && (size_t)(r->end - r->at) < READER_BLOCK / 2;
+    if (!move_to_front(r, shrinks ? READER_BLOCK : r->room)) fail_reading(r, ENOMEM);
+    if (r->failed || !fill_block(r, n)) return NULL;
     r->at += n;
     return r->block;
+}
+
+/* The block doubles as often as it is full: so it has twice the bytes that have come. */
+bool reader_await(struct reader *r, size_t n) {
+    if (!r->source || n <= READER_BLOCK / 2) return true;
+    while (!r->failed && (size_t)(r->end - r->at) < n) {
+        size_t unread = (size_t)(r->end - r->at), room = r->room;
+        if (unread > room / 2) room *= 2;
+        if (!move_to_front(r, room))
+            fail_reading(r, ENOMEM);
+        else
+            fill_block(r, n < room ? n : room);
+    }
+    return !r->failed;
 }
 
 /* Read n bytes, too many for the block, directly into `to`. */

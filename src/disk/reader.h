@@ -56,6 +56,10 @@ static inline const uint8_t *reader_take(struct reader *r, size_t n) {
     r->at += n;
     return p;
 }
+/* Wait until a source has given n bytes, before memory is spent on what they claim to be. Nothing is taken: the next
+ * calls find them here. Costs up to twice their memory. False: there are fewer, or there is no memory. Where the bytes
+ * are known to exist, it does nothing. */
+bool reader_await(struct reader *r, size_t n);
 /* Copy or skip n bytes, any number. False: there are fewer. */
 bool reader_get(struct reader *r, void *to, size_t n);
 bool reader_skip(struct reader *r, uint64_t n);

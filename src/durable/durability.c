@@ -69,11 +69,7 @@ static char aof_error[256];
 static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
 
 /* A log that is about to go on in another file takes no commands. */
-static bool is_write(const struct request *r, unsigned flags) {
-    (void)r;
-    return flags & CMD_WRITE;
-}
-static const struct gate log_gate = {.holds = is_write};
+static const struct gate log_gate = {.stops = CMD_WRITE};
 
 static void fit_disk_gate(void) {
     int reason = aof_refusal();

@@ -245,10 +245,14 @@ static bool is_place(const char *id, int64_t offset, int db) {
            db >= -1 && db < db_count();
 }
 
+/* The lines of a log say nothing of a former history: the base's holds as long as they go on in the same one. */
 static void recall(const char *id, int64_t offset, int db, bool from_aof) {
+    struct oplog_former former = recalled.place.former;
+    if (strcmp(recalled.place.id, id) != 0) former = (struct oplog_former){.end = -1};
     recalled.known = is_place(id, offset, db);
     recalled.place = (struct loading_place){.offset = offset, .db = db, .from_aof = from_aof};
     snprintf(recalled.place.id, sizeof recalled.place.id, "%s", id);
+    recalled.place.former = former;
 }
 
 static void aof_place(void *ctx, const struct aof_place *place) {
@@ -300,6 +304,7 @@ static bool read_base(void *ctx, int fd, uint64_t *end) {
     }
     *end = job.end;
     recall(job.repl_id, job.repl_offset, job.repl_db, true);
+    recalled.place.former = job.former;
     return true;
 }
 
@@ -358,6 +363,7 @@ enum loading_result loading_snapshot(bool merge) {
     close(job.fd);
     if (!ok) return LOADING_BROKEN;
     recall(job.repl_id, job.repl_offset, job.repl_db, false);
+    recalled.place.former = job.former;
     log_notice("DB loaded from disk: %.3f seconds", (double)(clock_mono_us() - began_us) / 1e6);
     return LOADING_DONE;
 }

@@ -5,6 +5,7 @@
  * on data get -LOADING. If the dataset cannot be loaded, a message is logged and the process ends with status 1 before
  * anything was written; it ends by _exit(), since there is nothing to clean up. */
 #pragma once
+#include "oplog/oplog.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct loading_place {
     int64_t offset;
     int db;        /* the database that the stream has selected there; -1: none */
     bool from_aof; /* else from the snapshot */
+    struct oplog_former former;
 };
 /* Called once at start-up, when all is loaded and before the append-only file is opened, if the files tell a place. It
  * may restart the log there. If changes are propagated to the stream from then on, DELs follow for the keys that the

@@ -117,5 +117,5 @@ bool admit(struct request *r) {
         refuse_arity(r);
         return false;
     }
-    return likely(!gates_may_stop()) || ask_gates(r);
+    return likely(!gates_may_stop()) || !gates_may_stop_command(r->command->flags) || ask_gates(r);
 }

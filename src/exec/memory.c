@@ -8,8 +8,8 @@
  * Everything but the worker's share is known to the main thread, and so is that (base/worker.h). The figure is exact;
  * and below the limit a check is one comparison, of the main thread's balance with what it may reach.
  *
- * Invariants: the gate is closed exactly while there is a limit that is not ignored. It asks from the limit on, or always
- * if there is an excess, so that its end is seen. `excess` tells what the last check has left. */
+ * Invariants: the gate is closed exactly while there is a limit that is not ignored. It asks from the limit on, or
+ * always if there is an excess, so that its end is seen. `excess` tells what the last check has left. */
 #include "exec/memory.h"
 #include "aof/aof_write.h"
 #include "base/alloc.h"

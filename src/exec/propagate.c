@@ -95,7 +95,7 @@ static __attribute__((noinline)) void send_apart(enum propagate_target target, i
     if (local_only) {
         if (target & wanting & PROPAGATE_FILE) aof_write_own(db_id, argv, argc, raw);
     } else if (wanting & PROPAGATE_STREAM) {
-        aof_write_skip();
+        aof_write_skip(true);
         send_to_log(db_id, argv, argc, raw);
     }
 }
@@ -313,7 +313,7 @@ void propagate_pass_on(struct slice bytes, int db_id, enum propagate_target targ
     if (target & wanting & PROPAGATE_FILE)
         aof_write_take(oplog_db());
     else
-        aof_write_skip();
+        aof_write_skip(false);
     oplog_pass_on(bytes, db_id);
     oplog_end_unit();
     aof_write_end_unit();

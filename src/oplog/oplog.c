@@ -35,6 +35,7 @@ struct oplog_block {
 
 unsigned oplog_is_kept;
 const char *oplog_id;
+struct oplog_former oplog_former;
 
 static struct {
     struct oplog_block **ring;

@@ -27,6 +27,12 @@ void oplog_want(enum oplog_keeper keeper, bool wanted);
 /* The id of the history that the log continues: 40 hex digits. NULL: no replica has ever known of this history, so it
  * is not worth a place in files. Set from above (repl/history.h). */
 extern const char *oplog_id;
+/* The history from which that one branched off. Set from above, too. */
+struct oplog_former {
+    char id[41]; /* "": none, or not known */
+    int64_t end; /* up to this offset less one both agree: PSYNC's number, INFO's second_repl_offset */
+};
+extern struct oplog_former oplog_former;
 
 /* --- Writing --------------------------------------------------------------------------------- */
 

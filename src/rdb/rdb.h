@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "disk/reader.h"
 #include "disk/writer.h"
+#include "oplog/oplog.h"
 #include "store/db.h"
 #include <stdint.h>
 
@@ -42,10 +43,6 @@ struct rdb_write {
     const char *repl_id;
     int64_t repl_offset;
     int repl_db;
-    /* kura's own: the history from which that one branched off, and the first offset of it that is not in these data.
-     * NULL: none. */
-    const char *former_id;
-    int64_t former_end;
     /* Called for about each 1024 keys. May be NULL. */
     void (*progress)(void *ctx, uint64_t keys, uint64_t bytes);
     void *ctx;
@@ -104,10 +101,9 @@ struct rdb_read {
     char repl_id[41]; /* "": none */
     int64_t repl_offset;
     int repl_db;
-    char former_id[41]; /* "": none */
-    int64_t former_end;
-    uint64_t used_memory; /* bytes that the writer used: the used-mem field */
-    int64_t created_s;    /* Unix time: the ctime field */
+    struct oplog_former former; /* of that history */
+    uint64_t used_memory;       /* bytes that the writer used: the used-mem field */
+    int64_t created_s;          /* Unix time: the ctime field */
 };
 /* Add the keys of a snapshot to the databases. After a failure these hold all keys before it. */
 enum rdb_result rdb_read(struct rdb_read *job);

@@ -89,7 +89,7 @@ bool rdb_get_length(struct rdb_in *in, uint64_t *n) {
 
 /* True if the input has n bytes left; else refuses. */
 static bool has_bytes(struct rdb_in *in, uint64_t n) {
-    if (n <= reader_left(in->reader)) return true;
+    if (n <= reader_left(in->reader)) return n > STRING_MAX || reader_await(in->reader, n) || rdb_in_cut(in);
     return rdb_refuse(in, RDB_CUT, "a length of %llu bytes where %llu are left", (unsigned long long)n,
                       (unsigned long long)reader_left(in->reader));
 }

@@ -135,7 +135,7 @@ static bool read_key(struct load *l, unsigned type) {
 
 /* --- Opcodes --------------------------------------------------------------------------------- */
 
-static void take_id(char *id, struct slice value) {
+static void keep_id(char id[41], struct slice value) {
     if (value.len != 40) return;
     memcpy(id, value.ptr, value.len);
     id[value.len] = '\0';
@@ -152,9 +152,9 @@ static bool read_aux(struct load *l) {
     if (slice_eq(name, SLICE("ctime")) && number) job->created_s = n;
     if (slice_eq(name, SLICE("repl-stream-db")) && number && n == (int)n) job->repl_db = (int)n;
     if (slice_eq(name, SLICE("repl-offset")) && number) job->repl_offset = n;
-    if (slice_eq(name, SLICE("repl-id"))) take_id(job->repl_id, value);
-    if (slice_eq(name, SLICE("repl-former-end")) && number) job->former_end = n;
-    if (slice_eq(name, SLICE("repl-former-id"))) take_id(job->former_id, value);
+    if (slice_eq(name, SLICE("repl-id"))) keep_id(job->repl_id, value);
+    if (slice_eq(name, SLICE("repl-former-id"))) keep_id(job->former.id, value);
+    if (slice_eq(name, SLICE("repl-former-end")) && number && n > 0) job->former.end = n;
     return true;
 }
 
@@ -289,7 +289,8 @@ enum rdb_result rdb_read(struct rdb_read *job) {
     l.idle_s = l.frequency = -1;
     l.in.reader = &l.reader;
     job->keys = job->expired = job->empty = 0;
-    job->message[0] = job->repl_id[0] = job->former_id[0] = '\0';
+    job->message[0] = job->repl_id[0] = job->former.id[0] = '\0';
+    job->former.end = 0;
     job->repl_db = -1;
     begin_reading(&l);
     bool ok = read_all(&l);

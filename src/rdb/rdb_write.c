@@ -32,6 +32,13 @@ static void put_aux_int(struct rdb_out *out, const char *name, int64_t value) {
     put_aux(out, name, slice_of(digits, (size_t)num_print_i64(digits, value)));
 }
 
+/* kura's own: a replica that gets this snapshot knows tokens of the former history, too. Redis ignores such fields. */
+static void put_former(struct rdb_out *out) {
+    if (!oplog_former.id[0]) return;
+    put_aux(out, "repl-former-id", slice_cstr(oplog_former.id));
+    put_aux_int(out, "repl-former-end", oplog_former.end);
+}
+
 static void put_head(struct rdb_out *out, const struct rdb_write *job) {
     char head[16];
     int n = snprintf(head, sizeof head, RDB_MAGIC "%04d", RDB_VERSION_WRITTEN);
@@ -44,10 +51,7 @@ static void put_head(struct rdb_out *out, const struct rdb_write *job) {
         put_aux_int(out, "repl-stream-db", job->repl_db);
         put_aux(out, "repl-id", slice_cstr(job->repl_id));
         put_aux_int(out, "repl-offset", job->repl_offset);
-    }
-    if (job->former_id) {
-        put_aux(out, "repl-former-id", slice_cstr(job->former_id));
-        put_aux_int(out, "repl-former-end", job->former_end);
+        put_former(out);
     }
     put_aux_int(out, "aof-base", job->flags & RDB_AOF_BASE ? 1 : 0);
 }

@@ -16,8 +16,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/module.h"
-#include "base/num.h"
-#include "base/option.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "exec/block.h"
@@ -25,68 +23,21 @@
 #include "oplog/oplog.h"
 #include "process/cron.h"
 #include "repl/apply.h"
-#include "repl/backlog.h"
 #include "repl/feed.h"
+#include "repl/good_replicas.h"
 #include "repl/history.h"
-#include "repl/link.h"
 #include "repl/offset_heap.h"
 #include "repl/role.h"
+#include "repl/token.h"
 #include "session/client.h"
-#include "session/gates.h"
 #include "session/reply.h"
 #include "session/request.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define TICK_MS 1000
 
-struct acks_options acks_options;
 void (*acks_news)(void);
-
-/* --- Tokens ---------------------------------------------------------------------------------- */
-
-struct token {
-    char id[HISTORY_ID_LEN + 1];
-    int64_t offset;
-};
-
-static bool is_hex(struct slice text) {
-    static const char digits[] = "0123456789abcdefABCDEF";
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] == '\0' || !strchr(digits, text.ptr[i])) return false;
-    return true;
-}
-
-static bool token_parse(struct slice text, struct token *token) {
-    if (text.len < HISTORY_ID_LEN + 2 || text.ptr[HISTORY_ID_LEN] != ':') return false;
-    struct slice id = slice_of(text.ptr, HISTORY_ID_LEN);
-    struct slice number = slice_of(text.ptr + HISTORY_ID_LEN + 1, text.len - HISTORY_ID_LEN - 1);
-    if (!is_hex(id) || !num_parse_i64(number, &token->offset) || token->offset < 0) return false;
-    memcpy(token->id, id.ptr, HISTORY_ID_LEN);
-    token->id[HISTORY_ID_LEN] = '\0';
-    return true;
-}
-
-enum verdict {
-    REACHED,  /* the data have what the token saw */
-    AHEAD,    /* they will have it */
-    UNKNOWN,  /* the token is of a history that this replica may yet learn of */
-    DIVERGED, /* they never will: it was written to a primary that was replaced before it could pass it on */
-};
-
-/* A replica hears late of a new history, so it rules out only what went on in the former one behind the branch. While a
- * snapshot replaces its data, or has failed to, these are no place in any history. */
-static enum verdict judge(const struct token *token) {
-    if (role_is_replica() && !link_has_place()) return UNKNOWN;
-    if (history_match(slice_cstr(token->id), token->offset) != HISTORY_FOREIGN) {
-        if (token->offset <= oplog_end()) return REACHED;
-        return role_is_replica() ? AHEAD : DIVERGED;
-    }
-    bool is_former = strcasecmp(token->id, history.former_id) == 0;
-    return role_is_replica() && !is_former ? UNKNOWN : DIVERGED;
-}
 
 /* --- Waits ----------------------------------------------------------------------------------- */
 
@@ -239,29 +190,38 @@ static bool enough_replicas(const struct wait *wait) {
     return (wait->is_aof ? feed_count_acked_aof(offset) : feed_count_acked(offset)) >= wait->replicas;
 }
 
+static bool lacks_sync(const struct wait *wait) {
+    return wait->local && !is_synced(wait->place.offset);
+}
+
+static void wait_for_lack(struct wait *wait) {
+    if (lacks_sync(wait))
+        wait_on(wait, GOAL_SYNCED, 0);
+    else
+        wait_on(wait, wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED, wait->replicas);
+}
+
 /* Answer a wait for replicas or disks, or let it wait for what it lacks. */
 static void settle_counts(struct wait *wait) {
-    bool lacks_sync = wait->local && !is_synced(wait->place.offset);
-    if (lacks_sync && !log_is_on()) {
+    if (lacks_sync(wait) && !log_is_on()) {
         block_finish(wait->client, reply_log_is_off);
-    } else if (!lacks_sync && enough_replicas(wait)) {
+    } else if (!lacks_sync(wait) && enough_replicas(wait)) {
         block_finish(wait->client, reply_counts);
     } else {
         leave_due(wait);
-        enum goal goal = lacks_sync ? GOAL_SYNCED : wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED;
-        wait_on(wait, goal, lacks_sync ? 0 : wait->replicas);
+        wait_for_lack(wait);
     }
 }
 
 static void settle_token(struct wait *wait) {
-    switch (judge(&wait->token)) {
-    case REACHED: block_finish(wait->client, reply_ok); break;
-    case DIVERGED: block_finish(wait->client, reply_diverged); break;
-    case AHEAD:
+    switch (token_judge(&wait->token)) {
+    case TOKEN_REACHED: block_finish(wait->client, reply_ok); break;
+    case TOKEN_DIVERGED: block_finish(wait->client, reply_diverged); break;
+    case TOKEN_AHEAD:
         leave_due(wait);
         wait_on(wait, GOAL_APPLIED, 0);
         break;
-    case UNKNOWN:
+    case TOKEN_UNKNOWN:
         leave_due(wait);
         wait_on(wait, GOAL_KNOWN, 0);
         break;
@@ -339,43 +299,17 @@ static void wake_reached(void) {
     if (due) settle_due();
 }
 
-/* --- Good replicas --------------------------------------------------------------------------- */
-
-static int good_replicas;
-
-int acks_good_replicas(void) {
-    return good_replicas;
-}
-
-static bool is_write_without_replicas(const struct request *r, unsigned flags) {
-    (void)r;
-    return (flags & CMD_WRITE) && good_replicas < acks_options.min_replicas;
-}
-
-static const struct gate replicas_gate = {.holds = is_write_without_replicas,
-                                          .error = "NOREPLICAS Not enough good replicas to write."};
-
-static bool counts_good_replicas(void) {
-    return acks_options.min_replicas > 0 && acks_options.max_lag_s > 0;
-}
-
-static void fit_good_replicas(void) {
-    bool counts = counts_good_replicas();
-    good_replicas = counts ? feed_count_good(acks_options.max_lag_s) : 0;
-    gates_set(GATES_REPLICAS, counts && !role_is_replica() ? &replicas_gate : NULL);
-}
-
 /* --- News ------------------------------------------------------------------------------------ */
 
 void acks_moved(void) {
-    if (acks_options.min_replicas) fit_good_replicas();
+    if (good_replicas_options.min) good_replicas_fit();
     if (conditions.count) wake_reached();
     if (acks_news) acks_news();
 }
 
 /* All that wait for a token are judged again. */
 static void acks_history_changed(void) {
-    fit_good_replicas();
+    good_replicas_fit();
     for (size_t i = 0; i < conditions.count; i++) {
         const struct condition *condition = conditions.items[i];
         if (condition->goal != GOAL_APPLIED && condition->goal != GOAL_KNOWN) continue;
@@ -399,7 +333,7 @@ static void acks_start(void) {
     aof_write_synced = acks_moved;
     role_history_changed = acks_history_changed;
     cron_add(acks_tick);
-    fit_good_replicas();
+    good_replicas_fit();
 }
 
 /* --- WAIT, WAITAOF --------------------------------------------------------------------------- */
@@ -420,16 +354,13 @@ static void wait_for_counts(struct request *r, const struct wait *wanted, int64_
     wait->replicas = wanted->replicas;
     wait->local = wanted->local;
     wait->is_aof = wanted->is_aof;
-    bool lacks_sync = wait->local && !is_synced(wait->place.offset);
-    enum goal goal = lacks_sync ? GOAL_SYNCED : wait->is_aof ? GOAL_ACKED_AOF : GOAL_ACKED;
-    wait_on(wait, goal, lacks_sync ? 0 : wait->replicas);
+    wait_for_lack(wait);
     if (!call_is_nested && wait->replicas) feed_ask_for_acks();
     block_wait(r, &counts_event, wait, timeout_ms, reply_counts);
 }
 
 static void reply_or_wait(struct request *r, const struct wait *wanted, int64_t timeout_ms) {
-    bool is_local = wanted->local == 0 || is_synced(wanted->place.offset);
-    if (is_local && enough_replicas(wanted))
+    if (!lacks_sync(wanted) && enough_replicas(wanted))
         reply_count(r->client, wanted);
     else
         wait_for_counts(r, wanted, timeout_ms);
@@ -475,12 +406,13 @@ static void waitaof(struct request *r) {
         reply_or_wait(r, &wanted, timeout_ms);
 }
 
-/* --- WAITOFFSET, CLIENT TOKEN ---------------------------------------------------------------- */
+/* --- WAITOFFSET ------------------------------------------------------------------------------ */
 
-static void wait_for_token(struct request *r, const struct token *token, enum verdict verdict, int64_t timeout_ms) {
+static void wait_for_token(struct request *r, const struct token *token, enum token_verdict verdict,
+                           int64_t timeout_ms) {
     struct wait *wait = wait_new(r->client, token->offset);
     wait->token = *token;
-    wait_on(wait, verdict == AHEAD ? GOAL_APPLIED : GOAL_KNOWN, 0);
+    wait_on(wait, verdict == TOKEN_AHEAD ? GOAL_APPLIED : GOAL_KNOWN, 0);
     block_wait(r, &token_event, wait, timeout_ms, reply_behind);
 }
 
@@ -498,10 +430,10 @@ static void waitoffset(struct request *r) {
         return;
     }
     if (r->argc == 3 && !args_timeout_ms(c, r->argv[2], &timeout_ms)) return;
-    enum verdict verdict = judge(&token);
-    if (verdict == REACHED)
+    enum token_verdict verdict = token_judge(&token);
+    if (verdict == TOKEN_REACHED)
         reply_ok(c);
-    else if (verdict == DIVERGED)
+    else if (verdict == TOKEN_DIVERGED)
         reply_diverged(c);
     else if (r->argc == 2)
         reply_behind(c);
@@ -509,30 +441,7 @@ static void waitoffset(struct request *r) {
         wait_for_token(r, &token, verdict, timeout_ms);
 }
 
-/* CLIENT TOKEN. The history of a primary that nobody follows begins anew with the first replica; with a backlog, this
- * one lasts. */
-void acks_command_token(struct request *r) {
-    char text[HISTORY_ID_LEN + NUM_I64_MAX + 2];
-    if (!role_is_replica()) backlog_start(true);
-    int n = snprintf(text, sizeof text, "%s:%lld", history.id, (long long)oplog_end());
-    reply_bulk(r->client, slice_of(text, (size_t)n));
-}
-
 /* --- Rows ------------------------------------------------------------------------------------ */
-
-static bool apply_min_replicas(const char **error) {
-    (void)error;
-    fit_good_replicas();
-    return true;
-}
-
-static const struct option acks_rows[] = {
-    {"min-replicas-to-write", .alias = "min-slaves-to-write", .type = OPTION_INT, .address = &acks_options.min_replicas,
-     .initial = "0", .apply = apply_min_replicas},
-    {"min-replicas-max-lag", .alias = "min-slaves-max-lag", .type = OPTION_INT, .address = &acks_options.max_lag_s,
-     .initial = "10", .apply = apply_min_replicas},
-    {NULL},
-};
 
 static const struct command acks_commands[] = {
     {"wait", wait_command, 3, .flags = CMD_NOSCRIPT, .acl = ACL_CONNECTION, .since = "3.0.0",
@@ -549,4 +458,4 @@ static const struct command acks_commands[] = {
     {NULL},
 };
 
-const struct module acks_module = {.options = acks_rows, .commands = acks_commands, .start = acks_start};
+const struct module acks_module = {.commands = acks_commands, .start = acks_start};

@@ -5,6 +5,7 @@
 #include "repl/history.h"
 #include "base/rand.h"
 #include "oplog/oplog.h"
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,7 +13,14 @@
 
 struct history history = {.id = NO_ID, .former_id = NO_ID, .former_end = -1};
 
+/* The log tells snapshots of the former history, too. */
+static void tell_former(void) {
+    snprintf(oplog_former.id, sizeof oplog_former.id, "%s", history.former_end < 0 ? "" : history.former_id);
+    oplog_former.end = history.former_end;
+}
+
 static void make_id(void) {
+    history.told = false;
     rand_hex(history.id, HISTORY_ID_LEN);
     history.id[HISTORY_ID_LEN] = '\0';
 }
@@ -20,11 +28,22 @@ static void make_id(void) {
 static void forget_former(void) {
     memcpy(history.former_id, NO_ID, sizeof history.former_id);
     history.former_end = -1;
+    tell_former();
 }
 
 static void make_present_former(void) {
     memcpy(history.former_id, history.id, sizeof history.former_id);
     history.former_end = oplog_end() + 1;
+    tell_former();
+}
+
+const char *history_tell(void) {
+    history.told = true;
+    return history.id;
+}
+
+const char *history_best_known(void) {
+    return !history.told && oplog_end() < history.former_end ? history.former_id : history.id;
 }
 
 void history_start(void) {
@@ -47,6 +66,7 @@ static bool is_id(struct slice id) {
 
 void history_adopt(struct slice id) {
     memcpy(history.id, is_id(id) ? id.ptr : NO_ID, HISTORY_ID_LEN);
+    history.told = true;
     forget_former();
     oplog_id = history.id;
 }
@@ -56,6 +76,7 @@ bool history_rename(struct slice id) {
     if (strncasecmp(id.ptr, history.id, HISTORY_ID_LEN) == 0) return true;
     make_present_former();
     memcpy(history.id, id.ptr, HISTORY_ID_LEN);
+    history.told = true;
     return true;
 }
 
@@ -63,7 +84,13 @@ void history_recall(const char *id, int64_t former_end) {
     if (!is_id(slice_cstr(id))) return;
     memcpy(history.former_id, id, HISTORY_ID_LEN);
     history.former_end = former_end;
+    tell_former();
     oplog_id = history.id;
+}
+
+void history_recall_former(const struct oplog_former *former) {
+    bool is_hex = strspn(former->id, "0123456789abcdefABCDEF") == HISTORY_ID_LEN;
+    if (is_hex && former->end > 0 && former->end <= oplog_end() + 1) history_recall(former->id, former->end);
 }
 
 static bool is_known(struct slice id, int64_t offset) {

@@ -11,8 +11,14 @@ struct history {
     char id[HISTORY_ID_LEN + 1];
     char former_id[HISTORY_ID_LEN + 1]; /* "000..0": none */
     int64_t former_end; /* the offset up to which former_id holds too, as INFO's second_repl_offset; -1: none */
+    bool told;          /* another server knows `id`: it came from there, or was told to a replica */
 };
 extern struct history history;
+
+const char *history_tell(void); /* `id`, for a replica; it is told from now on */
+/* The id under which most servers know the data. While nothing was written since the present id was made, and nobody
+ * was told that, it is the former one. */
+const char *history_best_known(void);
 
 void history_start(void); /* a new id, for a server that begins */
 /* A new id that has nothing to do with the former ones: the first backlog is made, or the last one has expired. */
@@ -25,6 +31,11 @@ void history_adopt(struct slice id);
 bool history_rename(struct slice id);
 /* Read from a file: what another process had. */
 void history_recall(const char *id, int64_t former_end);
+
+/* Behind history_adopt(), and when the log is at its place: what a snapshot tells of the former history. It may come
+ * from anywhere: nonsense is ignored. */
+struct oplog_former;
+void history_recall_former(const struct oplog_former *former);
 
 enum history_match {
     HISTORY_CONTINUES, /* the log has what follows */

@@ -185,13 +185,12 @@ static void data_go(void) {
  * primary begins with SELECT, that of a replica goes on in the database that the snapshot names. */
 static void settle_history(const struct replace_place *place) {
     bool known = place && tie.sync.id[0];
-    if (known) {
+    if (known)
         history_adopt(slice_cstr(tie.sync.id));
-        if (place->former_id[0]) history_recall(place->former_id, place->former_end);
-    } else {
+    else
         history_renew();
-    }
     oplog_restart(known ? tie.sync.offset : oplog_end(), place ? place->db : -1);
+    if (known) history_recall_former(&place->former);
     tie.has_place = known;
     durability_restart_log();
     if (link_history_changed) link_history_changed();
@@ -265,12 +264,6 @@ static void begin_second(const struct handshake_answer *answer) {
 
 /* --- The handshake --------------------------------------------------------------------------- */
 
-/* Where nothing was written since the history got its present id, the former one says the same, and more servers know
- * it: after a restart, nobody has heard of the present one. */
-static const char *place_id(void) {
-    return oplog_end() < history.former_end ? history.former_id : history.id;
-}
-
 /* The stream goes on, under this id; "": under the one that was asked for. */
 static void continue_history(const char *id) {
     if (!id[0]) id = tie.asked_id;
@@ -319,7 +312,7 @@ static void begin_talk(int fd, const char *main_client) {
     };
     snprintf(q.main_client, sizeof q.main_client, "%s", main_client);
     if (!main_client[0]) {
-        snprintf(tie.asked_id, sizeof tie.asked_id, "%s", tie.has_place ? place_id() : "");
+        snprintf(tie.asked_id, sizeof tie.asked_id, "%s", tie.has_place ? history_best_known() : "");
         memcpy(q.id, tie.asked_id, sizeof q.id);
     }
     handshake_begin(&q, link_answered);
@@ -359,7 +352,7 @@ static bool is_silent(int64_t since_ms) {
     return clock_steady_ms() - since_ms > (int64_t)link_options.timeout_s * 1000;
 }
 
-/* A primary must not take a replica that loads for dead. If the socket takes no byte, the primary has enough of them. */
+/* A primary must not take a replica that loads for dead. If the socket takes no byte, the primary has enough. */
 static void send_newline(void) {
     if (tie.fd >= 0 && send(tie.fd, "\n", 1, MSG_NOSIGNAL) == 1) link_metrics.bytes_out++;
 }

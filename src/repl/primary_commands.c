@@ -91,7 +91,7 @@ static void log_refusal(const char *name, struct slice id, int64_t offset, enum 
 static void continue_stream(struct feed *feed, int64_t offset) {
     char name[FEED_IP_MAX], line[80];
     bool knows_ids = feed->flags & FEED_PSYNC2;
-    int len = snprintf(line, sizeof line, "+CONTINUE%s%s\r\n", knows_ids ? " " : "", knows_ids ? history.id : "");
+    int len = snprintf(line, sizeof line, "+CONTINUE%s%s\r\n", knows_ids ? " " : "", knows_ids ? history_tell() : "");
     feed_begin(feed, FEED_ONLINE);
     if (!feed_continue(feed, offset)) { /* history_match() has just found it */
         feed_drop(feed);

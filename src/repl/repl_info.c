@@ -4,11 +4,11 @@
 #include "base/module.h"
 #include "base/report.h"
 #include "oplog/oplog.h"
-#include "repl/acks.h"
 #include "repl/apply.h"
 #include "repl/backlog.h"
 #include "repl/failover.h"
 #include "repl/feed.h"
+#include "repl/good_replicas.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "repl/role.h"
@@ -65,8 +65,7 @@ static void write_feed(struct buf *out, const struct feed *feed, int index) {
 static void write_feeds(struct buf *out) {
     int index = 0;
     report_int(out, "connected_slaves", (int64_t)feed_count());
-    if (acks_options.min_replicas > 0 && acks_options.max_lag_s > 0)
-        report_int(out, "min_slaves_good_slaves", acks_good_replicas());
+    if (good_replicas_are_counted()) report_int(out, "min_slaves_good_slaves", good_replicas_count());
     for (const struct feed *feed = feed_first; feed; feed = feed->next)
         if (!(feed->flags & FEED_IS_CHANNEL)) write_feed(out, feed, index++);
 }
@@ -112,12 +111,19 @@ size_t repl_info_connections(void) {
     return count;
 }
 
+/* What replicas take, without their parts of the log: that is one for all. */
+static size_t feeds_bytes(void) {
+    size_t shared = 0;
+    for (const struct feed *feed = feed_first; feed; feed = feed->next)
+        shared += feed_behind(feed);
+    return feed_memory() - shared;
+}
+
 struct repl_info_memory repl_info_memory(void) {
     struct oplog_metrics log = {0};
     if (backlog_is_kept()) log = oplog_metrics();
-    return (struct repl_info_memory){.backlog = log.memory - log.excess,
-                                     .buffers = log.memory,
-                                     .of_feeds = log.excess + feed_memory() + backlog_memory()};
+    return (struct repl_info_memory){
+        .backlog = log.memory - log.excess, .buffers = log.memory, .of_feeds = log.excess + feeds_bytes()};
 }
 
 void repl_info_reset_metrics(void) {

@@ -34,10 +34,7 @@ static void log_loaded(const struct rdb_read *rdb, int64_t began_us) {
 }
 
 static struct replace_place place_of(const struct rdb_read *rdb) {
-    struct replace_place place = {.db = rdb->repl_db, .former_end = rdb->former_end};
-    if (place.db >= db_count()) place.db = -1;
-    memcpy(place.former_id, rdb->former_id, sizeof place.former_id);
-    return place;
+    return (struct replace_place){.db = rdb->repl_db < db_count() ? rdb->repl_db : -1, .former = rdb->former};
 }
 
 /* Read the snapshot into the spare databases, or into the live ones. */

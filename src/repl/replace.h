@@ -3,14 +3,14 @@
 #pragma once
 #include "base/buf.h"
 #include "disk/reader.h"
+#include "oplog/oplog.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 /* What a snapshot says of its place in the history of its data. */
 struct replace_place {
-    int db;             /* the database that the stream behind it has selected; -1: not told, or none that there is */
-    char former_id[41]; /* the history from which theirs branched off; "": not told */
-    int64_t former_end; /* as that of struct history */
+    int db; /* the database that the stream behind it has selected; -1: not told, or none that there is */
+    struct oplog_former former; /* of their history */
 };
 
 struct replace_job {

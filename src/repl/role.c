@@ -64,16 +64,13 @@ int64_t role_down_s(void) {
 
 /* --- Gates ----------------------------------------------------------------------------------- */
 
-static bool is_write(const struct request *r, unsigned flags) {
-    (void)r;
-    return flags & CMD_WRITE;
-}
-
-static const struct gate readonly_gate = {.holds = is_write,
+static const struct gate readonly_gate = {.stops = CMD_WRITE,
                                           .error = "READONLY You can't write against a read only replica."};
 
 static const struct gate stale_gate = {
     .passes = CMD_STALE, .error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."};
+
+#define USES_KEYS (CMD_WRITE | CMD_READONLY)
 
 /* A client that follows redirections uses keys on the primary only, or reads them here after READONLY. */
 static bool is_for_primary(const struct request *r, unsigned flags) {
@@ -83,9 +80,9 @@ static bool is_for_primary(const struct request *r, unsigned flags) {
 }
 
 static char redirection[2 * HOST_MAX + 32];
-static const struct gate redirect_gate = {.holds = is_for_primary, .error = redirection};
-static const struct gate undecided_gate = {.holds = is_for_primary}; /* requests wait */
-static bool undecided;                                               /* role_hold_redirects() */
+static const struct gate redirect_gate = {.stops = USES_KEYS, .holds = is_for_primary, .error = redirection};
+static const struct gate undecided_gate = {.stops = USES_KEYS, .holds = is_for_primary}; /* requests wait */
+static bool undecided;                                                                   /* role_hold_redirects() */
 
 /* A gate's error is a format: a host that has a percent sign (an IPv6 zone) must not be one. */
 static void print_redirection(void) {
@@ -198,6 +195,7 @@ static void role_recalled(const struct loading_place *place) {
     else
         history_recall(place->id, place->offset + 1);
     oplog_restart(place->offset, place->db);
+    if (role_replica) history_recall_former(&place->former);
     backlog_start(false);
     if (role_replica) link_keep_place();
 }

@@ -124,7 +124,7 @@ static void place_in_log(struct feed *feed) {
 static bool announce(struct feed *feed, int64_t offset) {
     char line[80];
     if (feed->flags & FEED_OLD) return true;
-    int len = snprintf(line, sizeof line, "+FULLRESYNC %s %lld\r\n", history.id, (long long)offset);
+    int len = snprintf(line, sizeof line, "+FULLRESYNC %s %lld\r\n", history_tell(), (long long)offset);
     return feed_write(feed, slice_of(line, (size_t)len));
 }
 

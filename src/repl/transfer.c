@@ -65,8 +65,6 @@ static int send_snapshot(void *ctx) {
     job.flags = RDB_NO_SYNC | (transfer.filter & FEED_NO_DATA ? RDB_NO_KEYS : 0);
     job.repl_offset = oplog_end();
     job.repl_db = oplog_db() < 0 ? 0 : oplog_db();
-    if (history.former_end >= 0) job.former_id = history.former_id;
-    job.former_end = history.former_end;
     if (give_all(NULL, head, (size_t)len) != 0) return 1;
     if (!rdb_write(&job)) return 1;
     return give_all(NULL, transfer.mark, MARK_LEN) == 0 ? 0 : 1;

@@ -2,8 +2,9 @@
  *
  * A module closes its gate by setting a row, and opens it with NULL. While all gates are open, a request pays one
  * branch; the same is true while only the memory limit's gate is closed, and memory is below the limit. A closed gate
- * still lets two kinds of requests pass: those whose command has one of the flags in `passes`, and those for which
- * `holds` is false. The enum is the order in which gates are asked: the first that stops a request gives the error. */
+ * still lets requests pass: those whose command has none of the flags in `stops`, or one of those in `passes`, and
+ * those for which `holds` is false. The enum is the order in which gates are asked: the first that stops a request
+ * gives the error. */
 #pragma once
 #include "base/alloc.h"
 #include <stdbool.h>
@@ -29,6 +30,7 @@ enum gates_place {
 };
 
 struct gate {
+    unsigned stops;  /* enum command_flag; 0: any request. What no closed gate stops pays two branches */
     unsigned passes; /* enum command_flag */
     /* Does the gate stop this request? `flags` are those of its command or, for EXEC, of all that it would run. NULL:
      * it stops every request. */
@@ -45,6 +47,12 @@ extern int64_t gates_open_to; /* no gate stops a request while alloc_main_balanc
 /* False: gates_find_closed() finds none. */
 static inline bool gates_may_stop(void) {
     return alloc_main_balance() > gates_open_to;
+}
+/* Or this is false: they find none for a request whose command has these flags. EXEC's own are not enough to tell. */
+#define GATES_ANY (1u << 31)   /* no command has this flag */
+extern unsigned gates_stopped; /* enum command_flag and GATES_ANY: what the closed gates stop */
+static inline bool gates_may_stop_command(unsigned flags) {
+    return (flags | GATES_ANY) & gates_stopped;
 }
 /* The first gate that stops a request with these flags (see holds), or NULL. O(gates). */
 const struct gate *gates_find_closed(const struct request *r, unsigned flags);

@@ -85,16 +85,22 @@ static void evict_entry(struct db *db, struct entry *e, uint64_t hash) {
     db_evict(db, &key, e);
 }
 
+static struct entry *find_marked(struct db *db) {
+    struct entry *e = NULL;
+    uint64_t mark;
+    if (!db->wheel) return NULL;
+    for (size_t left = wheel_marks(db->wheel) + 1; !e && left > 0; left--) {
+        if (wheel_read(db->wheel, 1, &mark)) e = expire_find(db, mark);
+    }
+    return e;
+}
+
 /* Find anything that may go, in O(1) or through all marks. Draws have failed: what is left is rare. */
 static bool evict_anything(void) {
     count_shares();
     for (size_t i = 0; i < n_shares; i++) {
         struct db *db = shares[i].db;
-        struct entry *e = evict_is_volatile() ? NULL : table_random(&db->keys);
-        for (size_t left = wheel_marks(db->wheel) + 1; !e && left > 0; left--) {
-            uint64_t mark;
-            if (wheel_read(db->wheel, 1, &mark)) e = expire_find(db, mark);
-        }
+        struct entry *e = evict_is_volatile() ? find_marked(db) : table_random(&db->keys);
         if (!e) continue;
         evict_entry(db, e, entry_hash(e));
         return true;

@@ -75,8 +75,11 @@ test "Each write ends with its place, and messages count in the offset" {
         assert_equal -1 [string first PUBLISH [log_bytes $p]]
         assert_equal [place_now $p 2] [lindex [places [log_bytes $p]] end]
         $p PUBLISH c m
+        $p PUBLISH c m
         set now [place_now $p 2]
-        assert {[lindex $now 1] > [lindex [places [log_bytes $p]] end 1]}
+        wait_for {[lindex [places [log_bytes $p]] end] eq $now} ;# before long
+        $p PUBLISH c m
+        set now [place_now $p 2]
         node_end $p TERM ;# the last words of the log
         assert_equal $now [lindex [places [log_bytes $p]] end]
         assert_match "*replication continues at offset [lindex $now 1] of [lindex $now 0]*All AOF files*valid*" \
@@ -85,15 +88,37 @@ test "Each write ends with its place, and messages count in the offset" {
     }
 }
 
-test "Messages without writes are told now and then" {
+test "Messages hardly make a log grow" {
     with_nodes [list p kura $quiet] {
         set c [listen_to $p]
         $p SET a 1
         set before [llength [places [log_bytes $p]]]
-        for {set i 0} {$i < 3} {incr i} { $p PUBLISH c [string repeat x 40000] }
-        wait_for {[llength [places [log_bytes $p]]] > $before}
-        assert {[llength [places [log_bytes $p]]] <= $before + 2}
+        set began [clock milliseconds]
+        for {set i 0} {$i < 1000} {incr i} { $p PUBLISH c m }
+        set most [expr {2 + ([clock milliseconds] - $began) / 100}]
+        assert {[llength [places [log_bytes $p]]] - $before <= $most}
+        wait_for {[lindex [places [log_bytes $p]] end] eq [place_now $p 0]}
         $c -close
+    }
+}
+
+# Its replicas have had all of it, so they must not be ahead of what the file tells.
+test "A primary that is killed after messages goes on with its replicas" {
+    set directives {appendonly yes save "" repl-ping-replica-period 1}
+    with_nodes [list p kura $directives q kura {}] {
+        $p SET a 1
+        follow $q $p
+        $p SET b 1
+        level $p $q
+        $p PUBLISH c m
+        set offset [node_field $p master_repl_offset]
+        wait_for {[node_field $q slave_repl_offset] > $offset} ;# a PING
+        after 200
+        node_restart $p $directives KILL
+        wait_link $q
+        $p SET c 1
+        level $p $q
+        assert_equal {0 1} [list [full_syncs $p] [partial_syncs $p]]
     }
 }
 
@@ -108,7 +133,7 @@ foreach preamble {yes no} {
             wait_for {[llength [glob [file join [server_folder $p] appendonlydir *.incr.aof]]] == 1}
             set now [place_now $p 0]
             node_end $p KILL
-            assert_equal {} [places [log_bytes $p]] ;# the increment is empty
+            foreach place [places [log_bytes $p]] { assert_equal $now $place } ;# none, if the increment is empty
             if {!$preamble} { assert_equal $now [lindex [places [log_bytes $p *.base.aof]] end] }
             node_restart $p [dict merge $quiet [list aof-use-rdb-preamble $preamble]]
             assert_equal [lindex $now 0] [node_field $p master_replid2]
@@ -225,4 +250,41 @@ test "A stream goes on while the file of its replica is rewritten, and nothing i
         }
     }
     file delete $slow
+}
+
+# Whatever the manifest names at that moment, a place in it is right, and there is one.
+test "A replica that is killed while its file is rewritten under load goes on where the file ends" {
+    set directives [dict merge $quiet {appendfsync no aof-use-rdb-preamble yes}]
+    with_nodes [list p kura {save "" repl-backlog-size 100mb} q kura $directives] {
+        dataset_fill $p
+        follow $q $p
+        wait_for {[node_field $q aof_enabled] && ![node_field $q aof_rewrite_in_progress]}
+        set load [load_start $p 0 4000]
+        set again [dict merge $directives [list replicaof "127.0.0.1 [server_port $p]"]]
+        for {set round 0} {$round < 8} {incr round} {
+            $q -send BGREWRITEAOF
+            after [random_below 120]
+            dict set again aof-use-rdb-preamble [expr {$round % 2 ? "yes" : "no"}]
+            node_restart $q $again KILL
+            wait_link $q
+        }
+        assert {[load_stop $load] > 0}
+        level $p $q
+        assert_equal 1 [full_syncs $p]
+    }
+}
+
+test "A primary that is killed right after WAIT goes on with its replica" {
+    set directives {appendonly yes save "" repl-ping-replica-period 3600}
+    with_nodes [list p kura $directives q kura {}] {
+        follow $q $p
+        for {set i 1} {$i <= 20} {incr i} {
+            $p SET k $i
+            assert_equal 1 [$p WAIT 1 5000]
+        }
+        node_restart $p $directives KILL
+        wait_link $q
+        assert_equal {0 1} [list [full_syncs $p] [partial_syncs $p]]
+        assert_equal 20 [$p GET k]
+    }
 }

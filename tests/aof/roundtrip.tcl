@@ -195,8 +195,9 @@ with_server {appendonly yes save {} repl-diskless-sync-delay 0} {
         set c [client]
         foreach command {
             {SET k $big} {APPEND k end} {SETRANGE k 5 XYZ} {GETSET l $big} {SET l small}
-            {MSET a $big b $other a $other k2 $big} {DEL k2} {SETRANGE b 0 $big} {HSET h f $big} {RPUSH list $other $big}
-            {PUBLISH channel $big} {MULTI} {SET m $big} {APPEND m $other} {EXEC} {RENAME m n} {SET gone $big PX 100000}
+            {MSET a $big b $other a $other k2 $big} {DEL k2} {SETRANGE b 0 $big} {HSET h f $big}
+            {RPUSH list $other $big} {PUBLISH channel $big} {MULTI} {SET m $big}
+            {APPEND m $other} {EXEC} {RENAME m n} {SET gone $big PX 100000}
         } {
             $c -send {*}[subst -nocommands $command]
         }

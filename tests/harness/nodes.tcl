@@ -68,8 +68,8 @@ proc node_restart {h directives {signal TERM}} {
     server_restart [dict merge {repl-diskless-sync-delay 0} $directives [list port [server_port $h]]] $signal $h
 }
 
-# A server refuses to end while its first append-only file is written, and forgets the signal. redis-server may begin one
-# at any time: it gets the signal again.
+# A server refuses to end while its first append-only file is written, and forgets the signal. redis-server may begin
+# one at any time: it gets the signal again.
 proc node_end {h {signal TERM}} {
     if {$signal eq "TERM" && [server_alive $h]} { wait_for {[node_field $h aof_rewrite_in_progress] == 0} }
     nodes::close_client $h
@@ -118,7 +118,9 @@ proc with_nodes {spec body} {
     # A node that ends waits for its replicas, which may be such clients.
     foreach c $server::opened { if {$c ni $others} { $c -close } }
     foreach h [lrange $nodes::started [llength $before] end] {
-        if {$code && $code != 2} { append logs "\n---- $h, which is [file tail $::server::data($h.binary)]\n[nodes::tail $h]" }
+        if {$code && $code != 2} {
+            append logs "\n---- $h, which is [file tail $::server::data($h.binary)]\n[nodes::tail $h]"
+        }
         catch {send_signal CONT [server_pid $h]}
         nodes::close_client $h
         if {[nodes::is_kura $h] && ![dict exists $nodes::ended $h] && [catch {server_stop $h} problem]} {

@@ -1,6 +1,6 @@
 # Proxies between a replica and its primary, each a process of its own (proxy_main.tcl).
 #
-#   set p [proxy_start $primary]      proxy_port $p: where the replica connects to
+#   set p [proxy_start $primary]      in front of a node, or of a port;  proxy_port $p: where the replica connects to
 #   proxy $p cut                      cut all connections now
 #   proxy $p limits 100 2000 ...      cut the next connections, one after another, after so many bytes to the replica
 #   proxy $p unlimited                no more of that
@@ -19,8 +19,9 @@ namespace eval proxy {
 
 proc proxy_start {primary} {
     set port [free_port]
+    set target [expr {[string is integer $primary] ? $primary : [server_port $primary]}]
     set program [file join $::root tests harness proxy_main.tcl]
-    set p [open |[list [info nameofexecutable] $program $port [server_port $primary]] r+]
+    set p [open |[list [info nameofexecutable] $program $port $target] r+]
     fconfigure $p -buffering line
     if {[gets $p] ne "ready"} { error "the proxy did not start" }
     set proxy::port($p) $port

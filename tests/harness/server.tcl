@@ -92,7 +92,8 @@ proc server::answers {h} {
             set answer [catch {$c PING} reply]
             catch {$c INFO server} info
             $c -close
-            set is_up [expr {(!$answer && $reply eq "PONG") || [regexp {^(NOAUTH|ERR|DENIED|MISCONF|MASTERDOWN)} $reply]}]
+            set is_up [expr {(!$answer && $reply eq "PONG")
+                || [regexp {^(NOAUTH|ERR|DENIED|MISCONF|MASTERDOWN)} $reply]}]
             if {$is_up} { return [server::is_ours $h $info] }
         }
         after 10

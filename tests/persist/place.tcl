@@ -25,6 +25,7 @@ test "Without a replica a snapshot tells no place" {
 test "SAVE and BGSAVE tell the place of the data" {
     with_nodes [list p kura $quiet q kura {}] {
         follow $q $p
+        wait_for {[node_field $p rdb_bgsave_in_progress] == 0} ;# the snapshot for the replica
         $p SELECT 3
         foreach save {SAVE BGSAVE} {
             $p SET k $save

@@ -147,6 +147,28 @@ with_server $options {
         }
     }
 
+    foreach {what bytes} {
+        "a string of two gigabytes" "\x00\x01k\x80\x7f\xff\xff\xff"
+        "a compressed string of two gigabytes" "\x00\x01k\xc3\x80\x7f\xff\xff\xf0\x80\x7f\xff\xff\xf0"
+        "a list of two billion elements" "\x01\x01k\x80\x7f\xff\xff\xff"
+        "a hash of two billion fields" "\x04\x01k\x80\x7f\xff\xff\xff"
+        "room for two billion keys" "\xfb\x80\x7f\xff\xff\xff\x00"
+    } {
+        test "A snapshot of unknown length claims $what, of which nothing comes" {
+            r CONFIG SET repl-diskless-load swapdb
+            follow_fake
+            fake_handshake "+FULLRESYNC $id 5\r\n\$EOF:[string repeat m 40]\r\nREDIS0009\xfe\x00$bytes"
+            fake_say [string repeat \x01a 50]
+            wait_for {[info_field master_sync_read_bytes] > 100}
+            after 20
+            assert {[info_field used_memory] < 60000000}
+            fake_close
+            fake_accept
+            assert_equal {1 1} [list [r GET mine] [r DBSIZE]]
+            r CONFIG SET repl-diskless-load disabled
+        }
+    }
+
     test "An empty replica that loads what comes is empty again when the snapshot breaks off" {
         r REPLICAOF NO ONE
         r FLUSHALL

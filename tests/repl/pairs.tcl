@@ -132,6 +132,23 @@ foreach {first second} $pairs {
         }
     }
 
+    test "$first -> $second: the lead goes back and forth, with and without writes between" {
+        with_nodes [list p $first {repl-ping-replica-period 1000} q $second {repl-ping-replica-period 1000}] {
+            $p SET a 1
+            follow $q $p
+            level $p $q
+            foreach writes {0 0 1 0 1 1 0 0} {
+                if {$writes} { $p INCR a }
+                level $p $q
+                $q REPLICAOF NO ONE
+                follow $p $q
+                lassign [list $q $p] p q
+            }
+            level $p $q
+            assert_equal 1 [expr {[full_syncs $p] + [full_syncs $q]}]
+        }
+    }
+
     test "$first -> $second -> $first: a chain, cut in the middle and at its top" {
         with_nodes [list a $first $::roomy b $second $::roomy c $first {}] {
             dataset_fill $a

@@ -1,6 +1,6 @@
 # Three stock redis-sentinel 7.0.15 watch a primary and two replicas, kura and redis-server mixed: they find the nodes,
-# notice what fails, fail over, and nothing is lost that WAIT acknowledged. Their periods are shortened by SENTINEL DEBUG;
-# that of PING stays long, as a replica that was silent for five of them is not promoted.
+# notice what fails, fail over, and nothing is lost that WAIT acknowledged. Their periods are shortened by SENTINEL
+# DEBUG; that of PING stays long, as a replica that was silent for five of them is not promoted.
 #
 # KURA_SENTINEL_MIX lists the programs, three for each run.
 
@@ -9,13 +9,16 @@ namespace eval watch {
     variable nodes {}
     variable written {} ;# values that a replica has acknowledged
     variable next 0
+    variable door         ;# array: node -> the port that the others know
+    variable proxies      ;# array: node -> the proxy there, if all talk through proxies
+    variable has_proxies 0
 }
 
 proc watch::start_sentinel {primary lines} {
     set folder [string trim [exec mktemp -d]]
     set file [open $folder/sentinel.conf w]
     puts $file "sentinel resolve-hostnames yes"
-    puts $file "sentinel monitor m 127.0.0.1 [server_port $primary] 2"
+    puts $file "sentinel monitor m 127.0.0.1 $watch::door($primary) 2"
     puts $file "sentinel down-after-milliseconds m [expr {1000 * [slowness]}]"
     puts $file "sentinel failover-timeout m 6000\nsentinel parallel-syncs m 2"
     foreach line $lines { puts $file $line }
@@ -30,7 +33,21 @@ proc watch::start_sentinel {primary lines} {
 proc watch::start_node {program directives} {
     set folder [string trim [exec mktemp -d]]
     close [open $folder/node.conf w]
-    return [node_start $program $directives -folder $folder -file node.conf]
+    variable door
+    variable proxies
+    variable has_proxies
+    if {$has_proxies} {
+        set port [free_port]
+        set proxy [proxy_start $port]
+        lappend directives port $port replica-announce-ip 127.0.0.1 replica-announce-port [proxy_port $proxy]
+    }
+    set h [node_start $program $directives -folder $folder -file node.conf]
+    set door($h) [server_port $h]
+    if {$has_proxies} {
+        set proxies($h) $proxy
+        set door($h) [proxy_port $proxy]
+    }
+    return $h
 }
 
 # {name program directives ...}: the first is the primary at the start.
@@ -44,7 +61,7 @@ proc with_sentinels {spec lines body} {
             upvar 1 $name variable
             set variable $h
             lappend watch::nodes $h
-            if {[llength $watch::nodes] > 1} { $h REPLICAOF 127.0.0.1 [server_port [lindex $watch::nodes 0]] }
+            if {[llength $watch::nodes] > 1} { $h REPLICAOF 127.0.0.1 $watch::door([lindex $watch::nodes 0]) }
         }
         set code [catch {
             for {set i 0} {$i < 3} {incr i} {
@@ -52,6 +69,8 @@ proc with_sentinels {spec lines body} {
             }
             uplevel 1 $body
         } result options]
+        foreach h [array names watch::proxies] { proxy_stop $watch::proxies($h) }
+        array unset watch::proxies
         foreach h $watch::sentinels {
             if {$code == 1} { append result "\n---- sentinel $h\n[nodes::tail $h]" }
             server_kill $h
@@ -68,7 +87,7 @@ proc watch::primary {} {
     set ports {}
     foreach s $sentinels { lappend ports [lindex [$s SENTINEL GET-MASTER-ADDR-BY-NAME m] 1] }
     if {[llength [lsort -unique $ports]] != 1} { return "" }
-    foreach node $nodes { if {[server_port $node] == [lindex $ports 0]} { return $node } }
+    foreach node $nodes { if {$watch::door($node) == [lindex $ports 0]} { return $node } }
     return ""
 }
 
@@ -205,8 +224,31 @@ foreach {first second third} $mixes {
     }
 }
 
+test "a primary that only its clients reach: what they write there without replicas was not acknowledged" {
+    set watch::has_proxies 1
+    set code [catch {
+        with_sentinels {a kura {} b redis {} c kura {}} {} {
+            watch::wait_known
+            write_until {[llength $watch::written] >= 10}
+            proxy $watch::proxies($a) stop
+            $a SET lonely 1
+            assert_equal 0 [$a WAIT 1 50]
+            set new [fail_over $a]
+            proxy $watch::proxies($a) go
+            wait_for {[node_field $a role] eq "slave" && [link_is_up $a]} 30000
+            watch::wait_known
+            level $new {*}[watch::others $new]
+            assert_equal 0 [$a EXISTS lonely]
+            assert_nothing_lost
+        }
+    } result options]
+    set watch::has_proxies 0
+    return -options $options $result
+}
+
 test "priorities: the lowest number is promoted, 0 never" {
-    with_sentinels {a kura {} b kura {replica-priority 0} c kura {replica-priority 90} d kura {replica-priority 50}} {} {
+    with_sentinels {a kura {} b kura {replica-priority 0} c kura {replica-priority 90}
+            d kura {replica-priority 50}} {} {
         watch::wait_known 3
         assert_equal {0 50 90} [lsort -integer [watch::replicas [lindex $watch::sentinels 0] slave-priority]]
         [lindex $watch::sentinels 0] SENTINEL FAILOVER m
@@ -225,7 +267,8 @@ test "passwords, announced addresses and names, and a replica that is not announ
     set options {requirepass secret masterauth secret}
     set code [catch {
         with_sentinels [list a kura $options b kura [concat $options replica-announce-ip localhost] \
-                c redis [concat $options replica-announce-ip localhost] d kura [concat $options replica-announced no replica-priority 0]] {
+                c redis [concat $options replica-announce-ip localhost] \
+                d kura [concat $options replica-announced no replica-priority 0]] {
             "sentinel auth-pass m secret" "sentinel announce-hostnames yes"
         } {
             watch::wait_known 2

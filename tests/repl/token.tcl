@@ -88,6 +88,53 @@ test "Tokens hold across a failover, and tell what it has lost" {
     }
 }
 
+test "Tokens of the former history hold behind a full sync, and behind a restart" {
+    with_nodes {p kura {save {3600 1}} q kura {}} {
+        set proxy [proxy_start $p]
+        follow_port $q [proxy_port $proxy]
+        $p SET a 1
+        set kept [token_of $p]
+        assert_equal OK [$q WAITOFFSET $kept 20000]
+        proxy $proxy stop
+        $p SET a 2
+        set lost [token_of $p]
+        $q REPLICAOF NO ONE
+        proxy_stop $proxy
+        $q SET a 3
+        follow $p $q
+        assert_equal {1 3} [list [full_syncs $q] [$p GET a]]
+        foreach restarted {no yes} {
+            if {$restarted} {
+                node_restart $p [list save {3600 1} replicaof "127.0.0.1 [server_port $q]"]
+                wait_link $p
+                assert_equal 1 [full_syncs $q]
+            }
+            assert_equal OK [$p WAITOFFSET $kept 0]
+            assert_error DIVERGED* { $p WAITOFFSET $lost 0 }
+            assert_equal OK [$p WAITOFFSET [token_of $q] 20000]
+        }
+    }
+}
+
+foreach {how directives} {TERM {save {3600 1}} TERM {appendonly yes} KILL {appendonly yes}} {
+    test "Tokens hold when their primary is started again: $how, $directives" {
+        with_nodes [list p kura $directives] {
+            for {set i 0} {$i < 50} {incr i} {
+                $p SET a $i
+                set token [token_of $p]
+            }
+            node_restart $p $directives $how
+            assert_equal 49 [$p GET a]
+            assert_equal OK [$p WAITOFFSET $token]
+            regexp {(.*):(.*)} $token -> id offset
+            assert_error DIVERGED* { $p WAITOFFSET $id:[expr {$offset + 1}] }
+            $p SET a 50
+            assert_equal OK [$p WAITOFFSET $token]
+            assert_equal OK [$p WAITOFFSET [token_of $p]]
+        }
+    }
+}
+
 test "A client with the capability redirect is told where to go" {
     with_nodes {p kura {} q kura {}} {
         $p SET a 1
@@ -174,7 +221,7 @@ test "A random schedule never reads anything older than its token" {
 test "A random schedule across failovers: right, behind or diverged" {
     with_nodes {p kura {} q kura {} s kura {}} {
         set nodes [list $p $q $s]
-        array set replies {OK 0 BEHIND 0 DIVERGED 0}
+        array set heard {OK 0 BEHIND 0 DIVERGED 0}
         for {set key 0} {$key < 10} {incr key} { set seen($key) -1; set last($key) "" }
         set i 0
         for {set round 0} {$round < 6} {incr round} {
@@ -198,12 +245,12 @@ test "A random schedule across failovers: right, behind or diverged" {
                     continue
                 }
                 if {[catch { $h WAITOFFSET $last($key) [expr {1 + [random_below 10]}] } reply]} {
-                    incr replies([lindex $reply 0])
+                    incr heard([lindex $reply 0])
                     if {[string match DIVERGED* $reply]} { set last($key) "" }
                     continue
                 }
                 set read [$h GET key:$key]
-                incr replies(OK)
+                incr heard(OK)
                 assert {$read >= $seen($key)}
                 set seen($key) $read
                 set last($key) [token_of $h]
@@ -211,6 +258,6 @@ test "A random schedule across failovers: right, behind or diverged" {
             proxy_stop $slow
             set nodes [list $second $third $first]
         }
-        assert {$replies(OK) > 100 && $replies(DIVERGED) > 0 && $replies(BEHIND) > 0}
+        assert {$heard(OK) > 100 && $heard(DIVERGED) > 0 && $heard(BEHIND) > 0}
     }
 }

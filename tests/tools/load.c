@@ -4,8 +4,8 @@
  *   load PORT COUNT PER_SECOND marks PREFIX      COUNT times SET <PREFIX><n> <n>, n from 0
  *
  * The commands go in pipelines to 127.0.0.1. COUNT 0 means: until standard input ends. PER_SECOND 0 means: as fast as
- * the server answers. The program also ends when the server closes the connection. The last line tells how many commands
- * were answered; of marks only those count that were answered by OK, one after another from the first on. */
+ * the server answers. The program also ends when the server closes the connection. The last line tells how many
+ * commands were answered; of marks only those count that were answered by OK, one after another from the first on. */
 #include "lib/bytes.h"
 #include "lib/grammar.h"
 #include "lib/peer.h"

@@ -92,7 +92,7 @@ static void append_bracket(const char *word) {
 /* What replicas get, and the file does not. */
 static void append_message(void) {
     struct slice ping = SLICE("PING");
-    aof_write_skip();
+    aof_write_skip(false);
     oplog_append(-1, &ping, 1, slice_of(NULL, 0));
     oplog_end_unit();
     aof_write_end_unit();

@@ -265,9 +265,10 @@ static void commands_wait_for_a_file(void **state) {
 #define DEL(key) "*2\r\n$3\r\nDEL\r\n$1\r\n" key "\r\n"
 
 /* In the log, and not in the file. */
+static bool leads;
 static void append_message(int db_id) {
     struct slice argv[] = {SLICE("PUBLISH"), SLICE("c"), SLICE("m")};
-    aof_write_skip();
+    aof_write_skip(leads);
     oplog_append(db_id, argv, 3, slice_of(NULL, 0));
     oplog_end_unit();
     aof_write_end_unit();
@@ -386,6 +387,32 @@ static void a_frame_ends_with_its_place(void **state) {
     assert_int_equal(at, len);
 }
 
+/* Replicas that are ahead of the file would need everything after a crash. */
+static void a_server_that_leads_tells_its_place_soon(void **state) {
+    size_t at = 0, places = 0;
+    (void)state;
+    oplog_id = ID;
+    append(0, "DEL", "a");
+    assert_true(aof_write_flush(false));
+    leads = true;
+    for (int i = 0; i < 50; i++) {
+        append_message(0);
+        assert_true(aof_write_flush(false));
+        clock_cached_steady_ms += 10;
+    }
+    append(0, "DEL", "b");
+    assert_true(aof_write_flush(false));
+    leads = false;
+    read_file();
+    take_frame(&at);
+    for (; bytes[at + AOF_FRAME_LINE] == '#'; places++)
+        take_frame(&at);
+    assert_int_equal(places, 5); /* at once after the write, then each 100 ms */
+    assert_frame(&at, with_place(DEL("b"), 0));
+    oplog_id = NULL;
+    assert_int_equal(at, len);
+}
+
 static void each_frame_of_a_write_has_its_place(void **state) {
     static char value[AOF_FRAME_MAX / 3];
     size_t at = 0;
@@ -483,6 +510,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_for_the_file_only_is_not_in_the_log, begin, finish),
         cmocka_unit_test_setup_teardown(a_unit_is_written_as_a_whole, begin, finish),
         cmocka_unit_test_setup_teardown(a_frame_ends_with_its_place, begin, finish),
+        cmocka_unit_test_setup_teardown(a_server_that_leads_tells_its_place_soon, begin, finish),
         cmocka_unit_test_setup_teardown(each_frame_of_a_write_has_its_place, begin, finish),
         cmocka_unit_test(a_place_has_its_form),
         cmocka_unit_test_setup_teardown(what_is_synced_is_told, begin, finish),

@@ -1,4 +1,5 @@
 /* The writer and the reader against each other: sizes around that of a block, descriptors and memory, failures. */
+#include "base/alloc.h"
 #include "base/crc64.h"
 #include "base/rand.h"
 #include "disk/reader.h"
@@ -364,6 +365,40 @@ static void progress_may_stop_it(void **state) {
     }
 }
 
+/* Bytes in any way, with waits for more than the block has; the checksum is that of all. */
+static void bytes_are_awaited_before_they_are_taken(void **state) {
+    (void)state;
+    at_end = ENDS;
+    for (int i = 0; i < 10; i++) {
+        begin_source(BYTES, UINT64_MAX);
+        for (size_t at = 0; at < BYTES;) {
+            size_t n = 1 + rand_below(rand_below(2) ? 3000000 : 3000);
+            if (n > BYTES - at) n = BYTES - at;
+            uint8_t *copy = malloc(n);
+            if (rand_below(2)) assert_true(reader_await(&reading, n));
+            assert_int_equal(reader_offset(&reading), at);
+            assert_true(reader_get(&reading, copy, n));
+            assert_memory_equal(copy, data + at, n);
+            free(copy);
+            at += n;
+        }
+        assert_true(reader_crc(&reading) == crc64(0, data, BYTES));
+        assert_false(reader_await(&reading, READER_BLOCK));
+        reader_free(&reading);
+    }
+}
+
+static void memory_is_not_spent_on_claims(void **state) {
+    (void)state;
+    at_end = ENDS;
+    size_t before = alloc_used();
+    begin_source(1000, UINT64_MAX);
+    assert_false(reader_await(&reading, (size_t)1 << 31));
+    assert_true(alloc_used() - before < 3 * READER_BLOCK);
+    reader_free(&reading);
+    assert_int_equal(alloc_used(), before);
+}
+
 int main(void) {
     uint64_t seed = (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
@@ -385,6 +420,8 @@ int main(void) {
         cmocka_unit_test(what_was_read_too_early_is_given_back),
         cmocka_unit_test(a_source_that_fails_or_is_stopped),
         cmocka_unit_test(progress_may_stop_it),
+        cmocka_unit_test(bytes_are_awaited_before_they_are_taken),
+        cmocka_unit_test(memory_is_not_spent_on_claims),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(data);

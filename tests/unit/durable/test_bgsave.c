@@ -118,6 +118,15 @@ bool loading_is_active(void) {
     return loads;
 }
 
+static int done_well, done_badly;
+
+static void note_done(bool ok) {
+    if (ok)
+        done_well++;
+    else
+        done_badly++;
+}
+
 static void note_end(void) {
     ended++;
 }
@@ -141,7 +150,7 @@ static int reset(void **state) {
     (void)state;
     running = CHILD_NONE;
     fork_fails = save_fails = loads = false;
-    saves = ended = killed = temp_files = 0;
+    saves = ended = killed = temp_files = done_well = done_badly = 0;
     bgsave_status = (struct bgsave_status){.took_s = -1};
     clock_cached_steady_ms = START_MS;
     snapshot_metrics = (struct snapshot_metrics){.saved_s = time(NULL), .saved_ms = START_MS};
@@ -202,6 +211,8 @@ static void a_child_saves_what_it_saw_at_the_fork(void **state) {
     assert_int_equal(bgsave_status.began_ms, 0);
     assert_int_equal(bgsave_status.took_s, 2);
     assert_int_equal(ended, 1);
+    assert_int_equal(done_well, 1);
+    assert_int_equal(done_badly, 0);
     assert_int_equal(job.run(job.ctx), 0); /* as the child does */
     save_fails = true;
     assert_int_equal(job.run(job.ctx), 1);
@@ -234,6 +245,7 @@ static void a_killed_child_has_failed_unless_we_did_it(void **state) {
     child_ends(0, SIGKILL);
     assert_true(bgsave_status.failed);
     assert_int_equal(ended, 2);
+    assert_int_equal(done_badly, 2);
     assert_int_equal(temp_files, 0);
 }
 
@@ -367,6 +379,7 @@ static int start(void **state) {
     clock_init();
     db_init(1);
     bgsave_ended = note_end;
+    bgsave_done = note_done;
     bgsave_module.start();
     return 0;
 }

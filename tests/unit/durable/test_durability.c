@@ -78,7 +78,8 @@ struct aof_write_follow aof_write_follow = {.asks = true, .cut = INT64_MAX};
 void aof_write_join(int db_id) {
     buf_printf(&done, "take:%d ", db_id);
 }
-void aof_write_skip(void) {
+void aof_write_skip(bool leads) {
+    (void)leads;
     note("skip");
 }
 void aof_write_own(int db_id, const struct slice *argv, int argc, struct slice raw) {

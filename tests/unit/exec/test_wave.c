@@ -134,6 +134,10 @@ static void wait_for_something(struct request *r) {
     r->client->waiter = (struct waiter *)&waiting[index_of(r->client)];
 }
 
+static void become_replica(struct request *r) {
+    r->client->flags |= CLIENT_REPLICA;
+}
+
 static const struct command rows[] = {
     LAB_ROW("get", get, -1, .first_key = 1),
     LAB_ROW("hget", get, -1, .first_key = 1, .member = 2),
@@ -144,6 +148,8 @@ static const struct command rows[] = {
     LAB_ROW("tell", tell_other, 2),
     LAB_ROW("auth", auth, 1),
     LAB_ROW("wait", wait_for_something, 1),
+    LAB_ROW("sync", become_replica, 1),
+    LAB_ROW("set", get, -1, .flags = CMD_WRITE),
     {NULL},
 };
 
@@ -443,6 +449,18 @@ static void requests_for_members(void **state) {
     run_wave();
     assert_string_equal(lab_heard(ends[1]), "+set\r\n+set\r\n-ERR unknown\r\n+set\r\n+set\r\n");
     db_empty(db_at(0), false);
+}
+
+static void a_replica_that_uses_keys_is_closed_before_it_does(void **state) {
+    (void)state;
+    lab_say(ends[0], "sync\r\nleave\r\n");
+    lab_say(ends[1], "sync\r\nset k\r\nget k\r\n");
+    lab_say(ends[2], "set k\r\n");
+    run_wave();
+    expect_events("0:sync; 0:leave; 1:sync; 2:set k; ");
+    assert_true(is_closed(1));
+    assert_string_equal(lab_heard(ends[1]), "(closed)");
+    assert_string_equal(lab_heard(ends[2]), "+k\r\n");
 }
 
 static void inline_requests(void **state) {
@@ -952,6 +970,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_request_may_come_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_for_members, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_behind_a_long_one_that_came_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replica_that_uses_keys_is_closed_before_it_does, setup, teardown),
         cmocka_unit_test_setup_teardown(inline_requests, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wave_has_at_most_32_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wave_has_about_512_requests, setup, teardown),

@@ -205,8 +205,8 @@ static void a_bulk_in_a_blob_is_taken(void **state) {
     assert_non_null(blob);
     assert_ptr_equal(found, blob);
     assert_ptr_equal(conn_find_blob(&p.conn, parser->argv[1].ptr), blob); /* still, until the request ends */
-    assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr)); /* it was taken already */
-    assert_int_equal(blob->holders, 2);                        /* the argument stays until the request ends */
+    assert_null(conn_take_blob(&p.conn, parser->argv[1].ptr));            /* it was taken already */
+    assert_int_equal(blob->holders, 2); /* the argument stays until the request ends */
     assert_int_equal(resp_parse(parser, end, &limits), RESP_MORE);
     conn_stash(&p.conn, parser, end);
     assert_null(p.conn.input);

@@ -272,6 +272,9 @@ static void opcodes(void **state) {
     byte(RDB_OP_AUX), text("unknown"), text("thing");
     byte(RDB_OP_AUX), text("aof-base"), bytes("\xc0\x01", 2);
     byte(RDB_OP_AUX), text("repl-id"), text("0123456789012345678901234567890123456789");
+    byte(RDB_OP_AUX), text("repl-former-id"), text("9876543210987654321098765432109876543210");
+    byte(RDB_OP_AUX), text("repl-former-id"), text("too short");
+    byte(RDB_OP_AUX), text("repl-former-end"), text("77");
     byte(RDB_OP_SELECT), byte(2);
     byte(RDB_OP_RESIZE), bytes("\x80\x7f\xff\xff\xff", 5), byte(3); /* a false hint */
     byte(RDB_OP_SLOT), byte(1), byte(2), byte(3);
@@ -292,6 +295,8 @@ static void opcodes(void **state) {
     assert_int_equal(lab_job.empty, 1);
     assert_true(lab_job.aof_base);
     assert_int_equal(strlen(lab_job.repl_id), 40);
+    assert_string_equal(lab_job.former.id, "9876543210987654321098765432109876543210");
+    assert_int_equal(lab_job.former.end, 77);
     assert_int_equal(lab_job.end, all.len);
     assert_int_equal(db_size(db_at(2)), 2);
     assert_true(table_memory(&db_at(2)->keys) < 100000);
@@ -309,8 +314,8 @@ static void the_place_of_the_data_is_read_back(void **state) {
     for (int told = 0; told < 2; told++) {
         int fd = memfd_create("rdb", MFD_CLOEXEC);
         struct rdb_write job = {.fd = fd, .flags = RDB_NO_KEYS, .repl_id = id, .repl_offset = 1234, .repl_db = 3};
-        if (told) job.former_id = former;
-        job.former_end = 1000;
+        oplog_former.end = 1000;
+        memcpy(oplog_former.id, told ? former : "", told ? sizeof former : 1);
         assert_true(rdb_write(&job));
         lseek(fd, 0, SEEK_SET);
         struct rdb_read read = {.fd = fd};
@@ -318,10 +323,11 @@ static void the_place_of_the_data_is_read_back(void **state) {
         assert_string_equal(read.repl_id, id);
         assert_int_equal(read.repl_offset, 1234);
         assert_int_equal(read.repl_db, 3);
-        assert_string_equal(read.former_id, told ? former : "");
-        if (told) assert_int_equal(read.former_end, 1000);
+        assert_string_equal(read.former.id, told ? former : "");
+        if (told) assert_int_equal(read.former.end, 1000);
         close(fd);
     }
+    oplog_former = (struct oplog_former){.end = 0};
 }
 
 static void refused(enum rdb_result expected, const char *message) {

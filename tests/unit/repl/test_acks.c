@@ -19,9 +19,11 @@
 #include "repl/apply.h"
 #include "repl/backlog.h"
 #include "repl/feed.h"
+#include "repl/good_replicas.h"
 #include "repl/history.h"
 #include "repl/link.h"
 #include "repl/role.h"
+#include "repl/token.h"
 #include "session/client_lab.h"
 #include "session/gates.h"
 #include "session/reply.h"
@@ -174,7 +176,7 @@ static int setup(void **state) {
     aof_is = AOF_OFF;
     role_replica = call_is_nested = false;
     has_place = true;
-    acks_options = (struct acks_options){.max_lag_s = 10};
+    good_replicas_options = (struct good_replicas_options){.max_lag_s = 10};
     oplog_restart(100, 0);
     history_adopt(SLICE(THIS_ID));
     history_recall(FORMER_ID, 51); /* offsets up to 50 */
@@ -484,13 +486,13 @@ static bool writes_are_refused(void) {
 
 static void writes_need_good_replicas(void **state) {
     (void)state;
-    acks_options.min_replicas = 1;
+    good_replicas_options.min = 1;
     acks_moved();
     assert_true(writes_are_refused());
     good = 1;
     feed_acked();
     assert_false(writes_are_refused());
-    assert_int_equal(acks_good_replicas(), 1);
+    assert_int_equal(good_replicas_count(), 1);
     good = 0;
     clock_cached_ms += 1000;
     clock_update();
@@ -499,7 +501,7 @@ static void writes_need_good_replicas(void **state) {
     role_replica = true; /* a replica has another gate for that */
     role_history_changed();
     assert_false(writes_are_refused());
-    acks_options.min_replicas = 0;
+    good_replicas_options.min = 0;
     role_history_changed();
 }
 
@@ -510,7 +512,7 @@ int main(void) {
     db_init(1);
     history_start();
     catalog_register(acks_module.commands);
-    static const struct command token[] = {LAB_ROW("token", acks_command_token, 1), {NULL}};
+    static const struct command token[] = {LAB_ROW("token", token_command, 1), {NULL}};
     catalog_register(token);
     catalog_ready();
     client_register(block_module.part);

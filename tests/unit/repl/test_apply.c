@@ -1,5 +1,5 @@
-/* The primary's stream: in whatever pieces it comes, the same commands run, the same bytes go to the log, and its end is
- * behind complete units only. */
+/* The primary's stream: in whatever pieces it comes, the same commands run, the same bytes go to the log, and the log's
+ * end is behind complete units only. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -182,12 +182,12 @@ static void what_no_log_has_is_not_run(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
         for (int inside = 0; inside < 2; inside++) {
+            if (inside && strcmp(forbidden[i], "EXEC") == 0) continue; /* it belongs there */
             setup(NULL);
             struct buf s = STREAM("SET sound 1");
             size_t sound = s.len;
             if (inside) add(&s, "MULTI");
             if (inside) add(&s, "SET k 1");
-            if (inside && strcmp(forbidden[i], "EXEC") == 0) continue;
             add(&s, forbidden[i]);
             add(&s, "SET after 1");
             if (strncmp(forbidden[i], "MULTI", 5) == 0 && !inside) add(&s, "MULTI");

@@ -12,6 +12,7 @@
 
 unsigned oplog_is_kept;
 const char *oplog_id;
+struct oplog_former oplog_former;
 static int64_t first, end;
 
 int64_t oplog_first(void) {
@@ -126,6 +127,53 @@ static void a_recalled_history_is_the_former_one(void **state) {
     assert_string_equal(history.former_id, ID_A);
 }
 
+static void the_former_id_is_better_known_until_the_present_one_is_told(void **state) {
+    (void)state;
+    assert_ptr_equal(history_best_known(), history.id); /* there is no other */
+    history_recall(ID_A, end + 1);
+    assert_string_equal(history_best_known(), ID_A);
+    end++; /* something was written, which that history does not have */
+    assert_ptr_equal(history_best_known(), history.id);
+    history_adopt(SLICE(ID_A));
+    history_branch();
+    assert_string_equal(history_best_known(), ID_A);
+    assert_ptr_equal(history_tell(), history.id);
+    assert_ptr_equal(history_best_known(), history.id);
+    history_branch();
+    assert_ptr_equal(history_best_known(), history.former_id);
+    assert_true(history_rename(SLICE(ID_B))); /* the primary has told it */
+    assert_ptr_equal(history_best_known(), history.id);
+}
+
+static void recall_former(const char *id, int64_t former_end) {
+    struct oplog_former former = {.end = former_end};
+    memcpy(former.id, id, strlen(id) + 1);
+    history_recall_former(&former);
+}
+
+static void a_snapshot_tells_of_the_former_history_but_no_nonsense(void **state) {
+    (void)state;
+    history_adopt(SLICE(ID_B));
+    recall_former("", 5);
+    recall_former("nonsense", 5);
+    recall_former("aaaaaaaaaaaaaaaaaaaa\r\naaaaaaaaaaaaaaaaaa", 5);
+    recall_former(ID_A, 0);
+    recall_former(ID_A, -1);
+    recall_former(ID_A, 202); /* beyond the data */
+    assert_string_equal(history.former_id, NO_ID);
+    assert_string_equal(oplog_former.id, "");
+    recall_former(ID_A, 201);
+    assert_string_equal(history.former_id, ID_A);
+    assert_int_equal(match(ID_A, 200), HISTORY_CONTINUES);
+    assert_string_equal(history.id, ID_B);
+    assert_string_equal(oplog_former.id, ID_A); /* the next snapshot tells it, too */
+    assert_int_equal(oplog_former.end, 201);
+    history_branch();
+    assert_string_equal(oplog_former.id, ID_B);
+    history_renew();
+    assert_string_equal(oplog_former.id, "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_new_history_has_an_id_of_its_own_and_no_former_one, begin),
@@ -135,6 +183,8 @@ int main(void) {
         cmocka_unit_test_setup(a_primary_may_go_on_under_another_id, begin),
         cmocka_unit_test_setup(after_a_full_sync_nothing_of_the_former_histories_holds, begin),
         cmocka_unit_test_setup(a_recalled_history_is_the_former_one, begin),
+        cmocka_unit_test_setup(the_former_id_is_better_known_until_the_present_one_is_told, begin),
+        cmocka_unit_test_setup(a_snapshot_tells_of_the_former_history_but_no_nonsense, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

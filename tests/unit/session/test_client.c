@@ -385,6 +385,28 @@ static void replies_count_before_they_are_sent(void **state) {
     blob_drop(blob);
 }
 
+/* It would be taken for a part of the stream. */
+static void a_reply_closes_a_replica_and_is_not_sent(void **state) {
+    (void)state;
+    struct client *kept = connect_client(0), *pushed = connect_client(1);
+    struct conn_range range;
+    kept->flags |= CLIENT_REPLICA;
+    pushed->flags |= CLIENT_REPLICA;
+    client_open_replies(kept, &range);
+    client_keep_replies(kept, &range);
+    assert_false(is_closed(kept));
+    client_open_replies(kept, &range);
+    conn_write("+OK\r\n", 5);
+    client_keep_replies(kept, &range);
+    assert_true(is_closed(kept));
+    client_open_replies(pushed, &range);
+    conn_write("+OK\r\n", 5);
+    client_push_replies(pushed, &range);
+    assert_true(is_closed(pushed));
+    assert_int_equal(conn_mark(), 0);
+    conn_flush(NULL);
+}
+
 static void replies_over_the_limit_are_not_even_written(void **state) {
     (void)state;
     struct client *kept = connect_client(0), *pushed = connect_client(1);
@@ -600,6 +622,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_password_1k_beyond_is_all, setup, teardown),
         cmocka_unit_test_setup_teardown(the_soft_limit_gives_time, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_count_before_they_are_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_closes_a_replica_and_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_over_the_limit_are_not_even_written, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_client_sends_to_itself_is_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(monitors_are_of_the_class_of_subscribers, setup, teardown),

@@ -80,6 +80,23 @@ static void one_of_the_flags_passes(void **state) {
     assert_null(gates_find_closed(&request, CMD_LOADING));
 }
 
+static void a_gate_may_stop_some_commands_only(void **state) {
+    static const struct gate writes = {.stops = CMD_WRITE, .error = "ERR writes"};
+    (void)state;
+    gates_set(GATES_READONLY, &writes);
+    assert_ptr_equal(gates_find_closed(&request, CMD_WRITE | CMD_FAST), &writes);
+    assert_null(gates_find_closed(&request, CMD_READONLY));
+    assert_true(gates_may_stop());
+    assert_true(gates_may_stop_command(CMD_WRITE | CMD_DENYOOM));
+    assert_false(gates_may_stop_command(CMD_READONLY | CMD_FAST));
+    assert_false(gates_may_stop_command(0));
+    assert_true(gates_may_stop_command(CMD_EXEC)); /* its queue may have a write */
+    gates_set(GATES_LOADING, &passable);
+    assert_true(gates_may_stop_command(0));
+    gates_set(GATES_LOADING, NULL);
+    assert_false(gates_may_stop_command(0));
+}
+
 static void a_gate_holds_for_some_requests(void **state) {
     (void)state;
     gates_set(GATES_DISK, &some);
@@ -104,6 +121,7 @@ int main(void) {
         cmocka_unit_test_setup(a_request_asks_while_any_gate_is_closed, open_all),
         cmocka_unit_test_setup(a_gate_may_be_asked_above_a_balance_only, open_all),
         cmocka_unit_test_setup(one_of_the_flags_passes, open_all),
+        cmocka_unit_test_setup(a_gate_may_stop_some_commands_only, open_all),
         cmocka_unit_test_setup(a_gate_holds_for_some_requests, open_all),
         cmocka_unit_test_setup(the_first_in_order_answers, open_all),
     };

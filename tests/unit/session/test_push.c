@@ -149,8 +149,12 @@ static void many_receivers(void **state) {
     }
 }
 
-static void leaving_clients_get_nothing(void **state) {
+static void leaving_clients_and_replicas_get_nothing(void **state) {
     (void)state;
+    clients[2]->flags |= CLIENT_REPLICA;
+    push(clients[2], "not of the log");
+    conn_flush(NULL);
+    assert_string_equal(lab_heard(ends[2]), "");
     clients[0]->flags |= CLIENT_CLOSE_AFTER_REPLY;
     push(clients[0], "late");
     client_close(clients[1]);
@@ -226,7 +230,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_message_waits_for_the_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(settling_without_a_message_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(many_receivers, setup, teardown),
-        cmocka_unit_test_setup_teardown(leaving_clients_get_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(leaving_clients_and_replicas_get_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_client_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(a_message_beyond_the_limit_is_the_last, setup, teardown),
         cmocka_unit_test_setup_teardown(an_incomplete_message_breaks_the_connection, setup, teardown),

@@ -143,6 +143,24 @@ static void a_key_in_each_of_many_databases_costs_no_search(void **state) {
 }
 
 /* Keys that were used lately stay, whichever database they are in and however they are drawn. */
+/* The databases that are drawn from were counted before; another one has keys now, and no wheel. */
+static void a_key_is_found_where_there_was_none_before(void **state) {
+    (void)state;
+    static const enum evict_policy policies[] = {EVICT_ALLKEYS_LRU, EVICT_ALLKEYS_LFU, EVICT_ALLKEYS_RANDOM};
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        start(policies[i], 2);
+        set(0, 1, ENTRY_NO_TTL);
+        set(0, 2, ENTRY_NO_TTL);
+        assert_true(evict_one());
+        db_empty(db_at(0), false);
+        set(1, 3, ENTRY_NO_TTL);
+        assert_true(evict_one());
+        assert_int_equal(victim, 3);
+        assert_false(evict_one());
+        stop();
+    }
+}
+
 static void what_is_used_stays(void **state) {
     (void)state;
     static const enum evict_policy policies[] = {EVICT_ALLKEYS_LRU, EVICT_ALLKEYS_LFU, EVICT_VOLATILE_LRU,
@@ -204,6 +222,7 @@ int main(void) {
         cmocka_unit_test(volatile_ttl_is_exact),
         cmocka_unit_test(without_a_deadline_the_answer_takes_no_search),
         cmocka_unit_test(a_key_in_each_of_many_databases_costs_no_search),
+        cmocka_unit_test(a_key_is_found_where_there_was_none_before),
         cmocka_unit_test(what_is_used_stays),
         cmocka_unit_test(random_victims_are_uniform),
     };
