@@ -1,5 +1,5 @@
-# What XINFO tells beyond Redis 7.0, which tests/compat/streams.cmds compares: when consumers were seen and active, and a
-# lag that is right where 7.0 is wrong. And the events of consumers.
+# What XINFO tells beyond Redis 7.0, which tests/compat/streams.cmds compares: when consumers were seen and active, and
+# a lag that is right where 7.0 is wrong. And the events of consumers.
 
 proc consumer_field {name field} {
     foreach consumer [r XINFO CONSUMERS s g] {
