@@ -4,8 +4,8 @@
  * queue, so that an entry costs one look at the group, however many wait; those of XREAD wait for entries behind an id.
  * XREADGROUP also ends when its key or group has gone: run again, it finds the error by itself.
  *
- * XREADGROUP is propagated as what it did (stream_effect.h). Reading the history counts deliveries; as in Redis, that is
- * not propagated. */
+ * XREADGROUP is propagated as what it did (stream_effect.h). Reading the history counts deliveries; as in Redis, that
+ * is not propagated. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/module.h"
