@@ -36,6 +36,9 @@ array set changed_in_7_2 {
     quit {deprecated_since 7.2.0 doc_flags deprecated replaced_by {}}
     setex {deprecated_since 2.6.12 doc_flags deprecated replaced_by {EX SET}}
     setnx {deprecated_since 2.6.12 doc_flags deprecated replaced_by {NX SET}}
+
+    xinfo|consumers {history 7.2.0}
+    xinfo|stream {history {6.0.0 7.0.0 7.2.0}}
 }
 
 # Groups of arguments that have another name in 7.2: the old and the new one.
@@ -61,6 +64,7 @@ array set renamed_in_7_2 {
     mset {key_value data}
     msetnx {key_value data}
     shutdown {nosave_save save-selector}
+    xreadgroup {group_consumer group-block}
     zadd {score_member data}
     zrange {offset_count limit}
     zrangebylex {offset_count limit}
@@ -99,6 +103,19 @@ array set arranged_in_7_2 {
         [GET get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA] [STORE destination:key#2]}
     sort_ro {key:key [BY by-pattern<pattern>:pattern#1] [LIMIT limit:(offset:integer count:integer)]\
         [GET get-pattern<pattern>:pattern#1]... [order:(ASC | DESC)] [sorting=ALPHA]}
+    xadd {key:key [NOMKSTREAM@6.2.0] [trim:(strategy:(MAXLEN | MINID@6.2.0) [operator:(equal== | approximately=~)]\
+        threshold [LIMIT count:integer@6.2.0])] id-selector:(auto-id=* | id) data:(field value)...}
+    xclaim {key:key group consumer min-idle-time id... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time]\
+        [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]}
+    xgroup|create {key:key group id-selector:(id | new-id=$) [MKSTREAM]\
+        [ENTRIESREAD entriesread<entries-read>:integer]}
+    xgroup|createconsumer {key:key group consumer}
+    xgroup|delconsumer {key:key group consumer}
+    xgroup|destroy {key:key group}
+    xgroup|setid {key:key group id-selector:(id | new-id=$) [ENTRIESREAD entriesread<entries-read>:integer]}
+    xinfo|consumers {key:key group}
+    xinfo|stream {key:key [full-block:(full=FULL [COUNT count:integer])]}
+    xsetid {key:key last-id [ENTRIESADDED entries-added:integer@7.0.0] [MAXDELETEDID max-deleted-id@7.0.0]}
     zrank {key:key member [WITHSCORE]}
     zrevrank {key:key member [WITHSCORE]}
 }

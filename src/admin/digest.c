@@ -6,6 +6,7 @@
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
+#include "store/stream.h"
 #include "store/string.h"
 #include "store/zset.h"
 #include <arpa/inet.h>
@@ -91,10 +92,25 @@ static void add_hash(struct digest *d, const struct entry *e) {
         add_pair(d, pair.name, pair.value);
 }
 
+static void mix_stream(struct digest *d, const struct entry *e) {
+    struct stream_iter it;
+    struct listpack_value name, value;
+    char id[2 * NUM_I64_MAX], digits[NUM_I64_MAX];
+    stream_iter_start(&it, stream_of(e), STREAM_ID_MIN, STREAM_ID_MAX, false);
+    while (stream_iter_next(&it)) {
+        int len = snprintf(id, sizeof id, "%llu.%llu", (unsigned long long)it.id.ms, (unsigned long long)it.id.seq);
+        digest_mix(d, slice_of(id, (size_t)len));
+        while (stream_iter_pair(&it, &name, &value)) {
+            digest_mix(d, listpack_value_text(name, digits));
+            digest_mix(d, listpack_value_text(value, digits));
+        }
+    }
+}
+
 /* Continue a digest with a value. The numbers of the types are Redis's. */
 static void digest_entry(struct digest *d, const struct entry *e) {
     static const uint8_t numbers[ENTRY_TYPES] = {
-        [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4};
+        [ENTRY_STRING] = 0, [ENTRY_LIST] = 1, [ENTRY_SET] = 2, [ENTRY_ZSET] = 3, [ENTRY_HASH] = 4, [ENTRY_STREAM] = 6};
     char digits[NUM_I64_MAX];
     mix_number(d, numbers[entry_type(e)]);
     switch (entry_type(e)) {
@@ -103,6 +119,7 @@ static void digest_entry(struct digest *d, const struct entry *e) {
     case ENTRY_SET: add_set(d, e); break;
     case ENTRY_ZSET: add_zset(d, e); break;
     case ENTRY_HASH: add_hash(d, e); break;
+    case ENTRY_STREAM: mix_stream(d, e); break;
     default: break;
     }
     if (entry_has_ttl(e)) digest_add(d, SLICE("!!expire!!"));

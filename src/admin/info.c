@@ -107,7 +107,7 @@ static void write_clients(struct buf *out) {
     report_int(out, "tracking_clients", (int64_t)tracking_metrics.clients);
     report_int(out, "clients_in_timeout_table", (int64_t)block_metrics.deadlines);
     report_int(out, "total_blocking_keys", (int64_t)block_metrics.keys);
-    report_int(out, "total_blocking_keys_on_nokey", 0);
+    report_int(out, "total_blocking_keys_on_nokey", (int64_t)block_metrics.keys_gone);
 }
 
 /* --- cpu, modules, cluster, keyspace --------------------------------------------------------- */

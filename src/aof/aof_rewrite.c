@@ -1,6 +1,6 @@
 /* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
- * command. PEXPIREAT follows if the key has a deadline. The output is in frames (aof_frame.h), unless aof-checksums is
- * off. */
+ * command. A stream becomes a command for each entry, group and consumer. PEXPIREAT follows if the key has a deadline.
+ * The output is in frames (aof_frame.h), unless aof-checksums is off. */
 #include "aof/aof_rewrite.h"
 #include "aof/aof_frame.h"
 #include "aof/aof_place.h"
@@ -16,6 +16,7 @@
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
+#include "store/stream.h"
 #include "store/string.h"
 #include "store/zset.h"
 #include <errno.h>
@@ -24,7 +25,8 @@
 #include <unistd.h>
 
 #define ITEMS_A_COMMAND 64
-#define WRITE_AT (1 << 20)   /* bytes of a frame */
+#define WRITE_AT (1 << 20) /* bytes of a frame */
+#define STREAM_ID_TEXT (2 * NUM_I64_MAX)
 #define SYNC_EVERY (4 << 20) /* bytes */
 
 struct rewriting {
@@ -132,6 +134,148 @@ static void write_zset(struct rewriting *w, const struct entry *e) {
         add_pair(w, slice_of(digits, (size_t)num_print_f64(digits, walk.score)), walk.member);
 }
 
+/* --- Streams --------------------------------------------------------------------------------- */
+
+static struct slice print_id(char text[STREAM_ID_TEXT], struct stream_id id) {
+    int len = num_print_u64(text, id.ms);
+    text[len++] = '-';
+    return slice_of(text, (size_t)(len + num_print_u64(text + len, id.seq)));
+}
+
+/* A command that is written at once. end_words() follows its n words. */
+static void begin_words(struct rewriting *w, const char *verb, size_t n) {
+    resp_put_header(&w->out, '*', (int)n);
+    resp_put_word(&w->out, slice_cstr(verb));
+}
+static void end_words(struct rewriting *w) {
+    if (w->out.len >= WRITE_AT) write_block(w);
+}
+
+static void write_stream_entry(struct rewriting *w, struct stream_iter *it) {
+    struct listpack_value name, value;
+    char text[STREAM_ID_TEXT], digits[NUM_I64_MAX];
+    begin_words(w, "XADD", 3 + 2 * it->pairs);
+    resp_put_word(&w->out, w->key);
+    resp_put_word(&w->out, print_id(text, it->id));
+    while (stream_iter_pair(it, &name, &value)) {
+        resp_put_word(&w->out, listpack_value_text(name, digits));
+        resp_put_word(&w->out, listpack_value_text(value, digits));
+    }
+    end_words(w);
+}
+
+/* A stream without entries: one is added and trimmed at once. XSETID then sets its ids. */
+static void write_empty_stream(struct rewriting *w, const struct stream *s) {
+    char text[STREAM_ID_TEXT];
+    struct stream_id id = stream_id_is_zero(s->last_id) ? (struct stream_id){0, 1} : s->last_id;
+    begin_words(w, "XADD", 7);
+    resp_put_word(&w->out, w->key);
+    resp_put_word(&w->out, SLICE("MAXLEN"));
+    resp_put_word(&w->out, SLICE("0"));
+    resp_put_word(&w->out, print_id(text, id));
+    resp_put_word(&w->out, SLICE("x"));
+    resp_put_word(&w->out, SLICE("y"));
+    end_words(w);
+}
+
+static void write_stream_ids(struct rewriting *w, const struct stream *s) {
+    char text[STREAM_ID_TEXT];
+    begin_words(w, "XSETID", 7);
+    resp_put_word(&w->out, w->key);
+    resp_put_word(&w->out, print_id(text, s->last_id));
+    resp_put_word(&w->out, SLICE("ENTRIESADDED"));
+    resp_put_int(&w->out, (int64_t)s->entries_added);
+    resp_put_word(&w->out, SLICE("MAXDELETEDID"));
+    resp_put_word(&w->out, print_id(text, s->max_deleted));
+    end_words(w);
+}
+
+static void write_consumers(struct rewriting *w, const struct stream_group *g) {
+    uint32_t n = stream_group_consumers(g);
+    struct stream_consumer **all = n ? alloc_get(n * sizeof(struct stream_consumer *)) : NULL;
+    stream_group_sort_consumers(g, all);
+    for (uint32_t i = 0; i < n; i++) {
+        begin_words(w, "XGROUP", 5);
+        resp_put_word(&w->out, SLICE("CREATECONSUMER"));
+        resp_put_word(&w->out, w->key);
+        resp_put_word(&w->out, stream_group_name(g));
+        resp_put_word(&w->out, stream_group_consumer_name(all[i]));
+        end_words(w);
+    }
+    alloc_put(all, n * sizeof(struct stream_consumer *));
+}
+
+/* The ids that wait in `items`, all delivered like this entry. */
+static void end_claim(struct rewriting *w, const struct stream_group *g, const struct stream_nack *like) {
+    if (w->count == 0) return;
+    begin_words(w, "XCLAIM", 11 + (size_t)w->count);
+    resp_put_word(&w->out, w->key);
+    resp_put_word(&w->out, stream_group_name(g));
+    resp_put_word(&w->out, stream_group_consumer_name(like->consumer));
+    resp_put_word(&w->out, SLICE("0"));
+    buf_append_slice(&w->out, buf_slice(&w->items));
+    resp_put_word(&w->out, SLICE("TIME"));
+    resp_put_int(&w->out, like->time_ms);
+    resp_put_word(&w->out, SLICE("RETRYCOUNT"));
+    resp_put_int(&w->out, (int64_t)like->deliveries);
+    resp_put_word(&w->out, SLICE("JUSTID"));
+    resp_put_word(&w->out, SLICE("FORCE"));
+    end_words(w);
+    w->items.len = 0;
+    w->count = 0;
+}
+
+/* Entries that one call has delivered have the same consumer, time and number of deliveries: one XCLAIM has their ids.
+ * A reader drops those that are deleted from the stream, here as in Redis. */
+static void write_pending(struct rewriting *w, struct stream_group *g) {
+    struct stream_group_walk walk;
+    struct stream_nack like = {.consumer = NULL};
+    char text[STREAM_ID_TEXT];
+    stream_group_walk(&walk, g, NULL, STREAM_ID_MIN);
+    while (stream_group_walk_next(&walk)) {
+        const struct stream_nack *nack = &walk.nack;
+        bool same =
+            nack->consumer == like.consumer && nack->time_ms == like.time_ms && nack->deliveries == like.deliveries;
+        if (!same || w->count == ITEMS_A_COMMAND) end_claim(w, g, &like);
+        like = *nack;
+        resp_put_word(&w->items, print_id(text, nack->id));
+        w->count++;
+    }
+    end_claim(w, g, &like);
+}
+
+static void write_group(struct rewriting *w, struct stream_group *g) {
+    char text[STREAM_ID_TEXT];
+    begin_words(w, "XGROUP", 7);
+    resp_put_word(&w->out, SLICE("CREATE"));
+    resp_put_word(&w->out, w->key);
+    resp_put_word(&w->out, stream_group_name(g));
+    resp_put_word(&w->out, print_id(text, g->last_id));
+    resp_put_word(&w->out, SLICE("ENTRIESREAD"));
+    resp_put_int(&w->out, g->entries_read);
+    end_words(w);
+    write_consumers(w, g);
+    write_pending(w, g);
+}
+
+static void write_stream(struct rewriting *w, const struct entry *e) {
+    const struct stream *s = stream_of(e);
+    struct stream_iter it;
+    stream_iter_start(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
+    while (stream_iter_next(&it))
+        write_stream_entry(w, &it);
+    if (s->length == 0) write_empty_stream(w, s);
+    write_stream_ids(w, s);
+    uint32_t n = stream_groups(s);
+    struct stream_group **all = n ? alloc_get(n * sizeof(struct stream_group *)) : NULL;
+    stream_sort_groups(s, all);
+    for (uint32_t i = 0; i < n; i++)
+        write_group(w, all[i]);
+    alloc_put(all, n * sizeof(struct stream_group *));
+}
+
+/* --- Keys ------------------------------------------------------------------------------------ */
+
 static void write_entry(struct rewriting *w, const struct entry *e) {
     char digits[NUM_I64_MAX];
     w->key = entry_key(e);
@@ -141,6 +285,7 @@ static void write_entry(struct rewriting *w, const struct entry *e) {
     case ENTRY_SET: write_set(w, e); break;
     case ENTRY_HASH: write_hash(w, e); break;
     case ENTRY_ZSET: write_zset(w, e); break;
+    case ENTRY_STREAM: write_stream(w, e); break;
     default: w->error = ENOTSUP; return;
     }
     end_command(w);

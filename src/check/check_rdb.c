@@ -118,7 +118,7 @@ static void count_key(unsigned type, uint64_t bytes) {
 
 static bool check_value(unsigned type) {
     struct rdb_value v;
-    if (rdb_can_skip(type)) return rdb_skip_value(&check.in, type);
+    if (rdb_can_skip(type)) return rdb_skip_value(&check.in);
     if (!rdb_get_value(&check.in, type, &v)) return false;
     if (v.empty) check.empty++;
     rdb_value_drop(&v);
@@ -296,8 +296,8 @@ static void tell_summary(void) {
     if (check.empty) printf("[info] %llu keys without elements\n", (unsigned long long)check.empty);
     if (check.functions) printf("[info] %llu libraries of functions\n", (unsigned long long)check.functions);
     if (check.module_aux) printf("[info] %llu parts of modules\n", (unsigned long long)check.module_aux);
-    uint64_t foreign = check.kinds[STREAM].keys + check.kinds[MODULE].keys + check.functions + check.module_aux;
-    if (foreign) printf("[info] kura cannot load streams, functions and data of modules yet, Redis can\n");
+    uint64_t foreign = check.kinds[MODULE].keys + check.functions + check.module_aux;
+    if (foreign) printf("[info] kura cannot load functions and data of modules yet, Redis can\n");
 }
 
 static void tell_error(void) {

@@ -136,3 +136,86 @@ bool args_draw_options(struct client *c, const struct slice *argv, int argc, con
     if (*count >= -INT64_MAX / 2 && *count <= INT64_MAX / 2) return true;
     return args_refuse(c, "ERR value is out of range");
 }
+
+/* --- Ids of entries of a stream -------------------------------------------------------------- */
+
+#define ID_MAX 127 /* bytes of an id that is looked at */
+
+/* Redis reads what is no plain number by strtoull(): blanks and a plus may come first, zeros lead, and a minus wraps
+ * around unless the number is a plain one. */
+static bool parse_half(struct slice text, uint64_t *out) {
+    char copy[ID_MAX + 1], *end;
+    int64_t negative;
+    if (likely(num_parse_u64(text, out))) return true;
+    if (text.len == 0 || text.len > ID_MAX || num_parse_i64(text, &negative)) return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    errno = 0;
+    *out = strtoull(copy, &end, 10);
+    return errno == 0 && *end == '\0' && end > copy;
+}
+
+/* What Redis sees of an argument, which it takes for a C string. */
+static struct slice visible(struct slice arg) {
+    const char *end = memchr(arg.ptr, '\0', arg.len);
+    return end ? slice_of(arg.ptr, (size_t)(end - arg.ptr)) : arg;
+}
+
+/* `find_seq` NULL: `ms-*` is not wanted. */
+static bool parse_id(struct slice arg, uint64_t seq, struct stream_id *out, bool *find_seq) {
+    if (arg.len > ID_MAX) return false;
+    arg = visible(arg);
+    const char *dash = memchr(arg.ptr, '-', arg.len);
+    if (find_seq) *find_seq = false;
+    out->seq = seq;
+    if (!dash) return parse_half(arg, &out->ms);
+    struct slice behind = slice_of(dash + 1, arg.len - (size_t)(dash + 1 - arg.ptr));
+    if (!parse_half(slice_of(arg.ptr, (size_t)(dash - arg.ptr)), &out->ms)) return false;
+    if (!find_seq || !slice_eq(behind, SLICE("*"))) return parse_half(behind, &out->seq);
+    *find_seq = true;
+    out->seq = 0;
+    return true;
+}
+
+static bool refuse_id(struct client *c) {
+    return args_refuse(c, "ERR Invalid stream ID specified as stream command argument");
+}
+
+bool args_is_id(struct slice arg, uint64_t seq, struct stream_id *out) {
+    return parse_id(arg, seq, out, NULL);
+}
+
+bool args_id(struct client *c, struct slice arg, uint64_t seq, struct stream_id *out) {
+    return parse_id(arg, seq, out, NULL) || refuse_id(c);
+}
+
+bool args_new_id(struct client *c, struct slice arg, struct stream_id *out, bool *find_seq) {
+    return parse_id(arg, 0, out, find_seq) || refuse_id(c);
+}
+
+bool args_edge_id(struct client *c, struct slice arg, uint64_t seq, struct stream_id *out) {
+    struct slice shown = arg.len > ID_MAX ? arg : visible(arg);
+    bool is_min = slice_eq(shown, SLICE("-")), is_max = slice_eq(shown, SLICE("+"));
+    if (!is_min && !is_max) return args_id(c, arg, seq, out);
+    *out = is_min ? STREAM_ID_MIN : STREAM_ID_MAX;
+    return true;
+}
+
+/* The id behind an open bracket must be a plain one. */
+static bool is_open(struct slice *arg) {
+    if (arg->len < 2 || arg->ptr[0] != '(') return false;
+    *arg = slice_of(arg->ptr + 1, arg->len - 1);
+    return true;
+}
+
+bool args_first_id(struct client *c, struct slice arg, struct stream_id *out) {
+    if (!is_open(&arg)) return args_edge_id(c, arg, 0, out);
+    if (!args_id(c, arg, 0, out)) return false;
+    return stream_id_up(out) || args_refuse(c, "ERR invalid start ID for the interval");
+}
+
+bool args_last_id(struct client *c, struct slice arg, struct stream_id *out) {
+    if (!is_open(&arg)) return args_edge_id(c, arg, UINT64_MAX, out);
+    if (!args_id(c, arg, UINT64_MAX, out)) return false;
+    return stream_id_down(out) || args_refuse(c, "ERR invalid end ID for the interval");
+}

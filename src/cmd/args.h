@@ -4,6 +4,7 @@
  * unspecified then. The others reply nothing. All are O(length of the arguments) and keep no pointer to them. */
 #pragma once
 #include "session/reply.h"
+#include "store/stream_id.h"
 
 struct db;
 
@@ -56,3 +57,15 @@ bool args_scan(struct client *c, const struct slice *argv, int argc, struct slic
                struct slice *type);
 /* The arguments of HRANDFIELD and ZRANDMEMBER behind the key: a count, and optionally this word. */
 bool args_draw_options(struct client *c, const struct slice *argv, int argc, const char *word, int64_t *count);
+
+/* --- Ids of entries of a stream -------------------------------------------------------------- */
+
+/* `ms-seq`, or `ms` alone, for which `seq` is taken. False: it is no id; nothing is replied. */
+bool args_is_id(struct slice arg, uint64_t seq, struct stream_id *out);
+bool args_id(struct client *c, struct slice arg, uint64_t seq, struct stream_id *out);
+bool args_edge_id(struct client *c, struct slice arg, uint64_t seq, struct stream_id *out); /* `-` and `+` as well */
+/* What XADD takes: `ms-*` as well, whose seq is to be found: *find_seq. */
+bool args_new_id(struct client *c, struct slice arg, struct stream_id *out, bool *find_seq);
+/* The ends of an interval, which are included unless `(` stands before them. */
+bool args_first_id(struct client *c, struct slice arg, struct stream_id *out);
+bool args_last_id(struct client *c, struct slice arg, struct stream_id *out);

@@ -30,10 +30,6 @@ static const struct option planned_rows[] = {
     {"active-defrag-cycle-max", .type = OPTION_INT, .flags = OPTION_MISSING, .initial = "25", .min = 1, .max = 99},
     {"active-defrag-max-scan-fields", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "1000", .min = 1},
 
-    /* streams */
-    {"stream-node-max-bytes", .type = OPTION_MEMORY, .flags = OPTION_MISSING, .initial = "4096"},
-    {"stream-node-max-entries", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "100"},
-
     /* persistence */
     {"sanitize-dump-payload", .type = OPTION_ENUM, .flags = OPTION_HARMLESS, .initial = "no", .names = sanitize},
 

@@ -228,6 +228,17 @@ static void put_entry(uint8_t *at, const struct listpack_item *item) {
         listpack_put_backlen(at + n, n);
 }
 
+uint8_t *listpack_put(uint8_t *to, const struct listpack_item *item) {
+    put_entry(to, item);
+    return to + listpack_item_bytes(item);
+}
+
+void listpack_extend(uint8_t *lp, uint8_t *end, size_t added) {
+    *end = LISTPACK_END;
+    put_bytes(lp, (size_t)(end - lp) + 1);
+    count_up(lp, added);
+}
+
 uint8_t *listpack_insert(uint8_t *lp, uint8_t *at, const struct listpack_item *item) {
     size_t bytes = listpack_bytes(lp), added = listpack_item_bytes(item);
     size_t behind = bytes - (size_t)(at - lp);

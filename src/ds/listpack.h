@@ -164,6 +164,10 @@ void listpack_split(uint8_t *lp, uint8_t *at, uint8_t *to); /* the entries from 
  * the place behind it; close() writes the header and the end byte when all entries are there. */
 uint8_t *listpack_put_backlen(uint8_t *to, size_t n);
 void listpack_close(uint8_t *lp, uint8_t *end, size_t count);
+/* To append many entries with one look at the room: put() writes each, from the end byte on, and returns the place
+ * behind it; extend() makes the `added` entries up to `end` part of the listpack. */
+uint8_t *listpack_put(uint8_t *to, const struct listpack_item *item);
+void listpack_extend(uint8_t *lp, uint8_t *end, size_t added);
 
 /* Edits at the front that move only the six bytes of the header. The listpack begins at another address afterwards,
  * which both return. push_front() needs listpack_item_bytes() free bytes before lp. O(item). */

@@ -1,7 +1,10 @@
 /* See block.h.
  *
- *     client -> waiter -> wait, wait, ...     one for each key
- *     table  -> awaited -> wait, wait, ...    one for each client, first come first
+ *     client -> waiter -> wait, wait, ...              one for each key
+ *     table  -> awaited -> queue -> wait, wait, ...    one for each client, first come first
+ *
+ * The waits of a key are queues: one for each kind of wait, and for each subject (a consumer group). So one look at the
+ * first wait tells that a thousand consumers of a group need not run.
  *
  * While a client waits, this module hears of every change. A change that may have made an awaited key ready puts the
  * key at the end of the ready list, where it stays until the outermost command is over. Only then the key's value is
@@ -36,23 +39,37 @@ struct held_request {
 
 /* A key that clients wait for. */
 struct awaited {
-    struct wait *first, *last;
-    struct wait *cursor; /* while the key is served: the wait that is next */
+    struct queue *queues;
+    struct queue *cursor; /* while the key is served: the queue that is next */
     struct awaited *next_ready;
     uint64_t hash; /* of the key and the database */
     struct db *db;
-    size_t waits;
-    bool ready;  /* it is in the ready list */
-    bool served; /* serve_key() is using it: it must not be freed */
+    size_t gone_queues; /* those whose kind has also_gone */
+    bool ready;         /* it is in the ready list */
+    bool served;        /* serve_key() is using it: it must not be freed */
     struct key key;
     char name[];
 };
 
-/* One client's place in the queue of one key. */
+/* Clients that wait for the same at a key. */
+struct queue {
+    struct awaited *on;
+    struct queue *next;
+    const struct block_kind *kind;
+    struct wait *first, *last;
+    struct wait *cursor; /* while the queue is served: the wait that is next */
+    size_t waits;
+    bool served; /* serve_queue() is using it: it must not be freed */
+    size_t subject_len;
+    char subject[];
+};
+
+/* One client's place in a queue. */
 struct wait {
     struct waiter *waiter;
-    struct awaited *on;
+    struct queue *in;
     struct wait *prev, *next;
+    struct block_mark mark;
 };
 
 struct waiter {
@@ -63,7 +80,6 @@ struct waiter {
     block_reply_fn timed_out;
     const struct block_event *event; /* what it waits for, with `context`; NULL: for keys, or nothing */
     void *context;
-    enum entry_type type;
     enum { IDLE, WAITING, POSTPONED } state;
     int wait_count, wait_room;
     struct wait *waits;
@@ -200,10 +216,12 @@ static void make_ready(struct awaited *a) {
 }
 
 /* Events that may leave a value at the key: a new key has an event of its own; a value that replaces another has the
- * event of its type, or a generic one (RENAME, RESTORE). */
+ * event of its type, or a generic one (RENAME, RESTORE). Any change may remove a value, or replace it. */
+#define MAY_BRING (DB_NEW | DB_GENERIC | DB_LIST | DB_ZSET | DB_STREAM | DB_MODULE)
+
 static void block_changed(struct db *db, const struct key *key, unsigned class, const char *event) {
     (void)event;
-    if (!(class & (DB_NEW | DB_GENERIC | DB_LIST | DB_ZSET | DB_STREAM | DB_MODULE))) return;
+    if (!(class & MAY_BRING) && block_metrics.keys_gone == 0) return;
     struct awaited *a = find_awaited(db, key);
     if (a) make_ready(a);
 }
@@ -229,32 +247,59 @@ static struct awaited *await_key(struct db *db, const struct key *key) {
 
 /* A key in the ready list is forgotten when its turn comes. */
 static void drop_unwanted(struct awaited *a) {
-    if (a->first || a->ready || a->served) return;
+    if (a->queues || a->ready || a->served) return;
     table_remove(&awaited_keys, a->hash, a);
     alloc_put(a, sizeof *a + a->key.name.len);
     if (--block_metrics.keys == 0) changes_listen(CHANGES_BLOCK, NULL);
 }
 
-static void link_last(struct wait *wait, struct awaited *a) {
-    wait->on = a;
-    wait->prev = a->last;
-    wait->next = NULL;
-    if (a->last) {
-        a->last->next = wait;
-    } else {
-        a->first = wait;
-    }
-    a->last = wait;
-    a->waits++;
+/* --- Queues ---------------------------------------------------------------------------------- */
+
+static struct slice queue_subject(const struct queue *q) {
+    return slice_of(q->subject, q->subject_len);
+}
+
+static struct queue *find_queue(struct awaited *a, const struct block_kind *kind, struct slice subject) {
+    struct queue **link = &a->queues, *q;
+    for (; (q = *link); link = &q->next)
+        if (q->kind == kind && slice_compare(queue_subject(q), subject) == 0) return q;
+    q = *link = alloc_get(sizeof *q + subject.len);
+    *q = (struct queue){.on = a, .kind = kind, .subject_len = subject.len};
+    if (subject.len) memcpy(q->subject, subject.ptr, subject.len);
+    if (kind->also_gone && a->gone_queues++ == 0) block_metrics.keys_gone++;
+    return q;
+}
+
+static void drop_empty(struct queue *q) {
+    struct awaited *a = q->on;
+    if (q->first || q->served) return;
+    struct queue **link = &a->queues;
+    while (*link != q)
+        link = &(*link)->next;
+    *link = q->next;
+    if (a->cursor == q) a->cursor = q->next;
+    if (q->kind->also_gone && --a->gone_queues == 0) block_metrics.keys_gone--;
+    alloc_put(q, sizeof *q + q->subject_len);
+    drop_unwanted(a);
+}
+
+/* Before this wait, or at the end. */
+static void link_before(struct wait *wait, struct queue *q, struct wait *next) {
+    wait->in = q;
+    wait->prev = next ? next->prev : q->last;
+    wait->next = next;
+    *(wait->prev ? &wait->prev->next : &q->first) = wait;
+    *(next ? &next->prev : &q->last) = wait;
+    q->waits++;
 }
 
 static void unlink_wait(struct wait *wait) {
-    struct awaited *a = wait->on;
-    if (a->cursor == wait) a->cursor = wait->next;
-    *(wait->prev ? &wait->prev->next : &a->first) = wait->next;
-    *(wait->next ? &wait->next->prev : &a->last) = wait->prev;
-    a->waits--;
-    drop_unwanted(a);
+    struct queue *q = wait->in;
+    if (q->cursor == wait) q->cursor = wait->next;
+    *(wait->prev ? &wait->prev->next : &q->first) = wait->next;
+    *(wait->next ? &wait->next->prev : &q->last) = wait->prev;
+    q->waits--;
+    drop_empty(q);
 }
 
 /* --- Beginning and end of a wait ------------------------------------------------------------- */
@@ -334,15 +379,25 @@ static void wait_is_over(struct loop_timer *timer) {
     finish_wait(w->client, w->timed_out);
 }
 
-static void wait_for_keys(struct waiter *w, struct db *db, const struct slice *keys, int n) {
+/* Wait at a key. A client that was run in vain gets back its place, which is before the next that would be served. */
+static void wait_for_key(struct waiter *w, struct awaited *a, const struct block_wish *wish, int i) {
+    struct queue *q = find_queue(a, wish->kind, wish->subject);
+    struct wait *next = again.client == w->client && q->served ? q->cursor : NULL;
+    struct wait *before = next ? next->prev : q->last;
+    if (before && before->waiter == w && !wish->marks) return; /* a key that is repeated */
+    struct wait *wait = &w->waits[w->wait_count++];
+    wait->waiter = w;
+    wait->mark = wish->marks ? wish->marks[i] : (struct block_mark){0, 0};
+    link_before(wait, q, next);
+}
+
+static void wait_for_keys(struct waiter *w, struct db *db, const struct block_wish *wish, const struct slice *keys,
+                          int n) {
     w->wait_room = n;
     w->waits = alloc_get((size_t)n * sizeof *w->waits);
     for (int i = 0; i < n; i++) {
         struct key key = key_of(keys[i]);
-        struct awaited *a = await_key(db, &key);
-        if (a->last && a->last->waiter == w) continue; /* a key that is repeated */
-        w->waits[w->wait_count].waiter = w;
-        link_last(&w->waits[w->wait_count++], a);
+        wait_for_key(w, await_key(db, &key), wish, i);
     }
 }
 
@@ -372,16 +427,27 @@ static struct waiter *begin_to_wait(struct request *r, int64_t timeout_ms, block
     return w;
 }
 
-void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
-              block_reply_fn timed_out) {
+void block_for(struct request *r, const struct block_wish *wish, const struct slice *keys, int n, int64_t timeout_ms,
+               block_reply_fn timed_out) {
     if (call_is_nested) {
         timed_out(r->client);
         return;
     }
     assert(n > 0);
     struct waiter *w = begin_to_wait(r, timeout_ms, timed_out);
-    w->type = type;
-    wait_for_keys(w, r->client->db, keys, n);
+    wait_for_keys(w, r->client->db, wish, keys, n);
+}
+
+/* For any value of a type. */
+static const struct block_kind plain_kinds[ENTRY_TYPES] = {
+    {.type = ENTRY_STRING}, {.type = ENTRY_LIST}, {.type = ENTRY_SET},
+    {.type = ENTRY_ZSET},   {.type = ENTRY_HASH}, {.type = ENTRY_STREAM},
+};
+
+void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
+              block_reply_fn timed_out) {
+    assert(plain_kinds[type].type == type);
+    block_for(r, &(struct block_wish){.kind = &plain_kinds[type]}, keys, n, timeout_ms, timed_out);
 }
 
 void block_wait(struct request *r, const struct block_event *event, void *ctx, int64_t timeout_ms,
@@ -486,30 +552,50 @@ static void serve_waiter(struct waiter *w, void (*run)(struct request *r)) {
     resume_client(c);
 }
 
-/* Serve the clients that wait for the key now, until the key has no value any more. Those that wait for another type
- * are skipped; those that begin to wait meanwhile are not served. */
-static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
-    size_t left = a->waits;
-    a->served = true;
-    a->cursor = a->first;
-    while (left-- > 0 && a->cursor) {
-        struct wait *wait = a->cursor;
-        a->cursor = wait->next;
-        const struct entry *e = db_look(a->db, &a->key);
-        if (!e) break;
-        if (entry_type(e) == wait->waiter->type) serve_waiter(wait->waiter, run);
+/* Is it worth to run the request of this wait? */
+static enum block_verdict judge_wait(const struct wait *wait) {
+    const struct queue *q = wait->in;
+    const struct entry *e = db_look(q->on->db, &q->on->key);
+    if (!e || entry_type(e) != q->kind->type) return q->kind->also_gone ? BLOCK_SERVE : BLOCK_SERVE_NOBODY;
+    return q->kind->judge ? q->kind->judge(e, queue_subject(q), &wait->mark) : BLOCK_SERVE;
+}
+
+/* Serve the clients that are in the queue now. Those that begin to wait meanwhile are not served. */
+static void serve_queue(struct queue *q, void (*run)(struct request *r)) {
+    size_t left = q->waits;
+    q->served = true;
+    q->cursor = q->first;
+    while (left-- > 0 && q->cursor) {
+        struct wait *wait = q->cursor;
+        q->cursor = wait->next;
+        enum block_verdict verdict = judge_wait(wait);
+        if (verdict == BLOCK_SERVE_NOBODY) break;
+        if (verdict == BLOCK_SERVE) serve_waiter(wait->waiter, run);
     }
-    a->cursor = NULL;
+    q->cursor = NULL;
+    q->served = false;
+    drop_empty(q);
+}
+
+/* No queue is new meanwhile: a request that is run in vain waits where it did. */
+static void serve_key(struct awaited *a, void (*run)(struct request *r)) {
+    a->served = true;
+    a->cursor = a->queues;
+    while (a->cursor) {
+        struct queue *q = a->cursor;
+        a->cursor = q->next;
+        serve_queue(q, run);
+    }
     a->served = false;
     drop_unwanted(a);
 }
 
-/* A database has other contents now: every awaited key that exists is ready. */
+/* A database has other contents now: every awaited key that exists is ready, and those whose end is awaited. */
 static void find_ready_keys(void) {
     struct table_iter it;
     table_iter_init(&it, &awaited_keys);
     for (struct awaited *a; (a = table_iter_next(&it));) {
-        if (db_peek(a->db, &a->key)) make_ready(a);
+        if (db_peek(a->db, &a->key) || a->gone_queues) make_ready(a);
     }
     all_ready = false;
 }

@@ -21,6 +21,32 @@ typedef void (*block_reply_fn)(struct client *c);
  * once. A request that is run again keeps its first deadline. O(n). */
 void block_on(struct request *r, enum entry_type type, const struct slice *keys, int n, int64_t timeout_ms,
               block_reply_fn timed_out);
+
+enum block_verdict {
+    BLOCK_SKIP,         /* this client would wait on; the next may not */
+    BLOCK_SERVE,        /* run its request */
+    BLOCK_SERVE_NOBODY, /* no client with the same subject can be served now */
+};
+/* What a client remembers of a key, such as the id behind which it waits for entries. */
+struct block_mark {
+    uint64_t high, low;
+};
+/* A kind of wait: a constant. */
+struct block_kind {
+    enum entry_type type;
+    bool also_gone; /* run the request also when the key is absent, or of another type */
+    /* A look at a value of the type, before the request is run; it changes nothing. NULL: it is always run. O(1). */
+    enum block_verdict (*judge)(const struct entry *e, struct slice subject, const struct block_mark *mark);
+};
+struct block_wish {
+    const struct block_kind *kind;
+    struct slice subject;           /* those with the same subject stand in one queue; it is copied */
+    const struct block_mark *marks; /* one for each key, or NULL; they are copied */
+};
+/* As block_on(), for what the wish says. A request that is run in vain keeps its place in the queue. The body may have
+ * put other words into argv, if it has cleared r->raw: the request is run again with these. */
+void block_for(struct request *r, const struct block_wish *wish, const struct slice *keys, int n, int64_t timeout_ms,
+               block_reply_fn timed_out);
 /* Hold an admitted request, and all requests behind it, until block_resume_all() or block_answer(): CLIENT PAUSE,
  * SHUTDOWN, a long CLIENT LIST. Nothing was replied to it. */
 void block_postpone(struct request *r);
@@ -79,5 +105,6 @@ struct block_metrics {
     size_t postponed; /* clients that wait for the end of a pause */
     size_t deadlines; /* of these: waits that end by themselves */
     size_t keys;      /* with at least one client that waits for them */
+    size_t keys_gone; /* of these: with a client that also wants to know when the key is gone */
 };
 extern struct block_metrics block_metrics;

@@ -9,7 +9,7 @@
 #include "session/server_metrics.h"
 #include "store/evict.h"
 
-bool call_is_nested;
+bool call_is_nested, call_is_replayed;
 
 static uint64_t began; /* in ticks: the time of the current command starts here */
 static call_listener_fn listeners[CALL_LISTENERS];
@@ -82,7 +82,9 @@ inline void call(struct request *r) {
 /* The log that the command comes from has it already. */
 static inline void call_unpropagated(struct request *r) {
     propagate_begin();
+    call_is_replayed = true;
     r->command->body(r);
+    call_is_replayed = false;
     propagate_call.always = false;
     propagate_end(r->client->db, r->argv, r->argc, r->raw, false);
 }

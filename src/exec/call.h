@@ -22,6 +22,8 @@ void call_replay(struct request *r);
 /* The same for the stream of a primary: it is counted and told to the listeners as by call(), and its reply is at the
  * tail of the output arena, to be dropped. CLIENT_FAILED tells that it was an error. */
 void call_stream(struct request *r);
+/* The body that runs was called by one of these two: it takes what a client may not say. */
+extern bool call_is_replayed;
 void call_noted(struct request *r); /* it was carried out elsewhere (MULTI of a stream): count it, tell the listeners */
 /* The end of a request that waited and is answered without being called again: `reply` replies, and it is counted. */
 void call_end(struct request *r, void (*reply)(struct client *c));

@@ -129,13 +129,21 @@ static void send_held(void) {
     drop_copy(&unit.held);
 }
 
-/* Give the unit a command. `last`: no other can follow in this unit. */
+static void send_multi(int db_id) {
+    send_word(db_id, SLICE("MULTI"), SLICE("*1\r\n$5\r\nMULTI\r\n"));
+}
+
+/* Give the unit a command. */
 static void emit_command(enum propagate_target target, int db_id, const struct slice *argv, int argc, struct slice raw,
-                         bool last) {
-    if (propagate_call.apart || (unit.count == 0 && last)) {
+                         enum propagate_rest rest) {
+    if (propagate_call.apart || (unit.count == 0 && rest == PROPAGATE_END)) {
         send_command(target, db_id, argv, argc, raw);
         end_unit();
         return;
+    }
+    if (unit.count == 0 && rest == PROPAGATE_MORE) {
+        send_multi(db_id);
+        unit.count++; /* nothing is held */
     }
     unit.count++;
     propagate_call.pending = true;
@@ -145,8 +153,8 @@ static void emit_command(enum propagate_target target, int db_id, const struct s
         unit.held.target = target;
         return;
     }
-    if (unit.count == 2) {
-        send_word(unit.held.db_id, SLICE("MULTI"), SLICE("*1\r\n$5\r\nMULTI\r\n"));
+    if (unit.count == 2 && unit.held.argv) {
+        send_multi(unit.held.db_id);
         send_held();
     }
     send_command(target, db_id, argv, argc, raw);
@@ -203,7 +211,15 @@ void propagate_as(const struct slice *argv, int argc) {
 
 void propagate_extra(struct db *db, const struct slice *argv, int argc) {
     if (propagate_wanted)
-        emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), propagate_call.depth == 0);
+        emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0),
+                     propagate_call.depth == 0 ? PROPAGATE_END : PROPAGATE_UNKNOWN);
+}
+
+void propagate_now(struct db *db, const struct slice *argv, int argc, enum propagate_rest rest) {
+    propagate_call.replaced = true;
+    if (!propagate_wanted) return;
+    if (rest == PROPAGATE_END && propagate_call.depth > 1) rest = PROPAGATE_UNKNOWN;
+    emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), rest);
 }
 
 static __attribute__((noinline)) void settle_kept(struct db *db, const struct slice *argv, int argc, struct slice raw,
@@ -211,11 +227,12 @@ static __attribute__((noinline)) void settle_kept(struct db *db, const struct sl
     if (propagate_wanted || replacements.count) {
         bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
         enum propagate_target target = propagate_call.message ? PROPAGATE_STREAM : PROPAGATE_BOTH;
-        if (wanted && !propagate_call.replaced) emit_command(target, db->id, argv, argc, raw, outermost);
+        enum propagate_rest end = outermost ? PROPAGATE_END : PROPAGATE_UNKNOWN;
+        if (wanted && !propagate_call.replaced) emit_command(target, db->id, argv, argc, raw, end);
         for (size_t i = 0; i < replacements.count; i++) {
             struct copied *c = &replacements.items[i];
-            bool last = outermost && i + 1 == replacements.count;
-            if (wanted) emit_command(target, db->id, c->argv, c->argc, c->raw, last);
+            enum propagate_rest rest = i + 1 < replacements.count ? PROPAGATE_UNKNOWN : end;
+            if (wanted) emit_command(target, db->id, c->argv, c->argc, c->raw, rest);
             drop_copy(c);
         }
         replacements.count = 0;

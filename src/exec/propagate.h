@@ -35,6 +35,15 @@ void propagate_stop(void); /* in a child: nothing is wanted any more, and the lo
 /* Called by a body: propagate this, which is copied, instead of the request. Several calls make several commands, in
  * order. Like the request, they are propagated only if the body changed something. */
 void propagate_as(const struct slice *argv, int argc);
+/* What is known of the commands behind one. */
+enum propagate_rest {
+    PROPAGATE_END,     /* no other follows in this call */
+    PROPAGATE_MORE,    /* another one follows */
+    PROPAGATE_UNKNOWN, /* another one may follow; one that is the first of its unit is copied then */
+};
+/* As propagate_as(), for a body that has changed something: the command is not kept until the call ends but written at
+ * once, so that many words are not copied. */
+void propagate_now(struct db *db, const struct slice *argv, int argc, enum propagate_rest rest);
 /* Called by a body: do not propagate the request, even if the dataset has changed. */
 void propagate_nothing(void);
 /* Called by a body: propagate although the dataset has not changed. */

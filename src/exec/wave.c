@@ -374,3 +374,9 @@ void wave_run(void) {
         finish_wave();
     } while ((c = ready_take()));
 }
+
+void wave_serve_waiting(void) {
+    if (likely(!block_ready)) return;
+    block_serve(exec_run);
+    wave_run();
+}

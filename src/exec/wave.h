@@ -17,6 +17,8 @@ struct table;
 void wave_ready(struct loop_source *source, uint32_t events);
 /* Serve all clients that are ready, then send their replies. May close clients. */
 void wave_run(void);
+/* Outside of commands, a key for which clients wait may have become ready, or gone: serve them as well. */
+void wave_serve_waiting(void);
 /* Send what there is to send: at the end of a wave, or after messages that were published outside of one. */
 void wave_send(void);
 /* A listener wants the next turn at once. */

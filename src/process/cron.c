@@ -150,7 +150,8 @@ int cron_turn(void) {
     wave_run();
     int64_t now_ms = clock_now_ms(), due_ms = expire_run(now_ms);
     bool is_over = memory_turn();
-    wave_send(); /* the DELs of keys that went must be in the log, and messages sent, before the loop sleeps */
+    wave_serve_waiting(); /* a key that clients wait for may have expired, or was evicted */
+    wave_send();          /* the DELs of keys that went must be in the log, and messages sent, before the loop sleeps */
     shutdown_turn();
     client_reap();
     server_metrics.turns++;

@@ -1,7 +1,8 @@
 /* Snapshots: the keyspace, or one value of it, in the RDB format of Redis, which rdb_format.h describes.
  *
  * kura writes version 10, which Redis 7.0 and all later versions read. It reads versions 1 to 11, and of version 12 all
- * that it has types for: every encoding that Redis has ever used for strings, lists, sets, hashes and sorted sets.
+ * that it has types for: every encoding that Redis has ever used for strings, lists, sets, hashes, sorted sets
+ * and streams.
  * Whatever the bytes are, reading ends with a value or a message. It never uses more memory than the size of the input
  * justifies, and never keeps a value that no client could have made (duplicate members, NaN scores).
  *
@@ -71,7 +72,7 @@ enum rdb_result {
     RDB_VERSION,     /* a version that kura cannot read */
     RDB_CORRUPT,     /* some part is not valid */
     RDB_CHECKSUM,    /* every part is valid, but the checksum differs */
-    RDB_UNSUPPORTED, /* a stream, a function or data of a module, which kura cannot load */
+    RDB_UNSUPPORTED, /* a function or data of a module, which kura cannot load */
 };
 
 struct rdb_read {

@@ -49,7 +49,7 @@ bool rdb_get_kept(struct rdb_in *in, struct rdb_scratch *scratch, struct slice *
 /* The same as a block that may be changed. */
 bool rdb_get_block(struct rdb_in *in, struct rdb_scratch *scratch, uint8_t **block, size_t *n);
 
-/* --- Values (rdb_value.c, rdb_collect.c, rdb_zset.c) ----------------------------------------- */
+/* --- Values (rdb_value.c, rdb_collect.c, rdb_zset.c, rdb_stream.c) --------------------------- */
 
 /* A value of this type. The caller owns it. Uses all scratches except in->key. */
 bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v);
@@ -58,6 +58,7 @@ void rdb_log_broken(const struct rdb_in *in, unsigned type);
 bool rdb_get_set(struct rdb_in *in, unsigned type, struct rdb_value *v);
 bool rdb_get_hash(struct rdb_in *in, unsigned type, struct rdb_value *v);
 bool rdb_get_zset(struct rdb_in *in, unsigned type, struct rdb_value *v);
+bool rdb_get_stream(struct rdb_in *in, unsigned type, struct rdb_value *v);
 
 void rdb_value_inline(struct rdb_value *v, enum entry_type type, unsigned encoding, const uint8_t *bytes, size_t n);
 /* Make a pack of a listpack, in in->name. */
@@ -79,7 +80,7 @@ bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item);
 
 bool rdb_skip_string(struct rdb_in *in);
 bool rdb_can_skip(unsigned type);
-bool rdb_skip_value(struct rdb_in *in, unsigned type);
+bool rdb_skip_value(struct rdb_in *in);
 /* Data of a module that belongs to no key. `name` gets the module's name: nine characters and a terminator. */
 #define RDB_MODULE_NAME 10
 bool rdb_skip_module_aux(struct rdb_in *in, char name[RDB_MODULE_NAME]);

@@ -166,6 +166,7 @@ unsigned rdb_type_of(const struct entry *e) {
     case ENTRY_SET: return encoding == SET_INTSET ? RDB_TYPE_SET_INTSET : RDB_TYPE_SET;
     case ENTRY_HASH: return encoding == FIELDMAP_LISTPACK ? RDB_TYPE_HASH_LISTPACK : RDB_TYPE_HASH;
     case ENTRY_ZSET: return encoding == ZSET_LISTPACK ? RDB_TYPE_ZSET_LISTPACK : RDB_TYPE_ZSET_2;
+    case ENTRY_STREAM: return RDB_TYPE_STREAM_2;
     default: assert(!"a type that cannot be written"); return 0;
     }
 }
@@ -258,6 +259,7 @@ void rdb_put_value(struct rdb_out *out, const struct entry *e) {
     case ENTRY_SET: put_set(out, e); return;
     case ENTRY_HASH: put_hash(out, e); return;
     case ENTRY_ZSET: put_zset(out, e); return;
+    case ENTRY_STREAM: rdb_put_stream(out, e); return;
     default: assert(!"a type that cannot be written");
     }
 }

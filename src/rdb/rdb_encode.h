@@ -24,4 +24,5 @@ void rdb_put_length(struct writer *w, uint64_t n);
 void rdb_put_string(struct rdb_out *out, struct slice s);
 unsigned rdb_type_of(const struct entry *e); /* enum rdb_type */
 void rdb_put_value(struct rdb_out *out, const struct entry *e);
-void rdb_out_free(struct rdb_out *out); /* the scratch memory */
+void rdb_put_stream(struct rdb_out *out, const struct entry *e); /* rdb_stream.c */
+void rdb_out_free(struct rdb_out *out);                          /* the scratch memory */

@@ -43,7 +43,7 @@ enum rdb_type {
     RDB_TYPE_ZSET_ZIPLIST = 12,
     RDB_TYPE_HASH_ZIPLIST = 13,
     RDB_TYPE_LIST_QUICKLIST = 14, /* count, ziplists */
-    RDB_TYPE_STREAM_1 = 15,
+    RDB_TYPE_STREAM_1 = 15,       /* 15, 19 and 21: rdb_stream.c */
     RDB_TYPE_HASH_LISTPACK = 16,
     RDB_TYPE_ZSET_LISTPACK = 17,
     RDB_TYPE_LIST_QUICKLIST_2 = 18, /* count, (RDB_NODE_*, element or listpack) */

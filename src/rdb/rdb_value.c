@@ -253,9 +253,6 @@ static bool get_list(struct rdb_in *in, unsigned type, struct rdb_value *v) {
 
 static bool refuse_type(struct rdb_in *in, unsigned type) {
     switch (type) {
-    case RDB_TYPE_STREAM_1:
-    case RDB_TYPE_STREAM_2:
-    case RDB_TYPE_STREAM_3: return rdb_refuse(in, RDB_UNSUPPORTED, "a stream, which kura cannot load yet");
     case RDB_TYPE_MODULE_OLD:
     case RDB_TYPE_MODULE: return rdb_refuse(in, RDB_UNSUPPORTED, "a value of a module, which kura cannot load");
     default: return rdb_refuse(in, RDB_CORRUPT, "unknown type %u", type);
@@ -280,6 +277,9 @@ bool rdb_get_value(struct rdb_in *in, unsigned type, struct rdb_value *v) {
     case RDB_TYPE_ZSET_2:
     case RDB_TYPE_ZSET_ZIPLIST:
     case RDB_TYPE_ZSET_LISTPACK: return rdb_get_zset(in, type, v);
+    case RDB_TYPE_STREAM_1:
+    case RDB_TYPE_STREAM_2:
+    case RDB_TYPE_STREAM_3: return rdb_get_stream(in, type, v);
     default: return refuse_type(in, type);
     }
 }
@@ -297,6 +297,9 @@ static const char *structure_of(unsigned type) {
     case RDB_TYPE_ZSET_LISTPACK: return "Zset listpack";
     case RDB_TYPE_LIST_QUICKLIST_2: return "Listpack";
     case RDB_TYPE_SET_LISTPACK: return "Set listpack";
+    case RDB_TYPE_STREAM_1:
+    case RDB_TYPE_STREAM_2:
+    case RDB_TYPE_STREAM_3: return "Stream";
     default: return NULL;
     }
 }

@@ -7,6 +7,7 @@
 #include "net/resp_out.h"
 #include "session/client.h"
 #include "session/server_metrics.h"
+#include <assert.h>
 
 /* --- Scalars --------------------------------------------------------------------------------- */
 
@@ -193,6 +194,16 @@ void reply_map_at(struct client *c, size_t place, size_t pairs) {
 
 void reply_set_at(struct client *c, size_t place, size_t elements) {
     insert_aggregate(c, place, '~', elements);
+}
+
+void reply_bulk_at(struct client *c, size_t place, struct slice bytes) {
+    (void)c;
+    char text[RESP_OUT_HEADER_MAX + 64 + 2];
+    assert(bytes.len <= 64);
+    char *p = resp_out_put_bytes(resp_out_put_header(text, '$', (int64_t)bytes.len), bytes);
+    *p++ = '\r';
+    *p++ = '\n';
+    conn_insert(place, text, (size_t)(p - text));
 }
 
 /* --- Common errors --------------------------------------------------------------------------- */

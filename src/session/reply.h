@@ -55,6 +55,7 @@ size_t reply_hold(struct client *c);
 void reply_array_at(struct client *c, size_t place, size_t elements);
 void reply_map_at(struct client *c, size_t place, size_t pairs);
 void reply_set_at(struct client *c, size_t place, size_t elements);
+void reply_bulk_at(struct client *c, size_t place, struct slice bytes); /* a bulk of at most 64 bytes */
 
 /* The common errors. */
 void reply_wrong_type(struct client *c);

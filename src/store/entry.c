@@ -100,7 +100,7 @@ size_t entry_memory(const struct entry *e, size_t samples) {
 const char *entry_type_name(enum entry_type type) {
     static const char *const names[ENTRY_TYPES] = {
         [ENTRY_STRING] = "string", [ENTRY_LIST] = "list", [ENTRY_SET] = "set",
-        [ENTRY_ZSET] = "zset",     [ENTRY_HASH] = "hash",
+        [ENTRY_ZSET] = "zset",     [ENTRY_HASH] = "hash", [ENTRY_STREAM] = "stream",
     };
     return (unsigned)type < ENTRY_TYPES ? names[type] : "unknown";
 }

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 /* The numbers are not part of any format. entry_type_name() gives the names for TYPE. */
-enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_TYPES };
+enum entry_type { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_STREAM, ENTRY_TYPES };
 
 /* Encodings from 8 on are out of line: the inline value is a pointer, and the entry owns what it points to. */
 #define ENTRY_OUT_OF_LINE 8

@@ -20,6 +20,79 @@
 static struct db *db;
 static struct aof_finding found;
 
+static struct stream_id id_of(struct slice text) {
+    struct stream_id id;
+    const char *dash = memchr(text.ptr, '-', text.len);
+    assert_non_null(dash);
+    size_t ms = (size_t)(dash - text.ptr);
+    assert_true(num_parse_u64(slice_of(text.ptr, ms), &id.ms));
+    assert_true(num_parse_u64(slice_of(dash + 1, text.len - ms - 1), &id.seq));
+    return id;
+}
+
+static int64_t number_of(struct slice text) {
+    int64_t n;
+    assert_true(num_parse_i64(text, &n));
+    return n;
+}
+
+static void carry_out_xadd(struct stream *s, const struct slice *items, size_t count) {
+    if (slice_eq(items[0], SLICE("MAXLEN"))) {
+        assert_int_equal(count, 5);
+        stream_append(s, id_of(items[2]), items + 3, 1);
+        stream_trim(s, &(struct stream_trim){.by = STREAM_MAXLEN});
+    } else {
+        stream_append(s, id_of(items[0]), items + 1, count / 2);
+    }
+}
+
+/* group consumer 0 id ... TIME ms RETRYCOUNT n JUSTID FORCE. Redis drops deleted entries here; this test keeps them. */
+static void carry_out_xclaim(struct stream *s, const struct slice *items, size_t count) {
+    struct stream_group *g = stream_group(s, items[0]);
+    const struct slice *tail = items + count - 6;
+    struct stream_nack nack = {.consumer = stream_group_consumer(g, items[1])};
+    assert_true(count > 9 && count <= 9 + ITEMS_MAX && slice_eq(items[2], SLICE("0")));
+    assert_true(slice_eq(tail[0], SLICE("TIME")) && slice_eq(tail[2], SLICE("RETRYCOUNT")));
+    assert_true(slice_eq(tail[4], SLICE("JUSTID")) && slice_eq(tail[5], SLICE("FORCE")));
+    nack.time_ms = number_of(tail[1]);
+    nack.deliveries = (uint64_t)number_of(tail[3]);
+    for (const struct slice *id = items + 3; id < tail; id++) {
+        nack.id = id_of(*id);
+        assert_true(stream_group_deliver(g, &nack));
+    }
+}
+
+static void carry_out_xsetid(struct stream *s, const struct slice *items) {
+    struct stream_id max_deleted = id_of(items[4]);
+    uint64_t added = (uint64_t)number_of(items[2]);
+    assert_true(slice_eq(items[1], SLICE("ENTRIESADDED")) && slice_eq(items[3], SLICE("MAXDELETEDID")));
+    stream_set_id(s, id_of(items[0]), &added, &max_deleted);
+}
+
+/* CREATE key group id ENTRIESREAD n, or CREATECONSUMER key group consumer. */
+static void carry_out_xgroup(const struct slice *argv) {
+    struct key key = key_of(argv[2]);
+    struct stream *s = stream_of(db_peek(db, &key));
+    if (slice_eq(argv[1], SLICE("CREATE"))) {
+        assert_true(slice_eq(argv[5], SLICE("ENTRIESREAD")));
+        stream_add_group(s, argv[3], id_of(argv[4]), number_of(argv[6]));
+    } else {
+        assert_true(slice_eq(argv[1], SLICE("CREATECONSUMER")));
+        stream_group_add_consumer(stream_group(s, argv[3]), argv[4], 0);
+    }
+}
+
+static void carry_out_on_stream(const struct slice *argv, size_t argc) {
+    struct key key = key_of(argv[1]);
+    struct entry *e = db_peek(db, &key);
+    if (slice_eq(argv[0], SLICE("XADD")))
+        carry_out_xadd(stream_of(e ? e : stream_create(db, &key)), argv + 2, argc - 2);
+    else if (slice_eq(argv[0], SLICE("XSETID")))
+        carry_out_xsetid(stream_of(e), argv + 2);
+    else
+        carry_out_xclaim(stream_of(e), argv + 2, argc - 2);
+}
+
 /* What the commands of a rewrite do. */
 static void carry_out(const struct aof_command *command) {
     const struct slice *argv = command->argv;
@@ -28,6 +101,14 @@ static void carry_out(const struct aof_command *command) {
     if (slice_eq(argv[0], SLICE("SELECT"))) {
         assert_true(num_parse_i64(argv[1], &n));
         db = db_at((int)n);
+        return;
+    }
+    if (slice_eq(argv[0], SLICE("XGROUP"))) {
+        carry_out_xgroup(argv);
+        return;
+    }
+    if (argv[0].ptr[0] == 'X') {
+        carry_out_on_stream(argv, (size_t)command->argc);
         return;
     }
     struct key key = key_of(argv[1]);

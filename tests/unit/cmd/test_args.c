@@ -172,6 +172,69 @@ static void draws_have_limits(void **state) {
             "-ERR syntax error");
 }
 
+static void ids_are_read_as_redis_reads_them(void **state) {
+    (void)state;
+    static const struct {
+        struct slice text;
+        struct stream_id id;
+    } good[] = {{SLICE("5"), {5, 77}},
+                {SLICE("5-6"), {5, 6}},
+                {SLICE(" 1-1"), {1, 1}},
+                {SLICE("+1-2"), {1, 2}},
+                {SLICE("01-05"), {1, 5}},
+                {SLICE("1- 5"), {1, 5}},
+                {SLICE("1--01"), {1, UINT64_MAX}},
+                {SLICE("3-1\0x"), {3, 1}},
+                {SLICE("18446744073709551615-18446744073709551615"), {UINT64_MAX, UINT64_MAX}}};
+    static const struct slice bad[] = {SLICE(""),
+                                       SLICE("-1"),
+                                       SLICE("1-"),
+                                       SLICE("0x10"),
+                                       SLICE("5-1-1"),
+                                       SLICE("1--1"),
+                                       SLICE("abc"),
+                                       SLICE("1 -1"),
+                                       SLICE("-"),
+                                       SLICE("+"),
+                                       SLICE("1-*"),
+                                       SLICE("*"),
+                                       SLICE("\0001-1"),
+                                       SLICE("1-1 "),
+                                       SLICE("18446744073709551616"),
+                                       SLICE("1-18446744073709551616")};
+    struct stream_id id;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ACCEPTS(args_id(c, good[i].text, 77, &id));
+        assert_true(stream_id_equal(id, good[i].id));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(args_is_id(bad[i], 0, &id));
+        REFUSES(args_id(c, bad[i], 0, &id), "-ERR Invalid stream ID specified as stream command argument");
+    }
+    static char zeros[129];
+    memset(zeros, '0', sizeof zeros - 1);
+    assert_true(args_is_id(slice_of(zeros, 127), 0, &id));
+    assert_false(args_is_id(slice_of(zeros, 128), 0, &id));
+}
+
+static void some_words_stand_for_ids(void **state) {
+    (void)state;
+    struct stream_id id;
+    bool find_seq;
+    ACCEPTS(args_edge_id(c, SLICE("-"), 1, &id) && stream_id_is_zero(id));
+    ACCEPTS(args_edge_id(c, SLICE("+"), 1, &id) && stream_id_equal(id, STREAM_ID_MAX));
+    ACCEPTS(args_new_id(c, SLICE("7-*"), &id, &find_seq) && find_seq && id.ms == 7);
+    ACCEPTS(args_new_id(c, SLICE("7"), &id, &find_seq) && !find_seq && id.seq == 0);
+    ACCEPTS(args_first_id(c, SLICE("(5"), &id) && id.ms == 5 && id.seq == 1);
+    ACCEPTS(args_last_id(c, SLICE("(5-0"), &id) && id.ms == 4 && id.seq == UINT64_MAX);
+    ACCEPTS(args_last_id(c, SLICE("5"), &id) && id.ms == 5 && id.seq == UINT64_MAX);
+    REFUSES(args_first_id(c, SLICE("(18446744073709551615-18446744073709551615"), &id),
+            "-ERR invalid start ID for the interval");
+    REFUSES(args_last_id(c, SLICE("(0-0"), &id), "-ERR invalid end ID for the interval");
+    REFUSES(args_first_id(c, SLICE("(-"), &id), "-ERR Invalid stream ID specified as stream command argument");
+    REFUSES(args_first_id(c, SLICE("("), &id), "-ERR Invalid stream ID specified as stream command argument");
+}
+
 int main(void) {
     lab_start((const struct module *const[]){NULL});
     const struct CMUnitTest tests[] = {
@@ -183,6 +246,8 @@ int main(void) {
         LAB_TEST(cursors_are_read_as_strtoul_does),
         LAB_TEST(scan_options),
         LAB_TEST(draws_have_limits),
+        LAB_TEST(ids_are_read_as_redis_reads_them),
+        LAB_TEST(some_words_stand_for_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

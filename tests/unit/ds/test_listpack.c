@@ -122,6 +122,7 @@ static void test_string_borders(void **state) {
 static void test_uncounted(void **state) {
     (void)state;
     size_t n = 70000, room = LISTPACK_EMPTY + 2 * n + 16;
+    struct listpack_item more = listpack_item_int(1);
     uint8_t *lp = alloc_get(room);
     listpack_init(lp);
     for (size_t i = 0; i < n; i++) {
@@ -137,7 +138,9 @@ static void test_uncounted(void **state) {
     assert_null(listpack_seek(lp, 70000));
     assert_null(listpack_seek(lp, -70001));
     assert_null(listpack_seek(lp, INT64_MIN));
-    listpack_remove(lp, listpack_first(lp), 69990);
+    listpack_extend(lp, listpack_put(listpack_end(lp), &more), 1);
+    assert_int_equal(listpack_count(lp), n + 1);
+    listpack_remove(lp, listpack_first(lp), 69991);
     assert_int_equal(listpack_count(lp), 10);
     assert_int_equal(listpack_check(lp, listpack_bytes(lp), NULL, NULL), LISTPACK_GOOD);
     alloc_put(lp, room);
@@ -214,6 +217,25 @@ static void random_insert(void) {
     }
     assert_int_equal(listpack_bytes(lp), bytes + listpack_item_bytes(&item));
     model_insert(at, text);
+}
+
+static void random_append_many(void) {
+    uint8_t *end = listpack_end(lp);
+    size_t added = 0, bytes = listpack_bytes(lp);
+    for (size_t n = rand_below(10); n > 0 && m.count < MOST; n--) {
+        struct slice text = random_text();
+        if (bytes + text.len + 20 > ROOM / 2) {
+            free((char *)text.ptr);
+            break;
+        }
+        struct listpack_item item = listpack_item(text);
+        bytes += listpack_item_bytes(&item);
+        end = listpack_put(end, &item);
+        model_insert(m.count, text);
+        added++;
+    }
+    listpack_extend(lp, end, added);
+    assert_int_equal(listpack_bytes(lp), bytes);
 }
 
 static void random_remove(void) {
@@ -322,6 +344,7 @@ static void test_model(void **state) {
         case 7:
         case 8:
         case 9: random_find(); break;
+        case 10: random_append_many(); break;
         default: random_insert();
         }
         if (round % 64 == 0) verify();

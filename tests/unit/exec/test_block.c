@@ -56,6 +56,9 @@ static int index_of(const struct client *c) {
     return -1;
 }
 
+/* If it is not NULL, `take` waits for what this wish says. */
+static const struct block_wish *wish;
+
 /* take KEY...: replies the first key that exists and removes it, or waits for one. */
 static void take(struct request *r) {
     for (int i = 1; i < r->argc; i++) {
@@ -66,7 +69,10 @@ static void take(struct request *r) {
         db_remove(r->client->db, &key, e);
         return;
     }
-    block_on(r, awaited_type, r->argv + 1, r->argc - 1, timeout_ms, times_out);
+    if (wish)
+        block_for(r, wish, r->argv + 1, r->argc - 1, timeout_ms, times_out);
+    else
+        block_on(r, awaited_type, r->argv + 1, r->argc - 1, timeout_ms, times_out);
 }
 
 /* As block_serve() wants it. */
@@ -134,6 +140,7 @@ static int setup(void **state) {
     clock_update();
     timeout_ms = BLOCK_FOR_EVER;
     awaited_type = ENTRY_STRING;
+    wish = NULL;
     during_run = NULL;
     call_is_nested = false;
     for (int i = 0; i < CLIENTS; i++)
@@ -155,7 +162,7 @@ static int teardown(void **state) {
     buf_free(&events);
     if (block_ready) block_serve(run_again); /* forgets keys that are still in the ready list */
     assert_true(block_metrics.clients == 0 && block_metrics.postponed == 0 && block_metrics.deadlines == 0);
-    assert_int_equal(block_metrics.keys, 0);
+    assert_true(block_metrics.keys == 0 && block_metrics.keys_gone == 0);
     assert_null(db_hooks.changed); /* no client waits: no change is listened to */
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
@@ -281,6 +288,121 @@ static void flushing_and_swapping_look_at_every_key(void **state) {
     db_empty(db_at(0), false);
     assert_true(block_ready); /* DEBUG RELOAD and others bring keys behind a flush */
     expect_runs("");
+}
+
+/* --- Kinds of waits -------------------------------------------------------------------------- */
+
+/* Judges by the value: a digit, which must be above the mark. A subject that is in the value stops its queue. */
+static struct buf judged;
+
+static enum block_verdict judge(const struct entry *e, struct slice subject, const struct block_mark *mark) {
+    const char *value = entry_value(e);
+    buf_printf(&judged, "%.*s%d ", (int)subject.len, subject.ptr, (int)mark->low);
+    if (subject.len && memchr(value, subject.ptr[0], e->value_len)) return BLOCK_SERVE_NOBODY;
+    return value[0] > (char)('0' + mark->low) ? BLOCK_SERVE : BLOCK_SKIP;
+}
+
+static const struct block_kind judging = {.type = ENTRY_STRING, .judge = judge};
+static const struct block_kind asking = {.type = ENTRY_LIST, .also_gone = true};
+
+static void run_for(int who, const char *text, struct slice subject, int mark, int other_mark) {
+    struct block_mark marks[] = {{0, (uint64_t)mark}, {0, (uint64_t)other_mark}};
+    wish = &(struct block_wish){&judging, subject, marks};
+    run(who, text);
+    wish = NULL;
+}
+
+static void set_value(const char *name, const char *value) {
+    struct key key = key_of(slice_cstr(name));
+    db_set_text(db_at(0), &key, db_write(db_at(0), &key), slice_cstr(value), ENTRY_NO_TTL);
+    db_changed(db_at(0), &key, DB_GENERIC, "set");
+}
+
+static void expect_judged(const char *expected) {
+    buf_append(&judged, "", 1);
+    assert_string_equal(judged.data, expected);
+    buf_free(&judged);
+}
+
+static void waits_are_judged_by_their_marks(void **state) {
+    (void)state;
+    run_for(0, "take k j", slice_of("", 0), 5, 7);
+    run_for(1, "take k", slice_of("", 0), 2, 0);
+    run_for(2, "take j j", slice_of("", 0), 9, 3); /* with marks, a key twice is two waits */
+    set_value("k", "3");
+    expect_runs("1 ");
+    expect_judged("5 2 ");
+    set_value("j", "5");
+    expect_runs("2 ");
+    expect_judged("7 9 3 ");
+    assert_true(waits(0));
+    set_value("j", "8");
+    expect_runs("0 ");
+    expect_judged("7 ");
+}
+
+static void a_subject_has_a_queue_of_its_own(void **state) {
+    (void)state;
+    run_for(0, "take k", SLICE("a"), 0, 0);
+    run_for(1, "take k", SLICE("a"), 0, 0);
+    run_for(2, "take k", SLICE("b"), 9, 0);
+    run_for(3, "take k", SLICE("b"), 0, 0);
+    assert_int_equal(block_metrics.keys, 1);
+    set_value("k", "5a"); /* nobody of a, and the second of b */
+    expect_runs("3 ");
+    expect_judged("a0 b9 b0 ");
+}
+
+static void some_ask_when_the_key_is_gone(void **state) {
+    (void)state;
+    static const struct block_wish gone = {.kind = &asking};
+    wish = &gone;
+    run(0, "take k");
+    assert_int_equal(block_metrics.keys_gone, 1);
+    struct key key = key_of(SLICE("k"));
+    db_notify(db_at(0), &key, DB_EXPIRED, "expired"); /* the key is absent */
+    expect_runs("0 ");
+    assert_true(waits(0));
+    set_value("k", "1"); /* of another type, which `take` takes */
+    expect_runs("0 ");
+    assert_false(waits(0));
+    assert_int_equal(block_metrics.keys_gone, 0);
+    wish = &gone;
+    run(0, "take k");
+    db_empty(db_at(0), false);
+    expect_runs("0 ");
+    assert_true(waits(0));
+    wish = NULL;
+}
+
+/* Clients 0 and 1 wait for a list, and are asked each time. Who waits again is where it was. */
+static void a_client_that_is_run_in_vain_keeps_its_place(void **state) {
+    (void)state;
+    wish = &(struct block_wish){.kind = &asking};
+    for (int i = 0; i < 3; i++)
+        run(i, "take k");
+    struct key key = key_of(SLICE("k"));
+    for (int i = 0; i < 2; i++) {
+        db_notify(db_at(0), &key, DB_GENERIC, "del");
+        expect_runs("0 1 2 ");
+    }
+    client_close(clients[1]);
+    db_notify(db_at(0), &key, DB_GENERIC, "del");
+    expect_runs("0 2 ");
+    wish = NULL;
+}
+
+static void words_may_be_replaced_for_the_next_run(void **state) {
+    (void)state;
+    struct request r = lab_request(clients[0], "take $");
+    struct slice raw = r.raw;
+    r.argv[1] = SLICE("other");
+    r.raw = slice_of(NULL, 0);
+    block_on(&r, ENTRY_STRING, r.argv + 1, 1, BLOCK_FOR_EVER, times_out);
+    r.raw = raw;
+    set_key(0, "other");
+    expect_runs("0 ");
+    assert_string_equal(sent_to(0), "$5\r\nother\r\n");
 }
 
 /* --- While serving --------------------------------------------------------------------------- */
@@ -865,6 +987,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(clients_that_wait_for_another_type_are_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_twice_is_one_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(flushing_and_swapping_look_at_every_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(waits_are_judged_by_their_marks, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_subject_has_a_queue_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(some_ask_when_the_key_is_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_that_is_run_in_vain_keeps_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(words_may_be_replaced_for_the_next_run, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_may_make_further_keys_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(serving_does_not_nest, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_may_be_closed_by_its_own_request, setup, teardown),

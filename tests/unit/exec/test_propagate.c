@@ -104,6 +104,59 @@ static void in_its_place(void **state) {
     expect_log("3: DEL ; ");
 }
 
+static void now(char *a, char *b, enum propagate_rest rest) {
+    propagate_now(&db, (struct slice[]){slice_cstr(a), slice_cstr(b)}, 2, rest);
+}
+
+static void at_once(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    propagate_begin();
+    now("DEL", "a", PROPAGATE_END);
+    assert_int_equal(alloc_used(), used); /* nothing is kept */
+    expect_log("3: DEL a; ");
+    end(true);
+    expect_log(""); /* not the request */
+    propagate_begin();
+    now("DEL", "a", PROPAGATE_MORE);
+    now("DEL", "b", PROPAGATE_MORE);
+    assert_int_equal(alloc_used(), used);
+    expect_log("3: MULTI; 3: DEL a; 3: DEL b; ");
+    now("DEL", "c", PROPAGATE_END);
+    end(true);
+    expect_log("3: DEL c; 3: EXEC; ");
+    propagate_begin();
+    now("DEL", "a", PROPAGATE_UNKNOWN);
+    end(false);
+    expect_log("3: DEL a; ");
+    propagate_begin();
+    now("DEL", "a", PROPAGATE_UNKNOWN);
+    now("DEL", "b", PROPAGATE_END);
+    end(true);
+    expect_log("3: MULTI; 3: DEL a; 3: DEL b; 3: EXEC; ");
+    propagate_begin();
+    propagate_extra(&db, (struct slice[]){{"DEL", 3}, {"old", 3}}, 2);
+    now("DEL", "a", PROPAGATE_END);
+    end(true);
+    expect_log("3: MULTI; 3: DEL old; 3: DEL a; 3: EXEC; ");
+}
+
+/* In EXEC, more may follow whatever the body says. */
+static void at_once_inside_a_unit(void **state) {
+    (void)state;
+    propagate_begin();
+    propagate_begin();
+    now("DEL", "a", PROPAGATE_END);
+    end(true);
+    propagate_begin();
+    now("DEL", "b", PROPAGATE_MORE);
+    now("DEL", "c", PROPAGATE_END);
+    end(true);
+    propagate_nothing();
+    end(true);
+    expect_log("3: MULTI; 3: DEL a; 3: DEL b; 3: DEL c; 3: EXEC; ");
+}
+
 static void nothing(void **state) {
     (void)state;
     propagate_begin();
@@ -403,6 +456,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_request_itself, attach, detach),
         cmocka_unit_test_setup_teardown(in_its_place, attach, detach),
+        cmocka_unit_test_setup_teardown(at_once, attach, detach),
+        cmocka_unit_test_setup_teardown(at_once_inside_a_unit, attach, detach),
         cmocka_unit_test_setup_teardown(nothing, attach, detach),
         cmocka_unit_test_setup_teardown(dropped_without_a_change, attach, detach),
         cmocka_unit_test_setup_teardown(extras_come_first, attach, detach),

@@ -197,6 +197,16 @@ void block_heard(struct client *c, uint32_t seen) {
     heard = (int)seen;
 }
 
+bool block_ready;
+static int served; /* whose wait ends when keys are served */
+
+void block_serve(void (*run)(struct request *r)) {
+    assert_ptr_equal(run, exec_run);
+    block_ready = false;
+    client_clear(clients[served], CLIENT_WAITS);
+    ready_add(clients[served]);
+}
+
 size_t tx_queue_bytes(const struct client *c) {
     return c->tx ? queue_bytes : 0;
 }
@@ -751,6 +761,21 @@ static void input_behind_one_that_waits(void **state) {
     assert_string_equal(lab_heard(ends[0]), "+a\r\n+b\r\n");
 }
 
+/* A key that a client waits for has expired, and no request has noticed. What is behind the wait follows. */
+static void a_wait_may_end_between_waves(void **state) {
+    (void)state;
+    lab_say(ends[0], "*1\r\n$4\r\nwait\r\n*2\r\n$3\r\nget\r\n$1\r\na\r\n");
+    run_wave();
+    expect_events("0:wait; hold a; ");
+    wave_serve_waiting();
+    expect_events("");
+    served = 0;
+    block_ready = true;
+    wave_serve_waiting();
+    expect_events("0:get a; ");
+    assert_string_equal(lab_heard(ends[0]), "+a\r\n");
+}
+
 static void held_requests_come_before_stashed_input(void **state) {
     (void)state;
     quiet = true;
@@ -964,6 +989,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(limits_follow_authentication_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_behind_one_that_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(input_behind_one_that_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wait_may_end_between_waves, setup, teardown),
         cmocka_unit_test_setup_teardown(held_requests_come_before_stashed_input, setup, teardown),
         cmocka_unit_test_setup_teardown(a_held_request_may_wait_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_protocol_error_waits_too, setup, teardown),

@@ -41,6 +41,9 @@ static void expect_done(const char *expected) {
 static bool unsettled, subscribers, over_limit;
 bool client_evict_is_on;
 
+void wave_serve_waiting(void) {
+    buf_append_cstr(&done, "waiting ");
+}
 void wave_run(void) {
     buf_append_cstr(&done, "run ");
 }
@@ -258,7 +261,7 @@ static void a_turn_does_its_parts_in_order(void **state) {
     uint64_t turns = server_metrics.turns, spent = server_metrics.turn_ticks;
     buf_free(&done);
     assert_int_equal(cron_turn(), -1); /* nothing waits for the clock */
-    expect_done("run evict send shutdown reap ");
+    expect_done("run evict waiting send shutdown reap ");
     assert_int_equal(server_metrics.turns, turns + 1);
     assert_true(server_metrics.turn_ticks > spent);
     unsettled = true;

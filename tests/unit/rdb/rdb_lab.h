@@ -6,6 +6,7 @@
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
+#include "store/stream_lab.h"
 #include "store/string.h"
 #include "store/zset.h"
 #include <stdio.h>
@@ -23,6 +24,7 @@ static inline void lab_start(void) {
     clock_init();
     hash_seed(rand_u64());
     list_options.max_listpack_size = -2;
+    stream_options = (struct stream_options){4096, 100};
     db_init(LAB_DBS);
 }
 
@@ -58,6 +60,33 @@ static inline uint64_t lab_mix(uint64_t digest, struct slice s) {
     return hash_fold(digest ^ 0x9e3779b97f4a7c15u, hash_bytes(s.ptr, s.len) | 1);
 }
 
+/* The entries, and what is pending. */
+static inline uint64_t lab_digest_stream(const struct stream *s) {
+    char scratch[NUM_I64_MAX];
+    struct stream_iter it;
+    struct listpack_value name, value;
+    uint64_t digest = s->last_id.ms * 31 + s->last_id.seq + s->entries_added;
+    for (stream_iter_start(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false); stream_iter_next(&it);) {
+        digest = lab_mix(digest, slice_of((char *)&it.id, sizeof it.id));
+        while (stream_iter_pair(&it, &name, &value)) {
+            digest = lab_mix(digest, listpack_value_text(name, scratch));
+            digest = lab_mix(digest, listpack_value_text(value, scratch));
+        }
+    }
+    for (uint32_t i = 0; s->groups && i < s->groups->used; i++) {
+        struct stream_group *g = roster_at(s->groups, i);
+        struct stream_group_walk w;
+        uint64_t of_group = 3;
+        if (!g) continue;
+        for (stream_group_walk(&w, g, NULL, STREAM_ID_MIN); stream_group_walk_next(&w);) {
+            of_group = lab_mix(of_group, slice_of((char *)&w.nack.id, sizeof w.nack.id));
+            of_group = lab_mix(of_group + w.nack.deliveries, stream_group_consumer_name(w.nack.consumer));
+        }
+        digest += lab_mix(of_group, stream_group_name(g)); /* in any order */
+    }
+    return digest;
+}
+
 static inline uint64_t lab_digest_value(const struct entry *e) {
     char scratch[NUM_I64_MAX];
     uint64_t digest = entry_type(e);
@@ -83,6 +112,7 @@ static inline uint64_t lab_digest_value(const struct entry *e) {
         for (fieldmap_iter_init(&hash, e); fieldmap_iter_next(&hash, &pair);)
             digest += lab_mix(lab_mix(2, pair.name), pair.value);
         return digest;
+    case ENTRY_STREAM: return lab_digest_stream(stream_of(e));
     default:
         for (zset_walk_from(&zset, e, 0); zset_walk_next(&zset);)
             digest = lab_mix(lab_mix(digest, zset.member), slice_of((char *)&zset.score, sizeof zset.score));
@@ -155,7 +185,11 @@ static inline struct entry *lab_set_once(struct db *db, const struct key *key, s
 static inline void lab_add(struct db *db, enum entry_type type, const struct key *key, size_t n, size_t longest) {
     static char one[100000], other[100000];
     struct entry *e = NULL;
-    for (size_t i = 0; i < n; i++) {
+    if (type == ENTRY_STREAM) {
+        struct stream *s = stream_lab_new(n);
+        e = db_put(db, key, NULL, type, STREAM_NODES, &s, sizeof s, ENTRY_NO_TTL);
+    }
+    for (size_t i = 0; i < n && type != ENTRY_STREAM; i++) {
         struct slice pair[2] = {lab_text(one, longest), lab_text(other, longest)};
         double score = (double)(int64_t)rand_below(1000) / (rand_below(2) ? 1 : 8);
         int64_t added;
@@ -176,7 +210,7 @@ static inline void lab_add(struct db *db, enum entry_type type, const struct key
 }
 
 static inline void lab_fill(int keys) {
-    static const enum entry_type types[] = {ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_HASH, ENTRY_ZSET};
+    static const enum entry_type types[] = {ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_HASH, ENTRY_ZSET, ENTRY_STREAM};
     static const size_t sizes[] = {1, 2, 5, 50, 150, 700};
     static const size_t lengths[] = {1, 10, 60, 500, 5000, 50000};
     for (int i = 0; i < keys; i++) {
@@ -187,7 +221,7 @@ static inline void lab_fill(int keys) {
         size_t count = sizes[rand_below(6)], longest = lengths[rand_below(6)];
         while (count * longest > 400000)
             longest /= 10;
-        lab_add(db_at((int)rand_below(LAB_DBS - 1)), types[i % 5], &key, count, longest ? longest : 1);
+        lab_add(db_at((int)rand_below(LAB_DBS - 1)), types[i % 6], &key, count, longest ? longest : 1);
     }
 }
 

@@ -345,7 +345,7 @@ static void invalid_files_are_refused(void **state) {
     begin("REDIS0010"), byte(RDB_OP_END), bytes("12345678", 8), refused(RDB_CHECKSUM, "checksum");
     begin("REDIS0010"), byte(RDB_OP_SELECT), byte(LAB_DBS), end(true), refused(RDB_CORRUPT, "database 4");
     begin("REDIS0010"), byte(8), text("k"), end(true), refused(RDB_CORRUPT, "unknown type 8, in key \"k\"");
-    begin("REDIS0010"), byte(RDB_TYPE_STREAM_3), text("k"), end(true), refused(RDB_UNSUPPORTED, "stream");
+    begin("REDIS0010"), byte(RDB_TYPE_STREAM_3), text("k"), byte(63), end(true), refused(RDB_CUT, "count");
     begin("REDIS0010"), byte(RDB_TYPE_MODULE), text("k"), end(true), refused(RDB_UNSUPPORTED, "module");
     begin("REDIS0010"), byte(RDB_OP_FUNCTION), text("k"), end(true), refused(RDB_UNSUPPORTED, "functions");
     begin("REDIS0010"), byte(RDB_TYPE_STRING), text("k"), bytes("\x80\xff\xff\xff\xff", 5), end(true);
