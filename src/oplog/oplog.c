@@ -48,7 +48,7 @@ static struct {
     struct blob *chunk; /* the one that `tail` points into */
     int64_t unit_end;
     int unit_db, db;
-    int end_db;                      /* in which a reader of all bytes is; -1: unknown */
+    int end_db; /* in which a reader of all bytes is; -1: unknown */
     size_t keep;
     size_t pins;                     /* of all blocks */
     size_t opened;                   /* blocks since the last oplog_trim() */
