@@ -110,7 +110,7 @@ static void send_command(enum propagate_target target, int db_id, const struct s
     send_to_log(db_id, argv, argc, raw);
 }
 
-/* WAIT asks whether replicas have what its client wrote. */
+/* WAIT asks whether replicas have all that its client wrote. */
 static void end_unit(void) {
     oplog_end_unit();
     aof_write_end_unit();
@@ -152,7 +152,7 @@ static void emit_command(enum propagate_target target, int db_id, const struct s
     send_command(target, db_id, argv, argc, raw);
 }
 
-/* Close a call; the outermost sends what the unit still lacks. */
+/* Close a call; the outermost one sends the command that is held, or EXEC. */
 static void leave_call(void) {
     assert(propagate_call.depth > 0);
     if (--propagate_call.depth > 0) return;

@@ -4,8 +4,8 @@
 #include "session/request.h"
 #include "store/prefetch.h"
 
-/* A log has only commands that can change something, and SELECT. What waits, or talks to another server, stands there
- * as what came of it. */
+/* A log has only commands that can change something, and SELECT. A command that waits, or talks to another server,
+ * stands there as the changes that it made. */
 static bool belongs_in_log(const struct command *command) {
     return command && command->body && (command->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_IN_LOG)) &&
            !(command->flags & (CMD_BLOCKING | CMD_OUTWARD));

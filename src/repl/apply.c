@@ -1,9 +1,9 @@
 /* See apply.h. Commands run in batches, in which their keys are prefetched, as the wave does with requests of clients.
- * The EXEC of a transaction is searched first; then its commands are parsed a second time and run. So nothing of it is
- * kept but its bytes.
+ * The EXEC of a transaction is searched first; then its commands are parsed a second time and run. So only its bytes
+ * are kept.
  *
- * Invariant: bytes before `done` are applied and in the log; oplog_end() is the offset of `done`. What is behind is
- * parsed up to parser.next, and its commands are in the batch, unless they are part of a transaction. */
+ * Invariant: bytes before `done` are applied and in the log; oplog_end() is the offset of `done`. The bytes behind are
+ * parsed up to parser.next, and their commands are in the batch, unless they are part of a transaction. */
 #include "repl/apply.h"
 #include "aof/aof.h"
 #include "base/alloc.h"
@@ -201,7 +201,7 @@ static enum apply_result break_stream(const char *why, struct slice word) {
 
 /* --- A batch --------------------------------------------------------------------------------- */
 
-/* Clients waited for what the command has changed. What they do follows it in the log. */
+/* Clients waited for a key that the command has changed. Their commands follow it in the log. */
 static __attribute__((noinline)) void serve_waiting(const struct request *r) {
     if (!stream.in_multi) pass_on(r->raw.ptr + r->raw.len);
     expire_hold(EXPIRE_STREAM, false);
@@ -261,7 +261,7 @@ static void add_request(struct request *r) {
     if (at_once || batch.count == PREFETCH_MAX || batch.args_used > BATCH_ARGS - ARGS_COPIED) run_batch();
 }
 
-/* What follows is for another target than what is before it. */
+/* The bytes from `from` on are for another target than those before. */
 static __attribute__((noinline)) void change_target(const char *from, enum propagate_target target) {
     run_batch();
     pass_on(from);
@@ -276,7 +276,7 @@ static enum propagate_target target_of(const struct command *command) {
 
 /* --- Commands -------------------------------------------------------------------------------- */
 
-/* What a stream has besides commands that a log has. */
+/* Commands that a stream has, but a log has not. */
 enum stream_word { STREAM_OTHER, STREAM_MULTI, STREAM_EXEC, STREAM_PING, STREAM_REPLCONF, STREAM_WORDS };
 
 static enum stream_word word_of(const struct request *r) {
@@ -286,7 +286,7 @@ static enum stream_word word_of(const struct request *r) {
     return STREAM_OTHER;
 }
 
-/* Nothing is to be done for it but to count it. */
+/* The command does nothing here; it is only counted. */
 static void note_command(struct request *r) {
     apply_metrics.commands++;
     if (r->command) call_noted(r);
@@ -324,7 +324,7 @@ static enum apply_result take_word(struct request *r) {
         return break_stream("no log has the command", r->argv[0]);
     case STREAM_MULTI:
         if (stream.in_multi) return break_stream("MULTI inside MULTI", r->argv[0]);
-        stream.in_multi = true; /* what is before it has run */
+        stream.in_multi = true; /* the commands before it have run */
         break;
     case STREAM_EXEC:
         if (!stream.in_multi) return break_stream("EXEC without MULTI", r->argv[0]);
@@ -341,7 +341,7 @@ static enum apply_result take_word(struct request *r) {
     return APPLY_OK;
 }
 
-/* SELECT of a database that is not there would send what follows to the wrong one. */
+/* SELECT of a database that is not there would send the commands behind it to the wrong one. */
 static bool selects_nothing(const struct request *r) {
     int64_t db;
     return !num_parse_i64(r->argv[1], &db) || db < 0 || db >= db_count();

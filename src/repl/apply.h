@@ -13,7 +13,7 @@ struct client;
 
 /* Begin behind oplog_end(), for this client, whose database is the one that the log has selected. */
 void apply_begin(struct client *primary);
-/* The stream has ended: what is not a complete unit is dropped. */
+/* The stream has ended: the bytes of an incomplete unit are dropped. */
 void apply_end(void);
 
 /* Room for further bytes of the stream, as many as *room. Write them, then call apply_bytes(). Valid until then. NULL:

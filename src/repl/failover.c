@@ -144,7 +144,7 @@ static void time_is_over(struct loop_timer *timer) {
     hand_over();
 }
 
-/* What the target has made of PSYNC ... FAILOVER. */
+/* Hook of the link: the target's answer to PSYNC ... FAILOVER. */
 static void target_answered(bool accepted, const char *reply) {
     (void)reply; /* logged by the link */
     if (failover.state != FAILOVER_HANDS_OVER) return;

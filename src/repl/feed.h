@@ -52,7 +52,7 @@ struct feed {
     struct feed *other;       /* its second connection; of that one: the first. NULL: none */
     enum feed_state state;
     unsigned flags;             /* enum feed_flag */
-    struct oplog_cursor cursor; /* what it is sent next. Nowhere before a snapshot has begun for it */
+    struct oplog_cursor cursor; /* the next byte for it. Nowhere before a snapshot has begun for it */
     struct oplog_cursor place;  /* where it may continue when its connection breaks; nowhere: not kept */
     int64_t start;              /* offset: where its stream began; valid with a placed cursor */
     int64_t acked, acked_aof;   /* offsets: applied; on its disk. 0: none told. Never beyond what it was sent */
@@ -145,7 +145,7 @@ void feed_go_online(struct feed *feed, enum feed_state state);
 void feed_send_file(struct feed *feed, int file, int64_t bytes);
 /* Write a few bytes straight to the socket. False: it did not take all of them, and the client is closed. */
 bool feed_write(struct feed *feed, struct slice bytes);
-/* Close it; what the log keeps for it is given up. */
+/* Close it, and give up its place in the log. */
 void feed_drop(struct feed *feed);
 /* It has not got the stream for too long, or too much of it waits: close it, logged. True: it was closed. */
 bool feed_drop_if_over_limit(struct feed *feed);

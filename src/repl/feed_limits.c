@@ -11,7 +11,7 @@
 #include "session/client.h"
 #include "session/server_metrics.h"
 
-/* What would have waited at the end of the snapshot, as far as can be told. */
+/* The bytes that would have waited at the end of the snapshot: an estimate from the keys that are sent so far. */
 static size_t expected_behind(const struct feed *feed) {
     size_t behind = feed_behind(feed), done = child_metrics.keys_done, total = child_metrics.keys_total;
     if (done == 0 || total < done) return behind * 2;

@@ -1,5 +1,5 @@
-/* What a replica and its primary say to each other before the snapshot or the stream begins. A table of steps has it;
- * the second connection of a full sync (rdb-channel) has a table of its own. */
+/* The talk of a replica with its primary before the snapshot or the stream begins. It is a table of steps; the second
+ * connection of a full sync (rdb-channel) has a table of its own. */
 #pragma once
 #include "base/slice.h"
 #include <stdbool.h>
@@ -16,7 +16,7 @@ struct handshake_question {
     int port;                      /* under which it serves */
     const char *ip;                /* the same; "": the one that the primary sees */
     char id[HANDSHAKE_ID_LEN + 1]; /* of the history that it has; "": none */
-    int64_t offset;                /* and the end of what it has of it */
+    int64_t offset;                /* and up to which it has that history */
     bool takes_channel;            /* a second connection for the snapshot is welcome */
     bool bids;                     /* the primary-to-be is bidden to take the lead: FAILOVER */
     /* The first connection, for which this is the second one; "": this is a first one. */

@@ -16,8 +16,8 @@ struct history {
 extern struct history history;
 
 const char *history_tell(void); /* `id`, for a replica; it is told from now on */
-/* The id under which most servers know the data. While nothing was written since the present id was made, and nobody
- * was told that, it is the former one. */
+/* The id under which most servers know the data. While nothing was written since the present id was made, and no
+ * server was told that, it is the former one. */
 const char *history_best_known(void);
 
 void history_start(void); /* a new id, for a server that begins */
@@ -29,7 +29,7 @@ void history_branch(void);
 void history_adopt(struct slice id);
 /* The primary goes on under another id: the present one holds up to here. Returns false if the id is no id. */
 bool history_rename(struct slice id);
-/* Read from a file: what another process had. */
+/* The former history, which a file tells: the process that wrote the file had it. */
 void history_recall(const char *id, int64_t former_end);
 
 /* Behind history_adopt(), and when the log is at its place: what a snapshot tells of the former history. It may come

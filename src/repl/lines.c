@@ -4,7 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Bytes of the line that have arrived behind those that there are. 0: none, and errno; 0 there: the end. */
+/* Take bytes from the socket as far as the line goes. Returns how many; 0: none, and errno tells why: 0 is the end of
+ * the connection. */
 static size_t take_piece(struct lines *l, int fd) {
     char *to = l->bytes + l->len;
     ssize_t n;

@@ -20,7 +20,6 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
-
 #include <stdio.h>
 #include <strings.h>
 
@@ -125,7 +124,7 @@ static struct feed *main_of(const struct feed *channel) {
     return feed && feed->state == FEED_WAITS_CHANNEL && feed->other == NULL ? feed : NULL;
 }
 
-/* This is the second connection. */
+/* The feed is a second connection: its snapshot is for the first one. */
 static void join_by_channel(struct feed *feed) {
     struct feed *first = main_of(feed);
     if (first == NULL || !(feed->flags & FEED_EOF)) {
@@ -328,7 +327,7 @@ static void replconf(struct request *r) {
             return;
         }
         if (slice_is(r->argv[i], "getack")) return; /* a primary's, which repl/apply answers */
-        if (c->flags & CLIENT_REPLICA) break;       /* what it is, it has said before */
+        if (c->flags & CLIENT_REPLICA) break;       /* a replica has told its options before */
         if (!read_option(feed_of(c), r->argv[i], r->argv[i + 1])) return;
     }
     reply_ok(c);

@@ -1,4 +1,5 @@
-/* Replicas that are slow or silent, once a second: what has to be said to them, and when they are given up. */
+/* Once a second: replicas that are slow or silent are given up, and a PING keeps the others sure that their primary
+ * lives. After a second in which this server itself stood still, no silence counts: their bytes may be unread. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/module.h"
@@ -67,7 +68,7 @@ static void watch_feed(struct feed *feed, void *ctx) {
 
 /* --- PING ------------------------------------------------------------------------------------ */
 
-/* Replicas notice a dead primary by its silence. What is said for other reasons will do. */
+/* Replicas notice a dead primary by its silence. Any change in the log breaks it as a PING does. */
 static void ping_if_silent(int64_t now_ms) {
     const struct slice ping = SLICE("ping");
     if (oplog_end() != watch.log_end || feed_count() == 0) {

@@ -87,7 +87,7 @@ static void write_backlog(struct buf *out) {
     report_int(out, "repl_backlog_histlen", is_kept ? oplog_end() - oplog_first() : 0);
 }
 
-/* What the log keeps beyond the backlog, since some replica has not got it yet. */
+/* Bytes that the log keeps beyond the backlog, since some replica has not got them yet. */
 static int64_t held_bytes(void) {
     int64_t beyond = oplog_end() - oplog_first() - backlog_size();
     return backlog_is_kept() && beyond > 0 ? beyond : 0;
@@ -111,7 +111,7 @@ size_t repl_info_connections(void) {
     return count;
 }
 
-/* What replicas take, without their parts of the log: that is one for all. */
+/* Memory of the replicas without their parts of the log, which is one for all. */
 static size_t feeds_bytes(void) {
     size_t shared = 0;
     for (const struct feed *feed = feed_first; feed; feed = feed->next)

@@ -40,6 +40,18 @@ static struct replace_place place_of(const struct rdb_read *rdb) {
     return (struct replace_place){.db = rdb->repl_db < db_count() ? rdb->repl_db : -1, .former = rdb->former};
 }
 
+/* False: job->why. */
+static bool is_sound(struct replace_job *job, enum rdb_result result) {
+    if (job->stop) {
+        snprintf(job->why, sizeof job->why, "%s", job->stop);
+        return false;
+    }
+    if (result == RDB_OK) return job->complete(job);
+    snprintf(job->why, sizeof job->why, "the snapshot is bad at offset %llu: %s", (unsigned long long)run.rdb.failed_at,
+             run.rdb.message);
+    return false;
+}
+
 /* Read the snapshot into the spare databases, or into the live ones. */
 static bool read_all(struct replace_job *job) {
     int64_t began_us = clock_mono_us();
@@ -54,16 +66,7 @@ static bool read_all(struct replace_job *job) {
     loading_serve(&run.rdb);
     enum rdb_result result = rdb_read(&run.rdb);
     job->end = run.rdb.end;
-    if (job->stop) {
-        snprintf(job->why, sizeof job->why, "%s", job->stop);
-        return false;
-    }
-    if (result != RDB_OK) {
-        snprintf(job->why, sizeof job->why, "the snapshot is bad at offset %llu: %s",
-                 (unsigned long long)run.rdb.failed_at, run.rdb.message);
-        return false;
-    }
-    if (!job->complete(job)) return false;
+    if (!is_sound(job, result)) return false;
     job->place = place_of(&run.rdb);
     log_loaded(&run.rdb, began_us);
     return true;

@@ -21,7 +21,7 @@ struct replace_job {
     bool aside;    /* load beside the old data */
     bool served;   /* these are served meanwhile: with aside */
     bool lazy;     /* the worker frees the old data */
-    /* The snapshot was read, and `rest` is what the source gave behind it: is all as it should be? False with `why`. */
+    /* The snapshot was read, and `rest` has the bytes that the source gave behind it. False: it is bad, `why`. */
     bool (*complete)(struct replace_job *job);
     void (*replaces)(void); /* the old data are about to go */
     /* To give up, set it from a hook of the loop, which is turned meanwhile. */

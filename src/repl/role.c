@@ -182,7 +182,7 @@ static void role_link_changed(void) {
     fit_gates();
 }
 
-/* The replicas of a replica learn by asking again what its data are now. */
+/* The replicas of a replica ask again, and so learn the history of its data. */
 static void role_link_history_changed(void) {
     feed_close_subreplicas();
     tell_history_changed();

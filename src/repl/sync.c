@@ -52,7 +52,7 @@ static void count_waiting(void) {
     feed_before_send = sync_status.waiting ? sync_start_due : NULL;
 }
 
-/* Those that one snapshot will serve. */
+/* The feeds that one snapshot will serve. */
 struct batch {
     unsigned kind;
     int count;
@@ -346,7 +346,7 @@ void sync_start_due(void) {
     count_waiting();
 }
 
-/* It is in the child's hands, or its second connection was and may have had everything when it closed. */
+/* The child holds its socket; or held that of its second connection, which may have closed with all of the snapshot. */
 static bool wants_child(const struct feed *feed) {
     return is_held(feed) || (feed->state == FEED_STREAMS && feed->other == NULL);
 }

@@ -18,7 +18,7 @@ unsigned codes_for(unsigned log);    /* for so many doublings of one hit and a h
 
 /* The code after a hit. Where hits are less than a step, `luck`, any number, decides. */
 unsigned codes_hit(unsigned code, uint32_t luck);
-/* While look-ups make the ticks, a count loses 0.03 doublings a turnover. What the code is after so many ticks, and the
+/* While look-ups make the ticks, a count loses 0.03 doublings a turnover. The code after so many ticks, and the
  * logarithm of the hits that are left then. */
 unsigned codes_fade(unsigned code, uint32_t ticks, uint32_t luck);
 float codes_left(unsigned code, uint32_t ticks);

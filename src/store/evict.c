@@ -261,12 +261,12 @@ void evict_forget(const struct entry *e, uint64_t hash) {
     if (!learning) return;
     struct trace t = trace_load(e);
     rank_eviction(class_of_trace(t), t.age);
-    unsigned what = t.uses;
+    unsigned grade = t.uses;
     if (evict_uses_lfu()) {
         float doublings = codes_left(t.uses, t.age);
-        what = doublings < 0.5f ? 0 : doublings < 15 ? (unsigned)doublings : 15;
+        grade = doublings < 0.5f ? 0 : doublings < 15 ? (unsigned)doublings : 15;
     }
-    ghosts_put(hash, what);
+    ghosts_put(hash, grade);
 }
 
 /* --- Options --------------------------------------------------------------------------------- */

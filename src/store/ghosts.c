@@ -6,7 +6,7 @@
 #define KEYS_A_BUCKET 8
 #define CELL_BITS 16
 #define FINGERPRINT 0x0fffu
-#define WHAT_SHIFT 12
+#define GRADE_SHIFT 12
 
 static uint64_t *buckets;
 static size_t n_buckets;
@@ -33,10 +33,10 @@ static unsigned fingerprint_of(uint64_t hash) {
     return bits ? bits : 1;
 }
 
-void ghosts_put(uint64_t hash, unsigned what) {
+void ghosts_put(uint64_t hash, unsigned grade) {
     if (n_buckets == 0) return;
     uint64_t *bucket = bucket_of(hash);
-    *bucket = *bucket << CELL_BITS | (what << WHAT_SHIFT | fingerprint_of(hash));
+    *bucket = *bucket << CELL_BITS | (grade << GRADE_SHIFT | fingerprint_of(hash));
 }
 
 int ghosts_take(uint64_t hash) {
@@ -47,7 +47,7 @@ int ghosts_take(uint64_t hash) {
         if ((cell & FINGERPRINT) != fingerprint_of(hash)) continue;
         uint64_t newer = *bucket & (((uint64_t)1 << shift) - 1), older = *bucket >> shift >> CELL_BITS << shift;
         *bucket = older | newer;
-        return (int)(cell >> WHAT_SHIFT);
+        return (int)(cell >> GRADE_SHIFT);
     }
     return -1;
 }

@@ -24,7 +24,7 @@ enum shadows_rank {
 };
 extern enum shadows_rank shadows_best; /* the one with the most hits lately */
 
-/* What a key is worth by a rank: more than 0. */
+/* The worth of a key by a rank: at least 0. */
 static inline float shadows_worth(enum shadows_rank rank, unsigned code, uint32_t age) {
     if (rank == SHADOWS_COUNT) return codes_left(code, age) + 64;
     return rank == SHADOWS_LEARNED ? rank_of(codes_class(code), age) : 1;
