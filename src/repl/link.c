@@ -289,6 +289,7 @@ static void link_answered(const struct handshake_answer *answer) {
     case HANDSHAKE_CONTINUES:
         log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
         continue_history(answer->id);
+        oplog_recall_db(); /* a primary that was promoted selects one again, but this may be the one from before */
         begin_stream(SLICE(""));
         return;
     case HANDSHAKE_FULL:

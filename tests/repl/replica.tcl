@@ -559,3 +559,33 @@ with_server {save "" replica-announce-port 7777} {
         leave
     }
 }
+
+test "A replica that led for a moment goes on in the database that its primary's stream has selected" {
+    with_nodes {p kura {} q kura {appendonly yes appendfsync always} s kura {}} {
+        follow $q $p
+        $p SELECT 5
+        $p SET a 1
+        level $p $q
+        $q MULTI
+        $q REPLICAOF NO ONE
+        $q REPLICAOF 127.0.0.1 [server_port $p]
+        $q EXEC
+        wait_link $q
+        # Nothing was selected since: neither for one that begins behind it, nor in its file.
+        follow $s $q
+        $p SET b 2
+        level $p $q $s
+        assert_equal {1 1} [list [full_syncs $p] [full_syncs $q]]
+        $q MULTI
+        $q REPLICAOF NO ONE
+        $q REPLICAOF 127.0.0.1 [server_port $p]
+        $q EXEC
+        wait_link $q
+        node_restart $q [list appendonly yes appendfsync always replicaof "127.0.0.1 [server_port $p]"]
+        wait_link $q
+        $p SET c 3
+        level $p $q
+        $q SELECT 5
+        assert_equal {1 2 3} [$q MGET a b c]
+    }
+}
