@@ -133,7 +133,8 @@ static inline struct entry *lab_keep_limit(struct db *db, const struct key *key,
     size_t bytes = 0;
     for (size_t i = 0; i < q->used; i++)
         bytes += quicknode_bytes(quicklist_node(q, i));
-    if (entry_encoding(e) != LIST_PACKED || !quicklist_exceeds(list_options.max_listpack_size, bytes, q->count)) return e;
+    if (entry_encoding(e) != LIST_PACKED || !quicklist_exceeds(list_options.max_listpack_size, bytes, q->count))
+        return e;
     return list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
 }
 
