@@ -70,7 +70,8 @@ static __attribute__((noinline)) void call_untouching(struct request *r) {
     evict_hold(false);
 }
 
-void call(struct request *r) {
+/* Inline in exec_run(), which the linker's optimizer does not do by itself once the program has grown. */
+inline void call(struct request *r) {
     if (unlikely(r->client->flags & CLIENT_NO_TOUCH)) {
         call_untouching(r);
     } else {

@@ -125,17 +125,21 @@ static inline struct slice lab_text(char *to, size_t max) {
     return slice_of(to, n);
 }
 
-/* Pushes do not count the heads of elements, as in Redis: a listpack may exceed its limit by them. Such a list is a
- * quicklist after it was loaded, so one more element makes it one at once. */
-static inline struct entry *lab_keep_limit(struct db *db, const struct key *key, struct entry *e) {
+static inline bool lab_exceeds(const struct entry *list) {
     struct list_view view;
-    const struct quicklist *q = list_read(e, &view);
+    const struct quicklist *q = list_read(list, &view);
     size_t bytes = 0;
     for (size_t i = 0; i < q->used; i++)
         bytes += quicknode_bytes(quicklist_node(q, i));
-    if (entry_encoding(e) != LIST_PACKED || !quicklist_exceeds(list_options.max_listpack_size, bytes, q->count))
-        return e;
-    return list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
+    return quicklist_exceeds(list_options.max_listpack_size, bytes, q->count);
+}
+
+/* Pushes count the bytes of texts, as in Redis, without the heads of elements, and those of the digits of numbers. So at
+ * the limit of a listpack, the encoding may be another one after the list was loaded. More elements lead away from it. */
+static inline struct entry *lab_leave_limit(struct db *db, const struct key *key, struct entry *e) {
+    while ((entry_encoding(e) == LIST_QUICKLIST) != lab_exceeds(e))
+        e = list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
+    return e;
 }
 
 /* A value that is too long for a listpack leaves a table behind when a shorter one replaces it, and the table does not
@@ -167,7 +171,7 @@ static inline void lab_add(struct db *db, enum entry_type type, const struct key
         default: zset_add(db, key, &e, pair[0], &score, 0);
         }
     }
-    if (type == ENTRY_LIST) e = lab_keep_limit(db, key, e);
+    if (type == ENTRY_LIST) e = lab_leave_limit(db, key, e);
     if (rand_below(3) == 0) db_set_deadline(db, e, key->hash, clock_now_ms() + 1000000 + (int64_t)rand_below(1000000));
 }
 

@@ -446,6 +446,46 @@ static void payloads_round_trip(void **state) {
     }
 }
 
+static struct key edge_key(const char *name) {
+    return key_of(slice_cstr(name));
+}
+
+static void assert_encoding_after(const char *name, const char *before, const char *after) {
+    struct key key = edge_key(name);
+    assert_string_equal(entry_encoding_name(db_peek(db_at(0), &key)), before);
+    struct slice bytes = lab_save(0);
+    lab_empty();
+    assert_int_equal(lab_load(bytes, 0), RDB_OK);
+    assert_string_equal(entry_encoding_name(db_peek(db_at(0), &key)), after);
+    free((char *)bytes.ptr);
+}
+
+/* A value gets the encoding of a new one with these contents. It had another one for what it was, or might have become:
+ * Redis does the same. */
+static void encodings_at_an_edge_follow_the_contents(void **state) {
+    static const char longest[8180];
+    char text[100] = "";
+    struct slice head = slice_of(longest, sizeof longest - 8), pair[] = {SLICE("f"), slice_of(text, sizeof text)};
+    size_t created;
+    (void)state;
+    lab_empty();
+    struct key key = edge_key("list");
+    struct entry *e = list_push(db_at(0), &key, NULL, QUICKLIST_TAIL, &head, 1);
+    list_push(db_at(0), &key, e, QUICKLIST_TAIL, &SLICE("abcde"), 1);
+    assert_encoding_after("list", "listpack", "quicklist"); /* with heads, it has more bytes than a push counts */
+    lab_empty();
+    head.len -= 10;
+    e = list_push(db_at(0), &key, NULL, QUICKLIST_TAIL, &head, 1);
+    list_push(db_at(0), &key, e, QUICKLIST_TAIL, &SLICE("1234567890123456789"), 1);
+    assert_encoding_after("list", "quicklist", "listpack"); /* a number has fewer bytes than digits */
+    lab_empty();
+    key = edge_key("hash");
+    e = fieldmap_set(db_at(0), &key, NULL, pair, 1, &created);
+    pair[1] = SLICE("short");
+    fieldmap_set(db_at(0), &key, e, pair, 1, &created);
+    assert_encoding_after("hash", "hashtable", "listpack");
+}
+
 /* Values get the encodings of the present options, not those at the time of writing. */
 static void encodings_follow_the_options(void **state) {
     (void)state;
@@ -695,6 +735,7 @@ int main(void) {
         cmocka_unit_test(invalid_ziplists_are_refused),
         cmocka_unit_test(round_trips),
         cmocka_unit_test(payloads_round_trip),
+        cmocka_unit_test(encodings_at_an_edge_follow_the_contents),
         cmocka_unit_test(encodings_follow_the_options),
         cmocka_unit_test(a_file_is_replaced_or_stays),
         cmocka_unit_test(a_snapshot_goes_to_a_sink),
