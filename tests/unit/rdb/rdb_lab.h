@@ -135,7 +135,8 @@ static inline bool lab_exceeds(const struct entry *list) {
 }
 
 /* Pushes count the bytes of texts, as in Redis, without the heads of elements, and those of the digits of numbers. So
- * at the limit of a listpack the encoding may be another one after loading. More elements lead away from the limit. */
+ * at the limit of a listpack, the encoding may be another one after the list was loaded. More elements lead away from
+ * it. */
 static inline struct entry *lab_leave_limit(struct db *db, const struct key *key, struct entry *e) {
     while ((entry_encoding(e) == LIST_QUICKLIST) != lab_exceeds(e))
         e = list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
