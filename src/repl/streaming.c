@@ -1,4 +1,7 @@
-/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn. */
+/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn.
+ *
+ * A primary that has died may have sent writes that it acknowledged to its clients. They lie in the socket, although
+ * nothing can be sent to it any more. So only a read ends the stream, behind all that has arrived. */
 #include "repl/streaming.h"
 #include "aof/aof.h"
 #include "base/clock.h"

@@ -297,6 +297,7 @@ bool client_may_owe(struct client *c, size_t bytes) {
 void client_sent(struct conn *conn) {
     struct client *c = (struct client *)conn;
     bool nothing_left = conn_unsent(conn) == 0;
+    if ((conn->flags & CONN_BROKEN) && (c->flags & CLIENT_PRIMARY)) return; /* see repl/streaming.c */
     if ((conn->flags & CONN_BROKEN) || ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && nothing_left)) {
         client_close(c);
         return;

@@ -78,6 +78,25 @@ with_server $quick {
         }
     }
 
+    # The socket is closed with an acknowledgement that was not read, so it is reset, and the next one cannot be sent.
+    test "What a primary sent before it died is applied, although nothing can be sent to it any more" {
+        up {}
+        set offset [info_field slave_repl_offset]
+        fake_say [stream {REPLCONF GETACK *}]
+        wait_for {[info_field slave_repl_offset] > $offset}
+        set commands {{REPLCONF GETACK *} {SELECT 0}}
+        for {set i 1} {$i <= 1000} {incr i} { lappend commands [list SET dying $i] }
+        exec kill -STOP [server_pid]
+        fconfigure $fake::socket -buffering full -buffersize 100000 ;# one segment, for which nothing waits
+        fake_say [stream {*}$commands]
+        fake_flush
+        fake_close
+        exec kill -CONT [server_pid]
+        wait_for {[info_field master_link_status] eq "down"}
+        assert_equal 1000 [r GET dying]
+        leave
+    }
+
     test "A primary that does not know PSYNC is asked by SYNC" {
         follow_fake
         fake_handshake "-ERR unknown command\r\n"
