@@ -31,8 +31,8 @@ extern int wave_width;
 /* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners are asked: messages are written before the log is, and the log before replies leave: to
- * the file, then to replicas. What asks for acknowledgements is in the log before: the place that the file tells counts
- * it, so that no replica is ahead of the file. */
+ * the file, then to replicas. The question for acknowledgements (GETACK) is in the log before: the place that the file
+ * tells counts it, so that no replica is ahead of the file. */
 enum wave_listener { WAVE_TRACKING, WAVE_ACKS, WAVE_DURABILITY, WAVE_REPLICAS, WAVE_LISTENERS };
 
 /* Each member may be NULL. */

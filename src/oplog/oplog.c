@@ -48,13 +48,14 @@ static struct {
     struct blob *chunk; /* the one that `tail` points into */
     int64_t unit_end;
     int unit_db, db;
+    int end_db; /* in which a reader of all bytes is; -1: unknown */
     size_t keep;
     size_t pins;                     /* of all blocks */
     size_t opened;                   /* blocks since the last oplog_trim() */
     size_t chunk_bytes, value_bytes; /* memory */
     struct blob *spares[SPARES];
     int n_spares;
-} oplog = {.db = -1, .unit_db = -1};
+} oplog = {.db = -1, .unit_db = -1, .end_db = -1};
 
 /* --- Chunks ---------------------------------------------------------------------------------- */
 
@@ -178,7 +179,7 @@ void oplog_want(enum oplog_keeper keeper, bool wanted) {
 void oplog_restart(int64_t offset, int db_id) {
     drop_all();
     oplog.full = oplog.unit_end = offset;
-    oplog.db = oplog.unit_db = db_id;
+    oplog.db = oplog.unit_db = oplog.end_db = db_id;
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */
@@ -239,7 +240,7 @@ static __attribute__((noinline)) void put_select(int db_id) {
     char digits[NUM_I64_MAX];
     struct slice argv[] = {SLICE("SELECT"), slice_of(digits, (size_t)num_print_i64(digits, db_id))};
     put_args(argv, 2);
-    oplog.db = db_id;
+    oplog.db = oplog.end_db = db_id;
 }
 
 void oplog_append(int db_id, const struct slice *argv, int argc, struct slice raw) {
@@ -283,7 +284,7 @@ void oplog_append_large(int db_id, const struct slice *argv, int argc, struct bl
 
 void oplog_pass_on(struct slice bytes, int db_id) {
     put(bytes.ptr, bytes.len);
-    oplog.db = db_id;
+    oplog.db = oplog.end_db = db_id;
 }
 
 void oplog_end_unit(void) {
@@ -309,6 +310,10 @@ int oplog_unit_db(void) {
 
 void oplog_forget_db(void) {
     oplog.db = oplog.unit_db = -1;
+}
+
+void oplog_recall_db(void) {
+    oplog.db = oplog.unit_db = oplog.end_db;
 }
 
 /* --- Reading --------------------------------------------------------------------------------- */

@@ -52,6 +52,8 @@ int64_t oplog_unit_end(void); /* the offset at the last oplog_end_unit() */
 int oplog_db(void);           /* the selected database; -1: the next command selects one */
 int oplog_unit_db(void);      /* the same at oplog_unit_end() */
 void oplog_forget_db(void);   /* a reader begins that knows of no selected database */
+/* The opposite: the stream goes on where the log ends, in the database that the bytes before have selected. */
+void oplog_recall_db(void);
 /* Continue at this offset, which the data correspond to now; all that was kept is dropped. No cursor may be placed. */
 void oplog_restart(int64_t offset, int db_id);
 

@@ -96,8 +96,8 @@ size_t feed_behind(const struct feed *feed); /* bytes of the log that it was not
 int feed_count_good(int64_t max_lag_s);
 int feed_count_acked(int64_t offset);
 int feed_count_acked_aof(int64_t offset);
-/* All replicas are asked to acknowledge at once, by a GETACK in the log before this wave is sent. On a server that has a
- * primary nothing is asked. */
+/* All replicas are asked to acknowledge at once, by a GETACK in the log before this wave is sent. On a server that has
+ * a primary nothing is asked. */
 void feed_ask_for_acks(void);
 /* REPLCONF ACK offset [FACK offset]: -1: no FACK. Numbers beyond what was sent, or backwards, count as nothing. */
 void feed_take_ack(struct feed *feed, int64_t offset, int64_t aof_offset);

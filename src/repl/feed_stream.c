@@ -1,5 +1,5 @@
-/* What feeds send: the stream from the log's blocks, a file from the page cache, and few bytes of their own. Nothing of
- * it is copied here.
+/* Feeds send the stream from the log's blocks, a file from the page cache, and few bytes of their own. Nothing of it is
+ * copied here.
  *
  * A feed that takes all it is offered gets at most TURN_BYTES a turn, so that a replica that is far behind holds up no
  * client. Its rest is for the next turn, which begins at once (feed_is_unsettled()). */

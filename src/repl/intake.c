@@ -3,7 +3,7 @@
  *     HEAD -> STORING -> DUE -> LOADING     a file first
  *     HEAD -----------> DUE -> LOADING      from the socket, into a file as well (tee) or not
  *
- * Memory is bounded by one block of the writer and one of the reader, whatever length the primary tells. */
+ * Memory is bounded by one block of the writer and one of the reader, for any length that the primary tells. */
 #include "repl/intake.h"
 #include "aof/aof.h"
 #include "base/clock.h"
@@ -41,7 +41,7 @@ static struct {
     enum phase phase;
     struct lines lines;
     bool has_mark;
-    char mark[MARK_LEN], tail[MARK_LEN]; /* what ends the snapshot; the last bytes so far */
+    char mark[MARK_LEN], tail[MARK_LEN]; /* the bytes that end the snapshot; the last bytes so far */
     uint64_t size, got;                  /* bytes: of the snapshot, if there is no mark; that have come */
     bool stores;                         /* bytes go to a file */
     bool from_file;                      /* ... from which they are loaded */
@@ -137,7 +137,7 @@ static void wait_for_bytes(void) {
     intake.waits = false;
 }
 
-/* A reader_source_fn: the socket, with patience. */
+/* A reader_source_fn: the socket. While it has nothing, the loop is turned. */
 static ssize_t intake_source(void *ctx, void *to, size_t n) {
     const struct replace_job *job = replace_running();
     (void)ctx;
@@ -232,7 +232,7 @@ static void load_soon(void) {
 
 /* --- Storing --------------------------------------------------------------------------------- */
 
-/* All is in the file: it is loaded without the mark. */
+/* The file has all bytes, or cannot be written: it is loaded without the mark, or the intake fails. */
 static void finish_storing(void) {
     if (intake.has_mark) intake.size = intake.got - MARK_LEN;
     int error = sync_file_complete(intake.size);
@@ -260,7 +260,7 @@ static void store_piece(void) {
 
 /* --- The head -------------------------------------------------------------------------------- */
 
-/* False: it failed. */
+/* False: the intake has failed. */
 static bool begin_storing(void) {
     int error = sync_file_begin();
     if (!error) {

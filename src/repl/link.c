@@ -3,7 +3,7 @@
  *     WAITS -> CONNECTING -> HANDSHAKE -> UP               the primary continues where the data end
  *                                      -> SYNCS -> UP      it sends a snapshot
  *
- * Who reads the first connection: dial, handshake, then intake or, with a second connection and in LINK_UP, streaming.
+ * The first connection is read by dial, handshake, then intake or, with a second connection and in LINK_UP, streaming.
  *
  * Invariant: has_place tells that the data are those of the history at oplog_end(). It ends when a snapshot begins to
  * replace the data, and holds again when it has. */
@@ -53,7 +53,7 @@ static struct {
     int fd;                       /* the first connection; -1: none, or streaming owns it */
     int second_fd;                /* the second one; -1: none */
     struct loop_source served;    /* the second one, when it has served; -1: none */
-    struct handshake_answer sync; /* what the snapshot is of */
+    struct handshake_answer sync; /* of the snapshot: its history and its place there */
     int64_t sync_began_ms;
     int64_t up_since_ms, up_offset; /* when the link came up last, and where */
     int64_t broken_at;              /* the offset at which the stream was broken last; -1: it was not */
@@ -181,8 +181,8 @@ static void data_go(void) {
     if (link_data_replaced) link_data_replaced();
 }
 
-/* The data are those of the snapshot; or they are gone, and what was known of their history with them. The stream of a
- * primary begins with SELECT, that of a replica goes on in the database that the snapshot names. */
+/* The data are those of the snapshot; or they are gone, and with them all that was known of their history. The stream
+ * of a primary begins with SELECT, that of a replica goes on in the database that the snapshot names. */
 static void settle_history(const struct replace_place *place) {
     bool known = place && tie.sync.id[0];
     if (known)
@@ -289,6 +289,7 @@ static void link_answered(const struct handshake_answer *answer) {
     case HANDSHAKE_CONTINUES:
         log_notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
         continue_history(answer->id);
+        oplog_recall_db(); /* a primary that was promoted selects one again, but this may be the one from before */
         begin_stream(SLICE(""));
         return;
     case HANDSHAKE_FULL:

@@ -1,4 +1,7 @@
-/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn. */
+/* See streaming.h. Bytes that were put aside are applied before the socket is read again, some in each turn.
+ *
+ * A primary that has died may have sent writes that it acknowledged to its clients. They lie in the socket, although
+ * nothing can be sent to it any more. So only a read ends the stream, behind all that has arrived. */
 #include "repl/streaming.h"
 #include "aof/aof.h"
 #include "base/clock.h"
@@ -141,10 +144,16 @@ static void note_heard(size_t bytes) {
     *book->bytes_in += bytes;
 }
 
+/* Read the socket, or leave alone what arrives. Acknowledgements that wait are sent in any case. */
+static void set_reading(bool on) {
+    struct loop_source *source = &stream.client->conn.source;
+    loop_set_events(source, (source->events & LOOP_WRITE) | (on ? LOOP_READ : 0));
+}
+
 /* The append-only file goes on in another file, and takes nothing for a moment: so nothing may be applied. */
 static bool is_held(void) {
     if (likely(!aof_holds_writes())) return false;
-    loop_set_events(&stream.client->conn.source, 0);
+    set_reading(false);
     loop_timer_start(&stream.drain, HELD_US);
     return true;
 }
@@ -262,14 +271,14 @@ static void drain_stash(struct loop_timer *self) {
         log_notice("MASTER <-> REPLICA sync: Successfully streamed replication buffer into the db (%zu bytes in total)",
                    stash_peak());
     stash_drop();
-    loop_set_events(&stream.client->conn.source, LOOP_READ);
+    set_reading(true);
 }
 
 static void begin_to_drain(void) {
     if (stash_bytes() == 0) return;
     log_notice("MASTER <-> REPLICA sync: Starting to stream replication buffer into the db (%zu bytes).",
                stash_bytes());
-    loop_set_events(&stream.client->conn.source, 0);
+    set_reading(false);
     loop_timer_start(&stream.drain, 0);
 }
 

@@ -1,4 +1,5 @@
-/* See transfer.h. What the child needs is collected before the fork, and freed when it has ended. */
+/* See transfer.h. The lists for the child are made before the fork, and freed when the child has ended. Invariant: in
+ * between each has fan.count elements, in the same order. */
 #include "repl/transfer.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -172,8 +172,8 @@ void client_reap(void) {
 
 /* Clients whose output no request of theirs bounds are of one class: subscribers and, unlike in Redis, monitors. */
 int client_class(const struct client *c) {
-    if (c->flags & CLIENT_REPLICA) return LIMITS_REPLICA;
-    return c->subscriber || (c->flags & CLIENT_MONITOR) ? LIMITS_PUBSUB : LIMITS_NORMAL;
+    if (likely(!c->subscriber && !(c->flags & (CLIENT_REPLICA | CLIENT_MONITOR)))) return LIMITS_NORMAL;
+    return c->flags & CLIENT_REPLICA ? LIMITS_REPLICA : LIMITS_PUBSUB;
 }
 
 static bool over_hard_limit(const struct client *c, size_t unsent) {
@@ -297,6 +297,7 @@ bool client_may_owe(struct client *c, size_t bytes) {
 void client_sent(struct conn *conn) {
     struct client *c = (struct client *)conn;
     bool nothing_left = conn_unsent(conn) == 0;
+    if ((conn->flags & CONN_BROKEN) && (c->flags & CLIENT_PRIMARY)) return; /* see repl/streaming.c */
     if ((conn->flags & CONN_BROKEN) || ((c->flags & CLIENT_CLOSE_AFTER_REPLY) && nothing_left)) {
         client_close(c);
         return;

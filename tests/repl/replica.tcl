@@ -78,6 +78,25 @@ with_server $quick {
         }
     }
 
+    # The socket is closed with an acknowledgement that was not read, so it is reset, and the next one cannot be sent.
+    test "What a primary sent before it died is applied, although nothing can be sent to it any more" {
+        up {}
+        set offset [info_field slave_repl_offset]
+        fake_say [stream {REPLCONF GETACK *}]
+        wait_for {[info_field slave_repl_offset] > $offset}
+        set commands {{REPLCONF GETACK *} {SELECT 0}}
+        for {set i 1} {$i <= 1000} {incr i} { lappend commands [list SET dying $i] }
+        exec kill -STOP [server_pid]
+        fconfigure $fake::socket -buffering full -buffersize 100000 ;# one segment, for which nothing waits
+        fake_say [stream {*}$commands]
+        fake_flush
+        fake_close
+        exec kill -CONT [server_pid]
+        wait_for {[info_field master_link_status] eq "down"}
+        assert_equal 1000 [r GET dying]
+        leave
+    }
+
     test "A primary that does not know PSYNC is asked by SYNC" {
         follow_fake
         fake_handshake "-ERR unknown command\r\n"
@@ -557,5 +576,35 @@ with_server {save "" replica-announce-port 7777} {
         fake_flush
         wait_for {[offset] == 1000 + [string length $much]}
         leave
+    }
+}
+
+test "A replica that led for a moment goes on in the database that its primary's stream has selected" {
+    with_nodes {p kura {} q kura {appendonly yes appendfsync always} s kura {}} {
+        follow $q $p
+        $p SELECT 5
+        $p SET a 1
+        level $p $q
+        $q MULTI
+        $q REPLICAOF NO ONE
+        $q REPLICAOF 127.0.0.1 [server_port $p]
+        $q EXEC
+        wait_link $q
+        # Nothing was selected since: neither for one that begins behind it, nor in its file.
+        follow $s $q
+        $p SET b 2
+        level $p $q $s
+        assert_equal {1 1} [list [full_syncs $p] [full_syncs $q]]
+        $q MULTI
+        $q REPLICAOF NO ONE
+        $q REPLICAOF 127.0.0.1 [server_port $p]
+        $q EXEC
+        wait_link $q
+        node_restart $q [list appendonly yes appendfsync always replicaof "127.0.0.1 [server_port $p]"]
+        wait_link $q
+        $p SET c 3
+        level $p $q
+        $q SELECT 5
+        assert_equal {1 2 3} [$q MGET a b c]
     }
 }

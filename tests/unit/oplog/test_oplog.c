@@ -248,6 +248,10 @@ static void select_stands_where_the_database_changes(void **state) {
     assert_int_equal(oplog_unit_db(), 2);
     assert_int_equal(oplog_unit_end(), oplog_end());
     oplog_forget_db();
+    oplog_recall_db();
+    assert_int_equal(oplog_unit_db(), 2);
+    assert_int_equal(oplog_db(), 2);
+    oplog_forget_db();
     assert_int_equal(oplog_unit_db(), -1);
     oplog_append(2, &ping, 1, slice_of(NULL, 0));
     assert_true(oplog_unit_end() < oplog_end());

@@ -164,8 +164,9 @@ static inline bool lab_exceeds(const struct entry *list) {
     return quicklist_exceeds(list_options.max_listpack_size, bytes, q->count);
 }
 
-/* Pushes count the bytes of texts, as in Redis, without the heads of elements, and those of the digits of numbers. So at
- * the limit of a listpack, the encoding may be another one after the list was loaded. More elements lead away from it. */
+/* Pushes count the bytes of texts, as in Redis, without the heads of elements, and those of the digits of numbers. So
+ * at the limit of a listpack, the encoding may be another one after the list was loaded. More elements lead away from
+ * it. */
 static inline struct entry *lab_leave_limit(struct db *db, const struct key *key, struct entry *e) {
     while ((entry_encoding(e) == LIST_QUICKLIST) != lab_exceeds(e))
         e = list_push(db, key, e, QUICKLIST_TAIL, &SLICE("more"), 1);
