@@ -14,7 +14,7 @@
 # The output of a failing test is shown whole. The last line is "N passed, N failed"; the status is 0 if none failed.
 
 set root [file dirname [file dirname [file normalize [info script]]]]
-array set option {--variant release --only . --test . --seed 0 --random 300000 --jobs 2}
+array set option {--variant release --only . --test . --seed 0 --random 300000 --jobs 3}
 foreach {name value} $argv {
     if {![info exists option($name)]} {
         puts stderr "unknown option: $name"

@@ -4,7 +4,6 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/lookup.h"
 #include "cmd/streams.h"
 
 static void reply_field_int(struct client *c, const char *name, int64_t value) {

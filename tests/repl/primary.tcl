@@ -468,6 +468,8 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
     }
 
     test "The child of a diskless sync ends with the last replica" {
+        r SET k v
+        r CONFIG SET rdb-key-save-delay 500000 ;# so that it is not done before
         set c [replica capa eof]
         $c -send PSYNC ? -1
         answer $c
@@ -475,6 +477,7 @@ with_server {repl-diskless-sync-delay 0 repl-ping-replica-period 1 repl-timeout 
         $c -close
         wait_for {[log_has "last replica dropped, killing fork child."]}
         wait_for {[info_field rdb_bgsave_in_progress] == 0}
+        r CONFIG SET rdb-key-save-delay 0
         assert_equal PONG [r PING]
     }
 }
