@@ -1,4 +1,4 @@
-# tests/run.tcl: runs the tests, two at a time, and counts. The Makefile calls it; by hand:
+# tests/run.tcl: runs the tests, three at a time, and counts. The Makefile calls it; by hand:
 #
 #   tclsh tests/run.tcl ?--variant release? ?--only REGEX? ?--test REGEX? ?--seed N? ?--random N? ?--jobs N?
 #
