@@ -3,7 +3,6 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "cmd/args.h"
-#include "cmd/lookup.h"
 #include "cmd/streams.h"
 
 /* --- XGROUP ---------------------------------------------------------------------------------- */
