@@ -4,6 +4,7 @@
 #include "catalog/command_row.h"
 #include "cmd/args.h"
 #include "cmd/streams.h"
+#include "session/client.h"
 
 /* --- XGROUP ---------------------------------------------------------------------------------- */
 

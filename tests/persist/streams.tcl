@@ -208,6 +208,7 @@ with_server $plain {
         for {set i 0} {$i < 7000} {incr i} { $theirs -send XADD s * a b }
         for {set i 0} {$i < 7000} {incr i} { $theirs -read }
         r RESTORE s 0 [$theirs DUMP s]
+        wait_for {[info_field lazyfree_pending_objects] == 0}
         set before [info_field lazyfreed_objects]
         r DEL s
         wait_for {[info_field lazyfreed_objects] == $before + 1}

@@ -205,6 +205,7 @@ test "SHUTDOWN waits for a replica that is behind, with writes paused" {
         assert_error "ERR Errors trying to SHUTDOWN. Check logs." { $c -read }
         assert_match "*Shutdown manually aborted.*" [server_log $p]
         $c -send SHUTDOWN
+        wait_for {[regexp -all {Waiting for replicas before shutting down.} [server_log $p]] == 2}
         $writer -send SET a 3
         wait_for {[node_field $p blocked_clients] >= 1}
         go $q
