@@ -205,6 +205,7 @@ with_server $plain {
 
     test "A long stream is freed by the worker" {
         $theirs FLUSHALL
+        $theirs CONFIG SET stream-node-max-entries 100 stream-node-max-bytes 4096
         for {set i 0} {$i < 7000} {incr i} { $theirs -send XADD s * a b }
         for {set i 0} {$i < 7000} {incr i} { $theirs -read }
         r RESTORE s 0 [$theirs DUMP s]
