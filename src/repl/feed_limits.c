@@ -1,7 +1,6 @@
 /* How much of the log may wait for a replica: the limits of class replica. One that exceeds them in its full sync, or
  * before it was level, would do so in the next one; so that one has to wait (repl/backoff), and the log tells the
  * operator the numbers. */
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "disk/child.h"
@@ -9,7 +8,6 @@
 #include "repl/backoff.h"
 #include "repl/feed.h"
 #include "session/client.h"
-#include "session/server_metrics.h"
 
 /* The bytes that would have waited at the end of the snapshot: an estimate from the keys that are sent so far. */
 static size_t expected_behind(const struct feed *feed) {
@@ -30,13 +28,8 @@ static void report_lost_sync(const struct feed *feed) {
 }
 
 bool feed_drop_if_over_limit(struct feed *feed) {
-    struct buf line = {0};
     if (!backlog_exceeded((int64_t)feed_behind(feed), &feed->soft_since_ms)) return false;
-    client_describe(feed->client, (struct client_executing){0}, &line);
-    log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
-                line.data);
-    buf_free(&line);
-    server_metrics.output_limit_disconnects++;
+    client_report_limit(feed->client);
     if (feed->flags & FEED_FRESH) report_lost_sync(feed);
     feed_drop(feed);
     return true;

@@ -202,7 +202,7 @@ static bool over_output_limit(struct client *c) {
     return now_s - c->soft_limit_s > limits_options.output_limit[class].soft_s;
 }
 
-static void report_output_limit(struct client *c) {
+void client_report_limit(struct client *c) {
     struct buf line = {0};
     client_describe(c, (struct client_executing){0}, &line);
     log_warning("Client %.*s scheduled to be closed ASAP for overcoming of output buffer limits.", (int)line.len,
@@ -212,7 +212,7 @@ static void report_output_limit(struct client *c) {
 }
 
 static void close_for_output(struct client *c) {
-    report_output_limit(c);
+    client_report_limit(c);
     client_close(c);
 }
 
@@ -222,7 +222,7 @@ void client_limit_output(struct client *c) {
 
 void client_limit_pushes(struct client *c) {
     if ((c->conn.flags & CONN_BROKEN) || !over_output_limit(c)) return;
-    report_output_limit(c);
+    client_report_limit(c);
     conn_break(&c->conn);
 }
 
@@ -246,7 +246,7 @@ void client_open_replies(const struct client *c, struct conn_range *range) {
 
 static void report_refusal(struct client *c, enum conn_refusal refusal) {
     if (c->conn.flags & CONN_BROKEN) return; /* that was reported */
-    if (refusal == CONN_OVER_LIMIT) report_output_limit(c);
+    if (refusal == CONN_OVER_LIMIT) client_report_limit(c);
     if (refusal == CONN_NO_MEMORY)
         log_warning("Closing client id=%llu: there is no memory for its reply.", (unsigned long long)c->id);
 }
@@ -289,7 +289,7 @@ void client_push_replies(struct client *c, struct conn_range *range) {
 bool client_may_owe(struct client *c, size_t bytes) {
     if (c->conn.flags & CONN_BROKEN) return false;
     if (bytes <= output_room(c)) return true;
-    report_output_limit(c);
+    client_report_limit(c);
     conn_break(&c->conn);
     return false;
 }

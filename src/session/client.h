@@ -135,6 +135,8 @@ void client_push_replies(struct client *c, struct conn_range *range);
 /* May so many bytes wait for the end of the client's own command? If not, it gets nothing more, and client_sent()
  * closes it. */
 bool client_may_owe(struct client *c, size_t bytes);
+/* Log and count a client that is to be closed for its output. */
+void client_report_limit(struct client *c);
 /* As client_limit_output(), after a message of another client's command. The client must not be closed there: it gets
  * no further message, and client_sent() closes it. */
 void client_limit_pushes(struct client *c);
