@@ -161,13 +161,6 @@ static void name_new_incr(struct manifest *m) {
     manifest_new_incr(m, aof_options.filename, aof_folder_taken);
 }
 
-static size_t count_keys(void) {
-    size_t keys = 0;
-    for (int i = 0; i < db_count(); i++)
-        keys += db_size(db_at(i));
-    return keys;
-}
-
 /* --- At start-up ----------------------------------------------------------------------------- */
 
 /* Versions before 7 had one file, outside the directory. It becomes the base. */
@@ -282,7 +275,7 @@ static bool open_files(void) {
 /* The base of a dataset that has none is left to a rewrite, which is tried again and again. */
 static void await_disk(bool is_new, int reason) {
     /* Without data there is nothing to serve, and the administrator should hear of a folder that cannot be used. */
-    if (is_new && count_keys() == 0) _exit(1);
+    if (is_new && db_keys() == 0) _exit(1);
     log_warning("The append-only file cannot be written. Reads are served; writes are refused until it can be.");
     status.state = is_new ? AOF_WAITING : AOF_ON;
     status.rewrite_scheduled = is_new;
@@ -421,7 +414,7 @@ static enum aof_begun fail_to_begin(void) {
 
 /* From here on commands go to the increment that follows the base. */
 static enum aof_begun begin_child(void) {
-    struct child_job child = {.kind = CHILD_AOF, .run = rewrite_in_child, .done = child_ended, .keys = count_keys()};
+    struct child_job child = {.kind = CHILD_AOF, .run = rewrite_in_child, .done = child_ended, .keys = db_keys()};
     temp_file_choose(TEMP_AOF_BASE);
     status.rewrites++;
     if (!child_start(&child)) {

@@ -108,19 +108,14 @@ static bool is_data_name(const char *name) {
            (strcmp(suffix, ".base.rdb") == 0 || strcmp(suffix, ".base.aof") == 0 || strcmp(suffix, ".incr.aof") == 0);
 }
 
-static bool has_keys(void) {
-    for (int i = 0; i < db_count(); i++)
-        if (db_size(db_at(i)) > 0) return true;
-    return false;
-}
-
 /* A start that was cut short before the manifest existed leaves an empty increment and a base without keys. */
 static bool holds_nothing(const char *name, int64_t size, const struct aof_reader_hooks *hooks) {
     struct aof_reader_hooks only_base = {.read_base = hooks->read_base, .ctx = hooks->ctx};
     struct aof_finding found;
     if (size == 0) return true;
-    if (size < 0 || size > SMALL || has_keys()) return false;
-    return aof_read(aof_options.dirname, name, &only_base, &found) == AOF_READ_OK && found.commands == 0 && !has_keys();
+    if (size < 0 || size > SMALL || db_keys() > 0) return false;
+    return aof_read(aof_options.dirname, name, &only_base, &found) == AOF_READ_OK && found.commands == 0 &&
+           db_keys() == 0;
 }
 
 static void advise(void) {

@@ -72,13 +72,6 @@ static void save_done(void *ctx, const struct child_end *end) {
     if (bgsave_done) bgsave_done(!end->signal && !end->status);
 }
 
-static size_t count_keys(void) {
-    size_t keys = 0;
-    for (int i = 0; i < db_count(); i++)
-        keys += db_size(db_at(i));
-    return keys;
-}
-
 /* A child that saves is killed, since it would put an older snapshot in the place of this one. */
 bool bgsave_now(void) {
     if (child_running() == CHILD_RDB) child_kill();
@@ -89,7 +82,7 @@ bool bgsave_now(void) {
 }
 
 bool bgsave_start(void) {
-    struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = count_keys()};
+    struct child_job job = {.kind = CHILD_RDB, .run = save_in_child, .done = save_done, .keys = db_keys()};
     if (child_running() != CHILD_NONE) return false;
     snapshot_metrics.saves++;
     tried_ms = clock_steady_ms();

@@ -179,12 +179,6 @@ static bool intake_complete(struct replace_job *job) {
            refuse(job, "something else than the mark follows the snapshot");
 }
 
-static bool has_no_data(void) {
-    for (int i = 0; i < db_count(); i++)
-        if (db_size(db_at(i))) return false;
-    return true;
-}
-
 static bool has_persistence(void) {
     return bgsave_has_points() || aof_status().state != AOF_OFF;
 }
@@ -275,7 +269,7 @@ static bool begin_storing(void) {
 }
 
 static void choose_way(void) {
-    bool is_empty = has_no_data();
+    bool is_empty = db_keys() == 0;
     bool diskless =
         intake_options.diskless_load == INTAKE_SWAP || (intake_options.diskless_load == INTAKE_ON_EMPTY && is_empty);
     const char *where = diskless ? "parser" : "disk";

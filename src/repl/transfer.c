@@ -112,15 +112,8 @@ static void transfer_done(void *ctx, const struct child_end *end) {
     transfer.done(!end->signal && !end->status);
 }
 
-static size_t count_keys(void) {
-    size_t keys = 0;
-    for (int i = 0; i < db_count(); i++)
-        keys += db_size(db_at(i));
-    return keys;
-}
-
 bool transfer_start(unsigned filter, void (*done)(bool ok)) {
-    struct child_job job = {.kind = CHILD_TRANSFER, .run = send_snapshot, .done = transfer_done, .keys = count_keys()};
+    struct child_job job = {.kind = CHILD_TRANSFER, .run = send_snapshot, .done = transfer_done, .keys = db_keys()};
     make_lists();
     transfer.filter = filter;
     transfer.done = done;

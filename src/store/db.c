@@ -42,6 +42,13 @@ size_t db_size(const struct db *db) {
     return db->keys.count;
 }
 
+size_t db_keys(void) {
+    size_t keys = 0;
+    for (int i = 0; i < db_count(); i++)
+        keys += db_size(db_at(i));
+    return keys;
+}
+
 size_t db_expiring(void) {
     return expiring;
 }

@@ -148,6 +148,7 @@ void db_spare_use(struct db *spare, bool in_background, void (*meanwhile)(void))
 /* SWAPDB: the databases swap their contents and keep their numbers. O(1). The caller counts the change. */
 void db_swap(int a, int b);
 size_t db_size(const struct db *db); /* keys, those past their deadline included */
+size_t db_keys(void);                /* the same of all databases. O(databases) */
 size_t db_expiring(void);            /* keys with a deadline in all databases; O(1) */
 /* A random key; NULL if there is none. Keys past their deadline are removed on the way, a thousand at most. NULL may
  * also mean that after those some 20,000 others in a row are past their deadline. */
