@@ -220,20 +220,7 @@ void stream_strip_last(struct stream *s) {
 
 size_t stream_find_node(const struct stream *s, struct stream_id id) {
     if (s->used == 0 || stream_id_compare(id, stream_node_at(s, 0)->id) < 0) return s->used;
-    size_t low = 0, high = s->used - 1; /* the node is at low or between the two */
-    if (stream_id_compare(id, stream_node_at(s, high)->id) >= 0) return high;
-    for (unsigned round = 0; high - low > 1; round++) {
-        struct stream_id from = stream_node_at(s, low)->id, to = stream_node_at(s, high)->id;
-        size_t at = round < 4 ? low + stream_id_guess(from, to, id, high - low) : (low + high) / 2;
-        if (at == low) at++;
-        if (stream_id_compare(stream_node_at(s, at)->id, id) <= 0) {
-            low = at;
-            if (stream_id_compare(id, stream_node_at(s, at + 1)->id) < 0) break;
-        } else {
-            high = at;
-        }
-    }
-    return low;
+    return stream_id_search(stream_node_at(s, 0), sizeof *s->nodes, s->used, id);
 }
 
 /* --- Groups ---------------------------------------------------------------------------------- */

@@ -42,3 +42,26 @@ static inline size_t stream_id_guess(struct stream_id low, struct stream_id high
     size_t at = (size_t)(part * (double)n);
     return at < n ? at : n - 1;
 }
+
+/* Row i of an array whose rows are `stride` bytes and begin with an id. */
+static inline struct stream_id stream_id_of_row(const void *rows, size_t stride, size_t i) {
+    return *(const struct stream_id *)((const char *)rows + i * stride);
+}
+/* The last of these rows, which are sorted and at least one, whose id is at most this; 0 if there is none. Two guesses
+ * nearly always find it. O(log count). */
+static inline size_t stream_id_search(const void *rows, size_t stride, size_t count, struct stream_id id) {
+    size_t low = 0, high = count - 1; /* the row is at low or between the two */
+    if (stream_id_compare(id, stream_id_of_row(rows, stride, high)) >= 0) return high;
+    for (unsigned round = 0; high - low > 1; round++) {
+        struct stream_id from = stream_id_of_row(rows, stride, low), to = stream_id_of_row(rows, stride, high);
+        size_t at = round < 4 ? low + stream_id_guess(from, to, id, high - low) : (low + high) / 2;
+        if (at == low) at++;
+        if (stream_id_compare(stream_id_of_row(rows, stride, at), id) <= 0) {
+            low = at;
+            if (stream_id_compare(id, stream_id_of_row(rows, stride, at + 1)) < 0) break;
+        } else {
+            high = at;
+        }
+    }
+    return low;
+}

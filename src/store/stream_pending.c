@@ -189,24 +189,10 @@ static void close_block(struct stream_pending *p, size_t i) {
         set_row(p, p->room / 2);
 }
 
-/* The last block whose first id is at most this; 0 if there is none. Two guesses nearly always find it. */
+/* The last block whose first id is at most this; 0 if there is none. What is acknowledged is usually in the first. */
 static size_t find_block(const struct stream_pending *p, struct stream_id id) {
-    size_t low = 0, high = p->used; /* the block is at low or between the two */
-    if (high < 2 || stream_id_compare(id, block_at(p, 1)->first) < 0) return 0;
-    if (stream_id_compare(id, block_at(p, high - 1)->first) >= 0) return high - 1;
-    high--;
-    for (unsigned round = 0; high - low > 1; round++) {
-        struct stream_id from = block_at(p, low)->first, to = block_at(p, high)->first;
-        size_t at = round < 4 ? low + stream_id_guess(from, to, id, high - low) : (low + high) / 2;
-        if (at == low) at++;
-        if (stream_id_compare(block_at(p, at)->first, id) <= 0) {
-            low = at;
-            if (stream_id_compare(id, block_at(p, at + 1)->first) < 0) break;
-        } else {
-            high = at;
-        }
-    }
-    return low;
+    if (p->used < 2 || stream_id_compare(id, block_at(p, 1)->first) < 0) return 0;
+    return stream_id_search(block_at(p, 0), sizeof *p->blocks, p->used, id);
 }
 
 /* Join block i with the next one, if that leaves no more than half a block. */
