@@ -23,7 +23,7 @@ WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes
 WERROR   ?= -Werror
 CFLAGS   := -std=gnu11 -D_GNU_SOURCE -g $(WARNINGS) $(WERROR) -pthread -fno-plt $(EXTRA_CFLAGS)
 LDFLAGS  := -rdynamic -pthread
-LIBS     := -llzf -lcrypto -lpthread -lm -ldl
+LIBS     := -l:liblua5.1.a -llzf -lcrypto -lpthread -lm -ldl
 ifeq ($(SAN),)
 # Fat objects: the server is linked with link-time optimisation, the many unit tests without.
 CFLAGS  += -O3 $(if $(filter 1,$(LTO)),-flto=auto -ffat-lto-objects)
