@@ -71,8 +71,8 @@ int64_t run_duration_ms(const struct script_run *run) {
 }
 
 static void become_busy(struct script_run *run) {
-    log_warning("Slow script detected: still in execution after %lld milliseconds. You can try killing the script using "
-                "the %s command. Script name is: %s.",
+    log_warning("Slow script detected: still in execution after %lld milliseconds. You can try killing the script "
+                "using the %s command. Script name is: %s.",
                 (long long)run_duration_ms(run), run->is_function ? "FUNCTION KILL" : "SCRIPT KILL", run->name);
     run->is_busy = true;
     busy_begin(gate_of(run));
@@ -95,9 +95,9 @@ void run_kill(struct client *c, bool is_function) {
         reply_error(c, "UNKILLABLE The busy script was sent by a master instance in the context of replication and "
                        "cannot be killed.");
     else if (inner_has_written(&run->inner))
-        reply_error(c, "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either "
-                       "wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
-                       "command.");
+        reply_error(c, "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+                       "either wait the script termination or kill the server in a hard way using the SHUTDOWN "
+                       "NOSAVE command.");
     else if (run->is_function != is_function)
         reply_error(c, gate_of(run)->error);
     else {

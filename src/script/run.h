@@ -47,9 +47,9 @@ extern struct script_run *run_current; /* the run that has begun and not ended; 
 bool run_begin(struct script_run *run);
 void run_end(struct script_run *run);
 
-/* To be called now and then while it runs, every RUN_TICK_INSTRUCTIONS of Lua: serves other clients if it is time. True:
- * it was killed, so RUN_KILLED is to be raised, through all that could catch it. While the threshold is not over, this
- * costs a few nanoseconds. One call that takes long (a big SORT, string.rep) is over before others are served. */
+/* To be called every RUN_TICK_INSTRUCTIONS of Lua: serves other clients if it is time. True: the run was killed, so
+ * RUN_KILLED is to be raised, through all that could catch it. While the threshold is not over, this costs a few
+ * nanoseconds. One call that takes long (a big SORT, string.rep) is over before others are served. */
 #define RUN_TICK_INSTRUCTIONS 100000
 #define RUN_KILLED "Script killed by user with SCRIPT KILL..."
 bool run_tick(struct script_run *run);
