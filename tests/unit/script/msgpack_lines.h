@@ -1,5 +1,5 @@
-/* What redis-server 7.0.15 answers to chunks that use `cmsgpack`: asked in this order in one server, for what a chunk sets
- * stays for the next. The answers are printed by show() in lua_lab.h. */
+/* What redis-server 7.0.15 answers to chunks that use `cmsgpack`: asked in this order in one server, for what a chunk
+ * sets stays for the next. show() in lua_lab.h prints the answers. */
 #pragma once
 #include "script/lua_lab.h"
 
