@@ -17,7 +17,9 @@
 #include "exec/inner.h"
 #include "exec/propagate.h"
 #include "script/convert.h"
+#include "script/library.h"
 #include "script/lua_engine.h"
+#include "script/protect.h"
 #include "script/run.h"
 #include "script/sandbox.h"
 #include "session/request.h"
@@ -337,11 +339,25 @@ static void push_common(lua_State *L) {
     lua_setfield(L, -2, "REDIS_VERSION_NUM");
 }
 
-/* The value on top becomes the global `redis`, and `server`, as Valkey calls it. */
+/* The table on top becomes the global `redis`, and `server`, as Valkey calls it. */
 static void add_global(lua_State *L) {
+    protect_table(L);
     lua_pushvalue(L, -1);
-    sandbox_add(L, "server");
-    sandbox_add(L, "redis");
+    sandbox_set(L, "server");
+    sandbox_set(L, "redis");
+}
+
+static void keep_library_globals(lua_State *L) {
+    lua_createtable(L, 0, 2);
+    push_common(L);
+    lua_pushcfunction(L, library_register);
+    lua_setfield(L, -2, "register_function");
+    sandbox_make_strict(L);
+    protect_table(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "server");
+    lua_setfield(L, -2, "redis");
+    lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_LIBRARY_GLOBALS);
 }
 
 static void keep_names(lua_State *L) {
@@ -360,4 +376,5 @@ void api_open(lua_State *L, enum engine_kind kind) {
     add_numbers(L, call_numbers);
     if (kind == ENGINE_SCRIPTS) add_functions(L, script_functions);
     add_global(L);
+    if (kind == ENGINE_FUNCTIONS) keep_library_globals(L);
 }

@@ -248,7 +248,7 @@ static void write_error(lua_State *L, struct writer *w) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_IGNORE);
     lua_rawget(L, -3);
     if (lua_toboolean(L, -1))
-        reply_error_again(w->client, text);
+        reply_error_again(w->client, slice_cstr(text));
     else
         reply_error(w->client, text);
     lua_pop(L, 1);

@@ -24,6 +24,7 @@
 #include "script/convert.h"
 #include "script/run.h"
 #include "script/sandbox.h"
+#include "script/source.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -313,7 +314,10 @@ void engine_free_later(struct engine *e) {
 /* --- Compiling ------------------------------------------------------------------------------- */
 
 int engine_keep(lua_State *L) {
-    return luaL_ref(L, LUA_REGISTRYINDEX) << FUNCTION_REF;
+    struct engine *e = engine_of(L);
+    int function = luaL_ref(L, LUA_REGISTRYINDEX) << FUNCTION_REF;
+    if (e->loading) buf_append(&e->loaded, &function, sizeof function);
+    return function;
 }
 
 void engine_drop(struct engine *e, int function) {
@@ -322,14 +326,15 @@ void engine_drop(struct engine *e, int function) {
 
 struct compilation {
     struct slice source;
-    unsigned names; /* enum sandbox_name */
-    int function;   /* 0: the error's text is on the stack */
+    int function; /* 0: the error's text is on the stack */
 };
 
 static void compile_inside(lua_State *L, void *ctx) {
     struct compilation *c = ctx;
-    if (sandbox_load(L, c->source, "@user_script", &c->names) != 0) lua_error(L);
-    c->function = engine_keep(L) | (int)(c->names & FUNCTION_NAMES);
+    if (source_load(L, c->source, "@user_script") != 0) lua_error(L);
+    unsigned names = sandbox_settle(L);
+    if (names & SANDBOX_ANY) names = FUNCTION_NAMES;
+    c->function = engine_keep(L) | (int)(names & FUNCTION_NAMES);
 }
 
 int engine_compile(struct engine *e, struct slice source, struct buf *error) {
@@ -408,7 +413,7 @@ static void reply_failure(struct engine *e, int status, size_t mark) {
     conn_truncate(mark);
     buf_append(&e->failure, "", 1);
     if (e->was_counted)
-        reply_error_again(c, e->failure.data);
+        reply_error_again(c, slice_cstr(e->failure.data));
     else
         reply_error(c, e->failure.data);
     if (e->failure.cap > FAILURE_KEPT) buf_free(&e->failure);
@@ -440,19 +445,25 @@ struct library {
     enum library_step step;
 };
 
-static void load_inside(lua_State *L, void *ctx) {
-    struct library *library = ctx;
-    unsigned names;
-    if (sandbox_load(L, library->source, "@user_function", &names) != 0) lua_error(L);
-    library->step = LIBRARY_RUNS;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_LIBRARY_API);
-    sandbox_narrow(L);
-    lua_call(L, 0, 0);
+/* What was registered runs among all globals from now on. */
+static void settle_loaded(lua_State *L, struct engine *e) {
+    const int *functions = (const int *)(const void *)e->loaded.data;
+    for (size_t i = 0; i < e->loaded.len / sizeof *functions; i++) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, functions[i] >> FUNCTION_REF);
+        if (lua_isfunction(L, -1)) sandbox_settle(L);
+        lua_pop(L, 1);
+    }
 }
 
-static void widen_inside(lua_State *L, void *ctx) {
-    (void)ctx;
+static void load_inside(lua_State *L, void *ctx) {
+    struct library *library = ctx;
+    if (source_load(L, library->source, "@user_function") != 0) lua_error(L);
+    library->step = LIBRARY_RUNS;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_LIBRARY_GLOBALS);
+    sandbox_narrow(L);
+    lua_call(L, 0, 0);
     sandbox_widen(L);
+    settle_loaded(L, engine_of(L));
 }
 
 /* What the handler has written begins with "ERR ", which is not wanted of the compiler. */
@@ -475,9 +486,9 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
     bool loaded = protect(e, load_inside, &library, PLACE_HANDLER) == 0;
     e->loading = NULL;
     e->load_until_us = 0;
+    buf_free(&e->loaded);
     if (!loaded) append_load_error(e, &library, error);
-    lua_settop(e->lua, PLACES);
-    protect(e, widen_inside, NULL, 0);
+    sandbox_widen(e->lua);
     lua_settop(e->lua, PLACES);
     return loaded;
 }

@@ -26,7 +26,7 @@ enum engine_slot {
     ENGINE_KEYS,
     ENGINE_ARGV,
     ENGINE_OPEN_GLOBALS, /* the table in which KEYS and ARGV are put */
-    ENGINE_LIBRARY_API,  /* what `redis` is while a library loads */
+    ENGINE_LIBRARY_GLOBALS, /* all that exists while a library loads */
     ENGINE_NAMES,        /* the names of commands that api.c keeps alive, by their places in its cache */
     ENGINE_SLOTS
 };
@@ -56,6 +56,7 @@ struct engine {
     int resp;       /* 3 after redis.setresp(3), else 2 */
     const struct engine_loading *loading; /* of the library that is being loaded, or NULL */
     int64_t load_until_us;                /* clock_mono_us() when its time is over; 0: never */
+    struct buf loaded;                    /* the functions that it has registered: int each */
     struct engine_name names_known[ENGINE_KNOWN_NAMES]; /* api.c */
     struct buf log_line;                                /* what redis.log() was given */
     /* The error that ended it. */
