@@ -1,5 +1,6 @@
-/* A library of functions becomes a FUNCTION LOAD, before all keys. A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
+/* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
  * command. A stream becomes a command for each entry, group and consumer. PEXPIREAT follows if the key has a deadline.
+ * Libraries of functions come before all keys: what is written behind the base may call them.
  * The output is in frames (aof_frame.h), unless aof-checksums is off. */
 #include "aof/aof_rewrite.h"
 #include "aof/aof_frame.h"

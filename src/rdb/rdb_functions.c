@@ -1,6 +1,6 @@
-/* See rdb_functions.h. A library is its source alone: who reads it runs the code, and so finds its name and its functions.
+/* See rdb_functions.h. A library is its source alone: its reader runs the code, and so finds its name and functions.
  *
- * The opcode 246 had the same in another form, in two candidates before Redis 7.0. Redis 7.2 refuses it, and so does kura. */
+ * The opcode 246 had the same in another form, in two candidates before Redis 7.0. Redis 7.2 and kura refuse it. */
 #include "rdb/rdb_functions.h"
 #include "rdb/rdb_decode.h"
 #include "rdb/rdb_encode.h"

@@ -3,8 +3,8 @@
  *     snapshot:  ... 245 | source of a library, a string ...      before the databases
  *     payload:   (245 | source)... | version, 2 bytes | CRC-64 of all bytes before it, 8 bytes
  *
- * The libraries lie above this folder (script/functions), which registers how they are read and written. Where nothing is
- * registered (kura-check-rdb), nothing is written, and reading them is RDB_UNSUPPORTED. */
+ * The libraries lie above this folder: script/functions registers how they are read and written. Where nothing is
+ * registered (in kura-check-rdb), nothing is written, and reading them is RDB_UNSUPPORTED. */
 #pragma once
 #include "base/buf.h"
 #include "disk/writer.h"
