@@ -10,13 +10,13 @@ struct request;
 enum command_flag {
     CMD_WRITE = 1 << 0, /* may change data: refused after disk errors, stopped by CLIENT PAUSE, replayed from the log */
     CMD_READONLY = 1 << 1,           /* only reads data: CLIENT TRACKING remembers its keys */
-    CMD_DENYOOM = 1 << 2,            /* shown only: may need more memory */
+    CMD_DENYOOM = 1 << 2,            /* may need more memory */
     CMD_ADMIN = 1 << 3,              /* for operators: MONITOR does not show it */
     CMD_PUBSUB = 1 << 4,             /* about channels: category @pubsub */
-    CMD_NOSCRIPT = 1 << 5,           /* shown only: scripts may not call it */
+    CMD_NOSCRIPT = 1 << 5,           /* scripts may not call it */
     CMD_BLOCKING = 1 << 6,           /* may let its client wait */
     CMD_LOADING = 1 << 7,            /* runs while data is being loaded: passes that gate */
-    CMD_STALE = 1 << 8,              /* shown only: runs on a replica that has lost its primary */
+    CMD_STALE = 1 << 8,              /* runs on a replica that has lost its primary */
     CMD_SKIP_MONITOR = 1 << 9,       /* MONITOR does not show it */
     CMD_SKIP_SLOWLOG = 1 << 10,      /* shown only: the slow log does not record it */
     CMD_ASKING = 1 << 11,            /* shown only: runs on a slot that a cluster node is taking over */
@@ -29,7 +29,7 @@ enum command_flag {
     CMD_ALLOW_BUSY = 1 << 18,        /* shown only: runs while a script takes too long */
     CMD_NO_MANDATORY_KEYS = 1 << 19, /* takes keys, but a count of 0 is fine too */
     CMD_PROTECTED = 1 << 20,         /* not shown: its body asks an option whether it may run (DEBUG) */
-    CMD_SENTINEL = 1 << 21,          /* for sentinel only: no row has it */
+    CMD_RUNS_SCRIPT = 1 << 21,       /* gates judge it by what the script says of itself: gates_judge_scripts() */
     CMD_SYSCMD = 1 << 22,            /* COMMAND DOCS: meant for the server itself, not for its users */
     CMD_UNQUEUED = 1 << 23,          /* acts at once between MULTI and EXEC too, instead of being queued */
     CMD_EXEC = 1 << 24, /* runs the queued requests: gates judge it by their flags; it settles its replies */

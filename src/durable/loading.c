@@ -55,7 +55,7 @@ static bool disturbs(const struct request *r, unsigned flags) {
     (void)r;
     return flags & CMD_NO_ASYNC_LOADING;
 }
-static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
+static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR, .stops_calls = CMD_NO_ASYNC_LOADING};
 
 void (*loading_recalled)(const struct loading_place *place);
 bool loading_keeps_expired;

@@ -61,6 +61,7 @@ void conn_close(struct conn *c); /* drops input and output, closes the fd; c sta
 struct conn_arena {
     char *data;
     size_t len, cap; /* up to cap, bytes may be written without a question */
+    size_t refs_end; /* behind the place of the last reference to a blob; 0: there is none */
     bool refuses;    /* the open range takes no more */
 };
 extern struct conn_arena conn_arena;
@@ -113,9 +114,34 @@ void conn_refuse(enum conn_refusal why); /* the open range takes nothing from he
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
 size_t conn_range_written(void);         /* bytes in the open range. O(1) */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
+void conn_truncate_all(size_t mark);
 /* Drops what was written since, and what was refused: the range takes bytes again. */
-void conn_truncate(size_t mark);
+static inline void conn_truncate(size_t mark) {
+    if (likely(conn_arena.refs_end <= mark && !conn_arena.refuses))
+        conn_arena.len = mark;
+    else
+        conn_truncate_all(mark);
+}
 void conn_insert(size_t mark, const void *bytes, size_t n); /* puts bytes before what was written since */
+
+/* What the open range has from a mark on, for a script that reads the reply to its call. Slices are valid until the
+ * next write or conn_truncate(). */
+static inline bool conn_is_plain(size_t mark) { /* it refers to no blob */
+    return likely(conn_arena.refs_end <= mark);
+}
+static inline struct slice conn_written(size_t mark) { /* all of it, if it is plain */
+    return slice_of(conn_arena.data + mark, conn_arena.len - mark);
+}
+/* A walk over pieces of the arena: bytes, cut at each reference to a blob, and the blobs. */
+struct conn_walk {
+    size_t at, end, ref;
+};
+struct conn_piece {
+    struct slice bytes; /* never empty, but for an empty blob */
+    struct blob *blob;  /* holds the bytes; NULL: they are in the arena */
+};
+struct conn_walk conn_walk(size_t start, size_t end);                  /* O(log references) */
+bool conn_walk_next(struct conn_walk *walk, struct conn_piece *piece); /* false: the end */
 
 /* Copy a part of an open range to the connection's chunks, as conn_push() does, or to the end of a buffer. So a message
  * for many connections is written once. */

@@ -290,8 +290,8 @@ static void nested_calls(void **state) {
     call_start_clock();
     uint64_t start = call_began();
     propagate_call.depth = 1; /* the outer command's */
-    uint64_t outer = call_nest();
-    assert_true(call_is_nested && outer == start && call_began() > start);
+    struct call_outer outer = call_nest();
+    assert_true(call_is_nested && outer.began == start && call_began() > start);
     size_t mark = conn_mark();
     call_nested(&r);
     assert_string_equal(lab_written(mark), ":2\r\n");
@@ -315,7 +315,7 @@ static void nested_calls_touch(void **state) {
     struct key key = key_of(SLICE("k"));
     db_set_string(db_at(0), &key, db_write(db_at(0), &key), SLICE("v"), ENTRY_NO_TTL);
     evict_hold(true);
-    uint64_t outer = call_nest();
+    struct call_outer outer = call_nest();
     struct request r = lab_request(&client, "touches k");
     call_nested(&r);
     call_unnest(outer);

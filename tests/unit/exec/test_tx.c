@@ -35,15 +35,15 @@ static void note(const char *what) {
     buf_append_cstr(&events, "; ");
 }
 
-uint64_t call_nest(void) {
+struct call_outer call_nest(void) {
     note("nest");
     call_is_nested = true;
-    return 4711;
+    return (struct call_outer){.began = 4711};
 }
 
-void call_unnest(uint64_t outer) {
+void call_unnest(struct call_outer outer) {
     note("unnest");
-    assert_int_equal(outer, 4711);
+    assert_int_equal(outer.began, 4711);
     call_is_nested = false;
 }
 

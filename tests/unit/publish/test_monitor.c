@@ -4,6 +4,7 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "exec/call.h"
+#include "exec/inner.h"
 #include "push_lab.h"
 #include "session/gates.h"
 #include "session/request.h"
@@ -17,6 +18,7 @@ extern const struct module monitor_module;
 
 static call_listener_fn heard_call; /* by the monitors, of each call; NULL: there is none */
 bool call_is_nested;
+struct inner *inner_current;
 
 void call_listen(enum call_listener listener, call_listener_fn fn) {
     assert_int_equal(listener, CALL_MONITOR);

@@ -28,6 +28,7 @@ static const struct wave_hooks *wave;
 static uint64_t command_number;
 
 struct client *client_current;
+struct client_scripting client_scripting;
 
 struct client *client_by_id(uint64_t id) {
     return id <= LAB_CLIENTS && lab_clients[id].id ? &lab_clients[id] : NULL;
