@@ -2,8 +2,8 @@
  * sockets are not heard: epoll reports them again when the command is over. So nothing replaces the data, or what
  * executes the command, under it.
  *
- * Invariant: what the command has begun, in the log and elsewhere, is left as it is: the state of calls is put aside, and
- * commands of a turn neither wait for keys nor serve those that do (call_is_nested). */
+ * Invariant: what the command has begun, in the log and elsewhere, is left as it is: the state of calls is put aside,
+ * and commands of a turn neither wait for keys nor serve clients that do (call_is_nested). */
 #include "exec/busy.h"
 #include "base/clock.h"
 #include "exec/call.h"

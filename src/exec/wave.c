@@ -215,7 +215,7 @@ static void run_batch(void) {
     wave->batch.count = wave->batch.args_used = wave->batch.next = 0;
 }
 
-/* Put the parsed request into the wave->batch. True: the batch must run before the parser goes on, since it is full, or since
+/* Put the parsed request into the batch. True: the batch must run before the parser goes on, since it is full, or since
  * the request uses the parser's own memory: that of its many slices, or of the unquoted words of an inline request. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
     bool at_once = parser->argc > ARGS_COPIED || parser->start[0] != '*';
