@@ -90,8 +90,6 @@ static const struct option planned_rows[] = {
     {"slowlog-max-len", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "128"},
     {"latency-monitor-threshold", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "0"},
     {"busy-reply-threshold", .alias = "lua-time-limit", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "5000"},
-    {"lua-enable-deprecated-api", .type = OPTION_BOOL, .flags = OPTION_MISSING | OPTION_IMMUTABLE | OPTION_HIDDEN,
-     .initial = "no"},
 
     /* threads and the machine */
     {"io-threads", .type = OPTION_INT, .flags = OPTION_HARMLESS | OPTION_IMMUTABLE, .initial = "1", .min = 1,

@@ -50,8 +50,7 @@ static size_t read_number(lua_State *L, struct struct_format *f, size_t missing)
 
 static size_t read_integer_bytes(lua_State *L, struct struct_format *f) {
     size_t n = read_number(L, f, sizeof(int));
-    if (n > MAX_INTEGER_BYTES)
-        luaL_error(L, "integral size %d is larger than limit of %d", (int)n, MAX_INTEGER_BYTES);
+    if (n > MAX_INTEGER_BYTES) luaL_error(L, "integral size %d is larger than limit of %d", (int)n, MAX_INTEGER_BYTES);
     return n;
 }
 
@@ -113,16 +112,18 @@ static uint64_t to_bits(double n) {
 }
 
 static void write_integer(char *out, uint64_t bits, size_t size, bool big) {
-    for (size_t i = 0; i < size; i++, bits >>= 8) out[big ? size - 1 - i : i] = (char)bits;
+    for (size_t i = 0; i < size; i++, bits >>= 8)
+        out[big ? size - 1 - i : i] = (char)bits;
 }
 
 static uint64_t read_integer(const char *in, size_t size, bool big) {
     uint64_t bits = 0;
-    for (size_t i = 0; i < size; i++) bits = bits << 8 | (unsigned char)in[big ? i : size - 1 - i];
+    for (size_t i = 0; i < size; i++)
+        bits = bits << 8 | (unsigned char)in[big ? i : size - 1 - i];
     return bits;
 }
 
-/* The sign is the highest bit of `size` bytes. Of more than 8 bytes that bit's place is taken modulo 64, as in Redis. */
+/* The sign is the highest bit of `size` bytes. Its place is taken modulo 64 if they are more than 8, as in Redis. */
 static int64_t extend_sign(uint64_t bits, size_t size) {
     if (size == 0) return 0;
     uint64_t sign = (uint64_t)1 << ((size * 8 - 1) & 63);
@@ -130,7 +131,8 @@ static int64_t extend_sign(uint64_t bits, size_t size) {
 }
 
 static void copy_ordered(char *out, const char *in, size_t size, bool big) {
-    for (size_t i = 0; i < size; i++) out[big ? size - 1 - i : i] = in[i];
+    for (size_t i = 0; i < size; i++)
+        out[big ? size - 1 - i : i] = in[i];
 }
 
 /* --- pack ------------------------------------------------------------------------------------- */
@@ -144,7 +146,8 @@ struct packing {
 };
 
 static void add_zeros(luaL_Buffer *buffer, size_t n) {
-    while (n-- > 0) luaL_addchar(buffer, '\0');
+    while (n-- > 0)
+        luaL_addchar(buffer, '\0');
 }
 
 static void pack_integer(lua_State *L, struct packing *p, size_t size) {
@@ -196,7 +199,8 @@ static int struct_pack(lua_State *L) {
     struct packing p = {.format = format_argument(L), .argument = 2};
     lua_pushnil(L);
     luaL_buffinit(L, &p.buffer);
-    while (*p.format.at) pack_option(L, &p);
+    while (*p.format.at)
+        pack_option(L, &p);
     luaL_pushresult(&p.buffer);
     return 1;
 }
@@ -229,7 +233,7 @@ static void check_room(lua_State *L, const struct unpacking *u, size_t size) {
 /* Returns the bytes it took. The size of c0 is the number before it, which is no result then. */
 static size_t push_bytes(lua_State *L, const struct unpacking *u, size_t size) {
     if (size == 0) {
-        if (!lua_isnumber(L, -1)) luaL_error(L, "format 'c0' needs a previous size");
+        if (lua_gettop(L) == 2 || !lua_isnumber(L, -1)) luaL_error(L, "format 'c0' needs a previous size");
         size = (size_t)to_bits(lua_tonumber(L, -1));
         lua_pop(L, 1);
         check_room(L, u, size);
@@ -274,7 +278,8 @@ static int struct_unpack(lua_State *L) {
     luaL_argcheck(L, u.at > 0, 3, "offset must be 1 or greater");
     u.at--;
     lua_settop(L, 2);
-    while (*u.format.at) unpack_option(L, &u);
+    while (*u.format.at)
+        unpack_option(L, &u);
     lua_pushinteger(L, (lua_Integer)u.at + 1);
     return lua_gettop(L) - 2;
 }
