@@ -18,7 +18,6 @@ static const struct option planned_rows[] = {
     /* memory */
     {"lazyfree-lazy-server-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
-    {"lazyfree-lazy-user-flush", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"active-expire-effort", .type = OPTION_INT, .flags = OPTION_HARMLESS, .initial = "1", .min = 1, .max = 10},
     {"dynamic-hz", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "yes"},
     {"activerehashing", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "yes"},
