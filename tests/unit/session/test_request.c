@@ -26,7 +26,7 @@ static const struct command rows[] = {
     ROW("get", .first_key = 1),
     ROW("ping"),
     ROW("object", .subcommands = subcommands),
-    ROW("eval", .key_count_at = 2),
+    ROW("eval", .key_count_at = 2, .flags = CMD_MOVABLE_KEYS | CMD_NO_MANDATORY_KEYS),
     {.name = NULL},
 };
 
