@@ -22,6 +22,9 @@
 #include "script/api.h"
 #include "script/catch.h"
 #include "script/convert.h"
+#include "script/lib_cjson.h"
+#include "script/lib_msgpack.h"
+#include "script/protect.h"
 #include "script/run.h"
 #include "script/sandbox.h"
 #include "script/source.h"
@@ -265,9 +268,19 @@ static void fill_slots(lua_State *L) {
     }
 }
 
+/* The table that the library has pushed becomes a global. */
+static void add_library(lua_State *L, const char *name) {
+    protect_table(L);
+    sandbox_set(L, name);
+}
+
 static int engine_open(lua_State *L) {
     fill_slots(L);
     sandbox_open(L);
+    lib_cjson_open(L);
+    add_library(L, "cjson");
+    lib_msgpack_open(L);
+    add_library(L, "cmsgpack");
     sandbox_push_globals(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     api_open(L, engine_of(L)->kind);

@@ -84,6 +84,7 @@ with_server {} {
     }
 
     test "A flush of 20,000 scripts holds up no other client" {
+        r SCRIPT FLUSH
         pipeline [lmap i [numbers 20000] { list SCRIPT LOAD [numbered $i] }]
         assert_equal 20000 [info_field number_of_cached_scripts]
         set used [info_field used_memory]
