@@ -15,8 +15,7 @@ void busy_end(void) {
     gates_set(GATES_BUSY, NULL);
 }
 
-void busy_turn(void) {
-}
+void busy_turn(void) {}
 
 const char *busy_error(void) {
     return closed ? closed->error : NULL;
