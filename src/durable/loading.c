@@ -18,6 +18,7 @@
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
+#include "rdb/rdb_functions.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/server_metrics.h"
@@ -339,6 +340,7 @@ static enum aof_load load_aof(void) {
 bool loading_again(void) {
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
+    rdb_functions_empty(false);
     return load_aof() == AOF_LOAD_OK;
 }
 
