@@ -243,7 +243,7 @@ static void engine_hook(lua_State *L, lua_Debug *at) {
     (void)at;
     luaL_checkstack(L, LUA_MINSTACK, "hook");
     if (e->wants_collection) collect_now(e, L);
-    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED_ERROR);
+    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED);
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
 
