@@ -173,10 +173,41 @@ static void functions_are_found_with_what_they_say(void **state) {
     assert_true(f->is_described && !gg->is_described);
     assert_true(slice_eq(slice_of(f->text + 2, f->description_len), SLICE("what it does")));
     assert_true(slice_eq(f->library->source, SLICE("#!lua name=a\nf gg")));
-    assert_null(functions_find(SLICE("F")));
     assert_null(functions_find(SLICE("")));
     assert_int_equal(functions_metrics().lua_bytes, 1002);
     assert_counts(1, 2);
+}
+
+static void the_case_of_a_function_does_not_count(void **state) {
+    char name[200], code[400] = "", other[200];
+    (void)state;
+    for (size_t n = 1; n < sizeof name; n += 1 + n / 3) {
+        for (size_t i = 0; i < n; i++)
+            name[i] = "aZ_9"[(i + n) % 4];
+        name[n] = '\0';
+        if (n < 100) sprintf(code + strlen(code), "%s ", name);
+    }
+    assert_string_equal(load("long", code, false), "");
+    for (const struct function *f = functions_find(slice_cstr("Z"))->library->first; f; f = f->next) {
+        for (size_t i = 0; i < f->name_len; i++) {
+            other[i] = f->text[i];
+            if (rand_below(2) && other[i] != '_' && other[i] != '9') other[i] ^= 0x20;
+        }
+        assert_ptr_equal(functions_find(slice_of(other, f->name_len)), f);
+        other[f->name_len - 1] ^= 1;
+        assert_null(functions_find(slice_of(other, f->name_len)));
+        other[f->name_len - 1] ^= 1;
+        for (size_t i = 0; i < f->name_len; i++) {
+            if (other[i] != '_' && other[i] != '9') continue;
+            other[i] ^= 0x20; /* no letter: this is another name */
+            assert_null(functions_find(slice_of(other, f->name_len)));
+            other[i] ^= 0x20;
+        }
+    }
+    assert_string_equal(load("x", "z", false), "Function z already exists");
+    assert_string_equal(load("x", "k K", false), "Error registering functions: Function already exists in the library");
+    assert_string_equal(load("Long", "k", false), "");
+    assert_string_equal(load("long", "k", true), "Function k already exists");
 }
 
 static void what_fails_changes_nothing(void **state) {
@@ -441,6 +472,7 @@ int main(int argc, char **argv) {
     functions_module.start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(functions_are_found_with_what_they_say, set_up),
+        cmocka_unit_test_setup(the_case_of_a_function_does_not_count, set_up),
         cmocka_unit_test_setup(what_fails_changes_nothing, set_up),
         cmocka_unit_test_setup(a_library_that_is_replaced_is_gone, set_up),
         cmocka_unit_test_setup(a_payload_comes_all_or_not_at_all, set_up),
