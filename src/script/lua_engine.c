@@ -34,8 +34,8 @@
 #include <lua5.1/lauxlib.h>
 #include <stdlib.h>
 
-#define COLLECT_KB 4        /* garbage for which a step of engine_collect() pays */
-#define FAILURE_KEPT 4096   /* room for the text of an error that is kept for the next one */
+#define COLLECT_KB 4      /* garbage for which a step of engine_collect() pays */
+#define FAILURE_KEPT 4096 /* room for the text of an error that is kept for the next one */
 
 /* Places on the stack of the main coroutine, which hold what a run needs. */
 enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER, PLACES = PLACE_RUNNER };
@@ -196,7 +196,8 @@ static void append_plain_error(lua_State *L, struct engine *e) {
     case LUA_TNIL: text = "nil", len = 3; break;
     case LUA_TBOOLEAN: text = lua_toboolean(L, 1) ? "true" : "false", len = strlen(text); break;
     default:
-        if (text == NULL) text = lua_pushfstring(L, "%s: %p", luaL_typename(L, 1), lua_topointer(L, 1)), len = strlen(text);
+        if (text == NULL)
+            text = lua_pushfstring(L, "%s: %p", luaL_typename(L, 1), lua_topointer(L, 1)), len = strlen(text);
     }
     buf_append(&e->failure, text, len);
 }
@@ -243,7 +244,7 @@ static void engine_hook(lua_State *L, lua_Debug *at) {
     (void)at;
     luaL_checkstack(L, LUA_MINSTACK, "hook");
     if (e->wants_collection) collect_now(e, L);
-    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED_ERROR);
+    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED);
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
 
@@ -257,10 +258,18 @@ static int engine_panic(lua_State *L) {
 
 static void fill_slots(lua_State *L) {
     static const char *const names[ENGINE_SLOTS] = {
-        [ENGINE_OK] = "ok",         [ENGINE_ERR] = "err", [ENGINE_IGNORE] = "ignore_error_stats_update",
-        [ENGINE_DOUBLE] = "double", [ENGINE_MAP] = "map", [ENGINE_SET] = "set",
-        [ENGINE_BIG_NUMBER] = "big_number", [ENGINE_VERBATIM] = "verbatim_string",
-        [ENGINE_FORMAT] = "format", [ENGINE_STRING] = "string", [ENGINE_KEYS] = "KEYS", [ENGINE_ARGV] = "ARGV",
+        [ENGINE_OK] = "ok",
+        [ENGINE_ERR] = "err",
+        [ENGINE_IGNORE] = "ignore_error_stats_update",
+        [ENGINE_DOUBLE] = "double",
+        [ENGINE_MAP] = "map",
+        [ENGINE_SET] = "set",
+        [ENGINE_BIG_NUMBER] = "big_number",
+        [ENGINE_VERBATIM] = "verbatim_string",
+        [ENGINE_FORMAT] = "format",
+        [ENGINE_STRING] = "string",
+        [ENGINE_KEYS] = "KEYS",
+        [ENGINE_ARGV] = "ARGV",
     };
     for (int slot = 1; slot < ENGINE_SLOTS; slot++) {
         lua_pushstring(L, names[slot] ? names[slot] : "");
