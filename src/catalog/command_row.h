@@ -117,7 +117,7 @@ struct command {
     unsigned acl;           /* enum command_acl beyond those that flags imply; 0: the category of the group */
     int first_key;          /* index of the first key; 0: no keys. Without the next two, it is the only key */
     int last_key, key_step; /* 0: see command_last_key(), command_key_step() */
-    int key_count_at; /* index of an argument that tells how many keys follow it, if first_key is 0; or 0 */
+    int key_count_at;       /* index of an argument that tells how many keys follow it, if first_key is 0; or 0 */
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
     const char *since, *summary;     /* our own prose, as are complexity, history and notes */
