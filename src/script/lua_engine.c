@@ -178,27 +178,24 @@ static bool is_counted(lua_State *L, int table) {
     return yes;
 }
 
-/* The text of an error table on top, with its code. */
-static void append_table_error(lua_State *L, struct engine *e) {
-    e->was_counted = is_counted(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_ERR);
-    lua_rawget(L, 1);
-    size_t len = 0;
-    const char *text = lua_tolstring(L, -1, &len);
-    buf_append_slice(&e->failure, text ? slice_of(text, len) : SLICE("ERR unknown error"));
-}
-
-static void append_plain_error(lua_State *L, struct engine *e) {
-    buf_append_cstr(&e->failure, "ERR ");
-    size_t len = 0;
-    const char *text = lua_tolstring(L, 1, &len);
+/* Push the text of the error at index 1, with its code. */
+static void push_failure_text(lua_State *L) {
     switch (lua_type(L, 1)) {
-    case LUA_TNIL: text = "nil", len = 3; break;
-    case LUA_TBOOLEAN: text = lua_toboolean(L, 1) ? "true" : "false", len = strlen(text); break;
-    default:
-        if (text == NULL) text = lua_pushfstring(L, "%s: %p", luaL_typename(L, 1), lua_topointer(L, 1)), len = strlen(text);
+    case LUA_TTABLE:
+        lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_ERR);
+        lua_rawget(L, 1);
+        if (!lua_isstring(L, -1)) lua_pushliteral(L, "ERR unknown error");
+        break;
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        lua_pushliteral(L, "ERR ");
+        lua_pushvalue(L, 1);
+        lua_concat(L, 2);
+        break;
+    case LUA_TNIL: lua_pushliteral(L, "ERR nil"); break;
+    case LUA_TBOOLEAN: lua_pushfstring(L, "ERR %s", lua_toboolean(L, 1) ? "true" : "false"); break;
+    default: lua_pushfstring(L, "ERR %s: %p", luaL_typename(L, 1), lua_topointer(L, 1)); break;
     }
-    buf_append(&e->failure, text, len);
 }
 
 /* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. */
@@ -206,17 +203,36 @@ static int engine_handle(lua_State *L) {
     struct engine *e = engine_of(L);
     lua_Debug at;
     bool is_found = find_source(L, &at);
+    size_t len;
     lua_settop(L, 1);
+    push_failure_text(L);
+    const char *text = lua_tolstring(L, -1, &len);
     e->failure.len = 0;
-    e->was_counted = false;
-    if (lua_istable(L, 1))
-        append_table_error(L, e);
-    else
-        append_plain_error(L, e);
+    buf_append(&e->failure, text, len);
+    e->was_counted = lua_istable(L, 1) && is_counted(L, 1);
     e->is_handled = true;
     if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
     if (e->run && is_found) buf_printf(&e->failure, ", on %s:%d.", at.source, at.currentline);
     return 0;
+}
+
+/* The global `__redis__err__handler`, for xpcall(): an error becomes a table that tells where it was raised. */
+static int engine_describe(lua_State *L) {
+    lua_Debug at;
+    bool is_found = find_source(L, &at);
+    lua_settop(L, 1);
+    if (!lua_istable(L, 1)) {
+        lua_createtable(L, 0, 3);
+        push_failure_text(L);
+        lua_setfield(L, -2, "err");
+    }
+    if (is_found) {
+        lua_pushstring(L, at.source);
+        lua_setfield(L, -2, "source");
+        lua_pushinteger(L, at.currentline);
+        lua_setfield(L, -2, "line");
+    }
+    return 1;
 }
 
 /* After a call that failed: the error is in e->failure, also if the handler did not see it: memory or the stack have
@@ -243,7 +259,7 @@ static void engine_hook(lua_State *L, lua_Debug *at) {
     (void)at;
     luaL_checkstack(L, LUA_MINSTACK, "hook");
     if (e->wants_collection) collect_now(e, L);
-    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED_ERROR);
+    if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED);
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
 
@@ -281,6 +297,8 @@ static int engine_open(lua_State *L) {
     add_library(L, "cjson");
     lib_msgpack_open(L);
     add_library(L, "cmsgpack");
+    lua_pushcfunction(L, engine_describe);
+    sandbox_set(L, "__redis__err__handler");
     sandbox_push_globals(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     api_open(L, engine_of(L)->kind);
@@ -371,6 +389,15 @@ static void push_words(lua_State *L, const struct slice *words, int count) {
     }
 }
 
+/* The first key as Lua has it stays at the bottom of the stack, so that its address tells its hash to redis.call(). */
+static void push_first_key(lua_State *L, struct engine *e) {
+    const struct script_run *run = e->run;
+    struct slice key = run->key_count ? run->keys[0] : SLICE("");
+    lua_pushlstring(L, key.ptr, key.len);
+    if (run->key_count == 0 || run->request->key.name.ptr != key.ptr) return;
+    e->first_key = (struct key){slice_of(lua_tostring(L, -1), key.len), run->request->key.hash};
+}
+
 /* Make a table of words a global. */
 static void set_global(lua_State *L, enum engine_slot name, const struct slice *words, int count) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, name);
@@ -407,6 +434,7 @@ static void run_inside(lua_State *L, void *ctx) {
     struct engine *e = ctx;
     struct script_run *run = e->run;
     unsigned names = (unsigned)e->function & FUNCTION_NAMES;
+    push_first_key(L, e);
     if (names) set_globals(L, e, names);
     lua_rawgeti(L, LUA_REGISTRYINDEX, e->function >> FUNCTION_REF);
     if (e->kind == ENGINE_FUNCTIONS) {
@@ -415,6 +443,7 @@ static void run_inside(lua_State *L, void *ctx) {
     }
     lua_call(L, e->kind == ENGINE_FUNCTIONS ? 2 : 0, 1);
     inner_end(&run->inner);
+    lua_replace(L, 1);
     convert_to_reply(L, run->request->client, e->resp);
 }
 
@@ -441,6 +470,7 @@ void engine_run(struct engine *e, int function, struct script_run *run) {
     e->function = function;
     e->resp = 2;
     e->is_handled = false;
+    e->first_key.name.ptr = NULL;
     set_watermark(e);
     int status = protect(e, run_inside, e, PLACE_HANDLER);
     if (unlikely(status != 0)) reply_failure(e, status, mark);
