@@ -338,12 +338,9 @@ static bool try_fields(lua_State *L, struct writer *w) {
         int type;
         void (*write)(lua_State *L, struct writer *w);
     } forms[] = {
-        {ENGINE_ERR, LUA_TSTRING, write_error},
-        {ENGINE_OK, LUA_TSTRING, write_status},
-        {ENGINE_DOUBLE, LUA_TNUMBER, write_double},
-        {ENGINE_MAP, LUA_TTABLE, write_map},
-        {ENGINE_SET, LUA_TTABLE, write_set},
-        {ENGINE_BIG_NUMBER, LUA_TSTRING, write_big_number},
+        {ENGINE_ERR, LUA_TSTRING, write_error},     {ENGINE_OK, LUA_TSTRING, write_status},
+        {ENGINE_DOUBLE, LUA_TNUMBER, write_double}, {ENGINE_MAP, LUA_TTABLE, write_map},
+        {ENGINE_SET, LUA_TTABLE, write_set},        {ENGINE_BIG_NUMBER, LUA_TSTRING, write_big_number},
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         if (!push_field(L, forms[i].name, forms[i].type)) continue;

@@ -16,9 +16,7 @@
 
 struct script_run *run_current;
 
-static struct {
-    int64_t threshold_ms; /* 0: a run is never busy */
-} options;
+static struct { int64_t threshold_ms; /* 0: a run is never busy */ } options;
 
 static uint64_t threshold_ticks; /* of the clock: the same, or UINT64_MAX */
 
