@@ -63,6 +63,7 @@ array set renamed_in_7_2 {
     hset {field_value data}
     mset {key_value data}
     msetnx {key_value data}
+    script|flush {async flush-type}
     shutdown {nosave_save save-selector}
     xreadgroup {group_consumer group-block}
     zadd {score_member data}

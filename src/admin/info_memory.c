@@ -67,17 +67,12 @@ static size_t clients_bytes(void) {
     return client_count() * alloc_class(sizeof(struct client)) + conn_metrics.input_bytes + conn_metrics.output_bytes;
 }
 
-/* Heaps of Lua are not held against maxmemory: no eviction of keys would make them smaller. */
-static size_t lua_bytes(const struct info_memory *m) {
-    return m->scripts.lua_bytes + m->functions.lua_bytes;
-}
-
 /* Memory that is neither a key nor a value: tables, wheels, clients, scripts, and what was in use at the start. */
 static size_t overhead_bytes(const struct info_memory *m) {
     const struct repl_info_memory *repl = &m->repl;
     size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
     total += m->clients + pubsub_memory() + m->log + repl->backlog + repl->of_feeds;
-    total += m->scripts.bytes + m->functions.bytes + lua_bytes(m);
+    total += m->scripts.bytes + m->scripts.lua_bytes + m->functions.bytes + m->functions.lua_bytes;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -102,7 +97,6 @@ void info_memory_read(struct info_memory *out, size_t own) {
         .resident = sample.resident,
         .heap = sample.heap,
     };
-    out->uncounted += lua_bytes(out);
     out->overhead = overhead_bytes(out);
     out->data = out->used > out->overhead ? out->used - out->overhead : 0;
 }

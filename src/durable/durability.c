@@ -70,7 +70,7 @@ static char aof_error[256];
 static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error, .stops_calls = CMD_WRITE};
 
 /* A log that is about to go on in another file takes no commands. */
-static const struct gate log_gate = {.stops = CMD_WRITE};
+static const struct gate log_gate = {.stops = CMD_WRITE | CMD_MAY_REPLICATE};
 
 static void fit_disk_gate(void) {
     int reason = aof_refusal();

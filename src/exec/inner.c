@@ -15,6 +15,8 @@
 
 struct inner *inner_current;
 
+#define CHANGEABLE CLIENT_READS_HERE /* flags of the client: READONLY, READWRITE */
+
 /* --- Beginning and end ----------------------------------------------------------------------- */
 
 /* What of the gates concerns this script. */
@@ -33,6 +35,7 @@ void inner_begin(struct inner *in, struct client *c, unsigned flags, size_t repl
     in->targets = propagate_targets;
     in->db = c->db;
     in->resp = c->resp;
+    in->client_flags = c->flags & CHANGEABLE;
     in->outer = call_nest();
     if (unlikely(call_is_replayed))
         propagate_targets = 0;
@@ -52,7 +55,8 @@ void inner_end(struct inner *in) {
     client_scripting.client = NULL;
     c->resp = in->resp;
     c->db = in->db;
-    client_clear(c, CLIENT_FAILED); /* that a call failed does not make the script a failed command */
+    /* That a call has failed does not make the script a failed command. */
+    c->flags = (c->flags & ~(unsigned)(CHANGEABLE | CLIENT_FAILED)) | in->client_flags;
     propagate_targets = in->targets;
     call_unnest(in->outer);
     propagate_nothing(); /* each call was propagated by itself */

@@ -35,8 +35,9 @@ struct inner {
     unsigned stops;   /* enum command_flag and GATES_ANY: calls of others need not be judged */
     unsigned gates;   /* bits of enum gates_place: those that stop something */
     unsigned targets; /* propagate_targets before */
-    struct db *db;    /* the client's own, as the next */
+    struct db *db;    /* the client's own, as the next two */
     uint8_t resp;
+    unsigned client_flags; /* enum client_flag: those that a script can change */
     struct call_outer outer;
     struct conn_range range; /* replies to calls, which are not the client's */
 };

@@ -26,8 +26,8 @@
 #include <lua5.1/lauxlib.h>
 #include <stdio.h>
 
-#define NUMBER_MAX 32     /* bytes that "%.17g" can print */
-#define SCRATCH_FIRST 16  /* arguments for which there is room at first */
+#define NUMBER_MAX 32      /* bytes that "%.17g" can print */
+#define SCRATCH_FIRST 16   /* arguments for which there is room at first */
 #define INTEGER_MAX 0x1p53 /* up to here all integers are exact, and "%.17g" prints them without an exponent */
 
 /* --- Arguments ------------------------------------------------------------------------------- */

@@ -81,7 +81,8 @@ static int base_unpack(lua_State *L) {
     if (first > last) return 0;
     int64_t count = last - first + 1;
     if (count >= INT_MAX || !lua_checkstack(L, (int)count)) return luaL_error(L, "too many results to unpack");
-    for (int64_t i = first; i <= last; i++) lua_rawgeti(L, 1, (int)i);
+    for (int64_t i = first; i <= last; i++)
+        lua_rawgeti(L, 1, (int)i);
     return (int)count;
 }
 

@@ -1,6 +1,6 @@
 /* pcall, xpcall and coroutines. Lua's own would let a script catch the error that ends it, and go on for ever in
- * `while true do pcall(f) end`. So these are functions of ours with the same behaviour and texts, which pass an error on
- * while the run is being ended. */
+ * `while true do pcall(f) end`. So these are functions of ours with the same behaviour and texts, which pass an error
+ * on while the run is being ended. */
 #include "script/catch.h"
 #include <lua5.1/lauxlib.h>
 
@@ -10,10 +10,18 @@ void catch_pass(lua_State *L, int status) {
     if (status != 0 && catch_ending) lua_error(L);
 }
 
+/* Errors of redis.call() are tables. In Redis, pcall shows their text instead, if they have one; xpcall does not. */
+static void show_text(lua_State *L) {
+    if (!lua_istable(L, -1)) return;
+    lua_getfield(L, -1, "err");
+    lua_remove(L, lua_isstring(L, -1) ? -2 : -1);
+}
+
 static int catch_pcall(lua_State *L) {
     luaL_checkany(L, 1);
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     catch_pass(L, status);
+    if (status != 0) show_text(L);
     lua_pushboolean(L, status == 0);
     lua_insert(L, 1);
     return lua_gettop(L);

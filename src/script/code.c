@@ -44,7 +44,8 @@ static void look_at_name(struct code_facts *facts, struct slice name) {
     static const char *const any[] = {"_G", "load", "loadstring", "getfenv", "setfenv"};
     facts->names_keys |= slice_eq(name, SLICE("KEYS"));
     facts->names_argv |= slice_eq(name, SLICE("ARGV"));
-    for (size_t i = 0; i < sizeof any / sizeof *any; i++) facts->names_any |= slice_eq(name, slice_cstr(any[i]));
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++)
+        facts->names_any |= slice_eq(name, slice_cstr(any[i]));
 }
 
 static void read_instructions(struct code_reader *r) {
@@ -70,7 +71,8 @@ static void read_debug(struct code_reader *r) {
         read_string(r);
         r->at += 2 * sizeof(int);
     }
-    for (int left = read_int(r); left > 0; left--) read_string(r);
+    for (int left = read_int(r); left > 0; left--)
+        read_string(r);
 }
 
 /* Lua's parser bounds the depth of functions in functions to 200. */
@@ -79,7 +81,8 @@ static void code_read_function(struct code_reader *r) {
     r->at += 2 * sizeof(int) + 4;
     read_instructions(r);
     read_constants(r);
-    for (int left = read_int(r); left > 0; left--) code_read_function(r);
+    for (int left = read_int(r); left > 0; left--)
+        code_read_function(r);
     read_debug(r);
 }
 

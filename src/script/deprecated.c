@@ -1,8 +1,8 @@
 /* getfenv, setfenv and newproxy.
  *
- * getfenv shows the proxy where an environment is the open table of globals. setfenv changes a function's environment, but
- * not that of the state, which all scripts share. newproxy(true) makes a userdata whose metatable a script may fill, but
- * __gc is dropped: the collector would call it anywhere, with no hook that could end it. */
+ * getfenv shows the proxy where an environment is the open table of globals. setfenv changes a function's environment,
+ * but not that of the state, which all scripts share. newproxy(true) makes a userdata whose metatable a script may
+ * fill, but __gc is dropped: the collector would call it anywhere, with no hook that could end it. */
 #include "script/deprecated.h"
 #include "script/protect.h"
 #include <lua5.1/lauxlib.h>
@@ -72,7 +72,9 @@ static int deprecated_newproxy(lua_State *L) {
 }
 
 void deprecated_open(lua_State *L) {
-    static const struct luaL_Reg functions[] = {
-        {"getfenv", deprecated_getfenv}, {"setfenv", deprecated_setfenv}, {"newproxy", deprecated_newproxy}, {NULL, NULL}};
+    static const struct luaL_Reg functions[] = {{"getfenv", deprecated_getfenv},
+                                                {"setfenv", deprecated_setfenv},
+                                                {"newproxy", deprecated_newproxy},
+                                                {NULL, NULL}};
     luaL_register(L, NULL, functions);
 }

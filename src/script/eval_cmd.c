@@ -4,13 +4,13 @@
 #include "base/likely.h"
 #include "base/module.h"
 #include "base/num.h"
-#include "exec/admit.h"
 #include "exec/call.h"
 #include "script/cache.h"
 #include "script/engine.h"
 #include "script/functions.h"
 #include "script/run.h"
 #include "script/shebang.h"
+#include "session/gates.h"
 #include "session/reply.h"
 #include "session/request.h"
 
@@ -118,7 +118,7 @@ static unsigned judge(const struct request *r) {
 }
 
 static void eval_start(void) {
-    admit_judge_scripts(judge);
+    gates_judge_scripts(judge);
 }
 
 /* --- SCRIPT ---------------------------------------------------------------------------------- */
@@ -242,7 +242,8 @@ static const struct command eval_commands[] = {
      .since = "7.0.0", .summary = "Run a Lua script of the cache that only reads.", .complexity = EVAL_COST,
      .syntax = "sha1 numkeys:integer [key:key...] [arg...]", .keys = evalsha_ro_keys},
     {"script", NULL, -2, .group = GROUP_SCRIPTING, .since = "2.6.0",
-     .summary = "Groups the commands on the cache of scripts.", .subcommands = script_subcommands},
+     .summary = "Ask for scripts of the cache, change it, end a script.", .complexity = "Depends on the subcommand",
+     .subcommands = script_subcommands},
     {NULL},
 };
 

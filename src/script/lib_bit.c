@@ -1,7 +1,7 @@
-/* The table `bit`. A number stands for the lowest 32 bits of the integer nearest to it, as a signed integer; results are
- * signed. Numbers are reduced as LuaBitOp documents it: adding 2^52 + 2^51 moves the integer's bits to the end of the
- * double, which rounds halves to even and loses the low bits of what is beyond 2^51; so it gives the same numbers for
- * those as well, where conversion by % would not. Counts of shifts are taken modulo 32. */
+/* The table `bit`. A number stands for the lowest 32 bits of the integer nearest to it; results are signed. Bits are
+ * found as LuaBitOp documents it: adding 2^52 + 2^51 moves those of the integer to the end of the double, which rounds
+ * halves to even. Beyond 2^51 that gives other bits than arithmetic modulo 2^32 would, but the same as in Redis. Counts
+ * of shifts are taken modulo 32. */
 #include "script/lib_bit.h"
 #include <lua5.1/lauxlib.h>
 #include <stdint.h>
@@ -33,11 +33,12 @@ static int bit_bswap(lua_State *L) {
 }
 
 /* One argument at least, then as many as there are. */
-#define FOLD(name, operator)                                                                                           \
-    static int name(lua_State *L) {                                                                                    \
-        uint32_t value = argument(L, 1);                                                                               \
-        for (int i = lua_gettop(L); i > 1; i--) value operator argument(L, i);                                         \
-        return push(L, value);                                                                                         \
+#define FOLD(name, operator)                    \
+    static int name(lua_State *L) {             \
+        uint32_t value = argument(L, 1);        \
+        for (int i = lua_gettop(L); i > 1; i--) \
+            value operator argument(L, i);      \
+        return push(L, value);                  \
     }
 FOLD(bit_band, &=)
 FOLD(bit_bor, |=)
@@ -48,11 +49,11 @@ static uint32_t rotate_left(uint32_t value, unsigned count) {
 }
 
 /* The arguments are taken in the order in which their errors are told. */
-#define SHIFT(name, expression)                                                                                        \
-    static int name(lua_State *L) {                                                                                    \
-        uint32_t value = argument(L, 1);                                                                               \
-        unsigned count = argument(L, 2) & 31;                                                                          \
-        return push(L, expression);                                                                                    \
+#define SHIFT(name, expression)               \
+    static int name(lua_State *L) {           \
+        uint32_t value = argument(L, 1);      \
+        unsigned count = argument(L, 2) & 31; \
+        return push(L, expression);           \
     }
 SHIFT(bit_lshift, value << count)
 SHIFT(bit_rshift, value >> count)
@@ -68,16 +69,17 @@ static int bit_tohex(lua_State *L) {
     if (digits < 0) digits = -digits;
     if (digits > 8) digits = 8;
     char text[8];
-    for (int64_t i = digits - 1; i >= 0; i--, value >>= 4) text[i] = alphabet[value & 15];
+    for (int64_t i = digits - 1; i >= 0; i--, value >>= 4)
+        text[i] = alphabet[value & 15];
     lua_pushlstring(L, text, (size_t)digits);
     return 1;
 }
 
 int lib_bit_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
-        {"tobit", bit_tobit},     {"bnot", bit_bnot},     {"bswap", bit_bswap}, {"band", bit_band},
-        {"bor", bit_bor},         {"bxor", bit_bxor},     {"rol", bit_rol},     {"ror", bit_ror},
-        {"lshift", bit_lshift},   {"rshift", bit_rshift}, {"tohex", bit_tohex}, {"arshift", bit_arshift},
+        {"tobit", bit_tobit},   {"bnot", bit_bnot},     {"bswap", bit_bswap}, {"band", bit_band},
+        {"bor", bit_bor},       {"bxor", bit_bxor},     {"rol", bit_rol},     {"ror", bit_ror},
+        {"lshift", bit_lshift}, {"rshift", bit_rshift}, {"tohex", bit_tohex}, {"arshift", bit_arshift},
         {NULL, NULL},
     };
     lua_createtable(L, 0, 12);

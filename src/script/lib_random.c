@@ -1,8 +1,8 @@
 /* math.random and math.randomseed.
  *
- * lrand48() is a linear congruence of 48 bits, of which the upper 31 are the result. We do not call libc's: its state is
- * the process's, and its first value is another before the first seed. The interval's arithmetic is that of int, as in
- * Lua, and wraps around: random(-2^31, 2^31-1) is always -2^31. */
+ * lrand48() is a linear congruence of 48 bits, of which the upper 31 are the result. We do not call libc's: its first
+ * value is another before the first seed. The interval's arithmetic is that of int, as in Lua, and wraps around:
+ * random(-2^31, 2^31-1) is always -2^31. */
 #include "script/lib_random.h"
 #include <limits.h>
 #include <lua5.1/lauxlib.h>

@@ -25,9 +25,9 @@ enum engine_slot {
     ENGINE_STRING,
     ENGINE_KEYS,
     ENGINE_ARGV,
-    ENGINE_OPEN_GLOBALS, /* the table in which KEYS and ARGV are put */
+    ENGINE_OPEN_GLOBALS,    /* the table in which KEYS and ARGV are put */
     ENGINE_LIBRARY_GLOBALS, /* all that exists while a library loads */
-    ENGINE_NAMES,        /* the names of commands that api.c keeps alive, by their places in its cache */
+    ENGINE_NAMES,           /* the names of commands that api.c keeps alive, by their places in its cache */
     ENGINE_SLOTS
 };
 
@@ -39,21 +39,30 @@ struct engine_name {
 };
 #define ENGINE_KNOWN_NAMES 128
 
+/* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for every 16 bytes. */
+#define ENGINE_SPARE_BYTES 256
+#define ENGINE_SPARES (ENGINE_SPARE_BYTES / 16)
+struct engine_spare {
+    void *first;
+    size_t count;
+};
+
 struct engine {
     lua_State *lua;
     enum engine_kind kind;
     struct alloc_cell *cell;              /* counts the bytes in use */
     int64_t watermark;                    /* beyond so many bytes garbage is collected at the next chance */
     bool wants_collection;                /* that has happened */
+    struct engine_spare spare[ENGINE_SPARES];
     bool is_open;                         /* the libraries are there: from now on, the limit on memory holds */
     void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
     void *ctx;
     /* What runs, or NULL. */
     struct script_run *run;
     int function;
-    struct key first_key; /* KEYS[1] as Lua has it, alive while it runs; ptr is NULL: not known */
-    unsigned names; /* enum sandbox_name: the globals that it was given */
-    int resp;       /* 3 after redis.setresp(3), else 2 */
+    struct key first_key;                 /* KEYS[1] as Lua has it, alive while it runs; ptr is NULL: not known */
+    unsigned names;                       /* enum sandbox_name: the globals that it was given */
+    int resp;                             /* 3 after redis.setresp(3), else 2 */
     const struct engine_loading *loading; /* of the library that is being loaded, or NULL */
     int64_t load_until_us;                /* clock_mono_us() when its time is over; 0: never */
     struct buf loaded;                    /* the functions that it has registered: int each */

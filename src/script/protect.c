@@ -7,8 +7,8 @@
  * registry maps each real table to its proxy. Proxies live as long as the state.
  *
  * Invariant: a proxy is always empty, and all tables behind proxies have names as keys, no elements. So what reads the
- * elements of a table (#, ipairs, unpack, table.concat, sort, maxn, getn, remove) finds the same in the proxy, and needs
- * no version of ours; the operator # would have no way to ask, as Lua 5.1 has no __len for tables. */
+ * elements of a table (#, ipairs, unpack, table.concat, sort, maxn, getn, remove) finds the same in the proxy, and
+ * needs no version of ours; the operator # would have no way to ask, as Lua 5.1 has no __len for tables. */
 #include "script/protect.h"
 #include <lua5.1/lauxlib.h>
 

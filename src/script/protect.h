@@ -25,7 +25,7 @@ bool protect_is_proxy(lua_State *L, int index);
 void protect_redirect(lua_State *L, int index);
 
 /* If the table on top is a real one with a proxy, replace it by the proxy: for what hands out metatables and
- * environments. protect_hide_as(): the proxy of the table at `real` (an absolute index) is the one on top, which stays. */
+ * environments. protect_hide_as(): the proxy of the table at `real` (an absolute index) is the one on top; it stays. */
 void protect_hide(lua_State *L);
 void protect_hide_as(lua_State *L, int real);
 

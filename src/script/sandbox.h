@@ -1,8 +1,8 @@
 /* What a script finds in its Lua state: the allowed part of Lua's library and of ours, and no way to change it.
  *
  * Two tables hold the globals. The open table has the values. Its proxy (protect.h) is what a script calls _G, and the
- * environment of what was just compiled (source.h). sandbox_settle() gives a function the open table for environment, so
- * that a global costs one look-up, unless its code assigns to a global: only the proxy refuses that. No value that a
+ * environment of what was just compiled (source.h). sandbox_settle() gives a function the open table for environment,
+ * so that a global costs one look-up, unless its code assigns to a global: only the proxy refuses that. No value that a
  * script can reach is the open table.
  *
  * All functions but sandbox_open() leave the stack as they found it, unless they say otherwise. Those that allocate
@@ -30,15 +30,16 @@ enum sandbox_name {
     SANDBOX_ANY = 1 << 2,  /* it may look up globals by names that it makes: it names _G, loadstring ... */
 };
 /* Give the Lua function on top of the stack (it stays), and those among its upvalues, the open table as environment if
- * its code assigns to no global. Returns enum sandbox_name of its code. O(code): once after a function was compiled; for a
- * function of a library after the library was loaded. */
+ * its code assigns to no global. Returns enum sandbox_name of its code. O(code): once after a function was compiled;
+ * for a function of a library after the library was loaded. */
 unsigned sandbox_settle(lua_State *L);
 
 /* The table on top: reading an absent field raises the error that an absent global raises. */
 void sandbox_make_strict(lua_State *L);
 
 /* While a library loads: pop a table ({redis = a proxy}), and until sandbox_widen() its fields are all the globals of
- * functions that are not settled. sandbox_widen() allocates nothing, cannot fail, and may be called without need. O(1). */
+ * functions that are not settled. sandbox_widen() allocates nothing, cannot fail, and may be called without need.
+ * O(1). */
 void sandbox_narrow(lua_State *L);
 void sandbox_widen(lua_State *L);
 

@@ -9,7 +9,8 @@
 
 static void repeat(char *out, const char *text, size_t len, size_t total) {
     memcpy(out, text, len);
-    for (size_t done = len; done < total; done += done) memcpy(out + done, out, done < total - done ? done : total - done);
+    for (size_t done = len; done < total; done += done)
+        memcpy(out + done, out, done < total - done ? done : total - done);
 }
 
 /* Lua's own appends one copy after the other, in seconds, until the memory ends. This one asks for all of it first. A
@@ -41,7 +42,8 @@ static void check_pattern(lua_State *L) {
     size_t len, items = 0;
     const char *pattern = luaL_checklstring(L, 2, &len);
     if (len <= MAX_ITEMS) return;
-    for (size_t i = 0; i < len; i++) items += memchr("?*+-()", pattern[i], 6) != NULL;
+    for (size_t i = 0; i < len; i++)
+        items += memchr("?*+-()", pattern[i], 6) != NULL;
     if (items > MAX_ITEMS) luaL_error(L, "pattern too complex");
 }
 
@@ -55,11 +57,11 @@ static int string_find(lua_State *L) {
     return lua_find(L);
 }
 
-#define GUARDED(name, function)                                                                                        \
-    static int name(lua_State *L) {                                                                                    \
-        luaL_checkstring(L, 1);                                                                                        \
-        check_pattern(L);                                                                                              \
-        return function(L);                                                                                            \
+#define GUARDED(name, function)     \
+    static int name(lua_State *L) { \
+        luaL_checkstring(L, 1);     \
+        check_pattern(L);           \
+        return function(L);         \
     }
 GUARDED(string_match, lua_match)
 GUARDED(string_gmatch, lua_gmatch)
@@ -74,8 +76,13 @@ static lua_CFunction find_function(lua_State *L, const char *name) {
 
 void string_lib_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
-        {"rep", string_rep},   {"find", string_find},    {"match", string_match}, {"gmatch", string_gmatch},
-        {"gsub", string_gsub}, {"gfind", string_gmatch}, {NULL, NULL},
+        {"rep", string_rep},
+        {"find", string_find},
+        {"match", string_match},
+        {"gmatch", string_gmatch},
+        {"gsub", string_gsub},
+        {"gfind", string_gmatch},
+        {NULL, NULL},
     };
     lua_find = find_function(L, "find");
     lua_match = find_function(L, "match");

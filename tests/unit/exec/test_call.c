@@ -303,6 +303,9 @@ static void nested_calls(void **state) {
     call_nested(&failing);
     assert_int_equal(client.flags, 0); /* the outer command has not failed */
     assert_true(metrics_of("reads")->calls == 2 && metrics_of("fails")->failed == 1);
+    struct call_outer inner = call_nest(); /* a script inside EXEC */
+    call_unnest(inner);
+    assert_true(call_is_nested && call_began() == inner.began);
     call_unnest(outer);
     assert_false(call_is_nested);
     assert_true(call_began() == start); /* the outer command is charged for all of it */
