@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "disk/files.h"
 #include "durable/snapshot.h"
+#include "exec/busy.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/replay.h"
@@ -101,12 +102,21 @@ static void tell_progress(int64_t now_us) {
     process_notify(status);
 }
 
+static _Noreturn void end_at_signal(void) {
+    shutdown_finish();
+    _exit(0);
+}
+
 void loading_wait(int wait_ms) {
     loop_wait(wait_ms, loading.aside ? cron_turn : turn_without_data);
     loading.turned_us = clock_mono_us();
-    if (!loading.starts || !shutdown_is_requested()) return;
-    shutdown_finish();
-    _exit(0);
+    if (loading.starts && shutdown_is_requested()) end_at_signal();
+}
+
+/* A command of the log is busy: a signal does not wait for its end. */
+static void loading_looks(void) {
+    shutdown_turn();
+    if (shutdown_is_requested()) end_at_signal();
 }
 
 void loading_breathe(void) {
@@ -396,6 +406,7 @@ static void start_from_snapshot(void) {
 
 void loading_start_up(bool from_aof) {
     loading.starts = loading.serving = true;
+    busy_looks = loading_looks;
     recalled.known = recalled.lost = false;
     if (from_aof)
         start_from_aof();
@@ -403,4 +414,5 @@ void loading_start_up(bool from_aof) {
         start_from_snapshot();
     db_metrics.dirty = 0;
     loading.starts = loading.serving = false;
+    busy_looks = NULL;
 }

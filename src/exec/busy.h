@@ -5,8 +5,10 @@
  * which the command is executed. */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 struct gate;
+struct loop_source;
 
 /* The running command is busy from now on: this gate is closed (GATES_BUSY). It must live on. */
 void busy_begin(const struct gate *gate);
@@ -15,3 +17,8 @@ void busy_end(void);
 void busy_turn(void);
 /* The text of the closed gate; NULL: no command is busy. */
 const char *busy_error(void);
+
+/* Hooks of upper layers; may be NULL. The ready() of sockets that listen: they accept meanwhile. */
+extern void (*busy_accepts)(struct loop_source *source, uint32_t events);
+/* Called in each turn, before clients are served: the process may have been told to end. */
+extern void (*busy_looks)(void);

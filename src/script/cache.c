@@ -1,6 +1,6 @@
-/* See cache.h. A table finds a script by its SHA-1, which EVALSHA gives. EVAL gives the text: to compute the SHA-1 each time
- * would cost more than a short script takes. So the texts seen last are remembered in an array. A few bytes of a text
- * tell its place there, and the whole text is compared; only what is not there pays for the SHA-1.
+/* See cache.h. A table finds a script by its SHA-1, which EVALSHA gives. EVAL gives the text, and to compute the SHA-1
+ * each time would take longer than a short script does. So the texts seen last are remembered in an array. A few bytes
+ * of a text tell its place there, and the whole text is compared; only what is not there pays for the SHA-1.
  *
  * Hex digits are compared eight at a time, and never converted: the bit that tells lower from upper case is ignored
  * where the script's own digit is a letter. */

@@ -1,7 +1,7 @@
 /* The scripts that this server knows: the text and the compiled function of each under the SHA-1 of the text.
  *
  * Scripts that came by EVAL are at most CACHE_EVALS: a new one drops the one whose last call is the longest ago. What
- * SCRIPT LOAD has brought stays until SCRIPT FLUSH. FLUSHALL and restarts of replication leave the cache alone; it is not
+ * SCRIPT LOAD has brought stays until SCRIPT FLUSH. FLUSHALL and syncs of replicas leave the cache alone. It is not
  * saved. */
 #pragma once
 #include "base/sha1.h"

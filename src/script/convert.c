@@ -209,7 +209,8 @@ void convert_to_lua(lua_State *L, size_t mark) {
 
 struct writer {
     struct client *client;
-    int resp; /* of the script */
+    int resp;     /* of the script */
+    size_t start; /* where the reply begins */
 };
 
 static void write_value(lua_State *L, struct writer *w);
@@ -388,7 +389,16 @@ static void write_array(lua_State *L, struct writer *w, int n) {
     }
 }
 
+/* A table that is in itself twice is a tree that never ends. */
+static void limit_reply(lua_State *L, const struct writer *w) {
+    int64_t limit = engine_options.memory_limit;
+    if (unlikely(limit && (int64_t)(conn_mark() - w->start) > limit))
+        luaL_error(L, "the reply of the script takes too much memory");
+}
+
 static void write_table(lua_State *L, struct writer *w) {
+    if (unlikely(conn_arena.refuses)) return;
+    limit_reply(L, w);
     int n = (int)lua_objlen(L, -1);
     if (is_array(L, n) || !try_fields(L, w)) write_array(L, w, n);
 }
@@ -427,5 +437,5 @@ static void write_value(lua_State *L, struct writer *w) {
 }
 
 void convert_to_reply(lua_State *L, struct client *c, int resp) {
-    write_value(L, &(struct writer){.client = c, .resp = resp});
+    write_value(L, &(struct writer){.client = c, .resp = resp, .start = conn_mark()});
 }

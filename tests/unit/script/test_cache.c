@@ -1,5 +1,5 @@
-/* The cache of scripts compared with a model: an array of texts in the order of their last calls. The engine is a fake that
- * hands out numbers and remembers which of them are in use. Any argument runs the micro-benchmark instead. */
+/* The cache of scripts compared with a model: an array of texts in the order of their last calls. The engine is a fake
+ * that hands out numbers and remembers which of them are in use. Any argument runs the micro-benchmark instead. */
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/hash.h"
