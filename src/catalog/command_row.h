@@ -26,7 +26,7 @@ enum command_flag {
     CMD_NO_ASYNC_LOADING = 1 << 15,  /* refused while a replica loads new data beside the old */
     CMD_NO_MULTI = 1 << 16,          /* refused between MULTI and EXEC */
     CMD_MOVABLE_KEYS = 1 << 17,      /* find_keys or key specs find its keys: first_key and the like do not suffice */
-    CMD_ALLOW_BUSY = 1 << 18,        /* shown only: runs while a script takes too long */
+    CMD_ALLOW_BUSY = 1 << 18,        /* runs while a script takes too long: passes that gate */
     CMD_NO_MANDATORY_KEYS = 1 << 19, /* takes keys, but a count of 0 is fine too */
     CMD_PROTECTED = 1 << 20,         /* not shown: its body asks an option whether it may run (DEBUG) */
     CMD_RUNS_SCRIPT = 1 << 21,       /* gates judge it by what the script says of itself: gates_judge_scripts() */
@@ -117,6 +117,7 @@ struct command {
     unsigned acl;           /* enum command_acl beyond those that flags imply; 0: the category of the group */
     int first_key;          /* index of the first key; 0: no keys. Without the next two, it is the only key */
     int last_key, key_step; /* 0: see command_last_key(), command_key_step() */
+    int key_count_at;       /* index of an argument that tells how many keys follow it, if first_key is 0; or 0 */
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
     const char *since, *summary;     /* our own prose, as are complexity, history and notes */

@@ -108,8 +108,8 @@ static void queue_add(struct queue *q, const struct request *r) {
 static struct request queue_request(struct client *c, struct queued *q) {
     struct request r = {
         .client = c, .command = q->command, .metrics = q->metrics, .argv = q->argv, .argc = q->argc, .raw = q->raw};
-    int first = q->command->first_key;
-    if (first > 0 && first < q->argc) r.key = (struct key){q->argv[first], q->hash};
+    int first = request_first_key(&r);
+    if (first) r.key = (struct key){q->argv[first], q->hash};
     return r;
 }
 

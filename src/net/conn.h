@@ -31,6 +31,7 @@ enum conn_flag {
     CONN_WAITS_WRITE = 1 << 1, /* the socket is full: the loop waits for EPOLLOUT */
     CONN_BROKEN = 1 << 2,      /* reading or sending has failed, or the peer has closed */
     CONN_SHARED = 1 << 3,      /* a child has the socket too: conn_close() ends the connection for it as well */
+    CONN_ASIDE = 1 << 4,       /* it is in the list that conn_set_aside() has taken away */
 };
 
 struct conn {
@@ -155,6 +156,9 @@ void conn_break(struct conn *c);
 /* Send what is queued for all connections and reset the arena; no range may be open. `sent` (may be NULL) is called for
  * each connection that was served, even if the socket did not take everything; it may close connections. */
 void conn_flush(void (*sent)(struct conn *c));
+/* Send in the same way, although ranges are open: the arena stays as it is. */
+void conn_send_queued(void (*sent)(struct conn *c));
+void conn_requeue(struct conn *c);        /* the next flush passes it to `sent`, whatever there is to send */
 bool conn_flush_wanted(void);             /* something is queued for a flush */
 size_t conn_unsent(const struct conn *c); /* unsent bytes: range and chunks; O(1) */
 /* Bytes of the large values to which the range refers; conn_unsent() leaves them out. O(their number). */
@@ -212,3 +216,13 @@ size_t conn_input_memory(const struct conn *c); /* memory for unfinished input *
 void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
 size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */
 size_t conn_input_args(const struct conn *c);   /* bytes of large arguments received for an unfinished request */
+
+/* --- Other clients meanwhile ----------------------------------------------------------------- */
+
+/* In the middle of a request, with ranges open, others are to be read and answered. Put the arenas aside, with all that
+ * is in them and with the list of what is to be sent. Until conn_put_back(), reading and writing use arenas of their
+ * own. What is written for a connection that is in the list follows what it has there (CONN_ASIDE); the caller sees to
+ * it that such a one is not sent to by conn_writable(). Not twice. O(connections in the list). */
+void conn_set_aside(void);
+/* Nothing may be open or unsent: after conn_flush(). */
+void conn_put_back(void);

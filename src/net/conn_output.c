@@ -41,7 +41,7 @@ static struct blob *arena;           /* where conn_arena.data is; NULL at first,
 static struct conn_range *innermost; /* the open range that is written to */
 
 /* Blobs to which the output arena refers, in the order of their places. */
-static struct {
+static struct refs {
     struct arena_ref {
         size_t at;
         struct blob *blob;
@@ -49,10 +49,19 @@ static struct {
     size_t count, cap;
 } refs;
 
-static struct {
+static struct queue {
     struct conn **items;
     size_t count, cap;
 } queue;
+
+/* All of the above, while other output is written: conn_set_aside(). */
+static struct {
+    struct conn_arena state;
+    struct blob *arena;
+    struct conn_range *innermost;
+    struct refs refs;
+    struct queue queue;
+} aside;
 
 /* --- The output arena ------------------------------------------------------------------------ */
 
@@ -317,6 +326,10 @@ static void queue_add(struct conn *c) {
     queue.items[queue.count++] = c;
 }
 
+void conn_requeue(struct conn *c) {
+    queue_add(c);
+}
+
 void conn_break(struct conn *c) {
     c->flags |= CONN_BROKEN;
     queue_add(c);
@@ -379,7 +392,7 @@ size_t conn_range_bytes(size_t start, size_t end) {
 static bool can_keep(const struct conn *c, const struct conn_range *range) {
     bool extends = c->range_len && (size_t)c->range_start + c->range_len == range->start;
     if (c->out_first || (c->range_len && !extends)) return false;
-    return conn_arena.len <= UINT32_MAX && !(c->flags & CONN_BROKEN) && !range->refusal;
+    return conn_arena.len <= UINT32_MAX && !(c->flags & (CONN_BROKEN | CONN_ASIDE)) && !range->refusal;
 }
 
 void conn_keep(struct conn *c, struct conn_range *range) {
@@ -402,7 +415,7 @@ size_t conn_unsent(const struct conn *c) {
 
 size_t conn_unsent_referred(const struct conn *c) {
     size_t bytes = 0, end = (size_t)c->range_start + c->range_len;
-    if (c->range_len == 0 || refs.count == 0) return 0;
+    if (c->range_len == 0 || refs.count == 0 || c->flags & CONN_ASIDE) return 0;
     for (size_t i = first_ref(c->range_start); i < refs.count && refs.items[i].at < end; i++)
         bytes += refs.items[i].blob->len;
     return bytes;
@@ -535,8 +548,7 @@ static void arena_reset(void) {
     fit_arena();
 }
 
-void conn_flush(void (*sent)(struct conn *c)) {
-    if (queue.count == 0 && conn_arena.len == 0) return;
+void conn_send_queued(void (*sent)(struct conn *c)) {
     for (size_t i = 0; i < queue.count; i++) { /* `sent` may close connections */
         struct conn *c = queue.items[i];
         if (c == NULL) continue;
@@ -547,6 +559,11 @@ void conn_flush(void (*sent)(struct conn *c)) {
         if (sent) sent(c);
     }
     queue.count = 0;
+}
+
+void conn_flush(void (*sent)(struct conn *c)) {
+    if (queue.count == 0 && conn_arena.len == 0) return;
+    conn_send_queued(sent);
     arena_reset();
 }
 
@@ -554,13 +571,52 @@ bool conn_flush_wanted(void) {
     return queue.count > 0;
 }
 
+/* --- Arenas set aside ------------------------------------------------------------------------ */
+
+static void mark_aside(const struct queue *q, bool on) {
+    for (size_t i = 0; i < q->count; i++) {
+        if (q->items[i] == NULL) continue;
+        q->items[i]->flags &= ~(unsigned)CONN_ASIDE;
+        if (on) q->items[i]->flags |= CONN_ASIDE;
+    }
+}
+
+void conn_set_output_aside(void) {
+    aside.state = conn_arena;
+    aside.arena = arena;
+    aside.innermost = innermost;
+    aside.refs = refs;
+    aside.queue = queue;
+    mark_aside(&queue, true);
+    arena = NULL;
+    innermost = NULL;
+    refs = (struct refs){.items = NULL};
+    queue = (struct queue){.items = NULL};
+    conn_arena = (struct conn_arena){.data = NULL};
+}
+
+/* What is here now was flushed: only memory is left of it. */
+void conn_put_output_back(void) {
+    assert(queue.count == 0 && refs.count == 0 && innermost == NULL);
+    if (arena) blob_drop(arena);
+    if (refs.items) alloc_put(refs.items, refs.cap * sizeof *refs.items);
+    if (queue.items) alloc_put(queue.items, queue.cap * sizeof *queue.items);
+    conn_arena = aside.state;
+    arena = aside.arena;
+    innermost = aside.innermost;
+    refs = aside.refs;
+    queue = aside.queue;
+    mark_aside(&queue, false);
+}
+
 /* --- Closing --------------------------------------------------------------------------------- */
 
 static void queue_drop(struct conn *c) {
     if (!(c->flags & CONN_QUEUED)) return;
-    for (size_t i = 0; i < queue.count; i++)
-        if (queue.items[i] == c) queue.items[i] = NULL;
-    c->flags &= ~(unsigned)CONN_QUEUED;
+    const struct queue *q = c->flags & CONN_ASIDE ? &aside.queue : &queue;
+    for (size_t i = 0; i < q->count; i++)
+        if (q->items[i] == c) q->items[i] = NULL;
+    c->flags &= ~(unsigned)(CONN_QUEUED | CONN_ASIDE);
 }
 
 void conn_drop_output(struct conn *c) {

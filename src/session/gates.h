@@ -25,6 +25,7 @@ enum gates_place {
     GATES_SUBSCRIBED, /* there are subscribers */
     GATES_STALE,      /* this is a replica without its primary */
     GATES_LOADING,    /* the dataset is being loaded */
+    GATES_BUSY,       /* a command takes long, and others are served meanwhile */
     GATES_MONITOR,    /* there are monitors */
     /* Requests wait at these. They are the last ones, so that a request that would fail does not wait first. */
     GATES_LOG,   /* the append-only file goes on in another file */

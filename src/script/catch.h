@@ -1,0 +1,16 @@
+/* pcall, xpcall and the coroutines of scripts: as Lua's, but no script catches the end that the server gives it. */
+#pragma once
+#include <lua5.1/lua.h>
+#include <stdbool.h>
+
+/* How a run is ended: whoever ends it (the count hook, at SCRIPT KILL or a time limit) sets catch_ending and raises an
+ * error. While it is set, pcall, xpcall, coroutine.resume, load ... pass each error on. Whoever runs the script clears
+ * it when lua_pcall() is back. One for the process: two scripts never run at once. */
+extern bool catch_ending;
+
+/* Put the functions over Lua's own in the table of globals on top, and in its table `coroutine`. */
+void catch_open(lua_State *L);
+
+/* After a lua_pcall(), lua_resume() or lua_load() that returned status, its error on top: raises it again if the run
+ * is being ended. For every C function of the sandbox that catches errors. */
+void catch_pass(lua_State *L, int status);

@@ -1,0 +1,13 @@
+/* What the code of a compiled function does with globals. */
+#pragma once
+#include <lua5.1/lua.h>
+#include <stdbool.h>
+
+struct code_facts {
+    bool assigns; /* it, or a function in it, assigns to a global */
+    bool names_keys, names_argv;
+    bool names_any; /* it may look up globals by names that are made at run time */
+};
+
+/* The facts of the Lua function on top of the stack. O(code). Raises nothing. */
+struct code_facts code_look(lua_State *L);

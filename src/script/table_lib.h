@@ -1,0 +1,5 @@
+/* The functions of Lua's `table` that would get past a proxy. */
+#pragma once
+#include <lua5.1/lua.h>
+
+void table_lib_open(lua_State *L); /* put ours over Lua's own in the table `table` on top */
