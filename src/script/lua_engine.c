@@ -35,6 +35,7 @@
 #include <stdlib.h>
 
 #define COLLECT_KB 4        /* garbage for which a step of engine_collect() pays */
+#define SPARES_MAX 128      /* freed blocks of one size that are kept */
 #define FAILURE_KEPT 4096   /* room for the text of an error that is kept for the next one */
 
 /* Places on the stack of the main coroutine, which hold what a run needs. */
@@ -42,6 +43,9 @@ enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER, PLACES = PLACE_RUNNER };
 
 /* The number of a function: its reference, and below it what its code names. */
 enum engine_function_bits { FUNCTION_NAMES = SANDBOX_KEYS | SANDBOX_ARGV, FUNCTION_REF = 2 };
+
+/* Upvalues of the runner. */
+enum engine_runner_value { RUNNER_GLOBALS = 1, RUNNER_KEYS, RUNNER_ARGV };
 
 struct engine_options engine_options;
 
@@ -83,15 +87,50 @@ static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
     return true;
 }
 
+/* Small blocks that Lua has freed are kept for its next ones: strings and tables come and go with every run. */
+static inline size_t spare_bytes(size_t n) {
+    return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
+}
+
+static inline struct engine_spare *spare_of(struct engine *e, size_t n) {
+    return n <= ENGINE_SPARE_BYTES ? &e->spare[(n - 1) / 16] : NULL;
+}
+
+static inline void *spare_take(struct engine_spare *spare) {
+    void *p = spare->first;
+    spare->first = *(void **)p;
+    spare->count--;
+    return p;
+}
+
+static void engine_put(struct engine *e, void *p, size_t n) {
+    struct engine_spare *spare = p ? spare_of(e, n) : NULL;
+    if (spare == NULL || spare->count == SPARES_MAX) {
+        alloc_cell_put(e->cell, p, spare_bytes(n));
+        return;
+    }
+    *(void **)p = spare->first;
+    spare->first = p;
+    spare->count++;
+}
+
+static void drop_spares(struct engine *e) {
+    for (size_t i = 0; i < ENGINE_SPARES; i++)
+        while (e->spare[i].first)
+            alloc_cell_put(e->cell, spare_take(&e->spare[i]), (i + 1) * 16);
+}
+
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
     struct engine *e = ctx;
     if (n == 0) {
-        alloc_cell_put(e->cell, p, old);
+        engine_put(e, p, old);
         return NULL;
     }
+    struct engine_spare *spare = p ? NULL : spare_of(e, n);
+    if (likely(spare && spare->first)) return spare_take(spare);
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
-    return alloc_cell_resize(e->cell, p, old, n);
+    return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
 }
 
 /* A quarter of the limit is for what comes until the garbage is collected; or half of the rest, where more is in use. */
@@ -318,7 +357,10 @@ struct engine *engine_new(enum engine_kind kind) {
     lua_atpanic(L, engine_panic);
     lua_sethook(L, engine_hook, LUA_MASKCOUNT, RUN_TICK_INSTRUCTIONS);
     lua_pushcfunction(L, engine_handle);
-    lua_pushcfunction(L, engine_runner);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
+    lua_pushliteral(L, "KEYS");
+    lua_pushliteral(L, "ARGV");
+    lua_pushcclosure(L, engine_runner, RUNNER_ARGV);
     e->is_open = true;
     set_watermark(e);
     return e;
@@ -328,6 +370,7 @@ struct engine *engine_new(enum engine_kind kind) {
 static void engine_close(void *arg) {
     struct engine *e = arg;
     lua_close(e->lua);
+    drop_spares(e);
     alloc_cell_free(e->cell);
     buf_free(&e->failure);
     buf_free(&e->log_line);
@@ -389,31 +432,46 @@ static void push_words(lua_State *L, const struct slice *words, int count) {
     }
 }
 
+/* The same for the keys; the first one is at the bottom of the stack. */
+static void push_keys(lua_State *L, const struct script_run *run) {
+    lua_createtable(L, run->key_count, 0);
+    for (int i = 0; i < run->key_count; i++) {
+        if (i == 0)
+            lua_pushvalue(L, 1);
+        else
+            lua_pushlstring(L, run->keys[i].ptr, run->keys[i].len);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
 /* The first key as Lua has it stays at the bottom of the stack, so that its address tells its hash to redis.call(). */
 static void push_first_key(lua_State *L, struct engine *e) {
     const struct script_run *run = e->run;
-    struct slice key = run->key_count ? run->keys[0] : SLICE("");
+    if (run->key_count == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    struct slice key = run->keys[0];
     lua_pushlstring(L, key.ptr, key.len);
-    if (run->key_count == 0 || run->request->key.name.ptr != key.ptr) return;
+    if (run->request->key.name.ptr != key.ptr) return;
     e->first_key = (struct key){slice_of(lua_tostring(L, -1), key.len), run->request->key.hash};
-}
-
-/* Make a table of words a global. */
-static void set_global(lua_State *L, enum engine_slot name, const struct slice *words, int count) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
-    push_words(L, words, count);
-    lua_rawset(L, -3);
 }
 
 /* KEYS and ARGV, as far as the code names them. */
 static void set_globals(lua_State *L, struct engine *e, unsigned names) {
     const struct script_run *run = e->run;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    if (names & SANDBOX_KEYS) set_global(L, ENGINE_KEYS, run->keys, run->key_count);
-    e->names = names & SANDBOX_KEYS;
-    if (names & SANDBOX_ARGV) set_global(L, ENGINE_ARGV, run->args, run->arg_count);
-    e->names = names;
-    lua_pop(L, 1);
+    if (names & SANDBOX_KEYS) {
+        lua_pushvalue(L, lua_upvalueindex(RUNNER_KEYS));
+        push_keys(L, run);
+        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
+        e->names |= SANDBOX_KEYS;
+    }
+    if (names & SANDBOX_ARGV) {
+        lua_pushvalue(L, lua_upvalueindex(RUNNER_ARGV));
+        push_words(L, run->args, run->arg_count);
+        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
+        e->names |= SANDBOX_ARGV;
+    }
 }
 
 /* No script finds what another one was given. The table has these names, so this takes no memory. */
@@ -438,7 +496,7 @@ static void run_inside(lua_State *L, void *ctx) {
     if (names) set_globals(L, e, names);
     lua_rawgeti(L, LUA_REGISTRYINDEX, e->function >> FUNCTION_REF);
     if (e->kind == ENGINE_FUNCTIONS) {
-        push_words(L, run->keys, run->key_count);
+        push_keys(L, run);
         push_words(L, run->args, run->arg_count);
     }
     lua_call(L, e->kind == ENGINE_FUNCTIONS ? 2 : 0, 1);

@@ -99,7 +99,7 @@ void run_kill(struct client *c, bool is_function) {
     else if (run->is_function != is_function)
         reply_error(c, gate_of(run)->error);
     else {
-        log_notice("Lua script killed by user with SCRIPT KILL.");
+        log_warning("Lua script killed by user with SCRIPT KILL.");
         run->killed = true;
         reply_ok(c);
     }
