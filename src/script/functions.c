@@ -12,7 +12,9 @@
 #include "ds/table.h"
 #include "rdb/rdb_functions.h"
 #include "script/engine.h"
+#include "script/run.h"
 #include "script/shebang.h"
+#include <assert.h>
 #include <strings.h>
 
 #define NAME_ERROR \
@@ -166,7 +168,13 @@ static void unlink_library(struct function_set *set, struct function_library *li
     set->bytes -= library->bytes;
 }
 
+/* What runs must not lose its code: neither a busy turn nor a function may change libraries. */
+static bool may_change(void) {
+    return !run_current || !run_current->is_function;
+}
+
 static void remove_library(struct function_set *set, struct function_library *library) {
+    assert(may_change());
     unlink_library(set, library);
     library_free(library, set->engine);
 }
@@ -215,6 +223,7 @@ static void set_drop(struct function_set *set, bool in_background) {
 
 static void set_use(struct function_set *set, bool in_background) {
     struct function_set *old = live;
+    assert(may_change());
     live = set;
     set_drop(old, in_background);
 }

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "catalog/command_row.h"
 #include "disk/writer.h"
+#include "exec/busy.h"
 #include "exec/call.h"
 #include "rdb/rdb_functions.h"
 #include "script/cache.h"
@@ -246,7 +247,7 @@ static void function_list(struct request *r) {
 }
 
 static void reply_running(struct client *c) {
-    if (!run_current || !run_current->is_function) {
+    if (!run_current) {
         reply_null(c);
         return;
     }
@@ -265,6 +266,10 @@ static void reply_running(struct client *c) {
 static void function_stats(struct request *r) {
     struct client *c = r->client;
     struct functions_metrics metrics = functions_metrics();
+    if (run_current && !run_current->is_function) {
+        reply_error(c, busy_error());
+        return;
+    }
     reply_map(c, 2);
     reply_bulk_cstr(c, "running_script");
     reply_running(c);
@@ -345,7 +350,7 @@ static const struct command function_subcommands[] = {
      .summary = "Serialize all libraries, for FUNCTION RESTORE.", .complexity = "O(n) for n bytes of code"},
     {"flush", function_flush, -2, .flags = CMD_WRITE | CMD_NOSCRIPT, .group = GROUP_SCRIPTING, .since = "7.0.0",
      .summary = "Remove all libraries.", .complexity = "O(1), O(n) for n functions with SYNC",
-     .syntax = "[async:(ASYNC | SYNC)]", .tips = FOR_ALL_SHARDS},
+     .syntax = "[flush-type:(ASYNC | SYNC)]", .tips = FOR_ALL_SHARDS},
     {"help", function_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SCRIPTING, .since = "7.0.0",
      .summary = "Describe the subcommands."},
     {"kill", function_kill, 2, .flags = CMD_NOSCRIPT | CMD_ALLOW_BUSY, .group = GROUP_SCRIPTING, .since = "7.0.0",
@@ -375,7 +380,7 @@ static const struct command functions_cmd_commands[] = {
      .summary = "Call a function that only reads.", .complexity = "That of the function",
      .syntax = "function numkeys:integer [key:key...] [arg...]", .key_count_at = 2, .keys = fcall_ro_keys},
     {"function", NULL, -2, .group = GROUP_SCRIPTING, .since = "7.0.0", .summary = "Manage libraries of functions.",
-     .subcommands = function_subcommands},
+     .complexity = "Depends on the subcommand", .subcommands = function_subcommands},
     {NULL},
 };
 

@@ -14,7 +14,9 @@ proc library {name functions {word ""}} {
 # {name code ...} in order.
 proc libraries {c} {
     set all {}
-    foreach one [$c FUNCTION LIST WITHCODE] { lappend all [list [dict get $one library_name] [dict get $one library_code]] }
+    foreach one [$c FUNCTION LIST WITHCODE] {
+        lappend all [list [dict get $one library_name] [dict get $one library_code]]
+    }
     return [concat {*}[lsort $all]]
 }
 
@@ -295,6 +297,8 @@ foreach load {disabled on-empty-db swapdb} {
 
 set id [string repeat a 40]
 
+set registers "redis.register_function('n',redis.log)"
+
 # A snapshot with libraries, {code ...}.
 proc functions_rdb {sources {tail \xff}} {
     set bytes "REDIS0010"
@@ -305,10 +309,10 @@ proc functions_rdb {sources {tail \xff}} {
 foreach {load stays} {disabled 0 swapdb 1} {
     with_server [list repl-diskless-load $load repl-rdb-channel no save ""] {
         foreach {what bytes} [list \
-            "is damaged behind the libraries" [functions_rdb [list "#!lua name=a\nredis.register_function('n',redis.log)"] \x09] \
-            "has a library that does not load" [functions_rdb [list "#!lua name=a\nredis.register_function('n',redis.log)" \
-                "#!lua name=b\nx = y"]] \
-            "has a library twice" [functions_rdb [lrepeat 2 "#!lua name=a\nredis.register_function('n',redis.log)"]] \
+            "is damaged behind the libraries" [functions_rdb [list "#!lua name=a\n$registers"] \x09] \
+            "has a library that does not load" \
+            [functions_rdb [list "#!lua name=a\n$registers" "#!lua name=b\nx = y"]] \
+            "has a library twice" [functions_rdb [lrepeat 2 "#!lua name=a\n$registers"]] \
             "has a library of the form before 7.0" "REDIS0010\xf6\x01a\x03LUA\x00\x04code\xff[string repeat \x00 8]"] {
             test "repl-diskless-load $load: a snapshot that $what" {
                 need_kura
@@ -404,4 +408,70 @@ test "damaged payloads have the effect that redis-server gives them" {
     }
     server_kill $redis
     server_forget $redis
+}
+
+# --- While a function runs -----------------------------------------------------------------------
+
+# A function that runs until it is killed, in a busy server: {client that called it}.
+proc start_endless {{h r}} {
+    $h CONFIG SET busy-reply-threshold 10
+    $h FUNCTION LOAD "#!lua name=endless\nredis.register_function{function_name='endless', flags={'no-writes'},\
+        callback=function() while true do end end}"
+    set c [client [expr {$h eq "r" ? "" : $h}]]
+    $c -send FCALL endless 1 key argument
+    wait_for {[catch {$h PING} reply] && [string match "BUSY *" $reply]}
+    return $c
+}
+
+proc end_endless {h c} {
+    assert_equal OK [$h FUNCTION KILL]
+    assert_error "ERR *Script killed by user with SCRIPT KILL*" {$c -read}
+    wait_for {![catch {$h PING}]}
+}
+
+foreach program {kura redis} {
+    test "$program: FUNCTION STATS tells of a function that runs, and what else is allowed meanwhile" {
+        with_nodes [list a $program {}] {
+            set c [start_endless $a]
+            set stats [$a FUNCTION STATS]
+            set running [dict get $stats running_script]
+            assert_equal {name endless command {FCALL endless 1 key argument}} [lrange $running 0 3]
+            assert_equal duration_ms [lindex $running 4]
+            assert {[lindex $running 5] >= 10}
+            assert_equal {LUA {libraries_count 1 functions_count 1}} [dict get $stats engines]
+            foreach command [list {FUNCTION LIST} {FUNCTION DUMP} {FUNCTION FLUSH} {FUNCTION DELETE endless} \
+                    [list FUNCTION LOAD [library one f]] {FUNCTION RESTORE x} {FCALL endless 0} {FUNCTION HELP}] {
+                assert_error "BUSY *FUNCTION KILL or SHUTDOWN NOSAVE." {$a {*}$command}
+            }
+            assert_error "BUSY *" {$a SCRIPT KILL}
+            end_endless $a $c
+            assert_equal "" [string trim [dict get [$a FUNCTION STATS] running_script] "(nil)"]
+        }
+    }
+}
+
+foreach load {disabled swapdb} {
+    with_server [list repl-diskless-load $load repl-rdb-channel no save ""] {
+        test "a full sync that arrives while a function runs waits for its end, repl-diskless-load $load" {
+            need_kura
+            r FUNCTION LOAD [library mine f]
+            r SET mine 1
+            set bytes [functions_rdb [list "#!lua name=theirs\n$registers"]]
+            r REPLICAOF 127.0.0.1 [fake_start]
+            fake_handshake
+            r CONFIG SET replica-read-only no
+            set c [start_endless r]
+            fake_full $::id 5 $bytes
+            for {set i 0} {$i < 100} {incr i} {
+                assert_error "BUSY *" {r FUNCTION LIST}
+                assert_equal endless [dict get [dict get [r FUNCTION STATS] running_script] name]
+            }
+            end_endless r $c
+            wait_for {![catch {r FUNCTION LIST} list] && [llength $list] == 1}
+            assert_equal theirs [dict get [lindex $list 0] library_name]
+            assert_equal 0 [r EXISTS mine]
+            r REPLICAOF NO ONE
+            fake_end
+        }
+    }
 }
