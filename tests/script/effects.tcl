@@ -57,7 +57,9 @@ proc same_effects {body} {
             apply [list h $body ::] $h
             set heard($program) {}
             foreach words [fake_commands $c {SET end 1}] { lappend heard($program) "replica: [masked $words]" }
-            foreach words [without_repeated_selects [logged $h {SET end 1}]] { lappend heard($program) "file: [masked $words]" }
+            foreach words [without_repeated_selects [logged $h {SET end 1}]] {
+                lappend heard($program) "file: [masked $words]"
+            }
         }
     }
     for {set i 0} {[lindex $heard(redis) $i] eq [lindex $heard(kura) $i]} {incr i} {
