@@ -173,14 +173,16 @@ with_server {} {
         r SCRIPT LOAD "return redis.call('ping')"
         set m [client]
         $m MONITOR
-        r EVAL "redis.call('set',KEYS\[1\],'v') redis.pcall('nosuch') redis.call('select',2) return redis.call('get','x')" 1 k
+        r EVAL "
+            redis.call('set',KEYS\[1\],'v') redis.pcall('nosuch') redis.call('select',2)
+            return redis.call('get','x')" 1 k
         catch { r EVALSHA [string repeat f 40] 0 }
         catch { r EVAL }
         catch { r EVAL "return 1" none }
         r MULTI
         r EVAL_RO "return redis.call('get','x')" 0
         r EXEC
-        assert_match {0 client "EVAL" "redis.call('set'*" "1" "k"} [seen $m]
+        assert_match {0 client "EVAL" "*redis.call('set'*" "1" "k"} [seen $m]
         assert_equal {0 lua "set" "k" "v"} [seen $m]
         assert_equal {2 lua "select" "2"} [seen $m]
         assert_equal {2 lua "get" "x"} [seen $m]

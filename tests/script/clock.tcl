@@ -12,7 +12,8 @@ with_server {} {
             local all = {}
             for i = 1, 3 do
                 local time = redis.call('time')
-                all\[#all + 1\] = time\[1\] .. ' ' .. time\[2\] .. ' ' .. redis.call('pttl','k') .. ' ' .. redis.call('ttl','k')
+                time\[3\], time\[4\] = redis.call('pttl','k'), redis.call('ttl','k')
+                all\[i\] = table.concat(time, ' ')
                 [spin 20]
             end
             return all" 0] first second third
