@@ -53,6 +53,7 @@ array set renamed_in_7_2 {
     config|set {parameter_value data}
     flushall {async flush-type}
     flushdb {async flush-type}
+    function|flush {async flush-type}
     geoadd {longitude_latitude_member data}
     georadius_ro {count count-block}
     georadiusbymember_ro {count count-block}
@@ -63,6 +64,7 @@ array set renamed_in_7_2 {
     hset {field_value data}
     mset {key_value data}
     msetnx {key_value data}
+    script|flush {async flush-type}
     shutdown {nosave_save save-selector}
     xreadgroup {group_consumer group-block}
     zadd {score_member data}

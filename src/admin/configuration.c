@@ -12,6 +12,7 @@
 #include "exec/memory.h"
 #include "net/socket.h"
 #include "repl/repl_info.h"
+#include "script/cache.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -100,6 +101,7 @@ static void config_resetstat(struct request *r) {
     server_metrics_reset();
     memory_reset_metrics();
     repl_info_reset_metrics();
+    cache_reset_metrics();
     reply_ok(r->client);
 }
 

@@ -24,6 +24,7 @@
 #include "net/socket.h"
 #include "process/cron.h"
 #include "rdb/rdb.h"
+#include "rdb/rdb_functions.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "store/expire.h"
@@ -235,9 +236,10 @@ static void debug_config_rewrite_all(struct request *r) {
 
 /* --- RELOAD ---------------------------------------------------------------------------------- */
 
-static void empty_databases(void) {
+static void empty_data(void) {
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
+    rdb_functions_empty(false);
 }
 
 /* False while a load is running already (replied): loads must not nest. */
@@ -267,7 +269,7 @@ static void debug_reload(struct request *r) {
         reply_error(c, "ERR");
         return;
     }
-    if (flush) empty_databases();
+    if (flush) empty_data();
     if (loading_snapshot(merge) != LOADING_DONE) {
         reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
         return;

@@ -3,6 +3,7 @@
  * order counts. */
 #include "admin/digest.h"
 #include "base/num.h"
+#include "base/sha1.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
 #include "store/set.h"
@@ -10,27 +11,11 @@
 #include "store/string.h"
 #include "store/zset.h"
 #include <arpa/inet.h>
-#include <openssl/evp.h>
 #include <stdio.h>
-
-/* The algorithm is looked up once: OpenSSL takes longer for that than for the digest of a short text. */
-static void sha1(struct digest *d, const void *bytes, size_t len) {
-    static EVP_MD *algorithm;
-    static EVP_MD_CTX *state;
-    if (!state) {
-        algorithm = EVP_MD_fetch(NULL, "SHA1", NULL);
-        state = EVP_MD_CTX_new();
-        assert(algorithm && state);
-    }
-    int ok = EVP_DigestInit_ex2(state, algorithm, NULL) && EVP_DigestUpdate(state, bytes, len) &&
-             EVP_DigestFinal_ex(state, d->bytes, NULL);
-    assert(ok);
-    (void)ok;
-}
 
 static void digest_add(struct digest *d, struct slice s) {
     struct digest other;
-    sha1(&other, s.ptr, s.len);
+    sha1_digest(s, other.bytes);
     for (int i = 0; i < DIGEST_BYTES; i++)
         d->bytes[i] ^= other.bytes[i];
 }
@@ -41,7 +26,7 @@ static void add_digest(struct digest *d, const struct digest *other) {
 
 static void digest_mix(struct digest *d, struct slice s) {
     digest_add(d, s);
-    sha1(d, d->bytes, DIGEST_BYTES);
+    sha1_digest(slice_of((const char *)d->bytes, DIGEST_BYTES), d->bytes);
 }
 
 static void mix_number(struct digest *d, uint32_t number) {

@@ -15,6 +15,7 @@
 #include "publish/tracking.h"
 #include "repl/feed.h"
 #include "repl/link.h"
+#include "script/cache.h"
 #include "session/server_metrics.h"
 #include "store/db.h"
 #include "store/expire.h"
@@ -164,6 +165,7 @@ static void write_eviction(struct buf *out) {
     struct memory_status memory = memory_status();
     report_int(out, "evicted_keys", (int64_t)db_metrics.evicted);
     report_int(out, "evicted_clients", (int64_t)server_metrics.evicted_clients);
+    report_int(out, "evicted_scripts", (int64_t)cache_metrics().evicted);
     report_int(out, "total_eviction_exceeded_time", memory.exceeded_us_in_total / 1000);
     report_int(out, "current_eviction_exceeded_time", memory.exceeded_us / 1000);
 }

@@ -67,10 +67,12 @@ static size_t clients_bytes(void) {
     return client_count() * alloc_class(sizeof(struct client)) + conn_metrics.input_bytes + conn_metrics.output_bytes;
 }
 
-/* Memory that is neither a key nor a value: tables, wheels, clients, and what was in use at the start. */
-static size_t overhead_bytes(const struct repl_info_memory *repl) {
+/* Memory that is neither a key nor a value: tables, wheels, clients, scripts, and what was in use at the start. */
+static size_t overhead_bytes(const struct info_memory *m) {
+    const struct repl_info_memory *repl = &m->repl;
     size_t total = startup_bytes - startup_arenas + conn_arena_bytes(); /* arenas come and go */
-    total += clients_bytes() + pubsub_memory() + aof_write_metrics().memory + repl->backlog + repl->of_feeds;
+    total += m->clients + pubsub_memory() + m->log + repl->backlog + repl->of_feeds;
+    total += m->scripts.bytes + m->scripts.lua_bytes + m->functions.bytes + m->functions.lua_bytes;
     for (int i = 0; i < db_count(); i++) {
         const struct db *db = db_at(i);
         total += table_memory(&db->keys);
@@ -82,7 +84,6 @@ static size_t overhead_bytes(const struct repl_info_memory *repl) {
 void info_memory_read(struct info_memory *out, size_t own) {
     take_sample();
     alloc_sample_peak();
-    struct repl_info_memory repl = repl_info_memory();
     *out = (struct info_memory){
         .used = alloc_used() - own,
         .peak = alloc_peak(),
@@ -90,23 +91,30 @@ void info_memory_read(struct info_memory *out, size_t own) {
         .uncounted = memory_status().uncounted,
         .clients = clients_bytes(),
         .log = aof_write_metrics().memory,
-        .repl = repl,
-        .overhead = overhead_bytes(&repl),
+        .repl = repl_info_memory(),
+        .scripts = cache_metrics(),
+        .functions = functions_metrics(),
         .resident = sample.resident,
         .heap = sample.heap,
     };
+    out->overhead = overhead_bytes(out);
     out->data = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
 /* --- Lines ----------------------------------------------------------------------------------- */
 
-/* "name:1536" and "name_human:1.50K" */
-static void write_bytes(struct buf *out, const char *name, size_t bytes) {
-    report_int(out, name, (int64_t)bytes);
+/* "name_human:1.50K" */
+static void write_human(struct buf *out, const char *name, size_t bytes) {
     buf_append_cstr(out, name);
     buf_append_cstr(out, "_human:");
     out->len += (size_t)num_print_memory(buf_reserve(out, NUM_I64_MAX), bytes);
     buf_append(out, "\r\n", 2);
+}
+
+/* The same behind "name:1536". */
+static void write_bytes(struct buf *out, const char *name, size_t bytes) {
+    report_int(out, name, (int64_t)bytes);
+    write_human(out, name, bytes);
 }
 
 /* How much larger `more` is than `less`, as a ratio and in bytes. */
@@ -125,6 +133,22 @@ static void write_used(struct buf *out, const struct info_memory *m) {
     report_int(out, "used_memory_startup", (int64_t)m->startup);
     report_int(out, "used_memory_dataset", (int64_t)m->data);
     report_ratio(out, "used_memory_dataset_perc", (double)m->data * 100, (double)grown, "%");
+}
+
+static void write_scripts(struct buf *out, const struct info_memory *m) {
+    const struct cache_metrics *scripts = &m->scripts;
+    const struct functions_metrics *functions = &m->functions;
+    report_int(out, "used_memory_lua", (int64_t)scripts->lua_bytes);
+    report_int(out, "used_memory_vm_eval", (int64_t)scripts->lua_bytes);
+    write_human(out, "used_memory_lua", scripts->lua_bytes);
+    report_int(out, "used_memory_scripts_eval", (int64_t)scripts->bytes);
+    report_int(out, "number_of_cached_scripts", (int64_t)scripts->scripts);
+    report_int(out, "number_of_functions", (int64_t)functions->functions);
+    report_int(out, "number_of_libraries", (int64_t)functions->libraries);
+    report_int(out, "used_memory_vm_functions", (int64_t)functions->lua_bytes);
+    write_bytes(out, "used_memory_vm_total", scripts->lua_bytes + functions->lua_bytes);
+    report_int(out, "used_memory_functions", (int64_t)functions->bytes);
+    write_bytes(out, "used_memory_scripts", scripts->bytes + functions->bytes);
 }
 
 static void write_limit(struct buf *out) {
@@ -152,11 +176,7 @@ void info_memory_write(struct buf *out) {
     report_int(out, "allocator_active", (int64_t)m.heap.active);
     report_int(out, "allocator_resident", (int64_t)m.heap.resident);
     write_bytes(out, "total_system_memory", system_bytes());
-    buf_append_cstr(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
-                         "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
-                         "number_of_libraries:0\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
-                         "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
-                         "used_memory_scripts_human:0B\r\n");
+    write_scripts(out, &m);
     write_limit(out);
     write_waste(out, &m);
     report_int(out, "mem_not_counted_for_evict", (int64_t)m.uncounted);

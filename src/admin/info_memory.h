@@ -2,17 +2,21 @@
 #pragma once
 #include "base/alloc.h"
 #include "repl/repl_info.h"
+#include "script/cache.h"
+#include "script/functions.h"
 
 struct buf;
 
 /* In bytes. */
 struct info_memory {
     size_t used, peak, startup; /* startup: in use before there was any data */
-    size_t uncounted;           /* not held against maxmemory */
+    size_t uncounted;           /* not held against maxmemory, heaps of Lua included */
     size_t clients;
     size_t log; /* buffer of the append-only file */
     struct repl_info_memory repl;
-    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, replication, startup */
+    struct cache_metrics scripts;
+    struct functions_metrics functions;
+    size_t overhead;           /* neither a key nor a value: tables, wheels, clients, replication, scripts, startup */
     size_t data;               /* the rest of used */
     size_t resident;           /* of the process, up to 100 ms old */
     struct alloc_metrics heap; /* up to 100 ms old */

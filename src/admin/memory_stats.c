@@ -14,6 +14,7 @@
 #define LITTLE_BYTES ((size_t)5 << 20)   /* with less in use all ratios are those of the program, not of the data */
 #define WASTE_BYTES ((size_t)10 << 20)   /* less waste than this is not worth a word */
 #define CLIENT_BYTES ((size_t)200 << 10) /* a client of more has large buffers */
+#define SCRIPTS 1000                     /* with more, texts are likely to be made by programs */
 
 /* --- STATS ----------------------------------------------------------------------------------- */
 
@@ -72,8 +73,8 @@ static void reply_parts(struct client *c, const struct info_memory *m) {
     reply_size(c, "clients.normal", m->clients);
     reply_size(c, "cluster.links", 0);
     reply_size(c, "aof.buffer", m->log);
-    reply_size(c, "lua.caches", 0);
-    reply_size(c, "functions.caches", 0);
+    reply_size(c, "lua.caches", m->scripts.bytes);
+    reply_size(c, "functions.caches", m->functions.bytes);
 }
 
 static void reply_data(struct client *c, const struct info_memory *m, size_t keys) {
@@ -135,6 +136,10 @@ static bool has_large_clients(const struct info_memory *m) {
     return m->clients / (client_count() + 1) > CLIENT_BYTES;
 }
 
+static bool has_many_scripts(const struct info_memory *m) {
+    return m->scripts.scripts > SCRIPTS;
+}
+
 static const struct symptom {
     bool (*is_there)(const struct info_memory *m);
     const char *advice;
@@ -153,6 +158,9 @@ static const struct symptom {
     {has_large_clients,
      "Clients: their buffers take more than 200 kB each on average. Look for the largest omem and qbuf\n"
      "in CLIENT LIST; client-output-buffer-limit and client-query-buffer-limit bound them.\n"},
+    {has_many_scripts,
+     "Scripts: SCRIPT LOAD has brought more than 1000, which stay until SCRIPT FLUSH. Values that differ from\n"
+     "call to call belong into KEYS and ARGV, not into the text: each text is a script of its own.\n"},
 };
 
 void memory_stats_doctor(struct request *r) {

@@ -10,7 +10,7 @@
 #include "session/request.h"
 
 static void server_time(struct request *r) {
-    int64_t now_us = clock_wall_us();
+    int64_t now_us = clock_time_us();
     reply_array(r->client, 2);
     reply_bulk_int(r->client, now_us / 1000000);
     reply_bulk_int(r->client, now_us % 1000000);

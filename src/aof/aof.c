@@ -635,12 +635,18 @@ void aof_stop(void) {
     if (waiting) drop_temp_incr();
 }
 
+static void write_last(void) {
+    aof_write_flush(true);
+    aof_write_tell_place();
+    aof_write_flush(true);
+}
+
+/* The end may come inside of a unit: SHUTDOWN NOSAVE while a script is busy. Then nothing of the unit is written, and
+ * what waits before it was acknowledged to nobody. */
 void aof_end(void) {
     if (!aof_collects()) return;
     log_notice("Calling fsync() on the AOF file.");
     aof_write_release();
-    aof_write_flush(true);
-    aof_write_tell_place();
-    aof_write_flush(true);
+    if (!aof_write_is_in_unit()) write_last();
     if (!aof_write_sync_now()) log_warning("Fail to fsync the AOF file: %s.", strerror(errno));
 }

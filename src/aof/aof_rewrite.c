@@ -1,5 +1,6 @@
 /* A key becomes one command, or several of up to ITEMS_A_COMMAND items, so that no reader needs much memory for a
  * command. A stream becomes a command for each entry, group and consumer. PEXPIREAT follows if the key has a deadline.
+ * Libraries of functions come before all keys: what is written behind the base may call them.
  * The output is in frames (aof_frame.h), unless aof-checksums is off. */
 #include "aof/aof_rewrite.h"
 #include "aof/aof_frame.h"
@@ -12,6 +13,7 @@
 #include "ds/quicklist.h"
 #include "net/resp.h"
 #include "oplog/oplog.h"
+#include "rdb/rdb_functions.h"
 #include "store/db.h"
 #include "store/fieldmap.h"
 #include "store/list.h"
@@ -309,6 +311,14 @@ static void write_db(struct rewriting *w, struct db *db) {
         write_entry(w, e);
 }
 
+static void write_library(void *ctx, struct slice source) {
+    struct rewriting *w = ctx;
+    begin_words(w, "FUNCTION", 3);
+    resp_put_word(&w->out, SLICE("LOAD"));
+    resp_put_word(&w->out, source);
+    end_words(w);
+}
+
 static void write_stamp(struct rewriting *w) {
     char line[32];
     int n = snprintf(line, sizeof line, "#TS:%lld\r\n", (long long)(clock_wall_us() / 1000000));
@@ -326,6 +336,7 @@ bool aof_rewrite_commands(int fd, bool incremental_sync) {
     struct rewriting w = {.fd = fd, .incremental_sync = incremental_sync};
     if (aof_write_options.timestamps) write_stamp(&w);
     begin_block(&w);
+    if (rdb_functions) rdb_functions->each(write_library, &w);
     for (int i = 0; i < db_count() && !w.error; i++)
         write_db(&w, db_at(i));
     write_place(&w);

@@ -2,5 +2,5 @@
 #pragma once
 #include <stdbool.h>
 
-/* Write all databases to the descriptor and sync it. False: errno. */
+/* Write all libraries and databases to the descriptor and sync it. False: errno. */
 bool aof_rewrite_commands(int fd, bool incremental_sync);

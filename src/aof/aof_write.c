@@ -106,6 +106,10 @@ static bool in_unit(void) {
     return out.own_unit || oplog_unit_end() != oplog_end();
 }
 
+bool aof_write_is_in_unit(void) {
+    return in_unit();
+}
+
 /* After each change: when must the next command, or the next unit, be looked at? */
 static void fit_follow(void) {
     aof_write_follow.asks = out.collects && !out.follows;

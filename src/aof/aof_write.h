@@ -62,8 +62,9 @@ int64_t aof_write_synced_offset(void);
 extern void (*aof_write_synced)(void); /* called when it has moved, on the main thread; may be NULL */
 /* Close the file. Waiting bytes are dropped and nothing is synced: flush and sync before. */
 void aof_write_end(void);
-bool aof_write_is_open(void);   /* commands are collected */
-bool aof_write_is_framed(void); /* in frames */
+bool aof_write_is_open(void);    /* commands are collected */
+bool aof_write_is_framed(void);  /* in frames */
+bool aof_write_is_in_unit(void); /* a unit has begun and not ended */
 
 /* What is appended to the log belongs to the file, or not. While the file follows the log, all that is appended does,
  * and nothing has to be done for a command. */

@@ -62,31 +62,54 @@ static void cell_make_end_key(void) {
 static void *lines_raw(size_t n);
 static void out_of_memory(size_t n) __attribute__((noreturn, cold));
 
-/* A cell for this thread: one that an ended thread gave back, or a new one. */
-static __attribute__((noinline, cold)) struct alloc_cell *cell_take(void) {
+static struct alloc_cell *cell_add(void) {
+    struct alloc_cell *cell = lines_raw(sizeof *cell);
+    if (!cell) out_of_memory(sizeof *cell);
+    *cell = (struct alloc_cell){.taken = 1, .next = __atomic_load_n(&cells, __ATOMIC_RELAXED)};
+    while (!__atomic_compare_exchange_n(&cells, &cell->next, cell, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+    return cell;
+}
+
+/* A cell that was given back, or a new one. `empty`: its balance is 0. */
+static struct alloc_cell *cell_find(bool empty) {
     struct alloc_cell *cell = __atomic_load_n(&cells, __ATOMIC_ACQUIRE);
     for (; cell; cell = cell->next) {
         int free_cell = 0;
-        if (__atomic_compare_exchange_n(&cell->taken, &free_cell, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) break;
+        if (!__atomic_compare_exchange_n(&cell->taken, &free_cell, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
+        if (!empty || cell->live == 0) return cell;
+        __atomic_store_n(&cell->taken, 0, __ATOMIC_RELEASE);
     }
-    if (!cell) {
-        cell = lines_raw(sizeof *cell);
-        if (!cell) out_of_memory(sizeof *cell);
-        *cell = (struct alloc_cell){.taken = 1, .next = __atomic_load_n(&cells, __ATOMIC_RELAXED)};
-        while (!__atomic_compare_exchange_n(&cells, &cell->next, cell, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-        }
-    }
+    return cell_add();
+}
+
+/* A cell for this thread. */
+static __attribute__((noinline, cold)) struct alloc_cell *cell_take(void) {
+    struct alloc_cell *cell = cell_find(false);
     my_cell = cell;
     pthread_once(&end_once, cell_make_end_key);
     pthread_setspecific(end_key, cell);
     return cell;
 }
 
+static inline void count_in(struct alloc_cell *cell, int64_t delta) {
+    /* A load and a store, not an atomic add: no other thread writes here. */
+    __atomic_store_n(&cell->live, __atomic_load_n(&cell->live, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+}
+
 static inline void count_bytes(int64_t delta) {
     struct alloc_cell *cell = my_cell;
     if (unlikely(!cell)) cell = cell_take();
-    /* A load and a store, not an atomic add: no other thread writes here. */
-    __atomic_store_n(&cell->live, __atomic_load_n(&cell->live, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+    count_in(cell, delta);
+}
+
+struct alloc_cell *alloc_cell_new(void) {
+    return cell_find(true);
+}
+
+void alloc_cell_free(struct alloc_cell *cell) {
+    assert(cell->live == 0);
+    __atomic_store_n(&cell->taken, 0, __ATOMIC_RELEASE);
 }
 
 size_t alloc_used(void) {
@@ -380,6 +403,21 @@ void *alloc_resize(void *p, size_t old, size_t n) {
     void *moved = alloc_try_resize(p, old, n);
     if (unlikely(!moved)) out_of_memory(n);
     return moved;
+}
+
+void *alloc_cell_resize(struct alloc_cell *cell, void *p, size_t old, size_t n) {
+    if (unlikely(n > PTRDIFF_MAX)) return NULL;
+    size_t before = p ? alloc_class(old) : 0, after = alloc_class(n);
+    if (before == after) return p;
+    void *moved = p ? resize_raw(p, old, n) : get_raw(n);
+    if (likely(moved != NULL)) count_in(cell, (int64_t)after - (int64_t)before);
+    return moved;
+}
+
+void alloc_cell_put(struct alloc_cell *cell, void *p, size_t n) {
+    if (!p) return;
+    count_in(cell, -(int64_t)alloc_class(n));
+    put_raw(p, n);
 }
 
 void *alloc_grow(void *items, size_t *cap, size_t item_bytes, size_t first) {

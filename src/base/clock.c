@@ -5,13 +5,23 @@
  * product has 128 bits, so no difference of ticks can overflow. */
 #include "base/clock.h"
 #include "base/likely.h"
+#include <assert.h>
 #include <time.h>
 
 #define CALIBRATE_NS 2000000
+#define HOLD_AGE_NS 1000000 /* the oldest time that clock_hold() does not refresh */
 #define REFINE_UNTIL_NS (64 * INT64_C(1000000000))
 
 int64_t clock_cached_ms;
 int64_t clock_cached_steady_ms;
+
+/* The wall clock. */
+static struct {
+    int64_t us;         /* clock_cached_ms in microseconds */
+    uint64_t at;        /* in ticks, when it was read */
+    uint64_t age_ticks; /* HOLD_AGE_NS */
+    int holds;          /* it stands still while there are any */
+} wall;
 
 /* 32.32 fixed point. Other threads may convert while the main thread refines the rate. */
 static uint64_t ns_per_tick = (uint64_t)1 << 32;
@@ -61,6 +71,7 @@ static void clock_calibrate(struct instant now) {
     uint64_t to_ticks = (uint64_t)(((__uint128_t)ticks << 32) / ns);
     __atomic_store_n(&ns_per_tick, to_ns, __ATOMIC_RELAXED);
     __atomic_store_n(&ticks_per_ns, to_ticks, __ATOMIC_RELAXED);
+    wall.age_ticks = clock_ns_to_ticks(HOLD_AGE_NS);
 }
 
 void clock_init(void) {
@@ -80,10 +91,31 @@ static __attribute__((noinline, cold)) void clock_refine(void) {
     refine_at_ticks = now.ns - boot.ns < REFINE_UNTIL_NS ? boot.ticks + 2 * (now.ticks - boot.ticks) : 0;
 }
 
+static void read_wall(void) {
+    wall.us = clock_wall_us();
+    wall.at = clock_ticks();
+    clock_cached_ms = wall.us / 1000;
+}
+
 void clock_update(void) {
-    clock_cached_ms = clock_wall_us() / 1000;
+    if (likely(wall.holds == 0)) read_wall();
     clock_cached_steady_ms = read_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + 1; /* coarse: it costs a quarter */
     if (unlikely(refine_at_ticks && clock_ticks() > refine_at_ticks)) clock_refine();
+}
+
+/* An update may be later than `now`: then the difference is a large number, and the time is read once more. */
+void clock_hold(uint64_t now) {
+    if (wall.holds++ == 0 && unlikely(now - wall.at > wall.age_ticks)) read_wall();
+}
+
+void clock_release(void) {
+    assert(wall.holds > 0);
+    wall.holds--;
+}
+
+int64_t clock_time_us(void) {
+    if (wall.holds == 0) read_wall();
+    return wall.us;
 }
 
 int64_t clock_wall_us(void) {

@@ -10,10 +10,19 @@
 void clock_init(void);   /* calibrates for 2 ms */
 void clock_update(void); /* refreshes the cached time */
 
+/* The wall clock stands still from here on: for a script and for EXEC, in which no key may expire half-way. It is
+ * refreshed before if it is older than a millisecond; `now` is a recent clock_ticks(). The steady clock goes on. Pairs
+ * nest. */
+void clock_hold(uint64_t now);
+void clock_release(void); /* it stays where it is until the next clock_update() */
+/* Wall time as TIME tells it: of now or, while the clock is held, of clock_now_ms() in microseconds. Never before what
+ * clock_now_ms() tells. */
+int64_t clock_time_us(void);
+
 extern int64_t clock_cached_ms;        /* read through clock_now_ms(); set by clock_update() */
 extern int64_t clock_cached_steady_ms; /* read through clock_steady_ms() */
 
-/* Wall time since 1970 at the last clock_update(). */
+/* Wall time since 1970 at the last clock_update() while the clock was not held. */
 static inline int64_t clock_now_ms(void) {
     return clock_cached_ms;
 }

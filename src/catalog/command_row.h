@@ -10,13 +10,13 @@ struct request;
 enum command_flag {
     CMD_WRITE = 1 << 0, /* may change data: refused after disk errors, stopped by CLIENT PAUSE, replayed from the log */
     CMD_READONLY = 1 << 1,           /* only reads data: CLIENT TRACKING remembers its keys */
-    CMD_DENYOOM = 1 << 2,            /* shown only: may need more memory */
+    CMD_DENYOOM = 1 << 2,            /* may need more memory */
     CMD_ADMIN = 1 << 3,              /* for operators: MONITOR does not show it */
     CMD_PUBSUB = 1 << 4,             /* about channels: category @pubsub */
-    CMD_NOSCRIPT = 1 << 5,           /* shown only: scripts may not call it */
+    CMD_NOSCRIPT = 1 << 5,           /* scripts may not call it */
     CMD_BLOCKING = 1 << 6,           /* may let its client wait */
     CMD_LOADING = 1 << 7,            /* runs while data is being loaded: passes that gate */
-    CMD_STALE = 1 << 8,              /* shown only: runs on a replica that has lost its primary */
+    CMD_STALE = 1 << 8,              /* runs on a replica that has lost its primary */
     CMD_SKIP_MONITOR = 1 << 9,       /* MONITOR does not show it */
     CMD_SKIP_SLOWLOG = 1 << 10,      /* shown only: the slow log does not record it */
     CMD_ASKING = 1 << 11,            /* shown only: runs on a slot that a cluster node is taking over */
@@ -26,17 +26,17 @@ enum command_flag {
     CMD_NO_ASYNC_LOADING = 1 << 15,  /* refused while a replica loads new data beside the old */
     CMD_NO_MULTI = 1 << 16,          /* refused between MULTI and EXEC */
     CMD_MOVABLE_KEYS = 1 << 17,      /* find_keys or key specs find its keys: first_key and the like do not suffice */
-    CMD_ALLOW_BUSY = 1 << 18,        /* shown only: runs while a script takes too long */
+    CMD_ALLOW_BUSY = 1 << 18,        /* runs while a script takes too long: passes that gate */
     CMD_NO_MANDATORY_KEYS = 1 << 19, /* takes keys, but a count of 0 is fine too */
     CMD_PROTECTED = 1 << 20,         /* not shown: its body asks an option whether it may run (DEBUG) */
-    CMD_SENTINEL = 1 << 21,          /* for sentinel only: no row has it */
+    CMD_RUNS_SCRIPT = 1 << 21,       /* gates judge it by what the script says of itself: gates_judge_scripts() */
     CMD_SYSCMD = 1 << 22,            /* COMMAND DOCS: meant for the server itself, not for its users */
     CMD_UNQUEUED = 1 << 23,          /* acts at once between MULTI and EXEC too, instead of being queued */
     CMD_EXEC = 1 << 24, /* runs the queued requests: gates judge it by their flags; it settles its replies */
     CMD_WHILE_SUBSCRIBED = 1 << 25, /* passes the gate of clients that have subscriptions in RESP2 */
     CMD_PROBE = 1 << 26,            /* a health check (PING): refused after disk errors, along with the writes */
     CMD_TOUCHES_ALWAYS = 1 << 27,   /* moves access times even after CLIENT NO-TOUCH ON */
-    CMD_IN_LOG = 1 << 28,           /* changes nothing, and yet the log has it and replays it: SELECT */
+    CMD_IN_LOG = 1 << 28,           /* changes no data, and yet logs have it: SELECT, SCRIPT LOAD in old ones */
     CMD_KEEPS_CACHING = 1 << 29,    /* of a container (CLIENT): its subcommands leave CLIENT CACHING in force */
     CMD_OUTWARD = 1 << 30,          /* talks to another server (MIGRATE): no log has it */
 };
@@ -117,6 +117,7 @@ struct command {
     unsigned acl;           /* enum command_acl beyond those that flags imply; 0: the category of the group */
     int first_key;          /* index of the first key; 0: no keys. Without the next two, it is the only key */
     int last_key, key_step; /* 0: see command_last_key(), command_key_step() */
+    int key_count_at;       /* index of an argument that tells how many keys follow it, if first_key is 0; or 0 */
     int member; /* index of an argument that names a member of the first key's collection, to be fetched ahead; or 0 */
     enum command_group group;
     const char *since, *summary;     /* our own prose, as are complexity, history and notes */

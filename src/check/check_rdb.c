@@ -296,8 +296,7 @@ static void tell_summary(void) {
     if (check.empty) printf("[info] %llu keys without elements\n", (unsigned long long)check.empty);
     if (check.functions) printf("[info] %llu libraries of functions\n", (unsigned long long)check.functions);
     if (check.module_aux) printf("[info] %llu parts of modules\n", (unsigned long long)check.module_aux);
-    uint64_t foreign = check.kinds[MODULE].keys + check.functions + check.module_aux;
-    if (foreign) printf("[info] kura cannot load functions and data of modules yet, Redis can\n");
+    if (check.kinds[MODULE].keys + check.module_aux) printf("[info] kura cannot load data of modules, Redis can\n");
 }
 
 static void tell_error(void) {

@@ -18,7 +18,6 @@ static const struct option planned_rows[] = {
     /* memory */
     {"lazyfree-lazy-server-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"lazyfree-lazy-user-del", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
-    {"lazyfree-lazy-user-flush", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "no"},
     {"active-expire-effort", .type = OPTION_INT, .flags = OPTION_HARMLESS, .initial = "1", .min = 1, .max = 10},
     {"dynamic-hz", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "yes"},
     {"activerehashing", .type = OPTION_BOOL, .flags = OPTION_HARMLESS, .initial = "yes"},
@@ -85,11 +84,10 @@ static const struct option planned_rows[] = {
     {"acl-pubsub-default", .type = OPTION_ENUM, .flags = OPTION_MISSING, .initial = "resetchannels",
      .names = pubsub_default},
 
-    /* slow log, latency, scripts */
+    /* slow log, latency */
     {"slowlog-log-slower-than", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "10000", .min = -1},
     {"slowlog-max-len", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "128"},
     {"latency-monitor-threshold", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "0"},
-    {"busy-reply-threshold", .alias = "lua-time-limit", .type = OPTION_I64, .flags = OPTION_MISSING, .initial = "5000"},
 
     /* threads and the machine */
     {"io-threads", .type = OPTION_INT, .flags = OPTION_HARMLESS | OPTION_IMMUTABLE, .initial = "1", .min = 1,

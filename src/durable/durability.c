@@ -64,12 +64,13 @@ static const struct gate snapshot_gate = {
     .error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
              "Commands that may modify the data set are disabled, because this instance is configured to report "
              "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
-             "the Redis logs for details about the RDB error."};
+             "the Redis logs for details about the RDB error.",
+    .stops_calls = CMD_WRITE};
 static char aof_error[256];
-static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error};
+static const struct gate aof_gate = {.holds = is_write_or_probe, .error = aof_error, .stops_calls = CMD_WRITE};
 
 /* A log that is about to go on in another file takes no commands. */
-static const struct gate log_gate = {.stops = CMD_WRITE};
+static const struct gate log_gate = {.stops = CMD_WRITE | CMD_MAY_REPLICATE};
 
 static void fit_disk_gate(void) {
     int reason = aof_refusal();

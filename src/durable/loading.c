@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "disk/files.h"
 #include "durable/snapshot.h"
+#include "exec/busy.h"
 #include "exec/call.h"
 #include "exec/propagate.h"
 #include "exec/replay.h"
@@ -18,6 +19,7 @@
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "rdb/rdb.h"
+#include "rdb/rdb_functions.h"
 #include "session/client.h"
 #include "session/gates.h"
 #include "session/server_metrics.h"
@@ -54,7 +56,7 @@ static bool disturbs(const struct request *r, unsigned flags) {
     (void)r;
     return flags & CMD_NO_ASYNC_LOADING;
 }
-static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR};
+static const struct gate aside_gate = {.holds = disturbs, .error = LOADING_ERROR, .stops_calls = CMD_NO_ASYNC_LOADING};
 
 void (*loading_recalled)(const struct loading_place *place);
 bool loading_keeps_expired;
@@ -100,12 +102,21 @@ static void tell_progress(int64_t now_us) {
     process_notify(status);
 }
 
+static _Noreturn void end_at_signal(void) {
+    shutdown_finish();
+    _exit(0);
+}
+
 void loading_wait(int wait_ms) {
     loop_wait(wait_ms, loading.aside ? cron_turn : turn_without_data);
     loading.turned_us = clock_mono_us();
-    if (!loading.starts || !shutdown_is_requested()) return;
-    shutdown_finish();
-    _exit(0);
+    if (loading.starts && shutdown_is_requested()) end_at_signal();
+}
+
+/* A command of the log is busy: a signal does not wait for its end. */
+static void loading_looks(void) {
+    shutdown_turn();
+    if (shutdown_is_requested()) end_at_signal();
 }
 
 void loading_breathe(void) {
@@ -339,6 +350,7 @@ static enum aof_load load_aof(void) {
 bool loading_again(void) {
     for (int i = 0; i < db_count(); i++)
         db_empty(db_at(i), false);
+    rdb_functions_empty(false);
     return load_aof() == AOF_LOAD_OK;
 }
 
@@ -394,6 +406,7 @@ static void start_from_snapshot(void) {
 
 void loading_start_up(bool from_aof) {
     loading.starts = loading.serving = true;
+    busy_looks = loading_looks;
     recalled.known = recalled.lost = false;
     if (from_aof)
         start_from_aof();
@@ -401,4 +414,5 @@ void loading_start_up(bool from_aof) {
         start_from_snapshot();
     db_metrics.dirty = 0;
     loading.starts = loading.serving = false;
+    busy_looks = NULL;
 }

@@ -83,7 +83,7 @@ static __attribute__((noinline)) void refuse_arity(struct request *r) {
 /* The flags that gates judge. EXEC has those of all queued commands, but one that permits only if all of them have it:
  * a gate stops EXEC if it would stop one of them. */
 static unsigned flags_of(const struct request *r) {
-    unsigned flags = r->command->flags, any, lacking;
+    unsigned flags = gates_flags_of(r), any, lacking;
     if (!(flags & CMD_EXEC)) return flags;
     tx_flags(r->client, &any, &lacking);
     return (flags | any) & ~(lacking & PERMITS);

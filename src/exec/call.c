@@ -36,11 +36,15 @@ static __attribute__((noinline)) uint64_t tell_listeners(const struct request *r
     return clock_ticks();
 }
 
+void call_announce(const struct request *r) {
+    if (unlikely(listeners[CALL_MONITOR] != NULL)) listeners[CALL_MONITOR](r, CALL_ANNOUNCED);
+}
+
 /* Refresh the cached clock after a command of more than a millisecond, so that the next one does not get its time. */
 static void catch_up(uint64_t spent) {
     static uint64_t long_ticks;
     if (unlikely(long_ticks == 0)) long_ticks = clock_ns_to_ticks(1000000);
-    if (unlikely(spent > long_ticks)) clock_update();
+    if (unlikely(spent > long_ticks)) clock_update(); /* inside EXEC and scripts, the steady one */
 }
 
 /* What follows when a call has been propagated. */
@@ -132,17 +136,19 @@ void call_end(struct request *r, void (*reply)(struct client *c)) {
 
 /* --- Calls inside a call --------------------------------------------------------------------- */
 
-uint64_t call_nest(void) {
-    uint64_t outer = began;
+struct call_outer call_nest(void) {
+    struct call_outer outer = {began, call_is_nested};
     call_is_nested = true;
     evict_hold(false);
+    clock_hold(began);
     call_start_clock();
     return outer;
 }
 
-void call_unnest(uint64_t outer) {
-    call_is_nested = false;
-    began = outer;
+void call_unnest(struct call_outer outer) {
+    clock_release();
+    call_is_nested = outer.is_nested;
+    began = outer.began;
 }
 
 void call_nested(struct request *r) {

@@ -49,18 +49,26 @@ void call_settle_reply(struct client *c, size_t mark);
 /* --- Calls inside a call --------------------------------------------------------------------- */
 
 extern bool call_is_nested; /* commands run inside EXEC: no client may wait now */
-/* Around such calls. call_unnest() takes the result of call_nest(), so that the outer command is charged for all of its
- * time. Pairs do not nest. */
-uint64_t call_nest(void);
-void call_unnest(uint64_t outer);
+/* Around such calls, in which the clock stands still. call_unnest() takes the result of call_nest(), so that the outer
+ * command is charged for all of its time. Pairs nest: a script runs inside EXEC. */
+struct call_outer {
+    uint64_t began;
+    bool is_nested;
+};
+struct call_outer call_nest(void);
+void call_unnest(struct call_outer outer);
 /* Call a prepared request inside another one. It is not admitted again: that was done when it was queued. */
 void call_nested(struct request *r);
+/* Tell MONITOR of a request before its body calls others, so that its line comes before theirs. Its row has
+ * CMD_SKIP_MONITOR, so that it is not told again. */
+void call_announce(const struct request *r);
 
 /* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners hear of a call. */
 enum call_listener { CALL_TRACKING, CALL_MONITOR, CALL_LISTENERS };
-/* `spent` is the time of the call in ticks. */
+/* `spent` is the time of the call in ticks; CALL_ANNOUNCED: see call_announce(). */
+#define CALL_ANNOUNCED UINT64_MAX
 typedef void (*call_listener_fn)(const struct request *r, uint64_t spent);
 /* Listen to every call, or stop with NULL. While there is no listener, a call pays one branch. */
 void call_listen(enum call_listener listener, call_listener_fn fn);

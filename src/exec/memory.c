@@ -93,7 +93,8 @@ static int64_t counted_bytes(void) {
 
 static bool memory_stops(const struct request *r, unsigned flags);
 static const struct gate memory_gate = {.holds = memory_stops,
-                                        .error = "OOM command not allowed when used memory > 'maxmemory'."};
+                                        .error = "OOM command not allowed when used memory > 'maxmemory'.",
+                                        .stops_calls = CMD_DENYOOM};
 
 /* --- the excess ------------------------------------------------------------------------------ */
 
@@ -193,17 +194,18 @@ static int64_t own_bytes(const struct request *r) {
 }
 
 /* There is an excess. What has grown since the last check is paid for twice. If no key could go then, a request that
- * needs memory looks again: EXPIRE may have made one a victim. */
+ * needs memory looks again, and so does a script, whose calls may need it: EXPIRE may have made one a victim. When a
+ * script begins, nothing is evicted any more: what counts is how the check before it ended. */
 static __attribute__((noinline)) bool must_refuse(const struct request *r, unsigned flags) {
     int64_t over = bytes_over(), grown = over - excess.bytes;
     bool evicts = over > 0 && may_evict(), needs_memory = flags & CMD_DENYOOM;
     if (evicts && !pressure.on) tell_pressure(true);
-    if (evicts && (grown > 0 || (excess.stuck && needs_memory))) {
+    if (evicts && (grown > 0 || (excess.stuck && flags & (CMD_DENYOOM | CMD_RUNS_SCRIPT)))) {
         excess.stuck = !evict_bytes(grown > over / 2 ? over : 2 * grown, check_ticks);
         over = bytes_over();
     }
     note_excess(over);
-    return evicts && excess.stuck && needs_memory && over > own_bytes(r);
+    return (evicts || call_is_nested) && excess.stuck && needs_memory && over > own_bytes(r);
 }
 
 static bool memory_stops(const struct request *r, unsigned flags) {

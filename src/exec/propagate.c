@@ -25,6 +25,7 @@
 #define REFER_ARGS 32 /* a request with more arguments is copied: a blob is looked for in all of its blobs */
 
 bool propagate_wanted;
+unsigned propagate_targets = PROPAGATE_BOTH;
 struct propagate_call propagate_call;
 
 static unsigned wanting; /* enum propagate_target: those that want the changes */
@@ -92,7 +93,7 @@ static inline void send_to_log(int db_id, const struct slice *argv, int argc, st
 /* A command that is not for both, or not on this server. */
 static __attribute__((noinline)) void send_apart(enum propagate_target target, int db_id, const struct slice *argv,
                                                  int argc, struct slice raw) {
-    if (local_only) {
+    if (local_only || target == PROPAGATE_FILE) {
         if (target & wanting & PROPAGATE_FILE) aof_write_own(db_id, argv, argc, raw);
     } else if (wanting & PROPAGATE_STREAM) {
         aof_write_skip(true);
@@ -218,15 +219,17 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc) {
 void propagate_now(struct db *db, const struct slice *argv, int argc, enum propagate_rest rest) {
     propagate_call.replaced = true;
     if (!propagate_wanted) return;
+    if (propagate_targets == 0) return;
     if (rest == PROPAGATE_END && propagate_call.depth > 1) rest = PROPAGATE_UNKNOWN;
-    emit_command(PROPAGATE_BOTH, db->id, argv, argc, slice_of(NULL, 0), rest);
+    emit_command(propagate_targets, db->id, argv, argc, slice_of(NULL, 0), rest);
 }
 
 static __attribute__((noinline)) void settle_kept(struct db *db, const struct slice *argv, int argc, struct slice raw,
                                                   bool changed) {
     if (propagate_wanted || replacements.count) {
-        bool wanted = propagate_wanted && (changed || propagate_call.always), outermost = propagate_call.depth == 1;
-        enum propagate_target target = propagate_call.message ? PROPAGATE_STREAM : PROPAGATE_BOTH;
+        unsigned target = propagate_call.message ? propagate_targets & PROPAGATE_STREAM : propagate_targets;
+        bool outermost = propagate_call.depth == 1;
+        bool wanted = propagate_wanted && target && (changed || propagate_call.always);
         enum propagate_rest end = outermost ? PROPAGATE_END : PROPAGATE_UNKNOWN;
         if (wanted && !propagate_call.replaced) emit_command(target, db->id, argv, argc, raw, end);
         for (size_t i = 0; i < replacements.count; i++) {

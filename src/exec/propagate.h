@@ -9,9 +9,9 @@
  * of one command as that command, and a unit that changed nothing not at all. The log gets the commands of a unit
  * while the unit is open: do not fork inside a call.
  *
- * What exists goes both to the stream for replicas and to the file. Two things do not: messages (PUBLISH, PING) are for
- * the stream only; and what is executed for the clients of a replica is for its file only, since its stream is its
- * primary's, byte for byte. */
+ * What exists goes both to the stream for replicas and to the file. Three things do not: messages (PUBLISH, PING) are
+ * for the stream only; what is executed for the clients of a replica is for its file only, since its stream is its
+ * primary's, byte for byte; and a script may say whom a call is for. */
 #pragma once
 #include "base/likely.h"
 #include "base/slice.h"
@@ -31,6 +31,10 @@ void propagate_want(enum propagate_target target, bool wanted);
 /* This server is a replica: what is executed here is not for the stream; only propagate_pass_on() is. */
 void propagate_local_only(bool on);
 void propagate_stop(void); /* in a child: nothing is wanted any more, and the log is left alone */
+
+/* Enum propagate_target: those that hear of the calls, but of keys that no command removed all hear. A script may
+ * choose for its calls (exec/inner.h); outside of scripts it is PROPAGATE_BOTH. */
+extern unsigned propagate_targets;
 
 /* Called by a body: propagate this, which is copied, instead of the request. Several calls make several commands, in
  * order. Like the request, they are propagated only if the body changed something. */

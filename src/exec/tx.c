@@ -9,6 +9,7 @@
 #include "exec/propagate.h"
 #include "exec/watch.h"
 #include "session/client.h"
+#include "session/gates.h"
 #include "session/reply.h"
 #include "store/prefetch.h"
 
@@ -107,8 +108,8 @@ static void queue_add(struct queue *q, const struct request *r) {
 static struct request queue_request(struct client *c, struct queued *q) {
     struct request r = {
         .client = c, .command = q->command, .metrics = q->metrics, .argv = q->argv, .argc = q->argc, .raw = q->raw};
-    int first = q->command->first_key;
-    if (first > 0 && first < q->argc) r.key = (struct key){q->argv[first], q->hash};
+    int first = request_first_key(&r);
+    if (first) r.key = (struct key){q->argv[first], q->hash};
     return r;
 }
 
@@ -152,8 +153,9 @@ void tx_queue(struct request *r) {
     }
     if (!tx->spoilt && !tx->watching.touched) {
         queue_add(&tx->queue, r);
-        tx->any |= r->command->flags;
-        tx->lacking |= ~r->command->flags;
+        unsigned flags = gates_flags_of(r);
+        tx->any |= flags;
+        tx->lacking |= ~flags;
         tx->count++;
     }
     reply_status(c, "QUEUED");
@@ -198,10 +200,10 @@ static void run_queue(struct client *c) {
     size_t mark = call_mark();
     reply_array(c, (size_t)tx->count);
     call_mute(c, mark);
-    uint64_t began = call_nest();
+    struct call_outer outer = call_nest();
     for (struct chunk *chunk = queue.first; chunk; chunk = chunk->next)
         run_chunk(c, chunk);
-    call_unnest(began);
+    call_unnest(outer);
     queue_free(&queue);
     propagate_nothing(); /* each queued command was propagated by its own call */
 }

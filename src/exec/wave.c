@@ -12,6 +12,7 @@
  * rest of its input is stashed. When the wait is over, the client gets another place in the wave, which runs the held
  * requests, then parses the stashed input. */
 #include "exec/wave.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/exec.h"
+#include "exec/propagate.h"
 #include "exec/tx.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -43,17 +45,27 @@
 
 int wave_width = 1;
 
-static struct {
+struct batch {
     struct request requests[BATCH_REQUESTS];
     struct slice args[BATCH_ARGS];
     int count, args_used;
-} batch;
+    int next; /* behind the request that is executed */
+};
 
-static struct {
+/* Waves are nested while a command is busy: wave_enter(). */
+struct wave {
+    struct batch batch;
     int clients, requests;   /* served, executed */
     struct client *parsing;  /* its parser is in use, so its input must not be released; or NULL */
     struct client *resuming; /* its held requests are being executed; or NULL */
-} wave;
+    struct wave *outer;      /* the wave in which the busy command is, or NULL */
+    /* Of a wave with an outer one: */
+    struct client *current, *writing; /* client_current and client_writing outside */
+    struct client **kept;             /* ready clients that the waves around it hold */
+    size_t kept_count, kept_cap;
+};
+
+static struct wave outermost, *wave = &outermost;
 
 /* --- Listeners ------------------------------------------------------------------------------- */
 
@@ -81,7 +93,13 @@ static void client_was_served(struct conn *conn) {
     client_evict_weigh((struct client *)conn);
 }
 
+static void send_inside(void);
+
 void wave_send(void) {
+    if (unlikely(wave->outer != NULL)) {
+        send_inside();
+        return;
+    }
     for (int i = 0; i < WAVE_LISTENERS; i++)
         if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
     conn_flush(client_was_served);
@@ -114,13 +132,13 @@ static void run_requests(void) {
     struct client *open = NULL; /* the client whose range of replies is open */
     struct conn_range range;
     call_start_clock();
-    for (int i = 0; i < batch.count; i++) {
-        struct request *r = &batch.requests[i];
+    for (struct batch *b = &wave->batch; b->next < b->count;) {
+        struct request *r = &b->requests[b->next++];
         struct client *c = r->client;
         if (unlikely(c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY | CLIENT_REPLICA))) {
             if (client_is_leaving(c) || is_refused_as_replica(r)) continue;
         }
-        if (unlikely(c->waiter != NULL) && (c != wave.resuming || (c->flags & CLIENT_WAITS))) {
+        if (unlikely(c->waiter != NULL) && (c != wave->resuming || (c->flags & CLIENT_WAITS))) {
             block_hold(r);
             continue;
         }
@@ -140,8 +158,8 @@ static void run_requests(void) {
 static void prefetch_keys(void) {
     struct prefetch ahead;
     prefetch_begin(&ahead);
-    for (int i = 0; i < batch.count; i++) {
-        const struct request *r = &batch.requests[i];
+    for (int i = 0; i < wave->batch.count; i++) {
+        const struct request *r = &wave->batch.requests[i];
         if (r->key.name.ptr) prefetch_key(&ahead, r->client->db, r->key.hash);
     }
     prefetch_records(&ahead);
@@ -151,8 +169,8 @@ static void prefetch_keys(void) {
 static void prefetch_for_listener(void) {
     struct prefetch ahead;
     prefetch_begin(&ahead);
-    for (int i = 0; i < batch.count; i++) {
-        const struct request *r = &batch.requests[i];
+    for (int i = 0; i < wave->batch.count; i++) {
+        const struct request *r = &wave->batch.requests[i];
         if (r->key.name.ptr) prefetch_member(&ahead, listener_keys, r->key.hash);
     }
     prefetch_records(&ahead);
@@ -165,8 +183,8 @@ static void prefetch_members(void) {
     const struct table *members = NULL;
     const struct request *last = NULL; /* the request whose key has these members */
     prefetch_begin(&ahead);
-    for (int i = 0; i < batch.count; i++) {
-        const struct request *r = &batch.requests[i];
+    for (int i = 0; i < wave->batch.count; i++) {
+        const struct request *r = &wave->batch.requests[i];
         if (!r->command || r->command->member == 0 || r->command->member >= r->argc) continue;
         if (!last || last->key.hash != r->key.hash || last->client->db != r->client->db)
             members = db_members(r->client->db, &r->key);
@@ -178,43 +196,48 @@ static void prefetch_members(void) {
     prefetch_records(&ahead);
 }
 
+/* Its parser is in use, in this wave or in one around it. */
+static bool is_parsed(const struct client *c) {
+    return c == wave->parsing || (wave->outer && c == wave->outer->parsing);
+}
+
 static void run_batch(void) {
-    if (batch.count == 0) return;
+    if (wave->batch.count == 0) return;
     prefetch_keys();
     if (unlikely(listener_keys != NULL)) prefetch_for_listener();
-    if (batch.count > 1) prefetch_members();
+    if (wave->batch.count > 1) prefetch_members();
     run_requests();
-    for (int i = 0; i < batch.count; i++) {
-        struct client *c = batch.requests[i].client;
-        if (c->conn.input && c != wave.parsing) conn_release(&c->conn);
+    for (int i = 0; i < wave->batch.count; i++) {
+        struct client *c = wave->batch.requests[i].client;
+        if (c->conn.input && !is_parsed(c)) conn_release(&c->conn);
     }
-    wave.requests += batch.count;
-    batch.count = batch.args_used = 0;
+    wave->requests += wave->batch.count;
+    wave->batch.count = wave->batch.args_used = wave->batch.next = 0;
 }
 
 /* Put the parsed request into the batch. True: the batch must run before the parser goes on, since it is full, or since
  * the request uses the parser's own memory: that of its many slices, or of the unquoted words of an inline request. */
 static bool add_request(struct client *c, const struct resp_parser *parser) {
     bool at_once = parser->argc > ARGS_COPIED || parser->start[0] != '*';
-    if (batch.args_used + parser->argc > BATCH_ARGS && !at_once) {
+    if (wave->batch.args_used + parser->argc > BATCH_ARGS && !at_once) {
         run_batch();
         if (client_is_leaving(c)) return true; /* its parser may be gone */
     }
-    struct request *r = &batch.requests[batch.count++];
+    struct request *r = &wave->batch.requests[wave->batch.count++];
     r->client = c;
     r->argc = (int)parser->argc;
     r->argv = parser->argv;
     r->raw = slice_of(parser->start, 0);
     if (!at_once) {
-        r->argv = batch.args + batch.args_used;
+        r->argv = wave->batch.args + wave->batch.args_used;
         for (uint32_t i = 0; i < parser->argc; i++)
             r->argv[i] = parser->argv[i];
-        batch.args_used += r->argc;
+        wave->batch.args_used += r->argc;
     }
     /* A bulk of a request that came in pieces may be elsewhere: then the raw bytes are not in one place. */
     if (c->conn.input == NULL && parser->start[0] == '*') r->raw.len = (size_t)(parser->next - parser->start);
     request_prepare(r);
-    return at_once || batch.count == BATCH_REQUESTS;
+    return at_once || wave->batch.count == BATCH_REQUESTS;
 }
 
 /* --- A client -------------------------------------------------------------------------------- */
@@ -281,20 +304,20 @@ static void finish_wave(void) {
     run_batch();
     wave_send();
     conn_input_reset();
-    wave.clients = wave.requests = 0;
+    wave->clients = wave->requests = 0;
 }
 
 /* Execute the requests that were held while the client waited. False: it waits again, or it is leaving. */
 static bool run_held(struct client *c) {
     struct held_request *held;
     run_batch();
-    wave.resuming = c;
+    wave->resuming = c;
     while ((held = block_next(c))) {
-        batch.requests[batch.count++] = *block_request(held);
+        wave->batch.requests[wave->batch.count++] = *block_request(held);
         run_batch();
         block_release(held);
     }
-    wave.resuming = NULL;
+    wave->resuming = NULL;
     return !c->waiter && !client_is_leaving(c);
 }
 
@@ -324,14 +347,14 @@ static void serve_client(struct client *c) {
         enforce_query_limit(c);
         return;
     }
-    wave.clients++;
-    wave.parsing = c;
+    wave->clients++;
+    wave->parsing = c;
     bool goes_on = parse_region(c, parser, end);
     if (goes_on && conn_region_is_own(&c->conn)) {
         run_batch();
         goes_on = !client_is_leaving(c);
     }
-    wave.parsing = NULL;
+    wave->parsing = NULL;
     if (!goes_on) return;
     conn_stash(&c->conn, parser, end);
     enforce_query_limit(c);
@@ -357,8 +380,17 @@ void wave_ready(struct loop_source *source, uint32_t events) {
 }
 
 static bool wave_is_full(void) {
-    return wave.clients >= WAVE_CLIENTS * wave_width || wave.requests >= WAVE_REQUESTS * wave_width ||
+    return wave->clients >= WAVE_CLIENTS * wave_width || wave->requests >= WAVE_REQUESTS * wave_width ||
            conn_mark() >= WAVE_REPLY_BYTES;
+}
+
+/* Keep a ready client that is not to be read here for the wave that holds it. */
+static bool is_kept(struct client *c) {
+    if (!wave_holds(c)) return false;
+    if (wave->kept_count == wave->kept_cap)
+        wave->kept = alloc_grow(wave->kept, &wave->kept_cap, sizeof *wave->kept, 16);
+    wave->kept[wave->kept_count++] = c;
+    return true;
 }
 
 /* The last requests of a wave may end the waits of further clients, which are ready then. */
@@ -366,7 +398,7 @@ void wave_run(void) {
     struct client *c = ready_take();
     do {
         for (; c; c = ready_take()) {
-            if (client_is_leaving(c)) continue;
+            if (client_is_leaving(c) || (unlikely(wave->outer != NULL) && is_kept(c))) continue;
             serve_client(c);
             client_evict_weigh(c);
             if (wave_is_full()) finish_wave();
@@ -379,4 +411,79 @@ void wave_serve_waiting(void) {
     if (likely(!block_ready)) return;
     block_serve(exec_run);
     wave_run();
+}
+
+/* --- A wave inside of a command -------------------------------------------------------------- */
+
+/* In the place of the client of a request that was executed elsewhere. */
+static struct client nobody = {.flags = CLIENT_CLOSE_NOW};
+
+bool wave_holds(const struct client *c) {
+    return wave->outer && (c == wave->current || c == wave->writing || is_parsed(c) || c == wave->outer->resuming);
+}
+
+/* A client that the waves around this one hold must not be closed here. If it has to be, they will hear of it. */
+static void was_served_inside(struct conn *conn) {
+    if (!wave_holds((struct client *)conn)) client_was_served(conn);
+}
+
+/* Nothing is evicted: the waves around this one hold some clients. */
+static void send_inside(void) {
+    conn_flush(was_served_inside);
+}
+
+/* Send what was complete before the command: all of it, or nothing if the log has, or is to get, a part of what the
+ * command changes, since that must not be written before the rest of it. */
+static void send_complete(void) {
+    if (propagate_call.pending || !conn_flush_wanted()) return;
+    for (int i = WAVE_DURABILITY; i < WAVE_LISTENERS; i++)
+        if (listeners[i] && listeners[i]->before_send) listeners[i]->before_send();
+    conn_send_queued(was_served_inside);
+}
+
+/* Requests of the outer batch that come behind the busy command are executed now, lest the one that would end it waits
+ * for its end. */
+static void take_over(struct batch *outer) {
+    for (int i = outer->next; i < outer->count; i++) {
+        struct request *r = &outer->requests[i];
+        struct client *c = r->client;
+        if (c == wave->current || c == wave->writing || c == wave->outer->resuming) continue;
+        wave->batch.requests[wave->batch.count++] = *r;
+        r->client = &nobody;
+    }
+    run_batch();
+}
+
+void wave_enter(void) {
+    struct wave *inner = alloc_zero(sizeof *inner);
+    assert(wave->outer == NULL);
+    inner->outer = wave;
+    inner->current = client_current;
+    inner->writing = client_writing;
+    wave = inner;
+    send_complete();
+    conn_set_aside();
+    take_over(&inner->outer->batch);
+}
+
+/* What was not done in was_served_inside() is for the outer flush. */
+static void pass_on_end(struct client *c) {
+    if (c == NULL || (c->flags & CLIENT_CLOSE_NOW)) return;
+    if ((c->conn.flags & CONN_BROKEN) || (c->flags & CLIENT_CLOSE_AFTER_REPLY)) conn_requeue(&c->conn);
+}
+
+void wave_leave(void) {
+    struct wave *inner = wave;
+    finish_wave();
+    conn_put_back();
+    wave = inner->outer;
+    client_current = inner->current;
+    client_writing = inner->writing;
+    struct client *held[] = {client_current, client_writing, wave->parsing, wave->resuming};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        pass_on_end(held[i]);
+    for (size_t i = 0; i < inner->kept_count; i++)
+        ready_add(inner->kept[i]);
+    if (inner->kept) alloc_put(inner->kept, inner->kept_cap * sizeof *inner->kept);
+    alloc_put(inner, sizeof *inner);
 }

@@ -28,6 +28,18 @@ bool wave_is_unsettled(void);
  * that all clients that are ready should share it. */
 extern int wave_width;
 
+/* --- A wave inside of a command -------------------------------------------------------------- */
+
+struct client;
+
+/* A command is busy (exec/busy.h), and others are to be served: from here to wave_leave(), a wave of their own runs in
+ * the middle of it. Its replies leave without the listeners below, except that wave_enter() itself sends what was
+ * complete before the command, if that can be. Not twice. */
+void wave_enter(void);
+void wave_leave(void);
+/* In between: the client is not to be served, since the command is executed for it, or its input is in use. */
+bool wave_holds(const struct client *c);
+
 /* --- Listeners ------------------------------------------------------------------------------- */
 
 /* The order in which listeners are asked: messages are written before the log is, and the log before replies leave: to

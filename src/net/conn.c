@@ -38,11 +38,11 @@ struct conn_input {
 
 struct conn_metrics conn_metrics;
 
-static struct {
+static struct arena_in {
     char *data;
     size_t len;
     struct resp_parser parser; /* of connections without a conn_input */
-} in;
+} in, in_aside;
 
 void conn_init(struct conn *c, int fd, void (*ready)(struct loop_source *, uint32_t)) {
     *c = (struct conn){.source = {.fd = fd, .ready = ready}};
@@ -352,6 +352,21 @@ size_t conn_input_memory(const struct conn *c) {
     if (c->input == NULL) return 0;
     return sizeof *c->input + c->input->cap + c->input->parser.argv_cap * sizeof(struct slice) + c->input->held_bytes +
            (c->input->bulk ? blob_size(c->input->bulk) : 0);
+}
+
+/* --- Other clients meanwhile ----------------------------------------------------------------- */
+
+void conn_set_aside(void) {
+    in_aside = in;
+    in = (struct arena_in){.data = NULL};
+    conn_set_output_aside();
+}
+
+void conn_put_back(void) {
+    if (in.data) alloc_put(in.data, INPUT_ARENA);
+    resp_free(&in.parser);
+    in = in_aside;
+    conn_put_output_back();
 }
 
 /* --- Closing --------------------------------------------------------------------------------- */

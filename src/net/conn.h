@@ -31,6 +31,7 @@ enum conn_flag {
     CONN_WAITS_WRITE = 1 << 1, /* the socket is full: the loop waits for EPOLLOUT */
     CONN_BROKEN = 1 << 2,      /* reading or sending has failed, or the peer has closed */
     CONN_SHARED = 1 << 3,      /* a child has the socket too: conn_close() ends the connection for it as well */
+    CONN_ASIDE = 1 << 4,       /* it is in the list that conn_set_aside() has taken away */
 };
 
 struct conn {
@@ -61,6 +62,7 @@ void conn_close(struct conn *c); /* drops input and output, closes the fd; c sta
 struct conn_arena {
     char *data;
     size_t len, cap; /* up to cap, bytes may be written without a question */
+    size_t refs_end; /* behind the place of the last reference to a blob; 0: there is none */
     bool refuses;    /* the open range takes no more */
 };
 extern struct conn_arena conn_arena;
@@ -113,9 +115,34 @@ void conn_refuse(enum conn_refusal why); /* the open range takes nothing from he
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
 size_t conn_range_written(void);         /* bytes in the open range. O(1) */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
+void conn_truncate_all(size_t mark);
 /* Drops what was written since, and what was refused: the range takes bytes again. */
-void conn_truncate(size_t mark);
+static inline void conn_truncate(size_t mark) {
+    if (likely(conn_arena.refs_end <= mark && !conn_arena.refuses))
+        conn_arena.len = mark;
+    else
+        conn_truncate_all(mark);
+}
 void conn_insert(size_t mark, const void *bytes, size_t n); /* puts bytes before what was written since */
+
+/* What the open range has from a mark on, for a script that reads the reply to its call. Slices are valid until the
+ * next write or conn_truncate(). */
+static inline bool conn_is_plain(size_t mark) { /* it refers to no blob */
+    return likely(conn_arena.refs_end <= mark);
+}
+static inline struct slice conn_written(size_t mark) { /* all of it, if it is plain */
+    return slice_of(conn_arena.data + mark, conn_arena.len - mark);
+}
+/* A walk over pieces of the arena: bytes, cut at each reference to a blob, and the blobs. */
+struct conn_walk {
+    size_t at, end, ref;
+};
+struct conn_piece {
+    struct slice bytes; /* never empty, but for an empty blob */
+    struct blob *blob;  /* holds the bytes; NULL: they are in the arena */
+};
+struct conn_walk conn_walk(size_t start, size_t end);                  /* O(log references) */
+bool conn_walk_next(struct conn_walk *walk, struct conn_piece *piece); /* false: the end */
 
 /* Copy a part of an open range to the connection's chunks, as conn_push() does, or to the end of a buffer. So a message
  * for many connections is written once. */
@@ -129,6 +156,9 @@ void conn_break(struct conn *c);
 /* Send what is queued for all connections and reset the arena; no range may be open. `sent` (may be NULL) is called for
  * each connection that was served, even if the socket did not take everything; it may close connections. */
 void conn_flush(void (*sent)(struct conn *c));
+/* Send in the same way, although ranges are open: the arena stays as it is. */
+void conn_send_queued(void (*sent)(struct conn *c));
+void conn_requeue(struct conn *c);        /* the next flush passes it to `sent`, whatever there is to send */
 bool conn_flush_wanted(void);             /* something is queued for a flush */
 size_t conn_unsent(const struct conn *c); /* unsent bytes: range and chunks; O(1) */
 /* Bytes of the large values to which the range refers; conn_unsent() leaves them out. O(their number). */
@@ -186,3 +216,13 @@ size_t conn_input_memory(const struct conn *c); /* memory for unfinished input *
 void conn_note_size(const struct conn *c);      /* for conn_metrics.largest_input and largest_output. O(1) */
 size_t conn_input_bytes(const struct conn *c);  /* bytes received but not executed, without the next */
 size_t conn_input_args(const struct conn *c);   /* bytes of large arguments received for an unfinished request */
+
+/* --- Other clients meanwhile ----------------------------------------------------------------- */
+
+/* In the middle of a request, with ranges open, others are to be read and answered. Put the arenas aside, with all that
+ * is in them and with the list of what is to be sent. Until conn_put_back(), reading and writing use arenas of their
+ * own. What is written for a connection that is in the list follows what it has there (CONN_ASIDE); the caller sees to
+ * it that such a one is not sent to by conn_writable(). Not twice. O(connections in the list). */
+void conn_set_aside(void);
+/* Nothing may be open or unsent: after conn_flush(). */
+void conn_put_back(void);

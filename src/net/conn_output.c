@@ -41,7 +41,7 @@ static struct blob *arena;           /* where conn_arena.data is; NULL at first,
 static struct conn_range *innermost; /* the open range that is written to */
 
 /* Blobs to which the output arena refers, in the order of their places. */
-static struct {
+static struct refs {
     struct arena_ref {
         size_t at;
         struct blob *blob;
@@ -49,10 +49,19 @@ static struct {
     size_t count, cap;
 } refs;
 
-static struct {
+static struct queue {
     struct conn **items;
     size_t count, cap;
 } queue;
+
+/* All of the above, while other output is written: conn_set_aside(). */
+static struct {
+    struct conn_arena state;
+    struct blob *arena;
+    struct conn_range *innermost;
+    struct refs refs;
+    struct queue queue;
+} aside;
 
 /* --- The output arena ------------------------------------------------------------------------ */
 
@@ -133,6 +142,7 @@ void conn_write_blob(struct blob *blob) {
         return;
     }
     refs.items[refs.count++] = (struct arena_ref){.at = conn_arena.len, .blob = blob_share(blob)};
+    conn_arena.refs_end = conn_arena.len + 1;
     if (innermost == NULL) return;
     innermost->referred += blob->len;
     fit_arena();
@@ -159,7 +169,11 @@ size_t conn_mark(void) {
     return conn_arena.len;
 }
 
-void conn_truncate(size_t mark) {
+static void note_last_ref(void) {
+    conn_arena.refs_end = refs.count ? refs.items[refs.count - 1].at + 1 : 0;
+}
+
+void conn_truncate_all(size_t mark) {
     assert(mark <= conn_arena.len && (innermost == NULL || mark >= innermost->start));
     while (refs.count && refs.items[refs.count - 1].at >= mark) {
         struct blob *blob = refs.items[--refs.count].blob;
@@ -167,6 +181,7 @@ void conn_truncate(size_t mark) {
         blob_drop(blob);
     }
     conn_arena.len = mark;
+    if (unlikely(conn_arena.refs_end > mark)) note_last_ref();
     if (innermost == NULL) return;
     innermost->refusal = CONN_REFUSES_NOTHING;
     fit_arena();
@@ -180,6 +195,7 @@ void conn_insert(size_t mark, const void *bytes, size_t n) {
     conn_arena.len += n;
     for (size_t i = refs.count; i > 0 && refs.items[i - 1].at >= mark; i--)
         refs.items[i - 1].at += n;
+    note_last_ref();
 }
 
 void conn_prepare_output(void) {
@@ -250,30 +266,20 @@ static void chunk_refer(struct conn *c, struct blob *blob, size_t start, size_t 
     chunk_add(c, chunk);
 }
 
-/* Walks over the pieces of a range of the arena: its bytes, cut at each reference to a blob. */
-struct range_walk {
-    size_t at, end, ref;
-};
-
-struct piece {
-    struct slice bytes;
-    struct blob *blob; /* holds the bytes; NULL: they are in the arena */
-};
-
-static struct range_walk range_begin(size_t start, size_t end) {
-    return (struct range_walk){.at = start, .end = end, .ref = refs.count ? first_ref(start) : 0};
+struct conn_walk conn_walk(size_t start, size_t end) {
+    return (struct conn_walk){.at = start, .end = end, .ref = refs.count ? first_ref(start) : 0};
 }
 
-static bool range_next(struct range_walk *walk, struct piece *piece) {
+bool conn_walk_next(struct conn_walk *walk, struct conn_piece *piece) {
     if (walk->at == walk->end) return false;
     const struct arena_ref *ref = walk->ref < refs.count ? &refs.items[walk->ref] : NULL;
     if (ref && ref->at == walk->at) {
-        *piece = (struct piece){blob_slice(ref->blob), ref->blob};
+        *piece = (struct conn_piece){blob_slice(ref->blob), ref->blob};
         walk->ref++;
         return true;
     }
     size_t stop = ref && ref->at < walk->end ? ref->at : walk->end;
-    *piece = (struct piece){slice_of(conn_arena.data + walk->at, stop - walk->at), NULL};
+    *piece = (struct conn_piece){slice_of(conn_arena.data + walk->at, stop - walk->at), NULL};
     walk->at = stop;
     return true;
 }
@@ -282,7 +288,7 @@ static bool range_next(struct range_walk *walk, struct piece *piece) {
 enum move { MOVE_COPIES, MOVE_REFERS };
 
 /* Put a piece, from `skip` on, behind the connection's chunks. False: there is no memory for it. */
-static bool chunk_put(struct conn *c, const struct piece *piece, size_t skip, enum move how) {
+static bool chunk_put(struct conn *c, const struct conn_piece *piece, size_t skip, enum move how) {
     const char *bytes = piece->bytes.ptr + skip;
     size_t n = piece->bytes.len - skip;
     if (piece->blob)
@@ -296,8 +302,8 @@ static bool chunk_put(struct conn *c, const struct piece *piece, size_t skip, en
 
 /* Move a range, except its first `skip` bytes, which were sent, to the connection's chunks. */
 static void move_range(struct conn *c, size_t start, size_t end, size_t skip, enum move how) {
-    struct range_walk walk = range_begin(start, end);
-    for (struct piece piece; range_next(&walk, &piece);) {
+    struct conn_walk walk = conn_walk(start, end);
+    for (struct conn_piece piece; conn_walk_next(&walk, &piece);) {
         if (skip >= piece.bytes.len) {
             skip -= piece.bytes.len;
             continue;
@@ -318,6 +324,10 @@ static void queue_add(struct conn *c) {
     if (queue.count == queue.cap) queue.items = alloc_grow(queue.items, &queue.cap, sizeof *queue.items, 64);
     c->flags |= CONN_QUEUED;
     queue.items[queue.count++] = c;
+}
+
+void conn_requeue(struct conn *c) {
+    queue_add(c);
 }
 
 void conn_break(struct conn *c) {
@@ -366,15 +376,15 @@ void conn_push(struct conn *c, struct conn_range *range) {
 }
 
 void conn_copy(size_t start, size_t end, struct buf *to) {
-    struct range_walk walk = range_begin(start, end);
-    for (struct piece piece; range_next(&walk, &piece);)
+    struct conn_walk walk = conn_walk(start, end);
+    for (struct conn_piece piece; conn_walk_next(&walk, &piece);)
         buf_append_slice(to, piece.bytes);
 }
 
 size_t conn_range_bytes(size_t start, size_t end) {
     size_t bytes = 0;
-    struct range_walk walk = range_begin(start, end);
-    for (struct piece piece; range_next(&walk, &piece);)
+    struct conn_walk walk = conn_walk(start, end);
+    for (struct conn_piece piece; conn_walk_next(&walk, &piece);)
         bytes += piece.bytes.len;
     return bytes;
 }
@@ -382,7 +392,7 @@ size_t conn_range_bytes(size_t start, size_t end) {
 static bool can_keep(const struct conn *c, const struct conn_range *range) {
     bool extends = c->range_len && (size_t)c->range_start + c->range_len == range->start;
     if (c->out_first || (c->range_len && !extends)) return false;
-    return conn_arena.len <= UINT32_MAX && !(c->flags & CONN_BROKEN) && !range->refusal;
+    return conn_arena.len <= UINT32_MAX && !(c->flags & (CONN_BROKEN | CONN_ASIDE)) && !range->refusal;
 }
 
 void conn_keep(struct conn *c, struct conn_range *range) {
@@ -405,7 +415,7 @@ size_t conn_unsent(const struct conn *c) {
 
 size_t conn_unsent_referred(const struct conn *c) {
     size_t bytes = 0, end = (size_t)c->range_start + c->range_len;
-    if (c->range_len == 0 || refs.count == 0) return 0;
+    if (c->range_len == 0 || refs.count == 0 || c->flags & CONN_ASIDE) return 0;
     for (size_t i = first_ref(c->range_start); i < refs.count && refs.items[i].at < end; i++)
         bytes += refs.items[i].blob->len;
     return bytes;
@@ -432,7 +442,7 @@ static size_t send_vectors(struct conn *c, struct iovec *vectors, size_t count) 
 
 static void send_range(struct conn *c) {
     size_t start = c->range_start, end = start + c->range_len, sent;
-    struct range_walk walk = range_begin(start, end);
+    struct conn_walk walk = conn_walk(start, end);
     if (walk.ref == refs.count || refs.items[walk.ref].at > end) {
         sent = sent_bytes(c, send(c->source.fd, conn_arena.data + start, end - start, MSG_NOSIGNAL));
         if (sent == end - start) {
@@ -442,7 +452,7 @@ static void send_range(struct conn *c) {
     } else {
         struct iovec vectors[SEND_VECTORS];
         size_t count = 0;
-        for (struct piece piece; count < SEND_VECTORS && range_next(&walk, &piece); count++)
+        for (struct conn_piece piece; count < SEND_VECTORS && conn_walk_next(&walk, &piece); count++)
             vectors[count] = (struct iovec){(void *)piece.bytes.ptr, piece.bytes.len};
         sent = send_vectors(c, vectors, count);
     }
@@ -538,8 +548,7 @@ static void arena_reset(void) {
     fit_arena();
 }
 
-void conn_flush(void (*sent)(struct conn *c)) {
-    if (queue.count == 0 && conn_arena.len == 0) return;
+void conn_send_queued(void (*sent)(struct conn *c)) {
     for (size_t i = 0; i < queue.count; i++) { /* `sent` may close connections */
         struct conn *c = queue.items[i];
         if (c == NULL) continue;
@@ -550,6 +559,11 @@ void conn_flush(void (*sent)(struct conn *c)) {
         if (sent) sent(c);
     }
     queue.count = 0;
+}
+
+void conn_flush(void (*sent)(struct conn *c)) {
+    if (queue.count == 0 && conn_arena.len == 0) return;
+    conn_send_queued(sent);
     arena_reset();
 }
 
@@ -557,13 +571,52 @@ bool conn_flush_wanted(void) {
     return queue.count > 0;
 }
 
+/* --- Arenas set aside ------------------------------------------------------------------------ */
+
+static void mark_aside(const struct queue *q, bool on) {
+    for (size_t i = 0; i < q->count; i++) {
+        if (q->items[i] == NULL) continue;
+        q->items[i]->flags &= ~(unsigned)CONN_ASIDE;
+        if (on) q->items[i]->flags |= CONN_ASIDE;
+    }
+}
+
+void conn_set_output_aside(void) {
+    aside.state = conn_arena;
+    aside.arena = arena;
+    aside.innermost = innermost;
+    aside.refs = refs;
+    aside.queue = queue;
+    mark_aside(&queue, true);
+    arena = NULL;
+    innermost = NULL;
+    refs = (struct refs){.items = NULL};
+    queue = (struct queue){.items = NULL};
+    conn_arena = (struct conn_arena){.data = NULL};
+}
+
+/* What is here now was flushed: only memory is left of it. */
+void conn_put_output_back(void) {
+    assert(queue.count == 0 && refs.count == 0 && innermost == NULL);
+    if (arena) blob_drop(arena);
+    if (refs.items) alloc_put(refs.items, refs.cap * sizeof *refs.items);
+    if (queue.items) alloc_put(queue.items, queue.cap * sizeof *queue.items);
+    conn_arena = aside.state;
+    arena = aside.arena;
+    innermost = aside.innermost;
+    refs = aside.refs;
+    queue = aside.queue;
+    mark_aside(&queue, false);
+}
+
 /* --- Closing --------------------------------------------------------------------------------- */
 
 static void queue_drop(struct conn *c) {
     if (!(c->flags & CONN_QUEUED)) return;
-    for (size_t i = 0; i < queue.count; i++)
-        if (queue.items[i] == c) queue.items[i] = NULL;
-    c->flags &= ~(unsigned)CONN_QUEUED;
+    const struct queue *q = c->flags & CONN_ASIDE ? &aside.queue : &queue;
+    for (size_t i = 0; i < q->count; i++)
+        if (q->items[i] == c) q->items[i] = NULL;
+    c->flags &= ~(unsigned)(CONN_QUEUED | CONN_ASIDE);
 }
 
 void conn_drop_output(struct conn *c) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LOOP_EVENTS 1024 /* the most events of one wait */
+#define HEARD_EVENTS 256 /* the same for loop_hear() */
 
 static_assert((int)LOOP_READ == EPOLLIN && (int)LOOP_WRITE == EPOLLOUT && (int)LOOP_HANGUP == EPOLLRDHUP,
               "loop events are epoll's");
@@ -174,6 +175,14 @@ void loop_poll(int (*turn)(void)) {
 
 void loop_wait(int wait_ms, int (*turn)(void)) {
     take_turn(sleep_limit_ms(wait_ms), turn);
+}
+
+/* The events of the turn may be in use: this takes place inside of one. */
+void loop_hear(void (*hear)(struct loop_source *source, uint32_t events)) {
+    struct epoll_event ready[HEARD_EVENTS];
+    int count = epoll_wait(loop.epoll_fd, ready, HEARD_EVENTS, 0);
+    for (int i = 0; i < count; i++)
+        hear(ready[i].data.ptr, ready[i].events);
 }
 
 bool loop_is_stopping(void) {

@@ -38,7 +38,10 @@ void loop_run(int (*turn)(void));
 /* One turn that does not wait: for long work outside of loop_run() during which other clients must be served. */
 void loop_poll(int (*turn)(void));
 void loop_wait(int wait_ms, int (*turn)(void)); /* the same, but it waits for an event, at most so long */
-bool loop_is_stopping(void);                    /* loop_stop() was called: long work is to end */
-void loop_stop(void);      /* loop_run() returns after this turn; async-signal-safe, together with loop_wake() */
-void loop_wake(void);      /* ends the wait; async-signal-safe, and any thread may call */
-uint64_t loop_turns(void); /* taken so far */
+/* Inside of a turn: look at the sources without waiting, and give the events of each to `hear`, which passes on to its
+ * ready() what cannot wait. What is not passed on is found again by the next turn. No timer fires. */
+void loop_hear(void (*hear)(struct loop_source *source, uint32_t events));
+bool loop_is_stopping(void); /* loop_stop() was called: long work is to end */
+void loop_stop(void);        /* loop_run() returns after this turn; async-signal-safe, together with loop_wake() */
+void loop_wake(void);        /* ends the wait; async-signal-safe, and any thread may call */
+uint64_t loop_turns(void);   /* taken so far */

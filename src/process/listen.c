@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/module.h"
 #include "base/option.h"
+#include "exec/busy.h"
 #include "exec/wave.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -219,6 +220,7 @@ static void listen_start(void) {
     }
     loop_timer_init(&retry, retry_fire);
     running = true;
+    busy_accepts = accept_ready;
     if (!follow_options()) {
         log_warning("Failed listening on port %d (tcp), aborting.", options.port);
         exit(1);

@@ -14,6 +14,7 @@
 #include "catalog/command_row.h"
 #include "disk/temp_file.h"
 #include "exec/block.h"
+#include "exec/busy.h"
 #include "net/loop.h"
 #include "process/listen.h"
 #include "process/process.h"
@@ -112,6 +113,10 @@ bool shutdown_is_requested(void) {
     return requested;
 }
 
+bool shutdown_is_near(void) {
+    return requested || signalled;
+}
+
 /* The turn in which it fires sees that the time is over. */
 static void time_is_over(struct loop_timer *timer) {
     (void)timer;
@@ -184,6 +189,20 @@ static bool read_options(const struct request *r, unsigned *flags, bool *abort) 
     return !((*flags & SHUTDOWN_SAVE) && (*flags & SHUTDOWN_NOSAVE));
 }
 
+/* A command is busy, and may be for ever: nothing waits for its end. What it has changed so far is in no file. */
+static _Noreturn void end_inside(unsigned flags) {
+    log_notice("User requested shutdown...");
+    if (shutdown_before_end) shutdown_before_end(flags | SHUTDOWN_FORCE);
+    shutdown_finish();
+    temp_file_abandon();
+    _exit(0);
+}
+
+static void ask_inside(struct client *c, unsigned flags) {
+    if (flags & SHUTDOWN_NOSAVE) end_inside(flags);
+    reply_error(c, busy_error());
+}
+
 static void ask(struct request *r, unsigned flags) {
     struct client *c = r->client;
     if ((c->flags & CLIENT_ENDING) && !requested) {
@@ -204,7 +223,9 @@ static void shutdown_command(struct request *r) {
         reply_syntax_error(r->client);
         return;
     }
-    if (!abort)
+    if (!abort && busy_error())
+        ask_inside(r->client, flags);
+    else if (!abort)
         ask(r, flags);
     else if (abort_shutdown())
         reply_ok(r->client);

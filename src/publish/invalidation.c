@@ -47,7 +47,7 @@ static void send_message(struct invalidation *i, struct client *to) {
 }
 
 void invalidation_send(struct invalidation *i, struct client *to, bool redirected) {
-    if (to->resp > 2) {
+    if (client_message_resp(to) > 2) {
         send_push(i, to);
     } else if (redirected && to->subscriber) {
         send_message(i, to);
@@ -60,7 +60,7 @@ void invalidation_end(struct invalidation *i) {
 
 void invalidation_lost(struct client *to, uint64_t redirection) {
     static const char head[] = ">2\r\n$21\r\ntracking-redir-broken\r\n";
-    if (to->resp < 3) return;
+    if (client_message_resp(to) < 3) return;
     struct conn_range range;
     conn_open(&range, CONN_NO_LIMIT);
     conn_write(head, sizeof head - 1);

@@ -11,6 +11,7 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "exec/call.h"
+#include "exec/inner.h"
 #include "net/conn.h"
 #include "session/client.h"
 #include "session/gates.h"
@@ -22,13 +23,18 @@ static size_t monitor_count, monitor_cap;
 
 /* --- Lines ----------------------------------------------------------------------------------- */
 
-static void write_line(const struct request *r, struct buf *line) {
-    struct slice peer = client_peer(r->client);
-    bool is_local = r->client->flags & CLIENT_UNIX_SOCKET;
+/* "[0 127.0.0.1:6379]", or "[0 lua]" for what a script calls. */
+static void write_origin(const struct client *c, struct buf *line) {
+    struct slice peer = inner_is_by(c) ? SLICE("lua") : client_peer((struct client *)c);
+    bool is_local = !inner_is_by(c) && c->flags & CLIENT_UNIX_SOCKET;
     if (is_local) peer.len -= strlen(":0"); /* the name is "path:0" */
+    buf_printf(line, " [%d %s%.*s]", c->db->id, is_local ? "unix:" : "", (int)peer.len, peer.ptr);
+}
+
+static void write_line(const struct request *r, struct buf *line) {
     int64_t now_us = clock_wall_us();
-    buf_printf(line, "+%lld.%06lld [%d %s%.*s]", (long long)(now_us / 1000000), (long long)(now_us % 1000000),
-               r->client->db->id, is_local ? "unix:" : "", (int)peer.len, peer.ptr);
+    buf_printf(line, "+%lld.%06lld", (long long)(now_us / 1000000), (long long)(now_us % 1000000));
+    write_origin(r->client, line);
     for (int i = 0; i < r->argc; i++) {
         buf_append(line, " ", 1);
         bool secret = i < REQUEST_REDACTABLE && (r->redacted >> i & 1);
@@ -38,8 +44,7 @@ static void write_line(const struct request *r, struct buf *line) {
 }
 
 static void monitor_feed(const struct request *r, uint64_t spent) {
-    (void)spent;
-    if (r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) return;
+    if (spent != CALL_ANNOUNCED && r->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) return;
     static struct buf line; /* kept for the next request */
     line.len = 0;
     write_line(r, &line);

@@ -287,7 +287,7 @@ static int64_t deliver(const struct topic *t, struct conn_range *message) {
     size_t start = message->start, end = conn_mark();
     for (const struct subscription *s = t->first; s; s = s->next) {
         if (s->next) __builtin_prefetch(s->next->client);
-        if (likely(end > start)) conn_arena.data[start] = s->client->resp == 2 ? '*' : '>';
+        if (likely(end > start)) conn_arena.data[start] = client_message_resp(s->client) == 2 ? '*' : '>';
         push_copy(s->client, start, end);
     }
     conn_take_back(message);

@@ -181,6 +181,7 @@ static void tracking_remember(const struct request *r, uint64_t spent) {
     const struct command *command = r->command;
     (void)spent;
     if (!(c->flags & CLIENT_TRACKS) || !(command->flags & CMD_READONLY)) return;
+    if (command->flags & CMD_RUNS_SCRIPT) return; /* what it reads is what its calls read */
     bool caching = c->flags & CLIENT_CACHING;
     if (c->tracker->flags & (caching ? TRACKING_OPTOUT : TRACKING_OPTIN)) return;
     bool has_one_key = command->first_key > 0 && command_last_key(command) == command->first_key;

@@ -29,9 +29,10 @@ void rdb_load_delay(uint64_t keys); /* sleep as key-load-delay says, after this 
 /* --- A snapshot of everything ---------------------------------------------------------------- */
 
 enum rdb_write_flag {
-    RDB_AOF_BASE = 1 << 0, /* the base of an append-only file: sets the aof-base field */
-    RDB_NO_SYNC = 1 << 1,  /* no fsync: the descriptor is a socket or a pipe */
-    RDB_NO_KEYS = 1 << 2,  /* the databases are left out */
+    RDB_AOF_BASE = 1 << 0,     /* the base of an append-only file: sets the aof-base field */
+    RDB_NO_SYNC = 1 << 1,      /* no fsync: the descriptor is a socket or a pipe */
+    RDB_NO_KEYS = 1 << 2,      /* the databases are left out */
+    RDB_NO_FUNCTIONS = 1 << 3, /* the libraries of functions are left out */
 };
 
 struct rdb_write {
@@ -62,7 +63,7 @@ bool rdb_write_file(struct rdb_write *job, const char *temporary, const char *pa
 
 enum rdb_read_flag {
     RDB_KEEP_EXPIRED = 1 << 0, /* load keys past their deadline, too: for replicas and bases of append-only files */
-    RDB_ALLOW_TWICE = 1 << 1,  /* a key that exists is overwritten; otherwise it is an error: DEBUG RELOAD MERGE */
+    RDB_ALLOW_TWICE = 1 << 1,  /* a key or a library that exists is replaced; else it is an error: DEBUG RELOAD MERGE */
 };
 
 enum rdb_result {
@@ -72,7 +73,7 @@ enum rdb_result {
     RDB_VERSION,     /* a version that kura cannot read */
     RDB_CORRUPT,     /* some part is not valid */
     RDB_CHECKSUM,    /* every part is valid, but the checksum differs */
-    RDB_UNSUPPORTED, /* a function or data of a module, which kura cannot load */
+    RDB_UNSUPPORTED, /* data of a module, or functions of a version before 7.0, which kura cannot load */
 };
 
 struct rdb_read {
@@ -80,8 +81,9 @@ struct rdb_read {
     uint64_t offset;         /* the descriptor's position in its file, for messages and progress */
     reader_source_fn source; /* is read instead of fd (disk/reader.h); NULL: none */
     void *source_ctx;
-    uint64_t size;   /* of the source's bytes; 0: unknown */
-    struct db *into; /* a spare set of databases (db_spare_new()); NULL: the live ones */
+    uint64_t size;                  /* of the source's bytes; 0: unknown */
+    struct db *into;                /* a spare set of databases (db_spare_new()); NULL: the live ones */
+    struct function_set *functions; /* to which libraries are added (rdb/rdb_functions.h); NULL: the live ones */
     unsigned flags;
     reader_progress_fn progress; /* after every block of up to 1 MB; may be NULL */
     void *ctx;
@@ -105,7 +107,8 @@ struct rdb_read {
     uint64_t used_memory;       /* bytes that the writer used: the used-mem field */
     int64_t created_s;          /* Unix time: the ctime field */
 };
-/* Add the keys of a snapshot to the databases. After a failure these hold all keys before it. */
+/* Add the keys of a snapshot to the databases, and its libraries to the others. After a failure these hold all that
+ * came before it. */
 enum rdb_result rdb_read(struct rdb_read *job);
 
 /* --- One value: DUMP and RESTORE ------------------------------------------------------------- */

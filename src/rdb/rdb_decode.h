@@ -76,6 +76,10 @@ bool rdb_has_twins(const uint8_t *lp, unsigned stride);
 void rdb_pack_begin(struct rdb_in *in);
 bool rdb_pack_append(struct rdb_in *in, const struct listpack_item *item);
 
+/* The source of a library, which is loaded into the set (rdb_functions.c). Uses in->text. */
+struct function_set;
+bool rdb_get_library(struct rdb_in *in, struct function_set *set, bool replace);
+
 /* --- Values that kura has no type for (rdb_skip.c): their form is checked, nothing is kept --- */
 
 bool rdb_skip_string(struct rdb_in *in);

@@ -25,4 +25,6 @@ void rdb_put_string(struct rdb_out *out, struct slice s);
 unsigned rdb_type_of(const struct entry *e); /* enum rdb_type */
 void rdb_put_value(struct rdb_out *out, const struct entry *e);
 void rdb_put_stream(struct rdb_out *out, const struct entry *e); /* rdb_stream.c */
-void rdb_out_free(struct rdb_out *out);                          /* the scratch memory */
+void rdb_put_functions(struct rdb_out *out); /* rdb_functions.c: the live libraries, if there are any */
+void rdb_put_footer(struct writer *w);       /* of a payload */
+void rdb_out_free(struct rdb_out *out);      /* the scratch memory */

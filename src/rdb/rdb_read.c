@@ -222,8 +222,8 @@ static bool read_opcode(struct load *l, unsigned opcode) {
     case RDB_OP_IDLE:
     case RDB_OP_FREQUENCY: return read_access(l, opcode);
     case RDB_OP_SLOT: return skip_slot_hint(l);
-    case RDB_OP_FUNCTION:
-    case RDB_OP_FUNCTION_OLD: return rdb_refuse(&l->in, RDB_UNSUPPORTED, "functions, which kura cannot load yet");
+    case RDB_OP_FUNCTION: return rdb_get_library(&l->in, l->job->functions, l->job->flags & RDB_ALLOW_TWICE);
+    case RDB_OP_FUNCTION_OLD: return rdb_refuse(&l->in, RDB_UNSUPPORTED, "Pre-release function format not supported");
     case RDB_OP_MODULE_AUX: return rdb_refuse(&l->in, RDB_UNSUPPORTED, "data of a module, which kura cannot load");
     default: return read_key(l, opcode);
     }

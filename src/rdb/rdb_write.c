@@ -128,6 +128,7 @@ bool rdb_write(struct rdb_write *job) {
     struct rdb_out out = {.w = &w, .compress = rdb_options.compression};
     job->keys = 0;
     put_head(&out, job);
+    if (!(job->flags & RDB_NO_FUNCTIONS)) rdb_put_functions(&out);
     for (int i = 0; i < db_count() && !(job->flags & RDB_NO_KEYS); i++) {
         if (db_size(db_at(i)) > 0) put_db(&out, job, db_at(i));
     }
@@ -181,12 +182,16 @@ bool rdb_write_file(struct rdb_write *job, const char *temporary, const char *pa
 
 /* --- One value ------------------------------------------------------------------------------- */
 
-void rdb_dump(struct writer *w, const struct entry *e) {
-    struct rdb_out out = {.w = w, .compress = rdb_options.compression, .patient = true};
+void rdb_put_footer(struct writer *w) {
     uint16_t version = RDB_VERSION_WRITTEN;
-    writer_byte(w, rdb_type_of(e));
-    rdb_put_value(&out, e);
     writer_put(w, &version, sizeof version);
     put_checksum(w);
+}
+
+void rdb_dump(struct writer *w, const struct entry *e) {
+    struct rdb_out out = {.w = w, .compress = rdb_options.compression, .patient = true};
+    writer_byte(w, rdb_type_of(e));
+    rdb_put_value(&out, e);
+    rdb_put_footer(w);
     rdb_out_free(&out);
 }

@@ -21,8 +21,10 @@ static bool are_too_few(const struct request *r, unsigned flags) {
     return good < good_replicas_options.min;
 }
 
-static const struct gate replicas_gate = {
-    .stops = CMD_WRITE, .holds = are_too_few, .error = "NOREPLICAS Not enough good replicas to write."};
+static const struct gate replicas_gate = {.stops = CMD_WRITE,
+                                          .holds = are_too_few,
+                                          .error = "NOREPLICAS Not enough good replicas to write.",
+                                          .stops_calls = CMD_WRITE};
 
 bool good_replicas_are_counted(void) {
     return good_replicas_options.min > 0 && good_replicas_options.max_lag_s > 0;

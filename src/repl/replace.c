@@ -8,6 +8,7 @@
 #include "durable/loading.h"
 #include "net/loop.h"
 #include "rdb/rdb.h"
+#include "rdb/rdb_functions.h"
 #include "store/db.h"
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static struct {
     struct replace_job *job;
     struct rdb_read rdb;
     struct db *spare; /* the databases beside the live ones, or NULL */
+    struct function_set *spare_functions;
 } run;
 
 struct replace_job *replace_running(void) {
@@ -61,6 +63,7 @@ static bool read_all(struct replace_job *job) {
                                 .flags = RDB_KEEP_EXPIRED,
                                 .progress = replace_progress,
                                 .into = run.spare,
+                                .functions = run.spare_functions,
                                 .rest = &job->rest};
     log_notice("MASTER <-> REPLICA sync: Loading DB in memory");
     loading_serve(&run.rdb);
@@ -72,21 +75,27 @@ static bool read_all(struct replace_job *job) {
     return true;
 }
 
+static void empty_all(bool in_background, void (*meanwhile)(void)) {
+    rdb_functions_empty(in_background);
+    db_empty_all(in_background, meanwhile);
+}
+
 static bool replace_in_place(struct replace_job *job) {
     job->replaces();
     job->gave_up_data = true;
     loading_begin(job->size);
     loading_serve(NULL);
     log_notice("MASTER <-> REPLICA sync: Flushing old data");
-    db_empty_all(job->lazy, loading_breathe);
+    empty_all(job->lazy, loading_breathe);
     bool ok = read_all(job);
-    if (!ok) db_empty_all(true, NULL);
+    if (!ok) empty_all(true, NULL);
     loading_end();
     return ok;
 }
 
 static bool replace_aside(struct replace_job *job) {
     run.spare = db_spare_new();
+    run.spare_functions = rdb_functions_begin();
     if (job->served)
         loading_begin_aside(job->size);
     else
@@ -96,12 +105,15 @@ static bool replace_aside(struct replace_job *job) {
         job->replaces();
         job->gave_up_data = true;
         log_notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
+        rdb_functions_use(run.spare_functions, job->lazy);
         db_spare_use(run.spare, job->lazy, loading_breathe);
     } else {
         log_notice("MASTER <-> REPLICA sync: Discarding temporary DB in background");
+        rdb_functions_drop(run.spare_functions, true);
         db_spare_drop(run.spare, true);
     }
     run.spare = NULL;
+    run.spare_functions = NULL;
     loading_end();
     return ok;
 }

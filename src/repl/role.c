@@ -64,11 +64,14 @@ int64_t role_down_s(void) {
 
 /* --- Gates ----------------------------------------------------------------------------------- */
 
-static const struct gate readonly_gate = {.stops = CMD_WRITE,
-                                          .error = "READONLY You can't write against a read only replica."};
+static const struct gate readonly_gate = {
+    .stops = CMD_WRITE, .error = "READONLY You can't write against a read only replica.", .stops_calls = CMD_WRITE};
 
 static const struct gate stale_gate = {
-    .passes = CMD_STALE, .error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."};
+    .passes = CMD_STALE,
+    .error = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    .stops_calls = GATES_ANY,
+    .call_error = "ERR Can not execute the command on a stale replica"};
 
 #define USES_KEYS (CMD_WRITE | CMD_READONLY)
 

@@ -64,6 +64,7 @@ static int send_snapshot(void *ctx) {
     int len = snprintf(head, sizeof head, "$EOF:%.*s\r\n", MARK_LEN, transfer.mark);
     struct rdb_write job = {.fd = -1, .sink = give_all, .progress = report_progress, .repl_id = history.id};
     job.flags = RDB_NO_SYNC | (transfer.filter & FEED_NO_DATA ? RDB_NO_KEYS : 0);
+    if (transfer.filter & FEED_NO_FUNCTIONS) job.flags |= RDB_NO_FUNCTIONS;
     job.repl_offset = oplog_end();
     job.repl_db = oplog_db() < 0 ? 0 : oplog_db();
     if (give_all(NULL, head, (size_t)len) != 0) return 1;

@@ -21,6 +21,7 @@
 #include <assert.h>
 
 struct client *client_first;
+struct client_scripting client_scripting;
 struct client *client_current;
 struct client *client_writing;
 struct client *client_cursor;

@@ -65,7 +65,7 @@ struct client {
     int64_t written;                    /* offset in the log behind what it wrote last; 0: nothing */
     int32_t soft_limit_s;               /* in seconds, valid with CLIENT_SOFT_LIMIT */
     uint32_t flags;                     /* enum client_flag */
-    uint8_t resp;                       /* its protocol: 2 or 3 */
+    uint8_t resp;                       /* its protocol: 2 or 3. While its script runs, the script's */
 };
 
 static inline void client_clear(struct client *c, unsigned flags) {
@@ -77,9 +77,20 @@ static inline bool client_is_leaving(const struct client *c) {
     return c->flags & (CLIENT_CLOSE_NOW | CLIENT_CLOSE_AFTER_REPLY);
 }
 
+/* The client whose script runs, and its own protocol; or NULL (exec/inner.h). */
+struct client_scripting {
+    const struct client *client;
+    uint8_t resp;
+};
+extern struct client_scripting client_scripting;
+/* The protocol of messages to a client. */
+static inline uint8_t client_message_resp(const struct client *c) {
+    return c == client_scripting.client ? client_scripting.resp : c->resp;
+}
+
 /* A subscriber in RESP2: all that it is sent must have the form of a message, replies too. */
 static inline bool client_has_only_messages(const struct client *c) {
-    return c->subscriber && c->resp == 2;
+    return c->subscriber && client_message_resp(c) == 2;
 }
 
 /* The client whose command is being executed, or NULL. */

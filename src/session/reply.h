@@ -20,6 +20,8 @@ void reply_status_slice(struct client *c, struct slice text);
 /* -text: sets CLIENT_FAILED, and is counted in errorstats. */
 void reply_error(struct client *c, const char *text);
 void reply_errorf(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for an error that was counted before: the command that it comes from was called by a script. */
+void reply_error_again(struct client *c, struct slice text);
 void reply_int(struct client *c, int64_t value);
 void reply_bulk(struct client *c, struct slice bytes);
 void reply_bulk_cstr(struct client *c, const char *s);

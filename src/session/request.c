@@ -5,17 +5,28 @@
 #include "session/client.h"
 #include <string.h>
 
+/* The first of the keys whose number an argument tells. The body checks that argument: here it only has to look like a
+ * number above 0, since what is no key does no harm. */
+static int first_counted_key(const struct request *r) {
+    int at = r->command->key_count_at;
+    if (at == 0 || at + 1 >= r->argc || r->argv[at].len == 0) return 0;
+    char digit = r->argv[at].ptr[0];
+    return digit >= '1' && digit <= '9' ? at + 1 : 0;
+}
+
+int request_first_key(const struct request *r) {
+    int first = r->command->first_key;
+    if (first == 0) return first_counted_key(r);
+    return first < r->argc ? first : 0;
+}
+
 void request_prepare(struct request *r) {
     struct catalog_found found = catalog_resolve(r->argv, r->argc);
-    const struct command *command = found.command;
-    r->command = command;
+    r->command = found.command;
     r->metrics = found.metrics;
     r->redacted = 0;
-    if (command == NULL || command->first_key == 0 || command->first_key >= r->argc) {
-        r->key = (struct key){.hash = 0};
-        return;
-    }
-    r->key = key_of(r->argv[command->first_key]);
+    int first = found.command ? request_first_key(r) : 0;
+    r->key = first ? key_of(r->argv[first]) : (struct key){.hash = 0};
 }
 
 struct blob *request_take_blob(struct request *r, int i) {

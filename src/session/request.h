@@ -14,7 +14,7 @@ struct request {
     struct command_metrics *metrics;
     struct slice *argv;
     int argc;
-    struct key key;    /* the first key with its hash, if the row has one */
+    struct key key;    /* the first key with its hash, if the row tells where it is */
     struct slice raw;  /* the bytes of the request as they came; empty if they are not RESP or not in one place */
     uint64_t redacted; /* bit i: argument i is secret, so MONITOR does not show it */
 };
@@ -29,6 +29,8 @@ static inline void request_redact(struct request *r, int i) {
 /* Look the command up and hash its first key: fills in command, metrics and key, and clears redacted. The request has
  * at least one argument. O(length of the names and of the key). */
 void request_prepare(struct request *r);
+/* The index of the first key of a request that has a command, or 0: the row does not tell. O(1). */
+int request_first_key(const struct request *r);
 /* The blob in which argument i arrived, if it came in one, else NULL: the body may keep it as a value. The caller owns
  * a hold of it. The argument itself stays valid (conn_take_blob()). */
 struct blob *request_take_blob(struct request *r, int i);

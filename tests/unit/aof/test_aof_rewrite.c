@@ -4,6 +4,7 @@
 #include "aof/aof_write.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "rdb/rdb_functions.h"
 #include "rdb/rdb_lab.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -93,6 +94,23 @@ static void carry_out_on_stream(const struct slice *argv, size_t argc) {
         carry_out_xclaim(stream_of(e), argv + 2, argc - 2);
 }
 
+/* --- Libraries: any text is one -------------------------------------------------------------- */
+
+static const struct slice libraries[] = {{"#!lua name=a\ncode", 17}, {"\0\r\n", 3}};
+static size_t loaded;
+
+static void put_libraries(void (*put)(void *ctx, struct slice source), void *ctx) {
+    for (size_t i = 0; i < 2; i++)
+        put(ctx, libraries[i]);
+}
+
+static void carry_out_function(const struct aof_command *command) {
+    assert_int_equal(command->argc, 3);
+    assert_true(loaded < 2 && lab_contents() == 0);
+    assert_true(slice_eq(command->argv[1], SLICE("LOAD")) && slice_eq(command->argv[2], libraries[loaded]));
+    loaded++;
+}
+
 /* What the commands of a rewrite do. */
 static void carry_out(const struct aof_command *command) {
     const struct slice *argv = command->argv;
@@ -101,6 +119,10 @@ static void carry_out(const struct aof_command *command) {
     if (slice_eq(argv[0], SLICE("SELECT"))) {
         assert_true(num_parse_i64(argv[1], &n));
         db = db_at((int)n);
+        return;
+    }
+    if (slice_eq(argv[0], SLICE("FUNCTION"))) {
+        carry_out_function(command);
         return;
     }
     if (slice_eq(argv[0], SLICE("XGROUP"))) {
@@ -186,6 +208,16 @@ static void an_empty_dataset_is_an_empty_file(void **state) {
     assert_int_equal(rewrite_and_read(true), AOF_READ_EMPTY);
 }
 
+static void libraries_come_before_the_keys(void **state) {
+    static const struct rdb_functions hook = {.each = put_libraries};
+    (void)state;
+    rdb_functions = &hook;
+    lab_fill(30);
+    assert_int_equal(rewrite_and_read(false), AOF_READ_OK);
+    assert_int_equal(loaded, 2);
+    rdb_functions = NULL;
+}
+
 static void a_failed_write_is_told(void **state) {
     (void)state;
     int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -207,6 +239,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_commands_give_the_same_dataset),
         cmocka_unit_test(an_empty_dataset_is_an_empty_file),
+        cmocka_unit_test(libraries_come_before_the_keys),
         cmocka_unit_test(a_failed_write_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,12 +61,49 @@ static void steady_time_is_cached(void **state) {
     assert_in_range(clock_steady_ms() - cached, 15, 10000); /* the kernel's coarse clock: 10 ms or better */
 }
 
+static void the_wall_clock_can_be_held(void **state) {
+    (void)state;
+    clock_update();
+    clock_hold(clock_ticks());
+    int64_t held_us = clock_time_us(), steady_ms = clock_steady_ms();
+    assert_int_equal(held_us / 1000, clock_now_ms());
+    wait_us(30000);
+    clock_hold(clock_ticks()); /* they nest */
+    clock_update();
+    clock_release();
+    clock_update();
+    assert_int_equal(clock_time_us(), held_us);
+    assert_int_equal(clock_now_ms(), held_us / 1000);
+    assert_true(clock_steady_ms() > steady_ms);
+    clock_release();
+    assert_int_equal(clock_now_ms(), held_us / 1000);
+    assert_true(clock_time_us() >= held_us + 30000);
+    assert_true(clock_now_ms() >= held_us / 1000 + 30); /* TIME is not ahead of the others */
+}
+
+/* A wave takes a while, and what is held is not the time of its beginning. */
+static void an_old_time_is_refreshed_before_it_is_held(void **state) {
+    (void)state;
+    clock_update();
+    int64_t cached_ms = clock_now_ms();
+    wait_us(5000);
+    clock_hold(clock_ticks());
+    assert_true(clock_now_ms() >= cached_ms + 5);
+    clock_release();
+    clock_update();
+    uint64_t ticks = clock_ticks();
+    cached_ms = clock_now_ms();
+    wait_us(5000);
+    clock_hold(ticks); /* it was recent at these ticks */
+    assert_int_equal(clock_now_ms(), cached_ms);
+    clock_release();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ticks_agree_with_the_kernel),
-        cmocka_unit_test(conversions_are_inverse_and_wide),
-        cmocka_unit_test(wall_time_is_cached),
-        cmocka_unit_test(steady_time_is_cached),
+        cmocka_unit_test(ticks_agree_with_the_kernel), cmocka_unit_test(conversions_are_inverse_and_wide),
+        cmocka_unit_test(wall_time_is_cached),         cmocka_unit_test(steady_time_is_cached),
+        cmocka_unit_test(the_wall_clock_can_be_held),  cmocka_unit_test(an_old_time_is_refreshed_before_it_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,8 +290,8 @@ static void nested_calls(void **state) {
     call_start_clock();
     uint64_t start = call_began();
     propagate_call.depth = 1; /* the outer command's */
-    uint64_t outer = call_nest();
-    assert_true(call_is_nested && outer == start && call_began() > start);
+    struct call_outer outer = call_nest();
+    assert_true(call_is_nested && outer.began == start && call_began() > start);
     size_t mark = conn_mark();
     call_nested(&r);
     assert_string_equal(lab_written(mark), ":2\r\n");
@@ -303,6 +303,9 @@ static void nested_calls(void **state) {
     call_nested(&failing);
     assert_int_equal(client.flags, 0); /* the outer command has not failed */
     assert_true(metrics_of("reads")->calls == 2 && metrics_of("fails")->failed == 1);
+    struct call_outer inner = call_nest(); /* a script inside EXEC */
+    call_unnest(inner);
+    assert_true(call_is_nested && call_began() == inner.began);
     call_unnest(outer);
     assert_false(call_is_nested);
     assert_true(call_began() == start); /* the outer command is charged for all of it */
@@ -315,7 +318,7 @@ static void nested_calls_touch(void **state) {
     struct key key = key_of(SLICE("k"));
     db_set_string(db_at(0), &key, db_write(db_at(0), &key), SLICE("v"), ENTRY_NO_TTL);
     evict_hold(true);
-    uint64_t outer = call_nest();
+    struct call_outer outer = call_nest();
     struct request r = lab_request(&client, "touches k");
     call_nested(&r);
     call_unnest(outer);

@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "base/worker.h"
 #include "conf/config.h"
+#include "exec/call.h"
 #include "exec/memory.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -238,6 +239,33 @@ static void without_victims_what_needs_memory_is_refused(void **state) {
     assert_true(refused(CMD_DENYOOM));
 }
 
+/* What it may not do was known before it began: nothing goes while it runs. */
+static void a_script_is_judged_by_the_check_before_it(void **state) {
+    (void)state;
+    static struct client c;
+    add_keys(100);
+    set("maxmemory-policy", "noeviction");
+    set_limit(-1000);
+    assert_false(refused(CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT));
+    struct call_outer outer = call_nest();
+    struct gates_for_calls found = gates_for_calls(&c);
+    assert_int_equal(found.stops, CMD_DENYOOM);
+    assert_string_equal(gates_find_for_call(found.places, CMD_DENYOOM)->error,
+                        "OOM command not allowed when used memory > 'maxmemory'.");
+    call_unnest(outer);
+    set("maxmemory-policy", "allkeys-random");
+    assert_false(refused(CMD_MAY_REPLICATE | CMD_RUNS_SCRIPT)); /* it looks for victims: its calls may need memory */
+    assert_true(db_metrics.evicted > 0);
+    size_t evicted = db_metrics.evicted;
+    outer = call_nest();
+    add_keys(100);
+    assert_int_equal(gates_for_calls(&c).stops, 0); /* what has grown since is no matter */
+    assert_int_equal(db_metrics.evicted, evicted);
+    call_unnest(outer);
+    set("maxmemory", "0");
+    assert_int_equal(gates_for_calls(&c).stops, 0);
+}
+
 static void while_data_stand_still_nothing_goes(void **state) {
     (void)state;
     add_keys(100);
@@ -336,6 +364,7 @@ int main(void) {
         cmocka_unit_test_setup(arenas_evict_nothing, setup),
         cmocka_unit_test_setup(the_next_request_sees_the_end_of_an_excess, setup),
         cmocka_unit_test_setup(time_above_the_limit_is_counted, setup),
+        cmocka_unit_test_setup(a_script_is_judged_by_the_check_before_it, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     db_shutdown();

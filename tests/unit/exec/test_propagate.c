@@ -421,6 +421,71 @@ static void a_replica_writes_to_its_file_only(void **state) {
     assert_true(propagate_wanted);
 }
 
+static void call_for(unsigned targets) {
+    propagate_targets = targets;
+    propagate_begin();
+    end(true);
+    propagate_targets = PROPAGATE_BOTH;
+}
+
+static void end_script(void) {
+    propagate_nothing();
+    end(true);
+}
+
+static void script_calls_for(unsigned targets) {
+    propagate_begin();
+    call_for(targets);
+    end_script();
+}
+
+/* As redis.set_repl() chooses: the others get what is for them, in order. */
+static void a_call_may_be_for_one_target(void **state) {
+    (void)state;
+    begin_file();
+    script_calls_for(PROPAGATE_FILE);
+    script_calls_for(PROPAGATE_STREAM);
+    script_calls_for(0);
+    script_calls_for(PROPAGATE_BOTH);
+    expect_log("3: SET k v; 3: SET k v; ");
+    expect_file(SELECT RAW RAW);
+    propagate_begin();
+    call_for(PROPAGATE_STREAM);
+    call_for(PROPAGATE_FILE);
+    call_for(PROPAGATE_FILE);
+    call_for(PROPAGATE_BOTH);
+    end_script();
+    expect_log("3: MULTI; 3: SET k v; 3: SET k v; 3: EXEC; ");
+    expect_file(SELECT RAW RAW MULTI RAW RAW RAW EXEC);
+    assert_int_equal(oplog_unit_end(), oplog_end());
+    end_file();
+}
+
+static void what_a_body_gives_instead_has_the_same_target(void **state) {
+    (void)state;
+    begin_file();
+    propagate_begin();
+    propagate_targets = PROPAGATE_FILE;
+    propagate_begin();
+    as("DEL", "a");
+    end(true);
+    propagate_begin();
+    now("DEL", "b", PROPAGATE_END);
+    end(true);
+    say(); /* a message is for the stream, so for nobody */
+    propagate_targets = 0;
+    propagate_begin();
+    now("DEL", "c", PROPAGATE_END);
+    end(true);
+    propagate_extra(&db, (struct slice[]){{"DEL", 3}, {"old", 3}}, 2); /* nobody has called it */
+    propagate_targets = PROPAGATE_BOTH;
+    end_script();
+    expect_log("3: MULTI; 3: DEL old; 3: EXEC; ");
+    expect_file(SELECT MULTI "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+                             "*2\r\n$3\r\nDEL\r\n$3\r\nold\r\n" EXEC);
+    end_file();
+}
+
 static void a_client_knows_where_its_writes_end(void **state) {
     (void)state;
     struct client c = {.written = 0};
@@ -472,6 +537,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_replica_writes_to_its_file_only, attach, detach),
         cmocka_unit_test_setup_teardown(a_client_knows_where_its_writes_end, attach, detach),
         cmocka_unit_test(nobody_listens),
+        cmocka_unit_test_setup_teardown(a_call_may_be_for_one_target, attach, detach),
+        cmocka_unit_test_setup_teardown(what_a_body_gives_instead_has_the_same_target, attach, detach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "exec/exec_lab.h"
 #include "exec/propagate.h"
 #include "exec/tx.h"
+#include "session/gates.h"
 #include "session/reply.h"
 #include "store/db.h"
 #include <setjmp.h>
@@ -35,15 +36,15 @@ static void note(const char *what) {
     buf_append_cstr(&events, "; ");
 }
 
-uint64_t call_nest(void) {
+struct call_outer call_nest(void) {
     note("nest");
     call_is_nested = true;
-    return 4711;
+    return (struct call_outer){.began = 4711};
 }
 
-void call_unnest(uint64_t outer) {
+void call_unnest(struct call_outer outer) {
     note("unnest");
-    assert_int_equal(outer, 4711);
+    assert_int_equal(outer.began, 4711);
     call_is_nested = false;
 }
 
@@ -78,6 +79,7 @@ static const struct command rows[] = {
     LAB_ROW("get", body, 2, .flags = CMD_READONLY | CMD_FAST, .first_key = 1),
     LAB_ROW("set", body, -3, .flags = CMD_WRITE | CMD_FAST, .first_key = 1),
     LAB_ROW("ping", body, -1, .flags = CMD_FAST),
+    LAB_ROW("script", body, -1, .flags = CMD_RUNS_SCRIPT),
     LAB_ROW("subscribe", body, -2, .flags = CMD_NO_MULTI),
     {NULL},
 };
@@ -419,6 +421,23 @@ static void flags_are_those_of_the_queue(void **state) {
     assert_int_equal(lacking, ~(unsigned)CMD_FAST);
 }
 
+static unsigned script_writes(const struct request *r) {
+    (void)r;
+    return CMD_WRITE;
+}
+
+static void a_queued_script_counts_as_what_it_says(void **state) {
+    (void)state;
+    unsigned any, lacking;
+    gates_judge_scripts(script_writes);
+    run("multi");
+    run("script");
+    tx_flags(&client, &any, &lacking);
+    assert_int_equal(any, CMD_WRITE);
+    assert_int_equal(lacking, ~(unsigned)CMD_WRITE);
+    gates_judge_scripts(NULL);
+}
+
 /* --- The end --------------------------------------------------------------------------------- */
 
 static void forget_at_the_third(struct request *r) {
@@ -481,6 +500,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(flags_are_those_of_the_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(the_client_may_be_closed_by_what_it_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(forgetting_and_reset_end_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_queued_script_counts_as_what_it_says, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -373,6 +373,59 @@ static void insert_and_truncate(void **state) {
     pair_close(&p);
 }
 
+static void expect_piece(struct conn_walk *walk, struct slice bytes, const struct blob *blob) {
+    struct conn_piece piece;
+    assert_true(conn_walk_next(walk, &piece));
+    assert_true(slice_eq(piece.bytes, bytes));
+    assert_ptr_equal(piece.blob, blob);
+}
+
+static void what_was_written_can_be_read(void **state) {
+    (void)state;
+    struct blob *x = blob_filled(BLOB_MIN, 'x'), *y = blob_filled(BLOB_MIN, 'y');
+    struct conn_range range;
+    struct conn_piece piece;
+    conn_open(&range, CONN_NO_LIMIT);
+    size_t start = conn_mark();
+    say("<");
+    conn_write_blob(x);
+    say(">");
+    size_t mark = conn_mark();
+    assert_true(conn_is_plain(mark) && !conn_is_plain(start));
+    assert_int_equal(conn_written(mark).len, 0);
+    say("plain");
+    assert_true(conn_is_plain(mark));
+    assert_true(slice_eq(conn_written(mark), SLICE("plain")));
+    conn_truncate(mark);
+    assert_int_equal(conn_mark(), mark);
+    conn_write_blob(y); /* at the mark itself */
+    say("-");
+    conn_write_blob(x);
+    conn_write_blob(y); /* with no bytes between them */
+    assert_false(conn_is_plain(mark));
+    struct conn_walk walk = conn_walk(mark, conn_mark());
+    expect_piece(&walk, blob_slice(y), y);
+    expect_piece(&walk, SLICE("-"), NULL);
+    assert_false(conn_is_plain(mark + 1));
+    conn_insert(mark, "in", 2);
+    assert_false(conn_is_plain(mark + 3));
+    walk = conn_walk(mark, conn_mark());
+    expect_piece(&walk, SLICE("in"), NULL);
+    conn_truncate(mark + 2);
+    assert_true(conn_is_plain(mark));
+    assert_int_equal(y->holders, 1);
+    walk = conn_walk(start, conn_mark());
+    expect_piece(&walk, SLICE("<"), NULL);
+    expect_piece(&walk, blob_slice(x), x);
+    expect_piece(&walk, SLICE(">in"), NULL);
+    assert_false(conn_walk_next(&walk, &piece));
+    conn_take_back(&range);
+    assert_true(conn_is_plain(0));
+    assert_int_equal(x->holders, 1);
+    blob_drop(x);
+    blob_drop(y);
+}
+
 /* Read, and let the connection send, until everything has arrived. */
 static void drain(struct pair *p, struct buf *got) {
     while (conn_unsent(&p->conn)) {
@@ -886,6 +939,7 @@ int main(void) {
         cmocka_unit_test(pieces_do_not_overtake_other_output),
         cmocka_unit_test(a_shared_connection_ends_for_everybody),
         cmocka_unit_test(the_bytes_of_the_open_range_are_counted),
+        cmocka_unit_test(what_was_written_can_be_read),
     };
     return cmocka_run_group_tests(tests, open_loop, close_loop);
 }

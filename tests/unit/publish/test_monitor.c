@@ -4,6 +4,7 @@
 #include "base/module.h"
 #include "catalog/command_row.h"
 #include "exec/call.h"
+#include "exec/inner.h"
 #include "push_lab.h"
 #include "session/gates.h"
 #include "session/request.h"
@@ -17,6 +18,7 @@ extern const struct module monitor_module;
 
 static call_listener_fn heard_call; /* by the monitors, of each call; NULL: there is none */
 bool call_is_nested;
+struct inner *inner_current;
 
 void call_listen(enum call_listener listener, call_listener_fn fn) {
     assert_int_equal(listener, CALL_MONITOR);
@@ -161,6 +163,38 @@ static void monitors_may_not_use_keys(void **state) {
     assert_false(gates_may_stop());
 }
 
+static void calls_of_a_script_say_so(void **state) {
+    static const struct command eval = {.name = "eval", .flags = CMD_SKIP_MONITOR};
+    static struct inner script;
+    (void)state;
+    struct client *m = lab_client(1, 2), *c = lab_client(2, 2);
+    struct request r = {.client = c, .command = &eval, .argv = (struct slice[]){SLICE("eval")}, .argc = 1};
+    monitor(m);
+    c->db = db_at(0);
+    heard_call(&r, CALL_ANNOUNCED);
+    expect_line("^1 \\+[0-9.]+ \\[0 \\?:0\\] \"eval\"; $");
+    script.client = c;
+    inner_current = &script;
+    c->db = db_at(1); /* that of the script */
+    r.command = &get;
+    heard_call(&r, 0);
+    expect_line("^1 \\+[0-9.]+ \\[1 lua\\] \"eval\"; $");
+    c->flags |= CLIENT_UNIX_SOCKET;
+    heard_call(&r, 0);
+    expect_line("\\[1 lua\\] \"eval\"; $");
+    r.client = lab_client(3, 2); /* while the script is busy, another one is answered */
+    r.client->db = db_at(0);
+    heard_call(&r, 0);
+    expect_line("\\[0 \\?:0\\] \"eval\"; $");
+    inner_current = NULL;
+    c->flags = 0;
+    r.client = c;
+    r.command = &eval;
+    heard_call(&r, 0); /* it was announced */
+    expect_pushed("");
+    forget(m);
+}
+
 static void a_second_monitor_is_not_answered(void **state) {
     (void)state;
     struct client *m = lab_client(1, 2);
@@ -190,6 +224,7 @@ int main(void) {
         cmocka_unit_test(monitors_get_lines_in_their_order_until_they_leave),
         cmocka_unit_test(monitors_may_not_use_keys),
         cmocka_unit_test(a_second_monitor_is_not_answered),
+        cmocka_unit_test(calls_of_a_script_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

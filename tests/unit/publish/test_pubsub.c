@@ -55,6 +55,25 @@ static void a_message_reaches_subscribers_in_their_order(void **state) {
     expect_pushed("");
 }
 
+static void while_its_script_runs_a_client_gets_messages_in_its_own_protocol(void **state) {
+    (void)state;
+    struct client *a = lab_client(1, 3), *b = lab_client(2, 3);
+    join(a, PUBSUB_CHANNEL, "c");
+    join(b, PUBSUB_CHANNEL, "c");
+    client_scripting = (struct client_scripting){a, 3};
+    a->resp = 2;
+    send(PUBSUB_CHANNEL, "c", "m");
+    expect_pushed("1 >3 $7 message $1 c $1 m; 2 >3 $7 message $1 c $1 m; ");
+    assert_false(client_has_only_messages(a));
+    client_scripting = (struct client_scripting){a, 2};
+    a->resp = 3;
+    send(PUBSUB_CHANNEL, "c", "m");
+    expect_pushed("1 *3 $7 message $1 c $1 m; 2 >3 $7 message $1 c $1 m; ");
+    client_scripting.client = NULL;
+    forget(a);
+    forget(b);
+}
+
 static void patterns_come_after_the_channel_and_the_oldest_first(void **state) {
     (void)state;
     struct client *a = lab_client(1, 2), *b = lab_client(2, 2);
@@ -422,6 +441,7 @@ int main(void) {
         cmocka_unit_test(each_topic_of_a_kind_is_visited_once),
         cmocka_unit_test(a_client_line_tells_its_subscriptions),
         cmocka_unit_test(a_random_history_agrees_with_a_model),
+        cmocka_unit_test(while_its_script_runs_a_client_gets_messages_in_its_own_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static const struct wave_hooks *wave;
 static uint64_t command_number;
 
 struct client *client_current;
+struct client_scripting client_scripting;
 
 struct client *client_by_id(uint64_t id) {
     return id <= LAB_CLIENTS && lab_clients[id].id ? &lab_clients[id] : NULL;
@@ -156,6 +157,9 @@ static void only_reads_by_clients_that_track_are_remembered(void **state) {
     reads(b, "x");
     assert_int_equal(tracking_keys(), 0);
     reads(a, "x");
+    static const struct command eval_ro = {
+        .name = "eval_ro", .flags = CMD_READONLY | CMD_RUNS_SCRIPT, .arity = 2, .first_key = 1};
+    call_of(a, &eval_ro, "y");      /* what a script reads, its calls read */
     changes_as(NULL, "x", DB_MISS); /* not a change */
     changes_as(NULL, "x", DB_NEW);
     expect_pushed("");

@@ -115,6 +115,62 @@ static void the_first_in_order_answers(void **state) {
     assert_ptr_equal(gates_find_closed(&other, CMD_LOADING), &every);
 }
 
+/* --- Scripts and their calls ----------------------------------------------------------------- */
+
+static struct client *asked_client;
+static bool holds_for_calls(const struct request *r, unsigned flags) {
+    asked_client = r->client;
+    seen_flags = flags;
+    return true;
+}
+
+static void gates_name_the_calls_that_they_stop(void **state) {
+    static const struct gate writes = {.holds = holds_for_calls, .stops_calls = CMD_WRITE},
+                             stale = {.passes = CMD_STALE, .stops_calls = GATES_ANY},
+                             open = {.holds = holds_for_the_request, .stops_calls = CMD_DENYOOM};
+    struct client *c = (struct client *)&other; /* it is only passed on */
+    (void)state;
+    gates_set(GATES_AUTH, &every); /* what passes the script passes its calls */
+    gates_set(GATES_DISK, &writes);
+    gates_set(GATES_MEMORY, &open);
+    struct gates_for_calls found = gates_for_calls(c);
+    assert_int_equal(found.places, 1u << GATES_DISK);
+    assert_int_equal(found.stops, CMD_WRITE);
+    assert_ptr_equal(asked_client, c);
+    assert_ptr_equal(gates_find_for_call(found.places, CMD_WRITE | CMD_DENYOOM), &writes);
+    assert_null(gates_find_for_call(found.places, CMD_READONLY | CMD_DENYOOM));
+    assert_null(gates_find_for_call(0, CMD_WRITE));
+    gates_set(GATES_STALE, &stale);
+    found = gates_for_calls(c);
+    assert_int_equal(found.places, 1u << GATES_DISK | 1u << GATES_STALE);
+    assert_int_equal(found.stops, CMD_WRITE | GATES_ANY);
+    assert_ptr_equal(gates_find_for_call(found.places, CMD_WRITE), &stale);
+    assert_ptr_equal(gates_find_for_call(found.places, CMD_WRITE | CMD_STALE), &writes);
+    assert_null(gates_find_for_call(found.places, CMD_STALE));
+    gates_set(GATES_DISK, NULL); /* while the script runs */
+    assert_null(gates_find_for_call(found.places, CMD_WRITE | CMD_STALE));
+}
+
+static unsigned judged(const struct request *r) {
+    return r->argc == 1 ? CMD_WRITE : CMD_READONLY;
+}
+
+static void scripts_are_judged_by_what_they_say(void **state) {
+    static const struct command runs = {.flags = CMD_RUNS_SCRIPT | CMD_STALE}, get = {.flags = CMD_READONLY};
+    static const struct gate writes = {.stops = CMD_WRITE};
+    struct request script = {.command = &runs, .argc = 1}, plain = {.command = &get, .argc = 1};
+    (void)state;
+    assert_int_equal(gates_flags_of(&script), runs.flags); /* nobody judges them */
+    gates_judge_scripts(judged);
+    assert_int_equal(gates_flags_of(&script), CMD_WRITE);
+    assert_int_equal(gates_flags_of(&plain), CMD_READONLY);
+    script.argc = 2;
+    assert_int_equal(gates_flags_of(&script), CMD_READONLY);
+    gates_set(GATES_READONLY, &writes);
+    assert_true(gates_may_stop_command(runs.flags)); /* what its row says is not enough */
+    gates_judge_scripts(NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(open_gates_stop_nothing, open_all),
@@ -124,6 +180,8 @@ int main(void) {
         cmocka_unit_test_setup(a_gate_may_stop_some_commands_only, open_all),
         cmocka_unit_test_setup(a_gate_holds_for_some_requests, open_all),
         cmocka_unit_test_setup(the_first_in_order_answers, open_all),
+        cmocka_unit_test_setup(gates_name_the_calls_that_they_stop, open_all),
+        cmocka_unit_test_setup(scripts_are_judged_by_what_they_say, open_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,15 @@ static void help(void **state) {
                 "+HELP\r\n+    Print this text.\r\n");
 }
 
+static void an_error_that_was_counted_is_not_counted_again(void **state) {
+    (void)state;
+    server_metrics_reset();
+    client.flags = 0;
+    EXPECT_BOTH(reply_error_again(c, SLICE("MY x\r\ny\r\n")), "-MY x  y\r\n");
+    assert_true(client.flags & CLIENT_FAILED);
+    assert_int_equal(server_metrics.errors, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines),
@@ -176,6 +185,7 @@ int main(void) {
         cmocka_unit_test(errors),
         cmocka_unit_test(errors_are_counted),
         cmocka_unit_test(help),
+        cmocka_unit_test(an_error_that_was_counted_is_not_counted_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static const struct command rows[] = {
     ROW("get", .first_key = 1),
     ROW("ping"),
     ROW("object", .subcommands = subcommands),
+    ROW("eval", .key_count_at = 2, .flags = CMD_MOVABLE_KEYS | CMD_NO_MANDATORY_KEYS),
     {.name = NULL},
 };
 
@@ -68,6 +69,25 @@ static void requests_without_a_key_have_none(void **state) {
     prepare(&r, words, 2);
     assert_null(r.command);
     assert_null(r.metrics);
+    assert_null(r.key.name.ptr);
+}
+
+static void a_number_above_0_tells_that_a_key_follows(void **state) {
+    (void)state;
+    struct request r;
+    struct slice eval[] = {SLICE("eval"), SLICE("text"), SLICE("1"), SLICE("key")};
+    prepare(&r, eval, 4);
+    assert_true(slice_eq(r.key.name, eval[3]));
+    assert_true(r.key.hash == key_of(eval[3]).hash);
+    prepare(&r, eval, 3); /* the key is missing */
+    assert_null(r.key.name.ptr);
+    static const char *const none[] = {"0", "-1", "", "x", "+1"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        eval[2] = slice_cstr(none[i]);
+        prepare(&r, eval, 4);
+        assert_null(r.key.name.ptr);
+    }
+    prepare(&r, eval, 1);
     assert_null(r.key.name.ptr);
 }
 
@@ -188,6 +208,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_command_and_its_first_key),
         cmocka_unit_test(requests_without_a_key_have_none),
+        cmocka_unit_test(a_number_above_0_tells_that_a_key_follows),
         cmocka_unit_test(only_the_first_64_arguments_can_be_secret),
         cmocka_unit_test(a_copy_without_raw_bytes),
         cmocka_unit_test(a_copy_with_raw_bytes),

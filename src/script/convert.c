@@ -1,0 +1,441 @@
+/* See convert.h. Both directions are recursive. The depth is bounded by Lua's stack, of which every level takes a part:
+ * 8,000 values are its end. */
+#include "script/convert.h"
+#include "base/likely.h"
+#include "base/num.h"
+#include "net/conn.h"
+#include "net/resp_out.h"
+#include "script/lua_engine.h"
+#include "script/protect.h"
+#include "session/client.h"
+#include "session/reply.h"
+#include <lua5.1/lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Replies to Lua -------------------------------------------------------------------------- */
+
+/* Where reading is. The bytes were written by this server, so they are complete and well formed. Where a piece ends
+ * before a string does, the string is a blob, which is the next piece. */
+struct reader {
+    const char *p, *end;
+    struct conn_walk walk; /* what follows; used only if there are blobs */
+    bool is_plain;
+};
+
+static void next_piece(struct reader *r) {
+    struct conn_piece piece;
+    if (!conn_walk_next(&r->walk, &piece)) return;
+    r->p = piece.bytes.ptr;
+    r->end = r->p + piece.bytes.len;
+}
+
+static void read_value(lua_State *L, struct reader *r);
+
+/* A line without its type and end. */
+static struct slice read_line(struct reader *r) {
+    const char *start = r->p;
+    const char *stop = memchr(start, '\r', (size_t)(r->end - start));
+    r->p = stop + 2;
+    return slice_of(start, (size_t)(stop - start));
+}
+
+static int64_t read_number(struct reader *r) {
+    const char *p = r->p;
+    bool negative = *p == '-';
+    uint64_t value = 0;
+    for (p += negative; *p != '\r'; p++)
+        value = value * 10 + (uint64_t)(*p - '0');
+    r->p = p + 2;
+    return (int64_t)(negative ? 0 - value : value);
+}
+
+static void read_string(lua_State *L, struct reader *r) {
+    int64_t len = read_number(r);
+    if (unlikely(len < 0)) {
+        lua_pushboolean(L, 0);
+        return;
+    }
+    if (unlikely(r->p == r->end) && !r->is_plain) {
+        next_piece(r);
+        lua_pushlstring(L, r->p, (size_t)len);
+        next_piece(r);
+        r->p += 2;
+        return;
+    }
+    lua_pushlstring(L, r->p, (size_t)len);
+    r->p += len + 2;
+}
+
+static void read_array(lua_State *L, struct reader *r) {
+    int64_t count = read_number(r);
+    if (count < 0) {
+        lua_pushboolean(L, 0);
+        return;
+    }
+    lua_createtable(L, (int)count, 0);
+    for (int i = 1; i <= count; i++) {
+        read_value(L, r);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+/* A table with one field, whose value is on top, takes the place of that. */
+static void wrap(lua_State *L, enum engine_slot name) {
+    lua_createtable(L, 0, 1);
+    lua_insert(L, -2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
+}
+
+static void read_wrapped_line(lua_State *L, struct reader *r, enum engine_slot name) {
+    struct slice line = read_line(r);
+    lua_createtable(L, 0, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_pushlstring(L, line.ptr, line.len);
+    lua_rawset(L, -3);
+}
+
+/* Errors of calls are counted when they happen, so whoever gets the table does not count them again. */
+static void read_error(lua_State *L, struct reader *r) {
+    r->p--; /* the dash */
+    engine_push_error(L, read_line(r));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_IGNORE);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+}
+
+static void read_double(lua_State *L, struct reader *r) {
+    lua_pushnumber(L, strtod(r->p, NULL));
+    read_line(r);
+    wrap(L, ENGINE_DOUBLE);
+}
+
+static void read_verbatim(lua_State *L, struct reader *r) {
+    int64_t len = read_number(r);
+    lua_createtable(L, 0, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_FORMAT);
+    lua_pushlstring(L, r->p, 3);
+    lua_rawset(L, -3);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_STRING);
+    lua_pushlstring(L, r->p + 4, (size_t)len - 4);
+    lua_rawset(L, -3);
+    r->p += len + 2;
+    wrap(L, ENGINE_VERBATIM);
+}
+
+/* A null cannot be a key of a table: such a pair is left out. */
+static void set_pair(lua_State *L) {
+    if (lua_isnil(L, -2))
+        lua_pop(L, 2);
+    else
+        lua_rawset(L, -3);
+}
+
+static void read_map(lua_State *L, struct reader *r) {
+    int64_t count = read_number(r);
+    lua_createtable(L, 0, (int)count);
+    for (int64_t i = 0; i < count; i++) {
+        read_value(L, r);
+        read_value(L, r);
+        set_pair(L);
+    }
+    wrap(L, ENGINE_MAP);
+}
+
+static void read_set(lua_State *L, struct reader *r) {
+    int64_t count = read_number(r);
+    lua_createtable(L, 0, (int)count);
+    for (int64_t i = 0; i < count; i++) {
+        read_value(L, r);
+        lua_pushboolean(L, 1);
+        set_pair(L);
+    }
+    wrap(L, ENGINE_SET);
+}
+
+/* Attributes are dropped: the value that they are about follows. */
+static void skip_attributes(lua_State *L, struct reader *r) {
+    for (int64_t left = 2 * read_number(r); left > 0; left--) {
+        read_value(L, r);
+        lua_pop(L, 1);
+    }
+    read_value(L, r);
+}
+
+static __attribute__((noinline)) void read_resp3(lua_State *L, struct reader *r, char type) {
+    switch (type) {
+    case '%': read_map(L, r); break;
+    case '~': read_set(L, r); break;
+    case ',': read_double(L, r); break;
+    case '#': lua_pushboolean(L, *r->p == 't'), r->p += 3; break;
+    case '(': read_wrapped_line(L, r, ENGINE_BIG_NUMBER); break;
+    case '=': read_verbatim(L, r); break;
+    case '|': skip_attributes(L, r); break;
+    case '>': read_array(L, r); break;
+    default: lua_pushnil(L), r->p += 2; break; /* _ */
+    }
+}
+
+static void read_value(lua_State *L, struct reader *r) {
+    luaL_checkstack(L, 6, "reply of a command");
+    if (unlikely(r->p == r->end)) next_piece(r);
+    char type = *r->p++;
+    switch (type) {
+    case '$': read_string(L, r); break;
+    case ':': lua_pushnumber(L, (lua_Number)read_number(r)); break;
+    case '*': read_array(L, r); break;
+    case '+': read_wrapped_line(L, r, ENGINE_OK); break;
+    case '-': read_error(L, r); break;
+    default: read_resp3(L, r, type); break;
+    }
+}
+
+void convert_to_lua(lua_State *L, size_t mark) {
+    struct reader reader = {.is_plain = conn_is_plain(mark)};
+    if (likely(reader.is_plain)) {
+        struct slice all = conn_written(mark);
+        reader.p = all.ptr;
+        reader.end = all.ptr + all.len;
+    } else {
+        reader.walk = conn_walk(mark, conn_mark());
+        next_piece(&reader);
+    }
+    read_value(L, &reader);
+}
+
+/* --- Lua to replies -------------------------------------------------------------------------- */
+
+struct writer {
+    struct client *client;
+    int resp;     /* of the script */
+    size_t start; /* where the reply begins */
+};
+
+static void write_value(lua_State *L, struct writer *w);
+
+/* What a conversion of the CPU gives for all that is out of range, not-a-number included. */
+static int64_t integer_of(lua_Number number) {
+    if (likely(number > -0x1p63 && number < 0x1p63)) return (int64_t)number;
+    return INT64_MIN;
+}
+
+/* The field of the table on top is pushed. True: it has the wanted type; else it is popped again. */
+static bool push_field(lua_State *L, enum engine_slot name, int type) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_rawget(L, -2);
+    if (lua_type(L, -1) == type) return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* A string that becomes a line: it ends at its first NUL. */
+static struct slice line_of(lua_State *L) {
+    return slice_cstr(lua_tostring(L, -1));
+}
+
+/* "<type><text>\r\n" with blanks for line ends in the text. */
+static void write_line(char type, struct slice text) {
+    size_t at = conn_mark() + 1;
+    resp_out_line(type, text);
+    char *p = conn_arena.data + at;
+    for (size_t i = 0; conn_mark() > at && i < text.len; i++)
+        if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
+}
+
+static void write_error(lua_State *L, struct writer *w) {
+    const char *text = lua_tostring(L, -1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_IGNORE);
+    lua_rawget(L, -3);
+    if (lua_toboolean(L, -1))
+        reply_error_again(w->client, slice_cstr(text));
+    else
+        reply_error(w->client, text);
+    lua_pop(L, 1);
+}
+
+static void write_status(lua_State *L, struct writer *w) {
+    (void)w;
+    write_line('+', line_of(L));
+}
+
+static void write_double(lua_State *L, struct writer *w) {
+    reply_double(w->client, lua_tonumber(L, -1));
+}
+
+static void write_big_number(lua_State *L, struct writer *w) {
+    size_t len;
+    const char *digits = lua_tolstring(L, -1, &len);
+    if (w->client->resp == 3) {
+        write_line('(', slice_of(digits, len));
+        return;
+    }
+    resp_out_header('$', (int64_t)len);
+    size_t at = conn_mark();
+    conn_write(digits, len);
+    for (char *p = conn_arena.data + at; p < conn_tail(); p++)
+        if (*p == '\r' || *p == '\n') *p = ' ';
+    conn_write("\r\n", 2);
+}
+
+/* A format of Lua has any length; that of the protocol has three characters. */
+static void write_verbatim_text(lua_State *L, struct writer *w) {
+    char format[4] = "   ";
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len), *given = lua_tostring(L, -2);
+    for (int i = 0; i < 3 && given[i]; i++)
+        format[i] = given[i];
+    reply_verbatim(w->client, slice_of(text, len), format);
+}
+
+static bool try_verbatim(lua_State *L, struct writer *w) {
+    if (!push_field(L, ENGINE_VERBATIM, LUA_TTABLE)) return false;
+    bool is_written = false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_FORMAT);
+    lua_rawget(L, -2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_STRING);
+    lua_rawget(L, -3);
+    if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING) {
+        write_verbatim_text(L, w);
+        is_written = true;
+    }
+    lua_pop(L, 3);
+    return is_written;
+}
+
+/* The table on top may be the proxy of a protected one, whose pairs are meant. */
+static void unveil(lua_State *L) {
+    if (protect_push_real(L, -1)) lua_replace(L, -2);
+}
+
+static void write_map(lua_State *L, struct writer *w) {
+    size_t place = reply_hold(w->client), pairs = 0;
+    unveil(L);
+    for (lua_pushnil(L); lua_next(L, -2); pairs++) {
+        lua_pushvalue(L, -2);
+        write_value(L, w);
+        write_value(L, w);
+    }
+    reply_map_at(w->client, place, pairs);
+}
+
+static void write_set(lua_State *L, struct writer *w) {
+    size_t place = reply_hold(w->client), elements = 0;
+    unveil(L);
+    for (lua_pushnil(L); lua_next(L, -2); elements++) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, -1);
+        write_value(L, w);
+    }
+    reply_set_at(w->client, place, elements);
+}
+
+/* Tables that stand for something else than an array, in the order in which Redis looks. */
+static bool try_fields(lua_State *L, struct writer *w) {
+    static const struct {
+        enum engine_slot name;
+        int type;
+        void (*write)(lua_State *L, struct writer *w);
+    } forms[] = {
+        {ENGINE_ERR, LUA_TSTRING, write_error},     {ENGINE_OK, LUA_TSTRING, write_status},
+        {ENGINE_DOUBLE, LUA_TNUMBER, write_double}, {ENGINE_MAP, LUA_TTABLE, write_map},
+        {ENGINE_SET, LUA_TTABLE, write_set},        {ENGINE_BIG_NUMBER, LUA_TSTRING, write_big_number},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (!push_field(L, forms[i].name, forms[i].type)) continue;
+        forms[i].write(L, w);
+        lua_pop(L, 1);
+        return true;
+    }
+    return try_verbatim(L, w);
+}
+
+/* Does the table on top have nothing but the elements 1 to n? */
+static bool is_array(lua_State *L, int n) {
+    if (n == 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, n);
+    if (!lua_next(L, -2)) return true;
+    lua_pop(L, 2);
+    return false;
+}
+
+/* The header of an array says n elements, and there are fewer: a nil is among them. */
+static void correct_header(size_t place, int n, int count) {
+    char before[RESP_OUT_HEADER_MAX], after[RESP_OUT_HEADER_MAX];
+    size_t old = (size_t)(resp_out_put_header(before, '*', n) - before);
+    size_t new = (size_t)(resp_out_put_header(after, '*', count) - after);
+    if (conn_arena.refuses) return;
+    char *at = conn_arena.data + place;
+    memmove(at + new, at + old, conn_mark() - place - old);
+    memcpy(at, after, new);
+    conn_arena.len -= old - new;
+}
+
+/* An array ends at its first nil. Lua's length is that, unless there are holes: then it may be behind a later one. */
+static void write_array(lua_State *L, struct writer *w, int n) {
+    size_t place = conn_mark();
+    reply_array(w->client, (size_t)n);
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, i);
+        if (unlikely(lua_isnil(L, -1))) {
+            lua_pop(L, 1);
+            correct_header(place, n, i - 1);
+            return;
+        }
+        write_value(L, w);
+    }
+}
+
+/* A table that is in itself twice is a tree that never ends. */
+static void limit_reply(lua_State *L, const struct writer *w) {
+    int64_t limit = engine_options.memory_limit;
+    if (unlikely(limit && (int64_t)(conn_mark() - w->start) > limit))
+        luaL_error(L, "the reply of the script takes too much memory");
+}
+
+static void write_table(lua_State *L, struct writer *w) {
+    if (unlikely(conn_arena.refuses)) return;
+    limit_reply(L, w);
+    int n = (int)lua_objlen(L, -1);
+    if (is_array(L, n) || !try_fields(L, w)) write_array(L, w, n);
+}
+
+static void write_boolean(lua_State *L, struct writer *w) {
+    bool value = lua_toboolean(L, -1);
+    if (w->resp == 3)
+        reply_bool(w->client, value);
+    else if (value)
+        reply_int(w->client, 1);
+    else
+        reply_null(w->client);
+}
+
+/* Redis asks for room for 4 values at one place less of depth. */
+#define LEVEL_VALUES 5
+
+static void write_value(lua_State *L, struct writer *w) {
+    struct slice text;
+    if (unlikely(!lua_checkstack(L, LEVEL_VALUES))) {
+        reply_error(w->client, "ERR reached lua stack limit");
+        lua_pop(L, 1);
+        return;
+    }
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+        text.ptr = lua_tolstring(L, -1, &text.len);
+        resp_out_bulk(text);
+        break;
+    case LUA_TNUMBER: resp_out_header(':', integer_of(lua_tonumber(L, -1))); break;
+    case LUA_TBOOLEAN: write_boolean(L, w); break;
+    case LUA_TTABLE: write_table(L, w); break;
+    default: reply_null(w->client); break;
+    }
+    lua_pop(L, 1);
+}
+
+void convert_to_reply(lua_State *L, struct client *c, int resp) {
+    write_value(L, &(struct writer){.client = c, .resp = resp, .start = conn_mark()});
+}

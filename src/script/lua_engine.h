@@ -1,0 +1,89 @@
+/* The inside of an engine, for the files of this folder that speak Lua: the sandbox, the API, the libraries.
+ *
+ * Rules for C functions that Lua calls here: they run in protected mode, so any Lua call may leave them by longjmp when
+ * memory ends. What they own meanwhile must be known to Lua (a userdata) or to the engine. They call luaL_checkstack()
+ * before they push more than LUA_MINSTACK values, or push in a loop. */
+#pragma once
+#include "base/buf.h"
+#include "base/slice.h"
+#include "script/engine.h"
+#include "store/db.h"
+#include <lua5.1/lua.h>
+
+/* Values that an engine keeps at fixed places of the registry, before all references of luaL_ref():
+ * lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_...). */
+enum engine_slot {
+    ENGINE_OK = 1, /* strings: "ok", "err" and so on */
+    ENGINE_ERR,
+    ENGINE_IGNORE, /* "ignore_error_stats_update" */
+    ENGINE_DOUBLE,
+    ENGINE_MAP,
+    ENGINE_SET,
+    ENGINE_BIG_NUMBER,
+    ENGINE_VERBATIM,
+    ENGINE_FORMAT,
+    ENGINE_STRING,
+    ENGINE_KEYS,
+    ENGINE_ARGV,
+    ENGINE_OPEN_GLOBALS,    /* the table in which KEYS and ARGV are put */
+    ENGINE_LIBRARY_GLOBALS, /* all that exists while a library loads */
+    ENGINE_NAMES,           /* the names of commands that api.c keeps alive, by their places in its cache */
+    ENGINE_SLOTS
+};
+
+/* A command that scripts have called by this name, which is a string of Lua that stays alive. */
+struct engine_name {
+    const char *name;
+    const struct command *command;
+    struct command_metrics *metrics;
+};
+#define ENGINE_KNOWN_NAMES 128
+
+/* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for every 16 bytes. */
+#define ENGINE_SPARE_BYTES 256
+#define ENGINE_SPARES (ENGINE_SPARE_BYTES / 16)
+struct engine_spare {
+    void *first;
+    size_t count;
+};
+
+struct engine {
+    lua_State *lua;
+    enum engine_kind kind;
+    struct alloc_cell *cell;              /* counts the bytes in use */
+    int64_t watermark;                    /* beyond so many bytes garbage is collected at the next chance */
+    bool wants_collection;                /* that has happened */
+    struct engine_spare spare[ENGINE_SPARES];
+    bool is_debugged;                     /* the hook is called at lines, too */
+    bool is_open;                         /* the libraries are there: from now on, the limit on memory holds */
+    void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
+    void *ctx;
+    /* What runs, or NULL. */
+    struct script_run *run;
+    int function;
+    struct key first_key;                 /* KEYS[1] as Lua has it, alive while it runs; ptr is NULL: not known */
+    unsigned names;                       /* enum sandbox_name: the globals that it was given */
+    int resp;                             /* 3 after redis.setresp(3), else 2 */
+    const struct engine_loading *loading; /* of the library that is being loaded, or NULL */
+    int64_t load_until_us;                /* clock_mono_us() when its time is over; 0: never */
+    struct buf loaded;                    /* the functions that it has registered: int each */
+    struct engine_name names_known[ENGINE_KNOWN_NAMES]; /* api.c */
+    struct buf log_line;                                /* what redis.log() was given */
+    /* The error that ended it. */
+    struct buf failure;
+    bool is_handled;  /* failure is written */
+    bool was_counted; /* it is in errorstats already */
+};
+
+struct engine *engine_of(lua_State *L); /* of any coroutine. O(1) */
+
+/* What engine_load_library() was given, or NULL: no library is being loaded. */
+const struct engine_loading *engine_loading_of(lua_State *L);
+/* Pop a Lua function: what engine_run() and engine_drop() call it by. */
+int engine_keep(lua_State *L);
+
+/* Push an error as the API of Redis has it: a table whose field `err` is the text. A text that begins with a dash and
+ * has a blank begins with its own code ("-NOSCRIPT No matching script"), which the dash is no part of; all others get
+ * the code ERR. The text may lie in the arena or in a string on the stack. */
+void engine_push_error(lua_State *L, struct slice text);
+int engine_raise(lua_State *L, const char *text); /* the same, and raise it: without a position */
