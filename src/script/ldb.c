@@ -155,7 +155,7 @@ void ldb_at_line(lua_State *L, lua_Debug *at) {
 }
 
 void ldb_at_count(lua_State *L, lua_Debug *at) {
-    if (clock_mono_us() - session.since_us < run_options.busy_threshold_ms * 1000) return;
+    if (clock_mono_us() - session.since_us < run_threshold_us()) return;
     if (session.is_alone) end_script(L, "timeout during Lua debugging with client closing connection");
     if (is_in_script(L, at)) stop(L, "timeout reached, infinite loop?");
 }
@@ -237,9 +237,8 @@ static void child_ended(struct loop_source *source, uint32_t events) {
 }
 
 static _Noreturn void be_child(struct request *r, void (*body)(struct request *r), pid_t parent, int pipe) {
-    int kept[] = {r->client->conn.source.fd, pipe};
     struct buf reply = {0};
-    child_become(parent, kept, 2);
+    child_become(parent, pipe, &r->client->conn.source.fd, 1);
     propagate_stop();
     begin_session(r);
     body(r);

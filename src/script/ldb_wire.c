@@ -89,7 +89,7 @@ static bool wait_for(short event, int wait_ms) {
     for (;;) {
         int n = poll(&at, 1, wait_ms);
         if (n > 0) return true;
-        if (n == 0 || errno != EINTR || shutdown_is_requested()) return false;
+        if (n == 0 || errno != EINTR || shutdown_is_near()) return false;
     }
 }
 

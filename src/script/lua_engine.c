@@ -22,6 +22,8 @@
 #include "script/api.h"
 #include "script/catch.h"
 #include "script/convert.h"
+#include "script/ldb.h"
+#include "script/ldb_log.h"
 #include "script/lib_cjson.h"
 #include "script/lib_msgpack.h"
 #include "script/protect.h"
@@ -77,13 +79,19 @@ static int engine_runner(lua_State *L) {
 
 static void engine_hook(lua_State *L, lua_Debug *at);
 
+/* A script that is debugged is stopped at its lines, too. */
+static void set_hook(struct engine *e, int instructions) {
+    e->is_debugged = ldb_is_on;
+    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
+}
+
 static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
     int64_t limit = engine_options.memory_limit;
     if (limit == 0 || !e->is_open) return true;
     if (by > (uint64_t)limit || e->cell->live > limit - (int64_t)by) return false;
     if (e->wants_collection) return true;
     e->wants_collection = true;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT, 1);
+    set_hook(e, 1);
     return true;
 }
 
@@ -146,7 +154,7 @@ static void set_watermark(struct engine *e) {
 
 static void collect_now(struct engine *e, lua_State *L) {
     e->wants_collection = false;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT, RUN_TICK_INSTRUCTIONS);
+    set_hook(e, RUN_TICK_INSTRUCTIONS);
     lua_gc(L, LUA_GCCOLLECT, 0);
     set_watermark(e);
 }
@@ -195,6 +203,7 @@ void engine_push_error(lua_State *L, struct slice text) {
 }
 
 int engine_raise(lua_State *L, const char *text) {
+    if (unlikely(ldb_log_calls)) ldb_log_error(slice_cstr(text));
     engine_push_error(L, slice_cstr(text));
     return lua_error(L);
 }
@@ -293,11 +302,22 @@ static int end_what_runs(lua_State *L, const char *error) {
     return engine_raise(L, error);
 }
 
+/* While a script is debugged, nobody else is served, and only the debugger ends it. */
+static void pass_to_debugger(lua_State *L, lua_Debug *at) {
+    if (at->event == LUA_HOOKLINE)
+        ldb_at_line(L, at);
+    else
+        ldb_at_count(L, at);
+}
+
 static void engine_hook(lua_State *L, lua_Debug *at) {
     struct engine *e = engine_of(L);
-    (void)at;
     luaL_checkstack(L, LUA_MINSTACK, "hook");
     if (e->wants_collection) collect_now(e, L);
+    if (unlikely(ldb_is_on)) {
+        pass_to_debugger(L, at);
+        return;
+    }
     if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED);
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
@@ -355,7 +375,7 @@ struct engine *engine_new(enum engine_kind kind) {
         abort();
     }
     lua_atpanic(L, engine_panic);
-    lua_sethook(L, engine_hook, LUA_MASKCOUNT, RUN_TICK_INSTRUCTIONS);
+    set_hook(e, RUN_TICK_INSTRUCTIONS);
     lua_pushcfunction(L, engine_handle);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     lua_pushliteral(L, "KEYS");
@@ -491,7 +511,7 @@ static void clear_globals(lua_State *L, struct engine *e) {
 static void run_inside(lua_State *L, void *ctx) {
     struct engine *e = ctx;
     struct script_run *run = e->run;
-    unsigned names = (unsigned)e->function & FUNCTION_NAMES;
+    unsigned names = ldb_is_on ? FUNCTION_NAMES : (unsigned)e->function & FUNCTION_NAMES;
     push_first_key(L, e);
     if (names) set_globals(L, e, names);
     lua_rawgeti(L, LUA_REGISTRYINDEX, e->function >> FUNCTION_REF);
@@ -530,6 +550,7 @@ void engine_run(struct engine *e, int function, struct script_run *run) {
     e->is_handled = false;
     e->first_key.name.ptr = NULL;
     set_watermark(e);
+    if (unlikely(ldb_is_on != e->is_debugged)) set_hook(e, RUN_TICK_INSTRUCTIONS);
     int status = protect(e, run_inside, e, PLACE_HANDLER);
     if (unlikely(status != 0)) reply_failure(e, status, mark);
     if (e->names) clear_globals(L, e);

@@ -54,6 +54,7 @@ struct engine {
     int64_t watermark;                    /* beyond so many bytes garbage is collected at the next chance */
     bool wants_collection;                /* that has happened */
     struct engine_spare spare[ENGINE_SPARES];
+    bool is_debugged;                     /* the hook is called at lines, too */
     bool is_open;                         /* the libraries are there: from now on, the limit on memory holds */
     void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
     void *ctx;
