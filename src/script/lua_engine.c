@@ -246,17 +246,16 @@ static void push_failure_text(lua_State *L) {
     }
 }
 
-/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. */
+/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. A text ends at its
+ * first NUL. */
 static int engine_handle(lua_State *L) {
     struct engine *e = engine_of(L);
     lua_Debug at;
     bool is_found = find_source(L, &at);
-    size_t len;
     lua_settop(L, 1);
     push_failure_text(L);
-    const char *text = lua_tolstring(L, -1, &len);
     e->failure.len = 0;
-    buf_append(&e->failure, text, len);
+    buf_append_cstr(&e->failure, lua_tostring(L, -1));
     e->was_counted = lua_istable(L, 1) && is_counted(L, 1);
     e->is_handled = true;
     if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
