@@ -24,6 +24,7 @@
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "repl/role.h"
+#include "script/cache.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -176,6 +177,7 @@ int main(int argc, char **argv) {
     while (client_first)
         client_close(client_first);
     client_reap();
+    cache_flush(false);
     db_shutdown();
 #endif
     worker_stop();
