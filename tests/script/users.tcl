@@ -1,6 +1,6 @@
-# What applications do with scripts: locks, limits, queues, semaphores, caches. Each test is a small program in the style
-# of a well-known library, with several clients, and checks the promise that its script makes. Scripts are called as
-# client libraries do: by EVALSHA, and by EVAL where that says NOSCRIPT.
+# What applications do with scripts: locks, limits, queues, semaphores, caches. Each test is a small program in the
+# style of a well-known library, with several clients, and checks the promise that its script makes. Scripts are called
+# as client libraries do: by EVALSHA, and by EVAL where that says NOSCRIPT.
 
 array set sha_of {}
 
@@ -203,7 +203,9 @@ set revive_jobs {
 
 set acquire {
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) and not redis.call('ZSCORE', KEYS[1], ARGV[4]) then return 0 end
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) and not redis.call('ZSCORE', KEYS[1], ARGV[4]) then
+        return 0
+    end
     redis.call('ZADD', KEYS[1], ARGV[2], ARGV[4])
     return 1
 }
