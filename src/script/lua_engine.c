@@ -37,7 +37,7 @@
 #include <stdlib.h>
 
 #define COLLECT_KB 4        /* garbage for which a step of engine_collect() pays */
-#define SPARES_MAX 128      /* freed blocks of one size that are kept */
+#define SPARE_TOTAL (256 << 10) /* bytes of freed blocks that are kept */
 #define FAILURE_KEPT 4096   /* room for the text of an error that is kept for the next one */
 
 /* Places on the stack of the main coroutine, which hold what a run needs. */
@@ -100,32 +100,28 @@ static inline size_t spare_bytes(size_t n) {
     return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
 }
 
-static inline struct engine_spare *spare_of(struct engine *e, size_t n) {
-    return n <= ENGINE_SPARE_BYTES ? &e->spare[(n - 1) / 16] : NULL;
-}
-
-static inline void *spare_take(struct engine_spare *spare) {
-    void *p = spare->first;
-    spare->first = *(void **)p;
-    spare->count--;
+static inline void *spare_take(struct engine *e, size_t place) {
+    void *p = e->spare[place];
+    e->spare[place] = *(void **)p;
+    e->spare_bytes -= (place + 1) * 16;
     return p;
 }
 
-static void engine_put(struct engine *e, void *p, size_t n) {
-    struct engine_spare *spare = p ? spare_of(e, n) : NULL;
-    if (spare == NULL || spare->count == SPARES_MAX) {
+static inline void engine_put(struct engine *e, void *p, size_t n) {
+    size_t place = (n - 1) / 16;
+    if (unlikely(n - 1 >= ENGINE_SPARE_BYTES || e->spare_bytes > SPARE_TOTAL)) { /* n is 0 for NULL */
         alloc_cell_put(e->cell, p, spare_bytes(n));
         return;
     }
-    *(void **)p = spare->first;
-    spare->first = p;
-    spare->count++;
+    *(void **)p = e->spare[place];
+    e->spare[place] = p;
+    e->spare_bytes += (place + 1) * 16;
 }
 
 static void drop_spares(struct engine *e) {
-    for (size_t i = 0; i < ENGINE_SPARES; i++)
-        while (e->spare[i].first)
-            alloc_cell_put(e->cell, spare_take(&e->spare[i]), (i + 1) * 16);
+    for (size_t place = 0; place < ENGINE_SPARES; place++)
+        while (e->spare[place])
+            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * 16);
 }
 
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
@@ -134,8 +130,7 @@ static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
         engine_put(e, p, old);
         return NULL;
     }
-    struct engine_spare *spare = p ? NULL : spare_of(e, n);
-    if (likely(spare && spare->first)) return spare_take(spare);
+    if (p == NULL && n <= ENGINE_SPARE_BYTES && e->spare[(n - 1) / 16]) return spare_take(e, (n - 1) / 16);
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
     return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
