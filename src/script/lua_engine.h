@@ -46,13 +46,13 @@ struct engine_name {
 struct engine {
     lua_State *lua;
     enum engine_kind kind;
-    struct alloc_cell *cell;              /* counts the bytes in use */
-    int64_t watermark;                    /* beyond so many bytes garbage is collected at the next chance */
-    bool wants_collection;                /* that has happened */
+    struct alloc_cell *cell; /* counts the bytes in use */
+    int64_t watermark;       /* beyond so many bytes garbage is collected at the next chance */
+    bool wants_collection;   /* that has happened */
     void *spare[ENGINE_SPARES];
-    size_t spare_bytes; /* of all of them */
-    bool is_debugged;                     /* the hook is called at lines, too */
-    bool is_open;                         /* the libraries are there: from now on, the limit on memory holds */
+    size_t spare_bytes;                    /* of all of them */
+    bool is_debugged;                      /* the hook is called at lines, too */
+    bool is_open;                          /* the libraries are there: from now on, the limit on memory holds */
     void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
     void *ctx;
     /* What runs, or NULL. */

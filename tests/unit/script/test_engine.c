@@ -131,9 +131,9 @@ static void a_state_stays_usable_after_many_failures(void **state) {
     }
 }
 
-#define LIBRARY \
-    "#!lua name=lib\n" \
-    "local function helper(x) return string.upper(x) end\n" \
+#define LIBRARY                                                                       \
+    "#!lua name=lib\n"                                                                \
+    "local function helper(x) return string.upper(x) end\n"                           \
     "redis.register_function('f', function(keys, args) return helper(args[1]) end)\n" \
     "redis.register_function{function_name = 'g', callback = function() return 1 end, flags = {'no-writes'}}"
 
@@ -270,7 +270,8 @@ static void names_of_commands_stay_what_they_are(void **state) {
         char expected[32];
         int len = snprintf(expected, sizeof expected, "%d", i);
         assert_string_equal(lab_script(script), (snprintf(expected, sizeof expected, "$%d %d", len, i), expected));
-        if (i % 50 == 0) assert_memory_equal(lab_script("return redis.call('nosuch' .. #redis.REDIS_VERSION)"), "-ERR Unknown", 12);
+        if (i % 50 == 0)
+            assert_memory_equal(lab_script("return redis.call('nosuch' .. #redis.REDIS_VERSION)"), "-ERR Unknown", 12);
     }
 }
 
