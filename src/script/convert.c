@@ -2,7 +2,6 @@
  * 8,000 values are its end. */
 #include "script/convert.h"
 #include "base/likely.h"
-#include "base/num.h"
 #include "net/conn.h"
 #include "net/resp_out.h"
 #include "script/lua_engine.h"

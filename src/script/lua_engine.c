@@ -1,15 +1,15 @@
 /* See engine.h and lua_engine.h.
  *
  * Lua leaves a C function by longjmp when a script fails or memory ends, and calls the panic function, which ends the
- * server, if nobody protects it. So everything that may allocate runs inside lua_pcall() or lua_cpcall(). A run costs one
- * lua_pcall() of a C function that stays on the stack; nothing is pushed outside of it that could need memory.
+ * server, if nobody protects it. So everything that may allocate runs inside protect(). That is one lua_pcall() of a C
+ * function that stays on the stack; nothing is pushed outside of it that could need memory.
  *
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it sets
- * a hook that collects before the next instruction, where it is safe. What one single call of a C function needs beyond
- * that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
+ * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
+ * beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -144,7 +144,8 @@ static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
     return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
 }
 
-/* A quarter of the limit is for what comes until the garbage is collected; or half of the rest, where more is in use. */
+/* A quarter of the limit is for what comes until the garbage is collected. Where more than the rest is in use after
+ * that, half of what is left is. */
 static void set_watermark(struct engine *e) {
     int64_t limit = engine_options.memory_limit, live = e->cell->live;
     if (limit == 0) {
@@ -313,7 +314,6 @@ static void pass_to_debugger(lua_State *L, lua_Debug *at) {
 
 static void engine_hook(lua_State *L, lua_Debug *at) {
     struct engine *e = engine_of(L);
-    luaL_checkstack(L, LUA_MINSTACK, "hook");
     if (lua_gethookcount(L) != RUN_TICK_INSTRUCTIONS) set_hook(L, RUN_TICK_INSTRUCTIONS);
     if (e->wants_collection) collect_now(e, L);
     if (unlikely(ldb_is_on)) {

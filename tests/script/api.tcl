@@ -1,5 +1,5 @@
-# The API of scripts and the limit on their memory: what the comparison with redis-server 7.0 (tests/compat/scripting.cmds
-# and the grammars) cannot show.
+# The API of scripts and the limit on their memory: what the comparison with redis-server 7.0 in tests/compat cannot
+# show.
 
 proc run {script args} { return [r EVAL $script 0 {*}$args] }
 
@@ -103,8 +103,8 @@ with_server {} {
         r CONFIG SET script-memory-limit 10mb
         assert_equal 1 [run {for i = 1, 3000 do local s = string.rep('x', 100000) .. i end return 1}]
         assert_equal 1 [run {
-            local co = coroutine.wrap(function() for i = 1, 3000 do local s = string.rep('x', 100000) .. i end return 1 end)
-            return co()
+            local function waste() for i = 1, 3000 do local s = string.rep('x', 100000) .. i end return 1 end
+            return coroutine.wrap(waste)()
         }]
         r CONFIG SET script-memory-limit 0
         assert_equal 20000000 [run {return #string.rep('x', 2e7)}]
@@ -121,7 +121,8 @@ with_server {} {
         run {for i = 1, 100000 do redis.call('RPUSH', 'many', i) end}
         assert_equal 100000 [llength [run {return redis.call('LRANGE', 'many', 0, -1)}]]
         assert_equal 200000 [run {
-            redis.call('MSET', 'large2', ARGV[1], 'n', 7) return #(redis.call('GET', 'large2') .. redis.call('GET', 'large2'))
+            redis.call('MSET', 'large2', ARGV[1], 'n', 7)
+            return #(redis.call('GET', 'large2') .. redis.call('GET', 'large2'))
         } [string repeat x 100000]]
     }
 }

@@ -1,5 +1,5 @@
-/* Conversions both ways. What a script sees of a reply is told by a script, which writes values as text; what it returns
- * is compared with what redis-server sends. */
+/* Conversions both ways. What a script sees of a reply is told by a script, which writes values as text; what it
+ * returns is compared with what redis-server sends. */
 #include "script/engine_lab.h"
 
 /* show(v): a value with its type. */

@@ -1,5 +1,5 @@
-/* The engine: scripts whose memory ends at each of their allocations, limits on memory, what a script leaves behind, and
- * where its errors point. */
+/* The engine: scripts whose memory ends at each of their allocations, limits on memory, what a script leaves behind,
+ * and how its errors are counted. */
 #include "script/engine_lab.h"
 #include "script/functions.h"
 #include "session/server_metrics.h"
