@@ -1,15 +1,15 @@
 /* See engine.h and lua_engine.h.
  *
  * Lua leaves a C function by longjmp when a script fails or memory ends, and calls the panic function, which ends the
- * server, if nobody protects it. So everything that may allocate runs inside lua_pcall() or lua_cpcall(). A run costs one
- * lua_pcall() of a C function that stays on the stack; nothing is pushed outside of it that could need memory.
+ * server, if nobody protects it. So everything that may allocate runs inside protect(). That is one lua_pcall() of a C
+ * function that stays on the stack; nothing is pushed outside of it that could need memory.
  *
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it sets
- * a hook that collects before the next instruction, where it is safe. What one single call of a C function needs beyond
- * that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
+ * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
+ * beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -36,9 +36,9 @@
 #include <lua5.1/lauxlib.h>
 #include <stdlib.h>
 
-#define COLLECT_KB 4        /* garbage for which a step of engine_collect() pays */
-#define SPARES_MAX 128      /* freed blocks of one size that are kept */
-#define FAILURE_KEPT 4096   /* room for the text of an error that is kept for the next one */
+#define COLLECT_KB 4            /* garbage for which a step of engine_collect() pays */
+#define SPARE_TOTAL (256 << 10) /* bytes of freed blocks that are kept */
+#define FAILURE_KEPT 4096       /* room for the text of an error that is kept for the next one */
 
 /* Places on the stack of the main coroutine, which hold what a run needs. */
 enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER, PLACES = PLACE_RUNNER };
@@ -65,8 +65,11 @@ const struct engine_loading *engine_loading_of(lua_State *L) {
 static int protect(struct engine *e, void (*task)(lua_State *L, void *ctx), void *ctx, int handler) {
     e->task = task;
     e->ctx = ctx;
+    catch_running = e->lua;
     lua_pushvalue(e->lua, PLACE_RUNNER);
-    return lua_pcall(e->lua, 0, 0, handler);
+    int status = lua_pcall(e->lua, 0, 0, handler);
+    catch_running = NULL;
+    return status;
 }
 
 static int engine_runner(lua_State *L) {
@@ -80,19 +83,24 @@ static int engine_runner(lua_State *L) {
 static void engine_hook(lua_State *L, lua_Debug *at);
 
 /* A script that is debugged is stopped at its lines, too. */
-static void set_hook(struct engine *e, int instructions) {
-    e->is_debugged = ldb_is_on;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
+static void set_hook(lua_State *L, int instructions) {
+    lua_sethook(L, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
 }
 
+/* Before the next instruction, in whatever coroutine that is. */
+static void ask_for_collection(struct engine *e) {
+    if (e->wants_collection) return;
+    e->wants_collection = true;
+    set_hook(e->lua, 1);
+    if (catch_running) set_hook(catch_running, 1);
+}
+
+/* More is in use than the watermark. False: `by` bytes more would exceed the limit. */
 static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
     int64_t limit = engine_options.memory_limit;
     if (limit == 0 || !e->is_open) return true;
-    if (by > (uint64_t)limit || e->cell->live > limit - (int64_t)by) return false;
-    if (e->wants_collection) return true;
-    e->wants_collection = true;
-    set_hook(e, 1);
-    return true;
+    ask_for_collection(e);
+    return by <= (uint64_t)limit && e->cell->live <= limit - (int64_t)by;
 }
 
 /* Small blocks that Lua has freed are kept for its next ones: strings and tables come and go with every run. */
@@ -100,32 +108,28 @@ static inline size_t spare_bytes(size_t n) {
     return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
 }
 
-static inline struct engine_spare *spare_of(struct engine *e, size_t n) {
-    return n <= ENGINE_SPARE_BYTES ? &e->spare[(n - 1) / 16] : NULL;
-}
-
-static inline void *spare_take(struct engine_spare *spare) {
-    void *p = spare->first;
-    spare->first = *(void **)p;
-    spare->count--;
+static inline void *spare_take(struct engine *e, size_t place) {
+    void *p = e->spare[place];
+    e->spare[place] = *(void **)p;
+    e->spare_bytes -= (place + 1) * 16;
     return p;
 }
 
-static void engine_put(struct engine *e, void *p, size_t n) {
-    struct engine_spare *spare = p ? spare_of(e, n) : NULL;
-    if (spare == NULL || spare->count == SPARES_MAX) {
+static inline void engine_put(struct engine *e, void *p, size_t n) {
+    size_t place = (n - 1) / 16;
+    if (unlikely(n - 1 >= ENGINE_SPARE_BYTES || e->spare_bytes > SPARE_TOTAL)) { /* n is 0 for NULL */
         alloc_cell_put(e->cell, p, spare_bytes(n));
         return;
     }
-    *(void **)p = spare->first;
-    spare->first = p;
-    spare->count++;
+    *(void **)p = e->spare[place];
+    e->spare[place] = p;
+    e->spare_bytes += (place + 1) * 16;
 }
 
 static void drop_spares(struct engine *e) {
-    for (size_t i = 0; i < ENGINE_SPARES; i++)
-        while (e->spare[i].first)
-            alloc_cell_put(e->cell, spare_take(&e->spare[i]), (i + 1) * 16);
+    for (size_t place = 0; place < ENGINE_SPARES; place++)
+        while (e->spare[place])
+            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * 16);
 }
 
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
@@ -134,14 +138,14 @@ static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
         engine_put(e, p, old);
         return NULL;
     }
-    struct engine_spare *spare = p ? NULL : spare_of(e, n);
-    if (likely(spare && spare->first)) return spare_take(spare);
+    if (p == NULL && n <= ENGINE_SPARE_BYTES && e->spare[(n - 1) / 16]) return spare_take(e, (n - 1) / 16);
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
     return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
 }
 
-/* A quarter of the limit is for what comes until the garbage is collected; or half of the rest, where more is in use. */
+/* A quarter of the limit is for what comes until the garbage is collected. Where more than the rest is in use after
+ * that, half of what is left is. */
 static void set_watermark(struct engine *e) {
     int64_t limit = engine_options.memory_limit, live = e->cell->live;
     if (limit == 0) {
@@ -154,7 +158,6 @@ static void set_watermark(struct engine *e) {
 
 static void collect_now(struct engine *e, lua_State *L) {
     e->wants_collection = false;
-    set_hook(e, RUN_TICK_INSTRUCTIONS);
     lua_gc(L, LUA_GCCOLLECT, 0);
     set_watermark(e);
 }
@@ -311,7 +314,7 @@ static void pass_to_debugger(lua_State *L, lua_Debug *at) {
 
 static void engine_hook(lua_State *L, lua_Debug *at) {
     struct engine *e = engine_of(L);
-    luaL_checkstack(L, LUA_MINSTACK, "hook");
+    if (lua_gethookcount(L) != RUN_TICK_INSTRUCTIONS) set_hook(L, RUN_TICK_INSTRUCTIONS);
     if (e->wants_collection) collect_now(e, L);
     if (unlikely(ldb_is_on)) {
         pass_to_debugger(L, at);
@@ -331,10 +334,18 @@ static int engine_panic(lua_State *L) {
 
 static void fill_slots(lua_State *L) {
     static const char *const names[ENGINE_SLOTS] = {
-        [ENGINE_OK] = "ok",         [ENGINE_ERR] = "err", [ENGINE_IGNORE] = "ignore_error_stats_update",
-        [ENGINE_DOUBLE] = "double", [ENGINE_MAP] = "map", [ENGINE_SET] = "set",
-        [ENGINE_BIG_NUMBER] = "big_number", [ENGINE_VERBATIM] = "verbatim_string",
-        [ENGINE_FORMAT] = "format", [ENGINE_STRING] = "string", [ENGINE_KEYS] = "KEYS", [ENGINE_ARGV] = "ARGV",
+        [ENGINE_OK] = "ok",
+        [ENGINE_ERR] = "err",
+        [ENGINE_IGNORE] = "ignore_error_stats_update",
+        [ENGINE_DOUBLE] = "double",
+        [ENGINE_MAP] = "map",
+        [ENGINE_SET] = "set",
+        [ENGINE_BIG_NUMBER] = "big_number",
+        [ENGINE_VERBATIM] = "verbatim_string",
+        [ENGINE_FORMAT] = "format",
+        [ENGINE_STRING] = "string",
+        [ENGINE_KEYS] = "KEYS",
+        [ENGINE_ARGV] = "ARGV",
     };
     for (int slot = 1; slot < ENGINE_SLOTS; slot++) {
         lua_pushstring(L, names[slot] ? names[slot] : "");
@@ -374,7 +385,7 @@ struct engine *engine_new(enum engine_kind kind) {
         abort();
     }
     lua_atpanic(L, engine_panic);
-    set_hook(e, RUN_TICK_INSTRUCTIONS);
+    set_hook(L, RUN_TICK_INSTRUCTIONS);
     lua_pushcfunction(L, engine_handle);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     lua_pushliteral(L, "KEYS");
@@ -549,7 +560,10 @@ void engine_run(struct engine *e, int function, struct script_run *run) {
     e->is_handled = false;
     e->first_key.name.ptr = NULL;
     set_watermark(e);
-    if (unlikely(ldb_is_on != e->is_debugged)) set_hook(e, RUN_TICK_INSTRUCTIONS);
+    if (unlikely(ldb_is_on != e->is_debugged)) {
+        e->is_debugged = ldb_is_on;
+        set_hook(L, RUN_TICK_INSTRUCTIONS);
+    }
     int status = protect(e, run_inside, e, PLACE_HANDLER);
     if (unlikely(status != 0)) reply_failure(e, status, mark);
     if (e->names) clear_globals(L, e);
