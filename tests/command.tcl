@@ -53,6 +53,7 @@ array set renamed_in_7_2 {
     config|set {parameter_value data}
     flushall {async flush-type}
     flushdb {async flush-type}
+    function|flush {async flush-type}
     geoadd {longitude_latitude_member data}
     georadius_ro {count count-block}
     georadiusbymember_ro {count count-block}

@@ -157,7 +157,7 @@ static void claim_begin(struct claim *cl) {
     cl->consumer = stream_group_consumer(cl->group, name);
     if (!cl->consumer) {
         cl->consumer = stream_group_add_consumer(cl->group, name, clock_now_ms());
-        db_changed(r->client->db, &r->key, DB_STREAM, "xgroup-createconsumer");
+        streams_changed_beside(r->client->db, &r->key, "xgroup-createconsumer");
         stream_effect_new_consumer(&cl->effect, PROPAGATE_UNKNOWN);
     }
     cl->consumer->seen_ms = clock_now_ms();

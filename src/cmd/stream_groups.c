@@ -59,7 +59,7 @@ static bool need_group(struct request *r, struct stream **s, struct stream_group
 }
 
 static void changed_group(struct request *r, const char *event) {
-    db_changed(r->client->db, &r->key, DB_STREAM, event);
+    streams_changed_beside(r->client->db, &r->key, event);
 }
 
 /* `$` is the last id. */
@@ -86,10 +86,14 @@ static void xgroup_create(struct request *r) {
         reply_error(c, "BUSYGROUP Consumer Group name already exists");
         return;
     }
-    if (!s) s = stream_of(stream_create(c->db, &r->key));
+    bool is_new = !s;
+    if (is_new) s = stream_of(stream_create(c->db, &r->key));
     stream_add_group(s, r->argv[3], id, o.entries_read);
     reply_ok(c);
-    changed_group(r, "xgroup-create");
+    if (is_new)
+        db_changed(c->db, &r->key, DB_STREAM, "xgroup-create");
+    else
+        changed_group(r, "xgroup-create");
 }
 
 static void xgroup_setid(struct request *r) {

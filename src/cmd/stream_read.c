@@ -305,7 +305,7 @@ static void read_group_source(struct reading *rd, int i) {
     struct stream_consumer *consumer = stream_group_consumer(source->group, rd->consumer);
     if (!consumer) {
         consumer = stream_group_add_consumer(source->group, rd->consumer, clock_now_ms());
-        db_changed(c->db, &key, DB_STREAM, "xgroup-createconsumer");
+        streams_changed_beside(c->db, &key, "xgroup-createconsumer");
         stream_effect_new_consumer(&effect, has_new ? PROPAGATE_MORE : rest);
     }
     consumer->seen_ms = clock_now_ms();

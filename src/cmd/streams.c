@@ -402,7 +402,7 @@ static void xsetid(struct request *r) {
     stream_set_id(s, n.last_id, n.has_added ? &n.entries_added : NULL,
                   stream_id_is_zero(n.max_deleted) ? NULL : &n.max_deleted);
     reply_ok(c);
-    db_changed(c->db, &r->key, DB_STREAM, "xsetid");
+    streams_changed_beside(c->db, &r->key, "xsetid");
 }
 
 static const struct command_keys xadd_keys[] = {

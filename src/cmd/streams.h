@@ -20,6 +20,10 @@ uint64_t streams_reply_entries(struct client *c, struct stream_iter *it, uint64_
 bool streams_read(struct request *r, struct stream **s);
 /* The same for a command that may change it. */
 bool streams_write(struct request *r, struct stream **s);
+/* A group, a consumer or the last id has changed. As in Redis, WATCH and client-side caches do not see it. */
+static inline void streams_changed_beside(struct db *db, const struct key *key, const char *event) {
+    db_changed(db, key, DB_STREAM | DB_BESIDE, event);
+}
 /* The group that the word behind the key names. NULL: the key or the group is not there, which was replied. */
 struct stream_group *streams_need_group(struct request *r, const struct stream *s);
 

@@ -92,35 +92,39 @@ void child_report(size_t keys_done) {
     tell_parent(false);
 }
 
-/* The first descriptor from `from` on that the child keeps; UINT_MAX: none. */
-static unsigned next_kept(const struct child_job *job, int fd, unsigned from) {
+/* The first descriptor from `from` on that is kept; UINT_MAX: none. */
+static unsigned next_kept(int fd, const int *keep, int count, unsigned from) {
     unsigned next = (unsigned)fd >= from ? (unsigned)fd : UINT_MAX;
-    for (int i = 0; i < job->keep_count; i++) {
-        unsigned kept = (unsigned)job->keep[i];
+    for (int i = 0; i < count; i++) {
+        unsigned kept = (unsigned)keep[i];
         if (kept >= from && kept < next) next = kept;
     }
     return next;
 }
 
-static void close_others(const struct child_job *job, int fd) {
+static void close_others(int fd, const int *keep, int count) {
     for (unsigned from = STDERR_FILENO + 1;;) {
-        unsigned next = next_kept(job, fd, from);
+        unsigned next = next_kept(fd, keep, count, from);
         if (next > from) close_range(from, next - 1, 0);
         if (next == UINT_MAX) return;
         from = next + 1;
     }
 }
 
-static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent_pid) {
+void child_become(pid_t parent_pid, int fd, const int *keep, int keep_count) {
     static const int defaults[] = {SIGUSR1, SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the parent decides */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent_pid) _exit(1);
-    close_others(job, fd);
-    child.fd = fd;
+    close_others(fd, keep, keep_count);
     log_set_role('C');
+}
+
+static _Noreturn void be_child(const struct child_job *job, int fd, pid_t parent_pid) {
+    child_become(parent_pid, fd, job->keep, job->keep_count);
+    child.fd = fd;
     if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICENESS) < 0) errno = 0; /* optional */
     if (child_inside) child_inside(job->kind);
     child.told_us = clock_mono_us();

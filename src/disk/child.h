@@ -42,6 +42,10 @@ struct child_metrics {
 };
 extern struct child_metrics child_metrics;
 
+/* For a process that was forked without child_start(): what every child does first. It dies with its parent, ends at
+ * the signals that the server handles, and closes all descriptors except the standard ones, fd, and those to keep. */
+void child_become(pid_t parent, int fd, const int *keep, int keep_count);
+
 /* Hooks, may be NULL: called first in the child (title, OOM score); called in the parent after a child was born or has
  * ended. */
 extern void (*child_inside)(enum child_kind kind);

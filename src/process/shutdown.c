@@ -113,6 +113,10 @@ bool shutdown_is_requested(void) {
     return requested;
 }
 
+bool shutdown_is_near(void) {
+    return requested || signalled;
+}
+
 /* The turn in which it fires sees that the time is over. */
 static void time_is_over(struct loop_timer *timer) {
     (void)timer;

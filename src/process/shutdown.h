@@ -21,6 +21,7 @@ void shutdown_watch_signals(void);
  * (block_postpone) go on. */
 void shutdown_request(unsigned flags);
 bool shutdown_is_requested(void);
+bool shutdown_is_near(void); /* it is requested, or will be since a signal has come */
 
 /* Hook of the durable layer: save what has to be saved. False: that failed, and the log says why. The server goes on
  * then, unless SHUTDOWN_FORCE is set. NULL: there is nothing to save. */

@@ -17,6 +17,8 @@
 #include "exec/inner.h"
 #include "exec/propagate.h"
 #include "script/convert.h"
+#include "script/ldb.h"
+#include "script/ldb_log.h"
 #include "script/library.h"
 #include "script/lua_engine.h"
 #include "script/protect.h"
@@ -104,11 +106,16 @@ static void find_command(lua_State *L, struct engine *e, struct request *r) {
 
 /* --- redis.call ------------------------------------------------------------------------------ */
 
+static void push_error(lua_State *L, struct slice text) {
+    if (unlikely(ldb_log_calls)) ldb_log_error(text);
+    engine_push_error(L, text);
+}
+
 enum call_kind { CALL_RAISES, CALL_RETURNS };
 
 static int give_error(lua_State *L, enum call_kind kind, const char *text) {
     if (kind == CALL_RAISES) return engine_raise(L, text);
-    engine_push_error(L, slice_cstr(text));
+    push_error(L, slice_cstr(text));
     return 1;
 }
 
@@ -125,7 +132,9 @@ static inline int call_command(lua_State *L, enum call_kind kind) {
     find_command(L, e, &r);
     size_t mark = inner->range.start;
     if (unlikely(conn_mark() != mark)) conn_truncate(mark);
-    inner_call(inner, &r);
+    if (unlikely(ldb_log_calls)) ldb_log_call(r.argv, argc);
+    bool accepted = inner_call(inner, &r);
+    if (unlikely(ldb_log_calls)) ldb_log_reply(mark, !accepted);
     bool failed = conn_arena.data[mark] == '-';
     convert_to_lua(L, mark);
     conn_truncate(mark);
@@ -156,7 +165,7 @@ static int api_acl_check_cmd(lua_State *L) {
 
 static int is_one_string(lua_State *L) {
     if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TSTRING) return true;
-    engine_push_error(L, SLICE("wrong number or type of arguments"));
+    push_error(L, SLICE("wrong number or type of arguments"));
     return false;
 }
 
@@ -174,7 +183,7 @@ static int api_error_reply(lua_State *L) {
     if (!is_one_string(L)) return 1;
     const char *text = lua_tostring(L, 1);
     text = lua_pushfstring(L, "-%s", text + (text[0] == '-'));
-    engine_push_error(L, slice_cstr(text));
+    push_error(L, slice_cstr(text));
     return 1;
 }
 
@@ -252,16 +261,6 @@ static int api_log(lua_State *L) {
     return 0;
 }
 
-static int api_breakpoint(lua_State *L) {
-    lua_pushboolean(L, 0);
-    return 1;
-}
-
-static int api_debug(lua_State *L) {
-    (void)L;
-    return 0;
-}
-
 /* --- The tables ------------------------------------------------------------------------------ */
 
 struct api_number {
@@ -282,8 +281,8 @@ static const luaL_Reg call_functions[] = {
 };
 
 static const luaL_Reg script_functions[] = {
-    {"breakpoint", api_breakpoint},
-    {"debug", api_debug},
+    {"breakpoint", ldb_breakpoint},
+    {"debug", ldb_debug},
     {"replicate_commands", api_replicate_commands},
     {NULL, NULL},
 };

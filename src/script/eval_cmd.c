@@ -8,6 +8,7 @@
 #include "script/cache.h"
 #include "script/engine.h"
 #include "script/functions.h"
+#include "script/ldb.h"
 #include "script/run.h"
 #include "script/shebang.h"
 #include "session/gates.h"
@@ -56,9 +57,8 @@ static void reply_reason(struct client *c, struct buf *error) {
     buf_free(error);
 }
 
-static void eval(struct request *r) {
+static void eval_script(struct request *r) {
     int key_count;
-    call_announce(r);
     if (!read_key_count(r, &key_count)) return;
     struct buf error = {0};
     const struct cache_script *script = cache_eval(r->argv[1], &error);
@@ -68,12 +68,24 @@ static void eval(struct request *r) {
         reply_reason(r->client, &error);
 }
 
+static void eval(struct request *r) {
+    call_announce(r);
+    if (unlikely(ldb_wants(r->client)))
+        ldb_run(r, eval_script);
+    else
+        eval_script(r);
+}
+
 /* What cannot be a SHA-1 is unknown, whatever the other arguments are. */
 static void evalsha(struct request *r) {
     int key_count;
     const struct cache_script *script = NULL;
     call_announce(r);
     if (r->argv[1].len == SHA1_DIGITS) {
+        if (unlikely(ldb_wants(r->client))) {
+            reply_error(r->client, "ERR Please use EVAL instead of EVALSHA for debugging");
+            return;
+        }
         if (!read_key_count(r, &key_count)) return;
         script = cache_find(r->argv[1]);
     }
@@ -207,6 +219,8 @@ static const struct command_keys evalsha_ro_keys[] = {
 };
 
 static const struct command script_subcommands[] = {
+    {"debug", ldb_command, 3, .flags = CMD_NOSCRIPT, .group = GROUP_SCRIPTING, .since = "3.2.0",
+     .summary = "Let this client step through its scripts.", .complexity = "O(1)", .syntax = "mode:(YES | SYNC | NO)"},
     {"exists", script_exists, -3, .flags = CMD_NOSCRIPT, .group = GROUP_SCRIPTING, .since = "2.6.0",
      .summary = "Tell which scripts are in the cache.", .complexity = "O(n) for n scripts", .syntax = "sha1...",
      .tips = "request_policy:all_shards,response_policy:agg_logical_and"},

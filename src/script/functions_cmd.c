@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "catalog/command_row.h"
 #include "disk/writer.h"
+#include "exec/busy.h"
 #include "exec/call.h"
 #include "rdb/rdb_functions.h"
 #include "script/cache.h"
@@ -75,9 +76,14 @@ static void fcall_ro(struct request *r) {
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
+/* What comes from a log or from the primary has loaded once, and must load again. */
+static int64_t load_limit_ms(void) {
+    return call_is_replayed ? 0 : FUNCTIONS_LOAD_MS;
+}
+
 static void function_load(struct request *r) {
     struct client *c = r->client;
-    struct functions_load load = {.source = r->argv[r->argc - 1]};
+    struct functions_load load = {.source = r->argv[r->argc - 1], .limit_ms = load_limit_ms()};
     struct buf name = {0}, error = {0};
     for (int i = 2; i < r->argc - 1; i++) {
         if (!slice_is(r->argv[i], "replace")) {
@@ -86,7 +92,6 @@ static void function_load(struct request *r) {
         }
         load.replace = true;
     }
-    if (!call_is_replayed) load.limit_ms = FUNCTIONS_LOAD_MS; /* else it has loaded once, elsewhere or earlier */
     if (functions_load(&load, &name, &error)) {
         db_metrics.dirty++;
         reply_bulk(c, buf_slice(&name));
@@ -138,7 +143,7 @@ static void function_restore(struct request *r) {
     enum functions_policy policy;
     struct buf error = {0};
     if (!has_at_most(r, 4) || !read_policy(r, &policy)) return;
-    if (!functions_restore(r->argv[2], policy, &error)) {
+    if (!functions_restore(r->argv[2], policy, load_limit_ms(), &error)) {
         refuse(r->client, &error);
         return;
     }
@@ -246,7 +251,7 @@ static void function_list(struct request *r) {
 }
 
 static void reply_running(struct client *c) {
-    if (!run_current || !run_current->is_function) {
+    if (!run_current) {
         reply_null(c);
         return;
     }
@@ -265,6 +270,10 @@ static void reply_running(struct client *c) {
 static void function_stats(struct request *r) {
     struct client *c = r->client;
     struct functions_metrics metrics = functions_metrics();
+    if (run_current && !run_current->is_function) {
+        reply_error(c, busy_error());
+        return;
+    }
     reply_map(c, 2);
     reply_bulk_cstr(c, "running_script");
     reply_running(c);
@@ -345,7 +354,7 @@ static const struct command function_subcommands[] = {
      .summary = "Serialize all libraries, for FUNCTION RESTORE.", .complexity = "O(n) for n bytes of code"},
     {"flush", function_flush, -2, .flags = CMD_WRITE | CMD_NOSCRIPT, .group = GROUP_SCRIPTING, .since = "7.0.0",
      .summary = "Remove all libraries.", .complexity = "O(1), O(n) for n functions with SYNC",
-     .syntax = "[async:(ASYNC | SYNC)]", .tips = FOR_ALL_SHARDS},
+     .syntax = "[flush-type:(ASYNC | SYNC)]", .tips = FOR_ALL_SHARDS},
     {"help", function_help, 2, .flags = CMD_LOADING | CMD_STALE, .group = GROUP_SCRIPTING, .since = "7.0.0",
      .summary = "Describe the subcommands."},
     {"kill", function_kill, 2, .flags = CMD_NOSCRIPT | CMD_ALLOW_BUSY, .group = GROUP_SCRIPTING, .since = "7.0.0",
@@ -375,7 +384,7 @@ static const struct command functions_cmd_commands[] = {
      .summary = "Call a function that only reads.", .complexity = "That of the function",
      .syntax = "function numkeys:integer [key:key...] [arg...]", .key_count_at = 2, .keys = fcall_ro_keys},
     {"function", NULL, -2, .group = GROUP_SCRIPTING, .since = "7.0.0", .summary = "Manage libraries of functions.",
-     .subcommands = function_subcommands},
+     .complexity = "Depends on the subcommand", .subcommands = function_subcommands},
     {NULL},
 };
 

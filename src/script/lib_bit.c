@@ -1,4 +1,4 @@
-/* The table `bit`. A number stands for the lowest 32 bits of the integer nearest to it; results are signed. The bits are
+/* The table `bit`. A number stands for the lowest 32 bits of the integer nearest to it; results are signed. Bits are
  * found as LuaBitOp documents it: adding 2^52 + 2^51 moves those of the integer to the end of the double, which rounds
  * halves to even. Beyond 2^51 that gives other bits than arithmetic modulo 2^32 would, but the same as in Redis. Counts
  * of shifts are taken modulo 32. */

@@ -1,15 +1,15 @@
 /* See engine.h and lua_engine.h.
  *
  * Lua leaves a C function by longjmp when a script fails or memory ends, and calls the panic function, which ends the
- * server, if nobody protects it. So everything that may allocate runs inside lua_pcall() or lua_cpcall(). A run costs one
- * lua_pcall() of a C function that stays on the stack; nothing is pushed outside of it that could need memory.
+ * server, if nobody protects it. So everything that may allocate runs inside protect(). That is one lua_pcall() of a C
+ * function that stays on the stack; nothing is pushed outside of it that could need memory.
  *
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it sets
- * a hook that collects before the next instruction, where it is safe. What one single call of a C function needs beyond
- * that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
+ * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
+ * beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -22,6 +22,8 @@
 #include "script/api.h"
 #include "script/catch.h"
 #include "script/convert.h"
+#include "script/ldb.h"
+#include "script/ldb_log.h"
 #include "script/lib_cjson.h"
 #include "script/lib_msgpack.h"
 #include "script/protect.h"
@@ -34,14 +36,18 @@
 #include <lua5.1/lauxlib.h>
 #include <stdlib.h>
 
-#define COLLECT_KB 4      /* garbage for which a step of engine_collect() pays */
-#define FAILURE_KEPT 4096 /* room for the text of an error that is kept for the next one */
+#define COLLECT_KB 4            /* garbage for which a step of engine_collect() pays */
+#define SPARE_TOTAL (256 << 10) /* bytes of freed blocks that are kept */
+#define FAILURE_KEPT 4096       /* room for the text of an error that is kept for the next one */
 
 /* Places on the stack of the main coroutine, which hold what a run needs. */
 enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER, PLACES = PLACE_RUNNER };
 
 /* The number of a function: its reference, and below it what its code names. */
 enum engine_function_bits { FUNCTION_NAMES = SANDBOX_KEYS | SANDBOX_ARGV, FUNCTION_REF = 2 };
+
+/* Upvalues of the runner. */
+enum engine_runner_value { RUNNER_GLOBALS = 1, RUNNER_KEYS, RUNNER_ARGV };
 
 struct engine_options engine_options;
 
@@ -59,8 +65,11 @@ const struct engine_loading *engine_loading_of(lua_State *L) {
 static int protect(struct engine *e, void (*task)(lua_State *L, void *ctx), void *ctx, int handler) {
     e->task = task;
     e->ctx = ctx;
+    catch_running = e->lua;
     lua_pushvalue(e->lua, PLACE_RUNNER);
-    return lua_pcall(e->lua, 0, 0, handler);
+    int status = lua_pcall(e->lua, 0, 0, handler);
+    catch_running = NULL;
+    return status;
 }
 
 static int engine_runner(lua_State *L) {
@@ -73,28 +82,70 @@ static int engine_runner(lua_State *L) {
 
 static void engine_hook(lua_State *L, lua_Debug *at);
 
+/* A script that is debugged is stopped at its lines, too. */
+static void set_hook(lua_State *L, int instructions) {
+    lua_sethook(L, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
+}
+
+/* Before the next instruction, in whatever coroutine that is. */
+static void ask_for_collection(struct engine *e) {
+    if (e->wants_collection) return;
+    e->wants_collection = true;
+    set_hook(e->lua, 1);
+    if (catch_running) set_hook(catch_running, 1);
+}
+
+/* More is in use than the watermark. False: `by` bytes more would exceed the limit. */
 static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
     int64_t limit = engine_options.memory_limit;
     if (limit == 0 || !e->is_open) return true;
-    if (by > (uint64_t)limit || e->cell->live > limit - (int64_t)by) return false;
-    if (e->wants_collection) return true;
-    e->wants_collection = true;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT, 1);
-    return true;
+    ask_for_collection(e);
+    return by <= (uint64_t)limit && e->cell->live <= limit - (int64_t)by;
+}
+
+/* Small blocks that Lua has freed are kept for its next ones: strings and tables come and go with every run. */
+static inline size_t spare_bytes(size_t n) {
+    return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
+}
+
+static inline void *spare_take(struct engine *e, size_t place) {
+    void *p = e->spare[place];
+    e->spare[place] = *(void **)p;
+    e->spare_bytes -= (place + 1) * 16;
+    return p;
+}
+
+static inline void engine_put(struct engine *e, void *p, size_t n) {
+    size_t place = (n - 1) / 16;
+    if (unlikely(n - 1 >= ENGINE_SPARE_BYTES || e->spare_bytes > SPARE_TOTAL)) { /* n is 0 for NULL */
+        alloc_cell_put(e->cell, p, spare_bytes(n));
+        return;
+    }
+    *(void **)p = e->spare[place];
+    e->spare[place] = p;
+    e->spare_bytes += (place + 1) * 16;
+}
+
+static void drop_spares(struct engine *e) {
+    for (size_t place = 0; place < ENGINE_SPARES; place++)
+        while (e->spare[place])
+            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * 16);
 }
 
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
     struct engine *e = ctx;
     if (n == 0) {
-        alloc_cell_put(e->cell, p, old);
+        engine_put(e, p, old);
         return NULL;
     }
+    if (p == NULL && n <= ENGINE_SPARE_BYTES && e->spare[(n - 1) / 16]) return spare_take(e, (n - 1) / 16);
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
-    return alloc_cell_resize(e->cell, p, old, n);
+    return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
 }
 
-/* A quarter of the limit is for what comes until the garbage is collected; or half of the rest, where more is in use. */
+/* A quarter of the limit is for what comes until the garbage is collected. Where more than the rest is in use after
+ * that, half of what is left is. */
 static void set_watermark(struct engine *e) {
     int64_t limit = engine_options.memory_limit, live = e->cell->live;
     if (limit == 0) {
@@ -107,7 +158,6 @@ static void set_watermark(struct engine *e) {
 
 static void collect_now(struct engine *e, lua_State *L) {
     e->wants_collection = false;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT, RUN_TICK_INSTRUCTIONS);
     lua_gc(L, LUA_GCCOLLECT, 0);
     set_watermark(e);
 }
@@ -156,6 +206,7 @@ void engine_push_error(lua_State *L, struct slice text) {
 }
 
 int engine_raise(lua_State *L, const char *text) {
+    if (unlikely(ldb_log_calls)) ldb_log_error(slice_cstr(text));
     engine_push_error(L, slice_cstr(text));
     return lua_error(L);
 }
@@ -178,46 +229,60 @@ static bool is_counted(lua_State *L, int table) {
     return yes;
 }
 
-/* The text of an error table on top, with its code. */
-static void append_table_error(lua_State *L, struct engine *e) {
-    e->was_counted = is_counted(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_ERR);
-    lua_rawget(L, 1);
-    size_t len = 0;
-    const char *text = lua_tolstring(L, -1, &len);
-    buf_append_slice(&e->failure, text ? slice_of(text, len) : SLICE("ERR unknown error"));
-}
-
-static void append_plain_error(lua_State *L, struct engine *e) {
-    buf_append_cstr(&e->failure, "ERR ");
-    size_t len = 0;
-    const char *text = lua_tolstring(L, 1, &len);
+/* Push the text of the error at index 1, with its code. */
+static void push_failure_text(lua_State *L) {
     switch (lua_type(L, 1)) {
-    case LUA_TNIL: text = "nil", len = 3; break;
-    case LUA_TBOOLEAN: text = lua_toboolean(L, 1) ? "true" : "false", len = strlen(text); break;
-    default:
-        if (text == NULL)
-            text = lua_pushfstring(L, "%s: %p", luaL_typename(L, 1), lua_topointer(L, 1)), len = strlen(text);
+    case LUA_TTABLE:
+        lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_ERR);
+        lua_rawget(L, 1);
+        if (!lua_isstring(L, -1)) lua_pushliteral(L, "ERR unknown error");
+        break;
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        lua_pushliteral(L, "ERR ");
+        lua_pushvalue(L, 1);
+        lua_concat(L, 2);
+        break;
+    case LUA_TNIL: lua_pushliteral(L, "ERR nil"); break;
+    case LUA_TBOOLEAN: lua_pushfstring(L, "ERR %s", lua_toboolean(L, 1) ? "true" : "false"); break;
+    default: lua_pushfstring(L, "ERR %s: %p", luaL_typename(L, 1), lua_topointer(L, 1)); break;
     }
-    buf_append(&e->failure, text, len);
 }
 
-/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. */
+/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. A text ends at its
+ * first NUL. */
 static int engine_handle(lua_State *L) {
     struct engine *e = engine_of(L);
     lua_Debug at;
     bool is_found = find_source(L, &at);
     lua_settop(L, 1);
+    push_failure_text(L);
     e->failure.len = 0;
-    e->was_counted = false;
-    if (lua_istable(L, 1))
-        append_table_error(L, e);
-    else
-        append_plain_error(L, e);
+    buf_append_cstr(&e->failure, lua_tostring(L, -1));
+    e->was_counted = lua_istable(L, 1) && is_counted(L, 1);
     e->is_handled = true;
     if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
     if (e->run && is_found) buf_printf(&e->failure, ", on %s:%d.", at.source, at.currentline);
     return 0;
+}
+
+/* The global `__redis__err__handler`, for xpcall(): an error becomes a table that tells where it was raised. */
+static int engine_describe(lua_State *L) {
+    lua_Debug at;
+    bool is_found = find_source(L, &at);
+    lua_settop(L, 1);
+    if (!lua_istable(L, 1)) {
+        lua_createtable(L, 0, 3);
+        push_failure_text(L);
+        lua_setfield(L, -2, "err");
+    }
+    if (is_found) {
+        lua_pushstring(L, at.source);
+        lua_setfield(L, -2, "source");
+        lua_pushinteger(L, at.currentline);
+        lua_setfield(L, -2, "line");
+    }
+    return 1;
 }
 
 /* After a call that failed: the error is in e->failure, also if the handler did not see it: memory or the stack have
@@ -239,11 +304,22 @@ static int end_what_runs(lua_State *L, const char *error) {
     return engine_raise(L, error);
 }
 
+/* While a script is debugged, nobody else is served, and only the debugger ends it. */
+static void pass_to_debugger(lua_State *L, lua_Debug *at) {
+    if (at->event == LUA_HOOKLINE)
+        ldb_at_line(L, at);
+    else
+        ldb_at_count(L, at);
+}
+
 static void engine_hook(lua_State *L, lua_Debug *at) {
     struct engine *e = engine_of(L);
-    (void)at;
-    luaL_checkstack(L, LUA_MINSTACK, "hook");
+    if (lua_gethookcount(L) != RUN_TICK_INSTRUCTIONS) set_hook(L, RUN_TICK_INSTRUCTIONS);
     if (e->wants_collection) collect_now(e, L);
+    if (unlikely(ldb_is_on)) {
+        pass_to_debugger(L, at);
+        return;
+    }
     if (e->run && run_tick(e->run)) end_what_runs(L, RUN_KILLED);
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
@@ -290,6 +366,8 @@ static int engine_open(lua_State *L) {
     add_library(L, "cjson");
     lib_msgpack_open(L);
     add_library(L, "cmsgpack");
+    lua_pushcfunction(L, engine_describe);
+    sandbox_set(L, "__redis__err__handler");
     sandbox_push_globals(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     api_open(L, engine_of(L)->kind);
@@ -307,9 +385,12 @@ struct engine *engine_new(enum engine_kind kind) {
         abort();
     }
     lua_atpanic(L, engine_panic);
-    lua_sethook(L, engine_hook, LUA_MASKCOUNT, RUN_TICK_INSTRUCTIONS);
+    set_hook(L, RUN_TICK_INSTRUCTIONS);
     lua_pushcfunction(L, engine_handle);
-    lua_pushcfunction(L, engine_runner);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
+    lua_pushliteral(L, "KEYS");
+    lua_pushliteral(L, "ARGV");
+    lua_pushcclosure(L, engine_runner, RUNNER_ARGV);
     e->is_open = true;
     set_watermark(e);
     return e;
@@ -319,6 +400,7 @@ struct engine *engine_new(enum engine_kind kind) {
 static void engine_close(void *arg) {
     struct engine *e = arg;
     lua_close(e->lua);
+    drop_spares(e);
     alloc_cell_free(e->cell);
     buf_free(&e->failure);
     buf_free(&e->log_line);
@@ -380,22 +462,46 @@ static void push_words(lua_State *L, const struct slice *words, int count) {
     }
 }
 
-/* Make a table of words a global. */
-static void set_global(lua_State *L, enum engine_slot name, const struct slice *words, int count) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
-    push_words(L, words, count);
-    lua_rawset(L, -3);
+/* The same for the keys; the first one is at the bottom of the stack. */
+static void push_keys(lua_State *L, const struct script_run *run) {
+    lua_createtable(L, run->key_count, 0);
+    for (int i = 0; i < run->key_count; i++) {
+        if (i == 0)
+            lua_pushvalue(L, 1);
+        else
+            lua_pushlstring(L, run->keys[i].ptr, run->keys[i].len);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* The first key as Lua has it stays at the bottom of the stack, so that its address tells its hash to redis.call(). */
+static void push_first_key(lua_State *L, struct engine *e) {
+    const struct script_run *run = e->run;
+    if (run->key_count == 0) {
+        lua_pushnil(L);
+        return;
+    }
+    struct slice key = run->keys[0];
+    lua_pushlstring(L, key.ptr, key.len);
+    if (run->request->key.name.ptr != key.ptr) return;
+    e->first_key = (struct key){slice_of(lua_tostring(L, -1), key.len), run->request->key.hash};
 }
 
 /* KEYS and ARGV, as far as the code names them. */
 static void set_globals(lua_State *L, struct engine *e, unsigned names) {
     const struct script_run *run = e->run;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    if (names & SANDBOX_KEYS) set_global(L, ENGINE_KEYS, run->keys, run->key_count);
-    e->names = names & SANDBOX_KEYS;
-    if (names & SANDBOX_ARGV) set_global(L, ENGINE_ARGV, run->args, run->arg_count);
-    e->names = names;
-    lua_pop(L, 1);
+    if (names & SANDBOX_KEYS) {
+        lua_pushvalue(L, lua_upvalueindex(RUNNER_KEYS));
+        push_keys(L, run);
+        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
+        e->names |= SANDBOX_KEYS;
+    }
+    if (names & SANDBOX_ARGV) {
+        lua_pushvalue(L, lua_upvalueindex(RUNNER_ARGV));
+        push_words(L, run->args, run->arg_count);
+        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
+        e->names |= SANDBOX_ARGV;
+    }
 }
 
 /* No script finds what another one was given. The table has these names, so this takes no memory. */
@@ -415,15 +521,17 @@ static void clear_globals(lua_State *L, struct engine *e) {
 static void run_inside(lua_State *L, void *ctx) {
     struct engine *e = ctx;
     struct script_run *run = e->run;
-    unsigned names = (unsigned)e->function & FUNCTION_NAMES;
+    unsigned names = ldb_is_on ? FUNCTION_NAMES : (unsigned)e->function & FUNCTION_NAMES;
+    push_first_key(L, e);
     if (names) set_globals(L, e, names);
     lua_rawgeti(L, LUA_REGISTRYINDEX, e->function >> FUNCTION_REF);
     if (e->kind == ENGINE_FUNCTIONS) {
-        push_words(L, run->keys, run->key_count);
+        push_keys(L, run);
         push_words(L, run->args, run->arg_count);
     }
     lua_call(L, e->kind == ENGINE_FUNCTIONS ? 2 : 0, 1);
     inner_end(&run->inner);
+    lua_replace(L, 1);
     convert_to_reply(L, run->request->client, e->resp);
 }
 
@@ -450,7 +558,12 @@ void engine_run(struct engine *e, int function, struct script_run *run) {
     e->function = function;
     e->resp = 2;
     e->is_handled = false;
+    e->first_key.name.ptr = NULL;
     set_watermark(e);
+    if (unlikely(ldb_is_on != e->is_debugged)) {
+        e->is_debugged = ldb_is_on;
+        set_hook(L, RUN_TICK_INSTRUCTIONS);
+    }
     int status = protect(e, run_inside, e, PLACE_HANDLER);
     if (unlikely(status != 0)) reply_failure(e, status, mark);
     if (e->names) clear_globals(L, e);

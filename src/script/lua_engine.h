@@ -39,12 +39,19 @@ struct engine_name {
 };
 #define ENGINE_KNOWN_NAMES 128
 
+/* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for every 16 bytes. */
+#define ENGINE_SPARE_BYTES 256
+#define ENGINE_SPARES (ENGINE_SPARE_BYTES / 16)
+
 struct engine {
     lua_State *lua;
     enum engine_kind kind;
-    struct alloc_cell *cell;               /* counts the bytes in use */
-    int64_t watermark;                     /* beyond so many bytes garbage is collected at the next chance */
-    bool wants_collection;                 /* that has happened */
+    struct alloc_cell *cell; /* counts the bytes in use */
+    int64_t watermark;       /* beyond so many bytes garbage is collected at the next chance */
+    bool wants_collection;   /* that has happened */
+    void *spare[ENGINE_SPARES];
+    size_t spare_bytes;                    /* of all of them */
+    bool is_debugged;                      /* the hook is called at lines, too */
     bool is_open;                          /* the libraries are there: from now on, the limit on memory holds */
     void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
     void *ctx;

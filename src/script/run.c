@@ -64,6 +64,10 @@ static const struct gate *gate_of(const struct script_run *run) {
     return run->is_function ? &function_gate : &script_gate;
 }
 
+int64_t run_threshold_us(void) {
+    return options.threshold_ms && options.threshold_ms < INT64_MAX / 1000 ? options.threshold_ms * 1000 : INT64_MAX;
+}
+
 int64_t run_duration_ms(const struct script_run *run) {
     return (int64_t)(clock_ticks_to_ns(clock_ticks() - run->began) / 1000000);
 }

@@ -54,6 +54,8 @@ void run_end(struct script_run *run);
 #define RUN_KILLED "Script killed by user with SCRIPT KILL..."
 bool run_tick(struct script_run *run);
 
+int64_t run_threshold_us(void); /* busy-reply-threshold; INT64_MAX: never */
+
 /* SCRIPT KILL, or FUNCTION KILL. Replies OK; NOTBUSY if nothing runs; UNKILLABLE if it has written; or which of the two
  * commands would be the right one. */
 void run_kill(struct client *c, bool is_function);

@@ -16,8 +16,8 @@ enum changes_listener {
     CHANGES_LISTENERS
 };
 
-/* Events that are published without a change of the value (see db_notify). */
-#define CHANGES_NONE (DB_MISS | DB_NEW)
+/* Events without a change of the value: WATCH and client-side caches do not see them. */
+#define CHANGES_NONE (DB_MISS | DB_NEW | DB_BESIDE)
 
 /* Register the hooks of a listener, or remove them with NULL. The hooks must stay valid while they are registered. Do
  * not call this from inside a hook. A listener without `swapped` gets SWAPDB as two calls of `flushed`, and one without

@@ -40,6 +40,7 @@ enum db_class {
     DB_MISS = 1 << 9,    /* m: a look-up for reading found nothing; no change */
     DB_MODULE = 1 << 10, /* d */
     DB_NEW = 1 << 11,    /* n: a key was created; its change is reported separately */
+    DB_BESIDE = 1 << 12, /* beside a type: what hangs on the value has changed, but nothing that WATCH protects */
 };
 
 /* What the store reports upwards. Each hook may be NULL. `event` is the name that subscribers see. A hook must not

@@ -178,9 +178,9 @@ with_server {} {
         r SCRIPT FLUSH
         r SET large [string repeat x 6000000]
         pipeline [lmap i [numbers 1000] { list SCRIPT LOAD [numbered $i] }]
-        assert {![string match "*SCRIPT*" [r MEMORY DOCTOR]]}
+        assert {![string match "*Scripts:*" [r MEMORY DOCTOR]]}
         r SCRIPT LOAD "return 'one more'"
-        assert_match "*SCRIPT LOAD has brought more than 1000*" [r MEMORY DOCTOR]
+        assert_match "*Scripts: more than 1000 are cached*" [r MEMORY DOCTOR]
         r SCRIPT FLUSH
         r DEL large
     }
@@ -258,6 +258,90 @@ with_server {} {
         catch { r EVALSHA ffffffffffffffffffffffffffffffffffffffff 0 }
         assert_match {* "EVALSHA" "ffff*" "0"} [$c -read]
         $c -close
+    }
+
+    # --- What a script says of itself --------------------------------------------------------------
+
+    # Each text with the beginning of its reply.
+    proc judged {cases} {
+        foreach {text expected} $cases {
+            if {[catch { r EVAL $text 0 } reply]} { set reply "-$reply" }
+            assert_match $expected $reply
+        }
+    }
+
+    test "Above the memory limit a script runs if its flags allow that, and old ones until they need memory" {
+        r SET k v
+        r CONFIG SET maxmemory 1
+        judged {
+            "#!lua\nreturn 1" {-OOM command not allowed when used memory > 'maxmemory'.}
+            "#!lua flags=allow-stale\nreturn 1" -OOM*
+            "#!lua flags=no-writes\nreturn redis.call('GET', 'k')" v
+            "#!lua flags=allow-oom\nreturn redis.call('SET', 'k', 'w')" OK
+            "return redis.call('GET', 'k')" w
+            "return redis.call('SET', 'k', 'x')" "-OOM* script: *, on @user_script:1."
+            "redis.call('DEL', 'k') return redis.call('SET', 'k', 'y')" OK
+        }
+        r MULTI
+        assert_error OOM* { r EVAL "#!lua\nreturn 1" 0 }
+        assert_error EXECABORT* { r EXEC }
+        set sha [r SCRIPT LOAD "#!lua\nreturn 1"]
+        assert_error OOM* { r EVALSHA $sha 0 }
+        assert_error NOSCRIPT* { r EVALSHA [string repeat f 40] 0 }
+        r CONFIG SET maxmemory 0
+        assert_equal 1 [r EVALSHA $sha 0]
+    }
+
+    test "With too few replicas a script runs if it does not write" {
+        r CONFIG SET min-replicas-to-write 1
+        judged {
+            "#!lua\nreturn 1" {-NOREPLICAS Not enough good replicas to write.}
+            "#!lua flags=no-writes\nreturn redis.call('GET', 'k')" y
+            "return redis.call('GET', 'k')" y
+            "return redis.call('SET', 'k', 'x')" "-NOREPLICAS* script: *, on @user_script:1."
+        }
+        r CONFIG SET min-replicas-to-write 0
+    }
+
+    test "A replica runs what does not write, and without its primary what may be stale" {
+        r REPLICAOF 127.0.0.1 1
+        judged {
+            "#!lua\nreturn 1" {-READONLY You can't write against a read only replica.}
+            "#!lua flags=no-writes\nreturn redis.call('GET', 'k')" y
+            "return redis.call('GET', 'k')" y
+            "return redis.call('SET', 'k', 'x')" "-READONLY* script: *, on @user_script:1."
+        }
+        r CONFIG SET replica-serve-stale-data no
+        judged {
+            "return 1" -MASTERDOWN*
+            "#!lua flags=no-writes\nreturn 1" -MASTERDOWN*
+            "#!lua flags=no-writes,allow-stale\nreturn 1" 1
+            "#!lua flags=no-writes,allow-stale\nreturn redis.call('GET', 'k')"
+            "-ERR Can not execute the command on a stale replica script: *"
+        }
+        assert_equal 40 [string length [r SCRIPT LOAD "return 1"]]
+        assert_error MASTERDOWN* { r SCRIPT EXISTS x }
+        assert_error MASTERDOWN* { r SCRIPT FLUSH }
+        r CONFIG SET replica-serve-stale-data yes
+        r REPLICAOF NO ONE
+    }
+
+    test "CLIENT PAUSE WRITE holds up scripts that may write" {
+        set sha [r SCRIPT LOAD "#!lua flags=no-writes\nreturn redis.call('GET', 'k')"]
+        r CLIENT PAUSE 60000 WRITE
+        assert_equal y [r EVALSHA $sha 0]
+        assert_equal y [r EVAL_RO "return redis.call('GET', 'k')" 0]
+        set waiting {}
+        foreach text {"return 1" "#!lua\nreturn 1" "#!lua flags=allow-oom\nreturn 1"} {
+            lappend waiting [set c [client]]
+            $c -send EVAL $text 0
+        }
+        wait_for { [info_field blocked_clients] == 3 }
+        r CLIENT UNPAUSE
+        foreach c $waiting {
+            assert_equal 1 [$c -read]
+            $c -close
+        }
     }
 
     test "commandstats count the calls of a script and those that it makes" {

@@ -18,7 +18,7 @@ void bytes_print_quoted(FILE *to, const char *p, size_t n);
 /* The word at *at, which may be quoted as redis-cli does ("..." with escapes, '...'); moves *at behind it. */
 bool bytes_unquote(struct bytes *to, const char **at);
 
-#define COMMAND_WORDS 64
+#define COMMAND_WORDS 256
 
 /* A command: its words one after another in `text`. */
 struct command {

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <time.h>
 
-enum kind { WORD, CLASS, INT, BYTES, TEXT, TIME_S, TIME_MS, CHOICE };
+enum kind { WORD, CLASS, INT, BYTES, TEXT, TIME_S, TIME_MS, CHOICE, JOINED };
 
 struct node {
     enum kind kind;
     struct bytes word;    /* WORD */
     int64_t low, high;    /* generators; for CHOICE how often it is expanded */
-    struct choice *among; /* CLASS, CHOICE */
+    struct choice *among; /* CLASS, CHOICE, JOINED */
 };
 
 struct sequence {
@@ -91,9 +91,17 @@ static bool parse_group(const struct grammar *g, const char **at, struct node *n
     return true;
 }
 
+static bool parse_joined(const struct grammar *g, const char **at, struct node *node) {
+    (*at)++;
+    node->kind = JOINED;
+    node->among = calloc(1, sizeof(*node->among));
+    return parse_choice(g, at, node->among, '>') && node->among->count == 1;
+}
+
 static bool parse_node(const struct grammar *g, const char **at, struct node *node) {
     memset(node, 0, sizeof(*node));
     if (**at == '(' || **at == '[') return parse_group(g, at, node);
+    if (**at == '<') return parse_joined(g, at, node);
     if (**at == '%') return parse_generator(at, node);
     if (**at == '$') {
         size_t n = strspn(*at + 1, "abcdefghijklmnopqrstuvwxyz_0123456789");
@@ -215,12 +223,26 @@ static void make_bytes(const struct node *node, struct command *out) {
     free(p);
 }
 
+static void make_joined(const struct node *node, struct command *out) {
+    struct command parts = {0};
+    struct bytes text = {0};
+    expand(&node->among->ways[0], &parts);
+    for (int i = 0; i < parts.count; i++) {
+        if (i) bytes_add(&text, " ", 1);
+        bytes_add(&text, command_word(&parts, i), parts.word[i].len);
+    }
+    command_add(out, text.data ? text.data : "", text.len);
+    free(parts.text.data);
+    free(text.data);
+}
+
 static void expand_node(const struct node *node, struct command *out) {
     switch (node->kind) {
     case WORD: command_add(out, node->word.data ? node->word.data : "", node->word.len); break;
     case CLASS: expand(&node->among->ways[random_below((uint64_t)node->among->count)], out); break;
     case BYTES:
     case TEXT: make_bytes(node, out); break;
+    case JOINED: make_joined(node, out); break;
     case INT:
     case TIME_S:
     case TIME_MS: make_number(node, out); break;

@@ -12,6 +12,7 @@
  *   ( a b | c )         one of the alternatives        [ a b | c ]   one of them, or nothing
  *   ( ... )+            one to five times              ( ... )*      none to five times
  *   %int:LO:HI          a number                       %bytes:MAX    up to MAX bytes of any value
+ *   < ... >             one word: those within, with blanks between (a program, for instance)
  *   %text:LO:HI         LO to HI letters               %time_s:LO:HI %time_ms:LO:HI   Unix time now plus LO to HI
  *
  * One command in forty is spoilt on purpose: a word is dropped, doubled, replaced by one of $any, or added. */
