@@ -143,3 +143,22 @@ foreach {way back} [list "back by three years" [expr {3 * $year}] "on by three y
         } $back
     }
 }
+
+test "An id that XADD gives is above all others after the clock was set back, and goes on with the clock" {
+    need_preload
+    clock_server {} {
+        set before [split [r XADD s * f v] -]
+        r XGROUP CREATE s g 0
+        r XREADGROUP GROUP g c STREAMS s >
+    } {
+        for {set i 1} {$i <= 3} {incr i} {
+            assert_equal [lindex $before 0]-[expr {[lindex $before 1] + $i}] [r XADD s * f v]
+        }
+        assert {[lindex [split [r XADD other * f v] -] 0] < [lindex $before 0]}
+        assert_equal 0 [lindex [r XPENDING s g - + 1] 0 2] ;# it was delivered in the future
+        assert_equal {} [r XCLAIM s g d 1000 [join $before -]]
+        assert_equal [list [join $before -]] [r XCLAIM s g d 0 [join $before -] JUSTID]
+        set consumer [lindex [r XINFO CONSUMERS s g] 0]
+        assert_equal {0 0} [list [dict get $consumer idle] [dict get $consumer inactive]]
+    }
+}

@@ -36,7 +36,7 @@ enum command_flag {
     CMD_WHILE_SUBSCRIBED = 1 << 25, /* passes the gate of clients that have subscriptions in RESP2 */
     CMD_PROBE = 1 << 26,            /* a health check (PING): refused after disk errors, along with the writes */
     CMD_TOUCHES_ALWAYS = 1 << 27,   /* moves access times even after CLIENT NO-TOUCH ON */
-    CMD_IN_LOG = 1 << 28,           /* changes nothing, and yet the log has it and replays it: SELECT */
+    CMD_IN_LOG = 1 << 28,           /* changes no data, and yet logs have it: SELECT, SCRIPT LOAD in old ones */
     CMD_KEEPS_CACHING = 1 << 29,    /* of a container (CLIENT): its subcommands leave CLIENT CACHING in force */
     CMD_OUTWARD = 1 << 30,          /* talks to another server (MIGRATE): no log has it */
 };

@@ -327,17 +327,27 @@ bool functions_delete(struct slice name) {
 
 /* --- Payloads -------------------------------------------------------------------------------- */
 
-/* No limit on the time: the code has loaded once. */
-static bool add_source(struct function_set *set, struct slice source, bool replace, struct buf *error) {
-    struct functions_load load = {.source = source, .replace = replace};
+static bool add_source(struct function_set *set, const struct functions_load *load, struct buf *error) {
     struct buf name = {0};
-    bool ok = load_into(set, &load, &name, error);
+    bool ok = load_into(set, load, &name, error);
     buf_free(&name);
     return ok;
 }
 
-static bool restore_source(void *set, struct slice source, struct buf *error) {
-    return add_source(set, source, false, error);
+struct restoring {
+    struct function_set *set;
+    int64_t limit_ms;
+};
+
+static bool restore_source(void *ctx, struct slice source, struct buf *error) {
+    const struct restoring *restoring = ctx;
+    struct functions_load load = {.source = source, .limit_ms = restoring->limit_ms};
+    return add_source(restoring->set, &load, error);
+}
+
+static bool restore_into(struct function_set *set, struct slice payload, int64_t limit_ms, struct buf *error) {
+    struct restoring restoring = {set, limit_ms};
+    return rdb_restore_functions(payload, restore_source, &restoring, error);
 }
 
 static bool stays_beside(const void *guests, const struct function_library *library) {
@@ -367,19 +377,14 @@ static void join_one(void *ctx, void *record) {
     link_library(live, library);
 }
 
-static bool restore_beside(struct slice payload, bool replace, struct buf *error) {
-    struct function_set *guests = set_new();
-    guests->is_guest = true;
-    guests->engine = engine_for(live_set());
-    bool ok = rdb_restore_functions(payload, restore_source, guests, error) && may_join(guests, replace, error);
+static bool restore_beside(struct function_set *guests, bool ok, bool replace, struct buf *error) {
+    ok = ok && may_join(guests, replace, error);
     if (ok) table_clear(&guests->libraries, join_one, NULL);
     set_drop(guests, false);
     return ok;
 }
 
-static bool restore_instead(struct slice payload, struct buf *error) {
-    struct function_set *set = set_new();
-    bool ok = rdb_restore_functions(payload, restore_source, set, error);
+static bool restore_instead(struct function_set *set, bool ok) {
     if (ok)
         set_use(set, true);
     else
@@ -387,9 +392,13 @@ static bool restore_instead(struct slice payload, struct buf *error) {
     return ok;
 }
 
-bool functions_restore(struct slice payload, enum functions_policy policy, struct buf *error) {
-    if (policy == FUNCTIONS_FLUSH) return restore_instead(payload, error);
-    return restore_beside(payload, policy == FUNCTIONS_REPLACE, error);
+bool functions_restore(struct slice payload, enum functions_policy policy, int64_t limit_ms, struct buf *error) {
+    struct function_set *set = set_new();
+    set->is_guest = policy != FUNCTIONS_FLUSH;
+    if (set->is_guest) set->engine = engine_for(live_set());
+    bool ok = restore_into(set, payload, limit_ms, error);
+    if (!set->is_guest) return restore_instead(set, ok);
+    return restore_beside(set, ok, policy == FUNCTIONS_REPLACE, error);
 }
 
 /* --- Snapshots ------------------------------------------------------------------------------- */
@@ -403,8 +412,10 @@ static void each_source(void (*put)(void *ctx, struct slice source), void *ctx) 
         put(ctx, library->source);
 }
 
+/* No limit on the time: the code has loaded once. */
 static bool add_to(struct function_set *set, struct slice source, bool replace, struct buf *error) {
-    return add_source(set ? set : live_set(), source, replace, error);
+    struct functions_load load = {.source = source, .replace = replace};
+    return add_source(set ? set : live_set(), &load, error);
 }
 
 static void functions_start(void) {

@@ -61,8 +61,9 @@ enum functions_policy {
     FUNCTIONS_REPLACE, /* those of the same name go */
     FUNCTIONS_FLUSH,   /* all go */
 };
-/* False: as functions_load(). */
-bool functions_restore(struct slice payload, enum functions_policy policy, struct buf *error);
+/* limit_ms: the time that the code of each library may take; Redis sets none, so such a payload would stop the server
+ * for good. False: as functions_load(). */
+bool functions_restore(struct slice payload, enum functions_policy policy, int64_t limit_ms, struct buf *error);
 
 /* Visit the live libraries, in no particular order. They must not change meanwhile. */
 void functions_each(void (*visit)(void *ctx, const struct function_library *library), void *ctx);

@@ -76,9 +76,14 @@ static void fcall_ro(struct request *r) {
 
 /* --- Changing -------------------------------------------------------------------------------- */
 
+/* What comes from a log or from the primary has loaded once, and must load again. */
+static int64_t load_limit_ms(void) {
+    return call_is_replayed ? 0 : FUNCTIONS_LOAD_MS;
+}
+
 static void function_load(struct request *r) {
     struct client *c = r->client;
-    struct functions_load load = {.source = r->argv[r->argc - 1]};
+    struct functions_load load = {.source = r->argv[r->argc - 1], .limit_ms = load_limit_ms()};
     struct buf name = {0}, error = {0};
     for (int i = 2; i < r->argc - 1; i++) {
         if (!slice_is(r->argv[i], "replace")) {
@@ -87,7 +92,6 @@ static void function_load(struct request *r) {
         }
         load.replace = true;
     }
-    if (!call_is_replayed) load.limit_ms = FUNCTIONS_LOAD_MS; /* else it has loaded once, elsewhere or earlier */
     if (functions_load(&load, &name, &error)) {
         db_metrics.dirty++;
         reply_bulk(c, buf_slice(&name));
@@ -139,7 +143,7 @@ static void function_restore(struct request *r) {
     enum functions_policy policy;
     struct buf error = {0};
     if (!has_at_most(r, 4) || !read_policy(r, &policy)) return;
-    if (!functions_restore(r->argv[2], policy, &error)) {
+    if (!functions_restore(r->argv[2], policy, load_limit_ms(), &error)) {
         refuse(r->client, &error);
         return;
     }

@@ -1,6 +1,6 @@
-/* See ldb.h. A session runs inside the body of EVAL: its client's replies so far are sent at once, the dialogue uses the
- * socket directly, and the reply of EVAL comes last. In a child that reply is sent here too, and the process ends; in
- * the server it goes the way of all replies. The parent of a child forgets the client: it closes its descriptor, but
+/* See ldb.h. A session runs inside the body of EVAL: its client's replies so far are sent at once, the dialogue uses
+ * the socket directly, and the reply of EVAL comes last. In a child that reply is sent here too, and the process ends;
+ * in the server it goes the way of all replies. The parent of a child forgets the client: it closes its descriptor, but
  * not the connection, which is the child's.
  *
  * Children of sessions are no children of disk/child.h, since any number of these may live beside a snapshot. They die
@@ -229,7 +229,7 @@ static void child_ended(struct loop_source *source, uint32_t events) {
     (void)events;
     while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    log_verbose("Debugging session with pid %d has ended", (int)child->pid);
+    log_notice("Debugging session with pid %d has ended", (int)child->pid);
     loop_remove(source);
     close(source->fd);
     alloc_put(child, sizeof *child);

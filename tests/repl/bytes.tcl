@@ -153,6 +153,7 @@ foreach {name before request directives} {
 test "a snapshot without data, and one of functions only" {
     same_as_redis {repl-diskless-sync yes} {
         $h SET a 1
+        $h FUNCTION LOAD "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
         set heard {}
         foreach filter {"" functions} {
             set c [client $h]
@@ -160,7 +161,7 @@ test "a snapshot without data, and one of functions only" {
             $c -send PSYNC ? -1
             $c -line
             lassign [fake_snapshot $c] how bytes
-            lappend heard "$how [string match *\x01a* $bytes]"
+            lappend heard "$how [string match *\x01a* $bytes] [string match *register_function* $bytes]"
             $c -close
             wait_for {[node_field $h connected_slaves] == 0}
         }

@@ -88,6 +88,9 @@ foreach preamble {yes no} {
             assert_filled $a
             rewrite_log $a
             $a FUNCTION LOAD [library behind l]
+            set manifest [server_folder $a]/appendonlydir/appendonly.aof.manifest
+            assert_match "*All AOF files and manifest are valid*" \
+                [exec [file join $::root src kura-check-aof] $manifest 2>@1]
             $a FLUSHALL
             node_restart $a $directives
             assert_equal behind:l [$a FCALL l 0]
@@ -346,6 +349,20 @@ with_server {} {
         assert {[clock milliseconds] - $began < 5000 * [slowness]}
         assert_equal one:f [r FCALL f 0]
         assert_error "ERR Function not found" {r FCALL g 0}
+    }
+
+    test "so is a payload with such a library" {
+        need_kura
+        r FUNCTION LOAD REPLACE [library one f]
+        r DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+        set code "#!lua name=two\nwhile true do end"
+        set payload "[binary format cca* 0xf5 [string length $code] $code]\x0a\x00[string repeat x 8]"
+        foreach policy {APPEND REPLACE FLUSH} {
+            assert_error "ERR Error registering functions: ERR FUNCTION LOAD timeout" \
+                {r FUNCTION RESTORE $payload $policy}
+            assert_equal one:f [r FCALL f 0]
+        }
+        r DEBUG SET-SKIP-CHECKSUM-VALIDATION 0
     }
 
     test "a library may be big, and so may their number" {

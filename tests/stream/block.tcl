@@ -23,6 +23,12 @@ proc answer {c} {
     return $reply
 }
 
+proc evict_all {} {
+    r CONFIG SET maxmemory-policy allkeys-random maxmemory 1
+    wait_for {[r DBSIZE] == 0}
+    r CONFIG SET maxmemory 0
+}
+
 with_server {} {
     test "A thousand consumers of a group are served in the order in which they came" {
         make_group
@@ -88,6 +94,7 @@ with_server {} {
         {r MOVE s 3} NOGROUP
         {r PEXPIRE s -1} NOGROUP
         {r EXPIREAT s 1} NOGROUP
+        {evict_all} NOGROUP
         {r RESTORE s 0 $::dump REPLACE} NOGROUP
         {r RENAME stream s} NOGROUP
         {r COPY stream s REPLACE} NOGROUP
@@ -130,6 +137,16 @@ with_server {} {
         assert_equal 1 [info_field blocked_clients]
         r XADD s 1-1 f v
         assert_equal {{s {{1-1 {f v}}}}} [$a -read]
+    }
+
+    test "Those that wait are served after DEBUG RELOAD" {
+        make_group
+        set a [consumer a]
+        set b [waiting XREAD BLOCK 0 STREAMS s $]
+        r DEBUG RELOAD
+        assert_equal 2 [info_field blocked_clients]
+        r XADD s 1-1 f v
+        assert_equal [lrepeat 2 {{s {{1-1 {f v}}}}}] [list [$a -read] [$b -read]]
     }
 
     test "Moving a group back gives its consumers something to read" {

@@ -41,6 +41,7 @@ static bool end_requested;
 static int *finished;     /* shared with children */
 static struct buf during; /* INFO, as a turn during loading shows it */
 
+void (*busy_looks)(void);
 void wave_run(void) {
     turns++;
     during.len = 0;

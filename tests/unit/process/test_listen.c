@@ -50,6 +50,7 @@ struct client *client_new(int fd, void (*ready)(struct loop_source *source, uint
     accepted[count++] = fd;
     return NULL;
 }
+void (*busy_accepts)(struct loop_source *source, uint32_t events);
 bool client_needs_password, client_evict_is_on;
 void client_evict_note(struct client *c) {
     (void)c;

@@ -7,6 +7,7 @@
 #include "catalog/command_row.h"
 #include "conf/config.h"
 #include "exec/block.h"
+#include "exec/busy.h"
 #include "net/conn.h"
 #include "net/loop.h"
 #include "process/listen.h"
@@ -43,6 +44,10 @@ void block_postpone(struct request *r) {
 }
 void block_resume_all(void) {
     buf_append_cstr(&done, "resume ");
+}
+static const char *busy_text; /* NULL: no command is busy */
+const char *busy_error(void) {
+    return busy_text;
 }
 void process_notify(const char *state) {
     buf_printf(&done, "%.8s ", state);
@@ -132,6 +137,30 @@ static void end_after_saving(void) {
     REQUIRE(was_done(""));
     shutdown_finish();
     REQUIRE(was_done("STOPPING pid listen "));
+}
+
+/* It does not return: what is behind it has not happened. */
+static bool end_of_nosave(unsigned flags) {
+    if (flags != (SHUTDOWN_NOSAVE | SHUTDOWN_FORCE)) _exit(99);
+    buf_free(&done);
+    return true;
+}
+
+static void end_inside_of_a_command(void) {
+    struct client c = {.resp = 2};
+    busy_text = "BUSY so it is";
+    REQUIRE(strcmp(shutdown_with(&c, ""), "-BUSY so it is\r\n") == 0);
+    REQUIRE(strcmp(shutdown_with(&c, "save now force"), "-BUSY so it is\r\n") == 0);
+    REQUIRE(strcmp(shutdown_with(&c, "abort"), "-ERR No shutdown in progress.\r\n") == 0);
+    REQUIRE(!shutdown_is_requested() && was_done(""));
+    shutdown_before_end = end_of_nosave;
+    shutdown_with(&c, "nosave");
+    REQUIRE(false);
+}
+
+static void inside_of_a_busy_command_only_nosave_ends_the_process_and_at_once(void **state) {
+    (void)state;
+    in_a_child(end_inside_of_a_command);
 }
 
 static void a_shutdown_ends_the_loop_after_saving(void **state) {
@@ -389,6 +418,7 @@ int main(void) {
     shutdown_before_end = save;
     shutdown_watch_signals();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inside_of_a_busy_command_only_nosave_ends_the_process_and_at_once),
         cmocka_unit_test(a_shutdown_ends_the_loop_after_saving),
         cmocka_unit_test(a_forced_shutdown_cannot_fail),
         cmocka_unit_test(a_failed_shutdown_lets_clients_go_on),

@@ -140,7 +140,7 @@ static struct slice dump(void) {
 static const char *restore(struct slice payload, enum functions_policy policy) {
     static char text[300];
     struct buf error = {0};
-    bool ok = functions_restore(payload, policy, &error);
+    bool ok = functions_restore(payload, policy, 77, &error);
     assert_int_equal(ok, error.len == 0);
     snprintf(text, sizeof text, "%.*s", (int)error.len, error.len ? error.data : "");
     buf_free(&error);
@@ -280,7 +280,7 @@ static void a_payload_comes_all_or_not_at_all(void **state) {
     assert_string_equal(owner("other"), "");
     assert_counts(2, 2);
     assert_int_equal(engines, 1);
-    assert_int_equal(limit_ms, 0);
+    assert_int_equal(limit_ms, 77);
     free((char *)both.ptr);
 }
 
@@ -338,6 +338,7 @@ static void a_set_that_is_built_aside_is_seen_when_it_is_used(void **state) {
         assert_false(rdb_functions->add(set, SLICE("#!lua name=b\nh"), false, &error));
         assert_true(rdb_functions->add(set, SLICE("#!lua name=b\nf i"), true, &error));
         assert_string_equal(owner("f"), "a");
+        assert_int_equal(limit_ms, 0);
         if (used)
             rdb_functions->use(set, true);
         else
