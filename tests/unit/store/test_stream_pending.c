@@ -307,16 +307,19 @@ static double cpu_us(void) { /* other tests may run beside this */
     return (double)clock() * 1e6 / CLOCKS_PER_SEC;
 }
 
+/* The best of many rounds: other programs take the caches away. */
 static void bench_history(struct stream_group *g, struct stream_consumer *c, const char *what) {
     struct stream_group_walk w;
-    double from = cpu_us();
-    int n = 0, rounds = 100;
-    for (int i = 0; i < rounds; i++) {
+    double best_us = 1e9;
+    int n = 0;
+    for (int i = 0; i < 300; i++) {
+        double from = cpu_us();
         stream_group_walk(&w, g, c, STREAM_ID_MIN);
         for (n = 0; n < 10 && stream_group_walk_next(&w);)
             n++;
+        if (cpu_us() - from < best_us) best_us = cpu_us() - from;
     }
-    print_message("%s: %d entries in %.1f us\n", what, n, (cpu_us() - from) / rounds);
+    print_message("%s: %d entries in %.0f us\n", what, n, best_us);
 }
 
 static void bench(void) {
