@@ -44,7 +44,7 @@ with_server {busy-reply-threshold 50} {
             assert_error $busy_script {r {*}$command}
         }
         assert_error "ERR unknown command*" {r NO SUCH}
-        assert_error "ERR wrong number*" {r HELLO 3 AUTH x}
+        assert_error "ERR wrong number*" {r WATCH}
         assert_error "ERR AUTH*" {r AUTH x}
         assert_match "*proto 2*" [r HELLO]
         assert_equal OK [r WATCH k]
@@ -85,7 +85,7 @@ with_server {busy-reply-threshold 50} {
         assert {[dict get $stats duration_ms] >= 50 && [dict get $stats duration_ms] < 20000}
         assert_equal OK [r FUNCTION KILL]
         assert_error "ERR Script killed by user with SCRIPT KILL... script: spin, on @user_function:2." {$c -read}
-        assert_equal {} [dict get [r FUNCTION STATS] running_script]
+        assert_equal (nil) [dict get [r FUNCTION STATS] running_script]
         set c [busy FCALL hold 0]
         assert_equal OK [r FUNCTION KILL]
         assert_error "ERR Script killed*" {$c -read}
