@@ -25,6 +25,7 @@
 #include "process/shutdown.h"
 #include "repl/role.h"
 #include "script/cache.h"
+#include "script/functions.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -178,6 +179,7 @@ int main(int argc, char **argv) {
         client_close(client_first);
     client_reap();
     cache_flush(false);
+    functions_flush(false);
     db_shutdown();
 #endif
     worker_stop();

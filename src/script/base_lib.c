@@ -127,7 +127,7 @@ void base_lib_open(lua_State *L) {
     lua_insert(L, -2);
     luaL_register(L, NULL, functions);
     lua_insert(L, -2);
-    lua_getfield(L, -2, "next");
+    lua_pushcfunction(L, base_next);
     lua_pushcclosure(L, base_pairs, 2);
     lua_setfield(L, -2, "pairs");
 }

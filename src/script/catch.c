@@ -5,21 +5,24 @@
 #include <lua5.1/lauxlib.h>
 
 bool catch_ending;
+lua_State *catch_running;
 
 void catch_pass(lua_State *L, int status) {
     if (status != 0 && catch_ending) lua_error(L);
 }
 
-/* Errors of redis.call() are tables. In Redis, pcall shows their text instead, if they have one; xpcall does not. */
+/* Errors of redis.call() are tables. In Redis, pcall gives their text instead, if they have one, and else what is
+ * in its place as one more result. xpcall does not. */
 static void show_text(lua_State *L) {
     if (!lua_istable(L, -1)) return;
     lua_getfield(L, -1, "err");
-    lua_remove(L, lua_isstring(L, -1) ? -2 : -1);
+    if (lua_isstring(L, -1)) lua_remove(L, -2);
 }
 
 static int catch_pcall(lua_State *L) {
-    luaL_checkany(L, 1);
+    if (lua_isnone(L, 1)) lua_pushboolean(L, false); /* Redis's pcall() calls a boolean then, and fails */
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    catch_running = L; /* an error may have left a coroutine */
     catch_pass(L, status);
     if (status != 0) show_text(L);
     lua_pushboolean(L, status == 0);
@@ -27,11 +30,23 @@ static int catch_pcall(lua_State *L) {
     return lua_gettop(L);
 }
 
+/* Upvalue: the script's handler. It runs before anything is caught, and inside the hook if the hook raised the error,
+ * where no further hook could end it; so the end of a run does not reach it. */
+static int catch_handle(lua_State *L) {
+    if (catch_ending) return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 static int catch_xpcall(lua_State *L) {
     luaL_checkany(L, 2);
     lua_settop(L, 2);
+    if (lua_isfunction(L, 2)) lua_pushcclosure(L, catch_handle, 1);
     lua_insert(L, 1); /* the handler below the function */
     int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    catch_running = L; /* an error may have left a coroutine */
     catch_pass(L, status);
     lua_pushboolean(L, status == 0);
     lua_replace(L, 1);
@@ -69,7 +84,9 @@ static bool resume(lua_State *L, lua_State *co, int *count) {
     }
     lua_xmove(L, co, *count);
     lua_setlevel(L, co); /* the depth of C calls goes on counting, so that nested coroutines are bounded */
+    catch_running = co;
     int status = lua_resume(co, *count);
+    catch_running = L;
     if (status != 0 && status != LUA_YIELD) {
         lua_xmove(co, L, 1);
         catch_pass(L, status);

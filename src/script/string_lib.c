@@ -76,17 +76,14 @@ static lua_CFunction find_function(lua_State *L, const char *name) {
 
 void string_lib_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
-        {"rep", string_rep},
-        {"find", string_find},
-        {"match", string_match},
-        {"gmatch", string_gmatch},
-        {"gsub", string_gsub},
-        {"gfind", string_gmatch},
-        {NULL, NULL},
+        {"rep", string_rep},       {"find", string_find}, {"match", string_match},
+        {"gmatch", string_gmatch}, {"gsub", string_gsub}, {NULL, NULL},
     };
     lua_find = find_function(L, "find");
     lua_match = find_function(L, "match");
     lua_gmatch = find_function(L, "gmatch");
     lua_gsub = find_function(L, "gsub");
     luaL_register(L, NULL, functions);
+    lua_getfield(L, -1, "gmatch"); /* gfind is its former name */
+    lua_setfield(L, -2, "gfind");
 }

@@ -165,7 +165,8 @@ with_server {} {
     # --- Who hears of calls ------------------------------------------------------------------------
 
     proc seen {m} {
-        if {![regexp {^\+\d+\.\d{6} \[(\d+) (lua|127\.0\.0\.1:\d+)\] (.*)$} [$m -line] -> db from words]} { error "no line" }
+        set line {^\+\d+\.\d{6} \[(\d+) (lua|127\.0\.0\.1:\d+)\] (.*)$}
+        if {![regexp $line [$m -line] -> db from words]} { error "no line" }
         return "$db [expr {$from eq "lua" ? "lua" : "client"}] $words"
     }
 

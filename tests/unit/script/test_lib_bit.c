@@ -99,7 +99,7 @@ static void random_numbers_agree_with_plain_arithmetic(void **state) {
         assert_int_equal(bits_of(L, "rol", x, y), (uint32_t)((uint64_t)a << n | (uint64_t)a >> (32 - n)));
         assert_int_equal(bits_of(L, "ror", x, y), (uint32_t)((uint64_t)a << (32 - n) | (uint64_t)a >> n));
     }
-    lua_close(L);
+    lab_close(L);
 }
 
 int main(void) {

@@ -292,7 +292,7 @@ static void random_formats_go_there_and_back(void **state) {
         check_there_and_back(L, &p);
         if (i % 10 == 0) check_cut(L, &p);
     }
-    lua_close(L);
+    lab_close(L);
 }
 
 /* Any text as a format and any bytes as data. */
@@ -312,7 +312,7 @@ static void random_bytes_as_formats_are_safe(void **state) {
                 format, (int)rand_below(24) - 2);
         lab_expect(L, script, "good");
     }
-    lua_close(L);
+    lab_close(L);
 }
 
 int main(void) {
