@@ -151,7 +151,6 @@ static void collect_now(struct engine *e, lua_State *L) {
 }
 
 void engine_prepare(struct engine *e) {
-    e->is_handled = false;
     set_watermark(e);
     if (likely(ldb_is_on == e->is_debugged)) return;
     e->is_debugged = ldb_is_on;
@@ -236,51 +235,68 @@ static void push_failure_text(lua_State *L) {
     }
 }
 
-/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. A text ends at its
- * first NUL. */
-static int engine_handle(lua_State *L) {
-    struct engine *e = engine_of(L);
-    lua_Debug at;
-    bool is_found = find_source(L, &at);
-    lua_settop(L, 1);
-    push_failure_text(L);
-    e->failure.len = 0;
-    buf_append_cstr(&e->failure, lua_tostring(L, -1));
-    e->was_counted = lua_istable(L, 1) && is_counted(L, 1);
-    e->is_handled = true;
-    if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
-    if (e->run && is_found) buf_printf(&e->failure, ", on %s:%d.", at.source, at.currentline);
-    return 0;
+/* Set a field of the table on top to the value above it, which is popped. */
+static void set_slot(lua_State *L, enum engine_slot name) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
 }
 
+/* The table is a new one, since the error may be a table that nobody may change. */
 int engine_describe(lua_State *L) {
     lua_Debug at;
     bool is_found = find_source(L, &at);
     lua_settop(L, 1);
-    if (!lua_istable(L, 1)) {
-        lua_createtable(L, 0, 3);
-        push_failure_text(L);
-        lua_setfield(L, -2, "err");
+    push_failure_text(L);
+    lua_tostring(L, 2); /* a number becomes a string */
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, 2);
+    set_slot(L, ENGINE_ERR);
+    if (lua_istable(L, 1) && is_counted(L, 1)) {
+        lua_pushboolean(L, 1);
+        set_slot(L, ENGINE_IGNORE);
     }
     if (is_found) {
         lua_pushstring(L, at.source);
-        lua_setfield(L, -2, "source");
+        set_slot(L, ENGINE_SOURCE);
         lua_pushinteger(L, at.currentline);
-        lua_setfield(L, -2, "line");
+        set_slot(L, ENGINE_LINE);
     }
     return 1;
 }
 
-/* The handler has not seen the error if memory or the stack have ended. Its message is a string that Lua has from the
- * start then. */
+/* The field of the table on top, which stays; NULL if it is no string. Needs no memory. */
+static const char *text_in_slot(lua_State *L, enum engine_slot name) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_rawget(L, -2);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_pop(L, 1);
+    return text;
+}
+
+static int line_of_error(lua_State *L) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_LINE);
+    lua_rawget(L, -2);
+    int line = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return line;
+}
+
+/* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the start.
+ * Texts end at their first NUL. */
 void engine_settle_failure(struct engine *e) {
+    lua_State *L = e->lua;
+    bool is_described = lua_istable(L, -1);
+    const char *text = is_described ? text_in_slot(L, ENGINE_ERR) : lua_tostring(L, -1);
     catch_ending = false;
-    if (e->is_handled) return;
-    const char *text = lua_type(e->lua, -1) == LUA_TSTRING ? lua_tostring(e->lua, -1) : "unknown error";
     e->failure.len = 0;
-    e->was_counted = false;
-    buf_printf(&e->failure, "ERR %s", text);
-    if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
+    e->was_counted = is_described && is_counted(L, lua_gettop(L));
+    buf_append_cstr(&e->failure, is_described ? "" : "ERR ");
+    buf_append_cstr(&e->failure, text ? text : "unknown error");
+    if (e->run == NULL) return;
+    buf_printf(&e->failure, " script: %s", e->run->name);
+    const char *source = is_described ? text_in_slot(L, ENGINE_SOURCE) : NULL;
+    if (source) buf_printf(&e->failure, ", on %s:%d.", source, line_of_error(L));
 }
 
 /* --- The hook -------------------------------------------------------------------------------- */
@@ -330,6 +346,8 @@ static int fill_slots(lua_State *L) {
         [ENGINE_VERBATIM] = "verbatim_string",
         [ENGINE_FORMAT] = "format",
         [ENGINE_STRING] = "string",
+        [ENGINE_SOURCE] = "source",
+        [ENGINE_LINE] = "line",
         [ENGINE_KEYS] = "KEYS",
         [ENGINE_ARGV] = "ARGV",
     };
@@ -354,7 +372,7 @@ struct engine *engine_make(enum engine_kind kind, lua_CFunction open) {
     }
     lua_atpanic(L, engine_panic);
     set_hook(L, RUN_TICK_INSTRUCTIONS);
-    lua_pushcfunction(L, engine_handle);
+    lua_pushcfunction(L, engine_describe);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     lua_pushliteral(L, "KEYS");
     lua_pushliteral(L, "ARGV");
