@@ -197,14 +197,16 @@ int engine_raise(lua_State *L, const char *text) {
     return lua_error(L);
 }
 
-/* The function that raised an error, or the one that called it, if that was C. False: none. */
+/* The function that raised an error, or the one that called it, if that was C. False: that is the server itself, as at
+ * the end of the stack. */
 static bool find_source(lua_State *L, lua_Debug *at) {
+    lua_Debug below;
     if (!lua_getstack(L, 1, at)) return false;
     lua_getinfo(L, "Sl", at);
     if (at->what[0] != 'C') return true;
     if (!lua_getstack(L, 2, at)) return false;
     lua_getinfo(L, "Sl", at);
-    return true;
+    return at->what[0] != 'C' || lua_getstack(L, 3, &below);
 }
 
 static bool is_counted(lua_State *L, int table) {
@@ -282,21 +284,28 @@ static int line_of_error(lua_State *L) {
     return line;
 }
 
+/* What the handler made: the text of the error, and where the script raised it. */
+static void append_described(lua_State *L, struct engine *e) {
+    const char *text = text_in_slot(L, ENGINE_ERR), *source = text_in_slot(L, ENGINE_SOURCE);
+    e->was_counted = is_counted(L, lua_gettop(L));
+    buf_append_cstr(&e->failure, text ? text : "ERR unknown error");
+    if (e->run && source) buf_printf(&e->failure, " script: %s, on %s:%d.", e->run->name, source, line_of_error(L));
+}
+
 /* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the start.
  * Texts end at their first NUL. */
 void engine_settle_failure(struct engine *e) {
     lua_State *L = e->lua;
-    bool is_described = lua_istable(L, -1);
-    const char *text = is_described ? text_in_slot(L, ENGINE_ERR) : lua_tostring(L, -1);
     catch_ending = false;
+    e->was_counted = false;
     e->failure.len = 0;
-    e->was_counted = is_described && is_counted(L, lua_gettop(L));
-    buf_append_cstr(&e->failure, is_described ? "" : "ERR ");
-    buf_append_cstr(&e->failure, text ? text : "unknown error");
-    if (e->run == NULL) return;
-    buf_printf(&e->failure, " script: %s", e->run->name);
-    const char *source = is_described ? text_in_slot(L, ENGINE_SOURCE) : NULL;
-    if (source) buf_printf(&e->failure, ", on %s:%d.", source, line_of_error(L));
+    if (lua_istable(L, -1)) {
+        append_described(L, e);
+        return;
+    }
+    buf_append_cstr(&e->failure, "ERR ");
+    if (e->run) buf_printf(&e->failure, "Error running script %s, ", e->run->name);
+    buf_append_cstr(&e->failure, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "unknown error");
 }
 
 /* --- The hook -------------------------------------------------------------------------------- */
