@@ -9,6 +9,7 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include <lua5.1/lauxlib.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,8 +217,8 @@ void convert_to_lua(lua_State *L, size_t mark) {
 
 struct writer {
     struct client *client;
-    int resp;     /* of the script */
-    size_t start; /* where the reply begins */
+    int resp;   /* of the script */
+    size_t end; /* of the arena: beyond that, the reply is too long */
 };
 
 static void write_value(lua_State *L, struct writer *w);
@@ -396,16 +397,8 @@ static void write_array(lua_State *L, struct writer *w, int n) {
     }
 }
 
-/* A table that is in itself twice is a tree that never ends. */
-static void limit_reply(lua_State *L, const struct writer *w) {
-    int64_t limit = engine_options.memory_limit;
-    if (unlikely(limit && (int64_t)(conn_mark() - w->start) > limit))
-        luaL_error(L, "the reply of the script takes too much memory");
-}
-
 static void write_table(lua_State *L, struct writer *w) {
     if (unlikely(conn_arena.refuses)) return;
-    limit_reply(L, w);
     int n = (int)lua_objlen(L, -1);
     if (is_array(L, n) || !try_fields(L, w)) write_array(L, w, n);
 }
@@ -430,6 +423,8 @@ static void write_value(lua_State *L, struct writer *w) {
         lua_pop(L, 1);
         return;
     }
+    /* A table that is in itself twice is a tree that never ends. */
+    if (unlikely(conn_mark() > w->end)) luaL_error(L, "the reply of the script takes too much memory");
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
         text.ptr = lua_tolstring(L, -1, &text.len);
@@ -444,5 +439,7 @@ static void write_value(lua_State *L, struct writer *w) {
 }
 
 void convert_to_reply(lua_State *L, struct client *c, int resp) {
-    write_value(L, &(struct writer){.client = c, .resp = resp, .start = conn_mark()});
+    size_t limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : SIZE_MAX / 2;
+    struct writer writer = {.client = c, .resp = resp, .end = conn_mark() + limit};
+    write_value(L, &writer);
 }
