@@ -201,6 +201,10 @@ static void read_value(lua_State *L, struct reader *r) {
 }
 
 void convert_to_lua(lua_State *L, size_t mark) {
+    if (unlikely(conn_mark() == mark)) { /* the command has replied nothing */
+        lua_pushnil(L);
+        return;
+    }
     struct reader reader = {.is_plain = conn_is_plain(mark)};
     if (likely(reader.is_plain)) {
         struct slice all = conn_written(mark);
