@@ -226,6 +226,7 @@ struct writer {
 };
 
 static void write_value(lua_State *L, struct writer *w);
+static void write_typed(lua_State *L, struct writer *w, int type);
 
 /* What a conversion of the CPU gives for all that is out of range, not-a-number included. */
 static int64_t integer_of(lua_Number number) {
@@ -392,12 +393,13 @@ static void write_array(lua_State *L, struct writer *w, int n) {
     reply_array(w->client, (size_t)n);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, -1, i);
-        if (unlikely(lua_isnil(L, -1))) {
+        int type = lua_type(L, -1);
+        if (unlikely(type == LUA_TNIL)) {
             lua_pop(L, 1);
             correct_header(place, n, i - 1);
             return;
         }
-        write_value(L, w);
+        write_typed(L, w, type);
     }
 }
 
@@ -417,19 +419,26 @@ static void write_boolean(lua_State *L, struct writer *w) {
         reply_null(w->client);
 }
 
-/* Redis asks for room for 4 values at one place less of depth. */
+/* Redis asks for room for 4 values at one place less of depth. A table needs this room; what is no table has to fit
+ * only. */
 #define LEVEL_VALUES 5
 
-static void write_value(lua_State *L, struct writer *w) {
+static bool is_too_deep(lua_State *L, int type) {
+    if (likely(type != LUA_TTABLE)) return unlikely(lua_gettop(L) + LEVEL_VALUES > LUAI_MAXCSTACK);
+    return !lua_checkstack(L, LEVEL_VALUES);
+}
+
+/* The value on top, which is of this type, is written and popped. */
+static void write_typed(lua_State *L, struct writer *w, int type) {
     struct slice text;
-    if (unlikely(!lua_checkstack(L, LEVEL_VALUES))) {
+    if (is_too_deep(L, type)) {
         reply_error(w->client, "ERR reached lua stack limit");
         lua_pop(L, 1);
         return;
     }
     /* A table that is in itself twice is a tree that never ends. */
     if (unlikely(conn_mark() > w->end)) luaL_error(L, "the reply of the script takes too much memory");
-    switch (lua_type(L, -1)) {
+    switch (type) {
     case LUA_TSTRING:
         text.ptr = lua_tolstring(L, -1, &text.len);
         resp_out_bulk(text);
@@ -440,6 +449,10 @@ static void write_value(lua_State *L, struct writer *w) {
     default: reply_null(w->client); break;
     }
     lua_pop(L, 1);
+}
+
+static void write_value(lua_State *L, struct writer *w) {
+    write_typed(L, w, lua_type(L, -1));
 }
 
 void convert_to_reply(lua_State *L, struct client *c, int resp) {
