@@ -220,9 +220,19 @@ static void run_sync(struct request *r, void (*body)(struct request *r)) {
 struct ldb_child {
     struct loop_source pipe; /* first */
     pid_t pid;
+    struct ldb_child *next;
 };
 
+static struct ldb_child *children;
 static int child_count;
+
+static void forget_child(const struct ldb_child *child) {
+    struct ldb_child **at = &children;
+    while (*at != child)
+        at = &(*at)->next;
+    *at = child->next;
+    child_count--;
+}
 
 static void child_ended(struct loop_source *source, uint32_t events) {
     struct ldb_child *child = (struct ldb_child *)source;
@@ -232,8 +242,8 @@ static void child_ended(struct loop_source *source, uint32_t events) {
     log_notice("Debugging session with pid %d has ended", (int)child->pid);
     loop_remove(source);
     close(source->fd);
+    forget_child(child);
     alloc_put(child, sizeof *child);
-    child_count--;
 }
 
 static _Noreturn void be_child(struct request *r, void (*body)(struct request *r), pid_t parent, int pipe) {
@@ -261,6 +271,8 @@ static bool fork_session(struct request *r, void (*body)(struct request *r)) {
     int reason = errno;
     close(ends[1]);
     if (child->pid > 0) {
+        child->next = children;
+        children = child;
         child_count++;
         log_notice("Debugging session of client id=%llu has pid %d", (unsigned long long)r->client->id,
                    (int)child->pid);

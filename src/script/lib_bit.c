@@ -76,10 +76,11 @@ static int bit_tohex(lua_State *L) {
 }
 
 int lib_bit_open(lua_State *L) {
+    /* The order in which pairs() gives them follows from this one; it is that of Redis. */
     static const struct luaL_Reg functions[] = {
-        {"tobit", bit_tobit},   {"bnot", bit_bnot},     {"bswap", bit_bswap}, {"band", bit_band},
-        {"bor", bit_bor},       {"bxor", bit_bxor},     {"rol", bit_rol},     {"ror", bit_ror},
-        {"lshift", bit_lshift}, {"rshift", bit_rshift}, {"tohex", bit_tohex}, {"arshift", bit_arshift},
+        {"tobit", bit_tobit}, {"bnot", bit_bnot},     {"band", bit_band},     {"bor", bit_bor},
+        {"bxor", bit_bxor},   {"lshift", bit_lshift}, {"rshift", bit_rshift}, {"arshift", bit_arshift},
+        {"rol", bit_rol},     {"ror", bit_ror},       {"bswap", bit_bswap},   {"tohex", bit_tohex},
         {NULL, NULL},
     };
     lua_createtable(L, 0, 12);

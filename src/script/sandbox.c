@@ -104,10 +104,10 @@ static void replace_unsafe(lua_State *L) {
 }
 
 static const char *const allowed[] = {
-    "_VERSION", "assert",   "bit",        "collectgarbage", "coroutine",    "error",  "gcinfo", "getmetatable",
-    "ipairs",   "load",     "loadstring", "math",           "next",         "os",     "pairs",  "pcall",
-    "rawequal", "rawget",   "rawset",     "select",         "setmetatable", "string", "struct", "table",
-    "tonumber", "tostring", "type",       "unpack",         "xpcall",       NULL,
+    "assert", "collectgarbage", "error",  "gcinfo",   "getmetatable", "load",         "loadstring", "next",
+    "pcall",  "rawequal",       "rawget", "rawset",   "select",       "setmetatable", "tonumber",   "tostring",
+    "type",   "unpack",         "xpcall", "_VERSION", "ipairs",       "pairs",        "coroutine",  "table",
+    "string", "math",           "struct", "bit",      "os",           NULL,
 };
 static const char *const allowed_if_deprecated[] = {"getfenv", "setfenv", "newproxy", NULL};
 
