@@ -106,7 +106,7 @@ static const char *lab_run(lua_State *L, const char *script) {
     return lab_run_slice(L, slice_cstr(script)).ptr;
 }
 
-static void lab_expect(lua_State *L, const char *script, const char *expected) {
+static inline void lab_expect(lua_State *L, const char *script, const char *expected) {
     const char *got = lab_run(L, script);
     if (strcmp(got, expected) != 0) fail_msg("%s\n  gives    %s\n  expected %s", script, got, expected);
 }
