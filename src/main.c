@@ -24,6 +24,8 @@
 #include "process/process.h"
 #include "process/shutdown.h"
 #include "repl/role.h"
+#include "script/cache.h"
+#include "script/functions.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/server_metrics.h"
@@ -176,6 +178,8 @@ int main(int argc, char **argv) {
     while (client_first)
         client_close(client_first);
     client_reap();
+    cache_flush(false);
+    functions_flush(false);
     db_shutdown();
 #endif
     worker_stop();

@@ -159,8 +159,8 @@ static const struct symptom {
      "Clients: their buffers take more than 200 kB each on average. Look for the largest omem and qbuf\n"
      "in CLIENT LIST; client-output-buffer-limit and client-query-buffer-limit bound them.\n"},
     {has_many_scripts,
-     "Scripts: SCRIPT LOAD has brought more than 1000, which stay until SCRIPT FLUSH. Values that differ from\n"
-     "call to call belong into KEYS and ARGV, not into the text: each text is a script of its own.\n"},
+     "Scripts: more than 1000 are cached, and those of SCRIPT LOAD stay until SCRIPT FLUSH. What differs from\n"
+     "call to call belongs into KEYS and ARGV: each text is a script of its own.\n"},
 };
 
 void memory_stats_doctor(struct request *r) {

@@ -193,10 +193,9 @@ static void write_stream_ids(struct rewriting *w, const struct stream *s) {
 }
 
 static void write_consumers(struct rewriting *w, const struct stream_group *g) {
-    uint32_t n = stream_group_consumers(g);
-    struct stream_consumer **all = n ? alloc_get(n * sizeof(struct stream_consumer *)) : NULL;
-    stream_group_sort_consumers(g, all);
-    for (uint32_t i = 0; i < n; i++) {
+    size_t bytes;
+    struct stream_consumer **all = stream_group_sorted_consumers(g, &bytes);
+    for (uint32_t i = 0; i < stream_group_consumers(g); i++) {
         begin_words(w, "XGROUP", 5);
         resp_put_word(&w->out, SLICE("CREATECONSUMER"));
         resp_put_word(&w->out, w->key);
@@ -204,7 +203,7 @@ static void write_consumers(struct rewriting *w, const struct stream_group *g) {
         resp_put_word(&w->out, stream_group_consumer_name(all[i]));
         end_words(w);
     }
-    alloc_put(all, n * sizeof(struct stream_consumer *));
+    alloc_put(all, bytes);
 }
 
 /* The ids that wait in `items`, all delivered like this entry. */
@@ -263,17 +262,16 @@ static void write_group(struct rewriting *w, struct stream_group *g) {
 static void write_stream(struct rewriting *w, const struct entry *e) {
     const struct stream *s = stream_of(e);
     struct stream_iter it;
+    size_t bytes;
     stream_iter_start(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     while (stream_iter_next(&it))
         write_stream_entry(w, &it);
     if (s->length == 0) write_empty_stream(w, s);
     write_stream_ids(w, s);
-    uint32_t n = stream_groups(s);
-    struct stream_group **all = n ? alloc_get(n * sizeof(struct stream_group *)) : NULL;
-    stream_sort_groups(s, all);
-    for (uint32_t i = 0; i < n; i++)
+    struct stream_group **all = stream_sorted_groups(s, &bytes);
+    for (uint32_t i = 0; i < stream_groups(s); i++)
         write_group(w, all[i]);
-    alloc_put(all, n * sizeof(struct stream_group *));
+    alloc_put(all, bytes);
 }
 
 /* --- Keys ------------------------------------------------------------------------------------ */

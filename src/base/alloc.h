@@ -56,8 +56,8 @@ static inline int64_t alloc_main_balance(void) {
     return __atomic_load_n(&alloc_first_cell.live, __ATOMIC_RELAXED);
 }
 
-/* A cell that is no thread's: for a heap that alloc_used() counts, but alloc_balance() of no thread. One thread at a time
- * allocates and frees with it. cell->live, which begins with 0, is what the heap has. */
+/* A cell that is no thread's: for a heap that alloc_used() counts, but alloc_balance() of no thread. One thread at a
+ * time allocates and frees with it. cell->live, which begins with 0, is what the heap has. */
 struct alloc_cell *alloc_cell_new(void);
 void alloc_cell_free(struct alloc_cell *cell); /* the heap is empty */
 /* As alloc_try_resize(), with n > 0. */

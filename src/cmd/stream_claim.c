@@ -19,11 +19,9 @@
 
 /* The consumers that have pending entries, in the order of their names. */
 static void reply_holders(struct client *c, const struct stream_group *g) {
-    uint32_t n = stream_group_consumers(g);
-    size_t bytes = n * sizeof(struct stream_consumer *), place = reply_hold(c), holders = 0;
-    struct stream_consumer **consumers = alloc_get(bytes);
-    stream_group_sort_consumers(g, consumers);
-    for (uint32_t i = 0; i < n; i++) {
+    size_t bytes, place = reply_hold(c), holders = 0;
+    struct stream_consumer **consumers = stream_group_sorted_consumers(g, &bytes);
+    for (uint32_t i = 0; i < stream_group_consumers(g); i++) {
         if (consumers[i]->pending == 0) continue;
         reply_array(c, 2);
         reply_bulk(c, stream_group_consumer_name(consumers[i]));

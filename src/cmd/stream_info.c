@@ -47,21 +47,6 @@ static void reply_progress(struct client *c, const struct stream *s, const struc
         reply_null(c);
 }
 
-/* The groups of a stream, or the consumers of a group, in the order of their names; to be freed by alloc_put(). */
-static struct stream_group **sorted_groups(const struct stream *s, size_t *bytes) {
-    *bytes = stream_groups(s) * sizeof(struct stream_group *);
-    struct stream_group **groups = alloc_get(*bytes + 1);
-    stream_sort_groups(s, groups);
-    return groups;
-}
-
-static struct stream_consumer **sorted_consumers(const struct stream_group *g, size_t *bytes) {
-    *bytes = stream_group_consumers(g) * sizeof(struct stream_consumer *);
-    struct stream_consumer **consumers = alloc_get(*bytes + 1);
-    stream_group_sort_consumers(g, consumers);
-    return consumers;
-}
-
 /* Pending entries of a group, or of one consumer, which is not named then; at most `count`, 0: all. */
 static void reply_pending_list(struct client *c, struct stream_group *g, struct stream_consumer *of, uint64_t count) {
     struct stream_group_walk w;
@@ -93,7 +78,7 @@ static void reply_full_consumer(struct client *c, struct stream_group *g, struct
 
 static void reply_full_group(struct client *c, const struct stream *s, struct stream_group *g, uint64_t count) {
     size_t bytes;
-    struct stream_consumer **consumers = sorted_consumers(g, &bytes);
+    struct stream_consumer **consumers = stream_group_sorted_consumers(g, &bytes);
     reply_map(c, 7);
     reply_field_name(c, stream_group_name(g));
     reply_progress(c, s, g);
@@ -104,13 +89,13 @@ static void reply_full_group(struct client *c, const struct stream *s, struct st
     reply_array(c, stream_group_consumers(g));
     for (uint32_t i = 0; i < stream_group_consumers(g); i++)
         reply_full_consumer(c, g, consumers[i], count);
-    alloc_put(consumers, bytes + 1);
+    alloc_put(consumers, bytes);
 }
 
 static void reply_full(struct client *c, const struct stream *s, uint64_t count) {
     struct stream_iter it;
     size_t bytes;
-    struct stream_group **groups = sorted_groups(s, &bytes);
+    struct stream_group **groups = stream_sorted_groups(s, &bytes);
     stream_iter_start(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     reply_bulk_cstr(c, "entries");
     streams_reply_entries(c, &it, count);
@@ -118,7 +103,7 @@ static void reply_full(struct client *c, const struct stream *s, uint64_t count)
     reply_array(c, stream_groups(s));
     for (uint32_t i = 0; i < stream_groups(s); i++)
         reply_full_group(c, s, groups[i], count);
-    alloc_put(groups, bytes + 1);
+    alloc_put(groups, bytes);
 }
 
 static void reply_edge(struct client *c, const char *name, const struct stream *s, bool last) {
@@ -178,7 +163,7 @@ static void xinfo_groups(struct request *r) {
     struct stream *s = need_read(r);
     size_t bytes;
     if (!s) return;
-    struct stream_group **groups = sorted_groups(s, &bytes);
+    struct stream_group **groups = stream_sorted_groups(s, &bytes);
     reply_array(c, stream_groups(s));
     for (uint32_t i = 0; i < stream_groups(s); i++) {
         reply_map(c, 6);
@@ -187,7 +172,7 @@ static void xinfo_groups(struct request *r) {
         reply_field_int(c, "pending", (int64_t)stream_group_pending(groups[i]));
         reply_progress(c, s, groups[i]);
     }
-    alloc_put(groups, bytes + 1);
+    alloc_put(groups, bytes);
 }
 
 static void reply_consumer(struct client *c, const struct stream_consumer *consumer) {
@@ -212,11 +197,11 @@ static void xinfo_consumers(struct request *r) {
                      (int)key.len, key.ptr);
         return;
     }
-    struct stream_consumer **consumers = sorted_consumers(g, &bytes);
+    struct stream_consumer **consumers = stream_group_sorted_consumers(g, &bytes);
     reply_array(c, stream_group_consumers(g));
     for (uint32_t i = 0; i < stream_group_consumers(g); i++)
         reply_consumer(c, consumers[i]);
-    alloc_put(consumers, bytes + 1);
+    alloc_put(consumers, bytes);
 }
 
 static void xinfo_help(struct request *r) {

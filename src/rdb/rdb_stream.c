@@ -136,22 +136,22 @@ static void put_consumers(struct rdb_out *out, struct stream_group *g) {
     uint32_t n = stream_group_consumers(g);
     rdb_put_length(out->w, n);
     if (n == 0) return;
-    struct stream_consumer **sorted = alloc_get(n * sizeof *sorted);
+    size_t bytes;
+    struct stream_consumer **sorted = stream_group_sorted_consumers(g, &bytes);
     struct owned owned = sort_pending(g);
-    stream_group_sort_consumers(g, sorted);
     for (uint32_t i = 0; i < n; i++) {
         rdb_put_string(out, stream_group_consumer_name(sorted[i]));
         writer_put(out->w, &sorted[i]->seen_ms, TIME_BYTES);
         put_pending_of(out->w, g, sorted[i], &owned);
     }
     free_owned(&owned);
-    alloc_put(sorted, n * sizeof *sorted);
+    alloc_put(sorted, bytes);
 }
 
 static void put_groups(struct rdb_out *out, const struct stream *s) {
     uint32_t n = stream_groups(s);
-    struct stream_group **sorted = n ? alloc_get(n * sizeof *sorted) : NULL;
-    stream_sort_groups(s, sorted);
+    size_t bytes;
+    struct stream_group **sorted = stream_sorted_groups(s, &bytes);
     rdb_put_length(out->w, n);
     for (uint32_t i = 0; i < n; i++) {
         rdb_put_string(out, stream_group_name(sorted[i]));
@@ -160,7 +160,7 @@ static void put_groups(struct rdb_out *out, const struct stream *s) {
         put_pending(out->w, sorted[i]);
         put_consumers(out, sorted[i]);
     }
-    alloc_put(sorted, n * sizeof *sorted);
+    alloc_put(sorted, bytes);
 }
 
 void rdb_put_stream(struct rdb_out *out, const struct entry *e) {

@@ -22,7 +22,6 @@
 #include "script/library.h"
 #include "script/lua_engine.h"
 #include "script/protect.h"
-#include "script/run.h"
 #include "script/sandbox.h"
 #include "session/request.h"
 #include <lua5.1/lauxlib.h>
@@ -125,9 +124,9 @@ static inline int call_command(lua_State *L, enum call_kind kind) {
     int argc = lua_gettop(L);
     const char *error = read_arguments(L, argc);
     if (unlikely(error != NULL)) return give_error(L, kind, error);
-    if (unlikely(e->run == NULL))
+    struct inner *inner = e->inner;
+    if (unlikely(inner == NULL))
         return give_error(L, kind, "redis.call/pcall can only be called inside a script invocation");
-    struct inner *inner = &e->run->inner;
     struct request r = {.argv = scratch.argv, .argc = argc};
     find_command(L, e, &r);
     size_t mark = inner->range.start;
@@ -195,7 +194,7 @@ static int api_setresp(lua_State *L) {
     lua_Number resp = lua_tonumber(L, 1);
     if (resp != 2 && resp != 3) return engine_raise(L, "RESP version must be 2 or 3.");
     e->resp = (int)resp;
-    if (e->run) inner_set_resp(&e->run->inner, e->resp);
+    if (e->inner) inner_set_resp(e->inner, e->resp);
     return 0;
 }
 
@@ -212,7 +211,7 @@ static int api_set_repl(lua_State *L) {
     if (flags & ~REPL_ALL)
         return engine_raise(L, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.");
     unsigned targets = (flags & REPL_AOF ? PROPAGATE_FILE : 0) | (flags & REPL_REPLICA ? PROPAGATE_STREAM : 0);
-    if (e->run) inner_set_targets(&e->run->inner, targets);
+    if (e->inner) inner_set_targets(e->inner, targets);
     return 0;
 }
 

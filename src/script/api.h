@@ -1,6 +1,6 @@
 /* The API of scripts: the table `redis`, which is `server` too, with call(), log(), sha1hex() and the others. */
 #pragma once
-#include "script/engine.h"
+#include "script/engine_types.h"
 #include <lua5.1/lua.h>
 
 /* Make the tables of an engine, with the sandbox open. Functions of libraries have no breakpoint(), debug() and

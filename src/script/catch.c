@@ -5,6 +5,7 @@
 #include <lua5.1/lauxlib.h>
 
 bool catch_ending;
+lua_State *catch_running;
 
 void catch_pass(lua_State *L, int status) {
     if (status != 0 && catch_ending) lua_error(L);
@@ -21,6 +22,7 @@ static void show_text(lua_State *L) {
 static int catch_pcall(lua_State *L) {
     if (lua_isnone(L, 1)) lua_pushboolean(L, false); /* Redis's pcall() calls a boolean then, and fails */
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    catch_running = L; /* an error may have left a coroutine */
     catch_pass(L, status);
     if (status != 0) show_text(L);
     lua_pushboolean(L, status == 0);
@@ -44,6 +46,7 @@ static int catch_xpcall(lua_State *L) {
     if (lua_isfunction(L, 2)) lua_pushcclosure(L, catch_handle, 1);
     lua_insert(L, 1); /* the handler below the function */
     int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    catch_running = L; /* an error may have left a coroutine */
     catch_pass(L, status);
     lua_pushboolean(L, status == 0);
     lua_replace(L, 1);
@@ -81,7 +84,9 @@ static bool resume(lua_State *L, lua_State *co, int *count) {
     }
     lua_xmove(L, co, *count);
     lua_setlevel(L, co); /* the depth of C calls goes on counting, so that nested coroutines are bounded */
+    catch_running = co;
     int status = lua_resume(co, *count);
+    catch_running = L;
     if (status != 0 && status != LUA_YIELD) {
         lua_xmove(co, L, 1);
         catch_pass(L, status);

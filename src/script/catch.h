@@ -7,6 +7,9 @@
  * error. While it is set, pcall, xpcall, coroutine.resume, load ... pass each error on. Whoever runs the script clears
  * it when lua_pcall() is back. One for the process: two scripts never run at once. */
 extern bool catch_ending;
+/* The coroutine that runs, or the main one; NULL while nothing does. Whoever runs a script sets it before and clears it
+ * afterwards; in between, coroutine.resume keeps it. */
+extern lua_State *catch_running;
 
 /* Put the functions over Lua's own in the table of globals on top, and in its table `coroutine`. */
 void catch_open(lua_State *L);

@@ -2,7 +2,6 @@
  * 8,000 values are its end. */
 #include "script/convert.h"
 #include "base/likely.h"
-#include "base/num.h"
 #include "net/conn.h"
 #include "net/resp_out.h"
 #include "script/lua_engine.h"
@@ -67,12 +66,18 @@ static void read_string(lua_State *L, struct reader *r) {
     r->p += len + 2;
 }
 
+/* Every C function has room for some values. Aggregates, which take some for each level, ask for more. */
+static void ask_for_room(lua_State *L) {
+    luaL_checkstack(L, LUA_MINSTACK, "reply of a command");
+}
+
 static void read_array(lua_State *L, struct reader *r) {
     int64_t count = read_number(r);
     if (count < 0) {
         lua_pushboolean(L, 0);
         return;
     }
+    ask_for_room(L);
     lua_createtable(L, (int)count, 0);
     for (int i = 1; i <= count; i++) {
         read_value(L, r);
@@ -135,6 +140,7 @@ static void set_pair(lua_State *L) {
 
 static void read_map(lua_State *L, struct reader *r) {
     int64_t count = read_number(r);
+    ask_for_room(L);
     lua_createtable(L, 0, (int)count);
     for (int64_t i = 0; i < count; i++) {
         read_value(L, r);
@@ -146,6 +152,7 @@ static void read_map(lua_State *L, struct reader *r) {
 
 static void read_set(lua_State *L, struct reader *r) {
     int64_t count = read_number(r);
+    ask_for_room(L);
     lua_createtable(L, 0, (int)count);
     for (int64_t i = 0; i < count; i++) {
         read_value(L, r);
@@ -157,6 +164,7 @@ static void read_set(lua_State *L, struct reader *r) {
 
 /* Attributes are dropped: the value that they are about follows. */
 static void skip_attributes(lua_State *L, struct reader *r) {
+    ask_for_room(L);
     for (int64_t left = 2 * read_number(r); left > 0; left--) {
         read_value(L, r);
         lua_pop(L, 1);
@@ -179,7 +187,6 @@ static __attribute__((noinline)) void read_resp3(lua_State *L, struct reader *r,
 }
 
 static void read_value(lua_State *L, struct reader *r) {
-    luaL_checkstack(L, 6, "reply of a command");
     if (unlikely(r->p == r->end)) next_piece(r);
     char type = *r->p++;
     switch (type) {

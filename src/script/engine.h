@@ -5,19 +5,14 @@
  * All that a script allocates counts in used_memory, but not in what eviction looks at. */
 #pragma once
 #include "base/slice.h"
+#include "script/engine_types.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct buf;
 struct engine;
 struct module;
 struct script_run;
-
-enum engine_kind {
-    ENGINE_SCRIPTS,   /* EVAL: a script is the body of a function without parameters, and KEYS and ARGV are globals */
-    ENGINE_FUNCTIONS, /* FCALL: what a library registers gets the keys and the other arguments as parameters */
-};
 
 struct engine *engine_new(enum engine_kind kind); /* O(size of the libraries): some 0.1 ms */
 /* Free it with all of its functions, at once or in the background worker: O(its memory). No function of it runs. */
@@ -39,26 +34,9 @@ void engine_run(struct engine *engine, int function, struct script_run *run);
 
 /* --- Libraries (ENGINE_FUNCTIONS) ------------------------------------------------------------ */
 
-/* What redis.register_function() was given, valid during the call of found(). */
-struct engine_function {
-    struct slice name;
-    struct slice description; /* ptr is NULL: none */
-    int function;             /* what engine_run() calls and engine_drop() takes */
-    unsigned flags;           /* enum script_flag */
-};
-
-struct engine_loading {
-    /* NULL: taken, and the function is its own. Else why not, a constant: register_function raises it. */
-    const char *(*found)(void *ctx, const struct engine_function *function);
-    void *ctx;
-    int64_t limit_ms; /* the library's code may run for so long; 0: for ever */
-};
 /* Run the code of a library. False: the error, without its code, was appended to *error ("Error compiling function:
  * ...", "Error registering functions: ..."); the caller drops the functions that it took before. */
 bool engine_load_library(struct engine *engine, struct slice code, const struct engine_loading *loading,
                          struct buf *error);
 
-extern struct engine_options {
-    int64_t memory_limit; /* script-memory-limit: bytes for each engine; 0: none */
-} engine_options;
 extern const struct module engine_module;

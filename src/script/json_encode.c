@@ -4,6 +4,7 @@
 #include "script/json_number.h"
 #include "script/json_settings.h"
 #include "script/lib_buf.h"
+#include "script/protect.h"
 #include <limits.h>
 #include <lua5.1/lauxlib.h>
 #include <math.h>
@@ -167,14 +168,25 @@ static void put_key(struct json_encoder *e, int index) {
     lib_buf_put(&e->out, ':');
 }
 
-static void put_object(struct json_encoder *e, int depth) {
-    lib_buf_put(&e->out, '{');
+static void put_pairs(struct json_encoder *e, int depth) {
     size_t start = e->out.len;
     lua_pushnil(e->L);
     for (; lua_next(e->L, -2); lua_pop(e->L, 1)) {
         if (e->out.len > start) lib_buf_put(&e->out, ',');
         put_key(e, -2);
         put_value(e, depth);
+    }
+}
+
+/* A table that looks empty may stand for another one, which scripts cannot change. */
+static void put_object(struct json_encoder *e, int depth) {
+    lib_buf_put(&e->out, '{');
+    size_t start = e->out.len;
+    put_pairs(e, depth);
+    if (e->out.len == start && protect_push_real(e->L, -1)) {
+        luaL_checkstack(e->L, SLOTS_OF_TABLE, "in encode");
+        put_pairs(e, depth);
+        lua_pop(e->L, 1);
     }
     lib_buf_put(&e->out, '}');
 }

@@ -1,6 +1,6 @@
-/* See ldb.h. A session runs inside the body of EVAL: its client's replies so far are sent at once, the dialogue uses the
- * socket directly, and the reply of EVAL comes last. In a child that reply is sent here too, and the process ends; in
- * the server it goes the way of all replies. The parent of a child forgets the client: it closes its descriptor, but
+/* See ldb.h. A session runs inside the body of EVAL: its client's replies so far are sent at once, the dialogue uses
+ * the socket directly, and the reply of EVAL comes last. In a child that reply is sent here too, and the process ends;
+ * in the server it goes the way of all replies. The parent of a child forgets the client: it closes its descriptor, but
  * not the connection, which is the child's.
  *
  * Children of sessions are no children of disk/child.h, since any number of these may live beside a snapshot. They die
@@ -220,20 +220,30 @@ static void run_sync(struct request *r, void (*body)(struct request *r)) {
 struct ldb_child {
     struct loop_source pipe; /* first */
     pid_t pid;
+    struct ldb_child *next;
 };
 
+static struct ldb_child *children;
 static int child_count;
+
+static void forget_child(const struct ldb_child *child) {
+    struct ldb_child **at = &children;
+    while (*at != child)
+        at = &(*at)->next;
+    *at = child->next;
+    child_count--;
+}
 
 static void child_ended(struct loop_source *source, uint32_t events) {
     struct ldb_child *child = (struct ldb_child *)source;
     (void)events;
     while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    log_verbose("Debugging session with pid %d has ended", (int)child->pid);
+    log_notice("Debugging session with pid %d has ended", (int)child->pid);
     loop_remove(source);
     close(source->fd);
+    forget_child(child);
     alloc_put(child, sizeof *child);
-    child_count--;
 }
 
 static _Noreturn void be_child(struct request *r, void (*body)(struct request *r), pid_t parent, int pipe) {
@@ -261,6 +271,8 @@ static bool fork_session(struct request *r, void (*body)(struct request *r)) {
     int reason = errno;
     close(ends[1]);
     if (child->pid > 0) {
+        child->next = children;
+        children = child;
         child_count++;
         log_notice("Debugging session of client id=%llu has pid %d", (unsigned long long)r->client->id,
                    (int)child->pid);

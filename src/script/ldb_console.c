@@ -291,24 +291,18 @@ static void trim(lua_State *L) {
 
 struct console_row {
     const char *name, *letter;
-    int words;                  /* at least */
-    void (*run)(lua_State *L);  /* NULL: the script goes on, or ends */
+    int words;                 /* at least */
+    void (*run)(lua_State *L); /* NULL: the script goes on, or ends */
     enum ldb_console_end end;
 };
 
 static const struct console_row rows[] = {
-    {"help", "h", 1, say_help, 0},
-    {"step", "s", 1, NULL, LDB_STEPS},
-    {"next", "n", 1, NULL, LDB_STEPS},
-    {"continue", "c", 1, NULL, LDB_CONTINUES},
-    {"list", "l", 1, list, 0},
-    {"whole", "w", 1, list_all, 0},
-    {"print", "p", 1, print, 0},
-    {"break", "b", 1, breakpoints, 0},
-    {"trace", "t", 1, trace, 0},
-    {"eval", "e", 1, eval, 0},
-    {"redis", "r", 2, call_redis, 0},
-    {"maxlen", "m", 1, trim, 0},
+    {"help", "h", 1, say_help, 0},       {"step", "s", 1, NULL, LDB_STEPS},
+    {"next", "n", 1, NULL, LDB_STEPS},   {"continue", "c", 1, NULL, LDB_CONTINUES},
+    {"list", "l", 1, list, 0},           {"whole", "w", 1, list_all, 0},
+    {"print", "p", 1, print, 0},         {"break", "b", 1, breakpoints, 0},
+    {"trace", "t", 1, trace, 0},         {"eval", "e", 1, eval, 0},
+    {"redis", "r", 2, call_redis, 0},    {"maxlen", "m", 1, trim, 0},
     {"abort", "a", 1, NULL, LDB_ABORTS},
 };
 

@@ -10,7 +10,7 @@
 
 enum {
     READ_BYTES = 16384,
-    INPUT_MAX = 2 << 20,  /* more than the largest request */
+    INPUT_MAX = 2 << 20, /* more than the largest request */
     SAID_MAX = 64 << 20,
     TRIM_FIRST = 256,
     SEND_WAIT_MS = 5000,
@@ -19,7 +19,7 @@ enum {
 static struct {
     int fd;
     bool gone;
-    struct buf said;  /* the lines, as replies */
+    struct buf said; /* the lines, as replies */
     size_t lines;
     size_t trim;      /* bytes of a value that are said; 0: all */
     bool knows_trim;  /* the client was told of it, or has set it */

@@ -105,7 +105,7 @@ static const char *tell(lua_State *L, struct engine_function *entry) {
     lua_pushvalue(L, CALLBACK);
     entry->function = engine_keep(L);
     const char *why = loading->found(loading->ctx, entry);
-    if (why) engine_drop(engine_of(L), entry->function);
+    if (why) engine_forget(L, entry->function);
     return why;
 }
 

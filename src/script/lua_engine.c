@@ -1,53 +1,31 @@
-/* See engine.h and lua_engine.h.
+/* See lua_engine.h.
  *
  * Lua leaves a C function by longjmp when a script fails or memory ends, and calls the panic function, which ends the
- * server, if nobody protects it. So everything that may allocate runs inside lua_pcall() or lua_cpcall(). A run costs one
- * lua_pcall() of a C function that stays on the stack; nothing is pushed outside of it that could need memory.
+ * server, if nobody protects it. So everything that may allocate runs inside engine_protect(). That is one lua_pcall()
+ * of a C function that stays on the stack; nothing is pushed outside of it that could need memory.
  *
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it sets
- * a hook that collects before the next instruction, where it is safe. What one single call of a C function needs beyond
- * that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
+ * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
+ * beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/likely.h"
 #include "base/log.h"
-#include "base/module.h"
-#include "base/option.h"
-#include "base/worker.h"
-#include "exec/inner.h"
-#include "script/api.h"
 #include "script/catch.h"
-#include "script/convert.h"
 #include "script/ldb.h"
 #include "script/ldb_log.h"
-#include "script/lib_cjson.h"
-#include "script/lib_msgpack.h"
-#include "script/protect.h"
 #include "script/run.h"
-#include "script/sandbox.h"
-#include "script/source.h"
-#include "session/client.h"
-#include "session/reply.h"
-#include "session/request.h"
 #include <lua5.1/lauxlib.h>
 #include <stdlib.h>
 
-#define COLLECT_KB 4        /* garbage for which a step of engine_collect() pays */
-#define SPARES_MAX 128      /* freed blocks of one size that are kept */
-#define FAILURE_KEPT 4096   /* room for the text of an error that is kept for the next one */
+#define SPARE_TOTAL (256 << 10) /* bytes of freed blocks that are kept */
 
-/* Places on the stack of the main coroutine, which hold what a run needs. */
-enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER, PLACES = PLACE_RUNNER };
-
-/* The number of a function: its reference, and below it what its code names. */
-enum engine_function_bits { FUNCTION_NAMES = SANDBOX_KEYS | SANDBOX_ARGV, FUNCTION_REF = 2 };
-
-/* Upvalues of the runner. */
-enum engine_runner_value { RUNNER_GLOBALS = 1, RUNNER_KEYS, RUNNER_ARGV };
+/* Places on the stack of the main coroutine. */
+enum engine_place { PLACE_HANDLER = 1, PLACE_RUNNER = ENGINE_PLACES };
 
 struct engine_options engine_options;
 
@@ -61,12 +39,25 @@ const struct engine_loading *engine_loading_of(lua_State *L) {
     return engine_of(L)->loading;
 }
 
-/* Call a function inside lua_pcall(). Returns the status; the error is on top of the stack. */
-static int protect(struct engine *e, void (*task)(lua_State *L, void *ctx), void *ctx, int handler) {
+int engine_keep(lua_State *L) {
+    struct engine *e = engine_of(L);
+    int function = luaL_ref(L, LUA_REGISTRYINDEX) << ENGINE_FUNCTION_REF;
+    if (e->loading) buf_append(&e->loaded, &function, sizeof function);
+    return function;
+}
+
+void engine_forget(lua_State *L, int function) {
+    luaL_unref(L, LUA_REGISTRYINDEX, function >> ENGINE_FUNCTION_REF);
+}
+
+int engine_protect(struct engine *e, engine_task *task, void *ctx, enum engine_handling handling) {
     e->task = task;
     e->ctx = ctx;
+    catch_running = e->lua;
     lua_pushvalue(e->lua, PLACE_RUNNER);
-    return lua_pcall(e->lua, 0, 0, handler);
+    int status = lua_pcall(e->lua, 0, 0, handling == ENGINE_HANDLED ? PLACE_HANDLER : 0);
+    catch_running = NULL;
+    return status;
 }
 
 static int engine_runner(lua_State *L) {
@@ -80,19 +71,24 @@ static int engine_runner(lua_State *L) {
 static void engine_hook(lua_State *L, lua_Debug *at);
 
 /* A script that is debugged is stopped at its lines, too. */
-static void set_hook(struct engine *e, int instructions) {
-    e->is_debugged = ldb_is_on;
-    lua_sethook(e->lua, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
+static void set_hook(lua_State *L, int instructions) {
+    lua_sethook(L, engine_hook, LUA_MASKCOUNT | (ldb_is_on ? LUA_MASKLINE : 0), instructions);
 }
 
+/* Before the next instruction, in whatever coroutine that is. */
+static void ask_for_collection(struct engine *e) {
+    if (e->wants_collection) return;
+    e->wants_collection = true;
+    set_hook(e->lua, 1);
+    if (catch_running) set_hook(catch_running, 1);
+}
+
+/* More is in use than the watermark. False: `by` bytes more would exceed the limit. */
 static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
     int64_t limit = engine_options.memory_limit;
     if (limit == 0 || !e->is_open) return true;
-    if (by > (uint64_t)limit || e->cell->live > limit - (int64_t)by) return false;
-    if (e->wants_collection) return true;
-    e->wants_collection = true;
-    set_hook(e, 1);
-    return true;
+    ask_for_collection(e);
+    return by <= (uint64_t)limit && e->cell->live <= limit - (int64_t)by;
 }
 
 /* Small blocks that Lua has freed are kept for its next ones: strings and tables come and go with every run. */
@@ -100,32 +96,28 @@ static inline size_t spare_bytes(size_t n) {
     return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
 }
 
-static inline struct engine_spare *spare_of(struct engine *e, size_t n) {
-    return n <= ENGINE_SPARE_BYTES ? &e->spare[(n - 1) / 16] : NULL;
-}
-
-static inline void *spare_take(struct engine_spare *spare) {
-    void *p = spare->first;
-    spare->first = *(void **)p;
-    spare->count--;
+static inline void *spare_take(struct engine *e, size_t place) {
+    void *p = e->spare[place];
+    e->spare[place] = *(void **)p;
+    e->spare_bytes -= (place + 1) * 16;
     return p;
 }
 
-static void engine_put(struct engine *e, void *p, size_t n) {
-    struct engine_spare *spare = p ? spare_of(e, n) : NULL;
-    if (spare == NULL || spare->count == SPARES_MAX) {
+static inline void engine_put(struct engine *e, void *p, size_t n) {
+    size_t place = (n - 1) / 16;
+    if (unlikely(n - 1 >= ENGINE_SPARE_BYTES || e->spare_bytes > SPARE_TOTAL)) { /* n is 0 for NULL */
         alloc_cell_put(e->cell, p, spare_bytes(n));
         return;
     }
-    *(void **)p = spare->first;
-    spare->first = p;
-    spare->count++;
+    *(void **)p = e->spare[place];
+    e->spare[place] = p;
+    e->spare_bytes += (place + 1) * 16;
 }
 
 static void drop_spares(struct engine *e) {
-    for (size_t i = 0; i < ENGINE_SPARES; i++)
-        while (e->spare[i].first)
-            alloc_cell_put(e->cell, spare_take(&e->spare[i]), (i + 1) * 16);
+    for (size_t place = 0; place < ENGINE_SPARES; place++)
+        while (e->spare[place])
+            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * 16);
 }
 
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
@@ -134,14 +126,14 @@ static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
         engine_put(e, p, old);
         return NULL;
     }
-    struct engine_spare *spare = p ? NULL : spare_of(e, n);
-    if (likely(spare && spare->first)) return spare_take(spare);
+    if (p == NULL && n <= ENGINE_SPARE_BYTES && e->spare[(n - 1) / 16]) return spare_take(e, (n - 1) / 16);
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
     return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));
 }
 
-/* A quarter of the limit is for what comes until the garbage is collected; or half of the rest, where more is in use. */
+/* A quarter of the limit is for what comes until the garbage is collected. Where more than the rest is in use after
+ * that, half of what is left is. */
 static void set_watermark(struct engine *e) {
     int64_t limit = engine_options.memory_limit, live = e->cell->live;
     if (limit == 0) {
@@ -154,18 +146,16 @@ static void set_watermark(struct engine *e) {
 
 static void collect_now(struct engine *e, lua_State *L) {
     e->wants_collection = false;
-    set_hook(e, RUN_TICK_INSTRUCTIONS);
     lua_gc(L, LUA_GCCOLLECT, 0);
     set_watermark(e);
 }
 
-size_t engine_memory(const struct engine *e) {
-    return (size_t)e->cell->live;
-}
-
-static void collect_step(lua_State *L, void *ctx) {
-    (void)ctx;
-    lua_gc(L, LUA_GCSTEP, COLLECT_KB);
+void engine_prepare(struct engine *e) {
+    e->is_handled = false;
+    set_watermark(e);
+    if (likely(ldb_is_on == e->is_debugged)) return;
+    e->is_debugged = ldb_is_on;
+    set_hook(e->lua, RUN_TICK_INSTRUCTIONS);
 }
 
 static void collect_all(lua_State *L, void *ctx) {
@@ -174,9 +164,9 @@ static void collect_all(lua_State *L, void *ctx) {
 }
 
 /* A collection may move tables of Lua's own, so it may run out of memory. Then it is left undone. */
-void engine_collect(struct engine *e) {
-    protect(e, collect_step, NULL, 0);
-    lua_settop(e->lua, PLACES);
+void engine_collect_all(struct engine *e) {
+    engine_protect(e, collect_all, NULL, ENGINE_UNHANDLED);
+    lua_settop(e->lua, ENGINE_PLACES);
 }
 
 /* --- Errors ---------------------------------------------------------------------------------- */
@@ -263,8 +253,7 @@ static int engine_handle(lua_State *L) {
     return 0;
 }
 
-/* The global `__redis__err__handler`, for xpcall(): an error becomes a table that tells where it was raised. */
-static int engine_describe(lua_State *L) {
+int engine_describe(lua_State *L) {
     lua_Debug at;
     bool is_found = find_source(L, &at);
     lua_settop(L, 1);
@@ -282,9 +271,9 @@ static int engine_describe(lua_State *L) {
     return 1;
 }
 
-/* After a call that failed: the error is in e->failure, also if the handler did not see it: memory or the stack have
- * ended. Its message is a string that Lua has from the start. */
-static void settle_failure(struct engine *e) {
+/* The handler has not seen the error if memory or the stack have ended. Its message is a string that Lua has from the
+ * start then. */
+void engine_settle_failure(struct engine *e) {
     catch_ending = false;
     if (e->is_handled) return;
     const char *text = lua_type(e->lua, -1) == LUA_TSTRING ? lua_tostring(e->lua, -1) : "unknown error";
@@ -311,7 +300,7 @@ static void pass_to_debugger(lua_State *L, lua_Debug *at) {
 
 static void engine_hook(lua_State *L, lua_Debug *at) {
     struct engine *e = engine_of(L);
-    luaL_checkstack(L, LUA_MINSTACK, "hook");
+    if (lua_gethookcount(L) != RUN_TICK_INSTRUCTIONS) set_hook(L, RUN_TICK_INSTRUCTIONS);
     if (e->wants_collection) collect_now(e, L);
     if (unlikely(ldb_is_on)) {
         pass_to_debugger(L, at);
@@ -321,7 +310,7 @@ static void engine_hook(lua_State *L, lua_Debug *at) {
     if (e->load_until_us && clock_mono_us() > e->load_until_us) end_what_runs(L, "FUNCTION LOAD timeout");
 }
 
-/* --- Coming and going ------------------------------------------------------------------------ */
+/* --- The state ------------------------------------------------------------------------------- */
 
 static int engine_panic(lua_State *L) {
     const char *text = lua_tostring(L, -1);
@@ -329,65 +318,54 @@ static int engine_panic(lua_State *L) {
     abort();
 }
 
-static void fill_slots(lua_State *L) {
+static int fill_slots(lua_State *L) {
     static const char *const names[ENGINE_SLOTS] = {
-        [ENGINE_OK] = "ok",         [ENGINE_ERR] = "err", [ENGINE_IGNORE] = "ignore_error_stats_update",
-        [ENGINE_DOUBLE] = "double", [ENGINE_MAP] = "map", [ENGINE_SET] = "set",
-        [ENGINE_BIG_NUMBER] = "big_number", [ENGINE_VERBATIM] = "verbatim_string",
-        [ENGINE_FORMAT] = "format", [ENGINE_STRING] = "string", [ENGINE_KEYS] = "KEYS", [ENGINE_ARGV] = "ARGV",
+        [ENGINE_OK] = "ok",
+        [ENGINE_ERR] = "err",
+        [ENGINE_IGNORE] = "ignore_error_stats_update",
+        [ENGINE_DOUBLE] = "double",
+        [ENGINE_MAP] = "map",
+        [ENGINE_SET] = "set",
+        [ENGINE_BIG_NUMBER] = "big_number",
+        [ENGINE_VERBATIM] = "verbatim_string",
+        [ENGINE_FORMAT] = "format",
+        [ENGINE_STRING] = "string",
+        [ENGINE_KEYS] = "KEYS",
+        [ENGINE_ARGV] = "ARGV",
     };
+    lua_pushinteger(L, 0); /* luaL_unref() puts a number here: now it needs no memory for that */
+    lua_rawseti(L, LUA_REGISTRYINDEX, 0);
     for (int slot = 1; slot < ENGINE_SLOTS; slot++) {
         lua_pushstring(L, names[slot] ? names[slot] : "");
         lua_rawseti(L, LUA_REGISTRYINDEX, slot);
     }
-}
-
-/* The table that the library has pushed becomes a global. */
-static void add_library(lua_State *L, const char *name) {
-    protect_table(L);
-    sandbox_set(L, name);
-}
-
-static int engine_open(lua_State *L) {
-    fill_slots(L);
-    sandbox_open(L);
-    lib_cjson_open(L);
-    add_library(L, "cjson");
-    lib_msgpack_open(L);
-    add_library(L, "cmsgpack");
-    lua_pushcfunction(L, engine_describe);
-    sandbox_set(L, "__redis__err__handler");
-    sandbox_push_globals(L);
-    lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    api_open(L, engine_of(L)->kind);
     return 0;
 }
 
-struct engine *engine_new(enum engine_kind kind) {
+struct engine *engine_make(enum engine_kind kind, lua_CFunction open) {
     struct engine *e = alloc_zero(sizeof *e);
     e->kind = kind;
     e->cell = alloc_cell_new();
     e->watermark = INT64_MAX;
     lua_State *L = e->lua = lua_newstate(engine_allocate, e);
-    if (L == NULL || lua_cpcall(L, engine_open, NULL) != 0) {
+    if (L == NULL || lua_cpcall(L, fill_slots, NULL) != 0 || lua_cpcall(L, open, NULL) != 0) {
         log_warning("Out of memory for a Lua state");
         abort();
     }
     lua_atpanic(L, engine_panic);
-    set_hook(e, RUN_TICK_INSTRUCTIONS);
+    set_hook(L, RUN_TICK_INSTRUCTIONS);
     lua_pushcfunction(L, engine_handle);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     lua_pushliteral(L, "KEYS");
     lua_pushliteral(L, "ARGV");
-    lua_pushcclosure(L, engine_runner, RUNNER_ARGV);
+    lua_pushcclosure(L, engine_runner, ENGINE_VALUE_ARGV);
     e->is_open = true;
     set_watermark(e);
     return e;
 }
 
 /* No finalizer of a script exists, since only C can give one to a userdata. So closing runs no script. */
-static void engine_close(void *arg) {
-    struct engine *e = arg;
+void engine_unmake(struct engine *e) {
     lua_close(e->lua);
     drop_spares(e);
     alloc_cell_free(e->cell);
@@ -395,230 +373,3 @@ static void engine_close(void *arg) {
     buf_free(&e->log_line);
     alloc_put(e, sizeof *e);
 }
-
-void engine_free(struct engine *e) {
-    engine_close(e);
-}
-
-void engine_free_later(struct engine *e) {
-    worker_submit(engine_close, e);
-}
-
-/* --- Compiling ------------------------------------------------------------------------------- */
-
-int engine_keep(lua_State *L) {
-    struct engine *e = engine_of(L);
-    int function = luaL_ref(L, LUA_REGISTRYINDEX) << FUNCTION_REF;
-    if (e->loading) buf_append(&e->loaded, &function, sizeof function);
-    return function;
-}
-
-void engine_drop(struct engine *e, int function) {
-    luaL_unref(e->lua, LUA_REGISTRYINDEX, function >> FUNCTION_REF);
-}
-
-struct compilation {
-    struct slice source;
-    int function; /* 0: the error's text is on the stack */
-};
-
-static void compile_inside(lua_State *L, void *ctx) {
-    struct compilation *c = ctx;
-    if (source_load(L, c->source, "@user_script") != 0) lua_error(L);
-    unsigned names = sandbox_settle(L);
-    if (names & SANDBOX_ANY) names = FUNCTION_NAMES;
-    c->function = engine_keep(L) | (int)(names & FUNCTION_NAMES);
-}
-
-int engine_compile(struct engine *e, struct slice source, struct buf *error) {
-    struct compilation c = {.source = source};
-    set_watermark(e);
-    if (protect(e, compile_inside, &c, 0) != 0) {
-        const char *text = lua_tostring(e->lua, -1);
-        buf_printf(error, "Error compiling script (new function): %s", text ? text : "?");
-    }
-    lua_settop(e->lua, PLACES);
-    return c.function;
-}
-
-/* --- Running --------------------------------------------------------------------------------- */
-
-static void push_words(lua_State *L, const struct slice *words, int count) {
-    lua_createtable(L, count, 0);
-    for (int i = 0; i < count; i++) {
-        lua_pushlstring(L, words[i].ptr, words[i].len);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-/* The same for the keys; the first one is at the bottom of the stack. */
-static void push_keys(lua_State *L, const struct script_run *run) {
-    lua_createtable(L, run->key_count, 0);
-    for (int i = 0; i < run->key_count; i++) {
-        if (i == 0)
-            lua_pushvalue(L, 1);
-        else
-            lua_pushlstring(L, run->keys[i].ptr, run->keys[i].len);
-        lua_rawseti(L, -2, i + 1);
-    }
-}
-
-/* The first key as Lua has it stays at the bottom of the stack, so that its address tells its hash to redis.call(). */
-static void push_first_key(lua_State *L, struct engine *e) {
-    const struct script_run *run = e->run;
-    if (run->key_count == 0) {
-        lua_pushnil(L);
-        return;
-    }
-    struct slice key = run->keys[0];
-    lua_pushlstring(L, key.ptr, key.len);
-    if (run->request->key.name.ptr != key.ptr) return;
-    e->first_key = (struct key){slice_of(lua_tostring(L, -1), key.len), run->request->key.hash};
-}
-
-/* KEYS and ARGV, as far as the code names them. */
-static void set_globals(lua_State *L, struct engine *e, unsigned names) {
-    const struct script_run *run = e->run;
-    if (names & SANDBOX_KEYS) {
-        lua_pushvalue(L, lua_upvalueindex(RUNNER_KEYS));
-        push_keys(L, run);
-        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
-        e->names |= SANDBOX_KEYS;
-    }
-    if (names & SANDBOX_ARGV) {
-        lua_pushvalue(L, lua_upvalueindex(RUNNER_ARGV));
-        push_words(L, run->args, run->arg_count);
-        lua_rawset(L, lua_upvalueindex(RUNNER_GLOBALS));
-        e->names |= SANDBOX_ARGV;
-    }
-}
-
-/* No script finds what another one was given. The table has these names, so this takes no memory. */
-static void clear_globals(lua_State *L, struct engine *e) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    for (unsigned bit = SANDBOX_KEYS; bit <= SANDBOX_ARGV; bit <<= 1) {
-        if (!(e->names & bit)) continue;
-        lua_rawgeti(L, LUA_REGISTRYINDEX, bit == SANDBOX_KEYS ? ENGINE_KEYS : ENGINE_ARGV);
-        lua_pushnil(L);
-        lua_rawset(L, -3);
-    }
-    lua_pop(L, 1);
-    e->names = 0;
-}
-
-/* Calls the function, and replies what it returns. */
-static void run_inside(lua_State *L, void *ctx) {
-    struct engine *e = ctx;
-    struct script_run *run = e->run;
-    unsigned names = ldb_is_on ? FUNCTION_NAMES : (unsigned)e->function & FUNCTION_NAMES;
-    push_first_key(L, e);
-    if (names) set_globals(L, e, names);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, e->function >> FUNCTION_REF);
-    if (e->kind == ENGINE_FUNCTIONS) {
-        push_keys(L, run);
-        push_words(L, run->args, run->arg_count);
-    }
-    lua_call(L, e->kind == ENGINE_FUNCTIONS ? 2 : 0, 1);
-    inner_end(&run->inner);
-    lua_replace(L, 1);
-    convert_to_reply(L, run->request->client, e->resp);
-}
-
-/* What the script made is garbage now. If it took all memory, the next one would have none. */
-static void reply_failure(struct engine *e, int status, size_t mark) {
-    struct client *c = e->run->request->client;
-    settle_failure(e);
-    inner_end(&e->run->inner);
-    conn_truncate(mark);
-    buf_append(&e->failure, "", 1);
-    if (e->was_counted)
-        reply_error_again(c, slice_cstr(e->failure.data));
-    else
-        reply_error(c, e->failure.data);
-    if (e->failure.cap > FAILURE_KEPT) buf_free(&e->failure);
-    lua_settop(e->lua, PLACES);
-    if (status == LUA_ERRMEM) protect(e, collect_all, NULL, 0);
-}
-
-void engine_run(struct engine *e, int function, struct script_run *run) {
-    lua_State *L = e->lua;
-    size_t mark = run->inner.range.start;
-    e->run = run;
-    e->function = function;
-    e->resp = 2;
-    e->is_handled = false;
-    e->first_key.name.ptr = NULL;
-    set_watermark(e);
-    if (unlikely(ldb_is_on != e->is_debugged)) set_hook(e, RUN_TICK_INSTRUCTIONS);
-    int status = protect(e, run_inside, e, PLACE_HANDLER);
-    if (unlikely(status != 0)) reply_failure(e, status, mark);
-    if (e->names) clear_globals(L, e);
-    lua_settop(L, PLACES);
-    e->run = NULL;
-}
-
-/* --- Libraries ------------------------------------------------------------------------------- */
-
-enum library_step { LIBRARY_COMPILES, LIBRARY_RUNS };
-
-struct library {
-    struct slice source;
-    enum library_step step;
-};
-
-/* What was registered runs among all globals from now on. */
-static void settle_loaded(lua_State *L, struct engine *e) {
-    const int *functions = (const int *)(const void *)e->loaded.data;
-    for (size_t i = 0; i < e->loaded.len / sizeof *functions; i++) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, functions[i] >> FUNCTION_REF);
-        if (lua_isfunction(L, -1)) sandbox_settle(L);
-        lua_pop(L, 1);
-    }
-}
-
-static void load_inside(lua_State *L, void *ctx) {
-    struct library *library = ctx;
-    if (source_load(L, library->source, "@user_function") != 0) lua_error(L);
-    library->step = LIBRARY_RUNS;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_LIBRARY_GLOBALS);
-    sandbox_narrow(L);
-    lua_call(L, 0, 0);
-    sandbox_widen(L);
-    settle_loaded(L, engine_of(L));
-}
-
-/* What the handler has written begins with "ERR ", which is not wanted of the compiler. */
-static void append_load_error(struct engine *e, const struct library *library, struct buf *error) {
-    settle_failure(e);
-    struct slice text = buf_slice(&e->failure);
-    if (library->step == LIBRARY_RUNS)
-        buf_append_cstr(error, "Error registering functions: ");
-    else
-        buf_append_cstr(error, "Error compiling function: "), text = slice_of(text.ptr + 4, text.len - 4);
-    buf_append_slice(error, text);
-}
-
-bool engine_load_library(struct engine *e, struct slice code, const struct engine_loading *loading, struct buf *error) {
-    struct library library = {.source = code, .step = LIBRARY_COMPILES};
-    e->loading = loading;
-    e->load_until_us = loading->limit_ms ? clock_mono_us() + loading->limit_ms * 1000 : 0;
-    e->is_handled = false;
-    set_watermark(e);
-    bool loaded = protect(e, load_inside, &library, PLACE_HANDLER) == 0;
-    e->loading = NULL;
-    e->load_until_us = 0;
-    buf_free(&e->loaded);
-    if (!loaded) append_load_error(e, &library, error);
-    sandbox_widen(e->lua);
-    lua_settop(e->lua, PLACES);
-    return loaded;
-}
-
-/* --- The module ------------------------------------------------------------------------------ */
-
-static const struct option engine_rows[] = {
-    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb"},
-    {NULL},
-};
-
-const struct module engine_module = {.options = engine_rows};

@@ -6,7 +6,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/slice.h"
-#include "script/engine.h"
+#include "script/engine_types.h"
 #include "store/db.h"
 #include <lua5.1/lua.h>
 
@@ -42,24 +42,22 @@ struct engine_name {
 /* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for every 16 bytes. */
 #define ENGINE_SPARE_BYTES 256
 #define ENGINE_SPARES (ENGINE_SPARE_BYTES / 16)
-struct engine_spare {
-    void *first;
-    size_t count;
-};
 
 struct engine {
     lua_State *lua;
     enum engine_kind kind;
-    struct alloc_cell *cell;              /* counts the bytes in use */
-    int64_t watermark;                    /* beyond so many bytes garbage is collected at the next chance */
-    bool wants_collection;                /* that has happened */
-    struct engine_spare spare[ENGINE_SPARES];
-    bool is_debugged;                     /* the hook is called at lines, too */
-    bool is_open;                         /* the libraries are there: from now on, the limit on memory holds */
-    void (*task)(lua_State *L, void *ctx); /* what is called in protected mode */
+    struct alloc_cell *cell; /* counts the bytes in use */
+    int64_t watermark;       /* beyond so many bytes garbage is collected at the next chance */
+    bool wants_collection;   /* that has happened */
+    void *spare[ENGINE_SPARES];
+    size_t spare_bytes;                    /* of all of them */
+    bool is_debugged;                      /* the hook is called at lines, too */
+    bool is_open;                          /* the libraries are there: from now on, the limit on memory holds */
+    void (*task)(lua_State *L, void *ctx); /* see engine_protect() */
     void *ctx;
     /* What runs, or NULL. */
     struct script_run *run;
+    struct inner *inner; /* its calls */
     int function;
     struct key first_key;                 /* KEYS[1] as Lua has it, alive while it runs; ptr is NULL: not known */
     unsigned names;                       /* enum sandbox_name: the globals that it was given */
@@ -81,9 +79,37 @@ struct engine *engine_of(lua_State *L); /* of any coroutine. O(1) */
 const struct engine_loading *engine_loading_of(lua_State *L);
 /* Pop a Lua function: what engine_run() and engine_drop() call it by. */
 int engine_keep(lua_State *L);
+void engine_forget(lua_State *L, int function); /* as engine_drop() */
 
 /* Push an error as the API of Redis has it: a table whose field `err` is the text. A text that begins with a dash and
  * has a blank begins with its own code ("-NOSCRIPT No matching script"), which the dash is no part of; all others get
  * the code ERR. The text may lie in the arena or in a string on the stack. */
 void engine_push_error(lua_State *L, struct slice text);
 int engine_raise(lua_State *L, const char *text); /* the same, and raise it: without a position */
+
+/* --- For engine.c ---------------------------------------------------------------------------- */
+
+/* A new engine, in whose state open() was called. Without memory for it the server ends. */
+struct engine *engine_make(enum engine_kind kind, lua_CFunction open);
+void engine_unmake(struct engine *e); /* no function of it runs. Any thread may call */
+
+#define ENGINE_PLACES 2 /* values on the stack of the main coroutine that stay there */
+
+/* Call a function in protected mode. Returns the status of lua_pcall(); the caller cuts the stack to ENGINE_PLACES. The
+ * first upvalues are the values of enum engine_value. */
+typedef void engine_task(lua_State *L, void *ctx);
+enum engine_value { ENGINE_VALUE_GLOBALS = 1, ENGINE_VALUE_KEYS, ENGINE_VALUE_ARGV };
+enum engine_handling {
+    ENGINE_UNHANDLED, /* the error is on top of the stack */
+    ENGINE_HANDLED,   /* engine_settle_failure() puts it into e->failure */
+};
+int engine_protect(struct engine *e, engine_task *task, void *ctx, enum engine_handling handling);
+void engine_prepare(struct engine *e); /* before a task that may take long */
+void engine_settle_failure(struct engine *e);
+void engine_collect_all(struct engine *e); /* all garbage. O(memory) */
+
+/* The number of a function is its reference, above the bits of enum sandbox_name that its code has. */
+#define ENGINE_FUNCTION_REF 2
+
+/* The global `__redis__err__handler`, for xpcall(): an error becomes a table that tells where it was raised. */
+int engine_describe(lua_State *L);

@@ -2,6 +2,7 @@
  * hold, and tables deeper than 16, become nil, as in Redis. */
 #include "script/msgpack_encode.h"
 #include "script/lib_buf.h"
+#include "script/protect.h"
 #include <endian.h>
 #include <lua5.1/lauxlib.h>
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 enum {
     BUFFER_UPVALUE = 1,
     DEPTH_MAX = 16,
-    SLOTS = 3 * DEPTH_MAX + 4, /* at each depth a table, a key and a value; and what the buffer needs to grow */
+    SLOTS = 4 * DEPTH_MAX + 4, /* at each depth a table, another one, a key, a value; and what the buffer needs */
 };
 
 static void put_value(struct lib_buf *out, int depth);
@@ -167,12 +168,17 @@ static void put_map(struct lib_buf *out, int depth) {
         widen_head(out, head, n);
 }
 
+/* A table that looks empty may stand for another one, which scripts cannot change. */
 static void put_table(struct lib_buf *out, int depth) {
     uint32_t items;
-    if (is_array(out->L, &items))
-        put_array(out, items, depth);
-    else
+    if (!is_array(out->L, &items)) {
         put_map(out, depth);
+    } else if (items == 0 && protect_push_real(out->L, -1)) {
+        put_map(out, depth);
+        lua_pop(out->L, 1);
+    } else {
+        put_array(out, items, depth);
+    }
 }
 
 static void put_value(struct lib_buf *out, int depth) {

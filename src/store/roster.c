@@ -152,10 +152,14 @@ static int compare_names(const void *a, const void *b, void *kind) {
     return slice_compare(roster_name(kind, *(void *const *)a), roster_name(kind, *(void *const *)b));
 }
 
-void roster_sort(const struct roster *r, const struct roster_kind *kind, void **to) {
+void **roster_sorted(const struct roster *r, const struct roster_kind *kind, size_t *bytes) {
     size_t n = 0;
-    for (uint32_t i = 0; r && i < r->used; i++) {
-        if (r->slots[i]) to[n++] = r->slots[i];
+    *bytes = roster_count(r) * sizeof(void *);
+    if (*bytes == 0) return NULL;
+    void **sorted = alloc_get(*bytes);
+    for (uint32_t i = 0; i < r->used; i++) {
+        if (r->slots[i]) sorted[n++] = r->slots[i];
     }
-    if (n > 1) qsort_r(to, n, sizeof *to, compare_names, (void *)kind);
+    qsort_r(sorted, n, sizeof *sorted, compare_names, (void *)kind);
+    return sorted;
 }

@@ -49,8 +49,9 @@ void *roster_find(const struct roster *r, const struct roster_kind *kind, struct
 /* Add a record whose name is not there, and give it an index. */
 void roster_add(struct roster **r, const struct roster_kind *kind, void *record);
 void roster_remove(struct roster *r, const struct roster_kind *kind, void *record);
-/* Write the records in the order of their names to `to`, which has room for roster_count(). O(n log n). */
-void roster_sort(const struct roster *r, const struct roster_kind *kind, void **to);
+/* The records in the order of their names, in an array of *bytes that the caller frees. NULL: there are none.
+ * O(n log n). */
+void **roster_sorted(const struct roster *r, const struct roster_kind *kind, size_t *bytes);
 /* The same indexes, with copies of the records; their indexes need not be set. */
 struct roster *roster_copy(const struct roster *r, const struct roster_kind *kind, void *(*copy_record)(const void *));
 void roster_free(struct roster *r); /* not the records */

@@ -241,8 +241,8 @@ void stream_remove_group(struct stream *s, struct stream_group *g) {
     stream_group_free(g);
 }
 
-void stream_sort_groups(const struct stream *s, struct stream_group **to) {
-    roster_sort(s->groups, &stream_group_kind, (void **)to);
+struct stream_group **stream_sorted_groups(const struct stream *s, size_t *bytes) {
+    return (struct stream_group **)roster_sorted(s->groups, &stream_group_kind, bytes);
 }
 
 /* The group with this index; NULL: there is none. */

@@ -119,8 +119,8 @@ struct stream_group *stream_group(const struct stream *s, struct slice name); /*
 struct stream_group *stream_add_group(struct stream *s, struct slice name, struct stream_id last_id,
                                       int64_t entries_read);
 void stream_remove_group(struct stream *s, struct stream_group *g);
-/* Write the groups in the order of their names to `to`, which has room for stream_groups(). */
-void stream_sort_groups(const struct stream *s, struct stream_group **to);
+/* The groups in the order of their names, in an array of *bytes that the caller frees. NULL: there are none. */
+struct stream_group **stream_sorted_groups(const struct stream *s, size_t *bytes);
 
 /* The entry that the iterator shows was read by the group with `>`: last_id, entries_read and the place move on. It is
  * not made pending: stream_group_deliver(). O(1) if its pairs were read, else O(pairs). */

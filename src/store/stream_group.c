@@ -110,8 +110,8 @@ size_t stream_group_remove_consumer(struct stream_group *g, struct stream_consum
     return pending;
 }
 
-void stream_group_sort_consumers(const struct stream_group *g, struct stream_consumer **to) {
-    roster_sort(g->consumers, CONSUMERS, (void **)to);
+struct stream_consumer **stream_group_sorted_consumers(const struct stream_group *g, size_t *bytes) {
+    return (struct stream_consumer **)roster_sorted(g->consumers, CONSUMERS, bytes);
 }
 
 static struct stream_consumer *consumer_at(const struct stream_group *g, uint32_t index) {

@@ -54,8 +54,8 @@ struct stream_consumer *stream_group_consumer(const struct stream_group *g, stru
 struct stream_consumer *stream_group_add_consumer(struct stream_group *g, struct slice name, int64_t now_ms);
 /* Remove a consumer, and its pending entries with it. Returns their number. O(pending blocks) if it has some. */
 size_t stream_group_remove_consumer(struct stream_group *g, struct stream_consumer *c);
-/* Write the consumers in the order of their names to `to`, which has room for stream_group_consumers(). */
-void stream_group_sort_consumers(const struct stream_group *g, struct stream_consumer **to);
+/* The consumers in the order of their names, in an array of *bytes that the caller frees. NULL: there are none. */
+struct stream_consumer **stream_group_sorted_consumers(const struct stream_group *g, size_t *bytes);
 
 /* --- Pending entries ------------------------------------------------------------------------- */
 

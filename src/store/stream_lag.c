@@ -5,10 +5,9 @@
 
 #define NODES_COUNTED 64 /* for a lag that no number tells */
 
-/* True if an entry may have been deleted behind this id and behind the first living one. */
+/* True if an entry may have been deleted behind this id, which is not below the first living one. */
 static bool has_hole_behind(const struct stream *s, struct stream_id id) {
-    if (s->length == 0 || stream_id_compare(s->max_deleted, id) <= 0) return false;
-    return stream_id_compare(s->max_deleted, stream_first_id(s)) > 0;
+    return stream_id_compare(s->max_deleted, id) > 0;
 }
 
 int64_t stream_entries_up_to(const struct stream *s, struct stream_id id) {

@@ -10,7 +10,8 @@
  * are deleted: then the node is rewritten without them.
  *
  * Where Redis begins a new node shows in XTRIM ~. It counts deleted entries too, so `spent` and `spent_bytes` remember
- * those that are gone. A node never is without living entries: its owner removes it then. */
+ * those that are gone; a snapshot does not carry them, so that the last node may take more entries after a load. A node
+ * never is without living entries: its owner removes it then. */
 #pragma once
 #include "ds/listpack.h"
 #include "store/stream_id.h"

@@ -40,10 +40,11 @@ proc story {source target} {
     set told {}
     foreach step {
         {from SET a 1} {from SET b 2} {from RPUSH l 1 2 3} {from ZADD z 1.5 x} {from HSET h f v} {from SADD s m}
+        {from XADD x 1-1 f v} {from XGROUP CREATE x g 0} {from XGROUP CREATECONSUMER x g c}
         {from MIGRATE 127.0.0.1 PORT nokey 0 1000}
         {from MIGRATE 127.0.0.1 PORT a 0 1000} {from EXISTS a} {to GET a}
-        {from MIGRATE 127.0.0.1 PORT "" 3 1000 COPY KEYS b l z h s nokey} {from DBSIZE} {to DBSIZE}
-        {to SELECT 3} {to DBSIZE} {to LRANGE l 0 -1} {to ZSCORE z x}
+        {from MIGRATE 127.0.0.1 PORT "" 3 1000 COPY KEYS b l z h s x nokey} {from DBSIZE} {to DBSIZE}
+        {to SELECT 3} {to DBSIZE} {to LRANGE l 0 -1} {to ZSCORE z x} {to XRANGE x - +} {to XINFO GROUPS x}
         {from MIGRATE 127.0.0.1 PORT b 3 1000} {from MIGRATE 127.0.0.1 PORT b 3 1000 replace} {from EXISTS b}
         {from MIGRATE 127.0.0.1 PORT l 0 x} {from MIGRATE 127.0.0.1 PORT l x 0} {from MIGRATE 127.0.0.1 PORT nokey -1 0}
         {from MIGRATE 127.0.0.1 PORT l 99 1000} {from EXISTS l} {from MIGRATE 127.0.0.1 PORT l 0 1000 keys l}

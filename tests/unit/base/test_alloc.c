@@ -215,6 +215,37 @@ static void statistics_are_plausible(void **state) {
     alloc_background(0);
 }
 
+/* The heap of one owner after the other: its bytes are used memory, and in no thread's balance. */
+static void a_cell_counts_a_heap_of_its_own(void **state) {
+    (void)state;
+    size_t used = alloc_used();
+    int64_t balance = alloc_balance();
+    for (int owner = 0; owner < 3; owner++) {
+        struct alloc_cell *cell = alloc_cell_new(), *other = alloc_cell_new();
+        assert_ptr_not_equal(cell, other);
+        assert_int_equal(cell->live, 0);
+        char *p = alloc_cell_resize(cell, NULL, 0, 100);
+        memset(p, 'x', 100);
+        assert_int_equal(cell->live, 112);
+        p = alloc_cell_resize(cell, p, 100, 100000);
+        assert_int_equal(p[99], 'x');
+        assert_int_equal(cell->live, alloc_class(100000));
+        assert_int_equal(alloc_used(), used + alloc_class(100000));
+        assert_ptr_equal(alloc_cell_resize(cell, p, 100000, 99999), p);
+        assert_null(alloc_cell_resize(cell, p, 99999, SIZE_MAX - 100));
+        p = alloc_cell_resize(cell, p, 99999, 8);
+        assert_int_equal(p[7], 'x');
+        assert_int_equal(other->live, 0);
+        assert_int_equal(alloc_balance(), balance);
+        alloc_cell_put(cell, NULL, 0);
+        alloc_cell_put(cell, p, 8);
+        assert_int_equal(cell->live, 0);
+        alloc_cell_free(cell);
+        alloc_cell_free(other);
+    }
+    assert_int_equal(alloc_used(), used);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_are_jemallocs),
@@ -225,6 +256,7 @@ int main(void) {
         cmocka_unit_test(large_allocations_grow_without_a_copy),
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(threads_that_end_stay_counted),
+        cmocka_unit_test(a_cell_counts_a_heap_of_its_own),
         cmocka_unit_test(peak_is_what_was_sampled),
         cmocka_unit_test(statistics_are_plausible),
     };

@@ -4,12 +4,13 @@
 #include <endian.h>
 
 extern const struct module dump_module, strings_module, lists_module, hashes_module, sets_module, zsets_module,
-    keys_module, expiry_module;
+    keys_module, expiry_module, streams_module;
 
 enum { FOOTER = 10 }; /* two bytes of the version, eight of the checksum */
 
 static const char *const creators[] = {
-    "SET k text", "SET k 12345", "RPUSH k a b 3", "HSET k f v g 7", "SADD k 1 2 3", "SADD k a b c", "ZADD k 1 a 2.5 b",
+    "SET k text",   "SET k 12345",  "RPUSH k a b 3",    "HSET k f v g 7",
+    "SADD k 1 2 3", "SADD k a b c", "ZADD k 1 a 2.5 b", "XADD k 1-1 f v",
 };
 
 /* The payload of key k, in memory that the caller frees. */
@@ -138,7 +139,7 @@ static void what_is_propagated_has_a_deadline(void **state) {
 
 int main(void) {
     lab_start((const struct module *const[]){&dump_module, &strings_module, &lists_module, &hashes_module, &sets_module,
-                                             &zsets_module, &keys_module, &expiry_module, NULL});
+                                             &zsets_module, &keys_module, &expiry_module, &streams_module, NULL});
     const struct CMUnitTest tests[] = {
         LAB_TEST(values_come_back),
         LAB_TEST(a_damaged_byte_is_noticed),

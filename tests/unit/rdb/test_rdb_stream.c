@@ -219,6 +219,15 @@ static void an_empty_stream_is_read(void **state) {
     assert_int_equal(loaded->entries_added, 5);
 }
 
+static void counters_that_cannot_be_are_put_right(void **state) {
+    (void)state;
+    begin(RDB_TYPE_STREAM_2, 1), master(1, 0), entry(0, 0, 0), put_node(1, 0);
+    length(1), id(3, 0), id(1, 0), id(4, 0), length(0), length(0);
+    accepted(); /* an entry, but none was ever added; one deleted that is above the last id */
+    assert_int_equal(loaded->entries_added, 1);
+    assert_true(stream_id_equal(loaded->max_deleted, (struct stream_id){3, 0}));
+}
+
 /* What Redis leaves behind in rare cases. */
 static void odd_nodes_are_put_right(void **state) {
     (void)state;
@@ -370,10 +379,15 @@ static void damaged_payloads_are_refused_or_sound(void **state) {
 int main(void) {
     log_set_level(LOG_NOTHING);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_written_and_read_byte_for_byte), cmocka_unit_test(all_versions_are_read),
-        cmocka_unit_test(an_empty_stream_is_read),           cmocka_unit_test(odd_nodes_are_put_right),
-        cmocka_unit_test(broken_nodes_are_refused),          cmocka_unit_test(broken_streams_are_refused),
-        cmocka_unit_test(broken_groups_are_refused),         cmocka_unit_test(damaged_payloads_are_refused_or_sound),
+        cmocka_unit_test(is_written_and_read_byte_for_byte),
+        cmocka_unit_test(all_versions_are_read),
+        cmocka_unit_test(an_empty_stream_is_read),
+        cmocka_unit_test(odd_nodes_are_put_right),
+        cmocka_unit_test(counters_that_cannot_be_are_put_right),
+        cmocka_unit_test(broken_nodes_are_refused),
+        cmocka_unit_test(broken_streams_are_refused),
+        cmocka_unit_test(broken_groups_are_refused),
+        cmocka_unit_test(damaged_payloads_are_refused_or_sound),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (loaded) stream_free(loaded);

@@ -8,8 +8,8 @@
 #include "script/lua_engine.h"
 #include "session/reply.h"
 
-extern const struct module eval_cmd_module, functions_cmd_module, hashes_module, keys_module, lists_module, sets_module, run_module, strings_module,
-    zsets_module;
+extern const struct module eval_cmd_module, functions_cmd_module, hashes_module, keys_module, lists_module, sets_module,
+    run_module, strings_module, zsets_module;
 
 /* RAW bytes: replies the bytes as they are, which are protocol. */
 static void lab_raw(struct request *r) {
@@ -46,10 +46,9 @@ static const struct command lab_rows[] = {
 static const struct module lab_module = {.commands = lab_rows};
 
 static inline void lab_start_scripts(void) {
-    static const struct module *const modules[] = {&eval_cmd_module, &functions_cmd_module, &hashes_module,
-                                                   &keys_module,     &lists_module,         &sets_module,
-                                                   &strings_module,  &zsets_module,         &lab_module,
-                                                   NULL};
+    static const struct module *const modules[] = {
+        &eval_cmd_module, &functions_cmd_module, &hashes_module, &keys_module, &lists_module,
+        &sets_module,     &strings_module,       &zsets_module,  &lab_module,  NULL};
     lab_start(modules);
     eval_cmd_module.start();
     run_module.start(); /* no script is busy */

@@ -3,6 +3,7 @@
 #include "script/cjson_lines.h"
 #include "script/json_number.h"
 #include "script/lib_cjson.h"
+#include "script/protect.h"
 #include <math.h>
 #include <time.h>
 
@@ -41,6 +42,17 @@ static void settings_belong_to_one_instance(void **state) {
     lab_text("other = cjson.new() other.encode_max_depth(3) other.encode_number_precision(2)");
     assert_string_equal(lab_text("return cjson.encode_max_depth() .. ' ' .. other.encode_max_depth()"), "1000 3");
     assert_string_equal(lab_text("return cjson.encode(1.234) .. other.encode(1.234)"), "1.2341.2");
+}
+
+/* What scripts cannot change looks empty to Lua: {a = {1, 2}} behind a proxy. */
+static void a_protected_table_is_written_as_it_is(void **state) {
+    (void)state;
+    protect_open(lab_lua);
+    lab_text("t = {a = {1, 2}}");
+    lua_getglobal(lab_lua, "t");
+    protect_table(lab_lua);
+    lua_setglobal(lab_lua, "t");
+    assert_string_equal(lab_text("return tostring(next(t)) .. cjson.encode({t, 3})"), "nil[{\"a\":[1,2]},3]");
 }
 
 /* --- numbers --- */
@@ -260,6 +272,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, close_state),
         cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, close_state),
         cmocka_unit_test_setup_teardown(settings_belong_to_one_instance, open_state, close_state),
+        cmocka_unit_test_setup_teardown(a_protected_table_is_written_as_it_is, open_state, close_state),
         cmocka_unit_test(prints_numbers_as_printf_does),
         cmocka_unit_test(reads_numbers_as_strtod_does),
         cmocka_unit_test_setup_teardown(random_values_survive_a_round_trip, open_state, close_state),

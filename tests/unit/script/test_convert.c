@@ -1,17 +1,17 @@
-/* Conversions both ways. What a script sees of a reply is told by a script, which writes values as text; what it returns
- * is compared with what redis-server sends. */
+/* Conversions both ways. What a script sees of a reply is told by a script, which writes values as text; what it
+ * returns is compared with what redis-server sends. */
 #include "script/engine_lab.h"
 
 /* show(v): a value with its type. */
-#define SHOW \
-    "local function show(v) " \
-    "  if type(v) == 'string' then return '\"' .. v .. '\"' end " \
-    "  if type(v) ~= 'table' then return tostring(v) end " \
-    "  local keys, parts = {}, {} " \
-    "  for k in pairs(v) do keys[#keys + 1] = k end " \
-    "  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end) " \
+#define SHOW                                                                         \
+    "local function show(v) "                                                        \
+    "  if type(v) == 'string' then return '\"' .. v .. '\"' end "                    \
+    "  if type(v) ~= 'table' then return tostring(v) end "                           \
+    "  local keys, parts = {}, {} "                                                  \
+    "  for k in pairs(v) do keys[#keys + 1] = k end "                                \
+    "  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end) "       \
     "  for i, k in ipairs(keys) do parts[i] = tostring(k) .. '=' .. show(v[k]) end " \
-    "  return '{' .. table.concat(parts, ',') .. '}' " \
+    "  return '{' .. table.concat(parts, ',') .. '}' "                               \
     "end "
 
 /* --- Replies to Lua -------------------------------------------------------------------------- */
@@ -227,10 +227,20 @@ static void a_deep_reply_is_read_or_is_an_error(void **state) {
 static void numbers_are_arguments_as_redis_prints_them(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"1", "1"},       {"1.5", "1.5"},     {"0.1", "0.10000000000000001"}, {"1e15", "1000000000000000"},
-        {"-7", "-7"},     {"1e20", "1e+20"},  {"1e16", "10000000000000000"},  {"2^53", "9007199254740992"},
-        {"-0", "-0"},     {"1/0", "inf"},     {"-1/0", "-inf"},               {"99999999999999999", "1e+17"},
-        {"1e-7", "9.9999999999999995e-08"},   {"2^63", "9.2233720368547758e+18"},
+        {"1", "1"},
+        {"1.5", "1.5"},
+        {"0.1", "0.10000000000000001"},
+        {"1e15", "1000000000000000"},
+        {"-7", "-7"},
+        {"1e20", "1e+20"},
+        {"1e16", "10000000000000000"},
+        {"2^53", "9007199254740992"},
+        {"-0", "-0"},
+        {"1/0", "inf"},
+        {"-1/0", "-inf"},
+        {"99999999999999999", "1e+17"},
+        {"1e-7", "9.9999999999999995e-08"},
+        {"2^63", "9.2233720368547758e+18"},
         {"123456789012345678", "1.2345678901234568e+17"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

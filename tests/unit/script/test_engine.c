@@ -1,5 +1,5 @@
-/* The engine: scripts whose memory ends at each of their allocations, limits on memory, what a script leaves behind, and
- * where its errors point. */
+/* The engine: scripts whose memory ends at each of their allocations, limits on memory, what a script leaves behind,
+ * and how its errors are counted. */
 #include "script/engine_lab.h"
 #include "script/functions.h"
 #include "session/server_metrics.h"
@@ -131,9 +131,9 @@ static void a_state_stays_usable_after_many_failures(void **state) {
     }
 }
 
-#define LIBRARY \
-    "#!lua name=lib\n" \
-    "local function helper(x) return string.upper(x) end\n" \
+#define LIBRARY                                                                       \
+    "#!lua name=lib\n"                                                                \
+    "local function helper(x) return string.upper(x) end\n"                           \
     "redis.register_function('f', function(keys, args) return helper(args[1]) end)\n" \
     "redis.register_function{function_name = 'g', callback = function() return 1 end, flags = {'no-writes'}}"
 
@@ -270,7 +270,8 @@ static void names_of_commands_stay_what_they_are(void **state) {
         char expected[32];
         int len = snprintf(expected, sizeof expected, "%d", i);
         assert_string_equal(lab_script(script), (snprintf(expected, sizeof expected, "$%d %d", len, i), expected));
-        if (i % 50 == 0) assert_memory_equal(lab_script("return redis.call('nosuch' .. #redis.REDIS_VERSION)"), "-ERR Unknown", 12);
+        if (i % 50 == 0)
+            assert_memory_equal(lab_script("return redis.call('nosuch' .. #redis.REDIS_VERSION)"), "-ERR Unknown", 12);
     }
 }
 

@@ -284,6 +284,22 @@ static void a_node_ends_where_it_ends_in_redis(void **state) {
     stream_check(s);
 }
 
+static void the_bytes_of_deleted_entries_count(void **state) {
+    (void)state;
+    node_limits(1000, 0);
+    start_over();
+    add_numbered(1, 100);
+    uint64_t most = stream_node_live(stream_node_at(s, 0));
+    start_over();
+    for (uint64_t ms = 1; ms <= most; ms++) {
+        add_numbered(ms, ms);
+        if (ms > 1) stream_delete(s, (struct stream_id){ms, 0});
+    }
+    assert_true(s->used == 1 && stream_node_at(s, 0)->spent_bytes > 0);
+    add_numbered(most + 1, most + 1);
+    assert_int_equal(s->used, 2);
+}
+
 static void deleted_entries_are_cut_out(void **state) {
     (void)state;
     node_limits(4096, 100);
@@ -314,14 +330,17 @@ static void a_node_without_living_entries_goes(void **state) {
 
 static void ids_may_be_given_again(void **state) {
     (void)state;
+    uint64_t lag;
     start_over();
     add_numbered(1, 9);
+    stream_group_set_id(group, (struct stream_id){9, 0}, 9);
     stream_delete(s, (struct stream_id){9, 0});
     stream_set_id(s, (struct stream_id){8, 0}, NULL, NULL);
-    add_numbered(9, 9);
+    add_numbered(9, 10);
     stream_check(s);
     assert_true(stream_has(s, (struct stream_id){9, 0}));
-    assert_int_equal(s->length, 9);
+    assert_int_equal(s->length, 10);
+    assert_true(stream_lag(s, group, &lag) && lag == 1); /* of 11 that were added, the group has not read 9 */
 }
 
 static void next_ids(void **state) {
@@ -459,6 +478,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_an_array),
         cmocka_unit_test(a_node_ends_where_it_ends_in_redis),
+        cmocka_unit_test(the_bytes_of_deleted_entries_count),
         cmocka_unit_test(deleted_entries_are_cut_out),
         cmocka_unit_test(a_node_without_living_entries_goes),
         cmocka_unit_test(ids_may_be_given_again),
