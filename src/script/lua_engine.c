@@ -292,8 +292,8 @@ static void append_described(lua_State *L, struct engine *e) {
     if (e->run && source) buf_printf(&e->failure, " script: %s, on %s:%d.", e->run->name, source, line_of_error(L));
 }
 
-/* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the start.
- * Texts end at their first NUL. */
+/* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the
+ * start. Texts end at their first NUL. */
 void engine_settle_failure(struct engine *e) {
     lua_State *L = e->lua;
     catch_ending = false;
