@@ -448,6 +448,7 @@ static void take_over(struct batch *outer) {
         struct request *r = &outer->requests[i];
         struct client *c = r->client;
         if (c == wave->current || c == wave->writing || c == wave->outer->resuming) continue;
+        if (c->flags & CLIENT_CLOSE_NOW) continue; /* as nobody has */
         wave->batch.requests[wave->batch.count++] = *r;
         r->client = &nobody;
     }

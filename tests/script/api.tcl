@@ -84,8 +84,11 @@ with_server {} {
             assert_equal 6 [run {local n = 0 for i = 1, 3 do n = n + i end return n}]
             assert {[info_field used_memory_lua] < 10 << 20}
         }
-        assert_error "ERR the reply of the script takes too much memory*" {
-            run {local t = {} for i = 1, 9 do t[i] = t end return t}
+        foreach script {
+            {local t = {} for i = 1, 9 do t[i] = t end return t}
+            {local s, t = string.rep('x', 10000), {} for i = 1, 10000 do t[i] = s end return t}
+        } {
+            assert_error "ERR the reply of the script takes too much memory*" { run $script }
         }
         r CONFIG SET script-memory-limit 1gb
     }
