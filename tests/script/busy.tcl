@@ -40,7 +40,8 @@ with_server {busy-reply-threshold 50} {
     test "A client that comes meanwhile is told so, may call a few commands, and may end the script" {
         set c [busy EVAL $for_ever 0]
         foreach command {
-            PING {GET k} {SET k v} {EVAL "return 1" 0} {EVALSHA x 0} {SCRIPT FLUSH} {CONFIG GET x} INFO {CLIENT KILL ID 1}
+            PING {GET k} {SET k v} {EVAL "return 1" 0} {EVALSHA x 0} {SCRIPT FLUSH} {CONFIG GET x} INFO
+            {CLIENT KILL ID 1}
             {FUNCTION KILL} SHUTDOWN {SHUTDOWN SAVE} {SUBSCRIBE c} MONITOR {PSYNC ? -1} {DEBUG SLEEP 0}
         } {
             assert_error $busy_script {r {*}$command}

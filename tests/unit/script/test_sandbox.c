@@ -490,6 +490,80 @@ static void a_function_that_assigns_keeps_the_proxy(void **state) {
     lab_close(L);
 }
 
+/* Whether a script's environment has the real libraries. */
+static bool is_direct(lua_State *L, const char *script) {
+    assert_int_equal(source_load(L, slice_cstr(script), "@x"), 0);
+    sandbox_settle(L);
+    lua_getfenv(L, -1);
+    lua_pushliteral(L, "string");
+    lua_rawget(L, -2);
+    bool direct = lua_istable(L, -1) && !protect_is_proxy(L, -1);
+    lua_pop(L, 3);
+    return direct;
+}
+
+static void only_code_that_holds_no_library_gets_at_the_real_ones(void **state) {
+    (void)state;
+    static const char *const harmless[] = {
+        "",
+        "return 1",
+        "return string.rep('x', 3)",
+        "return string['rep']",
+        "local k = 'rep' return string[k]",
+        "local f, g = string.rep, table.concat return f, g",
+        "local function f() return math.floor(1.5) end return f()",
+        "return pcall(string.rep, 'x', 2)",
+        "return {string.rep, x = bit.band}",
+        "string = nil or string", /* it assigns: the proxy */
+    };
+    static const char *const holders[] = {
+        "return string",
+        "return (string)",
+        "local s = string return s",
+        "local s s = string return s",
+        "return string or 1",
+        "return nil or string",
+        "return string and string",
+        "if string then return string end",
+        "local t = {string} return t[1]",
+        "local t = {s = string} return t.s",
+        "local t = {[string] = 1} return (next(t))",
+        "local t = {} t.s = string return t.s",
+        "local t = {} t[string] = 1 return (next(t))",
+        "return (function(...) return ... end)(string)",
+        "local function f(s) return s end return f(string)",
+        "for _, v in pairs({string}) do return v end",
+        "local s = string local function f() return s end return f()",
+        "local function f() return string end return f()",
+        "local function f() return function() return string end end return f()()",
+        "local s = string s = s.rep local u = string return u",
+        "local s = string local f = s.rep return s",
+        "local a, b = string.rep, string return b",
+        "local s local function g() return s end s = string local r = g() s = s.rep return r",
+        "local s = 1 for i = 1, 1 do s = string end return s",
+        "local t = setmetatable({}, {__index = string}) return getmetatable(t).__index",
+        "return coroutine.wrap(function() coroutine.yield(string) end)()",
+        "return select(2, pcall(function() return string end))",
+        "return ({xpcall(function() return string end, error)})[2]",
+        "local x = string[string] return string",
+        "while string do return string end",
+        "repeat local s = string until s return string",
+        "local s = string.rep and string return s",
+        "return string.rep and string",
+        "local s = not string.nope and string return s",
+    };
+    lua_State *L = lab_open();
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (is_direct(L, harmless[i]) == (strstr(harmless[i], "string =") != NULL)) fail_msg("%s", harmless[i]);
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++) {
+        if (is_direct(L, holders[i])) fail_msg("%s", holders[i]);
+        char script[300];
+        snprintf(script, sizeof script, "local s = (function() %s end)() rawset(s, 'x', 1)", holders[i]);
+        lab_expect(L, script, "ERR Attempt to modify a readonly table");
+    }
+    lab_close(L);
+}
+
 static unsigned names_of(lua_State *L, const char *script) {
     assert_int_equal(source_load(L, slice_cstr(script), "@x"), 0);
     unsigned names = sandbox_settle(L);
@@ -754,6 +828,7 @@ int main(void) {
         cmocka_unit_test(no_way_to_write_changes_a_protected_table),
         cmocka_unit_test(nothing_leads_to_a_real_table),
         cmocka_unit_test(a_function_that_assigns_keeps_the_proxy),
+        cmocka_unit_test(only_code_that_holds_no_library_gets_at_the_real_ones),
         cmocka_unit_test(the_names_in_code_are_found),
         cmocka_unit_test(narrowed_globals_are_all_there_is),
         cmocka_unit_test(no_script_catches_its_end),
