@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 struct script_run *run_current;
+size_t run_reply_limit = CONN_NO_LIMIT;
 
 static struct { int64_t threshold_ms; /* 0: a run is never busy */ } options;
 
@@ -44,7 +45,7 @@ bool run_begin(struct script_run *run) {
     run->began = call_began();
     run->is_replayed = call_is_replayed;
     run->is_busy = run->killed = false;
-    inner_begin(&run->inner, run->request->client, inner_flags(run), CONN_NO_LIMIT);
+    inner_begin(&run->inner, run->request->client, inner_flags(run), run_reply_limit);
     run_current = run;
     return true;
 }
