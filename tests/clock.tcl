@@ -162,3 +162,23 @@ test "An id that XADD gives is above all others after the clock was set back, an
         assert_equal {0 0} [list [dict get $consumer idle] [dict get $consumer inactive]]
     }
 }
+
+# The pending entries of the first consumer of the first group: id, time, number of deliveries.
+proc deliveries {key} {
+    set group [lindex [dict get [r XINFO STREAM $key FULL] groups] 0]
+    return [dict get [lindex [dict get $group consumers] 0] pending]
+}
+
+test "A delivery that is read from the log keeps its time, although the clock was set back since" {
+    need_preload
+    clock_server {appendonly yes} {
+        r XADD s * f v
+        r XGROUP CREATE s g 0
+        r XREADGROUP GROUP g c STREAMS s >
+        set before [deliveries s]
+    } {
+        r DEBUG LOADAOF
+        assert_equal $before [deliveries s]
+        assert_equal 1 [llength $before]
+    }
+}

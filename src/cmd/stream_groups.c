@@ -67,6 +67,19 @@ static bool is_top(struct slice arg) {
     return slice_eq(arg, SLICE("$"));
 }
 
+/* Add the group that the request names, to a new stream if there is none. */
+static void create_group(struct request *r, struct stream *s, struct stream_id id, int64_t entries_read) {
+    struct db *db = r->client->db;
+    bool is_new = !s;
+    if (is_new) s = stream_of(stream_create(db, &r->key));
+    stream_add_group(s, r->argv[3], id, entries_read);
+    reply_ok(r->client);
+    if (is_new)
+        db_changed(db, &r->key, DB_STREAM, "xgroup-create");
+    else
+        changed_group(r, "xgroup-create");
+}
+
 static void xgroup_create(struct request *r) {
     struct client *c = r->client;
     struct group_options o;
@@ -82,18 +95,10 @@ static void xgroup_create(struct request *r) {
     } else if (!args_id(c, r->argv[4], 0, &id)) {
         return;
     }
-    if (s && stream_group(s, r->argv[3])) {
+    if (s && stream_group(s, r->argv[3]))
         reply_error(c, "BUSYGROUP Consumer Group name already exists");
-        return;
-    }
-    bool is_new = !s;
-    if (is_new) s = stream_of(stream_create(c->db, &r->key));
-    stream_add_group(s, r->argv[3], id, o.entries_read);
-    reply_ok(c);
-    if (is_new)
-        db_changed(c->db, &r->key, DB_STREAM, "xgroup-create");
     else
-        changed_group(r, "xgroup-create");
+        create_group(r, s, id, o.entries_read);
 }
 
 static void xgroup_setid(struct request *r) {

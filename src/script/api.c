@@ -28,6 +28,7 @@
 #include <stdio.h>
 
 #define NUMBER_MAX 32      /* bytes that "%.17g" can print */
+#define LOG_LINE_KEPT 4096 /* room for a line of the log that is kept for the next one */
 #define SCRATCH_FIRST 16   /* arguments for which there is room at first */
 #define INTEGER_MAX 0x1p53 /* up to here all integers are exact, and "%.17g" prints them without an exponent */
 
@@ -134,7 +135,7 @@ static inline int call_command(lua_State *L, enum call_kind kind) {
     if (unlikely(ldb_log_calls)) ldb_log_call(r.argv, argc);
     bool accepted = inner_call(inner, &r);
     if (unlikely(ldb_log_calls)) ldb_log_reply(mark, !accepted);
-    bool failed = conn_arena.data[mark] == '-';
+    bool failed = conn_mark() > mark && conn_arena.data[mark] == '-';
     convert_to_lua(L, mark);
     conn_truncate(mark);
     if (unlikely(failed) && kind == CALL_RAISES) return lua_error(L);
@@ -257,6 +258,7 @@ static int api_log(lua_State *L) {
         buf_append(line, part, len);
     }
     log_line((enum log_level)level, line->data, line->len);
+    if (line->cap > LOG_LINE_KEPT) buf_free(line);
     return 0;
 }
 

@@ -7,7 +7,12 @@ struct code_facts {
     bool assigns; /* it, or a function in it, assigns to a global */
     bool names_keys, names_argv;
     bool names_any; /* it may look up globals by names that are made at run time */
+    bool
+        holds_libraries; /* it uses a library other than as in `string.rep`, where no variable ever holds the library */
 };
+
+/* The globals that are libraries; ends with NULL. */
+extern const char *const code_libraries[];
 
 /* The facts of the Lua function on top of the stack. O(code). Raises nothing. */
 struct code_facts code_look(lua_State *L);

@@ -9,6 +9,7 @@
 #include "session/client.h"
 #include "session/reply.h"
 #include <lua5.1/lauxlib.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,10 @@ static void read_value(lua_State *L, struct reader *r) {
 }
 
 void convert_to_lua(lua_State *L, size_t mark) {
+    if (unlikely(conn_mark() == mark)) { /* the command has replied nothing */
+        lua_pushnil(L);
+        return;
+    }
     struct reader reader = {.is_plain = conn_is_plain(mark)};
     if (likely(reader.is_plain)) {
         struct slice all = conn_written(mark);
@@ -216,11 +221,12 @@ void convert_to_lua(lua_State *L, size_t mark) {
 
 struct writer {
     struct client *client;
-    int resp;     /* of the script */
-    size_t start; /* where the reply begins */
+    int resp;   /* of the script */
+    size_t end; /* of the arena: beyond that, the reply is too long */
 };
 
 static void write_value(lua_State *L, struct writer *w);
+static void write_typed(lua_State *L, struct writer *w, int type);
 
 /* What a conversion of the CPU gives for all that is out of range, not-a-number included. */
 static int64_t integer_of(lua_Number number) {
@@ -387,25 +393,18 @@ static void write_array(lua_State *L, struct writer *w, int n) {
     reply_array(w->client, (size_t)n);
     for (int i = 1; i <= n; i++) {
         lua_rawgeti(L, -1, i);
-        if (unlikely(lua_isnil(L, -1))) {
+        int type = lua_type(L, -1);
+        if (unlikely(type == LUA_TNIL)) {
             lua_pop(L, 1);
             correct_header(place, n, i - 1);
             return;
         }
-        write_value(L, w);
+        write_typed(L, w, type);
     }
-}
-
-/* A table that is in itself twice is a tree that never ends. */
-static void limit_reply(lua_State *L, const struct writer *w) {
-    int64_t limit = engine_options.memory_limit;
-    if (unlikely(limit && (int64_t)(conn_mark() - w->start) > limit))
-        luaL_error(L, "the reply of the script takes too much memory");
 }
 
 static void write_table(lua_State *L, struct writer *w) {
     if (unlikely(conn_arena.refuses)) return;
-    limit_reply(L, w);
     int n = (int)lua_objlen(L, -1);
     if (is_array(L, n) || !try_fields(L, w)) write_array(L, w, n);
 }
@@ -420,17 +419,26 @@ static void write_boolean(lua_State *L, struct writer *w) {
         reply_null(w->client);
 }
 
-/* Redis asks for room for 4 values at one place less of depth. */
+/* Redis asks for room for 4 values at one place less of depth. A table needs this room; what is no table has to fit
+ * only. */
 #define LEVEL_VALUES 5
 
-static void write_value(lua_State *L, struct writer *w) {
+static bool is_too_deep(lua_State *L, int type) {
+    if (likely(type != LUA_TTABLE)) return unlikely(lua_gettop(L) + LEVEL_VALUES > LUAI_MAXCSTACK);
+    return !lua_checkstack(L, LEVEL_VALUES);
+}
+
+/* The value on top, which is of this type, is written and popped. */
+static void write_typed(lua_State *L, struct writer *w, int type) {
     struct slice text;
-    if (unlikely(!lua_checkstack(L, LEVEL_VALUES))) {
+    if (is_too_deep(L, type)) {
         reply_error(w->client, "ERR reached lua stack limit");
         lua_pop(L, 1);
         return;
     }
-    switch (lua_type(L, -1)) {
+    /* A table that is in itself twice is a tree that never ends. */
+    if (unlikely(conn_mark() > w->end)) luaL_error(L, "the reply of the script takes too much memory");
+    switch (type) {
     case LUA_TSTRING:
         text.ptr = lua_tolstring(L, -1, &text.len);
         resp_out_bulk(text);
@@ -443,6 +451,12 @@ static void write_value(lua_State *L, struct writer *w) {
     lua_pop(L, 1);
 }
 
+static void write_value(lua_State *L, struct writer *w) {
+    write_typed(L, w, lua_type(L, -1));
+}
+
 void convert_to_reply(lua_State *L, struct client *c, int resp) {
-    write_value(L, &(struct writer){.client = c, .resp = resp, .start = conn_mark()});
+    size_t limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : SIZE_MAX / 2;
+    struct writer writer = {.client = c, .resp = resp, .end = conn_mark() + limit};
+    write_value(L, &writer);
 }

@@ -6,7 +6,7 @@
 struct client;
 
 /* Push what is behind the mark in the open range: one reply to a call, in RESP2 or RESP3. An error becomes a table, and
- * is not raised. O(bytes). To be called protected. */
+ * is not raised; no reply is nil. O(bytes). To be called protected. */
 void convert_to_lua(lua_State *L, size_t mark);
 
 /* Reply the value on top, and pop it. resp: what redis.setresp() chose, on which the form of booleans depends. Tables

@@ -36,16 +36,19 @@ static void add_library(lua_State *L, const char *name) {
 }
 
 static int engine_open(lua_State *L) {
+    enum engine_kind kind = engine_of(L)->kind;
     sandbox_open(L);
     lib_cjson_open(L);
     add_library(L, "cjson");
     lib_msgpack_open(L);
     add_library(L, "cmsgpack");
-    lua_pushcfunction(L, engine_describe);
-    sandbox_set(L, "__redis__err__handler");
+    if (kind == ENGINE_SCRIPTS) {
+        lua_pushcfunction(L, engine_describe);
+        sandbox_set(L, "__redis__err__handler");
+    }
     sandbox_push_globals(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    api_open(L, engine_of(L)->kind);
+    api_open(L, kind);
     return 0;
 }
 

@@ -150,14 +150,6 @@ static void collect_now(struct engine *e, lua_State *L) {
     set_watermark(e);
 }
 
-void engine_prepare(struct engine *e) {
-    e->is_handled = false;
-    set_watermark(e);
-    if (likely(ldb_is_on == e->is_debugged)) return;
-    e->is_debugged = ldb_is_on;
-    set_hook(e->lua, RUN_TICK_INSTRUCTIONS);
-}
-
 static void collect_all(lua_State *L, void *ctx) {
     (void)ctx;
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -167,6 +159,24 @@ static void collect_all(lua_State *L, void *ctx) {
 void engine_collect_all(struct engine *e) {
     engine_protect(e, collect_all, NULL, ENGINE_UNHANDLED);
     lua_settop(e->lua, ENGINE_PLACES);
+}
+
+/* Little is left for the next run. If the run before has left garbage, that helps; if it did not help the last time, it
+ * does not now. */
+static bool may_have_garbage(const struct engine *e) {
+    int64_t limit = engine_options.memory_limit, live = e->cell->live;
+    return limit && live > limit - limit / 4 && live > e->collected + limit / 16;
+}
+
+void engine_prepare(struct engine *e) {
+    if (unlikely(may_have_garbage(e))) {
+        engine_collect_all(e);
+        e->collected = e->cell->live;
+    }
+    set_watermark(e);
+    if (likely(ldb_is_on == e->is_debugged)) return;
+    e->is_debugged = ldb_is_on;
+    set_hook(e->lua, RUN_TICK_INSTRUCTIONS);
 }
 
 /* --- Errors ---------------------------------------------------------------------------------- */
@@ -198,14 +208,16 @@ int engine_raise(lua_State *L, const char *text) {
     return lua_error(L);
 }
 
-/* The function that raised an error, or the one that called it, if that was C. False: none. */
+/* The function that raised an error, or the one that called it, if that was C. False: that is the server itself, as at
+ * the end of the stack. */
 static bool find_source(lua_State *L, lua_Debug *at) {
+    lua_Debug below;
     if (!lua_getstack(L, 1, at)) return false;
     lua_getinfo(L, "Sl", at);
     if (at->what[0] != 'C') return true;
     if (!lua_getstack(L, 2, at)) return false;
     lua_getinfo(L, "Sl", at);
-    return true;
+    return at->what[0] != 'C' || lua_getstack(L, 3, &below);
 }
 
 static bool is_counted(lua_State *L, int table) {
@@ -236,51 +248,75 @@ static void push_failure_text(lua_State *L) {
     }
 }
 
-/* The message handler of all that runs: writes the error into e->failure, and leaves Lua nothing. A text ends at its
- * first NUL. */
-static int engine_handle(lua_State *L) {
-    struct engine *e = engine_of(L);
-    lua_Debug at;
-    bool is_found = find_source(L, &at);
-    lua_settop(L, 1);
-    push_failure_text(L);
-    e->failure.len = 0;
-    buf_append_cstr(&e->failure, lua_tostring(L, -1));
-    e->was_counted = lua_istable(L, 1) && is_counted(L, 1);
-    e->is_handled = true;
-    if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
-    if (e->run && is_found) buf_printf(&e->failure, ", on %s:%d.", at.source, at.currentline);
-    return 0;
+/* Set a field of the table on top to the value above it, which is popped. */
+static void set_slot(lua_State *L, enum engine_slot name) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_insert(L, -2);
+    lua_rawset(L, -3);
 }
 
+/* The table is a new one, since the error may be a table that nobody may change. */
 int engine_describe(lua_State *L) {
     lua_Debug at;
     bool is_found = find_source(L, &at);
     lua_settop(L, 1);
-    if (!lua_istable(L, 1)) {
-        lua_createtable(L, 0, 3);
-        push_failure_text(L);
-        lua_setfield(L, -2, "err");
+    push_failure_text(L);
+    lua_tostring(L, 2); /* a number becomes a string */
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, 2);
+    set_slot(L, ENGINE_ERR);
+    if (lua_istable(L, 1) && is_counted(L, 1)) {
+        lua_pushboolean(L, 1);
+        set_slot(L, ENGINE_IGNORE);
     }
     if (is_found) {
         lua_pushstring(L, at.source);
-        lua_setfield(L, -2, "source");
+        set_slot(L, ENGINE_SOURCE);
         lua_pushinteger(L, at.currentline);
-        lua_setfield(L, -2, "line");
+        set_slot(L, ENGINE_LINE);
     }
     return 1;
 }
 
-/* The handler has not seen the error if memory or the stack have ended. Its message is a string that Lua has from the
- * start then. */
+/* The field of the table on top, which stays; NULL if it is no string. Needs no memory. */
+static const char *text_in_slot(lua_State *L, enum engine_slot name) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, name);
+    lua_rawget(L, -2);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_pop(L, 1);
+    return text;
+}
+
+static int line_of_error(lua_State *L) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_LINE);
+    lua_rawget(L, -2);
+    int line = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return line;
+}
+
+/* What the handler made: the text of the error, and where the script raised it. */
+static void append_described(lua_State *L, struct engine *e) {
+    const char *text = text_in_slot(L, ENGINE_ERR), *source = text_in_slot(L, ENGINE_SOURCE);
+    e->was_counted = is_counted(L, lua_gettop(L));
+    buf_append_cstr(&e->failure, text ? text : "ERR unknown error");
+    if (e->run && source) buf_printf(&e->failure, " script: %s, on %s:%d.", e->run->name, source, line_of_error(L));
+}
+
+/* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the
+ * start. Texts end at their first NUL. */
 void engine_settle_failure(struct engine *e) {
+    lua_State *L = e->lua;
     catch_ending = false;
-    if (e->is_handled) return;
-    const char *text = lua_type(e->lua, -1) == LUA_TSTRING ? lua_tostring(e->lua, -1) : "unknown error";
-    e->failure.len = 0;
     e->was_counted = false;
-    buf_printf(&e->failure, "ERR %s", text);
-    if (e->run) buf_printf(&e->failure, " script: %s", e->run->name);
+    e->failure.len = 0;
+    if (lua_istable(L, -1)) {
+        append_described(L, e);
+        return;
+    }
+    buf_append_cstr(&e->failure, "ERR ");
+    if (e->run) buf_printf(&e->failure, "Error running script %s, ", e->run->name);
+    buf_append_cstr(&e->failure, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "unknown error");
 }
 
 /* --- The hook -------------------------------------------------------------------------------- */
@@ -330,6 +366,8 @@ static int fill_slots(lua_State *L) {
         [ENGINE_VERBATIM] = "verbatim_string",
         [ENGINE_FORMAT] = "format",
         [ENGINE_STRING] = "string",
+        [ENGINE_SOURCE] = "source",
+        [ENGINE_LINE] = "line",
         [ENGINE_KEYS] = "KEYS",
         [ENGINE_ARGV] = "ARGV",
     };
@@ -354,7 +392,7 @@ struct engine *engine_make(enum engine_kind kind, lua_CFunction open) {
     }
     lua_atpanic(L, engine_panic);
     set_hook(L, RUN_TICK_INSTRUCTIONS);
-    lua_pushcfunction(L, engine_handle);
+    lua_pushcfunction(L, engine_describe);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
     lua_pushliteral(L, "KEYS");
     lua_pushliteral(L, "ARGV");

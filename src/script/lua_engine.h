@@ -23,6 +23,8 @@ enum engine_slot {
     ENGINE_VERBATIM,
     ENGINE_FORMAT,
     ENGINE_STRING,
+    ENGINE_SOURCE,
+    ENGINE_LINE,
     ENGINE_KEYS,
     ENGINE_ARGV,
     ENGINE_OPEN_GLOBALS,    /* the table in which KEYS and ARGV are put */
@@ -48,6 +50,7 @@ struct engine {
     enum engine_kind kind;
     struct alloc_cell *cell; /* counts the bytes in use */
     int64_t watermark;       /* beyond so many bytes garbage is collected at the next chance */
+    int64_t collected;       /* bytes in use after the last collection that a new run found necessary */
     bool wants_collection;   /* that has happened */
     void *spare[ENGINE_SPARES];
     size_t spare_bytes;                    /* of all of them */
@@ -69,7 +72,6 @@ struct engine {
     struct buf log_line;                                /* what redis.log() was given */
     /* The error that ended it. */
     struct buf failure;
-    bool is_handled;  /* failure is written */
     bool was_counted; /* it is in errorstats already */
 };
 
@@ -111,5 +113,6 @@ void engine_collect_all(struct engine *e); /* all garbage. O(memory) */
 /* The number of a function is its reference, above the bits of enum sandbox_name that its code has. */
 #define ENGINE_FUNCTION_REF 2
 
-/* The global `__redis__err__handler`, for xpcall(): an error becomes a table that tells where it was raised. */
+/* The message handler: an error becomes a table that tells where it was raised. It is the global
+ * `__redis__err__handler`, too. */
 int engine_describe(lua_State *L);

@@ -42,6 +42,8 @@ struct script_run {
 
 extern struct script_run *run_current; /* the run that has begun and not ended; NULL: none */
 
+extern size_t run_reply_limit; /* bytes that one call of a run may reply: what the engine has room for */
+
 /* May it start? Whether the gates let the request pass was asked before (gates_judge_scripts()). False: the error is
  * replied, and nothing has begun. */
 bool run_begin(struct script_run *run);

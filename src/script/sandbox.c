@@ -21,6 +21,7 @@
 #include <lua5.1/lualib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 static bool sandbox_deprecated; /* lua-enable-deprecated-api */
@@ -34,18 +35,38 @@ static const struct option sandbox_rows[] = {
 const struct module sandbox_module = {.options = sandbox_rows};
 
 /* Keys of the registry: their addresses. */
-static char open_globals;
+static char open_globals, direct_globals;
+
+static void push_registered(lua_State *L, char *key) {
+    lua_pushlightuserdata(L, key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+/* The value on top stays. */
+static void register_value(lua_State *L, char *key) {
+    lua_pushlightuserdata(L, key);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
 
 void sandbox_push_globals(lua_State *L) {
-    lua_pushlightuserdata(L, &open_globals);
-    lua_rawget(L, LUA_REGISTRYINDEX);
+    push_registered(L, &open_globals);
+}
+
+static bool is_library(const char *name) {
+    for (const char *const *library = code_libraries; *library; library++)
+        if (strcmp(*library, name) == 0) return true;
+    return false;
 }
 
 void sandbox_set(lua_State *L, const char *name) {
     sandbox_push_globals(L);
-    lua_insert(L, -2);
+    lua_pushvalue(L, -2);
     lua_setfield(L, -2, name);
-    lua_pop(L, 1);
+    push_registered(L, &direct_globals);
+    if (!is_library(name) || !protect_push_real(L, -3)) lua_pushvalue(L, -3);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 3);
 }
 
 /* --- What exists ------------------------------------------------------------------------------ */
@@ -132,11 +153,22 @@ static void make_globals(lua_State *L) {
     protect_table(L); /* getmetatable(_G) gives its proxy */
     lua_pop(L, 1);
     lua_setmetatable(L, -2);
-    lua_pushlightuserdata(L, &open_globals);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    register_value(L, &open_globals);
     protect_table(L);
     lua_replace(L, LUA_GLOBALSINDEX);
+}
+
+/* The direct table: what it lacks (KEYS and ARGV, and what does not exist) is asked of the open one. */
+static void make_direct_globals(lua_State *L) {
+    lua_createtable(L, 0, 48);
+    register_value(L, &direct_globals);
+    lua_createtable(L, 0, 1);
+    sandbox_push_globals(L);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    protect_hide_as(L, lua_gettop(L) - 1);
+    lua_pop(L, 2);
 }
 
 /* The metatable of strings keeps the real `string`, so that methods of strings cost one look-up. What a script gets for
@@ -161,6 +193,7 @@ void sandbox_open(lua_State *L) {
     replace_unsafe(L);
     if (sandbox_deprecated) deprecated_open(L);
     make_globals(L);
+    make_direct_globals(L);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     sandbox_set(L, "_G");
     allow(L, allowed);
@@ -192,8 +225,8 @@ void sandbox_widen(lua_State *L) {
 #define MAX_DEPTH 50
 
 struct settling {
-    int seen;    /* index of a table: the functions that were looked at */
-    int globals; /* of the open table */
+    int seen;         /* index of a table: the functions that were looked at */
+    int open, direct; /* indexes of the tables of globals */
 };
 
 static bool first_visit(lua_State *L, const struct settling *s) {
@@ -214,7 +247,7 @@ static unsigned settle(lua_State *L, const struct settling *s, int depth) {
     luaL_checkstack(L, LUA_MINSTACK, "too many functions");
     struct code_facts facts = code_look(L);
     if (!facts.assigns) {
-        lua_pushvalue(L, s->globals);
+        lua_pushvalue(L, facts.holds_libraries ? s->open : s->direct);
         lua_setfenv(L, -2);
     }
     for (int i = 1; lua_getupvalue(L, -1, i); i++) {
@@ -227,11 +260,12 @@ static unsigned settle(lua_State *L, const struct settling *s, int depth) {
 
 unsigned sandbox_settle(lua_State *L) {
     luaL_checkstack(L, LUA_MINSTACK, "too many functions");
-    struct settling s = {.seen = lua_gettop(L) + 1, .globals = lua_gettop(L) + 2};
+    struct settling s = {.seen = lua_gettop(L) + 1, .open = lua_gettop(L) + 2, .direct = lua_gettop(L) + 3};
     lua_newtable(L);
     sandbox_push_globals(L);
+    push_registered(L, &direct_globals);
     lua_pushvalue(L, s.seen - 1);
     unsigned names = settle(L, &s, 0);
-    lua_pop(L, 3);
+    lua_pop(L, 4);
     return names;
 }

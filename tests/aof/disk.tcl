@@ -13,6 +13,8 @@ test "A full disk stops writes but not reads, and a restart has every acknowledg
         set error [until_error {r RPUSH list $value}]
         assert_match "MISCONF Errors writing to the AOF file: *" $error
         assert_error "MISCONF *" {r PING}
+        assert_error "MISCONF Errors writing to the AOF file: * script: *" {r EVAL "redis.call('del','none')" 0}
+        assert_equal PONG [r EVAL "return redis.call('ping')" 0]
         assert_equal err [info_field aof_last_write_status]
         set length [r LLEN list]
         # The server executed the last one before it knew that the disk is full, as Redis does.

@@ -84,8 +84,11 @@ with_server {} {
             assert_equal 6 [run {local n = 0 for i = 1, 3 do n = n + i end return n}]
             assert {[info_field used_memory_lua] < 10 << 20}
         }
-        assert_error "ERR the reply of the script takes too much memory*" {
-            run {local t = {} for i = 1, 9 do t[i] = t end return t}
+        foreach script {
+            {local t = {} for i = 1, 9 do t[i] = t end return t}
+            {local s, t = string.rep('x', 10000), {} for i = 1, 10000 do t[i] = s end return t}
+        } {
+            assert_error "ERR the reply of the script takes too much memory*" { run $script }
         }
         r CONFIG SET script-memory-limit 1gb
     }
@@ -96,6 +99,26 @@ with_server {} {
             local ok = pcall(function() local t = {} for i = 1, 1e9 do t[i] = {i} end end)
             return {ok and 1 or 0, #string.rep('x', 1e6) == 1e6 and 1 or 0}
         }]
+        r CONFIG SET script-memory-limit 1gb
+    }
+
+    test "a script that has taken all memory and ends well leaves it to the next ones" {
+        r CONFIG SET script-memory-limit 10mb
+        foreach end {{return 1} {return redis.sha1hex('')} {error('x')}} {
+            catch {run [subst -nocommands {
+                local t = {}
+                while true do
+                    if not pcall(function() t[#t + 1] = {} end) then $end end
+                end
+            }]}
+            assert_equal 2 [r EVAL "return 2 -- $end" 0] ;# a text of its own: it is compiled
+            assert_equal [string repeat 0 40] [r EVAL {return redis.call('ECHO', string.rep('0', 40))} 0]
+            r FUNCTION LOAD REPLACE "#!lua name=after\nredis.register_function('after', function() return 3 end)"
+            assert_equal 3 [r FCALL after 0]
+        }
+        r CONFIG SET script-memory-limit 1gb
+        r CONFIG SET script-memory-limit 5mb
+        assert_equal 2 [run {return 2}]
         r CONFIG SET script-memory-limit 1gb
     }
 

@@ -39,9 +39,11 @@ proc assert_killed {c} {
 with_server {busy-reply-threshold 50} {
     test "A client that comes meanwhile is told so, may call a few commands, and may end the script" {
         set c [busy EVAL $for_ever 0]
-        foreach command {PING {GET k} {SET k v} {EVAL "return 1" 0} {EVALSHA x 0} {SCRIPT FLUSH} {CONFIG GET x} INFO
-                         {CLIENT KILL ID 1} {FUNCTION KILL} SHUTDOWN {SHUTDOWN SAVE} {SUBSCRIBE c} MONITOR
-                         {PSYNC ? -1} {DEBUG SLEEP 0}} {
+        foreach command {
+            PING {GET k} {SET k v} {EVAL "return 1" 0} {EVALSHA x 0} {SCRIPT FLUSH} {CONFIG GET x} INFO
+            {CLIENT KILL ID 1}
+            {FUNCTION KILL} SHUTDOWN {SHUTDOWN SAVE} {SUBSCRIBE c} MONITOR {PSYNC ? -1} {DEBUG SLEEP 0}
+        } {
             assert_error $busy_script {r {*}$command}
         }
         assert_error "ERR unknown command*" {r NO SUCH}
@@ -98,7 +100,9 @@ with_server {busy-reply-threshold 50} {
         "a loop of redis.pcall" { while true do redis.pcall('GET', 'k') redis.pcall('nosuch') end }
         "pcall in pcall" { local function f() while true do pcall(f) end end f() }
         "a coroutine" { coroutine.wrap(function() while true do end end)() }
-        "a loop of coroutines" { while true do coroutine.resume(coroutine.create(function() while true do end end)) end }
+        "a loop of coroutines" {
+            while true do coroutine.resume(coroutine.create(function() while true do end end)) end
+        }
         "coroutines in coroutines" {
             local function deep(n)
                 if n == 0 then while true do end end
@@ -107,14 +111,20 @@ with_server {busy-reply-threshold 50} {
             deep(10)
         }
         "pcall in a coroutine" {
-            local c = coroutine.wrap(function() while true do pcall(function() while true do end end) coroutine.yield() end end)
+            local c = coroutine.wrap(function()
+                while true do pcall(function() while true do end end) coroutine.yield() end
+            end)
             while true do c() end
         }
         "xpcall" { while true do xpcall(function() while true do end end, function() return 1 end) end }
         "a handler of errors" { xpcall(error, function() while true do end end) }
-        "a handler in a loop" { while true do xpcall(error, function() pcall(function() while true do end end) end) end }
+        "a handler in a loop" {
+            while true do xpcall(error, function() pcall(function() while true do end end) end) end
+        }
         "an order for sort" { table.sort({3, 2, 1, 5, 4}, function(a, b) while true do end end) }
-        "a replacement for gsub" { while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end }
+        "a replacement for gsub" {
+            while true do pcall(string.gsub, 'abc', '.', function() while true do end end) end
+        }
         "a metamethod" {
             local t = setmetatable({}, {__index = function() while true do end end})
             while true do pcall(function() return t.x end) end
@@ -162,8 +172,10 @@ with_server {busy-reply-threshold 50} {
     test "A script that has written cannot be killed" {
         r FUNCTION LOAD REPLACE $library
         set c [busy EVAL [work 0.15 "redis.call('SET', KEYS\[1\], 'x')"] 1 written]
-        assert_error "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait\
-            the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command." {r SCRIPT KILL}
+        assert_error "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either\
+            wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command." {
+            r SCRIPT KILL
+        }
         assert_error "UNKILLABLE Sorry*" {r FUNCTION KILL}
         assert_equal (nil) [$c -read]
         assert_equal x [r GET written]
@@ -217,20 +229,7 @@ with_server {busy-reply-threshold 50} {
         assert_equal OK [$sleeper -read]
     }
 
-    test "A request that came in one turn with the script is answered once, and further turns follow" {
-        set sleeper [client]
-        foreach name {first second} { set $name [client]; [set $name] PING }
-        $sleeper -send DEBUG SLEEP 0.3
-        after 100    ;# as above
-        $first -send EVAL $for_ever 0
-        $second -send GET b
-        assert_error $busy_script {$second -read}
-        for {set i 0} {$i < 5} {incr i} { assert_error $busy_script {r GET b} }
-        assert_killed $first
-        assert_equal PONG [$second PING]
-    }
-
-    test "Requests of inline and of large size meanwhile, in pieces and in pipelines" {
+    test "Requests are read meanwhile, whether inline or large, in pieces or in pipelines" {
         set c [busy EVAL $for_ever 0]
         set p [client]
         $p -raw "PING\r\nHELLO\r\nRESET\r\n"
@@ -335,7 +334,7 @@ with_server {busy-reply-threshold 50} {
 
 foreach fsync {always everysec} {
     with_server [list busy-reply-threshold 50 appendonly yes appendfsync $fsync] {
-        test "Replies that were complete leave before a busy script ends, with what they acknowledge in the file ($fsync)" {
+        test "Complete replies leave before a busy script ends, and the file has what they acknowledge ($fsync)" {
             set sleeper [client]
             set writer [client]
             set c [client]
@@ -441,7 +440,7 @@ with_nodes {a kura {busy-reply-threshold 50} b kura {busy-reply-threshold 50}} {
         assert_equal {1 1} [list [$b GET half] [$b GET whole]]
     }
 
-    test "A busy script on a replica lets the stream and a full sync of its primary wait, and can be killed" {
+    test "A busy function on a replica lets the stream and a full sync of its primary wait, and can be killed" {
         $a FUNCTION LOAD REPLACE $library
         $a SET k 1
         level $a $b

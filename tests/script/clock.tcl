@@ -133,8 +133,9 @@ test "What expired under a script reaches replicas behind it" {
     with_nodes {p kura {} q kura {}} {
         follow $q $p
         lassign [fake_stream_begin $p] c
-        $p SET k v PX 20
-        $p EVAL "redis.call('set','a','1') [spin 60] redis.call('set','b',redis.call('get','k'))" 0
+        $p SET k v PX [expr {200 * [slowness]}]
+        set spin [spin [expr {300 * [slowness]}]]
+        $p EVAL "redis.call('set','a','1') $spin redis.call('set','b',redis.call('get','k'))" 0
         wait_for {[$p EXISTS k] == 0}
         $p SET end 1
         set heard [lmap words [fake_commands $c {SET end 1}] { lindex $words 0 }]

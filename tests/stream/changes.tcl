@@ -70,4 +70,25 @@ with_server {notify-keyspace-events KA} {
             assert_equal $events [drain $subscriber]
         }
     }
+
+    test "Each entry that is removed or acknowledged counts as a change" {
+        foreach {command count} {
+            {XDEL s 1-1 2-1 99} 2 {XTRIM s MAXLEN 1} 2 {XACK s g 1-1 2-1 99} 2 {XACK s g 99} 0
+            {XADD s MAXLEN 0 9-1 f v} 1 {XGROUP DELCONSUMER s g c} 1
+        } {
+            make_stream
+            set before [info_field rdb_changes_since_last_save]
+            r {*}$command
+            assert_equal $count [expr {[info_field rdb_changes_since_last_save] - $before}]
+        }
+    }
+
+    test "Without a LIMIT, ~ removes at most a hundred full nodes" {
+        r FLUSHALL
+        r CONFIG SET stream-node-max-entries 1
+        for {set i 1} {$i <= 150} {incr i} { r XADD s $i-1 f v }
+        assert_equal 100 [r XTRIM s MAXLEN ~ 0]
+        assert_equal 30 [r XTRIM s MAXLEN ~ 0 LIMIT 30]
+        assert_equal 20 [r XTRIM s MAXLEN ~ 0 LIMIT 0]
+    }
 }

@@ -261,6 +261,16 @@ with_server {appendonly yes aof-checksums no} {
         assert_log {} { r XAUTOCLAIM s g e 100000 0 }
     }
 
+    test "A log of Redis may have a LIMIT beside =, which is no limit" {
+        r DEL s
+        for {set i 1} {$i <= 5} {incr i} { r XADD s $i-1 f v }
+        set file [open [lindex [glob [file join [server_folder] appendonlydir *.incr.aof]] 0] ab]
+        puts -nonewline $file [resp_encode XTRIM s MAXLEN = 2 LIMIT 1]
+        close $file
+        r DEBUG LOADAOF
+        assert_equal {4-1 5-1} [lmap entry [r XRANGE s - +] { lindex $entry 0 }]
+    }
+
     test "Very many entries are some commands of a thousand" {
         r DEL s
         r XGROUP CREATE s g 0 MKSTREAM

@@ -244,6 +244,22 @@ static void clients_are_kept_out_meanwhile(void **state) {
     buf_free(&text);
 }
 
+static void beside_the_data_only_what_disturbs_is_kept_out(void **state) {
+    (void)state;
+    struct client c = {.resp = 2};
+    struct request r = {.client = &c};
+    loading_begin_aside(1000);
+    assert_false(loading_is_active());
+    assert_non_null(gates_find_closed(&r, CMD_NO_ASYNC_LOADING | CMD_WRITE));
+    assert_null(gates_find_closed(&r, CMD_WRITE));
+    struct gates_for_calls found = gates_for_calls(&c); /* of scripts */
+    assert_int_equal(found.stops, CMD_NO_ASYNC_LOADING);
+    assert_string_equal(gates_find_for_call(found.places, CMD_NO_ASYNC_LOADING)->error,
+                        "LOADING Redis is loading the dataset in memory");
+    loading_end();
+    assert_int_equal(gates_for_calls(&c).stops, 0);
+}
+
 static void nothing_expires_meanwhile(void **state) {
     (void)state;
     struct key key = key_of(SLICE("k"));
@@ -544,6 +560,7 @@ int main(void) {
         cmocka_unit_test(what_does_not_belong_in_a_log_stops_it),
         cmocka_unit_test(batches_make_no_difference),
         cmocka_unit_test(clients_are_kept_out_meanwhile),
+        cmocka_unit_test(beside_the_data_only_what_disturbs_is_kept_out),
         cmocka_unit_test(nothing_expires_meanwhile),
         cmocka_unit_test(the_snapshot_may_be_absent_or_broken),
         cmocka_unit_test(a_log_may_begin_with_a_snapshot),

@@ -10,6 +10,7 @@
 #include "exec/call.h"
 #include "exec/exec.h"
 #include "exec/exec_lab.h"
+#include "exec/propagate.h"
 #include "exec/tx.h"
 #include "exec/wave.h"
 #include "session/client_evict.h"
@@ -138,7 +139,30 @@ static void become_replica(struct request *r) {
     r->client->flags |= CLIENT_REPLICA;
 }
 
+static void (*meanwhile)(struct client *c); /* while `busy` runs, before and inside of its wave */
+static int turns;                           /* of one `busy` */
+
+static void hear(struct loop_source *source, uint32_t events_seen) {
+    if (!wave_holds((struct client *)source)) source->ready(source, events_seen);
+}
+
+static void busy(struct request *r) {
+    struct client *current = client_current, *writing = client_writing;
+    reply_status(r->client, "begins");
+    for (int i = 0; i < turns; i++) {
+        if (meanwhile) meanwhile(r->client);
+        wave_enter();
+        loop_hear(hear);
+        wave_run();
+        wave_leave();
+        note("turn; ");
+    }
+    assert_true(client_current == current && client_writing == writing);
+    reply_status(r->client, "ends");
+}
+
 static const struct command rows[] = {
+    LAB_ROW("busy", busy, 1),
     LAB_ROW("get", get, -1, .first_key = 1),
     LAB_ROW("hget", get, -1, .first_key = 1, .member = 2),
     LAB_ROW("quit", quit, 1),
@@ -954,6 +978,173 @@ static void listeners_are_asked_in_order(void **state) {
     expect_events("tracking; ");
 }
 
+/* --- A wave inside of a command -------------------------------------------------------------- */
+
+#define BUSY "*1\r\n$4\r\nbusy\r\n"
+#define GET(key) "*2\r\n$3\r\nget\r\n$1\r\n" key "\r\n"
+
+static void run_busy_wave(int n, void (*step)(struct client *c)) {
+    turns = n;
+    meanwhile = step;
+    run_wave();
+}
+
+static void second_speaks(struct client *c) {
+    (void)c;
+    lab_say(ends[1], GET("i"));
+}
+
+static void second_has_heard(struct request *r) {
+    if (r->argv[1].ptr[0] == 'z') assert_string_equal(lab_heard(ends[1]), "+i\r\n");
+}
+
+static void others_are_answered_inside_of_a_command(void **state) {
+    (void)state;
+    lab_say(ends[0], BUSY GET("z"));
+    check_request = second_has_heard;
+    run_busy_wave(1, second_speaks);
+    expect_events("0:busy; 1:get i; turn; 0:get z; ");
+    assert_string_equal(lab_heard(ends[0]), "+begins\r\n+ends\r\n+z\r\n");
+    assert_string_equal(lab_heard(ends[1]), "");
+    assert_int_equal(conn_mark(), 0);
+}
+
+static void requests_behind_it_in_the_batch_are_executed_inside(void **state) {
+    (void)state;
+    lab_say(ends[0], GET("a") BUSY GET("b"));
+    lab_say(ends[1], GET("c") GET("d"));
+    lab_say(ends[2], GET("e"));
+    run_busy_wave(2, NULL);
+    expect_events("0:get a; 0:busy; 1:get c; 1:get d; 2:get e; turn; turn; 0:get b; ");
+    assert_string_equal(lab_heard(ends[0]), "+a\r\n+begins\r\n+ends\r\n+b\r\n");
+    assert_string_equal(lab_heard(ends[1]), "+c\r\n+d\r\n");
+    assert_string_equal(lab_heard(ends[2]), "+e\r\n");
+}
+
+/* It has been put into the queue by the turn around the command. */
+static void its_client_speaks(struct client *c) {
+    if (turns-- == 3) lab_say(ends[0], GET("l"));
+    ready_add(c);
+}
+
+static void the_client_of_the_command_is_read_when_it_is_over(void **state) {
+    (void)state;
+    lab_say(ends[0], BUSY);
+    run_busy_wave(3, its_client_speaks);
+    expect_events("0:busy; turn; turn; 0:get l; ");
+    assert_string_equal(lab_heard(ends[0]), "+begins\r\n+ends\r\n+l\r\n");
+}
+
+static const char *expected_meanwhile;
+
+static void first_has_heard(struct client *c) {
+    if (expected_meanwhile) assert_string_equal(lab_heard(ends[0]), expected_meanwhile);
+    expected_meanwhile = NULL;
+    if (c == clients[2]) lab_say(ends[0], GET("m"));
+}
+
+static void what_was_complete_before_is_sent_at_the_first_turn(void **state) {
+    (void)state;
+    lab_say(ends[0], GET("a"));
+    lab_say(ends[1], BUSY);
+    expected_meanwhile = "";
+    run_busy_wave(1, first_has_heard);
+    assert_int_equal(sends, 2);
+    assert_string_equal(lab_heard(ends[0]), "+a\r\n");
+    assert_string_equal(lab_heard(ends[1]), "+begins\r\n+ends\r\n");
+}
+
+static int sends_inside;
+
+static void first_has_heard_nothing(struct request *r) {
+    if (r->client != clients[0] || r->argv[1].ptr[0] != 'm') return;
+    assert_string_equal(lab_heard(ends[0]), "");
+    sends_inside = sends;
+}
+
+/* The log has a part of what the command changes: what was acknowledged before waits for the rest of it, and what is
+ * said inside to the same client stays behind it. */
+static void it_is_kept_while_the_log_has_half_of_the_command(void **state) {
+    (void)state;
+    lab_say(ends[0], GET("a"));
+    lab_say(ends[2], BUSY);
+    propagate_call.pending = true;
+    expected_meanwhile = "";
+    check_request = first_has_heard_nothing;
+    run_busy_wave(1, first_has_heard);
+    propagate_call.pending = false;
+    assert_int_equal(sends_inside, 0);
+    assert_int_equal(sends, 1);
+    expect_events("0:get a; 2:busy; 0:get m; turn; ");
+    assert_string_equal(lab_heard(ends[0]), "+a\r\n+m\r\n");
+    assert_string_equal(lab_heard(ends[2]), "+begins\r\n+ends\r\n");
+}
+
+static void a_client_whose_parser_is_in_use_may_quit_inside(void **state) {
+    (void)state;
+    char text[4096] = "";
+    for (int i = 0; i < 60; i++)
+        strcat(text, i == 20 ? "*1\r\n$4\r\nquit\r\n" : GET("a"));
+    lab_say(ends[0], BUSY);
+    lab_say(ends[1], text);
+    quiet = true;
+    run_busy_wave(2, NULL);
+    assert_int_equal(executed, 22);
+    assert_string_equal(lab_heard(ends[0]), "+begins\r\n+ends\r\n");
+    assert_int_equal(strlen(lab_heard(ends[1])), 20 * 4 + 5);
+    assert_true(is_closed(1));
+}
+
+static void a_client_whose_parser_is_in_use_goes_on_behind_it(void **state) {
+    (void)state;
+    char text[4096] = "";
+    for (int i = 0; i < 60; i++)
+        strcat(text, GET("a"));
+    lab_say(ends[0], BUSY);
+    lab_say(ends[1], text);
+    quiet = true;
+    run_busy_wave(2, NULL);
+    assert_int_equal(executed, 61);
+    assert_int_equal(strlen(lab_heard(ends[1])), 60 * 4);
+    assert_false(is_closed(1));
+}
+
+/* A message to it cannot be sent: it is closed when the command is over, since that uses its input. */
+static void first_breaks(struct client *c) {
+    assert_false(c->flags & CLIENT_CLOSE_NOW);
+    if (ends[0] >= 0) close(ends[0]);
+    ends[0] = -1;
+    lab_say(ends[1], "*2\r\n$4\r\ntell\r\n$1\r\n0\r\n");
+}
+
+static void the_client_of_the_command_may_break_inside(void **state) {
+    (void)state;
+    lab_say(ends[0], BUSY);
+    run_busy_wave(3, first_breaks);
+    expect_events("0:busy; 1:tell 0; turn; 1:tell 0; turn; 1:tell 0; turn; ");
+    assert_true(is_closed(0));
+    assert_string_equal(lab_heard(ends[1]), "+OK\r\n+OK\r\n+OK\r\n");
+    ends[0] = dup(ends[1]);
+}
+
+/* It has a reply in the outer arena, which the closing must find. */
+static void first_is_killed(struct client *c) {
+    (void)c;
+    lab_say(ends[2], "*2\r\n$4\r\nkill\r\n$1\r\n0\r\n");
+}
+
+static void a_client_with_a_reply_outside_may_be_closed_inside(void **state) {
+    (void)state;
+    lab_say(ends[0], GET("a"));
+    lab_say(ends[1], BUSY);
+    propagate_call.pending = true;
+    run_busy_wave(1, first_is_killed);
+    propagate_call.pending = false;
+    assert_true(is_closed(0));
+    assert_string_equal(lab_heard(ends[0]), "(closed)");
+    assert_string_equal(lab_heard(ends[1]), "+begins\r\n+ends\r\n");
+}
+
 int main(void) {
     clock_init();
     hash_init();
@@ -1001,6 +1192,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reading_is_activity, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_to_itself_follow_its_replies, setup, teardown),
         cmocka_unit_test_setup_teardown(listeners_are_asked_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_are_answered_inside_of_a_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_behind_it_in_the_batch_are_executed_inside, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_client_of_the_command_is_read_when_it_is_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_complete_before_is_sent_at_the_first_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_is_kept_while_the_log_has_half_of_the_command, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_whose_parser_is_in_use_may_quit_inside, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_whose_parser_is_in_use_goes_on_behind_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_client_of_the_command_may_break_inside, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_with_a_reply_outside_may_be_closed_inside, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

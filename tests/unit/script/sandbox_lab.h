@@ -67,7 +67,7 @@ static lua_State *lab_open(void) {
     return L;
 }
 
-static void lab_close(lua_State *L) {
+static inline void lab_close(lua_State *L) {
     lua_close(L);
     assert_int_equal(lab_memory.used, 0);
 }

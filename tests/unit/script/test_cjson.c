@@ -207,7 +207,7 @@ static void random_values_survive_a_round_trip(void **state) {
     lab_text(random_value);
     lua_pushfstring(lab_lua, "math.randomseed(%d) null = cjson.null", (int)(seed & 0xffffff));
     lab_text(lua_tostring(lab_lua, -1));
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 80; i++)
         assert_string_equal(lab_text("local v = random_value(0) local text = cjson.encode(v) "
                                      "local back = cjson.decode(text) "
                                      "if show(v) ~= show(back) then return text end return 'same'"),

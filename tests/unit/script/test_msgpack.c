@@ -52,7 +52,7 @@ static void random_values_survive_a_round_trip(void **state) {
     lab_text(random_value);
     lua_pushfstring(lab_lua, "math.randomseed(%d)", (int)(seed & 0xffffff));
     lab_text(lua_tostring(lab_lua, -1));
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 20; i++)
         assert_string_equal(lab_text("local a, b = random_value(0), random_value(2) "
                                      "local x, y, z = cmsgpack.unpack(cmsgpack.pack(a, b)) "
                                      "return show(a) == show(x) and show(b) == show(y) and z == nil and 'same'"),

@@ -1,5 +1,7 @@
 /* What scripts find and cannot change: texts and results taken from redis-server 7.0.15, each way to write that Lua 5.1
  * has tried on each protected table, and what would crash or fill a stock Lua. */
+#include "base/module.h"
+#include "base/option.h"
 #include "sandbox_lab.h"
 
 static const struct lab_line lines[] = {
@@ -488,6 +490,80 @@ static void a_function_that_assigns_keeps_the_proxy(void **state) {
     lab_close(L);
 }
 
+/* Whether a script's environment has the real libraries. */
+static bool is_direct(lua_State *L, const char *script) {
+    assert_int_equal(source_load(L, slice_cstr(script), "@x"), 0);
+    sandbox_settle(L);
+    lua_getfenv(L, -1);
+    lua_pushliteral(L, "string");
+    lua_rawget(L, -2);
+    bool direct = lua_istable(L, -1) && !protect_is_proxy(L, -1);
+    lua_pop(L, 3);
+    return direct;
+}
+
+static void only_code_that_holds_no_library_gets_at_the_real_ones(void **state) {
+    (void)state;
+    static const char *const harmless[] = {
+        "",
+        "return 1",
+        "return string.rep('x', 3)",
+        "return string['rep']",
+        "local k = 'rep' return string[k]",
+        "local f, g = string.rep, table.concat return f, g",
+        "local function f() return math.floor(1.5) end return f()",
+        "return pcall(string.rep, 'x', 2)",
+        "return {string.rep, x = bit.band}",
+        "string = nil or string", /* it assigns: the proxy */
+    };
+    static const char *const holders[] = {
+        "return string",
+        "return (string)",
+        "local s = string return s",
+        "local s s = string return s",
+        "return string or 1",
+        "return nil or string",
+        "return string and string",
+        "if string then return string end",
+        "local t = {string} return t[1]",
+        "local t = {s = string} return t.s",
+        "local t = {[string] = 1} return (next(t))",
+        "local t = {} t.s = string return t.s",
+        "local t = {} t[string] = 1 return (next(t))",
+        "return (function(...) return ... end)(string)",
+        "local function f(s) return s end return f(string)",
+        "for _, v in pairs({string}) do return v end",
+        "local s = string local function f() return s end return f()",
+        "local function f() return string end return f()",
+        "local function f() return function() return string end end return f()()",
+        "local s = string s = s.rep local u = string return u",
+        "local s = string local f = s.rep return s",
+        "local a, b = string.rep, string return b",
+        "local s local function g() return s end s = string local r = g() s = s.rep return r",
+        "local s = 1 for i = 1, 1 do s = string end return s",
+        "local t = setmetatable({}, {__index = string}) return getmetatable(t).__index",
+        "return coroutine.wrap(function() coroutine.yield(string) end)()",
+        "return select(2, pcall(function() return string end))",
+        "return ({xpcall(function() return string end, error)})[2]",
+        "local x = string[string] return string",
+        "while string do return string end",
+        "repeat local s = string until s return string",
+        "local s = string.rep and string return s",
+        "return string.rep and string",
+        "local s = not string.nope and string return s",
+    };
+    lua_State *L = lab_open();
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (is_direct(L, harmless[i]) == (strstr(harmless[i], "string =") != NULL)) fail_msg("%s", harmless[i]);
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++) {
+        if (is_direct(L, holders[i])) fail_msg("%s", holders[i]);
+        char script[300];
+        snprintf(script, sizeof script, "local s = (function() %s end)() rawset(s, 'x', 1)", holders[i]);
+        lab_expect(L, script, "ERR Attempt to modify a readonly table");
+    }
+    lab_close(L);
+}
+
 static unsigned names_of(lua_State *L, const char *script) {
     assert_int_equal(source_load(L, slice_cstr(script), "@x"), 0);
     unsigned names = sandbox_settle(L);
@@ -682,6 +758,69 @@ static void names_of_chunks_outlive_collections(void **state) {
     lab_close(L);
 }
 
+/* --- lua-enable-deprecated-api ------------------------------------------------------------------ */
+
+static const struct lab_line deprecated[] = {
+    {"return type(getfenv), type(setfenv), type(newproxy)", "true function function function"},
+    {"return getfenv() == _G, getfenv(1) == _G, getfenv(0) == _G, getfenv(function() end) == _G, getfenv(string.rep) "
+     "== _G",
+     "true true true true true true"},
+    {"return getfenv(-1)", "false user_script:1: bad argument #1 to 'getfenv' (level must be non-negative)"},
+    {"return getfenv(100)", "false user_script:1: bad argument #1 to 'getfenv' (invalid level)"},
+    {"return getfenv('x')", "false user_script:1: bad argument #1 to 'getfenv' (number expected, got string)"},
+    {"return getfenv({})", "false user_script:1: bad argument #1 to 'getfenv' (number expected, got table)"},
+    {"getfenv().x = 1", "false user_script:1: Attempt to modify a readonly table"},
+    {"rawset(getfenv(0), 'x', 1)", "false Attempt to modify a readonly table"},
+    {"return setfenv(1, {})", "true function"},
+    {"local f = setfenv(function() return x end, {x = 5}) return f(), getfenv(f).x", "true 5 5"},
+    {"local f = setfenv(function() y = 6 return y end, {}) return f(), getfenv(f).y", "true 6 6"},
+    {"local f = function() return string end setfenv(f, _G) return f() == string", "true true"},
+    {"setfenv(string.rep, {})", "false user_script:1: 'setfenv' cannot change environment of given object"},
+    {"setfenv(1)", "false user_script:1: bad argument #2 to 'setfenv' (table expected, got no value)"},
+    {"setfenv(1, 1)", "false user_script:1: bad argument #2 to 'setfenv' (table expected, got number)"},
+    {"setfenv(-1, {})", "false user_script:1: bad argument #1 to 'setfenv' (level must be non-negative)"},
+    {"setfenv(100, {})", "false user_script:1: bad argument #1 to 'setfenv' (invalid level)"},
+    {"setfenv('x', {})", "false user_script:1: bad argument #1 to 'setfenv' (number expected, got string)"},
+    {"setfenv({}, {})", "false user_script:1: bad argument #1 to 'setfenv' (number expected, got table)"},
+    {"local f = setfenv(function() return string end, setmetatable({}, {__index = _G})) return f() == string",
+     "true true"},
+    {"local p = newproxy() return type(p), getmetatable(p)", "true userdata nil"},
+    {"local p = newproxy(true) return type(p), type(getmetatable(p))", "true userdata table"},
+    {"local p = newproxy(true) getmetatable(p).__index = function(t, k) return k .. '!' end return p.foo", "true foo!"},
+    {"local p = newproxy(true) getmetatable(p).__add = function(a, b) return 7 end return p + 1", "true 7"},
+    {"local p = newproxy(true) getmetatable(p).__tostring = function(a, b) return 'me' end return tostring(p), "
+     "getmetatable(p).__tostring(p)",
+     "true me me"},
+    {"local p = newproxy(true) getmetatable(p).__len = function() return 9 end return #p, #newproxy(p), "
+     "getmetatable(newproxy(p)) == getmetatable(p)",
+     "true 9 9 true"},
+    {"newproxy(1)", "false user_script:1: bad argument #1 to 'newproxy' (boolean or proxy expected)"},
+    {"newproxy({})", "false user_script:1: bad argument #1 to 'newproxy' (boolean or proxy expected)"},
+    {"local p = newproxy() newproxy(p)",
+     "false user_script:1: bad argument #1 to 'newproxy' (boolean or proxy expected)"},
+    {"return newproxy(false) ~= newproxy(nil)", "true true"},
+    {"local p = newproxy(true) getmetatable(p).__call = function(self, a) return a end return p(5)", "true 5"},
+};
+
+static void deprecated_functions_are_safe(void **state) {
+    (void)state;
+    bool *on = sandbox_module.options->address;
+    *on = true;
+    lab_compare(deprecated, sizeof deprecated / sizeof *deprecated);
+    lua_State *L = lab_open();
+    lab_expect(L, "setfenv(0, {})", "ERR Attempt to modify a readonly table"); /* the state's own: all scripts' */
+    lab_expect(L,
+               "local ran = 0 for i = 1, 100 do local p = newproxy(true) "
+               "getmetatable(p).__gc = function() ran = ran + 1 end "
+               "pcall(rawset, getmetatable(p), '__gc', function() ran = ran + 1 end) "
+               "pcall(setmetatable, getmetatable(p), {__gc = function() ran = ran + 1 end}) end "
+               "collectgarbage() collectgarbage() return ran",
+               "0");
+    lab_expect(L, "return getfenv(1) == _G and pcall(rawset, getfenv(1), 'x', 1) and 'writable' or 'safe'", "safe");
+    lab_close(L);
+    *on = false;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scripts_give_what_redis_gives),
@@ -689,12 +828,14 @@ int main(void) {
         cmocka_unit_test(no_way_to_write_changes_a_protected_table),
         cmocka_unit_test(nothing_leads_to_a_real_table),
         cmocka_unit_test(a_function_that_assigns_keeps_the_proxy),
+        cmocka_unit_test(only_code_that_holds_no_library_gets_at_the_real_ones),
         cmocka_unit_test(the_names_in_code_are_found),
         cmocka_unit_test(narrowed_globals_are_all_there_is),
         cmocka_unit_test(no_script_catches_its_end),
         cmocka_unit_test(demands_beyond_the_memory_are_errors),
         cmocka_unit_test(hostile_arguments_are_errors),
         cmocka_unit_test(names_of_chunks_outlive_collections),
+        cmocka_unit_test(deprecated_functions_are_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
