@@ -290,9 +290,23 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
 
 /* --- The module ------------------------------------------------------------------------------ */
 
+/* What a command replies has to fit into Lua's memory. */
+static bool apply_memory_limit(const char **error) {
+    (void)error;
+    int64_t limit = engine_options.memory_limit;
+    run_reply_limit = limit ? (size_t)limit : CONN_NO_LIMIT;
+    return true;
+}
+
+static void engine_start(void) {
+    const char *error;
+    apply_memory_limit(&error); /* not called for the default */
+}
+
 static const struct option engine_rows[] = {
-    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb"},
+    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb",
+     .apply = apply_memory_limit},
     {NULL},
 };
 
-const struct module engine_module = {.options = engine_rows};
+const struct module engine_module = {.options = engine_rows, .start = engine_start};

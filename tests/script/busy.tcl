@@ -110,6 +110,13 @@ with_server {busy-reply-threshold 50} {
             end
             deep(10)
         }
+        "short coroutines in short ones" {
+            local function short(n)
+                if n == 0 then for i = 1, 90000 do end return end
+                for i = 1, 1000 do coroutine.wrap(short)(n - 1) end
+            end
+            short(5)
+        }
         "pcall in a coroutine" {
             local c = coroutine.wrap(function()
                 while true do pcall(function() while true do end end) coroutine.yield() end
@@ -131,6 +138,7 @@ with_server {busy-reply-threshold 50} {
         }
         "__tostring" { pcall(tostring, setmetatable({}, {__tostring = function() while true do end end})) }
         "code that is loaded" { local f = loadstring('while true do end') while true do pcall(f) end }
+        "code that is read at the top" { load(function() while true do end end) }
         "code that is read" { while true do pcall(load, function() while true do end end) end }
     } {
         test "SCRIPT KILL ends $name" {
