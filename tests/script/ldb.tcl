@@ -62,9 +62,17 @@ with_nodes {kura kura {} redis redis {}} {
     set ::kura $kura
     set ::redis $redis
 
-    test "Help, list, print, break, trace and maxlen" {
+    test "help names all commands" {
+        foreach request {h help {help me}} {
+            set told [join [lindex [dialogue $kura YES "return 1" {} [list $request]] 1] \n]
+            foreach command {help step next continue list whole print break trace eval redis maxlen abort} {
+                assert {[regexp -line "^$command " $told]}
+            }
+        }
+    }
+    test "List, print, break, trace and maxlen" {
         same_dialogue $all_kinds {1 key arg} {
-            help h {help me} ? l list w whole {l 4} {l 4 1} {list 100} {l 1 100} {l x} {l -1} {l 2 -1} {l 1x} {w 1}
+            ? l list w whole {l 4} {l 4 1} {list 100} {l 1 100} {l x} {l -1} {l 2 -1} {l 1x} {w 1}
             p print {p a} {print zz} {p a b} s step n next p {p s} {p t} {p KEYS} {p ARGV}
             b break {b 8} {b 8 9} b {b -8} b {b 0} {b 100} {b 0} {b foo} {b x y} {b 1 x -1 0 -5} {b 03} {b +3}
             {b 99999999999999999999} {b 9223372036854775807} {b -9223372036854775808}
