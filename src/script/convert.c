@@ -317,14 +317,9 @@ static bool try_verbatim(lua_State *L, struct writer *w) {
     return is_written;
 }
 
-/* The table on top may be the proxy of a protected one, whose pairs are meant. */
-static void unveil(lua_State *L) {
-    if (protect_push_real(L, -1)) lua_replace(L, -2);
-}
-
 static void write_map(lua_State *L, struct writer *w) {
     size_t place = reply_hold(w->client), pairs = 0;
-    unveil(L);
+    protect_unveil(L, lua_gettop(L)); /* what is meant are the pairs of a protected table */
     for (lua_pushnil(L); lua_next(L, -2); pairs++) {
         lua_pushvalue(L, -2);
         write_value(L, w);
@@ -335,7 +330,7 @@ static void write_map(lua_State *L, struct writer *w) {
 
 static void write_set(lua_State *L, struct writer *w) {
     size_t place = reply_hold(w->client), elements = 0;
-    unveil(L);
+    protect_unveil(L, lua_gettop(L));
     for (lua_pushnil(L); lua_next(L, -2); elements++) {
         lua_pop(L, 1);
         lua_pushvalue(L, -1);

@@ -20,6 +20,9 @@ bool protect_push_real(lua_State *L, int index);
 
 bool protect_is_proxy(lua_State *L, int index);
 
+/* If the value at index, which counts from the bottom, is a proxy, put the real table in its place. */
+void protect_unveil(lua_State *L, int index);
+
 /* Pop a table: from now on the proxy at index shows its fields. protect_push_real() still gives the first one.
  * Allocates nothing. O(1). */
 void protect_redirect(lua_State *L, int index);
