@@ -262,10 +262,12 @@ static void load_inside(lua_State *L, void *ctx) {
 static void append_load_error(struct engine *e, const struct library *library, struct buf *error) {
     engine_settle_failure(e);
     struct slice text = buf_slice(&e->failure);
-    if (library->step == LIBRARY_RUNS)
+    if (library->step == LIBRARY_RUNS) {
         buf_append_cstr(error, "Error registering functions: ");
-    else
-        buf_append_cstr(error, "Error compiling function: "), text = slice_of(text.ptr + 4, text.len - 4);
+    } else {
+        buf_append_cstr(error, "Error compiling function: ");
+        text = slice_of(text.ptr + 4, text.len - 4);
+    }
     buf_append_slice(error, text);
 }
 

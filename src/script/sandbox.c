@@ -26,14 +26,6 @@
 
 static bool sandbox_deprecated; /* lua-enable-deprecated-api */
 
-static const struct option sandbox_rows[] = {
-    {"lua-enable-deprecated-api", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
-     .address = &sandbox_deprecated, .initial = "no"},
-    {0},
-};
-
-const struct module sandbox_module = {.options = sandbox_rows};
-
 /* Keys of the registry: their addresses. */
 static char open_globals, direct_globals;
 
@@ -269,3 +261,13 @@ unsigned sandbox_settle(lua_State *L) {
     lua_pop(L, 4);
     return names;
 }
+
+/* --- The module ------------------------------------------------------------------------------ */
+
+static const struct option sandbox_rows[] = {
+    {"lua-enable-deprecated-api", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
+     .address = &sandbox_deprecated, .initial = "no"},
+    {NULL},
+};
+
+const struct module sandbox_module = {.options = sandbox_rows};
