@@ -153,13 +153,6 @@ static void collect_now(struct engine *e, lua_State *L) {
     set_watermark(e);
 }
 
-void engine_prepare(struct engine *e) {
-    set_watermark(e);
-    if (likely(ldb_is_on == e->is_debugged)) return;
-    e->is_debugged = ldb_is_on;
-    set_hook(e->lua, RUN_TICK_INSTRUCTIONS);
-}
-
 static void collect_all(lua_State *L, void *ctx) {
     (void)ctx;
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -169,6 +162,24 @@ static void collect_all(lua_State *L, void *ctx) {
 void engine_collect_all(struct engine *e) {
     engine_protect(e, collect_all, NULL, ENGINE_UNHANDLED);
     lua_settop(e->lua, ENGINE_PLACES);
+}
+
+/* Little is left for the next run. If the run before has left garbage, that helps; if it did not help the last time, it
+ * does not now. */
+static bool may_have_garbage(const struct engine *e) {
+    int64_t limit = engine_options.memory_limit, live = e->cell->live;
+    return limit && live > limit - limit / 4 && live > e->collected + limit / 16;
+}
+
+void engine_prepare(struct engine *e) {
+    if (unlikely(may_have_garbage(e))) {
+        engine_collect_all(e);
+        e->collected = e->cell->live;
+    }
+    set_watermark(e);
+    if (likely(ldb_is_on == e->is_debugged)) return;
+    e->is_debugged = ldb_is_on;
+    set_hook(e->lua, RUN_TICK_INSTRUCTIONS);
 }
 
 /* --- Errors ---------------------------------------------------------------------------------- */

@@ -51,6 +51,7 @@ struct engine {
     enum engine_kind kind;
     struct alloc_cell *cell; /* counts the bytes in use */
     int64_t watermark;       /* beyond so many bytes garbage is collected at the next chance */
+    int64_t collected;       /* bytes in use after the last collection that a new run found necessary */
     bool wants_collection;   /* that has happened */
     void *spare[ENGINE_SPARES];
     size_t spare_bytes;                    /* of all of them */

@@ -1,5 +1,6 @@
 /* string.rep, and a guard before the functions that match patterns. */
 #include "script/string_lib.h"
+#include "base/likely.h"
 #include <lua5.1/lauxlib.h>
 #include <string.h>
 
@@ -38,30 +39,28 @@ static int string_rep(lua_State *L) {
  * of some 100,000 of them overflows the C stack. This many take less than a megabyte of it. */
 #define MAX_ITEMS 5000
 
-static void check_pattern(lua_State *L) {
+/* Argument 2 is a pattern of more than MAX_ITEMS bytes: refuse it if that many of them are items. */
+static void check_long_pattern(lua_State *L) {
     size_t len, items = 0;
-    const char *pattern = luaL_checklstring(L, 2, &len);
-    if (len <= MAX_ITEMS) return;
-    for (size_t i = 0; i < len; i++)
+    const char *pattern = lua_tolstring(L, 2, &len);
+    for (size_t i = 0; pattern && i < len; i++)
         items += memchr("?*+-()", pattern[i], 6) != NULL;
     if (items > MAX_ITEMS) luaL_error(L, "pattern too complex");
 }
 
-/* Lua's own functions; the same in each state. */
+/* Lua's own functions, the same in each state. They check the arguments. */
 static lua_CFunction lua_find, lua_match, lua_gmatch, lua_gsub;
 
+/* With a true argument 4 it is plain text. */
 static int string_find(lua_State *L) {
-    luaL_checkstring(L, 1);
-    luaL_checkstring(L, 2);
-    if (!lua_toboolean(L, 4)) check_pattern(L); /* else it is plain text */
+    if (unlikely(lua_objlen(L, 2) > MAX_ITEMS) && !lua_toboolean(L, 4)) check_long_pattern(L);
     return lua_find(L);
 }
 
-#define GUARDED(name, function)     \
-    static int name(lua_State *L) { \
-        luaL_checkstring(L, 1);     \
-        check_pattern(L);           \
-        return function(L);         \
+#define GUARDED(name, function)                                            \
+    static int name(lua_State *L) {                                        \
+        if (unlikely(lua_objlen(L, 2) > MAX_ITEMS)) check_long_pattern(L); \
+        return function(L);                                                \
     }
 GUARDED(string_match, lua_match)
 GUARDED(string_gmatch, lua_gmatch)

@@ -102,6 +102,26 @@ with_server {} {
         r CONFIG SET script-memory-limit 1gb
     }
 
+    test "a script that has taken all memory and ends well leaves it to the next ones" {
+        r CONFIG SET script-memory-limit 10mb
+        foreach end {{return 1} {return redis.sha1hex('')} {error('x')}} {
+            catch {run [subst -nocommands {
+                local t = {}
+                while true do
+                    if not pcall(function() t[#t + 1] = {} end) then $end end
+                end
+            }]}
+            assert_equal 2 [r EVAL "return 2 -- $end" 0] ;# a text of its own: it is compiled
+            assert_equal [string repeat 0 40] [r EVAL {return redis.call('ECHO', string.rep('0', 40))} 0]
+            r FUNCTION LOAD REPLACE "#!lua name=after\nredis.register_function('after', function() return 3 end)"
+            assert_equal 3 [r FCALL after 0]
+        }
+        r CONFIG SET script-memory-limit 1gb
+        r CONFIG SET script-memory-limit 5mb
+        assert_equal 2 [run {return 2}]
+        r CONFIG SET script-memory-limit 1gb
+    }
+
     test "garbage does not count against the limit" {
         r CONFIG SET script-memory-limit 10mb
         assert_equal 1 [run {for i = 1, 3000 do local s = string.rep('x', 100000) .. i end return 1}]
