@@ -6,17 +6,17 @@
 #include "script/sandbox.h"
 #include "base/module.h"
 #include "base/option.h"
-#include "script/base_lib.h"
 #include "script/catch.h"
 #include "script/code.h"
 #include "script/deprecated.h"
+#include "script/lib_base.h"
 #include "script/lib_bit.h"
-#include "script/lib_random.h"
+#include "script/lib_math.h"
+#include "script/lib_string.h"
 #include "script/lib_struct.h"
+#include "script/lib_table.h"
 #include "script/protect.h"
 #include "script/source.h"
-#include "script/string_lib.h"
-#include "script/table_lib.h"
 #include <lua5.1/lauxlib.h>
 #include <lua5.1/lualib.h>
 #include <stdbool.h>
@@ -108,12 +108,12 @@ static void amend(lua_State *L, const char *name, void (*open)(lua_State *L)) {
 }
 
 static void replace_unsafe(lua_State *L) {
-    base_lib_open(L);
+    lib_base_open(L);
     catch_open(L);
     source_open(L);
-    amend(L, "string", string_lib_open);
-    amend(L, "table", table_lib_open);
-    amend(L, "math", lib_random_open);
+    amend(L, "string", lib_string_open);
+    amend(L, "table", lib_table_open);
+    amend(L, "math", lib_math_open);
 }
 
 static const char *const allowed[] = {

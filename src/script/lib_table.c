@@ -1,6 +1,6 @@
 /* table.insert writes past __newindex, and table.foreach reads past __index. The other functions of `table` touch the
  * elements that are there, and a protected table has none (protect.c). */
-#include "script/table_lib.h"
+#include "script/lib_table.h"
 #include "script/protect.h"
 #include <lua5.1/lauxlib.h>
 #include <stdint.h>
@@ -50,7 +50,7 @@ static int table_foreach(lua_State *L) {
     return 0;
 }
 
-void table_lib_open(lua_State *L) {
+void lib_table_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {{"insert", table_insert}, {"foreach", table_foreach}, {NULL, NULL}};
     luaL_register(L, NULL, functions);
 }

@@ -1,5 +1,5 @@
 /* Lua's base, for a state with protected tables. Behaviour and texts are those of Lua 5.1 where a table is no proxy. */
-#include "script/base_lib.h"
+#include "script/lib_base.h"
 #include "script/protect.h"
 #include <limits.h>
 #include <lua5.1/lauxlib.h>
@@ -107,7 +107,7 @@ static int base_collectgarbage(lua_State *L) {
     return 1;
 }
 
-void base_lib_open(lua_State *L) {
+void lib_base_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
         {"rawset", base_rawset},
         {"rawget", base_rawget},
