@@ -1,5 +1,5 @@
-/* Runs: what may not start, when others are served, who may end one and with which words. The busy turn is a fake, and so
- * is the script: a run that ticks. */
+/* Runs: what may not start, when others are served, who may end one and with which words. The busy turn is a fake, and
+ * so is the script: a run that ticks. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
