@@ -2,6 +2,7 @@
 #
 #   log_bytes ?h? ?pattern?   the bytes of the files in its folder that match the pattern, one after the other
 #   log_commands bytes        the commands in these bytes, as lists of words; a part of one at the end is left out
+#   log_words bytes           the words of all commands, if each is one line; checksums may be there
 
 proc log_bytes {{h ""} {pattern *.incr.aof}} {
     set bytes ""
@@ -27,4 +28,12 @@ proc log_commands {bytes} {
     }
     if {[string index $bytes $at] ni {"" *}} { error "no command at $at" }
     return $commands
+}
+
+proc log_words {bytes} {
+    return [lmap line [split $bytes \n] {
+        set word [string trimright $line \r]
+        if {[string index $word 0] in {# * $ ""}} { continue }
+        set word
+    }]
 }
