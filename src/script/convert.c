@@ -103,7 +103,7 @@ static void read_wrapped_line(lua_State *L, struct reader *r, enum engine_slot n
     lua_rawset(L, -3);
 }
 
-/* Errors of calls are counted when they happen, so whoever gets the table does not count them again. */
+/* The error of a call is counted when it happens. The field says so, lest it is counted again when it is replied. */
 static void read_error(lua_State *L, struct reader *r) {
     r->p--; /* the dash */
     engine_push_error(L, read_line(r));

@@ -7,9 +7,9 @@
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
- * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
- * beyond that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: an allocation beyond
+ * it sets a hook that collects before the next instruction, where it is safe. What one single call of a C function
+ * needs beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -7,8 +7,8 @@
 
 void protect_open(lua_State *L); /* once for a state, before all others */
 
-/* Replace the table on top of the stack by its proxy; the same table has the same proxy each time. Whoever still has
- * the real table in C (a reference, an upvalue) can write to it. May raise "not enough memory". */
+/* Replace the table on top of the stack by its proxy; the same table has the same proxy each time. C code that still
+ * has the real table (a reference, an upvalue) can write to it. May raise "not enough memory". */
 void protect_table(lua_State *L);
 
 /* Pop a function and push a new proxy of the table that is on top then, whose __newindex is the function. */
