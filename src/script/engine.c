@@ -265,10 +265,12 @@ static void load_inside(lua_State *L, void *ctx) {
 static void append_load_error(struct engine *e, const struct library *library, struct buf *error) {
     engine_settle_failure(e);
     struct slice text = buf_slice(&e->failure);
-    if (library->step == LIBRARY_RUNS)
+    if (library->step == LIBRARY_RUNS) {
         buf_append_cstr(error, "Error registering functions: ");
-    else
-        buf_append_cstr(error, "Error compiling function: "), text = slice_of(text.ptr + 4, text.len - 4);
+    } else {
+        buf_append_cstr(error, "Error compiling function: ");
+        text = slice_of(text.ptr + 4, text.len - 4);
+    }
     buf_append_slice(error, text);
 }
 
@@ -290,9 +292,22 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
 
 /* --- The module ------------------------------------------------------------------------------ */
 
+/* What a call replies has to have room among what the script has. */
+static bool apply_memory_limit(const char **error) {
+    (void)error;
+    run_reply_limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : CONN_NO_LIMIT;
+    return true;
+}
+
+static void engine_start(void) {
+    const char *error;
+    apply_memory_limit(&error); /* not called for the default */
+}
+
 static const struct option engine_rows[] = {
-    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb"},
+    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb",
+     .apply = apply_memory_limit},
     {NULL},
 };
 
-const struct module engine_module = {.options = engine_rows};
+const struct module engine_module = {.options = engine_rows, .start = engine_start};

@@ -229,7 +229,7 @@ with_server {busy-reply-threshold 50} {
         assert_equal OK [$sleeper -read]
     }
 
-    test "Requests of inline and of large size meanwhile, in pieces and in pipelines" {
+    test "Requests are read meanwhile, whether inline or large, in pieces or in pipelines" {
         set c [busy EVAL $for_ever 0]
         set p [client]
         $p -raw "PING\r\nHELLO\r\nRESET\r\n"
