@@ -375,10 +375,6 @@ static void command_list(struct request *r) {
 
 /* --- COMMAND GETKEYS ------------------------------------------------------------------------- */
 
-static bool arity_fits(const struct command *command, int argc) {
-    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
-}
-
 /* Find the keys of the request that stands in the arguments: an array of *count keys, which the caller frees by
  * alloc_put() with *bytes. NULL: replied. */
 static struct command_info_key *find_keys(struct request *r, int *count, size_t *bytes) {
@@ -391,7 +387,7 @@ static struct command_info_key *find_keys(struct request *r, int *count, size_t 
         error = "ERR Invalid command specified";
     else if (!command_info_has_keys(row))
         error = "ERR The command has no key arguments";
-    else if (!arity_fits(row, argc))
+    else if (!command_takes(row, argc))
         error = "ERR Invalid number of arguments specified for command";
     if (error) {
         reply_error(r->client, error);

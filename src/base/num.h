@@ -34,6 +34,13 @@ int num_print_fixed(char *to, uint64_t value, int decimals);
 int num_print_memory(char *to, uint64_t bytes); /* "1.50M", as in the *_human fields of INFO */
 int num_digits_u64(uint64_t value);
 
+/* The value of a hex digit, in either case; -1: it is none. */
+static inline int num_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Checked arithmetic: false on overflow, and *out is unspecified then. */
 static inline bool num_add_i64(int64_t a, int64_t b, int64_t *out) {
     return !__builtin_add_overflow(a, b, out);

@@ -1,6 +1,7 @@
 /* A word as a C string has its length in the bytes before it, where words_slice() finds it. */
 #include "base/words.h"
 #include "base/alloc.h"
+#include "base/num.h"
 #include <assert.h>
 
 /* --- Cutting a line -------------------------------------------------------------------------- */
@@ -9,19 +10,12 @@ static bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* The byte that an escape inside double quotes stands for; *p points behind the backslash and moves on. */
 static char unescape(const char **p, const char *end) {
     const char *s = *p;
-    if (*s == 'x' && end - s >= 3 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
+    if (*s == 'x' && end - s >= 3 && num_hex_digit(s[1]) >= 0 && num_hex_digit(s[2]) >= 0) {
         *p = s + 3;
-        return (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
+        return (char)(num_hex_digit(s[1]) * 16 + num_hex_digit(s[2]));
     }
     *p = s + 1;
     switch (*s) {

@@ -142,6 +142,10 @@ static inline size_t command_count_rows(const struct command *rows) {
     return count;
 }
 
+static inline bool command_takes(const struct command *command, int argc) {
+    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
+}
+
 /* Index of the last key; negative: from the end; 0: no keys. A row without last_key has one key. */
 static inline int command_last_key(const struct command *command) {
     return command->last_key ? command->last_key : command->first_key;

@@ -112,8 +112,7 @@ bool admit(struct request *r) {
         refuse_unknown(r);
         return false;
     }
-    int arity = r->command->arity;
-    if (unlikely(arity > 0 ? r->argc != arity : r->argc < -arity)) {
+    if (unlikely(!command_takes(r->command, r->argc))) {
         refuse_arity(r);
         return false;
     }

@@ -99,10 +99,6 @@ static __attribute__((noinline)) bool refuse(struct request *r, const char *erro
 
 /* --- A call ---------------------------------------------------------------------------------- */
 
-static bool takes_arguments(const struct command *command, int argc) {
-    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
-}
-
 /* The arguments fit the row, so the first key is there if the row has one. */
 static void fill_in_key(struct request *r) {
     int first = r->command->first_key;
@@ -121,7 +117,7 @@ bool inner_call(struct inner *in, struct request *r) {
     if (r->command == NULL) request_prepare(r);
     const struct command *command = r->command;
     if (unlikely(command == NULL)) return refuse(r, "ERR Unknown Redis command called from script");
-    if (unlikely(!takes_arguments(command, r->argc)))
+    if (unlikely(!command_takes(command, r->argc)))
         return refuse(r, "ERR Wrong number of args calling Redis command from script");
     if (unlikely((command->flags | GATES_ANY) & in->stops)) {
         const char *error = refusal(in, command->flags);

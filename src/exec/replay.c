@@ -11,13 +11,9 @@ static bool belongs_in_log(const struct command *command) {
            !(command->flags & (CMD_BLOCKING | CMD_OUTWARD));
 }
 
-static bool takes_arguments(const struct command *command, int argc) {
-    return command->arity > 0 ? argc == command->arity : argc >= -command->arity;
-}
-
 bool replay_prepare(struct request *r, struct prefetch *ahead) {
     request_prepare(r);
-    if (!belongs_in_log(r->command) || !takes_arguments(r->command, r->argc)) return false;
+    if (!belongs_in_log(r->command) || !command_takes(r->command, r->argc)) return false;
     if (r->key.name.ptr) prefetch_key(ahead, r->client->db, r->key.hash);
     return true;
 }

@@ -115,13 +115,13 @@ void conn_refuse(enum conn_refusal why); /* the open range takes nothing from he
 void conn_write_blob(struct blob *blob); /* by reference: becomes one more holder */
 size_t conn_range_written(void);         /* bytes in the open range. O(1) */
 size_t conn_mark(void);                  /* the tail's position, for the next two */
-void conn_truncate_all(size_t mark);
+void conn_truncate_slowly(size_t mark);  /* for conn_truncate() */
 /* Drops what was written since, and what was refused: the range takes bytes again. */
 static inline void conn_truncate(size_t mark) {
     if (likely(conn_arena.refs_end <= mark && !conn_arena.refuses))
         conn_arena.len = mark;
     else
-        conn_truncate_all(mark);
+        conn_truncate_slowly(mark);
 }
 void conn_insert(size_t mark, const void *bytes, size_t n); /* puts bytes before what was written since */
 

@@ -173,7 +173,7 @@ static void note_last_ref(void) {
     conn_arena.refs_end = refs.count ? refs.items[refs.count - 1].at + 1 : 0;
 }
 
-void conn_truncate_all(size_t mark) {
+void conn_truncate_slowly(size_t mark) {
     assert(mark <= conn_arena.len && (innermost == NULL || mark >= innermost->start));
     while (refs.count && refs.items[refs.count - 1].at >= mark) {
         struct blob *blob = refs.items[--refs.count].blob;

@@ -72,12 +72,12 @@ bool rdb_restore_functions(struct slice payload, bool (*add)(void *ctx, struct s
     struct reader reader;
     struct rdb_in in = {.reader = &reader};
     struct slice source;
-    bool ok = rdb_payload_ok(payload);
-    if (!ok) {
+    if (!rdb_payload_ok(payload)) {
         buf_append_cstr(error, "DUMP payload version or checksum are wrong");
         return false;
     }
     reader_from_memory(&reader, slice_of(payload.ptr, payload.len - RDB_FOOTER), false);
+    bool ok = true;
     while (ok && reader_left(&reader) > 0)
         ok = restore_one(&in, &source, error) && add(ctx, source, error);
     rdb_in_free(&in);

@@ -163,7 +163,7 @@ static int api_acl_check_cmd(lua_State *L) {
 
 /* --- Replies that a script makes ------------------------------------------------------------- */
 
-static int is_one_string(lua_State *L) {
+static bool is_one_string(lua_State *L) {
     if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TSTRING) return true;
     push_error(L, SLICE("wrong number or type of arguments"));
     return false;

@@ -148,7 +148,7 @@ static struct cache_script *compile(struct slice text, const char *sha, struct b
 
 /* --- Texts ----------------------------------------------------------------------------------- */
 
-/* From the length and up to four samples, for speed: who makes texts with the same place pays for their SHA-1. */
+/* Made of the length and up to four samples, for speed. Of texts with the same place, only the last is known there. */
 static uint32_t place_of(struct slice text) {
     uint64_t sum = text.len;
     if (text.len <= 16) {

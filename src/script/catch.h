@@ -3,12 +3,12 @@
 #include <lua5.1/lua.h>
 #include <stdbool.h>
 
-/* How a run is ended: whoever ends it (the count hook, at SCRIPT KILL or a time limit) sets catch_ending and raises an
- * error. While it is set, pcall, xpcall, coroutine.resume, load ... pass each error on. Whoever runs the script clears
- * it when lua_pcall() is back. One for the process: two scripts never run at once. */
+/* The run is to end. The count hook (at SCRIPT KILL or a time limit) and the debugger set it and raise an error; while
+ * it is set, pcall, xpcall, coroutine.resume, load ... pass each error on. The caller of the outermost lua_pcall()
+ * clears it. One for the process: two scripts never run at once. */
 extern bool catch_ending;
-/* The coroutine that runs, or the main one; NULL while nothing does. Whoever runs a script sets it before and clears it
- * afterwards; in between, coroutine.resume keeps it. */
+/* The coroutine that runs, or the main one; NULL while nothing does. The engine sets it before a run and clears it
+ * behind; in between, coroutine.resume keeps it. */
 extern lua_State *catch_running;
 
 /* Put the functions over Lua's own in the table of globals on top, and in its table `coroutine`. */

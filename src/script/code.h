@@ -6,9 +6,8 @@
 struct code_facts {
     bool assigns; /* it, or a function in it, assigns to a global */
     bool names_keys, names_argv;
-    bool names_any; /* it may look up globals by names that are made at run time */
-    bool
-        holds_libraries; /* it uses a library other than as in `string.rep`, where no variable ever holds the library */
+    bool names_any;       /* it may look up globals by names that are made at run time */
+    bool holds_libraries; /* it uses a library in another way than as in `string.rep`: a variable may hold it */
 };
 
 /* The globals that are libraries; ends with NULL. */

@@ -103,7 +103,7 @@ static void read_wrapped_line(lua_State *L, struct reader *r, enum engine_slot n
     lua_rawset(L, -3);
 }
 
-/* Errors of calls are counted when they happen, so whoever gets the table does not count them again. */
+/* The error of a call is counted when it happens. The field says so, lest it is counted again when it is replied. */
 static void read_error(lua_State *L, struct reader *r) {
     r->p--; /* the dash */
     engine_push_error(L, read_line(r));
@@ -317,14 +317,9 @@ static bool try_verbatim(lua_State *L, struct writer *w) {
     return is_written;
 }
 
-/* The table on top may be the proxy of a protected one, whose pairs are meant. */
-static void unveil(lua_State *L) {
-    if (protect_push_real(L, -1)) lua_replace(L, -2);
-}
-
 static void write_map(lua_State *L, struct writer *w) {
     size_t place = reply_hold(w->client), pairs = 0;
-    unveil(L);
+    protect_unveil(L, lua_gettop(L)); /* what is meant are the pairs of a protected table */
     for (lua_pushnil(L); lua_next(L, -2); pairs++) {
         lua_pushvalue(L, -2);
         write_value(L, w);
@@ -335,7 +330,7 @@ static void write_map(lua_State *L, struct writer *w) {
 
 static void write_set(lua_State *L, struct writer *w) {
     size_t place = reply_hold(w->client), elements = 0;
-    unveil(L);
+    protect_unveil(L, lua_gettop(L));
     for (lua_pushnil(L); lua_next(L, -2); elements++) {
         lua_pop(L, 1);
         lua_pushvalue(L, -1);

@@ -265,10 +265,12 @@ static void load_inside(lua_State *L, void *ctx) {
 static void append_load_error(struct engine *e, const struct library *library, struct buf *error) {
     engine_settle_failure(e);
     struct slice text = buf_slice(&e->failure);
-    if (library->step == LIBRARY_RUNS)
+    if (library->step == LIBRARY_RUNS) {
         buf_append_cstr(error, "Error registering functions: ");
-    else
-        buf_append_cstr(error, "Error compiling function: "), text = slice_of(text.ptr + 4, text.len - 4);
+    } else {
+        buf_append_cstr(error, "Error compiling function: ");
+        text = slice_of(text.ptr + 4, text.len - 4);
+    }
     buf_append_slice(error, text);
 }
 
@@ -290,11 +292,18 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
 
 /* --- The module ------------------------------------------------------------------------------ */
 
+<<<<<<< HEAD
 /* What a command replies has to fit into Lua's memory. */
 static bool apply_memory_limit(const char **error) {
     (void)error;
     int64_t limit = engine_options.memory_limit;
     run_reply_limit = limit ? (size_t)limit : CONN_NO_LIMIT;
+=======
+/* What a call replies has to have room among what the script has. */
+static bool apply_memory_limit(const char **error) {
+    (void)error;
+    run_reply_limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : CONN_NO_LIMIT;
+>>>>>>> integ
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "base/likely.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "exec/call.h"
 #include "script/cache.h"
 #include "script/engine.h"
@@ -15,40 +14,18 @@
 #include "session/reply.h"
 #include "session/request.h"
 
-#define KEYS_AT 3 /* index of the first key */
+#define BAD_COUNT "ERR value is not an integer or out of range"
 
 /* --- Calls ----------------------------------------------------------------------------------- */
 
-/* Which of the arguments are keys. False: the error is replied. */
-static bool read_key_count(struct request *r, int *count) {
-    int64_t number;
-    if (!num_parse_i64(r->argv[2], &number)) {
-        reply_not_integer(r->client);
-    } else if (number > r->argc - KEYS_AT) {
-        reply_error(r->client, "ERR Number of keys can't be greater than number of args");
-    } else if (number < 0) {
-        reply_error(r->client, "ERR Number of keys can't be negative");
-    } else {
-        *count = (int)number;
-        return true;
-    }
-    return false;
-}
-
-static void run_script(struct request *r, const struct cache_script *script, int key_count) {
-    struct script_run run;
-    run.request = r;
-    run.name = script->sha;
-    run.flags = script->flags;
-    run.is_function = false;
-    run.is_ro_command = r->command->flags & CMD_READONLY;
-    run.key_count = key_count;
-    run.arg_count = r->argc - KEYS_AT - key_count;
-    run.keys = r->argv + KEYS_AT;
-    run.args = run.keys + key_count;
-    if (!run_begin(&run)) return;
-    engine_run(cache_engine(), script->function, &run);
-    run_end(&run);
+/* The arguments of the run were read. */
+static void run_script(struct script_run *run, const struct cache_script *script) {
+    run->name = script->sha;
+    run->flags = script->flags;
+    run->is_function = false;
+    if (!run_begin(run)) return;
+    engine_run(cache_engine(), script->function, run);
+    run_end(run);
 }
 
 /* Reply an error whose text is in the buffer, without its code. */
@@ -58,12 +35,12 @@ static void reply_reason(struct client *c, struct buf *error) {
 }
 
 static void eval_script(struct request *r) {
-    int key_count;
-    if (!read_key_count(r, &key_count)) return;
+    struct script_run run;
+    if (!run_read_arguments(&run, r, BAD_COUNT)) return;
     struct buf error = {0};
     const struct cache_script *script = cache_eval(r->argv[1], &error);
     if (likely(script))
-        run_script(r, script, key_count);
+        run_script(&run, script);
     else
         reply_reason(r->client, &error);
 }
@@ -78,7 +55,7 @@ static void eval(struct request *r) {
 
 /* What cannot be a SHA-1 is unknown, whatever the other arguments are. */
 static void evalsha(struct request *r) {
-    int key_count;
+    struct script_run run;
     const struct cache_script *script = NULL;
     call_announce(r);
     if (r->argv[1].len == SHA1_DIGITS) {
@@ -86,11 +63,11 @@ static void evalsha(struct request *r) {
             reply_error(r->client, "ERR Please use EVAL instead of EVALSHA for debugging");
             return;
         }
-        if (!read_key_count(r, &key_count)) return;
+        if (!run_read_arguments(&run, r, BAD_COUNT)) return;
         script = cache_find(r->argv[1]);
     }
     if (likely(script))
-        run_script(r, script, key_count);
+        run_script(&run, script);
     else
         reply_error(r->client, "NOSCRIPT No matching script. Please use EVAL.");
 }

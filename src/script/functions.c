@@ -17,9 +17,6 @@
 #include <assert.h>
 #include <strings.h>
 
-#define NAME_ERROR \
-    "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
-
 #define FOLDED 64 /* bytes of a name that are hashed at a time */
 #define FOLD_STEP 0x9e3779b97f4a7c15u
 
@@ -57,26 +54,31 @@ static uint64_t hash_function_name(struct slice name) {
 static uint64_t hash_function(const void *record) {
     return hash_function_name(name_of(record));
 }
+
 static bool is_function_named(const void *record, const void *name) {
     struct slice wanted = *(const struct slice *)name, own = name_of(record);
     if (wanted.len != own.len) return false;
     return memcmp(wanted.ptr, own.ptr, own.len) == 0 || strncasecmp(wanted.ptr, own.ptr, own.len) == 0;
 }
+
 static const struct table_type function_table = {hash_function};
 
 static uint64_t hash_library(const void *record) {
     const struct function_library *library = record;
     return hash_bytes(library->name.ptr, library->name.len);
 }
+
 static bool is_library_named(const void *record, const void *name) {
     const struct function_library *library = record;
     return slice_eq(library->name, *(const struct slice *)name);
 }
+
 static const struct table_type library_table = {hash_library};
 
 static struct function *find_function(const struct table *functions, struct slice name) {
     return table_find(functions, hash_function_name(name), is_function_named, &name);
 }
+
 static struct function_library *find_library(const struct function_set *set, struct slice name) {
     return table_find(&set->libraries, hash_bytes(name.ptr, name.len), is_library_named, &name);
 }
@@ -239,19 +241,10 @@ struct draft {
     struct table names; /* its functions */
 };
 
-static bool is_name(struct slice name) {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!is_letter && !(c >= '0' && c <= '9') && c != '_') return false;
-    }
-    return name.len > 0 && name.len <= UINT32_MAX;
-}
-
 /* Called by redis.register_function(). */
 static const char *draft_found(void *ctx, const struct engine_function *entry) {
     struct draft *draft = ctx;
-    if (!is_name(entry->name)) return NAME_ERROR;
+    if (!shebang_is_name(entry->name) || entry->name.len > UINT32_MAX) return SHEBANG_NAME_RULE;
     if (find_function(&draft->names, entry->name)) return "Function already exists in the library";
     struct function *f = library_add(draft->library, entry);
     table_insert(&draft->names, hash_function(f), f);

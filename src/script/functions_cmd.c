@@ -2,7 +2,6 @@
 #include "base/buf.h"
 #include "base/glob.h"
 #include "base/module.h"
-#include "base/num.h"
 #include "catalog/command_row.h"
 #include "disk/writer.h"
 #include "exec/busy.h"
@@ -12,6 +11,7 @@
 #include "script/engine.h"
 #include "script/functions.h"
 #include "script/run.h"
+#include "script/shebang.h"
 #include "session/client.h"
 #include "session/reply.h"
 #include "session/request.h"
@@ -28,50 +28,21 @@ static void refuse(struct client *c, struct buf *why) {
 
 /* --- Calling --------------------------------------------------------------------------------- */
 
-/* Replied if false. */
-static bool read_key_count(struct request *r, int64_t *count) {
-    const char *error = NULL;
-    if (!num_parse_i64(r->argv[2], count))
-        error = "ERR Bad number of keys provided";
-    else if (*count > r->argc - 3)
-        error = "ERR Number of keys can't be greater than number of args";
-    else if (*count < 0)
-        error = "ERR Number of keys can't be negative";
-    if (error) reply_error(r->client, error);
-    return error == NULL;
-}
-
-static void call_function(struct request *r, bool is_ro_command) {
+static void fcall(struct request *r) {
     const struct function *f = functions_find(r->argv[1]);
-    int64_t count;
+    struct script_run run;
     call_announce(r);
     if (!f) {
         reply_error(r->client, "ERR Function not found");
         return;
     }
-    if (!read_key_count(r, &count)) return;
-    struct script_run run = {
-        .request = r,
-        .name = f->text,
-        .flags = f->flags,
-        .is_function = true,
-        .is_ro_command = is_ro_command,
-        .key_count = (int)count,
-        .arg_count = r->argc - 3 - (int)count,
-        .keys = r->argv + 3,
-        .args = r->argv + 3 + count,
-    };
+    if (!run_read_arguments(&run, r, "ERR Bad number of keys provided")) return;
+    run.name = f->text;
+    run.flags = f->flags;
+    run.is_function = true;
     if (!run_begin(&run)) return;
     engine_run(functions_engine(), f->ref, &run);
     run_end(&run);
-}
-
-static void fcall(struct request *r) {
-    call_function(r, false);
-}
-
-static void fcall_ro(struct request *r) {
-    call_function(r, true);
 }
 
 /* --- Changing -------------------------------------------------------------------------------- */
@@ -165,20 +136,10 @@ static void function_dump(struct request *r) {
 }
 
 static void reply_flags(struct client *c, unsigned flags) {
-    static const struct {
-        unsigned flag;
-        const char *name;
-    } names[] = {
-        {SCRIPT_NO_WRITES, "no-writes"},
-        {SCRIPT_ALLOW_OOM, "allow-oom"},
-        {SCRIPT_ALLOW_STALE, "allow-stale"},
-        {SCRIPT_NO_CLUSTER, "no-cluster"},
-        {SCRIPT_ALLOW_CROSS_SLOT, "allow-cross-slot-keys"},
-    };
     size_t place = reply_hold(c), count = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!(flags & names[i].flag)) continue;
-        reply_status(c, names[i].name);
+    for (const struct shebang_flag_name *at = shebang_flag_names; at->name; at++) {
+        if (!(flags & at->flag)) continue;
+        reply_status(c, at->name);
         count++;
     }
     reply_set_at(c, place, count);
@@ -380,7 +341,7 @@ static const struct command functions_cmd_commands[] = {
     {"fcall", fcall, -3, .flags = CALL_FLAGS, .group = GROUP_SCRIPTING, .since = "7.0.0", .summary = "Call a function.",
      .complexity = "That of the function", .syntax = "function numkeys:integer [key:key...] [arg...]",
      .key_count_at = 2, .keys = fcall_keys},
-    {"fcall_ro", fcall_ro, -3, .flags = CALL_FLAGS | CMD_READONLY, .group = GROUP_SCRIPTING, .since = "7.0.0",
+    {"fcall_ro", fcall, -3, .flags = CALL_FLAGS | CMD_READONLY, .group = GROUP_SCRIPTING, .since = "7.0.0",
      .summary = "Call a function that only reads.", .complexity = "That of the function",
      .syntax = "function numkeys:integer [key:key...] [arg...]", .key_count_at = 2, .keys = fcall_ro_keys},
     {"function", NULL, -2, .group = GROUP_SCRIPTING, .since = "7.0.0", .summary = "Manage libraries of functions.",

@@ -2,6 +2,7 @@
  * inside ends it too, as in Redis. The parser does not keep tokens: only an error looks again at what stands there, to
  * name it. */
 #include "script/json_decode.h"
+#include "base/num.h"
 #include "script/json_number.h"
 #include "script/json_settings.h"
 #include "script/lib_buf.h"
@@ -31,20 +32,14 @@ static void skip_blanks(struct json_decoder *d) {
         d->p++;
 }
 
-/* --- escapes in strings --- */
-
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* --- Escapes in strings ---------------------------------------------------------------------- */
 
 /* The number in "\uXXXX" at p; -1: it is not that. */
 static int read_u(const char *p) {
     if (p[0] != '\\' || p[1] != 'u') return -1;
     int value = 0;
     for (int i = 2; i < 6; i++) {
-        int digit = hex_value(p[i]);
+        int digit = num_hex_digit(p[i]);
         if (digit < 0) return -1;
         value = value * 16 + digit;
     }
@@ -87,7 +82,7 @@ static int read_escape(const char **p, char *to) {
     return 1;
 }
 
-/* --- errors --- */
+/* --- Errors ---------------------------------------------------------------------------------- */
 
 /* What is wrong inside the string that begins at *at, and where; NULL: nothing. */
 static const char *fault_of_string(const char **at) {
@@ -158,7 +153,7 @@ static void refuse(struct json_decoder *d, const char *expected) {
     luaL_error(d->L, "Expected %s but found %s at character %f", expected, found, (double)(at - d->text + 1));
 }
 
-/* --- values --- */
+/* --- Values ---------------------------------------------------------------------------------- */
 
 /* Is one of eight bytes '"', '\\' or NUL? A line raises the top bit of a byte that it looks for. */
 static bool has_special(uint64_t bytes) {

@@ -31,7 +31,7 @@ static void put_text(struct json_encoder *e, const char *text, size_t len) {
     e->out.len += len;
 }
 
-/* --- strings --- */
+/* --- Strings --------------------------------------------------------------------------------- */
 
 static const bool escaped[256] = {[0 ... 31] = true, ['"'] = true, ['\\'] = true, ['/'] = true, [127] = true};
 
@@ -97,7 +97,7 @@ static void put_string_at(struct json_encoder *e, int index) {
     put_string(e, s, len);
 }
 
-/* --- numbers --- */
+/* --- Numbers --------------------------------------------------------------------------------- */
 
 static void put_invalid(struct json_encoder *e, int index, double value) {
     if (e->settings->encode_invalid == JSON_INVALID_REFUSED) refuse(e, index, "must not be NaN or Inf");
@@ -117,7 +117,7 @@ static void put_number(struct json_encoder *e, int index) {
     e->out.len += (size_t)json_print_number(lib_buf_reserve(&e->out, JSON_NUMBER_MAX), value, e->settings->precision);
 }
 
-/* --- tables --- */
+/* --- Tables ---------------------------------------------------------------------------------- */
 
 /* Redis multiplies as a C int does, and this wraps around where that overflows. */
 static bool is_too_sparse(const struct json_settings *s, int max, int items) {

@@ -3,10 +3,11 @@
 #pragma once
 #include <lua5.1/lua.h>
 
-enum json_invalid { /* what to do with NaN and infinity */
-                    JSON_INVALID_REFUSED,
-                    JSON_INVALID_WRITTEN, /* as nan, inf, -inf */
-                    JSON_INVALID_NULL,
+/* What becomes of NaN and infinity. */
+enum json_invalid {
+    JSON_INVALID_REFUSED,
+    JSON_INVALID_WRITTEN, /* as nan, inf, -inf */
+    JSON_INVALID_NULL,
 };
 
 enum json_upvalue {

@@ -15,7 +15,7 @@ void lib_buf_open(struct lib_buf *b, lua_State *L, int anchor) {
     if (kept) b->cap = lua_objlen(L, lua_upvalueindex(anchor));
 }
 
-void lib_buf_push(struct lib_buf *b, int keep) {
+void lib_buf_push(struct lib_buf *b, bool keep) {
     lua_pushlstring(b->L, b->data ? b->data : "", b->len);
     if (keep && b->cap <= KEPT_BYTES) return;
     lua_pushnil(b->L);

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/likely.h"
 #include <lua5.1/lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct lib_buf {
@@ -18,7 +19,7 @@ struct lib_buf {
 /* Begin an empty buffer in the userdata that upvalue `anchor` holds, if it holds one. */
 void lib_buf_open(struct lib_buf *b, lua_State *L, int anchor);
 /* Push the bytes as a string. The memory stays for the next call, if `keep` says so and it is not large. */
-void lib_buf_push(struct lib_buf *b, int keep);
+void lib_buf_push(struct lib_buf *b, bool keep);
 void lib_buf_grow(struct lib_buf *b, size_t n); /* make cap - len at least n; raises a Lua error if it cannot */
 
 /* Make room for n more bytes at data + len, and return that address; the caller adds to len. Amortised O(1). */

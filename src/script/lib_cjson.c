@@ -18,9 +18,9 @@ static const struct json_settings initial = {
     .decode_invalid = 1,
 };
 
-/* --- the functions that read and change a setting ---
- *
- * Each takes up to so many values and returns those that hold afterwards. nil leaves a setting alone. A value that is
+/* --- Functions that read and change a setting ------------------------------------------------ */
+
+/* Each takes up to so many values and returns those that hold afterwards. nil leaves a setting alone. A value that is
  * refused leaves those before it changed, as in Redis. */
 
 static struct json_settings *begin(lua_State *L, int arguments) {
@@ -97,7 +97,7 @@ static int set_decode_invalid(lua_State *L) {
     return 1;
 }
 
-/* --- the table --- */
+/* --- The table ------------------------------------------------------------------------------- */
 
 static int make_instance(lua_State *L) {
     return lib_cjson_open(L);

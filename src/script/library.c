@@ -99,7 +99,7 @@ static const char *read_pair(lua_State *L, struct engine_function *entry) {
     return NULL;
 }
 
-/* The arguments are in order: tell who loads the library, who may refuse the function nevertheless. */
+/* The arguments are in order. What loads the library may refuse the function nevertheless. */
 static const char *tell(lua_State *L, struct engine_function *entry) {
     const struct engine_loading *loading = engine_loading_of(L);
     lua_pushvalue(L, CALLBACK);

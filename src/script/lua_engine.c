@@ -7,9 +7,9 @@
  * Errors that reach the top are put into words by the message handler, while the stack still tells the line; what
  * follows needs no Lua.
  *
- * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: whoever passes it
- * sets a hook that collects before the next instruction, where it is safe. What one single call of a C function needs
- * beyond that fails. */
+ * Lua 5.1 does not collect when an allocation fails. So an engine has a watermark below its limit: an allocation beyond
+ * it sets a hook that collects before the next instruction, where it is safe. What one single call of a C function
+ * needs beyond that fails. */
 #include "script/lua_engine.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -93,31 +93,31 @@ static __attribute__((noinline)) bool may_grow(struct engine *e, size_t by) {
 
 /* Small blocks that Lua has freed are kept for its next ones: strings and tables come and go with every run. */
 static inline size_t spare_bytes(size_t n) {
-    return n <= ENGINE_SPARE_BYTES ? (n + 15) & ~(size_t)15 : n;
+    return n <= ENGINE_SPARE_BYTES ? (n + ENGINE_SPARE_STEP - 1) & ~(size_t)(ENGINE_SPARE_STEP - 1) : n;
 }
 
 static inline void *spare_take(struct engine *e, size_t place) {
     void *p = e->spare[place];
     e->spare[place] = *(void **)p;
-    e->spare_bytes -= (place + 1) * 16;
+    e->spare_bytes -= (place + 1) * ENGINE_SPARE_STEP;
     return p;
 }
 
 static inline void engine_put(struct engine *e, void *p, size_t n) {
-    size_t place = (n - 1) / 16;
+    size_t place = (n - 1) / ENGINE_SPARE_STEP;
     if (unlikely(n - 1 >= ENGINE_SPARE_BYTES || e->spare_bytes > SPARE_TOTAL)) { /* n is 0 for NULL */
         alloc_cell_put(e->cell, p, spare_bytes(n));
         return;
     }
     *(void **)p = e->spare[place];
     e->spare[place] = p;
-    e->spare_bytes += (place + 1) * 16;
+    e->spare_bytes += (place + 1) * ENGINE_SPARE_STEP;
 }
 
 static void drop_spares(struct engine *e) {
     for (size_t place = 0; place < ENGINE_SPARES; place++)
         while (e->spare[place])
-            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * 16);
+            alloc_cell_put(e->cell, spare_take(e, place), (place + 1) * ENGINE_SPARE_STEP);
 }
 
 static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
@@ -126,7 +126,10 @@ static void *engine_allocate(void *ctx, void *p, size_t old, size_t n) {
         engine_put(e, p, old);
         return NULL;
     }
-    if (p == NULL && n <= ENGINE_SPARE_BYTES && e->spare[(n - 1) / 16]) return spare_take(e, (n - 1) / 16);
+    if (p == NULL && n <= ENGINE_SPARE_BYTES) {
+        size_t place = (n - 1) / ENGINE_SPARE_STEP;
+        if (e->spare[place]) return spare_take(e, place);
+    }
     if (unlikely(n > old && (uint64_t)e->cell->live + (n - old) > (uint64_t)e->watermark) && !may_grow(e, n - old))
         return NULL;
     return alloc_cell_resize(e->cell, p, spare_bytes(old), spare_bytes(n));

@@ -41,9 +41,10 @@ struct engine_name {
 };
 #define ENGINE_KNOWN_NAMES 128
 
-/* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for every 16 bytes. */
+/* Freed blocks of up to ENGINE_SPARE_BYTES, linked by their first bytes: a list for each size, in steps. */
 #define ENGINE_SPARE_BYTES 256
-#define ENGINE_SPARES (ENGINE_SPARE_BYTES / 16)
+#define ENGINE_SPARE_STEP 16
+#define ENGINE_SPARES (ENGINE_SPARE_BYTES / ENGINE_SPARE_STEP)
 
 struct engine {
     lua_State *lua;

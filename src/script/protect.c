@@ -94,6 +94,10 @@ bool protect_push_real(lua_State *L, int index) {
     return true;
 }
 
+void protect_unveil(lua_State *L, int index) {
+    if (protect_push_real(L, index)) lua_replace(L, index);
+}
+
 bool protect_is_proxy(lua_State *L, int index) {
     bool marked = push_marked(L, index);
     if (marked) lua_pop(L, 1);

@@ -7,8 +7,8 @@
 
 void protect_open(lua_State *L); /* once for a state, before all others */
 
-/* Replace the table on top of the stack by its proxy; the same table has the same proxy each time. Whoever still has
- * the real table in C (a reference, an upvalue) can write to it. May raise "not enough memory". */
+/* Replace the table on top of the stack by its proxy; the same table has the same proxy each time. C code that still
+ * has the real table (a reference, an upvalue) can write to it. May raise "not enough memory". */
 void protect_table(lua_State *L);
 
 /* Pop a function and push a new proxy of the table that is on top then, whose __newindex is the function. */
@@ -19,6 +19,9 @@ void protect_push_proxy(lua_State *L);
 bool protect_push_real(lua_State *L, int index);
 
 bool protect_is_proxy(lua_State *L, int index);
+
+/* If the value at index, which counts from the bottom, is a proxy, put the real table in its place. */
+void protect_unveil(lua_State *L, int index);
 
 /* Pop a table: from now on the proxy at index shows its fields. protect_push_real() still gives the first one.
  * Allocates nothing. O(1). */

@@ -7,6 +7,7 @@
 #include "base/likely.h"
 #include "base/log.h"
 #include "base/module.h"
+#include "base/num.h"
 #include "base/option.h"
 #include "catalog/command_row.h"
 #include "exec/busy.h"
@@ -24,6 +25,29 @@ static struct { int64_t threshold_ms; /* 0: a run is never busy */ } options;
 static uint64_t threshold_ticks; /* of the clock: the same, or UINT64_MAX */
 
 /* --- Beginning and end ----------------------------------------------------------------------- */
+
+bool run_read_arguments(struct script_run *run, struct request *r, const char *bad_count) {
+    enum { COUNT_AT = 2, KEYS_AT };
+    const char *error = NULL;
+    int64_t count;
+    if (unlikely(!num_parse_i64(r->argv[COUNT_AT], &count)))
+        error = bad_count;
+    else if (unlikely(count > r->argc - KEYS_AT))
+        error = "ERR Number of keys can't be greater than number of args";
+    else if (unlikely(count < 0))
+        error = "ERR Number of keys can't be negative";
+    if (unlikely(error != NULL)) {
+        reply_error(r->client, error);
+        return false;
+    }
+    run->request = r;
+    run->is_ro_command = r->command->flags & CMD_READONLY;
+    run->key_count = (int)count;
+    run->arg_count = r->argc - KEYS_AT - (int)count;
+    run->keys = r->argv + KEYS_AT;
+    run->args = run->keys + count;
+    return true;
+}
 
 /* A script without flags begins, and fails at its first write. */
 static bool may_write(const struct script_run *run) {

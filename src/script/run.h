@@ -24,14 +24,15 @@ enum script_flag {
 };
 
 struct script_run {
-    /* Set by the caller of run_begin(), and left alone until run_end(). */
+    /* Set by run_read_arguments(). */
     struct request *request; /* EVAL, FCALL and the like */
-    const char *name;        /* the SHA1 in hex, or the name of the function */
-    unsigned flags;          /* enum script_flag */
-    bool is_function;        /* else it is a script */
-    bool is_ro_command;      /* the request is EVAL_RO, EVALSHA_RO or FCALL_RO */
+    bool is_ro_command;      /* it is EVAL_RO, EVALSHA_RO or FCALL_RO */
     int key_count, arg_count;
     const struct slice *keys, *args;
+    /* Set by the caller of run_begin(). All of this is left alone until run_end(). */
+    const char *name; /* the SHA1 in hex, or the name of the function */
+    unsigned flags;   /* enum script_flag */
+    bool is_function; /* else it is a script */
     /* Set by run_begin(). */
     struct inner inner; /* its calls */
     uint64_t began;     /* in ticks */
@@ -43,6 +44,10 @@ struct script_run {
 extern struct script_run *run_current; /* the run that has begun and not ended; NULL: none */
 
 extern size_t run_reply_limit; /* bytes that one call of a run may reply: what the engine has room for */
+
+/* Read "<script> <number of keys> <key>... <other argument>..." of a request. False: the error is replied, which is
+ * `bad_count` if the number is none. */
+bool run_read_arguments(struct script_run *run, struct request *r, const char *bad_count);
 
 /* May it start? Whether the gates let the request pass was asked before (gates_judge_scripts()). False: the error is
  * replied, and nothing has begun. */

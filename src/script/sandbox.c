@@ -6,17 +6,17 @@
 #include "script/sandbox.h"
 #include "base/module.h"
 #include "base/option.h"
-#include "script/base_lib.h"
 #include "script/catch.h"
 #include "script/code.h"
 #include "script/deprecated.h"
+#include "script/lib_base.h"
 #include "script/lib_bit.h"
-#include "script/lib_random.h"
+#include "script/lib_math.h"
+#include "script/lib_string.h"
 #include "script/lib_struct.h"
+#include "script/lib_table.h"
 #include "script/protect.h"
 #include "script/source.h"
-#include "script/string_lib.h"
-#include "script/table_lib.h"
 #include <lua5.1/lauxlib.h>
 #include <lua5.1/lualib.h>
 #include <stdbool.h>
@@ -25,14 +25,6 @@
 #include <time.h>
 
 static bool sandbox_deprecated; /* lua-enable-deprecated-api */
-
-static const struct option sandbox_rows[] = {
-    {"lua-enable-deprecated-api", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
-     .address = &sandbox_deprecated, .initial = "no"},
-    {0},
-};
-
-const struct module sandbox_module = {.options = sandbox_rows};
 
 /* Keys of the registry: their addresses. */
 static char open_globals, direct_globals;
@@ -116,12 +108,12 @@ static void amend(lua_State *L, const char *name, void (*open)(lua_State *L)) {
 }
 
 static void replace_unsafe(lua_State *L) {
-    base_lib_open(L);
+    lib_base_open(L);
     catch_open(L);
     source_open(L);
-    amend(L, "string", string_lib_open);
-    amend(L, "table", table_lib_open);
-    amend(L, "math", lib_random_open);
+    amend(L, "string", lib_string_open);
+    amend(L, "table", lib_table_open);
+    amend(L, "math", lib_math_open);
 }
 
 static const char *const allowed[] = {
@@ -269,3 +261,13 @@ unsigned sandbox_settle(lua_State *L) {
     lua_pop(L, 4);
     return names;
 }
+
+/* --- The module ------------------------------------------------------------------------------ */
+
+static const struct option sandbox_rows[] = {
+    {"lua-enable-deprecated-api", .type = OPTION_BOOL, .flags = OPTION_IMMUTABLE | OPTION_HIDDEN,
+     .address = &sandbox_deprecated, .initial = "no"},
+    {NULL},
+};
+
+const struct module sandbox_module = {.options = sandbox_rows};

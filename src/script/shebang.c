@@ -6,20 +6,18 @@
 #include "script/run.h"
 #include <ctype.h>
 
-static const struct {
-    const char *name;
-    unsigned flag;
-} flag_names[] = {
+const struct shebang_flag_name shebang_flag_names[] = {
     {"no-writes", SCRIPT_NO_WRITES},
     {"allow-oom", SCRIPT_ALLOW_OOM},
     {"allow-stale", SCRIPT_ALLOW_STALE},
     {"no-cluster", SCRIPT_NO_CLUSTER},
     {"allow-cross-slot-keys", SCRIPT_ALLOW_CROSS_SLOT},
+    {NULL, 0},
 };
 
 unsigned shebang_flag(struct slice name) {
-    for (size_t i = 0; i < sizeof flag_names / sizeof *flag_names; i++)
-        if (slice_eq(name, slice_cstr(flag_names[i].name))) return flag_names[i].flag;
+    for (const struct shebang_flag_name *at = shebang_flag_names; at->name; at++)
+        if (slice_eq(name, slice_cstr(at->name))) return at->flag;
     return 0;
 }
 
@@ -92,7 +90,7 @@ bool shebang_read_script(struct slice text, unsigned *flags, struct slice *code,
 
 /* --- Libraries ------------------------------------------------------------------------------- */
 
-static bool is_name(struct slice name) {
+bool shebang_is_name(struct slice name) {
     for (size_t i = 0; i < name.len; i++)
         if (!isalnum((unsigned char)name.ptr[i]) && name.ptr[i] != '_') return false;
     return name.len > 0;
@@ -109,11 +107,7 @@ static bool read_library_words(const struct words *w, struct buf *name, struct b
     }
     if (!found) return fail(error, "Library name was not given");
     struct slice whole = words_slice(found), value = slice_of(whole.ptr + 5, whole.len - 5);
-    if (!is_name(value)) {
-        return fail(error,
-                    "Library names can only contain letters, numbers, or underscores(_) and must be at least one "
-                    "character long");
-    }
+    if (!shebang_is_name(value)) return fail(error, SHEBANG_NAME_RULE);
     struct slice engine = slice_of(w->at[0] + 2, words_slice(w->at[0]).len - 2);
     if (!slice_is(engine, "lua")) {
         fail_at(error, "Engine '", engine);

@@ -6,8 +6,18 @@
 
 struct buf;
 
-/* The bit of a flag's name ("no-writes"), for scripts and for functions: enum script_flag. 0: there is no such flag. */
-unsigned shebang_flag(struct slice name);
+/* The names of the flags that scripts and functions have ("no-writes"); ends with NULL. */
+struct shebang_flag_name {
+    const char *name;
+    unsigned flag; /* enum script_flag */
+};
+extern const struct shebang_flag_name shebang_flag_names[];
+unsigned shebang_flag(struct slice name); /* 0: there is no flag of this name */
+
+/* May a library have this name? The functions of libraries obey the same rule. */
+bool shebang_is_name(struct slice name);
+#define SHEBANG_NAME_RULE \
+    "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
 
 /* *flags: enum script_flag; SCRIPT_OLD_RULES if there is no such line. *code: the text from the end of the line on, so
  * that Lua's line numbers are those of the text. False: the reason was appended to *error. */

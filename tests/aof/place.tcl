@@ -1,16 +1,6 @@
 # "#R:<id> <offset> <database>": the place in the history of the data up to which the log goes. It is told where a
 # replica knows of the history, and it is right whatever is in the stream and not in the file, or the other way round.
 
-proc log_bytes {h {pattern *.incr.aof}} {
-    set bytes ""
-    foreach path [lsort [glob [file join [server_folder $h] appendonlydir $pattern]]] {
-        set file [open $path rb]
-        append bytes [read $file]
-        close $file
-    }
-    return $bytes
-}
-
 # Each place as {id offset database}, in order.
 proc places {bytes} {
     set found {}

@@ -1,6 +1,6 @@
 # main.tcl FILE ?-seed N? ?-test REGEX?: runs one file of tests. tests/run.tcl starts this for each file.
 set root [file dirname [file dirname [file dirname [file normalize [info script]]]]]
-foreach part {resp server check dataset disk nodes proxy fake_primary fakes} {
+foreach part {resp server check dataset disk nodes proxy fake_primary fakes log} {
     source [file join $root tests harness $part.tcl]
 }
 set file [lindex $argv 0]

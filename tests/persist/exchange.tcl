@@ -201,15 +201,8 @@ with_server {} {
             while {[lrange [lindex $events end] 2 end] ne "__keyevent@0__:del e"} {
                 lappend events [$s -read]
             }
-            set logged {}
-            foreach path [lsort [glob [file join [server_folder $h] appendonlydir *.incr.aof]]] {
-                set f [open $path rb]
-                foreach line [split [string map [list $payload PAYLOAD] [read $f]] \n] {
-                    set line [string trim $line "\r"]
-                    if {[string index $line 0] ni {# * $ ""}} { lappend logged [regsub {^1\d{12}$} $line SOON] }
-                }
-                close $f
-            }
+            set words [log_words [string map [list $payload PAYLOAD] [log_bytes $h]]]
+            set logged [lmap word $words { regsub {^1\d{12}$} $word SOON }]
             $c CONFIG SET appendonly no appendfsync everysec
             $c CONFIG SET notify-keyspace-events ""
             lappend told [list $events $logged]

@@ -20,16 +20,7 @@ proc say {c args} {
 # The commands that reached the append-only file, without checksums and time stamps. Under everysec redis-server may
 # write them later than it replies; under no it does not.
 proc logged {h} {
-    set words {}
-    foreach path [lsort [glob [file join [server_folder $h] appendonlydir *.incr.aof]]] {
-        set f [open $path rb]
-        foreach line [split [read $f] \n] {
-            set line [string trim $line "\r"]
-            if {[string index $line 0] ni {# * $ ""}} { lappend words $line }
-        }
-        close $f
-    }
-    return $words
+    return [log_words [log_bytes $h]]
 }
 
 # The replies of a migration from one server to the other, what it leaves, and what it logs.

@@ -169,16 +169,6 @@ with_server {} {
 
 # --- Effects -------------------------------------------------------------------------------------
 
-proc file_text {} {
-    set text ""
-    foreach file [glob [server_folder]/appendonlydir/*.incr.aof] {
-        set f [open $file rb]
-        append text [read $f]
-        close $f
-    }
-    return $text
-}
-
 with_server {appendonly yes appendfsync always} {
     test "redis.set_repl decides which calls reach the file" {
         run {
@@ -189,27 +179,27 @@ with_server {appendonly yes appendfsync always} {
             redis.set_repl(redis.REPL_ALL) redis.call('SET', 'last', 1)
         }
         r SET behind 1
-        set text [file_text]
+        set text [log_bytes]
         foreach key {first file last behind} { assert_match "*\n$key\r\n*" $text }
         foreach key {nowhere replicas} { assert {![string match "*\n$key\r\n*" $text]} }
         assert_equal 6 [r DBSIZE]
     }
 
     test "the effects of a script are one unit, or one command, or nothing" {
-        set before [string length [file_text]]
+        set before [string length [log_bytes]]
         run {redis.call('GET', 'first') return redis.call('SET', 'first', 2, 'NX')}
-        assert_equal $before [string length [file_text]]
+        assert_equal $before [string length [log_bytes]]
         run {redis.call('SET', 'one', 2)}
-        assert {![string match "*MULTI*\none\r\n*" [string range [file_text] $before end]]}
-        set before [string length [file_text]]
+        assert {![string match "*MULTI*\none\r\n*" [string range [log_bytes] $before end]]}
+        set before [string length [log_bytes]]
         run {redis.call('SET', 'two', 2) redis.call('SET', 'three', 2)}
-        assert_match "*MULTI*\ntwo\r\n*\nthree\r\n*EXEC*" [string range [file_text] $before end]
-        assert {![string match "*EVAL*" [file_text]]}
+        assert_match "*MULTI*\ntwo\r\n*\nthree\r\n*EXEC*" [string range [log_bytes] $before end]
+        assert {![string match "*EVAL*" [log_bytes]]}
     }
 
     test "what a script did before its error stays and is in the file" {
         assert_error "ERR *" { run {redis.call('SET', 'before', 1) error('x')} }
         assert_equal 1 [r GET before]
-        assert_match "*\nbefore\r\n*" [file_text]
+        assert_match "*\nbefore\r\n*" [log_bytes]
     }
 }

@@ -257,7 +257,7 @@ with_server {} {
         r FLUSHALL
     }
 
-    test "Too few good replicas" {
+    test "Too few good replicas stop the writes of scripts, and scripts that may write" {
         r CONFIG SET min-replicas-to-write 1
         set text "NOREPLICAS Not enough good replicas to write."
         assert_equal "$text <where>" [eval_error $first_write]
@@ -267,7 +267,7 @@ with_server {} {
         r CONFIG SET min-replicas-to-write 0
     }
 
-    test "A replica that only reads, and one without its primary" {
+    test "A replica refuses the writes of scripts, and without its primary runs only what may be stale" {
         r SET k v
         r REPLICAOF 127.0.0.1 1
         set text "READONLY You can't write against a read only replica."
@@ -290,7 +290,7 @@ with_server {} {
         r REPLICAOF NO ONE
     }
 
-    test "A snapshot that failed" {
+    test "A snapshot that failed stops the writes of scripts, and scripts that may write" {
         r CONFIG SET save "3600 1000000"
         file mkdir [server_folder]/dump.rdb/x ;# it cannot be replaced
         r BGSAVE

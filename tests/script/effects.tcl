@@ -9,28 +9,7 @@ proc masked {text} {
 # The commands of the log, which ends with this one, as lists.
 proc logged {h last} {
     wait_for {[string match "*[resp_encode {*}$last]" [log_bytes $h]]}
-    set bytes [log_bytes $h]
-    set all {}
-    for {set at 0} {$at < [string length $bytes]} {} {
-        if {![regexp -start $at {\A\*(\d+)\r\n} $bytes head count]} { error "no command at $at" }
-        incr at [string length $head]
-        set words {}
-        for {set i 0} {$i < $count} {incr i} {
-            regexp -start $at {\A\$(\d+)\r\n} $bytes head length
-            incr at [string length $head]
-            lappend words [string range $bytes $at [expr {$at + $length - 1}]]
-            incr at [expr {$length + 2}]
-        }
-        lappend all $words
-    }
-    return $all
-}
-
-proc log_bytes {h} {
-    set file [open [lindex [glob [file join [server_folder $h] appendonlydir *.incr.aof]] 0] rb]
-    set bytes [read $file]
-    close $file
-    return $bytes
+    return [log_commands [log_bytes $h]]
 }
 
 set log {appendonly yes aof-use-rdb-preamble no auto-aof-rewrite-percentage 0}

@@ -21,10 +21,7 @@ with_server {} {
     test "Scripts of EVAL are the 500 that were called last" {
         r SCRIPT FLUSH
         r CONFIG RESETSTAT
-        set shas {}
-        foreach sha [pipeline [lmap i [numbers 600] { list EVAL {return redis.sha1hex(ARGV[1])} 0 [numbered $i] }]] {
-            lappend shas $sha
-        }
+        set shas [pipeline [lmap i [numbers 600] { list EVAL {return redis.sha1hex(ARGV[1])} 0 [numbered $i] }]]
         r SCRIPT FLUSH
         pipeline [lmap i [numbers 500] { list EVAL [numbered $i] 0 }]
         assert_equal 500 [info_field number_of_cached_scripts]

@@ -119,9 +119,7 @@ test "the file gets the commands that have changed something, and no others" {
         catch {$a FUNCTION RESTORE xyz}
         $a FCALL f 0
         $a function load replace [library one g]
-        set file [open [lindex [glob [server_folder $a]/appendonlydir/*.incr.aof] 0] rb]
-        set bytes [read $file]
-        close $file
+        set bytes [log_bytes $a]
         set expected [stream {SELECT 0} [list FUNCTION LOAD [library one f]] \
             [list function load replace [library one g]]]
         assert_equal $expected [regsub -all {#[^!][^\r\n]*\r\n} $bytes ""]

@@ -62,9 +62,17 @@ with_nodes {kura kura {} redis redis {}} {
     set ::kura $kura
     set ::redis $redis
 
-    test "Help, list, print, break, trace and maxlen" {
+    test "The help names all commands" {
+        foreach request {h help {help me}} {
+            set told [join [lindex [dialogue $kura YES "return 1" {} [list $request]] 1] \n]
+            foreach command {help step next continue list whole print break trace eval redis maxlen abort} {
+                assert {[regexp -line "^$command " $told]}
+            }
+        }
+    }
+    test "The source, variables, breakpoints, the stack and the limit are told as by redis-server" {
         same_dialogue $all_kinds {1 key arg} {
-            help h {help me} ? l list w whole {l 4} {l 4 1} {list 100} {l 1 100} {l x} {l -1} {l 2 -1} {l 1x} {w 1}
+            ? l list w whole {l 4} {l 4 1} {list 100} {l 1 100} {l x} {l -1} {l 2 -1} {l 1x} {w 1}
             p print {p a} {print zz} {p a b} s step n next p {p s} {p t} {p KEYS} {p ARGV}
             b break {b 8} {b 8 9} b {b -8} b {b 0} {b 100} {b 0} {b foo} {b x y} {b 1 x -1 0 -5} {b 03} {b +3}
             {b 99999999999999999999} {b 9223372036854775807} {b -9223372036854775808}
@@ -72,7 +80,7 @@ with_nodes {kura kura {} redis redis {}} {
             zzz r redis s s c t p {p inner} {p a} {p x} c
         }
     }
-    test "Eval and redis" {
+    test "Code and commands of the dialogue do what they do in redis-server" {
         same_dialogue "local a = 1\nreturn redis.call('get', 'k')" {1 kk} {
             {e 1+1} {eval a} {e return a} {e error("x")} {e return} e eval {e 1,2} {e nil} {e {1,2}} {e return 1,2}
             {e syntax error(} {e print(1)} {e x=1} {e redis.breakpoint()} {e redis.debug("hi")} {e redis.debug()}
@@ -86,7 +94,7 @@ with_nodes {kura kura {} redis redis {}} {
         same_dialogue "return 1" {} [list [list e "\33Lua"] [list e "'[string repeat y 1022]'"] \
             [list r {*}[lrepeat 1023 a]] c]
     }
-    test "Values of all types, and long ones" {
+    test "Values of all types are shown as by redis-server, and long ones are cut off" {
         same_dialogue {local f = 1.5
 local g = -0.0
 local big, third, huge, none = 1e300, 1/3, 2^53, 1/0
@@ -134,7 +142,7 @@ ok, e = pcall(redis.set_repl, 99)
 return redis.call('nosuch')} {} [list {r del 1.5 k} {r hset H a 1 b 2} {r sadd SS x} {r zadd ZZ 1.5 a 2 b} \
             {*}[lrepeat 22 s]]
     }
-    test "Functions, coroutines, loops" {
+    test "Functions, coroutines and loops are gone through as in redis-server" {
         same_dialogue {local function g(n)
   redis.breakpoint()
   local z = n
@@ -156,7 +164,7 @@ for k, v in pairs({x = 1}) do
 end
 return r} {} {c t p {p n} {p self} {p t} c t p {p inco} {p co} s s p s {p k} s s s s s}
     }
-    test "How sessions end" {
+    test "A session ends as in redis-server: with the script, at its error, or by an abort" {
         foreach mode {YES SYNC} {
             same_dialogue "redis.call('set', 'z', 1)\nreturn 1" {} {s s} $mode
             same_dialogue "redis.call('set', 'z', 1)\nreturn {1, {ok = 'x'}, {2}}" {} {s c} $mode
@@ -289,7 +297,7 @@ with_server {busy-reply-threshold 300} {
         assert_equal {{<retval> 1}} [$c e 1]
         $c c
     }
-    test "So many sessions and no more" {
+    test "There are so many sessions at a time and no more" {
         set sessions {}
         for {set i 0} {$i < 32} {incr i} { lappend sessions [debug_script {} YES "return $i"] }
         set c [client]

@@ -178,30 +178,11 @@ foreach preamble {yes no} {
 
 # --- The log -------------------------------------------------------------------------------------
 
-proc logged {} {
-    set file [open [lindex [glob [file join [server_folder] appendonlydir *.incr.aof]] 0] rb]
-    set bytes [read $file]
-    close $file
-    set commands {}
-    for {set at 0} {[regexp -start $at {\A\*(\d+)\r\n} $bytes line count]} {} {
-        incr at [string length $line]
-        set command {}
-        for {set i 0} {$i < $count} {incr i} {
-            regexp -start $at {\A\$(\d+)\r\n} $bytes line n
-            incr at [string length $line]
-            lappend command [string range $bytes $at [expr {$at + $n - 1}]]
-            incr at [expr {$n + 2}]
-        }
-        lappend commands $command
-    }
-    return $commands
-}
-
 # The commands that these leave in the log; T is a time.
 proc log_after {script} {
-    set before [llength [logged]]
+    set before [llength [log_commands [log_bytes]]]
     uplevel 1 $script
-    return [lmap command [lrange [logged] $before end] { regsub -all {\d{13}} $command T }]
+    return [lmap command [lrange [log_commands [log_bytes]] $before end] { regsub -all {\d{13}} $command T }]
 }
 
 proc assert_log {expected script} { assert_equal [lrange $expected 0 end] [uplevel 1 [list log_after $script]] }

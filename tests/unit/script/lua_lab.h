@@ -2,6 +2,7 @@
  *
  * The state's allocator counts its bytes, to show that nothing leaks, and can fail after so many calls. */
 #pragma once
+#include "base/rand.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct lua_line {
     const char *chunk;
@@ -76,6 +78,20 @@ static void lab_open(const char *name, int (*open)(lua_State *L)) {
 static void lab_close(void) {
     lua_close(lab_lua);
     assert_int_equal(lab_live, 0);
+}
+
+static inline int lab_teardown(void **state) {
+    (void)state;
+    lab_close();
+    return 0;
+}
+
+/* The seed of the run, which is printed: that of the command line, or the time. */
+static inline uint64_t lab_seed(int argc, char **argv) {
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+    printf("seed %llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+    return seed;
 }
 
 /* Compile and call a chunk. 0, or Lua's status; its first value, or its error, is on the stack. */

@@ -1,23 +1,15 @@
 /* cjson: against what redis-server answers, against printf and strtod, and against memory that ends. */
-#include "base/rand.h"
 #include "script/cjson_lines.h"
 #include "script/json_number.h"
 #include "script/lib_cjson.h"
 #include "script/protect.h"
 #include <math.h>
-#include <time.h>
 
 static uint64_t seed;
 
 static int open_state(void **state) {
     (void)state;
     lab_open("cjson", lib_cjson_open);
-    return 0;
-}
-
-static int close_state(void **state) {
-    (void)state;
-    lab_close();
     return 0;
 }
 
@@ -265,21 +257,19 @@ static void memory_is_given_back(void **state) {
 }
 
 int main(int argc, char **argv) {
-    seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-    printf("seed %llu\n", (unsigned long long)seed);
-    rand_seed(seed);
+    seed = lab_seed(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, close_state),
-        cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, close_state),
-        cmocka_unit_test_setup_teardown(settings_belong_to_one_instance, open_state, close_state),
-        cmocka_unit_test_setup_teardown(a_protected_table_is_written_as_it_is, open_state, close_state),
+        cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(settings_belong_to_one_instance, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(a_protected_table_is_written_as_it_is, open_state, lab_teardown),
         cmocka_unit_test(prints_numbers_as_printf_does),
         cmocka_unit_test(reads_numbers_as_strtod_does),
-        cmocka_unit_test_setup_teardown(random_values_survive_a_round_trip, open_state, close_state),
-        cmocka_unit_test_setup_teardown(damaged_text_is_an_error_at_most, open_state, close_state),
-        cmocka_unit_test_setup_teardown(memory_that_ends_is_an_error, open_state, close_state),
-        cmocka_unit_test_setup_teardown(a_long_string_is_written_whole, open_state, close_state),
-        cmocka_unit_test_setup_teardown(memory_is_given_back, open_state, close_state),
+        cmocka_unit_test_setup_teardown(random_values_survive_a_round_trip, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(damaged_text_is_an_error_at_most, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(memory_that_ends_is_an_error, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(a_long_string_is_written_whole, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(memory_is_given_back, open_state, lab_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

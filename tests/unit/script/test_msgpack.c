@@ -1,20 +1,12 @@
 /* cmsgpack: against what redis-server answers, random values both ways, damaged input, and memory that ends. */
-#include "base/rand.h"
 #include "script/lib_msgpack.h"
 #include "script/msgpack_lines.h"
-#include <time.h>
 
 static uint64_t seed;
 
 static int open_state(void **state) {
     (void)state;
     lab_open("cmsgpack", lib_msgpack_open);
-    return 0;
-}
-
-static int close_state(void **state) {
-    (void)state;
-    lab_close();
     return 0;
 }
 
@@ -125,18 +117,16 @@ static void memory_is_given_back(void **state) {
 }
 
 int main(int argc, char **argv) {
-    seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
-    printf("seed %llu\n", (unsigned long long)seed);
-    rand_seed(seed);
+    seed = lab_seed(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, close_state),
-        cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, close_state),
-        cmocka_unit_test_setup_teardown(random_values_survive_a_round_trip, open_state, close_state),
-        cmocka_unit_test_setup_teardown(maps_of_all_sizes_have_the_right_head, open_state, close_state),
-        cmocka_unit_test_setup_teardown(damaged_input_is_an_error_at_most, open_state, close_state),
-        cmocka_unit_test_setup_teardown(a_length_beyond_the_input_takes_no_memory, open_state, close_state),
-        cmocka_unit_test_setup_teardown(memory_that_ends_is_an_error, open_state, close_state),
-        cmocka_unit_test_setup_teardown(memory_is_given_back, open_state, close_state),
+        cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(random_values_survive_a_round_trip, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(maps_of_all_sizes_have_the_right_head, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(damaged_input_is_an_error_at_most, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(a_length_beyond_the_input_takes_no_memory, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(memory_that_ends_is_an_error, open_state, lab_teardown),
+        cmocka_unit_test_setup_teardown(memory_is_given_back, open_state, lab_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

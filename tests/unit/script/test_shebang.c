@@ -31,7 +31,7 @@ static void refuses(struct slice text, const char *why) {
     buf_free(&error);
 }
 
-static void scripts_without_the_line(void **state) {
+static void a_script_without_the_line_has_the_old_rules(void **state) {
     (void)state;
     takes(SLICE("return 1"), SCRIPT_OLD_RULES, "return 1");
     takes(SLICE(""), SCRIPT_OLD_RULES, "");
@@ -39,7 +39,7 @@ static void scripts_without_the_line(void **state) {
     takes(SLICE(" #!lua\nreturn 1"), SCRIPT_OLD_RULES, " #!lua\nreturn 1");
 }
 
-static void flags_of_scripts(void **state) {
+static void the_line_gives_a_script_its_flags(void **state) {
     (void)state;
     takes(SLICE("#!lua\nreturn 1"), 0, "\nreturn 1");
     takes(SLICE("#!lua \t\n"), 0, "\n");
@@ -52,7 +52,7 @@ static void flags_of_scripts(void **state) {
           SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM | SCRIPT_ALLOW_STALE | SCRIPT_NO_CLUSTER | SCRIPT_ALLOW_CROSS_SLOT, "\n");
 }
 
-static void bad_lines_of_scripts(void **state) {
+static void a_script_with_a_bad_line_is_refused(void **state) {
     (void)state;
     refuses(SLICE("#!"), "Invalid script shebang");
     refuses(SLICE("#!lua flags=x"), "Invalid script shebang");
@@ -68,7 +68,7 @@ static void bad_lines_of_scripts(void **state) {
     refuses(SLICE("#!lua flags= no-writes\n"), "Unknown lua shebang option: no-writes");
 }
 
-static void bad_flags_of_scripts(void **state) {
+static void a_script_with_a_bad_flag_is_refused(void **state) {
     (void)state;
     refuses(SLICE("#!lua flags=NO-WRITES\n"), "Unexpected flag in script shebang: NO-WRITES");
     refuses(SLICE("#!lua flags=no-writes\tflags=x\n"), "Unexpected flag in script shebang: x");
@@ -80,7 +80,7 @@ static void bad_flags_of_scripts(void **state) {
     refuses(SLICE("#!lua flags=no-writes,,allow-oom\n"), "Unexpected flag in script shebang: ");
 }
 
-static void names_of_flags(void **state) {
+static void a_flag_is_found_by_its_exact_name(void **state) {
     (void)state;
     assert_int_equal(shebang_flag(SLICE("no-writes")), SCRIPT_NO_WRITES);
     assert_int_equal(shebang_flag(SLICE("allow-cross-slot-keys")), SCRIPT_ALLOW_CROSS_SLOT);
@@ -111,7 +111,7 @@ static void refuses_library(struct slice text, const char *why) {
     buf_free(&error);
 }
 
-static void lines_of_libraries(void **state) {
+static void the_line_names_a_library(void **state) {
     (void)state;
     takes_library(SLICE("#!lua name=a_B9\nreturn 1"), "a_B9", "\nreturn 1");
     takes_library(SLICE("#!LUA NAME=abc\r\n"), "abc", "\n");
@@ -121,7 +121,7 @@ static void lines_of_libraries(void **state) {
 #define BAD_NAME \
     "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
 
-static void bad_lines_of_libraries(void **state) {
+static void a_library_with_a_bad_line_is_refused(void **state) {
     (void)state;
     refuses_library(SLICE("return 1"), "Missing library metadata");
     refuses_library(SLICE(""), "Missing library metadata");
@@ -144,10 +144,13 @@ static void bad_lines_of_libraries(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scripts_without_the_line), cmocka_unit_test(flags_of_scripts),
-        cmocka_unit_test(bad_lines_of_scripts),     cmocka_unit_test(bad_flags_of_scripts),
-        cmocka_unit_test(names_of_flags),           cmocka_unit_test(lines_of_libraries),
-        cmocka_unit_test(bad_lines_of_libraries),
+        cmocka_unit_test(a_script_without_the_line_has_the_old_rules),
+        cmocka_unit_test(the_line_gives_a_script_its_flags),
+        cmocka_unit_test(a_script_with_a_bad_line_is_refused),
+        cmocka_unit_test(a_script_with_a_bad_flag_is_refused),
+        cmocka_unit_test(a_flag_is_found_by_its_exact_name),
+        cmocka_unit_test(the_line_names_a_library),
+        cmocka_unit_test(a_library_with_a_bad_line_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* table.insert writes past __newindex, and table.foreach reads past __index. The other functions of `table` touch the
  * elements that are there, and a protected table has none (protect.c). */
-#include "script/table_lib.h"
+#include "script/lib_table.h"
 #include "script/protect.h"
 #include <lua5.1/lauxlib.h>
 #include <stdint.h>
@@ -26,8 +26,9 @@ static int table_insert(lua_State *L) {
         position = (int)luaL_checkinteger(L, 2);
         if (protect_is_proxy(L, 1)) return protect_refuse(L);
         make_room(L, position, last);
-    } else if (lua_gettop(L) != 2)
+    } else if (lua_gettop(L) != 2) {
         return luaL_error(L, "wrong number of arguments to 'insert'");
+    }
     if (protect_is_proxy(L, 1)) return protect_refuse(L);
     lua_rawseti(L, 1, (int)position);
     return 0;
@@ -37,7 +38,7 @@ static int table_insert(lua_State *L) {
 static int table_foreach(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    if (protect_push_real(L, 1)) lua_replace(L, 1);
+    protect_unveil(L, 1);
     for (lua_pushnil(L); lua_next(L, 1);) {
         lua_pushvalue(L, 2);
         lua_pushvalue(L, -3);
@@ -49,7 +50,7 @@ static int table_foreach(lua_State *L) {
     return 0;
 }
 
-void table_lib_open(lua_State *L) {
+void lib_table_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {{"insert", table_insert}, {"foreach", table_foreach}, {NULL, NULL}};
     luaL_register(L, NULL, functions);
 }

@@ -2,4 +2,4 @@
 #pragma once
 #include <lua5.1/lua.h>
 
-void table_lib_open(lua_State *L); /* put ours over Lua's own in the table `table` on top */
+void lib_table_open(lua_State *L); /* put ours over Lua's own in the table `table` on top */

@@ -4,4 +4,4 @@
 
 /* Put ours over Lua's own in the table of globals on top: rawset, rawget, next, pairs, setmetatable, getmetatable,
  * unpack, collectgarbage. */
-void base_lib_open(lua_State *L);
+void lib_base_open(lua_State *L);

@@ -3,7 +3,7 @@
  * lrand48() is a linear congruence of 48 bits, of which the upper 31 are the result. We do not call libc's: its first
  * value is another before the first seed. The interval's arithmetic is that of int, as in Lua, and wraps around:
  * random(-2^31, 2^31-1) is always -2^31. */
-#include "script/lib_random.h"
+#include "script/lib_math.h"
 #include <limits.h>
 #include <lua5.1/lauxlib.h>
 #include <math.h>
@@ -45,7 +45,7 @@ static int random_next(lua_State *L) {
     return push_between(L, fraction, low, high);
 }
 
-void lib_random_open(lua_State *L) {
+void lib_math_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {{"random", random_next}, {"randomseed", random_seed}, {NULL, NULL}};
     luaL_register(L, NULL, functions);
 }

@@ -2,4 +2,4 @@
 #pragma once
 #include <lua5.1/lua.h>
 
-void string_lib_open(lua_State *L); /* put ours over Lua's own in the table `string` on top */
+void lib_string_open(lua_State *L); /* put ours over Lua's own in the table `string` on top */

@@ -1,5 +1,5 @@
 /* Lua's base, for a state with protected tables. Behaviour and texts are those of Lua 5.1 where a table is no proxy. */
-#include "script/base_lib.h"
+#include "script/lib_base.h"
 #include "script/protect.h"
 #include <limits.h>
 #include <lua5.1/lauxlib.h>
@@ -17,16 +17,11 @@ static int base_rawset(lua_State *L) {
     return 1;
 }
 
-/* If argument 1 is a proxy, put the real table in its place. */
-static void see_real(lua_State *L) {
-    if (protect_push_real(L, 1)) lua_replace(L, 1);
-}
-
 static int base_rawget(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkany(L, 2);
     lua_settop(L, 2);
-    see_real(L);
+    protect_unveil(L, 1);
     lua_rawget(L, 1);
     return 1;
 }
@@ -34,7 +29,7 @@ static int base_rawget(lua_State *L) {
 static int base_next(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
-    see_real(L);
+    protect_unveil(L, 1);
     if (lua_next(L, 1)) return 2;
     lua_pushnil(L);
     return 1;
@@ -56,7 +51,7 @@ static int base_setmetatable(lua_State *L) {
     if (luaL_getmetafield(L, 1, "__metatable")) return luaL_error(L, "cannot change a protected metatable");
     if (protect_is_proxy(L, 1)) return protect_refuse(L);
     lua_settop(L, 2);
-    if (protect_push_real(L, 2)) lua_replace(L, 2); /* Lua looks for metamethods without asking metatables */
+    protect_unveil(L, 2); /* Lua looks for metamethods without asking metatables */
     lua_setmetatable(L, 1);
     return 1;
 }
@@ -64,7 +59,7 @@ static int base_setmetatable(lua_State *L) {
 /* A metatable may be a real table behind a proxy: that of strings is, and what base_setmetatable() has set. */
 static int base_getmetatable(lua_State *L) {
     luaL_checkany(L, 1);
-    see_real(L);
+    protect_unveil(L, 1);
     if (!lua_getmetatable(L, 1)) {
         lua_pushnil(L);
         return 1;
@@ -112,7 +107,7 @@ static int base_collectgarbage(lua_State *L) {
     return 1;
 }
 
-void base_lib_open(lua_State *L) {
+void lib_base_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
         {"rawset", base_rawset},
         {"rawget", base_rawget},

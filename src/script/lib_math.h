@@ -3,4 +3,4 @@
 #pragma once
 #include <lua5.1/lua.h>
 
-void lib_random_open(lua_State *L); /* put both into the table `math` on top */
+void lib_math_open(lua_State *L); /* put both into the table `math` on top */

@@ -1,5 +1,5 @@
 /* string.rep, and a guard before the functions that match patterns. */
-#include "script/string_lib.h"
+#include "script/lib_string.h"
 #include "base/likely.h"
 #include <lua5.1/lauxlib.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static lua_CFunction find_function(lua_State *L, const char *name) {
     return function;
 }
 
-void string_lib_open(lua_State *L) {
+void lib_string_open(lua_State *L) {
     static const struct luaL_Reg functions[] = {
         {"rep", string_rep},       {"find", string_find}, {"match", string_match},
         {"gmatch", string_gmatch}, {"gsub", string_gsub}, {NULL, NULL},
