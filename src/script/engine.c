@@ -292,18 +292,10 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
 
 /* --- The module ------------------------------------------------------------------------------ */
 
-<<<<<<< HEAD
-/* What a command replies has to fit into Lua's memory. */
-static bool apply_memory_limit(const char **error) {
-    (void)error;
-    int64_t limit = engine_options.memory_limit;
-    run_reply_limit = limit ? (size_t)limit : CONN_NO_LIMIT;
-=======
 /* What a call replies has to have room among what the script has. */
 static bool apply_memory_limit(const char **error) {
     (void)error;
     run_reply_limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : CONN_NO_LIMIT;
->>>>>>> integ
     return true;
 }
 
