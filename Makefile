@@ -72,8 +72,8 @@ help:
 	@echo 'make run             install what is missing, build, serve redis-compat.conf on port 6379 (or PORT=)'
 	@echo 'make test            everything; ONLY=regex picks tests, SAN=address,undefined runs them sanitized'
 	@echo 'make compat N=...    N random commands to kura and to redis-server, replies compared'
-	@echo 'make fuzz            damaged files of tests/corpus, then hostile bytes to a sanitized server'
-	@echo '                     for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make fuzz            damaged files of tests/corpus, hostile scripts, then hostile bytes to a'
+	@echo '                     sanitized server for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench           a quick look with redis-benchmark'
 	@echo 'make format          clang-format all C; check-format only checks; check-layers the house rules'
 	@echo 'make install         PREFIX=$(PREFIX), DESTDIR honoured'
@@ -143,9 +143,11 @@ compat:
 fuzz:
 	@utils/install-deps build test
 	@$(MAKE) SAN=address,undefined all tools
-	@$(MAKE) SAN=address,undefined build/san-address-undefined/unit/check/test_rdb_corpus
+	@$(MAKE) SAN=address,undefined $(addprefix build/san-address-undefined/unit/,check/test_rdb_corpus \
+	    script/test_script_fuzz)
 	@ASAN_OPTIONS=allocator_may_return_null=1 KURA_FUZZ_ROUNDS=2000 \
 	    build/san-address-undefined/unit/check/test_rdb_corpus $(SEED)
+	@KURA_FUZZ_ROUNDS=20000 build/san-address-undefined/unit/script/test_script_fuzz $(SEED)
 	@build/tools/fuzz build/san-address-undefined/kura-server $(FUZZ_SECONDS) $(or $(SEED),0) tests/compat/*.grammar
 
 bench:

@@ -36,16 +36,19 @@ static void add_library(lua_State *L, const char *name) {
 }
 
 static int engine_open(lua_State *L) {
+    enum engine_kind kind = engine_of(L)->kind;
     sandbox_open(L);
     lib_cjson_open(L);
     add_library(L, "cjson");
     lib_msgpack_open(L);
     add_library(L, "cmsgpack");
-    lua_pushcfunction(L, engine_describe);
-    sandbox_set(L, "__redis__err__handler");
+    if (kind == ENGINE_SCRIPTS) {
+        lua_pushcfunction(L, engine_describe);
+        sandbox_set(L, "__redis__err__handler");
+    }
     sandbox_push_globals(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, ENGINE_OPEN_GLOBALS);
-    api_open(L, engine_of(L)->kind);
+    api_open(L, kind);
     return 0;
 }
 
@@ -289,9 +292,22 @@ bool engine_load_library(struct engine *e, struct slice code, const struct engin
 
 /* --- The module ------------------------------------------------------------------------------ */
 
+/* What a call replies has to have room among what the script has. */
+static bool apply_memory_limit(const char **error) {
+    (void)error;
+    run_reply_limit = engine_options.memory_limit ? (size_t)engine_options.memory_limit : CONN_NO_LIMIT;
+    return true;
+}
+
+static void engine_start(void) {
+    const char *error;
+    apply_memory_limit(&error); /* not called for the default */
+}
+
 static const struct option engine_rows[] = {
-    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb"},
+    {"script-memory-limit", .type = OPTION_MEMORY, .address = &engine_options.memory_limit, .initial = "1gb",
+     .apply = apply_memory_limit},
     {NULL},
 };
 
-const struct module engine_module = {.options = engine_rows};
+const struct module engine_module = {.options = engine_rows, .start = engine_start};

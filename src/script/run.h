@@ -43,6 +43,8 @@ struct script_run {
 
 extern struct script_run *run_current; /* the run that has begun and not ended; NULL: none */
 
+extern size_t run_reply_limit; /* bytes that one call of a run may reply: what the engine has room for */
+
 /* Read "<script> <number of keys> <key>... <other argument>..." of a request. False: the error is replied, which is
  * `bad_count` if the number is none. */
 bool run_read_arguments(struct script_run *run, struct request *r, const char *bad_count);

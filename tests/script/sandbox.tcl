@@ -59,10 +59,10 @@ with_server {} {
 
     test "Scripts find the listed globals and no others" {
         set globals [names_in [r EVAL $picture 0] ""]
-        assert_equal [list {*}{__redis__err__handler _G _VERSION assert bit cjson cmsgpack collectgarbage coroutine
+        set listed {__redis__err__handler _G _VERSION assert bit cjson cmsgpack collectgarbage coroutine
             error gcinfo getmetatable ipairs load loadstring math next os pairs pcall rawequal rawget rawset redis
-            select server setmetatable string struct table tonumber tostring type unpack xpcall}] \
-            [lsort -dictionary $globals]
+            select server setmetatable string struct table tonumber tostring type unpack xpcall}
+        assert_equal [list {*}$listed] [lsort -dictionary $globals]
         foreach name {print require module package io debug dofile loadfile newproxy getfenv setfenv} {
             assert_error "*nonexistent global variable '$name'*" { r EVAL "return $name" 0 }
             assert_error "*nonexistent global variable '$name'*" { r EVAL "return _G\['$name'\]" 0 }
