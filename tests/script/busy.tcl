@@ -229,6 +229,19 @@ with_server {busy-reply-threshold 50} {
         assert_equal OK [$sleeper -read]
     }
 
+    test "A request that came in one turn with the script is answered once, and further turns follow" {
+        set sleeper [client]
+        foreach name {first second} { set $name [client]; [set $name] PING }
+        $sleeper -send DEBUG SLEEP 0.3
+        after 100    ;# as above
+        $first -send EVAL $for_ever 0
+        $second -send GET b
+        assert_error $busy_script {$second -read}
+        for {set i 0} {$i < 5} {incr i} { assert_error $busy_script {r GET b} }
+        assert_killed $first
+        assert_equal PONG [$second PING]
+    }
+
     test "Requests are read meanwhile, whether inline or large, in pieces or in pipelines" {
         set c [busy EVAL $for_ever 0]
         set p [client]
