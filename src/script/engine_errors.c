@@ -127,9 +127,10 @@ static int line_of_error(lua_State *L) {
 /* What the handler made: the text of the error, and where the script raised it. */
 static void append_described(lua_State *L, struct engine *e) {
     const char *text = text_in_slot(L, ENGINE_ERR), *source = text_in_slot(L, ENGINE_SOURCE);
+    const struct script_run *run = e->run;
     e->was_counted = is_counted(L, lua_gettop(L));
     buf_append_cstr(&e->failure, text ? text : "ERR unknown error");
-    if (e->run && source) buf_printf(&e->failure, " script: %s, on %s:%d.", e->run->name, source, line_of_error(L));
+    if (run && source) buf_printf(&e->failure, " script: %s, on %s:%d.", run->name, source, line_of_error(L));
 }
 
 /* The handler has not seen the error if memory or the stack have ended. Then it is a string that Lua has from the
