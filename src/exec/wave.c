@@ -442,7 +442,7 @@ static void send_complete(void) {
 }
 
 /* Requests of the outer batch that come behind the busy command are executed now, lest the one that would end it waits
- * for its end. An earlier turn may have done that. */
+ * for its end. */
 static void take_over(struct batch *outer) {
     for (int i = outer->next; i < outer->count; i++) {
         struct request *r = &outer->requests[i];

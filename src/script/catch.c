@@ -73,6 +73,15 @@ static const char *state_of(lua_State *L, lua_State *co) {
     return lua_gettop(co) == 0 ? "dead" : NULL;
 }
 
+#define RESUMES_PER_HOOK 16
+
+/* Each coroutine counts its instructions for itself, so many short ones would pass the hook by, and nested ones for
+ * ever. So it comes at the first instruction of each so-manieth that is resumed. */
+static void let_hook_come(lua_State *co) {
+    static unsigned resumes;
+    if (++resumes % RESUMES_PER_HOOK == 0) lua_sethook(co, lua_gethook(co), lua_gethookmask(co), 1);
+}
+
 /* Resume co with the `count` values on top of L. True: what it gave is on top of L, *count values. False: the error
  * is there. */
 static bool resume(lua_State *L, lua_State *co, int *count) {
@@ -85,6 +94,7 @@ static bool resume(lua_State *L, lua_State *co, int *count) {
     lua_xmove(L, co, *count);
     lua_setlevel(L, co); /* the depth of C calls goes on counting, so that nested coroutines are bounded */
     catch_running = co;
+    let_hook_come(co);
     int status = lua_resume(co, *count);
     catch_running = L;
     if (status != 0 && status != LUA_YIELD) {

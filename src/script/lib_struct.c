@@ -123,11 +123,12 @@ static uint64_t read_integer(const char *in, size_t size, bool big) {
     return bits;
 }
 
-/* The sign is the highest bit of `size` bytes. Its place is taken modulo 64 if they are more than 8, as in Redis. */
+/* The sign is the highest bit of `size` bytes. Its place is taken modulo 64 if they are more than 8, and any bit from
+ * there on makes the number negative, as in Redis. */
 static int64_t extend_sign(uint64_t bits, size_t size) {
     if (size == 0) return 0;
-    uint64_t sign = (uint64_t)1 << ((size * 8 - 1) & 63);
-    return (int64_t)(bits & sign ? bits | -sign : bits);
+    uint64_t mask = UINT64_MAX << ((size * 8 - 1) & 63);
+    return (int64_t)(bits & mask ? bits | mask : bits);
 }
 
 static void copy_ordered(char *out, const char *in, size_t size, bool big) {

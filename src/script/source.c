@@ -75,6 +75,14 @@ static int source_loadstring(lua_State *L) {
     return return_loaded(L, source_load(L, text, luaL_optstring(L, 2, text.ptr)));
 }
 
+/* Blame the caller of load(), which has called load_function() in its turn. */
+static void fail(lua_State *L, const char *why) {
+    luaL_where(L, 2);
+    lua_pushstring(L, why);
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
 /* The next string of the function at index 1; index 3 keeps it alive until the one after. */
 static const char *read_function(lua_State *L, void *ctx, size_t *bytes) {
     struct source *source = ctx;
@@ -84,20 +92,36 @@ static const char *read_function(lua_State *L, void *ctx, size_t *bytes) {
     lua_call(L, 0, 1);
     *bytes = 0;
     if (lua_isnil(L, -1)) return NULL;
-    if (!lua_isstring(L, -1)) luaL_error(L, "reader function must return a string");
+    if (!lua_isstring(L, -1)) fail(L, "reader function must return a string");
     lua_replace(L, 3);
     const char *piece = lua_tolstring(L, 3, bytes);
-    if (*bytes > SOURCE_MAX_BYTES - source->total_bytes) luaL_error(L, "source is longer than 64 MB");
+    if (*bytes > SOURCE_MAX_BYTES - source->total_bytes) fail(L, "source is longer than 64 MB");
     return give(source, piece, bytes);
 }
 
-/* load(function [, name]) */
-static int source_load_function(lua_State *L) {
-    const char *name = luaL_optstring(L, 2, "=(load)");
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 3);
+/* The work of load(), with its arguments: returns the function, or raises why not. */
+static int load_function(lua_State *L) {
     struct source source = {0};
-    return return_loaded(L, load_pieces(L, read_function, &source, name));
+    lua_settop(L, 3);
+    if (load_pieces(L, read_function, &source, lua_tostring(L, 2)) != 0) lua_error(L);
+    return 1;
+}
+
+/* load(function [, name]). An error of the function is caught here, lest the message handler of what runs hears of it:
+ * lua_load() does not hide it from that one. */
+static int source_load_function(lua_State *L) {
+    luaL_optstring(L, 2, NULL);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_pushliteral(L, "=(load)");
+        lua_replace(L, 2);
+    }
+    lua_pushcfunction(L, load_function);
+    lua_insert(L, 1);
+    int status = lua_pcall(L, 2, 1, 0);
+    catch_pass(L, status);
+    return return_loaded(L, status);
 }
 
 void source_open(lua_State *L) {

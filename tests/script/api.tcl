@@ -93,6 +93,23 @@ with_server {} {
         r CONFIG SET script-memory-limit 1gb
     }
 
+    test "a command whose reply has no room in script-memory-limit fails" {
+        r CONFIG SET script-memory-limit 10mb
+        r SETRANGE large 4000000 x
+        assert_error "ERR Reply of a command is too large for the script*" {
+            run {return redis.call('MGET', 'large', 'large', 'large', 'large')}
+        }
+        assert_equal 4000001 [run {redis.pcall('MGET', 'large', 'large', 'large') return #redis.call('GET', 'large')}]
+        r DEL large
+        r CONFIG SET script-memory-limit 1gb
+    }
+
+    test "an error of what load() reads is its second result, also where nothing else catches it" {
+        assert_equal "nil user_script:2: inside" [run {
+            local f, e = load(function() error('inside') end) return tostring(f) .. ' ' .. tostring(e)
+        }]
+    }
+
     test "a script that catches the end of its memory may go on" {
         r CONFIG SET script-memory-limit 10mb
         assert_equal {0 1} [run {

@@ -111,6 +111,13 @@ with_server {busy-reply-threshold 50} {
             end
             deep(10)
         }
+        "short coroutines in short ones" {
+            local function short(n)
+                if n == 0 then for i = 1, 90000 do end return end
+                for i = 1, 1000 do coroutine.wrap(short)(n - 1) end
+            end
+            short(5)
+        }
         "pcall in a coroutine" {
             local c = coroutine.wrap(function()
                 while true do pcall(function() while true do end end) coroutine.yield() end
@@ -132,6 +139,7 @@ with_server {busy-reply-threshold 50} {
         }
         "__tostring" { pcall(tostring, setmetatable({}, {__tostring = function() while true do end end})) }
         "code that is loaded" { local f = loadstring('while true do end') while true do pcall(f) end }
+        "code that is read at the top" { load(function() while true do end end) }
         "code that is read" { while true do pcall(load, function() while true do end end) end }
     } {
         test "SCRIPT KILL ends $name" {
@@ -228,19 +236,6 @@ with_server {busy-reply-threshold 50} {
         assert_equal $busy_script $answer(1)
         assert {$answer(2) in [list $busy_script 1]}
         assert_equal OK [$sleeper -read]
-    }
-
-    test "A request that came in one turn with the script is answered once, and further turns follow" {
-        set sleeper [client]
-        foreach name {first second} { set $name [client]; [set $name] PING }
-        $sleeper -send DEBUG SLEEP 0.3
-        after 100    ;# as above
-        $first -send EVAL $for_ever 0
-        $second -send GET b
-        assert_error $busy_script {$second -read}
-        for {set i 0} {$i < 5} {incr i} { assert_error $busy_script {r GET b} }
-        assert_killed $first
-        assert_equal PONG [$second PING]
     }
 
     test "Requests are read meanwhile, whether inline or large, in pieces or in pipelines" {

@@ -94,6 +94,7 @@ static const struct lab_line lines[] = {
     {"return struct.unpack('i3I3i5I5', string.rep('\\255', 16))", "true -1 16777215 -1 1099511627775 17"},
     {"return struct.unpack('i7', string.rep('\\255', 6) .. '\\127')", "true 36028797018963968 8"},
     {"return struct.unpack('i9', '\\128' .. string.rep('\\0', 8))", "true -128 10"},
+    {"return struct.unpack('i9', '\\0\\1' .. string.rep('\\0', 7))", "true -128 10"},
     {"return struct.unpack('i10', '\\0\\128' .. string.rep('\\0', 7) .. '\\255')", "true -32768 11"},
     {"return struct.unpack('i16', string.rep('\\0', 7) .. '\\128' .. string.rep('\\0', 8))",
      "true -9.2233720368547758e+18 17"},
