@@ -258,6 +258,12 @@ static _Noreturn void be_child(struct request *r, void (*body)(struct request *r
     _exit(0);
 }
 
+static void add_child(struct ldb_child *child) {
+    child->next = children;
+    children = child;
+    child_count++;
+}
+
 /* False: errno. */
 static bool fork_session(struct request *r, void (*body)(struct request *r)) {
     int ends[2];
@@ -271,9 +277,7 @@ static bool fork_session(struct request *r, void (*body)(struct request *r)) {
     int reason = errno;
     close(ends[1]);
     if (child->pid > 0) {
-        child->next = children;
-        children = child;
-        child_count++;
+        add_child(child);
         log_notice("Debugging session of client id=%llu has pid %d", (unsigned long long)r->client->id,
                    (int)child->pid);
         return true;

@@ -84,11 +84,20 @@ const struct engine_loading *engine_loading_of(lua_State *L);
 int engine_keep(lua_State *L);
 void engine_forget(lua_State *L, int function); /* as engine_drop() */
 
+/* --- Errors (engine_errors.c) ---------------------------------------------------------------- */
+
 /* Push an error as the API of Redis has it: a table whose field `err` is the text. A text that begins with a dash and
  * has a blank begins with its own code ("-NOSCRIPT No matching script"), which the dash is no part of; all others get
  * the code ERR. The text may lie in the arena or in a string on the stack. */
 void engine_push_error(lua_State *L, struct slice text);
 int engine_raise(lua_State *L, const char *text); /* the same, and raise it: without a position */
+
+/* The message handler: an error becomes a table that tells where it was raised. It is the global
+ * `__redis__err__handler`, too. */
+int engine_describe(lua_State *L);
+/* The error on top of the stack, which engine_protect() left there: e->failure becomes its text, and catch_ending is
+ * cleared. O(text), without Lua's memory. */
+void engine_settle_failure(struct engine *e);
 
 /* --- For engine.c ---------------------------------------------------------------------------- */
 
@@ -107,13 +116,8 @@ enum engine_handling {
     ENGINE_HANDLED,   /* engine_settle_failure() puts it into e->failure */
 };
 int engine_protect(struct engine *e, engine_task *task, void *ctx, enum engine_handling handling);
-void engine_prepare(struct engine *e); /* before a task that may take long */
-void engine_settle_failure(struct engine *e);
+void engine_prepare(struct engine *e);     /* before a task that may take long */
 void engine_collect_all(struct engine *e); /* all garbage. O(memory) */
 
 /* The number of a function is its reference, above the bits of enum sandbox_name that its code has. */
 #define ENGINE_FUNCTION_REF 2
-
-/* The message handler: an error becomes a table that tells where it was raised. It is the global
- * `__redis__err__handler`, too. */
-int engine_describe(lua_State *L);

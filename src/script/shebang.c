@@ -50,14 +50,14 @@ static bool cut_line(struct slice text, struct slice *line, struct slice *code) 
 
 /* "no-writes,allow-oom": no name may be empty, but there may be none at all. */
 static bool read_flags(struct slice list, unsigned *flags, struct buf *error) {
-    for (size_t at = 0; at < list.len || (at && at == list.len);) {
-        const char *start = list.ptr + at, *comma = memchr(start, ',', list.len - at);
-        struct slice name = slice_of(start, comma ? (size_t)(comma - start) : list.len - at);
+    for (bool more = list.len > 0; more;) {
+        const char *comma = memchr(list.ptr, ',', list.len);
+        struct slice name = slice_of(list.ptr, comma ? (size_t)(comma - list.ptr) : list.len);
         unsigned flag = shebang_flag(name);
         if (!flag) return fail_at(error, "Unexpected flag in script shebang: ", name);
         *flags |= flag;
-        if (!comma) break;
-        at += name.len + 1;
+        more = comma;
+        if (more) list = slice_of(comma + 1, list.len - name.len - 1);
     }
     return true;
 }

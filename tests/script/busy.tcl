@@ -11,7 +11,8 @@ redis.register_function{function_name = 'hold', flags = {'no-writes'},
                         callback = function() while true do redis.pcall('GET', 'k') end end}
 redis.register_function('write', function(keys) redis.call('SET', keys[1], 'x') while true do end end)}
 
-# Lua that takes some processor time, behind these calls; the threshold of the tests is far below.
+# Lua that takes some processor time, behind these calls. The threshold of the tests is far below, so that others are
+# heard in time on a loaded machine, too.
 proc work {seconds {before ""}} { return "$before local t = os.clock() while os.clock() - t < $seconds do end" }
 
 # Sends it from a client of its own, which is returned, and waits until others are told that it is busy. What a test
@@ -156,7 +157,7 @@ with_server {busy-reply-threshold 50} {
     }
 
     test "A script that is busy and ends is answered, and so are the requests that its client sent behind it" {
-        set c [busy EVAL "[work 0.15] return 'done'" 0]
+        set c [busy EVAL "[work 0.4] return 'done'" 0]
         $c -send PING
         $c -send SET from c
         assert_error $busy_script {r PING}
@@ -167,7 +168,7 @@ with_server {busy-reply-threshold 50} {
     }
 
     test "The client of a busy script may hang up" {
-        set c [busy EVAL [work 0.15 "redis.call('SET', 'gone', 'no')"] 0]
+        set c [busy EVAL [work 0.4 "redis.call('SET', 'gone', 'no')"] 0]
         $c -close
         wait_for {![is_busy r]}
         assert_equal no [r GET gone]
@@ -179,7 +180,7 @@ with_server {busy-reply-threshold 50} {
 
     test "A script that has written cannot be killed" {
         r FUNCTION LOAD REPLACE $library
-        set c [busy EVAL [work 0.15 "redis.call('SET', KEYS\[1\], 'x')"] 1 written]
+        set c [busy EVAL [work 0.4 "redis.call('SET', KEYS\[1\], 'x')"] 1 written]
         assert_error "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either\
             wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command." {
             r SCRIPT KILL
@@ -208,7 +209,7 @@ with_server {busy-reply-threshold 50} {
         wait_for {[info_field blocked_clients] == 1}
         $waits -send BLPOP list 0
         wait_for {[info_field blocked_clients] == 2}
-        set c [busy EVAL [work 0.15 "redis.call('RPUSH', 'list', 'a')"] 0]
+        set c [busy EVAL [work 0.4 "redis.call('RPUSH', 'list', 'a')"] 0]
         $leaves -close
         assert_error $busy_script {r PING}
         assert_equal (nil) [$c -read]
@@ -235,19 +236,6 @@ with_server {busy-reply-threshold 50} {
         assert_equal $busy_script $answer(1)
         assert {$answer(2) in [list $busy_script 1]}
         assert_equal OK [$sleeper -read]
-    }
-
-    test "A request that came in one turn with the script is answered once, and further turns follow" {
-        set sleeper [client]
-        foreach name {first second} { set $name [client]; [set $name] PING }
-        $sleeper -send DEBUG SLEEP 0.3
-        after 100    ;# as above
-        $first -send EVAL $for_ever 0
-        $second -send GET b
-        assert_error $busy_script {$second -read}
-        for {set i 0} {$i < 5} {incr i} { assert_error $busy_script {r GET b} }
-        assert_killed $first
-        assert_equal PONG [$second PING]
     }
 
     test "Requests are read meanwhile, whether inline or large, in pieces or in pipelines" {
@@ -325,7 +313,7 @@ with_server {busy-reply-threshold 50} {
         assert_error "*argument must be between 0 and *" {r CONFIG SET busy-reply-threshold -1}
         r CONFIG SET lua-time-limit 0
         set c [client]
-        $c -send EVAL "[work 0.15] return 'done'" 0
+        $c -send EVAL "[work 0.4] return 'done'" 0
         set began [clock milliseconds]
         assert_equal PONG [r PING]
         assert_equal done [$c -read]
@@ -453,7 +441,7 @@ with_nodes {a kura {busy-reply-threshold 50} b kura {busy-reply-threshold 50}} {
 
     test "A replica that comes while a script is busy is synchronized behind it" {
         $a SET k 1
-        set c [busy_at $a EVAL "redis.call('SET', 'half', 1) [work 0.15] redis.call('SET', 'whole', 1)" 0]
+        set c [busy_at $a EVAL "redis.call('SET', 'half', 1) [work 0.4] redis.call('SET', 'whole', 1)" 0]
         $b REPLICAOF 127.0.0.1 [server_port $a]
         assert_equal (nil) [$c -read]
         wait_link $b

@@ -1,5 +1,6 @@
 /* A sandboxed Lua state for tests, and what a script gives in it, as text. */
 #pragma once
+#include "base/rand.h"
 #include "script/catch.h"
 #include "script/protect.h"
 #include "script/sandbox.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -27,6 +29,14 @@ struct lab_line {
     "or tostring(v) end return table.concat(o,' ') end "                                                            \
     "local function hex(s) return (s:gsub('.',function(c) return string.format('%02x',c:byte()) end)) end "         \
     "return show(pcall(function() "
+
+/* Seed random numbers with SEED of the environment, else with the time, and print the seed. */
+static inline void lab_seed(void) {
+    const char *given = getenv("SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    print_message("seed %llu\n", (unsigned long long)seed);
+    rand_seed(seed);
+}
 
 /* The state's memory. Only while a script runs (`armed`) are demands refused. */
 static struct {

@@ -1,9 +1,6 @@
 /* The table `bit`: what each function gives, taken from redis-server 7.0.15, and random numbers against arithmetic that
  * is as plain as can be. To repeat a failed run, pass the SEED that it prints. */
-#include "base/rand.h"
 #include "sandbox_lab.h"
-#include <inttypes.h>
-#include <time.h>
 
 static const struct lab_line lines[] = {
     {"return bit.tobit(1), bit.tobit(-1), bit.tobit(2^31), bit.tobit(2^32), bit.tobit(2^32-1), bit.tobit(-2^31-1)",
@@ -81,10 +78,7 @@ static double random_integer(void) {
 
 static void random_numbers_agree_with_plain_arithmetic(void **state) {
     (void)state;
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("seed %" PRIu64 "\n", seed);
-    rand_seed(seed);
+    lab_seed();
     lua_State *L = lab_open();
     for (int i = 0; i < 3000; i++) {
         double x = random_integer(), y = random_integer();

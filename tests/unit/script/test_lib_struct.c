@@ -1,9 +1,7 @@
 /* The table `struct`: what each format gives, taken from redis-server 7.0.15, and random formats there and back. To
  * repeat a failed run, pass the SEED that it prints. */
-#include "base/rand.h"
 #include "sandbox_lab.h"
 #include <inttypes.h>
-#include <time.h>
 
 static const struct lab_line lines[] = {
     {"return hex(struct.pack('bBhH', -1, 255, -2, 65535))", "true fffffeffffff"},
@@ -281,10 +279,7 @@ static void check_cut(lua_State *L, const struct pair *p) {
 
 static void random_formats_go_there_and_back(void **state) {
     (void)state;
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("seed %" PRIu64 "\n", seed);
-    rand_seed(seed);
+    lab_seed();
     lua_State *L = lab_open();
     for (int i = 0; i < 3000; i++) {
         struct pair p = {.fixed = true};

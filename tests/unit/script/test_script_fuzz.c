@@ -4,10 +4,7 @@
  *
  * KURA_FUZZ_ROUNDS is the number of scripts of each kind. To repeat a failed run, pass the SEED that it prints. */
 #include "base/buf.h"
-#include "base/rand.h"
 #include "sandbox_lab.h"
-#include <inttypes.h>
-#include <time.h>
 
 #define PICK(array) (array)[rand_below(sizeof(array) / sizeof *(array))]
 
@@ -352,11 +349,9 @@ static void opening_fails_without_a_trace(void **state) {
 }
 
 int main(void) {
-    const char *given = getenv("SEED"), *told = getenv("KURA_FUZZ_ROUNDS");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    const char *told = getenv("KURA_FUZZ_ROUNDS");
     rounds = told ? atol(told) : 1500;
-    print_message("seed %" PRIu64 "\n", seed);
-    rand_seed(seed);
+    lab_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_fails_without_a_trace),
         cmocka_unit_test(random_bytes_are_no_danger),

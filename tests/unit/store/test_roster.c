@@ -38,7 +38,8 @@ static struct slice name_of(char text[16], size_t i) {
 static void check(void) {
     char text[16];
     assert_int_equal(roster_count(roster), count);
-    assert_true(!roster || (roster->table != NULL) <= (count > ROSTER_ARRAY / 2));
+    /* A few records at high places still need the table: a search one by one passes all places. */
+    if (roster && roster->table) assert_true(count > ROSTER_ARRAY / 2 || roster->used > ROSTER_ARRAY);
     for (size_t i = 0; i < NAMES; i++) {
         struct thing *found = roster_find(roster, &kind, name_of(text, i));
         assert_ptr_equal(found, model[i]);
