@@ -73,7 +73,9 @@ proc list_tests {} {
     foreach source [lsort [glob -nocomplain $root/tests/unit/*/test_*.c]] {
         set layer [file tail [file dirname $source]]
         set program [file rootname [file tail $source]]
-        lappend all [list unit/$layer/$program [list $build/unit/$layer/$program]]
+        set command [list $build/unit/$layer/$program]
+        if {$seed} { lappend command $seed } ;# without one, those that are random take the time
+        lappend all [list unit/$layer/$program $command]
     }
     return $all
 }

@@ -315,7 +315,8 @@ static void damage_to_a_payload_changes_nothing(void **state) {
             copy[rand_below(payload.len)] = (char)rand_u64();
         bool ok = restore(slice_of(copy, payload.len - rand_below(4)), policy)[0] == '\0';
         if (!ok) assert_counts(1, 1);
-        assert_string_equal(owner("k"), ok && policy == FUNCTIONS_FLUSH ? "" : "z");
+        /* FUNCTIONS_FLUSH removes it, but the damage may have made another function of that name. */
+        if (!ok || policy != FUNCTIONS_FLUSH) assert_string_equal(owner("k"), "z");
         assert_int_equal(kept, functions_metrics().functions);
         assert_int_equal(engines, 1);
     }
