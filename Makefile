@@ -145,9 +145,9 @@ fuzz:
 	@$(MAKE) SAN=address,undefined all tools
 	@$(MAKE) SAN=address,undefined $(addprefix build/san-address-undefined/unit/,check/test_rdb_corpus \
 	    script/test_script_fuzz)
-	@ASAN_OPTIONS=allocator_may_return_null=1 KURA_FUZZ_ROUNDS=2000 \
-	    build/san-address-undefined/unit/check/test_rdb_corpus $(SEED)
-	@KURA_FUZZ_ROUNDS=20000 build/san-address-undefined/unit/script/test_script_fuzz $(SEED)
+	@ASAN_OPTIONS=allocator_may_return_null=1 KURA_FUZZ_ROUNDS=2000 $(if $(SEED),SEED=$(SEED)) \
+	    build/san-address-undefined/unit/check/test_rdb_corpus
+	@KURA_FUZZ_ROUNDS=20000 $(if $(SEED),SEED=$(SEED)) build/san-address-undefined/unit/script/test_script_fuzz
 	@build/tools/fuzz build/san-address-undefined/kura-server $(FUZZ_SECONDS) $(or $(SEED),0) tests/compat/*.grammar
 
 bench:

@@ -40,6 +40,7 @@ if {$sanitized} {
     set env(ASAN_OPTIONS) allocator_may_return_null=1:abort_on_error=0:exitcode=99
     set env(UBSAN_OPTIONS) print_stacktrace=1:halt_on_error=1
 }
+if {$option(--seed)} { set env(SEED) $option(--seed) } ;# for unit tests (tests/unit/seed.h)
 set limit_s [expr {$sanitized ? 900 : 450}]
 
 # All tests as {name command}.
@@ -73,9 +74,7 @@ proc list_tests {} {
     foreach source [lsort [glob -nocomplain $root/tests/unit/*/test_*.c]] {
         set layer [file tail [file dirname $source]]
         set program [file rootname [file tail $source]]
-        set command [list $build/unit/$layer/$program]
-        if {$seed} { lappend command $seed } ;# without one, those that are random take the time
-        lappend all [list unit/$layer/$program $command]
+        lappend all [list unit/$layer/$program [list $build/unit/$layer/$program]]
     }
     return $all
 }

@@ -11,6 +11,7 @@
 #include "exec/pause.h"
 #include "exec/wave.h"
 #include "net/loop.h"
+#include "seed.h"
 #include "session/client.h"
 #include "store/db.h"
 #include <setjmp.h>
@@ -21,7 +22,6 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -287,8 +287,8 @@ static int stop(void **state) {
     return 0;
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_client_list: seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "seed.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -410,8 +411,8 @@ static void the_corpus_is_judged_right(void **state) {
     assert_true(files >= 10);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)clock_wall_us();
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
     rand_seed(seed);

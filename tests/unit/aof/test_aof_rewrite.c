@@ -6,13 +6,13 @@
 #include "base/num.h"
 #include "rdb/rdb_functions.h"
 #include "rdb/rdb_lab.h"
+#include "seed.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -229,8 +229,8 @@ static void a_failed_write_is_told(void **state) {
     lab_empty();
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("SEED %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     lab_start();

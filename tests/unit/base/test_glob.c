@@ -2,6 +2,7 @@
  * with a plain recursive matcher that works on a parsed pattern. */
 #include "base/glob.h"
 #include "base/rand.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define G(pattern, text) glob_match(SLICE(pattern), SLICE(text))
 #define GI(pattern, text) glob_match_nocase(SLICE(pattern), SLICE(text))
@@ -136,8 +136,8 @@ static void stars_are_bounded(void **state) {
     assert_false(glob_match(slice_of(pattern, 2 * 1001 + 1), whole));
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_glob: seed %" PRIu64 "\n", seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -1,6 +1,7 @@
 /* The hash: it is repeatable, reads only its bytes, and spreads every bit of the key over all bits of the result. */
 #include "base/hash.h"
 #include "base/rand.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static void depends_on_bytes_and_secret(void **state) {
     (void)state;
@@ -134,8 +134,8 @@ static void buckets_fill_evenly(void **state) {
     if (chi_low > 4095 + 630 || chi_high > 4095 + 630) fail_msg("chi squared: low %f, high %f", chi_low, chi_high);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_hash: seed %" PRIu64 "\n", seed);
     rand_seed(seed);
     hash_seed(seed);

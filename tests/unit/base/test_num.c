@@ -1,6 +1,7 @@
 /* Reading and printing numbers, at all limits. */
 #include "base/num.h"
 #include "base/rand.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static uint64_t seed;
 
@@ -328,8 +328,8 @@ static void memory_sizes(void **state) {
     }
 }
 
-int main(int argc, char **argv) {
-    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    seed = seed_of_run();
     printf("test_num: seed %" PRIu64 "\n", seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

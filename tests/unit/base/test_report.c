@@ -2,12 +2,12 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "base/report.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -67,8 +67,8 @@ static void sizes_round_as_printf_does(void **state) {
     }
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_report: seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

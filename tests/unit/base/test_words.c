@@ -3,12 +3,12 @@
 #include "base/buf.h"
 #include "base/rand.h"
 #include "base/words.h"
+#include "seed.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -114,8 +114,8 @@ static void what_is_quoted_reads_back(void **state) {
     assert_int_equal(alloc_used(), before);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_words: seed %" PRIu64 "\n", seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -2,12 +2,12 @@
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "catalog/command_metrics.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -60,8 +60,8 @@ static void counters_do_not_wrap(void **state) {
     alloc_put(s.histogram, COMMAND_METRICS_BUCKETS * sizeof *s.histogram);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_command_percentiles: seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -8,6 +8,7 @@
 #include "rdb/rdb_functions.h"
 #define LAB_DBS 16
 #include "rdb/rdb_lab.h"
+#include "seed.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -139,8 +140,8 @@ static void payloads(void **state) {
     each_file("tests/corpus/dump", try_payload);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)clock_wall_us();
+int main(void) {
+    uint64_t seed = seed_of_run();
     const char *told = getenv("KURA_FUZZ_ROUNDS");
     if (told) rounds = atoi(told);
     printf("seed %llu\n", (unsigned long long)seed);

@@ -11,6 +11,7 @@
 #include "exec/exec.h"
 #include "exec/log_reader.h"
 #include "exec/propagate.h"
+#include "seed.h"
 #include "session/client.h"
 #include "session/limits.h"
 #include "session/request.h"
@@ -20,7 +21,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -43,7 +43,7 @@ static inline void lab_on_propagated(void *ctx, int db_id, const struct slice *a
 
 /* Once, at the beginning of main(). Prints the seed of rand(). `modules` ends with NULL. */
 static inline void lab_start(const struct module *const *modules) {
-    unsigned seed = (unsigned)time(NULL);
+    unsigned seed = (unsigned)seed_of_run();
     printf("seed %u\n", seed);
     srand(seed);
     clock_init();

@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "disk/reader.h"
 #include "disk/writer.h"
+#include "seed.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -400,7 +400,7 @@ static void memory_is_not_spent_on_claims(void **state) {
 }
 
 int main(void) {
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     data = malloc(BYTES);

@@ -5,6 +5,7 @@
 #include "ds/member.h"
 #include "ds/skiplist.h"
 #include "ds/table.h"
+#include "seed.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -593,7 +594,7 @@ static void bench(size_t n, bool whole) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     rand_seed(seed);
     hash_seed(seed);
     printf("SEED=%llu\n", (unsigned long long)seed);

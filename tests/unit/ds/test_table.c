@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "ds/table.h"
+#include "seed.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -521,7 +522,7 @@ static void bench(size_t n) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     if (argc > 1) {

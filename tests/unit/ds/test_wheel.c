@@ -4,12 +4,12 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/wheel.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -345,7 +345,7 @@ static void bench(void) {
 
 int main(int argc, char **argv) {
     (void)argv;
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     clock_init();

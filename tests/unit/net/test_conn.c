@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/rand.h"
 #include "net/conn.h"
+#include "seed.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -146,7 +146,7 @@ static void interleaved(void **state) {
 /* Random requests, some larger than every threshold of the input, in random pieces. */
 static void large_requests_in_pieces(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     static const size_t sizes[] = {0, 1, 100, BLOB_MIN - 1, BLOB_MIN, BLOB_MIN + 1, 40000, 300000};
@@ -438,7 +438,7 @@ static void drain(struct pair *p, struct buf *got) {
 /* A random sequence of replies and pushes, with and without blobs, to two peers that read slowly from tiny sockets. */
 static void slow_readers(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     struct pair pairs[2];

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/rand.h"
 #include "oplog/oplog.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -354,8 +354,8 @@ static void nobody_keeps_it(void **state) {
     assert_int_equal(oplog_first(), 5 * BLOCK);
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("SEED %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     for (size_t i = 0; i < sizeof noise; i++)

@@ -5,12 +5,12 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "publish/broadcast.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -289,7 +289,7 @@ static void a_random_history_agrees_with_a_model(void **state) {
 }
 
 int main(void) {
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     hash_init();

@@ -8,11 +8,11 @@
 #include "catalog/command_row.h"
 #include "publish/pubsub.h"
 #include "push_lab.h"
+#include "seed.h"
 #include "session/gates.h"
 #include "session/request.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 extern const struct module pubsub_module;
 
@@ -398,7 +398,7 @@ static void forget_and_compare(int id) {
 
 static void a_random_history_agrees_with_a_model(void **state) {
     (void)state;
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     size_t used = alloc_used();

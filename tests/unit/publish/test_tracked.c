@@ -5,11 +5,11 @@
 #include "base/rand.h"
 #include "base/worker.h"
 #include "publish/tracked.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -70,7 +70,7 @@ static int number_of(struct slice wanted) {
 
 static void a_random_history_agrees_with_a_model(void **state) {
     (void)state;
-    uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     hash_seed(seed);

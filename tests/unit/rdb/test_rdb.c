@@ -3,13 +3,13 @@
 #include "base/buf.h"
 #include "rdb/rdb_format.h"
 #include "rdb_lab.h"
+#include "seed.h"
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -718,7 +718,7 @@ static void a_snapshot_is_read_beside_the_live_data(void **state) {
 }
 
 int main(void) {
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     lab_start();

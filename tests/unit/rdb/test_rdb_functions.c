@@ -4,6 +4,7 @@
 #include "rdb/rdb_format.h"
 #include "rdb/rdb_functions.h"
 #include "rdb_lab.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -279,8 +280,8 @@ static void random_damage_never_gets_through_the_reader(void **state) {
     rdb_options.skip_checksum = false;
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)clock_wall_us();
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
     rand_seed(seed);

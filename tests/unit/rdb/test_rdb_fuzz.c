@@ -3,11 +3,11 @@
 #include "base/crc64.h"
 #include "rdb/rdb_format.h"
 #include "rdb_lab.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -156,8 +156,8 @@ static void payloads_of_old_versions(void **state) {
     }
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)clock_wall_us();
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
     rand_seed(seed);

@@ -1,6 +1,7 @@
 /* liblzf expands the output of squeeze(), which never writes beyond its room. */
 #include "base/rand.h"
 #include "rdb/squeeze.h"
+#include "seed.h"
 #include <liblzf/lzf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -57,7 +57,7 @@ static void repetitions_shrink(void **state) {
 }
 
 int main(void) {
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {cmocka_unit_test(liblzf_expands_it), cmocka_unit_test(repetitions_shrink)};

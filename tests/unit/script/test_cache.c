@@ -8,6 +8,7 @@
 #include "script/cache.h"
 #include "script/engine.h"
 #include "script/run.h"
+#include "seed.h"
 #include "store/entry.h"
 #include <ctype.h>
 #include <setjmp.h>
@@ -282,7 +283,7 @@ static void random_step(void) {
 
 static void random_calls_agree_with_the_model(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     memset(&model, 0, sizeof model);

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/rand.h"
 #include "script/ldb_wire.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static int peer;
@@ -192,8 +192,8 @@ static void too_much_is_not_kept(void **state) {
     ldb_wire_send();
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/pack.h"
+#include "seed.h"
 #include "store/fieldmap.h"
 #include "store/value.h"
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -121,7 +121,7 @@ static void against_model(int64_t max_entries, int max_len, int steps) {
 
 static void random_changes(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     against_model(100000, 30, 20000);  /* always a listpack */

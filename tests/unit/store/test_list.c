@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "seed.h"
 #include "store/list.h"
 #include "store/value.h"
 #include <inttypes.h>
@@ -11,7 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -263,8 +263,8 @@ static int tear_down(void **state) {
     return 0;
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+int main(void) {
+    uint64_t seed = seed_of_run();
     printf("test_list: seed %" PRIu64 "\n", seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "seed.h"
 #include "store/set.h"
 #include "store/value.h"
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -263,7 +263,7 @@ static void copies_are_independent(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : (uint64_t)time(NULL);
+    seed = seed_of_run();
     printf("SEED=%llu\n", (unsigned long long)seed);
     clock_init();
     rand_seed(seed);

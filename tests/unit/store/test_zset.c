@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "base/worker.h"
+#include "seed.h"
 #include "store/value.h"
 #include "store/zset.h"
 #include <setjmp.h>
@@ -9,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -75,7 +75,7 @@ static void assert_same_spans(const struct entry *small, const struct entry *big
 
 static void both_encodings_agree(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     struct entry *small = NULL, *big = make_big();
