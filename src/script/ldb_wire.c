@@ -1,5 +1,6 @@
 #include "script/ldb_wire.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "process/shutdown.h"
 #include <errno.h>
@@ -14,6 +15,7 @@ enum {
     SAID_MAX = 64 << 20,
     TRIM_FIRST = 256,
     SEND_WAIT_MS = 5000,
+    LOOK_MS = 100, /* how often a wait asks whether the server ends */
 };
 
 static struct {
@@ -83,13 +85,15 @@ size_t ldb_wire_trimmed(void) {
 
 /* --- The socket ------------------------------------------------------------------------------ */
 
-/* Wait until the socket is ready; -1: for ever. False: it will not be. */
+/* Wait until the socket is ready; -1: for ever. False: it will not be. A signal that comes just before poll() does not
+ * wake it, so it ends by itself now and then. */
 static bool wait_for(short event, int wait_ms) {
     struct pollfd at = {.fd = wire.fd, .events = event};
+    int64_t until_us = wait_ms < 0 ? INT64_MAX : clock_mono_us() + (int64_t)wait_ms * 1000;
     for (;;) {
-        int n = poll(&at, 1, wait_ms);
+        int n = poll(&at, 1, LOOK_MS);
         if (n > 0) return true;
-        if (n == 0 || errno != EINTR || shutdown_is_near()) return false;
+        if ((n < 0 && errno != EINTR) || shutdown_is_near() || clock_mono_us() >= until_us) return false;
     }
 }
 
