@@ -1,6 +1,7 @@
 /* The command table: the look-up finds every row in any case and nothing else, and the keys of a request. */
 #include "base/rand.h"
 #include "catalog/catalog.h"
+#include "seed.h"
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -189,8 +189,7 @@ static void counts_are_of_one_row_each(void **state) {
 }
 
 int main(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     catalog_register(first_family);

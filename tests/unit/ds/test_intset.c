@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/intset.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -17,8 +17,7 @@ static int64_t model[MOST];
 static size_t count;
 
 static void choose_seed(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
 }

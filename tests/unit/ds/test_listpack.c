@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "ds/listpack.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -319,8 +319,7 @@ static void random_split_and_join(void) {
 }
 
 static uint64_t choose_seed(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     return seed;

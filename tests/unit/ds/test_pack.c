@@ -2,10 +2,10 @@
  * a failed run, pass the SEED that it prints. */
 #include "base/rand.h"
 #include "ds/pack.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -92,8 +92,7 @@ static void assert_finds(void) {
 
 static void against_a_listpack(void **state) {
     (void)state;
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     pack_init(pack);

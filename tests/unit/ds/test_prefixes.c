@@ -3,10 +3,10 @@
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "ds/prefixes.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,8 +20,7 @@ static struct model {
 static size_t count;
 
 static void choose_seed(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
 }

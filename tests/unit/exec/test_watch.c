@@ -5,12 +5,12 @@
 #include "base/hash.h"
 #include "base/rand.h"
 #include "exec/watch.h"
+#include "seed.h"
 #include "store/changes.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -297,8 +297,7 @@ static void a_random_history(void **state) {
 int main(void) {
     clock_init();
     hash_init();
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     printf("SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     const struct CMUnitTest tests[] = {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "rdb/rdb.h"
 #include "rdb/rdb_format.h"
+#include "seed.h"
 #include "store/stream_find.h"
 #include "store/stream_lab.h"
 #include <setjmp.h>
@@ -12,13 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 static void choose_seed(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     hash_seed(seed);

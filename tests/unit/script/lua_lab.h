@@ -3,6 +3,7 @@
  * The state's allocator counts its bytes, to show that nothing leaks, and can fail after so many calls. */
 #pragma once
 #include "base/rand.h"
+#include "seed.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct lua_line {
     const char *chunk;
@@ -86,9 +86,9 @@ static inline int lab_teardown(void **state) {
     return 0;
 }
 
-/* The seed of the run, which is printed: that of the command line, or the time. */
-static inline uint64_t lab_seed(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+/* Seed random numbers with the seed of the run, which is printed. */
+static inline uint64_t lab_seed(void) {
+    uint64_t seed = seed_of_run();
     printf("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     return seed;

@@ -5,6 +5,7 @@
 #include "script/protect.h"
 #include "script/sandbox.h"
 #include "script/source.h"
+#include "seed.h"
 #include <lua5.1/lauxlib.h>
 #include <lua5.1/lua.h>
 #include <setjmp.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -30,10 +30,9 @@ struct lab_line {
     "local function hex(s) return (s:gsub('.',function(c) return string.format('%02x',c:byte()) end)) end "         \
     "return show(pcall(function() "
 
-/* Seed random numbers with SEED of the environment, else with the time, and print the seed. */
+/* Seed random numbers, and print the seed. */
 static inline void lab_seed(void) {
-    const char *given = getenv("SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+    uint64_t seed = seed_of_run();
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
 }

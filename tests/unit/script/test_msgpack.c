@@ -116,8 +116,8 @@ static void memory_is_given_back(void **state) {
     assert_true(lab_live < before + 20000);
 }
 
-int main(int argc, char **argv) {
-    seed = lab_seed(argc, argv);
+int main(void) {
+    seed = lab_seed();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_as_redis_does, open_state, lab_teardown),
         cmocka_unit_test_setup_teardown(lists_its_names_in_the_order_of_redis, open_state, lab_teardown),
