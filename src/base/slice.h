@@ -27,6 +27,17 @@ static inline bool slice_eq(struct slice a, struct slice b) {
     return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
+static inline bool slice_begins_with(struct slice s, struct slice beginning) {
+    return s.len >= beginning.len && memcmp(s.ptr, beginning.ptr, beginning.len) == 0;
+}
+
+/* Without the CR and LF at its end. */
+static inline struct slice slice_without_line_end(struct slice s) {
+    while (s.len && (s.ptr[s.len - 1] == '\r' || s.ptr[s.len - 1] == '\n'))
+        s.len--;
+    return s;
+}
+
 /* The order of bytes, as memcmp(): a slice comes before those that it begins. */
 static inline int slice_compare(struct slice a, struct slice b) {
     size_t len = a.len < b.len ? a.len : b.len;

@@ -68,6 +68,15 @@ bool args_strtod(struct slice text, double *out) {
     return is_number;
 }
 
+/* --- Words ------------------------------------------------------------------------------------ */
+
+bool args_is_flush(struct slice arg, bool *in_background) {
+    bool is_async = slice_is(arg, "async");
+    if (!is_async && !slice_is(arg, "sync")) return false;
+    *in_background = is_async;
+    return true;
+}
+
 /* --- Indexes --------------------------------------------------------------------------------- */
 
 bool args_is_int(struct slice arg, int *out) {

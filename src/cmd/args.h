@@ -33,6 +33,11 @@ bool args_timeout_ms(struct client *c, struct slice arg, int64_t *timeout_ms); /
  * errno is ERANGE if the number is out of the range of a double, which is no reason for false. */
 bool args_strtod(struct slice text, double *out);
 
+/* --- Words ------------------------------------------------------------------------------------ */
+
+/* ASYNC, SYNC: how what is flushed is freed. Another word leaves *in_background as it is. */
+bool args_is_flush(struct slice arg, bool *in_background);
+
 /* --- Indexes --------------------------------------------------------------------------------- */
 
 bool args_db(struct client *c, struct slice arg, struct db **out); /* the index of a database */

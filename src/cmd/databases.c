@@ -34,8 +34,8 @@ static void dbsize(struct request *r) {
 
 /* The worker frees the keys, so that the server does not stand still meanwhile, unless SYNC asks to wait for it. */
 static bool parse_flush(struct request *r, bool *in_background) {
-    *in_background = r->argc == 1 || slice_is(r->argv[1], "async");
-    if (r->argc == 1 || (r->argc == 2 && (*in_background || slice_is(r->argv[1], "sync")))) return true;
+    *in_background = true;
+    if (r->argc == 1 || (r->argc == 2 && args_is_flush(r->argv[1], in_background))) return true;
     return args_syntax_error(r->client);
 }
 

@@ -311,14 +311,9 @@ static bool weigh_by_pattern(struct sort *s) {
 
 /* --- Order ----------------------------------------------------------------------------------- */
 
-static int compare_bytes(struct slice a, struct slice b) {
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_texts(const struct sort *s, struct slice a, struct slice b) {
     if (!a.ptr || !b.ptr) return (a.ptr != NULL) - (b.ptr != NULL);
-    return s->collate ? strcoll(a.ptr, b.ptr) : compare_bytes(a, b);
+    return s->collate ? strcoll(a.ptr, b.ptr) : slice_compare(a, b);
 }
 
 /* Elements with equal numbers are compared as bytes. With ALPHA, the order of the codes is only that of their first
@@ -332,7 +327,7 @@ static int break_tie(const void *ctx, size_t a, size_t b) {
         b = swap;
     }
     if (s->alpha) return compare_texts(s, s->texts[a], s->texts[b]);
-    return compare_bytes(listpack_value_text(s->elements[a], one), listpack_value_text(s->elements[b], other));
+    return slice_compare(listpack_value_text(s->elements[a], one), listpack_value_text(s->elements[b], other));
 }
 
 static bool put_in_order(struct sort *s) {

@@ -102,15 +102,11 @@ static size_t common_len(struct slice a, struct slice b) {
     return n;
 }
 
-static bool begins_with(struct slice text, struct slice label) {
-    return text.len >= label.len && memcmp(text.ptr, label.ptr, label.len) == 0;
-}
-
 void *prefixes_find(const struct prefixes *p, struct slice string) {
     const struct prefixes_node *node = p->root;
     while (node && string.len) {
         struct prefixes_node **place = child_for(node, string);
-        if (place == NULL || !begins_with(string, label_of(*place))) return NULL;
+        if (place == NULL || !slice_begins_with(string, label_of(*place))) return NULL;
         node = *place;
         string = slice_behind(string, node->len);
     }
@@ -163,7 +159,7 @@ void *prefixes_remove(struct prefixes *p, struct slice string) {
     while (place && string.len) {
         parent = place;
         place = child_for(*parent, string);
-        if (place == NULL || !begins_with(string, label_of(*place))) return NULL;
+        if (place == NULL || !slice_begins_with(string, label_of(*place))) return NULL;
         string = slice_behind(string, (*place)->len);
     }
     if (place == NULL || (*place)->value == NULL) return NULL;
@@ -187,7 +183,7 @@ void prefixes_visit(const struct prefixes *p, struct slice text, void (*visit)(v
     while (node) {
         if (node->value) visit(ctx, node->value);
         struct prefixes_node **place = child_for(node, text);
-        if (place == NULL || !begins_with(text, label_of(*place))) return;
+        if (place == NULL || !slice_begins_with(text, label_of(*place))) return;
         node = *place;
         text = slice_behind(text, node->len);
     }

@@ -218,8 +218,7 @@ void propagate_extra(struct db *db, const struct slice *argv, int argc) {
 
 void propagate_now(struct db *db, const struct slice *argv, int argc, enum propagate_rest rest) {
     propagate_call.replaced = true;
-    if (!propagate_wanted) return;
-    if (propagate_targets == 0) return;
+    if (!propagate_wanted || propagate_targets == 0) return;
     if (rest == PROPAGATE_END && propagate_call.depth > 1) rest = PROPAGATE_UNKNOWN;
     emit_command(propagate_targets, db->id, argv, argc, slice_of(NULL, 0), rest);
 }

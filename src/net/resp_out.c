@@ -17,3 +17,18 @@ void resp_out_line(char type, struct slice text) {
     *p++ = '\n';
     resp_out_commit(p);
 }
+
+void resp_out_clean(struct slice text) {
+    if (!conn_has_room(text.len)) return;
+    char *p = conn_tail();
+    for (size_t i = 0; i < text.len; i++)
+        p[i] = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : text.ptr[i];
+    resp_out_commit(p + text.len);
+}
+
+void resp_out_clean_line(char type, struct slice text) {
+    if (!conn_has_room(text.len + 3)) return;
+    conn_write(&type, 1);
+    resp_out_clean(text);
+    conn_write("\r\n", 2);
+}

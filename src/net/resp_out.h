@@ -64,3 +64,7 @@ static inline void resp_out_bulk(struct slice bytes) {
 
 void resp_out_blob(struct blob *blob);            /* a bulk by reference: takes a hold of its own */
 void resp_out_line(char type, struct slice text); /* "<type><text>\r\n" */
+/* The same for a text that may hold CR and LF, which become blanks, since the first would end the line. */
+void resp_out_clean_line(char type, struct slice text);
+/* Such a text without a type and an end. */
+void resp_out_clean(struct slice text);

@@ -59,24 +59,15 @@ static struct slice prefix_name(const struct prefix *p) {
     return slice_of(p->name, p->len);
 }
 
-static int compare_bytes(struct slice a, struct slice b) {
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static bool begins_with(struct slice s, struct slice beginning) {
-    return s.len >= beginning.len && memcmp(s.ptr, beginning.ptr, beginning.len) == 0;
-}
-
 /* --- Overlaps -------------------------------------------------------------------------------- */
 
 static bool prefixes_overlap(struct slice a, struct slice b) {
-    return begins_with(a, b) || begins_with(b, a);
+    return slice_begins_with(a, b) || slice_begins_with(b, a);
 }
 
 static int by_text(const void *a, const void *b) {
     const struct slice *one = *(const struct slice *const *)a, *other = *(const struct slice *const *)b;
-    int order = compare_bytes(*one, *other);
+    int order = slice_compare(*one, *other);
     return order ? order : (one > other) - (one < other);
 }
 
@@ -90,7 +81,7 @@ static size_t first_overlapping(const struct slice *given, size_t n) {
     qsort(sorted, n, sizeof *sorted, by_text);
     size_t first = n, root = 0;
     for (size_t i = 1; i < n; i++) {
-        if (!begins_with(*sorted[i], *sorted[root])) {
+        if (!slice_begins_with(*sorted[i], *sorted[root])) {
             root = i;
             continue;
         }
@@ -108,7 +99,7 @@ static const struct broadcast_member *find_overlapping(const struct broadcast_li
     size_t low = 0, high = l->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare_bytes(prefix_name(l->items[middle]->prefix), prefix) < 0)
+        if (slice_compare(prefix_name(l->items[middle]->prefix), prefix) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -160,7 +151,7 @@ static void prefix_free(struct prefix *p) {
 }
 
 static int by_prefix(const void *a, const void *b) {
-    return compare_bytes(prefix_name((*(struct broadcast_member *const *)a)->prefix),
+    return slice_compare(prefix_name((*(struct broadcast_member *const *)a)->prefix),
                          prefix_name((*(struct broadcast_member *const *)b)->prefix));
 }
 
@@ -259,11 +250,11 @@ bool broadcast_is_pending(void) {
 
 static int by_key(const void *a, const void *b) {
     const struct changed_key *one = *(struct changed_key *const *)a, *other = *(struct changed_key *const *)b;
-    return compare_bytes(slice_of(one->name, one->len), slice_of(other->name, other->len));
+    return slice_compare(slice_of(one->name, one->len), slice_of(other->name, other->len));
 }
 
 static int by_name(const void *a, const void *b) {
-    return compare_bytes(prefix_name(*(struct prefix *const *)a), prefix_name(*(struct prefix *const *)b));
+    return slice_compare(prefix_name(*(struct prefix *const *)a), prefix_name(*(struct prefix *const *)b));
 }
 
 /* Write the keys that were not changed last by the client `spared` (0: all keys). Returns how many there are. */

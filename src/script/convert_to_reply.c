@@ -40,15 +40,6 @@ static struct slice line_of(lua_State *L) {
     return slice_cstr(lua_tostring(L, -1));
 }
 
-/* "<type><text>\r\n" with blanks for line ends in the text. */
-static void write_line(char type, struct slice text) {
-    size_t at = conn_mark() + 1;
-    resp_out_line(type, text);
-    char *p = conn_arena.data + at;
-    for (size_t i = 0; conn_mark() > at && i < text.len; i++)
-        if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
-}
-
 static void write_error(lua_State *L, struct reply_writer *w) {
     const char *text = lua_tostring(L, -1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ENGINE_IGNORE);
@@ -62,7 +53,7 @@ static void write_error(lua_State *L, struct reply_writer *w) {
 
 static void write_status(lua_State *L, struct reply_writer *w) {
     (void)w;
-    write_line('+', line_of(L));
+    resp_out_clean_line('+', line_of(L));
 }
 
 static void write_double(lua_State *L, struct reply_writer *w) {
@@ -73,14 +64,11 @@ static void write_big_number(lua_State *L, struct reply_writer *w) {
     size_t len;
     const char *digits = lua_tolstring(L, -1, &len);
     if (w->client->resp == 3) {
-        write_line('(', slice_of(digits, len));
+        resp_out_clean_line('(', slice_of(digits, len));
         return;
     }
     resp_out_header('$', (int64_t)len);
-    size_t at = conn_mark();
-    conn_write(digits, len);
-    for (char *p = conn_arena.data + at; p < conn_tail(); p++)
-        if (*p == '\r' || *p == '\n') *p = ' ';
+    resp_out_clean(slice_of(digits, len));
     conn_write("\r\n", 2);
 }
 

@@ -12,9 +12,7 @@
 
 static void push_error_text(lua_State *L, struct slice text) {
     bool has_dash = text.len && text.ptr[0] == '-';
-    text = slice_of(text.ptr + has_dash, text.len - has_dash);
-    while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
-        text.len--;
+    text = slice_without_line_end(slice_of(text.ptr + has_dash, text.len - has_dash));
     if (has_dash && memchr(text.ptr, ' ', text.len)) {
         lua_pushlstring(L, text.ptr, text.len);
         return;

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/likely.h"
 #include "base/module.h"
+#include "cmd/args.h"
 #include "exec/call.h"
 #include "script/cache.h"
 #include "script/engine.h"
@@ -26,12 +27,6 @@ static void run_script(struct script_run *run, const struct cache_script *script
     if (!run_begin(run)) return;
     engine_run(cache_engine(), script->function, run);
     run_end(run);
-}
-
-/* Reply an error whose text is in the buffer, without its code. */
-static void reply_reason(struct client *c, struct buf *error) {
-    reply_errorf(c, "ERR %.*s", (int)error->len, error->data);
-    buf_free(error);
 }
 
 static void eval_script(struct request *r) {
@@ -129,11 +124,7 @@ static void script_exists(struct request *r) {
 
 static void script_flush(struct request *r) {
     bool in_background = cache_options.lazy_flush;
-    if (r->argc == 3 && slice_is(r->argv[2], "sync")) {
-        in_background = false;
-    } else if (r->argc == 3 && slice_is(r->argv[2], "async")) {
-        in_background = true;
-    } else if (r->argc != 2) {
+    if (r->argc > 3 || (r->argc == 3 && !args_is_flush(r->argv[2], &in_background))) {
         reply_error(r->client, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
         return;
     }

@@ -3,6 +3,7 @@
 #include "base/glob.h"
 #include "base/module.h"
 #include "catalog/command_row.h"
+#include "cmd/args.h"
 #include "disk/writer.h"
 #include "exec/busy.h"
 #include "exec/call.h"
@@ -19,12 +20,6 @@
 #include <errno.h>
 
 #define ENGINE_NAME "LUA"
-
-/* The reason is freed. */
-static void refuse(struct client *c, struct buf *why) {
-    reply_errorf(c, "ERR %.*s", (int)why->len, why->data);
-    buf_free(why);
-}
 
 /* --- Calling --------------------------------------------------------------------------------- */
 
@@ -67,7 +62,7 @@ static void function_load(struct request *r) {
         db_metrics.dirty++;
         reply_bulk(c, buf_slice(&name));
     } else {
-        refuse(c, &error);
+        reply_reason(c, &error);
     }
     buf_free(&name);
 }
@@ -89,12 +84,9 @@ static bool has_at_most(struct request *r, int argc) {
 static void function_flush(struct request *r) {
     bool in_background = cache_options.lazy_flush;
     if (!has_at_most(r, 3)) return;
-    if (r->argc == 3) {
-        in_background = slice_is(r->argv[2], "async");
-        if (!in_background && !slice_is(r->argv[2], "sync")) {
-            reply_error(r->client, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
-            return;
-        }
+    if (r->argc == 3 && !args_is_flush(r->argv[2], &in_background)) {
+        reply_error(r->client, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+        return;
     }
     functions_flush(in_background);
     db_metrics.dirty++;
@@ -115,7 +107,7 @@ static void function_restore(struct request *r) {
     struct buf error = {0};
     if (!has_at_most(r, 4) || !read_policy(r, &policy)) return;
     if (!functions_restore(r->argv[2], policy, load_limit_ms(), &error)) {
-        refuse(r->client, &error);
+        reply_reason(r->client, &error);
         return;
     }
     db_metrics.dirty++;

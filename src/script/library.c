@@ -16,11 +16,9 @@ static bool read_string(lua_State *L, int index, struct slice *out) {
 
 /* In any case, unlike those of a script. */
 static unsigned flag_of(struct slice name) {
-    char lower[32];
-    if (name.len > sizeof lower) return 0;
-    for (size_t i = 0; i < name.len; i++)
-        lower[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
-    return shebang_flag(slice_of(lower, name.len));
+    for (const struct shebang_flag_name *at = shebang_flag_names; at->name; at++)
+        if (slice_is(name, at->name)) return at->flag;
+    return 0;
 }
 
 /* The flags are the table's elements up to the first nil. */

@@ -21,10 +21,6 @@ unsigned shebang_flag(struct slice name) {
     return 0;
 }
 
-static bool begins_with(struct slice text, const char *start) {
-    return text.len >= strlen(start) && memcmp(text.ptr, start, strlen(start)) == 0;
-}
-
 static bool fail(struct buf *error, const char *why) {
     buf_append_cstr(error, why);
     return false;
@@ -68,7 +64,7 @@ static bool read_script_words(const struct words *w, unsigned *flags, struct buf
         return fail_at(error, "Unexpected engine in script shebang: ", words_slice(w->at[0]));
     for (int i = 1; i < w->count; i++) {
         struct slice word = words_slice(w->at[i]);
-        if (!begins_with(word, "flags=")) return fail_at(error, "Unknown lua shebang option: ", word);
+        if (!slice_begins_with(word, SLICE("flags="))) return fail_at(error, "Unknown lua shebang option: ", word);
         if (!read_flags(slice_of(word.ptr + 6, word.len - 6), flags, error)) return false;
     }
     return true;
@@ -77,7 +73,7 @@ static bool read_script_words(const struct words *w, unsigned *flags, struct buf
 bool shebang_read_script(struct slice text, unsigned *flags, struct slice *code, struct buf *error) {
     *flags = SCRIPT_OLD_RULES;
     *code = text;
-    if (!begins_with(text, "#!")) return true;
+    if (!slice_begins_with(text, SLICE("#!"))) return true;
     struct slice line;
     if (!cut_line(text, &line, code)) return fail(error, "Invalid script shebang");
     struct words words;
@@ -118,7 +114,7 @@ static bool read_library_words(const struct words *w, struct buf *name, struct b
 }
 
 bool shebang_read_library(struct slice text, struct buf *name, struct slice *code, struct buf *error) {
-    if (!begins_with(text, "#!")) return fail(error, "Missing library metadata");
+    if (!slice_begins_with(text, SLICE("#!"))) return fail(error, "Missing library metadata");
     struct slice line;
     if (!cut_line(text, &line, code)) return fail(error, "Invalid library metadata");
     struct words words;

@@ -25,27 +25,16 @@ void reply_status_slice(struct client *c, struct slice text) {
     resp_out_line('+', text);
 }
 
-static struct slice without_line_end(struct slice text) {
-    while (text.len && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
-        text.len--;
-    return text;
-}
-
 /* A text may hold an argument of the request, which must not end the line: line ends behind it are dropped, and those
  * within it become blanks. */
 void reply_error_again(struct client *c, struct slice text) {
-    text = without_line_end(text);
-    size_t at = conn_mark() + 1;
-    resp_out_line('-', text);
-    char *p = conn_arena.data + at;
-    for (size_t i = 0; conn_mark() > at && i < text.len; i++)
-        if (p[i] == '\r' || p[i] == '\n') p[i] = ' ';
+    resp_out_clean_line('-', slice_without_line_end(text));
     c->flags |= CLIENT_FAILED;
 }
 
 static void write_error(struct client *c, struct slice text) {
     reply_error_again(c, text);
-    server_metrics_count_error(without_line_end(text));
+    server_metrics_count_error(slice_without_line_end(text));
 }
 
 void reply_error(struct client *c, const char *text) {
@@ -60,6 +49,11 @@ void reply_errorf(struct client *c, const char *format, ...) {
     va_end(args);
     write_error(c, buf_slice(&text));
     buf_free(&text);
+}
+
+void reply_reason(struct client *c, struct buf *why) {
+    reply_errorf(c, "ERR %.*s", (int)why->len, why->data);
+    buf_free(why);
 }
 
 void reply_int(struct client *c, int64_t value) {

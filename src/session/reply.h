@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct client;
 
 void reply_ok(struct client *c);
@@ -20,6 +21,7 @@ void reply_status_slice(struct client *c, struct slice text);
 /* -text: sets CLIENT_FAILED, and is counted in errorstats. */
 void reply_error(struct client *c, const char *text);
 void reply_errorf(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void reply_reason(struct client *c, struct buf *why); /* -ERR why, which is freed */
 /* The same for an error that was counted before: the command that it comes from was called by a script. */
 void reply_error_again(struct client *c, struct slice text);
 void reply_int(struct client *c, int64_t value);
